@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class SmsappConfig(AppConfig):
+    name = "smsapp"
+    verbose_name = "smsapp"
+
+    def ready(self) -> None:
+        from smsapp import checks  # noqa: F401  (registers the system checks)

@@ -1,0 +1,42 @@
+"""A request id and a starting time for every request: the id is taken from `X-Request-Id` or made, returned, and in every log line."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from django.http import HttpRequest, HttpResponse
+
+_REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+_ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+
+
+def current_request_id() -> str:
+    """The id of the request being answered; made when asked for outside of one."""
+    return _REQUEST_ID.get() or str(uuid.uuid4())
+
+
+class RequestIdMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        offered = request.headers.get("X-Request-Id", "")
+        request_id = offered if _ACCEPTABLE.match(offered) else str(uuid.uuid4())
+        request.started = time.monotonic()  # type: ignore[attr-defined]
+        token = _REQUEST_ID.set(request_id)
+        try:
+            response = self.get_response(request)
+        finally:
+            _REQUEST_ID.reset(token)
+        response.headers["X-Request-Id"] = request_id
+        return response
+
+
+class RequestIdFilter(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        request_id = _REQUEST_ID.get()
+        record.request_id = f" request_id={request_id}" if request_id else ""
+        return True

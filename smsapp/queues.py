@@ -1,0 +1,58 @@
+"""All background work on one page: the lanes, which task runs in which lane, what beat wakes and how often.
+
+A task never carries data, only an id or nothing: it means "wake up and claim work". Truth, leases and retry
+times are columns, so a lost task costs one beat interval and a repeated one costs nothing.
+"""
+
+from typing import Any
+
+SINGLES = "singles"  # single sends: a worker process of their own, so a running million cannot delay them
+CAMPAIGNS = "campaigns"  # expansion and dispatch of bulk campaigns
+REPORTS = "reports"  # delivery reports in, polling, look-ups; shares the process of single sends
+FILES = "files"  # parsing of uploads
+PERIODIC = "periodic"  # sweeps, house-keeping
+
+QUEUES = (SINGLES, CAMPAIGNS, REPORTS, FILES, PERIODIC)
+
+#: The two worker processes of the embedded default: (name, queues, prefork children).
+WORKERS = (
+    ("worker", (CAMPAIGNS, FILES, PERIODIC), 2),
+    ("worker-fast", (SINGLES, REPORTS), 2),
+)
+
+TASK_QUEUES: dict[str, str] = {
+    "uploads.parse": FILES,
+    "uploads.wake": PERIODIC,
+    "uploads.remove_files": PERIODIC,
+    "campaigns.start_due": PERIODIC,
+    "messaging.expand": CAMPAIGNS,
+    "messaging.dispatch_singles": SINGLES,
+    "messaging.dispatch_campaigns": CAMPAIGNS,
+    "messaging.apply_reports": REPORTS,
+    "messaging.poll_reports": REPORTS,
+    "messaging.reconcile": REPORTS,
+    "messaging.sweep": PERIODIC,
+    "messaging.purge": PERIODIC,
+}
+
+TASK_ROUTES: dict[str, dict[str, str]] = {name: {"queue": queue} for name, queue in TASK_QUEUES.items()}
+
+
+def _every(seconds: float, task: str) -> dict[str, Any]:
+    # An entry expires when the next one is due: a worker that was away finds one wake-up, not a heap of them.
+    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 1)}}
+
+
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "start due campaigns": _every(1, "campaigns.start_due"),
+    "expand running campaigns": _every(2, "messaging.expand"),
+    "send single messages": _every(1, "messaging.dispatch_singles"),
+    "send campaigns": _every(2, "messaging.dispatch_campaigns"),
+    "apply delivery reports": _every(2, "messaging.apply_reports"),
+    "poll delivery reports": _every(30, "messaging.poll_reports"),
+    "look up unknown outcomes": _every(5, "messaging.reconcile"),
+    "sweep overdue states": _every(5, "messaging.sweep"),
+    "parse waiting uploads": _every(10, "uploads.wake"),
+    "remove parsed files": _every(300, "uploads.remove_files"),
+    "purge old report bodies": _every(3600, "messaging.purge"),
+}

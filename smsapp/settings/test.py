@@ -1,0 +1,12 @@
+"""Tests: own databases and key prefix, cheap password hashing, the embedded default for the rest."""
+
+import os
+import tempfile
+
+os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="smsapp-test-"))
+
+from smsapp.settings.base import *  # noqa: E402, F403
+
+SECRET_KEY = "tests-only-not-a-secret-0123456789-0123456789-0123456789"  # noqa: S105
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+WHITENOISE_AUTOREFRESH = True  # looks a file up when it is asked for, and lists none at the start of each test
