@@ -1,0 +1,113 @@
+"""What a text costs: encoding, segments, and the characters that make it dearer or must not be in it.
+
+One character outside the GSM alphabet (a back-tick, a no-break space, `ç`) turns the whole message into UCS-2 and
+more than doubles its price. Extension characters cost two septets, characters above U+FFFF two UCS-2 units; neither
+is ever split over two segments, so a text may need more segments than its units divided by the segment's size.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MAX_TEXT_LENGTH = 1600  # characters
+
+GSM7 = "gsm7"
+UCS2 = "ucs2"
+
+#: Units of a message alone, and of each segment of several (the rest is the header that joins them).
+GSM7_SINGLE, GSM7_JOINED = 160, 153
+UCS2_SINGLE, UCS2_JOINED = 70, 67
+
+GSM7_BASIC = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+GSM7_EXTENSION = "\f^{}\\[~]|€"
+
+_is_basic = re.compile(f"[{re.escape(GSM7_BASIC)}]*").fullmatch
+_is_gsm7 = re.compile(f"[{re.escape(GSM7_BASIC + GSM7_EXTENSION)}]*").fullmatch
+_GSM7_CHARACTERS = frozenset(GSM7_BASIC + GSM7_EXTENSION)
+_EXTENSION_CHARACTERS = frozenset(GSM7_EXTENSION)
+
+# Control characters (the tab too: GSM has none, and handsets show it in different ways) and lone surrogates.
+_FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# Zero-width characters, soft hyphen, direction marks and overrides, line separators, byte order mark.
+_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e"
+                        "\u2060-\u2064\u2066-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TextFacts:
+    """`unit_count` is in septets (gsm7) or 16-bit units (ucs2); `units_left` is room in the last segment.
+
+    `ucs2_characters` are the distinct characters that force UCS-2, in order of appearance.
+    """
+
+    encoding: str
+    unit_count: int
+    segment_count: int
+    units_left: int
+    ucs2_characters: tuple[str, ...]
+
+
+def analyse(text: str) -> TextFacts:
+    """All facts about a final text; an empty text is one empty segment, as a provider bills it."""
+    if _is_gsm7(text):
+        widths = [2 if character in _EXTENSION_CHARACTERS else 1 for character in text]
+        segments, left = _fill(widths, GSM7_SINGLE, GSM7_JOINED)
+        return TextFacts(GSM7, sum(widths), segments, left, ())
+    widths = [2 if character > "\uffff" else 1 for character in text]
+    segments, left = _fill(widths, UCS2_SINGLE, UCS2_JOINED)
+    forcing = tuple(dict.fromkeys(character for character in text if character not in _GSM7_CHARACTERS))
+    return TextFacts(UCS2, sum(widths), segments, left, forcing)
+
+
+def segment_count(text: str) -> int:
+    """Billed segments of a final text: `analyse(text).segment_count`, quickly."""
+    length = len(text)
+    if _is_basic(text):
+        return 1 if length <= GSM7_SINGLE else -(-length // GSM7_JOINED)
+    if _is_gsm7(text):
+        units, single = length + sum(map(text.count, GSM7_EXTENSION)), GSM7_SINGLE
+    else:
+        units, single = len(text.encode("utf-16-le", "surrogatepass")) // 2, UCS2_SINGLE
+        if units == length > single:
+            return -(-length // UCS2_JOINED)
+    return 1 if units <= single else analyse(text).segment_count
+
+
+def encoding_of(text: str) -> str:
+    return GSM7 if _is_gsm7(text) else UCS2
+
+
+def forbidden_characters(text: str) -> list[str]:
+    """Distinct characters no message may contain: control characters but newline (tab, CR and NUL are among
+    them), and halves of a surrogate pair. `normalise` has turned the CR of a web form into a newline."""
+    return list(dict.fromkeys(_FORBIDDEN.findall(text)))
+
+
+def invisible_characters(text: str) -> list[str]:
+    """Distinct characters a reader cannot see (zero-width, direction marks, variation selectors). They are
+    allowed, for emoji and right-to-left scripts need them, and shown to the writer, since they cost and may mislead."""
+    return list(dict.fromkeys(_INVISIBLE.findall(text)))
+
+
+def normalise(text: str) -> str:
+    """NFC, with CRLF and CR as newline: what is counted, stored and sent."""
+    if text.isascii():
+        return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _fill(widths: Iterable[int], single: int, joined: int) -> tuple[int, int]:
+    widths = list(widths)
+    total = sum(widths)
+    if total <= single:
+        return 1, single - total
+    segments, used = 1, 0
+    for width in widths:
+        if used + width > joined:
+            segments, used = segments + 1, 0
+        used += width
+    return segments, joined - used

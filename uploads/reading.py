@@ -1,0 +1,269 @@
+"""A file is read once, in slices: lease the upload, commit chunk after chunk, go on after a kill at the last one.
+
+Every commit is one transaction that begins with a conditional update of the upload under the reader's epoch. It must
+change exactly one row: a reader whose lease has passed to another stops there, and nothing of its chunk is kept.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from smsapp.wake import wake
+from uploads import chunks
+from uploads.choices import AudienceSource, RowReason, UploadStatus
+from uploads.chunks import RefusedRow
+from uploads.models import Audience, AudienceChunk, Upload
+from uploads.parsing import FileShape, GoodRow, RowReader
+
+logger = logging.getLogger(__name__)
+
+_MAX_BAD_ROWS = 20_000  # refused rows after which a chunk is closed, however few recipients it has
+
+
+class LeaseLost(Exception):
+    """Another reader has the upload, or it is no longer to be read."""
+
+
+class Unreadable(Exception):
+    """The file can never be read to its end; the message is for its owner."""
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """What was read since the last commit."""
+
+    rows: list[int] = field(default_factory=list)
+    phones: list[str] = field(default_factory=list)
+    values: list[list[str]] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
+    last_row: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.rows) >= settings.CHUNK_SIZE or len(self.refused) >= _MAX_BAD_ROWS
+
+    @property
+    def duplicates(self) -> int:
+        return sum(refused.reason == RowReason.DUPLICATE for refused in self.refused)
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.refused)
+
+
+def upload_path(upload: Upload) -> Path:
+    return Path(settings.UPLOAD_DIR) / upload.filename
+
+
+def read_upload(upload_id: int, owner: str) -> bool:
+    """Read an upload (by primary key) for at most TASK_BUDGET seconds; True once it is `ready` or `failed`.
+
+    1. Lease it, unless another reader has it: then nothing happens.
+    2. Rebuild from the committed chunks what was read already, and pass over those rows.
+    3. Commit chunk after chunk with its counters, extending the lease.
+    4. At the end set `ready` or `failed`; out of time, give the lease back and wake the next slice.
+    """
+    upload = _lease(upload_id, owner)
+    if upload is None:
+        return False
+    try:
+        if upload.lease_epoch > _chunk_count(upload) + settings.MAX_LEASES:
+            raise Unreadable("Reading the file was interrupted too often.")
+        return _read_slice(upload)
+    except LeaseLost:
+        logger.warning("upload %s: lease of epoch %s lost", upload.upload_id, upload.lease_epoch)
+        return False
+    except (Unreadable, OSError) as error:
+        reason = str(error) if isinstance(error, Unreadable) else _system_reason(error)
+        logger.warning("upload %s: failed: %s", upload.upload_id, reason)
+        return _fail(upload, reason)
+
+
+def store_chunk(
+    audience: Audience, number: int, rows: list[int], phones: list[str], values: list[list[str]],
+    refused: list[RefusedRow], last_row: int,
+) -> None:  # fmt: skip
+    """Write one chunk and move the audience's counts; inside the caller's transaction."""
+    body = chunks.pack_body(rows, phones, values)
+    AudienceChunk.objects.create(
+        audience=audience,
+        number=number,
+        body=body,
+        refused=chunks.pack_refused(refused),
+        good_count=len(rows),
+        bad_count=len(refused),
+        last_row=last_row,
+        checksum=chunks.checksum(body),
+    )
+    Audience.objects.filter(pk=audience.pk).update(
+        chunk_count=F("chunk_count") + 1, recipient_count=F("recipient_count") + len(rows)
+    )
+
+
+@transaction.atomic
+def _lease(upload_id: int, owner: str) -> Upload | None:
+    now = timezone.now()
+    leased = (
+        Upload.objects.waiting(now)
+        .filter(pk=upload_id)
+        .update(
+            status=UploadStatus.PROCESSING,
+            lease_owner=owner[:80],
+            lease_epoch=F("lease_epoch") + 1,
+            lease_until=_lease_end(now),
+        )
+    )
+    if leased != 1:
+        return None
+    upload = Upload.objects.select_related("audience", "account").get(pk=upload_id)
+    if upload.audience is None:
+        upload.audience = Audience.objects.create(
+            account=upload.account, source=AudienceSource.UPLOAD, columns=upload.columns
+        )
+        upload.save(update_fields=["audience"])
+    return upload
+
+
+def _lease_end(now: datetime) -> datetime:
+    return now + timedelta(seconds=settings.LEASE_SECONDS)
+
+
+def _chunk_count(upload: Upload) -> int:
+    return upload.audience.chunk_count if upload.audience else 0
+
+
+def _read_slice(upload: Upload) -> bool:
+    _check_file(upload)
+    seen, last_row = _already_read(upload)
+    shape = FileShape(upload.encoding, upload.delimiter, upload.has_header, tuple(upload.columns), upload.phone_column)
+    reader = RowReader(upload_path(upload), shape, upload.country, skip_rows=last_row)
+    deadline = time.monotonic() + settings.TASK_BUDGET
+    rows_left = settings.UPLOAD_MAX_ROWS - upload.row_count
+    chunk = _Chunk()
+    for number, chunk in enumerate(_chunks_of(reader, seen), _chunk_count(upload)):
+        rows_left -= len(chunk)
+        if rows_left < 0:
+            raise Unreadable(f"The file has more than {settings.UPLOAD_MAX_ROWS:,} rows.")
+        is_out_of_time = time.monotonic() >= deadline
+        _commit(upload, number, chunk, reader.bytes_read, release=is_out_of_time)
+        if is_out_of_time:
+            return False
+    return _finish(upload)
+
+
+def _check_file(upload: Upload) -> None:
+    try:
+        size = upload_path(upload).stat().st_size
+    except FileNotFoundError as error:
+        raise Unreadable("The file is no longer there.") from error
+    if size != upload.file_size:
+        raise Unreadable("The file has changed since it was uploaded.")
+
+
+def _already_read(upload: Upload) -> tuple[set[int], int]:
+    """Numbers of the committed chunks, as integers (a third of the memory of texts), and their last row."""
+    seen: set[int] = set()
+    last_row = 0
+    committed = AudienceChunk.objects.filter(audience=upload.audience).order_by("number")
+    for body, row in committed.values_list("body", "last_row").iterator(chunk_size=10):
+        seen.update(map(int, chunks.unpack_body(body).phones))
+        last_row = row
+    return seen, last_row
+
+
+def _chunks_of(reader: RowReader, seen: set[int]) -> Iterator[_Chunk]:
+    chunk = _Chunk()
+    for item in reader:
+        if isinstance(item, GoodRow):
+            number = int(item.phone)
+            if number in seen:
+                chunk.refused.append(RefusedRow(item.row, RowReason.DUPLICATE.value, chunks.shown(item.phone), ""))
+            else:
+                seen.add(number)
+                chunk.rows.append(item.row)
+                chunk.phones.append(item.phone)
+                chunk.values.append(item.values)
+        else:
+            chunk.refused.append(item)
+        chunk.last_row = item.row
+        if chunk.is_full:
+            yield chunk
+            chunk = _Chunk()
+    if len(chunk):
+        yield chunk
+
+
+@transaction.atomic
+def _commit(upload: Upload, number: int, chunk: _Chunk, bytes_read: int, *, release: bool) -> None:
+    now = timezone.now()
+    duplicates = chunk.duplicates
+    _update_leased(
+        upload,
+        bytes_read=bytes_read,
+        row_count=F("row_count") + len(chunk),
+        phone_count=F("phone_count") + len(chunk.rows),
+        invalid_count=F("invalid_count") + len(chunk.refused) - duplicates,
+        duplicate_count=F("duplicate_count") + duplicates,
+        lease_until=now if release else _lease_end(now),
+    )
+    assert upload.audience is not None  # noqa: S101 - _lease made it
+    store_chunk(upload.audience, number, chunk.rows, chunk.phones, chunk.values, chunk.refused, chunk.last_row)
+    if release:
+        wake("uploads.parse", upload.pk)
+
+
+@transaction.atomic
+def _finish(upload: Upload) -> bool:
+    _update_leased(upload, bytes_read=upload.file_size)
+    upload.refresh_from_db()
+    if not upload.phone_count:
+        return _fail(upload, _why_nobody(upload))
+    _update_leased(upload, status=UploadStatus.READY, processed_at=timezone.now(), lease_until=None)
+    logger.info("upload %s: ready, %s of %s rows", upload.upload_id, upload.phone_count, upload.row_count)
+    return True
+
+
+def _fail(upload: Upload, reason: str) -> bool:
+    try:
+        _update_leased(
+            upload,
+            status=UploadStatus.FAILED,
+            failure_reason=reason[:300],
+            processed_at=timezone.now(),
+            lease_until=None,
+        )
+    except LeaseLost:
+        return False
+    return True
+
+
+def _update_leased(upload: Upload, **changes: object) -> None:
+    changed = Upload.objects.filter(
+        pk=upload.pk, status=UploadStatus.PROCESSING, lease_epoch=upload.lease_epoch
+    ).update(**changes)
+    if changed != 1:
+        raise LeaseLost
+
+
+def _why_nobody(upload: Upload) -> str:
+    reasons: Counter[str] = Counter()
+    stored = AudienceChunk.objects.filter(audience=upload.audience).values_list("refused", flat=True)
+    for refused in stored.iterator(chunk_size=10):
+        reasons.update(row.reason for row in chunks.unpack_refused(refused))
+    if not reasons:
+        return "The file has no rows."
+    reason, count = reasons.most_common(1)[0]
+    label = RowReason(reason).label
+    return f"None of the {upload.row_count:,} rows can be a recipient. Most frequent reason: {label} ({count:,})."
+
+
+def _system_reason(error: OSError) -> str:
+    return f"The file cannot be read: {error.strerror or error}."

@@ -1,0 +1,244 @@
+"""Who to: files taken in, audiences made of files and of requests, numbers that must never be texted."""
+
+import base64
+import hashlib
+import logging
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+
+from accounts.models import Account, User
+from smsapp.exceptions import PayloadTooLarge, UploadInvalid
+from smsapp.lib.phone import RefusedNumber, is_country, parse_number
+from smsapp.lib.text import invisible_characters
+from smsapp.wake import wake
+from uploads import chunks
+from uploads.choices import AudienceSource, RowReason
+from uploads.chunks import RefusedRow
+from uploads.inspection import inspect
+from uploads.models import Audience, AudienceChunk, Upload
+from uploads.parsing import FileShape
+from uploads.reading import read_upload, store_chunk, upload_path
+from uploads.screening import Screening, check_name
+from uploads.suppressions import phone_hash, suppress, suppressed_among
+
+__all__ = [
+    "accept_upload",
+    "audience_from_numbers",
+    "numbers",
+    "phone_hash",
+    "read_upload",
+    "refused_rows",
+    "remove_files",
+    "screen_numbers",
+    "suppress",
+    "suppressed_among",
+    "upload_path",
+]
+
+logger = logging.getLogger(__name__)
+
+_BLOCK = 256 * 1024  # bytes
+_MAX_FILENAME = 200  # characters
+_ORPHAN_AGE = timedelta(days=1)
+
+
+def accept_upload(
+    account: Account,
+    user: User,
+    file: "UploadedFile[bytes]",
+    *,
+    country: str | None = None,
+    phone_column: str | int | None = None,
+    has_header: bool | None = None,
+    delimiter: str | None = None,
+) -> Upload:
+    """Screen, store and inspect a file; a task reads it. What the arguments say is not guessed.
+
+    `country`: ISO code of numbers in national format, the account's default if None. `phone_column`: a name or a
+    place from 0. Raises PayloadTooLarge, and UploadInvalid naming what is wrong; then nothing is kept.
+    """
+    name = clean_filename(file.name or "")
+    suffix = check_name(name)
+    country = (country or account.default_country).upper()
+    if not is_country(country):
+        raise UploadInvalid("There is no such country code.", field="country", value=country)
+    _check_size(file.size or 0)
+    upload_id = "upl-" + base64.b32encode(secrets.token_bytes(15)).decode().lower()
+    path = Path(settings.UPLOAD_DIR) / f"{upload_id}{suffix}"
+    try:
+        size, digest = _store(file, path)
+        shape = inspect(path, country, delimiter=delimiter, has_header=has_header, phone_column=phone_column)
+        upload = Upload(account=account, user=user, upload_id=upload_id, filename=path.name, original_filename=name)
+        return _record(upload, shape, size, digest, country)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def screen_numbers(raw: Sequence[str], country: str) -> tuple[list[tuple[int, str]], list[RefusedRow]]:
+    """Numbers of a request: (place, E.164) of the good ones, and the refused, among them every repetition.
+
+    Places count from 1, as the rows of a file do. `country` is an ISO code in upper case.
+    """
+    good: list[tuple[int, str]] = []
+    refused: list[RefusedRow] = []
+    seen: set[str] = set()
+    for place, text in enumerate(raw, 1):
+        try:
+            phone = parse_number(text, country)
+        except RefusedNumber as refusal:
+            reason = refusal.reason if text.strip() else RowReason.NO_NUMBER.value
+            refused.append(RefusedRow(place, reason, chunks.shown(text), refusal.detail))
+            continue
+        if phone in seen:
+            refused.append(RefusedRow(place, RowReason.DUPLICATE.value, chunks.shown(text), ""))
+        else:
+            seen.add(phone)
+            good.append((place, phone))
+    return good, refused
+
+
+@transaction.atomic
+def audience_from_numbers(
+    account: Account,
+    numbers: Sequence[tuple[int, str]],
+    columns: Sequence[str] = (),
+    values: Sequence[Sequence[str]] | None = None,
+    refused: Sequence[RefusedRow] = (),
+) -> Audience:
+    """Store the numbers of a request as an audience, in chunks like those of a file.
+
+    `numbers`: (place, E.164), as `screen_numbers` gives them. `values`: for each of them the values of `columns`;
+    a ValueError if the lengths do not agree.
+    """
+    rows = [[] for _ in numbers] if values is None else [list(row) for row in values]
+    if len(rows) != len(numbers) or any(len(row) != len(columns) for row in rows):
+        raise ValueError("every number needs one value for each column")
+    audience = Audience.objects.create(account=account, source=AudienceSource.REQUEST, columns=list(columns))
+    step = settings.CHUNK_SIZE
+    for number, start in enumerate(range(0, len(numbers) or 1, step)):
+        part = numbers[start : start + step]
+        places = [place for place, _ in part]
+        # Places are those of the request: what was refused up to this chunk's last number stands in it or before.
+        bad = list(refused) if start == 0 else []
+        last = max([*places, *(row.row for row in bad)], default=0)
+        store_chunk(audience, number, places, [phone for _, phone in part], rows[start : start + step], bad, last)
+    audience.refresh_from_db()
+    return audience
+
+
+def numbers(audience: Audience, offset: int = 0, limit: int = 100) -> list[tuple[int, str]]:
+    """One page of an audience's recipients: (row, E.164), in the order of the file."""
+    page: list[tuple[int, str]] = []
+    for body, start in _packed_from(audience, "good_count", "body", offset):
+        recipients = chunks.unpack_body(body)
+        end = start + limit - len(page)
+        page.extend(zip(recipients.rows[start:end], recipients.phones[start:end], strict=True))
+        if len(page) >= limit:
+            break
+    return page
+
+
+def refused_rows(audience: Audience, offset: int = 0, limit: int | None = None) -> Iterator[RefusedRow]:
+    """Refused rows in the order of the file; all of them from `offset` on, in a stream, if `limit` is None."""
+    rows = (
+        row
+        for packed, start in _packed_from(audience, "bad_count", "refused", offset)
+        for row in chunks.unpack_refused(packed)[start:]
+    )
+    return islice(rows, limit)
+
+
+def remove_files(now: datetime) -> int:
+    """Delete files UPLOAD_KEEP_HOURS after they were read, and files of no upload after a day; how many."""
+    removed = 0
+    keep = timedelta(hours=settings.UPLOAD_KEEP_HOURS)
+    for upload in Upload.objects.with_file_to_remove(now, keep).iterator():
+        upload_path(upload).unlink(missing_ok=True)
+        removed += Upload.objects.filter(pk=upload.pk, file_removed_at=None).update(file_removed_at=now)
+    for path in _orphans(now):
+        path.unlink(missing_ok=True)
+        removed += 1
+    if removed:
+        logger.info("%s uploaded files removed", removed)
+    return removed
+
+
+def clean_filename(name: str) -> str:
+    """The last part of a client's file name, without characters that are not shown; at most 200 characters."""
+    last = re.split(r"[/\\]", name)[-1]
+    hidden = set(invisible_characters(last))
+    last = "".join(character for character in last if character.isprintable() and character not in hidden).strip()
+    suffix = PurePosixPath(last).suffix[:10]
+    return last if len(last) <= _MAX_FILENAME else last[: _MAX_FILENAME - len(suffix)] + suffix
+
+
+def _check_size(size: int) -> None:
+    if size > settings.UPLOAD_MAX_BYTES:
+        limit = f"{settings.UPLOAD_MAX_BYTES / 1024**2:.0f} MiB"
+        raise PayloadTooLarge(f"The file is larger than {limit}.", field="file", value=size)
+
+
+def _store(file: "UploadedFile[bytes]", path: Path) -> tuple[int, str]:
+    """Copy a screened file in blocks; its size in bytes and its SHA-256."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    screening, digest, size = Screening(), hashlib.sha256(), 0
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+        for block in file.chunks(_BLOCK):
+            size += len(block)
+            _check_size(size)
+            screening.feed(block)
+            digest.update(block)
+            target.write(block)
+        screening.finish()
+        target.flush()
+        os.fsync(target.fileno())
+    return size, digest.hexdigest()
+
+
+@transaction.atomic
+def _record(upload: Upload, shape: FileShape, size: int, digest: str, country: str) -> Upload:
+    upload.file_size = size
+    upload.checksum = digest
+    upload.country = country
+    upload.encoding = shape.encoding
+    upload.delimiter = shape.delimiter
+    upload.has_header = shape.has_header
+    upload.columns = list(shape.columns)
+    upload.phone_column = shape.phone_column
+    upload.save(force_insert=True)
+    wake("uploads.parse", upload.pk)
+    logger.info("upload %s: accepted, %s bytes, %s", upload.upload_id, size, shape.encoding)
+    return upload
+
+
+def _packed_from(audience: Audience, count: str, content: str, offset: int) -> Iterator[tuple[bytes | memoryview, int]]:
+    """The packed parts from a row on, and how many rows of each to pass over. Reads no chunk before it."""
+    stored = AudienceChunk.objects.filter(audience=audience)
+    for pk, rows in stored.order_by("number").values_list("pk", count):
+        if offset >= rows:
+            offset -= rows
+            continue
+        yield stored.values_list(content, flat=True).get(pk=pk), offset
+        offset = 0
+
+
+def _orphans(now: datetime) -> list[Path]:
+    """Files older than a day that no upload waits for: what a process killed while copying has left."""
+    try:
+        entries = [entry for entry in os.scandir(settings.UPLOAD_DIR) if entry.is_file(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    oldest = (now - _ORPHAN_AGE).timestamp()
+    names = {entry.name for entry in entries if entry.stat().st_mtime < oldest}
+    kept = Upload.objects.filter(file_removed_at=None).values_list("filename", flat=True)
+    return [Path(settings.UPLOAD_DIR) / name for name in names.difference(kept.iterator())]

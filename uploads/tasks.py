@@ -1,0 +1,32 @@
+"""Celery doors of uploads."""
+
+import os
+import socket
+
+from celery import shared_task
+from django.utils import timezone
+
+from smsapp.wake import wake
+from uploads import services
+from uploads.models import Upload
+
+_MAX_WOKEN = 100
+
+
+@shared_task(name="uploads.parse")
+def parse(upload_pk: int) -> bool:
+    return services.read_upload(upload_pk, f"{socket.gethostname()}:{os.getpid()}")
+
+
+@shared_task(name="uploads.wake")
+def wake_waiting() -> int:
+    """Wake the reading of every upload nobody reads now, the oldest first."""
+    waiting = list(Upload.objects.waiting(timezone.now()).values_list("pk", flat=True)[:_MAX_WOKEN])
+    for pk in waiting:
+        wake("uploads.parse", pk)
+    return len(waiting)
+
+
+@shared_task(name="uploads.remove_files")
+def remove_files() -> int:
+    return services.remove_files(timezone.now())
