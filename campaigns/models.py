@@ -1,0 +1,79 @@
+"""What is sent, and when. Everything sent is a Campaign, a single send too."""
+
+from django.conf import settings
+from django.db import models
+
+from accounts.choices import Mode
+from accounts.models import Account
+from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
+from campaigns.querysets import CampaignQuerySet
+from campaigns.tally import Tally
+from uploads.models import Audience
+
+class Campaign(Tally):
+    """One text, one audience, one schedule.
+
+    draft -> awaiting_approval -> scheduled -> running <-> paused -> completed | cancelled | missed | failed
+    (`choices.MOVES`). `completed` means nothing is left to hand over; `closed_at` is set when the last delivery
+    report, or its deadline, is in. The counters are moved by the pipeline only, in the transaction that moves
+    the messages; they are never counted from rows.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="campaigns")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="campaigns")
+    kind = models.CharField(max_length=6, choices=CampaignKind)
+    mode = models.CharField(max_length=4, choices=Mode, default=Mode.LIVE)
+    bulk_id = models.CharField(max_length=40, unique=True)
+    name = models.CharField(max_length=120)
+    message = models.TextField(help_text="The text, with {placeholders}.")
+    sender_id = models.CharField(max_length=16, blank=True)
+    callback_url = models.URLField(max_length=500, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    audience = models.ForeignKey(Audience, on_delete=models.PROTECT, related_name="campaigns")
+
+    status = models.CharField(max_length=20, choices=CampaignStatus, default=CampaignStatus.DRAFT)
+    pause_reason = models.CharField(max_length=20, choices=PauseReason, blank=True)
+    status_detail = models.CharField(max_length=300, blank=True, help_text="Why it is paused or failed, in words.")
+    scheduled_at = models.DateTimeField(null=True, blank=True)
+    valid_until = models.DateTimeField(null=True, blank=True, help_text="Nothing is handed over after this.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    total_recipients = models.PositiveIntegerField(default=0)
+    chunk_count = models.PositiveIntegerField(default=0)
+    chunks_done = models.PositiveIntegerField(default=0, help_text="Chunks expanded into batches and messages.")
+    expansion_lease_until = models.DateTimeField(null=True, blank=True)
+
+    objects = CampaignQuerySet.as_manager()
+
+    class Meta:
+        db_table = "sms_campaigns"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(status__in=CampaignStatus.values), name="campaign_status_known"),
+            models.CheckConstraint(condition=models.Q(kind__in=CampaignKind.values), name="campaign_kind_known"),
+        ]
+        indexes = [
+            models.Index(fields=["account", "kind", "-id"], name="campaign_list"),  # the customer's list
+            models.Index(fields=["status", "scheduled_at"], name="campaign_due"),  # what beat looks for
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.bulk_id
+
+    @property
+    def successful_count(self) -> int:
+        return self.delivered
+
+    @property
+    def failed_count(self) -> int:
+        return (
+            self.undelivered + self.rejected + self.failed + self.expired + self.cancelled + self.suppressed
+            + self.unconfirmed
+        )  # fmt: skip
+
+    @property
+    def waiting(self) -> int:
+        """Recipients not yet expanded into messages."""
+        return self.total_recipients - sum(self.tally.values())

@@ -1,0 +1,31 @@
+"""Questions about campaigns."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import models
+
+from accounts.choices import Mode
+from campaigns.choices import CampaignKind, CampaignStatus
+
+if TYPE_CHECKING:
+    from accounts.models import Account
+    from campaigns import models as m
+
+
+class CampaignQuerySet(models.QuerySet["m.Campaign"]):
+    def for_account(self, account: Account, mode: str = Mode.LIVE) -> CampaignQuerySet:
+        return self.filter(account=account, mode=mode)
+
+    def bulk(self) -> CampaignQuerySet:
+        return self.filter(kind=CampaignKind.BULK)
+
+    def due(self, now: datetime) -> CampaignQuerySet:
+        return self.filter(status=CampaignStatus.SCHEDULED, scheduled_at__lte=now)
+
+    def to_expand(self, now: datetime) -> CampaignQuerySet:
+        """Running campaigns with chunks left that nobody expands at this moment."""
+        free = models.Q(expansion_lease_until__isnull=True) | models.Q(expansion_lease_until__lt=now)
+        return self.filter(free, status=CampaignStatus.RUNNING, chunks_done__lt=models.F("chunk_count")).order_by("id")

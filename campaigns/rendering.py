@@ -1,0 +1,117 @@
+"""A text with placeholders becomes a message: `{name}`, or `{name|friend}` with a default for empty values.
+
+- Names match the audience's columns whatever their case and the spaces around them.
+- `{{` and `}}` are literal braces, in pairs from left to right: `{{name}}` is sent as `{name}`.
+- Braces around anything that is neither a column nor written like a name (a letter, then letters, digits, spaces,
+  `_`, `-`, `.`) are text: `{}`, `{0.__class__}`, `{% load %}`, a lone `{` or `}`.
+- A value goes in as it is: what looks like a placeholder inside a value is never expanded.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smsapp.exceptions import TemplateVariableMissing
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}|]+)(?:\|([^{}]*))?\}")
+_is_name = re.compile(r"[^\W\d][\w .\-]*").fullmatch
+
+
+class EmptyValue(Exception):
+    """A recipient has no value for a placeholder without a default; `name` is the placeholder."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class _Placeholder:
+    source: str
+    name: str
+    default: str | None
+
+
+class Template:
+    """A parsed text: parse once, bind to an audience's columns, render millions of times."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._parts: list[str | _Placeholder] = []
+        position = 0
+        for token in _TOKEN.finditer(text):
+            self._parts.append(text[position : token.start()])
+            self._parts.append(_part(token))
+            position = token.end()
+        self._parts.append(text[position:])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that need a column: those without a default, as written, each once."""
+        found: dict[str, str] = {}
+        for part in self._parts:
+            if isinstance(part, _Placeholder) and part.default is None and _is_name(part.name):
+                found.setdefault(part.name.casefold(), part.name)
+        return tuple(found.values())
+
+    def bind(self, columns: Sequence[str]) -> "Renderer":
+        """Raises TemplateVariableMissing (`missing`: the names) when a needed column is not there."""
+        places = {name.strip().casefold(): place for place, name in reversed(list(enumerate(columns)))}
+        missing = [name for name in self.names if name.casefold() not in places]
+        if missing:
+            raise TemplateVariableMissing(
+                _explain(missing, columns), field="message", value=missing[0], missing=missing
+            )
+        parts: list[str] = []
+        fields: list[tuple[int, int, _Placeholder]] = []
+        for part in self._parts:
+            if isinstance(part, _Placeholder):
+                place = places.get(part.name.casefold())
+                if place is not None:
+                    fields.append((len(parts), place, part))
+                parts.append(_without_column(part))
+            else:
+                parts.append(part)
+        return Renderer(parts, fields)
+
+
+class Renderer:
+    """A template whose placeholders know their columns."""
+
+    def __init__(self, parts: list[str], fields: list[tuple[int, int, _Placeholder]]) -> None:
+        self._parts = parts
+        self._fields = fields
+        self.is_constant = not fields  #: the same text for every recipient
+
+    def render(self, values: Sequence[str]) -> str:
+        """The final text for one recipient's values, in the order of the columns; raises EmptyValue."""
+        parts = self._parts.copy()
+        for part, place, placeholder in self._fields:
+            value = values[place] if place < len(values) else ""
+            if not value or value.isspace():
+                if placeholder.default is None:
+                    raise EmptyValue(placeholder.name)
+                value = placeholder.default
+            parts[part] = value
+        return "".join(parts)
+
+
+def _part(token: re.Match[str]) -> str | _Placeholder:
+    source = token.group()
+    if source == "{{":
+        return "{"
+    if source == "}}":
+        return "}"
+    return _Placeholder(source, token.group(1).strip(), token.group(2))
+
+
+def _without_column(placeholder: _Placeholder) -> str:
+    if placeholder.default is not None and _is_name(placeholder.name):
+        return placeholder.default
+    return placeholder.source
+
+
+def _explain(missing: Sequence[str], columns: Sequence[str]) -> str:
+    wanted = ", ".join(f"{{{name}}}" for name in missing)
+    known = ", ".join(columns) if columns else "none"
+    return f"The text uses {wanted}, but the recipients have no such column (columns: {known})."

@@ -1,0 +1,219 @@
+"""The life of a campaign: the only place that moves its status.
+
+Pause, cancel and hold take the campaign's row FOR UPDATE; dispatch reads it FOR KEY SHARE before it commits an
+attempt. So no gateway call begins after one of them has answered.
+"""
+
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.choices import Mode
+from accounts.models import Account, User
+from accounts.services import require_active, require_sender
+from campaigns.choices import CampaignKind, CampaignStatus, PauseReason, sources_of
+from campaigns.models import Campaign
+from campaigns.rendering import Template
+from smsapp.exceptions import InvalidState, MessageTooLong, ScheduleInPast, ValidationError
+from smsapp.lib.text import MAX_TEXT_LENGTH, forbidden_characters
+from smsapp.wake import wake
+from uploads.models import Audience
+
+logger = logging.getLogger(__name__)
+
+SCHEDULE_GRACE = timedelta(seconds=60)  # "now" written by a client whose clock is a little behind
+SCHEDULE_MAX = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRequest:
+    """What a door asks for. Times are aware; `valid_until` None means no limit."""
+
+    kind: CampaignKind
+    message: str
+    name: str = ""
+    sender_id: str = ""
+    mode: Mode = Mode.LIVE
+    scheduled_at: datetime | None = None
+    valid_until: datetime | None = None
+    callback_url: str = ""
+    request_id: str = ""
+
+
+def check_message(message: str, columns: Sequence[str] = ()) -> None:
+    """The rules of a text before any value is filled in.
+
+    Raises ValidationError, MessageTooLong (over 1,600 characters) or TemplateVariableMissing, all naming `message`.
+    """
+    if not message.strip():
+        raise ValidationError("The message is empty.", "message", message)
+    if forbidden := forbidden_characters(message):
+        raise ValidationError(
+            f"The message contains a character that no text message may contain: {forbidden[0]!r}.", "message", message
+        )
+    if len(message) > MAX_TEXT_LENGTH:
+        raise MessageTooLong(
+            f"The message has {len(message)} characters; {MAX_TEXT_LENGTH} are allowed.",
+            "message", message, length=len(message), max=MAX_TEXT_LENGTH,
+        )  # fmt: skip
+    Template(message).bind(columns)
+
+
+def check_schedule(scheduled_at: datetime | None, valid_until: datetime | None) -> None:
+    """Raises ScheduleInPast or ValidationError."""
+    now = timezone.now()
+    if scheduled_at is not None:
+        if scheduled_at < now - SCHEDULE_GRACE:
+            raise ScheduleInPast("The schedule time is in the past.", "schedule_time", scheduled_at.isoformat())
+        if scheduled_at > now + SCHEDULE_MAX:
+            raise ValidationError(
+                "The schedule time is more than a year away.", "schedule_time", scheduled_at.isoformat()
+            )
+    if valid_until is not None and valid_until <= max(now, scheduled_at or now):
+        raise ValidationError("Nothing could be sent before this time.", "valid_until", valid_until.isoformat())
+
+
+def check_request(account: Account, request: CampaignRequest, columns: Sequence[str] = ()) -> None:
+    """Everything that can be refused before an audience exists. Raises an SmsappError."""
+    require_active(account)
+    check_message(request.message, columns)
+    require_sender(account, request.sender_id)
+    check_schedule(request.scheduled_at, request.valid_until)
+
+
+def create_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
+    """Store a checked request as a campaign that starts at once or at its time; its work is woken on commit."""
+    check_request(account, request, audience.columns)
+    if not audience.recipient_count:
+        raise ValidationError("There is no recipient to send to.", "phone_numbers")
+    starts_now = request.scheduled_at is None or request.scheduled_at <= timezone.now()
+    campaign = Campaign.objects.create(
+        account=account,
+        user=user,
+        kind=request.kind,
+        mode=request.mode,
+        bulk_id=f"bulk-{secrets.token_hex(10)}",
+        name=request.name,
+        message=request.message,
+        sender_id=request.sender_id,
+        callback_url=request.callback_url,
+        request_id=request.request_id,
+        audience=audience,
+        status=CampaignStatus.RUNNING if starts_now else CampaignStatus.SCHEDULED,
+        scheduled_at=request.scheduled_at,
+        valid_until=request.valid_until,
+        started_at=timezone.now() if starts_now else None,
+        total_recipients=audience.recipient_count,
+        chunk_count=audience.chunk_count,
+    )
+    logger.info("campaign %s created with %s recipients", campaign.bulk_id, campaign.total_recipients)
+    wake("messaging.expand")
+    return campaign
+
+
+def start_due(now: datetime) -> int:
+    """Start every campaign whose time has come; those later than the window become `missed`. How many started."""
+    too_late = now - timedelta(seconds=settings.LATE_START_WINDOW)
+    missed = (
+        Campaign.objects.due(now)
+        .filter(scheduled_at__lt=too_late)
+        .update(status=CampaignStatus.MISSED, status_detail="Its time passed while the service was not running.")
+    )
+    if missed:
+        logger.warning("%s campaigns missed their time and wait for a decision", missed)
+    started = Campaign.objects.due(now).update(status=CampaignStatus.RUNNING, started_at=now)
+    if started:
+        wake("messaging.expand")
+        wake("messaging.dispatch_singles")
+        wake("messaging.dispatch_campaigns")
+    return started
+
+
+def pause(campaign: Campaign, by: User) -> Campaign:
+    """Raises InvalidState unless it is running or scheduled."""
+    return _move(
+        campaign, CampaignStatus.PAUSED, pause_reason=PauseReason.BY_USER, status_detail=f"Paused by {by.username}."
+    )
+
+
+def pause_for_gateway(campaign_id: int, detail: str) -> bool:
+    """Pause a running campaign because the gateway refuses our account; False if it was not running."""
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
+        if campaign.status != CampaignStatus.RUNNING:
+            return False
+        _set(campaign, CampaignStatus.PAUSED, pause_reason=PauseReason.GATEWAY_REFUSED, status_detail=detail[:300])
+    return True
+
+
+def resume(campaign: Campaign, by: User) -> Campaign:
+    """Go on where it stopped. Raises InvalidState unless it is paused or missed."""
+    if campaign.status not in (CampaignStatus.PAUSED, CampaignStatus.MISSED):
+        raise _not_from(campaign, CampaignStatus.RUNNING)
+    require_active(campaign.account)
+    now = timezone.now()
+    if campaign.scheduled_at and campaign.scheduled_at > now:
+        return _move(campaign, CampaignStatus.SCHEDULED, pause_reason="", status_detail="")
+    resumed = _move(
+        campaign, CampaignStatus.RUNNING, pause_reason="", status_detail="", started_at=campaign.started_at or now
+    )
+    settle_status([campaign.pk], now)
+    logger.info("campaign %s resumed by user %s", campaign.bulk_id, by.pk)
+    for task in ("messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"):
+        wake(task)
+    return resumed
+
+
+def cancel(campaign: Campaign, by: User) -> Campaign:
+    """Stop for good. Messages in a call cannot be stopped; the others are closed as cancelled by the sweep."""
+    cancelled = _move(
+        campaign, CampaignStatus.CANCELLED, pause_reason="", status_detail=f"Cancelled by {by.username}.",
+        completed_at=timezone.now(),
+    )  # fmt: skip
+    wake("messaging.sweep")
+    return cancelled
+
+
+def settle_status(campaign_ids: Sequence[int] | None, now: datetime) -> None:
+    """Complete what has nothing left to hand over, close what has nothing left to learn. None: all campaigns."""
+    among = Campaign.objects.all() if campaign_ids is None else Campaign.objects.filter(pk__in=campaign_ids)
+    among.filter(
+        status=CampaignStatus.RUNNING, chunks_done=F("chunk_count"), queued__lte=0, unknown__lte=0
+    ).update(status=CampaignStatus.COMPLETED, completed_at=now)  # fmt: skip
+    among.filter(
+        Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED),
+        closed_at=None, queued__lte=0, unknown__lte=0, sent__lte=0,
+    ).update(closed_at=now)  # fmt: skip
+
+
+def _move(campaign: Campaign, to: CampaignStatus, **values: object) -> Campaign:
+    """One move under the row lock that dispatch respects; raises InvalidState if it is not allowed."""
+    with transaction.atomic():
+        locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
+        if locked.status not in sources_of(to):
+            raise _not_from(locked, to)
+        _set(locked, to, **values)
+    return locked
+
+
+def _set(campaign: Campaign, to: CampaignStatus, **values: object) -> None:
+    campaign.status = to
+    for name, value in values.items():
+        setattr(campaign, name, value)
+    campaign.save(update_fields=["status", *values])
+    logger.info("campaign %s is now %s", campaign.bulk_id, to)
+
+
+def _not_from(campaign: Campaign, to: CampaignStatus) -> InvalidState:
+    return InvalidState(
+        f"A campaign that is {campaign.get_status_display().lower()} cannot become {to.label.lower()}.",
+        current_state=campaign.status,
+        allowed=[str(status) for status in sources_of(to)],
+    )

@@ -1,0 +1,41 @@
+"""Messages counted by status: the same columns on a campaign and on each of its batches."""
+
+from django.db import models
+
+#: One column per message status, under the status's own name.
+COUNTED_STATUSES = (
+    "queued",
+    "sent",
+    "delivered",
+    "undelivered",
+    "rejected",
+    "failed",
+    "expired",
+    "cancelled",
+    "suppressed",
+    "unknown",
+    "unconfirmed",
+)
+
+
+class Tally(models.Model):
+    """Moved only by the transaction that moves the messages, never counted from rows."""
+
+    queued = models.IntegerField(default=0)
+    sent = models.IntegerField(default=0)
+    delivered = models.IntegerField(default=0)
+    undelivered = models.IntegerField(default=0)
+    rejected = models.IntegerField(default=0)
+    failed = models.IntegerField(default=0)
+    expired = models.IntegerField(default=0)
+    cancelled = models.IntegerField(default=0)
+    suppressed = models.IntegerField(default=0)
+    unknown = models.IntegerField(default=0)
+    unconfirmed = models.IntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def tally(self) -> dict[str, int]:
+        return {status: getattr(self, status) for status in COUNTED_STATUSES}

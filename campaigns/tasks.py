@@ -1,0 +1,11 @@
+"""Celery doors of campaigns."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from campaigns import services
+
+
+@shared_task(name="campaigns.start_due")
+def start_due() -> int:
+    return services.start_due(timezone.now())
