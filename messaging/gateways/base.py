@@ -1,0 +1,149 @@
+"""The contract between the pipeline and a provider: plain values in, frozen dataclasses out, three errors.
+
+A gateway knows one provider's HTTP API and nothing else: no ORM, no settings, no Celery, no decision to retry.
+
+    GatewayError
+    +-- NotSent     the provider does not have the messages, for certain; the same call may be tried later
+    |   `-- Refused the provider will refuse the same call again: our account, key or request is wrong
+    `-- Unknown     nobody can say whether the provider took them; never a reason to send again
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from messaging.choices import MessageStatus, Reason
+
+
+class GatewayError(Exception):
+    """`detail` is safe to store and show: no numbers, texts or keys. `http_status` is None when none came."""
+
+    def __init__(self, detail: str, http_status: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.http_status = http_status
+
+
+class NotSent(GatewayError):
+    """`retry_after` in seconds when the provider named a time; `throttled` when it said we are too fast (429)."""
+
+    def __init__(
+        self, detail: str, http_status: int | None = None, *, retry_after: float | None = None, throttled: bool = False
+    ) -> None:
+        super().__init__(detail, http_status)
+        self.retry_after = retry_after
+        self.throttled = throttled
+
+
+class Refused(NotSent):
+    """`is_account` when the account is refused (key, credit, right), so every other message would be too."""
+
+    def __init__(self, detail: str, http_status: int | None = None, *, is_account: bool = False) -> None:
+        super().__init__(detail, http_status)
+        self.is_account = is_account
+
+
+class Unknown(GatewayError):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """`phone_number` in E.164 with plus; `text` final; `message_id` ours, given to the provider as its id."""
+
+    message_id: str
+    phone_number: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One call. `reference` is ours and names the call at the provider; `validity` in seconds."""
+
+    reference: str
+    messages: Sequence[OutgoingMessage]
+    sender: str = ""
+    report_url: str = ""
+    validity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a provider says of one message, in our words: an answer, a delivery report or a log entry.
+
+    `status` is one of SENT, DELIVERED, UNDELIVERED, REJECTED. `account_refused`: refused for a reason that
+    concerns our account, not this message, which therefore may be sent later. `price` is for the whole message.
+    """
+
+    message_id: str
+    status: MessageStatus
+    reason: Reason = Reason.NONE
+    account_refused: bool = False
+    provider_status: str = ""
+    error_code: str = ""
+    error_description: str = ""
+    price: Decimal | None = None
+    currency: str = ""
+    segment_count: int | None = None
+    done_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitAnswer:
+    http_status: int
+    reports: Sequence[Report]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """`conclusive` is False when the provider could not or would not tell (403, 429, too old): then an id that
+    is not among `reports` is not thereby absent."""
+
+    reports: Sequence[Report] = field(default_factory=tuple)
+    conclusive: bool = False
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the pipeline may assume of a gateway. Times in seconds.
+
+    `resend_unknown_after` None: what the provider's log does not know is closed as unconfirmed, never sent again.
+    """
+
+    max_batch: int
+    lookup_grace: float
+    resend_unknown_after: float | None = None
+    close_unknown_after: float = 47 * 3600.0
+
+
+class Gateway(Protocol):
+    name: str
+    policy: Policy
+
+    def submit(self, submission: Submission) -> SubmitAnswer:
+        """Hand over; raises NotSent, Refused or Unknown."""
+
+    def look_up(self, reference: str) -> Lookup:
+        """What the provider knows of one call, by our reference; never raises for an ordinary failure."""
+
+    def parse_reports(self, body: bytes) -> list[Report]:
+        """A pushed or polled body in our words; raises ValueError if it is no body of this provider's."""
+
+    def poll_reports(self, limit: int) -> bytes | None:
+        """The next body of reports waiting at the provider, None if there is none; raises GatewayError.
+        The provider gives each report once: commit the body before polling again."""
+
+    def balance(self) -> Balance:
+        """Raises GatewayError."""
+
+    def close(self) -> None:
+        """Let go of connections; the gateway may be used again."""

@@ -1,0 +1,400 @@
+"""Infobip's SMS API, version 3."""
+
+import logging
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeGuard
+
+import orjson
+
+from messaging.choices import MessageStatus, Reason
+from messaging.gateways.base import (
+    Balance,
+    GatewayError,
+    Lookup,
+    NotSent,
+    Policy,
+    Refused,
+    Report,
+    Submission,
+    SubmitAnswer,
+    Unknown,
+)
+from messaging.gateways.transport import Response, Transport
+
+logger = logging.getLogger(__name__)
+
+# --- Status: {"groupId", "groupName", "id", "name"} ---------------------------------------------------------
+
+ACCEPTED, PENDING, UNDELIVERABLE, DELIVERED, EXPIRED, REJECTED = range(6)
+
+GROUP_IDS = {
+    "ACCEPTED": ACCEPTED,
+    "OK": ACCEPTED,
+    "PENDING": PENDING,
+    "UNDELIVERABLE": UNDELIVERABLE,
+    "DELIVERED": DELIVERED,
+    "EXPIRED": EXPIRED,
+    "REJECTED": REJECTED,
+}
+
+#: An id that is not listed below goes by its group; a group not listed here is one more stage on the way.
+GROUPS: dict[int, tuple[MessageStatus, Reason]] = {
+    ACCEPTED: (MessageStatus.SENT, Reason.NONE),
+    PENDING: (MessageStatus.SENT, Reason.NONE),
+    UNDELIVERABLE: (MessageStatus.UNDELIVERED, Reason.NOT_DELIVERED),
+    DELIVERED: (MessageStatus.DELIVERED, Reason.NONE),
+    EXPIRED: (MessageStatus.UNDELIVERED, Reason.UNREACHABLE),
+    REJECTED: (MessageStatus.REJECTED, Reason.PROVIDER_REFUSED),
+}
+
+#: In group DELIVERED and yet not final: the operator has it, the handset does not.
+DELIVERED_TO_OPERATOR = 2
+#: In group REJECTED and yet proof of acceptance: an earlier call with this message id arrived.
+REJECTED_DUPLICATE_MESSAGE_ID = 23
+#: Our account is refused, and every other message would be too.
+ACCOUNT_REFUSALS = frozenset(
+    {
+        11,  # REJECTED_SOURCE: the sender is not registered on the account
+        12,  # REJECTED_NOT_ENOUGH_CREDITS
+        17,  # REJECTED_PREPAID_PACKAGE_EXPIRED
+        19,  # REJECTED_ROUTE_NOT_AVAILABLE: no route on the account
+    }
+)
+
+STATUS_REASONS: dict[int, Reason] = {
+    4: Reason.NOT_DELIVERED,  # UNDELIVERABLE_REJECTED_OPERATOR
+    6: Reason.RECIPIENT_REFUSED,  # REJECTED_NETWORK: not covered
+    8: Reason.RECIPIENT_REFUSED,  # REJECTED_PREFIX_MISSING
+    10: Reason.RECIPIENT_REFUSED,  # REJECTED_DND
+    11: Reason.SENDER_REFUSED,  # REJECTED_SOURCE
+    13: Reason.SENDER_REFUSED,  # REJECTED_SENDER
+    14: Reason.RECIPIENT_REFUSED,  # REJECTED_DESTINATION_BLOCKLISTED
+    18: Reason.RECIPIENT_REFUSED,  # REJECTED_DESTINATION_NOT_REGISTERED: trial account
+    20: Reason.CONTENT_REFUSED,  # REJECTED_FLOODING_FILTER: 6 identical or 20 different per number and hour
+    24: Reason.CONTENT_REFUSED,  # REJECTED_INVALID_UDH
+    25: Reason.CONTENT_REFUSED,  # REJECTED_MESSAGE_TOO_LONG: over 25 segments
+    29: Reason.NO_REPORT,  # EXPIRED_DLR_UNKNOWN
+    51: Reason.RECIPIENT_REFUSED,  # MISSING_TO
+    52: Reason.RECIPIENT_REFUSED,  # REJECTED_DESTINATION
+    87: Reason.PROVIDER_REFUSED,  # SIGNALS_BLOCKED: anti-fraud; charged in group EXPIRED, free in group REJECTED
+}
+
+# --- Error: {"id", "name", "description", "permanent"}; says more exactly why than the status does ----------
+
+ERROR_REASONS: dict[int, Reason] = {
+    1: Reason.UNKNOWN_NUMBER,  # EC_UNKNOWN_SUBSCRIBER
+    5: Reason.UNKNOWN_NUMBER,  # EC_UNIDENTIFIED_SUBSCRIBER
+    6: Reason.UNREACHABLE,  # EC_ABSENT_SUBSCRIBER_SM
+    8: Reason.UNREACHABLE,  # EC_ROAMING_NOT_ALLOWED
+    9: Reason.UNKNOWN_NUMBER,  # EC_ILLEGAL_SUBSCRIBER
+    27: Reason.UNREACHABLE,  # EC_ABSENT_SUBSCRIBER
+    31: Reason.UNREACHABLE,  # EC_SUBSCRIBER_BUSY_FOR_MT_SMS
+    33: Reason.UNREACHABLE,  # EC_MESSAGE_WAITING_LIST_FULL
+    256: Reason.UNREACHABLE,  # EC_SM_DF_MEMORYCAPACITYEXCEEDED
+    351: Reason.RECIPIENT_REFUSED,  # EC_INVALID_DESTINATION_ADDRESS
+    352: Reason.RECIPIENT_REFUSED,  # EC_INVALID_REQUEST_DESTINATION
+    355: Reason.CONTENT_REFUSED,  # EC_MSG_TEXT_TOO_LONG
+    368: Reason.SENDER_REFUSED,  # EC_INVALID_SOURCE_ADDRESS
+    375: Reason.SENDER_REFUSED,  # EC_SOURCE_ADDRESS_IS_BLOCKED
+    561: Reason.CONTENT_REFUSED,  # EC_CONTENT_BLOCKED_BY_OPERATOR
+    566: Reason.RECIPIENT_REFUSED,  # EC_DESTINATION_BLOCKED_BY_OPERATOR
+    568: Reason.UNKNOWN_NUMBER,  # EC_DESTINATION_NOT_SMS_PROVISIONED
+    569: Reason.UNKNOWN_NUMBER,  # EC_DEST_ADDRESS_SUSPENDED
+    603: Reason.RECIPIENT_REFUSED,  # EC_CONTENT_BLOCKED: the recipient sent STOP to the provider
+    607: Reason.CONTENT_REFUSED,  # EC_REJECTED_SPAM_BY_OPERATOR
+    608: Reason.PROVIDER_REFUSED,  # EC_SIGNALS_BLOCKED
+    811: Reason.UNREACHABLE,  # EC_MESSAGE_EXPIRED
+    2050: Reason.RECIPIENT_REFUSED,  # EC_DEST_ADDRESS_BLACKLISTED
+    2052: Reason.RECIPIENT_REFUSED,  # EC_BLACKLISTED_DESTINATIONADDRESS
+    2053: Reason.SENDER_REFUSED,  # EC_BLACKLISTED_SENDERADDRESS
+    3041: Reason.UNKNOWN_NUMBER,  # EC_DEACTIVATED_LIST
+    4098: Reason.UNREACHABLE,  # EC_VP_EXPIRED
+    4101: Reason.UNREACHABLE,  # EC_VALIDITY_EXPIRED
+    4103: Reason.CONTENT_REFUSED,  # EC_DESTINATION_FLOODING
+    4104: Reason.CONTENT_REFUSED,  # EC_DESTINATION_TXT_FLOODING
+}
+
+# --- HTTP status of a refused call --------------------------------------------------------------------------
+
+#: Key, right, credit, or a base URL that is not Infobip's: pausing loses nothing, and no message is to blame.
+ACCOUNT_HTTP_STATUSES = frozenset({401, 402, 403, 404, 405, 407})
+#: A proxy may give up on a request after it passed it on.
+REQUEST_TIMEOUT = 408
+TOO_MANY_REQUESTS = 429
+
+MAX_VALIDITY = 48 * 3600  # seconds; Infobip cuts longer ones
+MAX_PAGE = 1000  # results in one answer of reports or logs
+MAX_LOG_PAGES = 5  # one call's messages fit in one page, unless each was reported several times
+MAX_PRICE = Decimal(100_000)
+
+
+class Infobip:
+    """Send, look up and report through one Infobip account, or through a server that speaks its API."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        policy: Policy,
+        name: str = "infobip",
+        connect_timeout: float = 5.0,
+        timeout: float = 15.0,
+    ) -> None:
+        """Time-outs in seconds. A base URL without a scheme, as Infobip shows it, is taken as https.
+        Raises ValueError for one that is no URL."""
+        self.name = name
+        self.policy = policy
+        self._transport = Transport(
+            base_url if "://" in base_url else f"https://{base_url}",
+            {
+                "Authorization": f"App {api_key.strip()}",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "User-Agent": "smsapp",
+            },
+            connect_timeout=connect_timeout,
+            timeout=timeout,
+        )
+
+    def submit(self, submission: Submission) -> SubmitAnswer:
+        """One POST, whatever happens. A message that the answer does not name is not among the reports."""
+        response = self._transport.post("/sms/3/messages", request_body(submission))
+        raise_for_status(response)
+        ours = {message.message_id for message in submission.messages}
+        try:
+            entries = _object_of(response.body)["messages"]
+            reports = [report for report in _reports_of(entries) if report.message_id in ours]
+        except (ValueError, KeyError) as error:
+            raise Unknown("The answer cannot be read.", response.status) from error
+        return SubmitAnswer(response.status, reports)
+
+    def look_up(self, reference: str) -> Lookup:
+        """What the log knows of one call's messages. It reaches back 48 hours and allows 120 requests a minute."""
+        reports: list[Report] = []
+        query: dict[str, str | int] = {"bulkId": reference, "limit": MAX_PAGE, "useCursor": "true"}
+        for _ in range(MAX_LOG_PAGES):
+            try:
+                response = self._transport.get("/sms/3/logs", query)
+                raise_for_status(response)
+                page = _object_of(response.body)
+                found = _reports_of(page["results"])
+            except GatewayError as error:
+                return Lookup(reports, detail=f"The log could not be read: {error.detail}")
+            except (ValueError, KeyError):
+                return Lookup(reports, detail="The log's answer cannot be read.")
+            reports += found
+            cursor = page.get("cursor")
+            following = cursor.get("nextCursor") if isinstance(cursor, dict) else None
+            if not following or not found:
+                return Lookup(reports, conclusive=True)
+            query["cursor"] = str(following)
+        return Lookup(reports, detail="The log has more pages than expected.")
+
+    def parse_reports(self, body: bytes) -> list[Report]:
+        """Delivery reports as pushed and polled, and log entries: they differ in nothing that is read here."""
+        try:
+            return _reports_of(_object_of(body)["results"])
+        except KeyError as error:
+            raise ValueError("no results in the body") from error
+
+    def poll_reports(self, limit: int = MAX_PAGE) -> bytes | None:
+        response = self._transport.get("/sms/3/reports", {"limit": min(limit, MAX_PAGE)})
+        raise_for_status(response)
+        try:
+            results = _object_of(response.body)["results"]
+        except (ValueError, KeyError) as error:
+            raise Unknown("The reports cannot be read.", response.status) from error
+        return response.body if results else None
+
+    def balance(self) -> Balance:
+        response = self._transport.get("/account/1/balance")
+        raise_for_status(response)
+        try:
+            answer = _object_of(response.body)
+            return Balance(Decimal(str(answer["balance"])), _text(answer.get("currency"), 3))
+        except (ValueError, KeyError, ArithmeticError) as error:
+            raise Unknown("The balance cannot be read.", response.status) from error
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def request_body(submission: Submission) -> bytes:
+    """One entry for each distinct text, with all its destinations: equal texts travel once."""
+    destinations: dict[str, list[dict[str, str]]] = {}
+    for message in submission.messages:
+        destination = {"to": message.phone_number.removeprefix("+"), "messageId": message.message_id}
+        if message.text in destinations:
+            destinations[message.text].append(destination)
+        else:
+            destinations[message.text] = [destination]
+    common: dict[str, Any] = {}
+    if submission.sender:
+        common["sender"] = submission.sender
+    if submission.validity is not None:
+        seconds = max(1, min(submission.validity, MAX_VALIDITY))
+        common["options"] = {"validityPeriod": {"amount": seconds, "timeUnit": "SECONDS"}}
+    if submission.report_url:
+        delivery = {"url": submission.report_url, "intermediateReport": False, "notify": True}
+        common["webhooks"] = {"delivery": delivery, "contentType": "application/json"}
+    return orjson.dumps(
+        {
+            "messages": [
+                {"destinations": to, "content": {"text": text}, **common} for text, to in destinations.items()
+            ],
+            "options": {"schedule": {"bulkId": submission.reference}, "includeSmsCountInResponse": True},
+        }
+    )
+
+
+def raise_for_status(response: Response) -> None:
+    """Nothing for a 2xx; else NotSent, Refused or Unknown.
+
+    Only what Infobip documents as refused before processing counts as not sent. A redirect is not among that: a
+    303 is even the usual answer to a request that was processed, and a proxy's 307 does not say what it did first.
+    """
+    status = response.status
+    if 200 <= status < 300:
+        return
+    detail = f"HTTP {status}{_refusal_code(response.body)}"
+    if status == TOO_MANY_REQUESTS:
+        raise NotSent(detail, status, throttled=True, retry_after=_retry_after(response.headers.get("retry-after")))
+    if status in ACCOUNT_HTTP_STATUSES:
+        raise Refused(detail, status, is_account=True)
+    if 400 <= status < 500 and status != REQUEST_TIMEOUT:
+        raise Refused(detail, status)
+    raise Unknown(detail, status)
+
+
+def _refusal_code(body: bytes) -> str:
+    """Infobip's code and the names of the fields it objects to; its free text may quote a number."""
+    try:
+        answer = _object_of(body)
+    except ValueError:
+        return ""
+    code = _text(answer.get("errorCode"), 20)
+    if not code:  # the older shape
+        exception = answer.get("requestError")
+        exception = exception.get("serviceException") if isinstance(exception, dict) else None
+        code = _text(exception.get("messageId"), 40) if isinstance(exception, dict) else ""
+    violations = answer.get("violations")
+    fields = [_text(entry.get("property"), 60) for entry in violations[:3]] if _is_list_of_objects(violations) else []
+    return ", ".join(["", *filter(None, [code, *fields])])
+
+
+def _is_list_of_objects(value: object) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds, from either form the header may have."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _object_of(body: bytes) -> dict[str, Any]:
+    answer = orjson.loads(body)
+    if isinstance(answer, dict):
+        return answer
+    raise ValueError("not a JSON object")
+
+
+def _reports_of(entries: object) -> list[Report]:
+    if isinstance(entries, list):
+        reports = [report for entry in entries if (report := _report_of(entry)) is not None]
+        if len(reports) < len(entries):
+            logger.warning("%d of %d entries have no message id or status", len(entries) - len(reports), len(entries))
+        return reports
+    raise ValueError("not a list")
+
+
+def _report_of(entry: Any) -> Report | None:
+    if not isinstance(entry, dict):
+        return None
+    message_id, status, error = entry.get("messageId"), entry.get("status"), entry.get("error")
+    if not message_id or not isinstance(message_id, str) or not isinstance(status, dict):
+        return None
+    status_id = _int_or_none(status.get("id"))
+    error_id, error_description = None, ""
+    if isinstance(error, dict) and error.get("id"):
+        error_id = _int_or_none(error["id"])
+        error_description = _text(error.get("description") or error.get("name"), 200)
+    message_status, reason = _meaning(_group_of(status), status_id, error_id)
+    segment_count = _segment_count(entry)
+    price, currency = _price(entry.get("price"), segment_count)
+    return Report(
+        message_id=message_id,
+        status=message_status,
+        reason=reason,
+        account_refused=message_status is MessageStatus.REJECTED and status_id in ACCOUNT_REFUSALS,
+        provider_status=_text(status.get("name") or status_id, 60),
+        error_code=str(error_id) if error_id is not None else "",
+        error_description=error_description,
+        price=price,
+        currency=currency,
+        segment_count=segment_count,
+        done_at=_moment(entry.get("doneAt")),
+    )
+
+
+def _group_of(status: dict[str, Any]) -> int:
+    group = _int_or_none(status.get("groupId"))
+    return group if group in GROUPS else GROUP_IDS.get(str(status.get("groupName")), PENDING)
+
+
+def _meaning(group: int, status_id: int | None, error_id: int | None) -> tuple[MessageStatus, Reason]:
+    if status_id in (DELIVERED_TO_OPERATOR, REJECTED_DUPLICATE_MESSAGE_ID):
+        return GROUPS[PENDING]
+    message_status, reason = GROUPS[group]
+    if reason is Reason.NONE:
+        return message_status, reason
+    if error_id in ERROR_REASONS:
+        return message_status, ERROR_REASONS[error_id]
+    return message_status, STATUS_REASONS.get(status_id, reason) if status_id is not None else reason
+
+
+def _segment_count(entry: dict[str, Any]) -> int | None:
+    count, details = entry.get("messageCount"), entry.get("details")
+    if count is None and isinstance(details, dict):  # the answer to a send
+        count = details.get("messageCount")
+    return count if isinstance(count, int) and 0 < count < 256 else None
+
+
+def _price(price: object, segment_count: int | None) -> tuple[Decimal | None, str]:
+    """Of the whole message: Infobip names that of one segment. None where the count or a sane figure is missing."""
+    if not isinstance(price, dict):
+        return None, ""
+    per_segment = price.get("pricePerMessage")
+    if segment_count is None or isinstance(per_segment, bool) or not isinstance(per_segment, int | float):
+        return None, ""
+    amount = Decimal(repr(per_segment)) * segment_count
+    return (amount, _text(price.get("currency"), 3)) if 0 <= amount < MAX_PRICE else (None, "")
+
+
+def _moment(value: object) -> datetime | None:
+    """`2026-08-24T15:00:00.000+0000`, also with `Z`, `+05:30` or no fraction."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _int_or_none(value: object) -> int | None:
+    return value if isinstance(value, int) and abs(value) < 10**12 else None
+
+
+def _text(value: object, limit: int) -> str:
+    """Short enough for its column, and without NUL, which PostgreSQL does not store."""
+    return "" if value is None else str(value)[:limit].replace("\x00", "")
