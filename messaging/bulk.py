@@ -1,0 +1,166 @@
+"""The set-based SQL of the hot path: PostgreSQL and SQLite behind the same plain functions.
+
+Callers hold the lock of the batch whose messages they touch (see `settlement.py`); nothing here opens a
+transaction of its own.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import orjson
+from django.db import connection
+
+from campaigns.choices import CampaignStatus
+from messaging.choices import MessageStatus
+from messaging.models import Message
+
+_TABLE = Message._meta.db_table
+
+
+class NewMessage(NamedTuple):
+    """A row as expansion stores it; `variables` is a JSON array or empty."""
+
+    id: int
+    campaign_id: int
+    row: int
+    phone_number: str
+    variables: str
+    status: int
+    reason: str
+    detail: str
+    segment_count: int
+
+
+class StoredMessage(NamedTuple):
+    """What `apply` needs to know of a row."""
+
+    id: int
+    campaign_id: int
+    status: int
+    sent_at: datetime | None
+
+
+class QueuedMessage(NamedTuple):
+    """What a call needs to know of a row."""
+
+    id: int
+    phone_number: str
+    variables: str
+
+
+class MessageChange(NamedTuple):
+    """The new state of a row, whole."""
+
+    id: int
+    status: int
+    reason: str
+    detail: str
+    sent_at: datetime | None
+    done_at: datetime | None
+
+
+def _is_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def _copy_text(value: str) -> str:
+    """Escape for COPY's text format."""
+    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def insert_messages(rows: Sequence[NewMessage]) -> None:
+    columns = ", ".join(NewMessage._fields)
+    if _is_postgres():
+        lines = [
+            f"{id_}\t{campaign}\t{row}\t{phone}\t{_copy_text(variables)}\t{status}\t{reason}\t{_copy_text(detail)}"
+            f"\t{segments}\n"
+            for id_, campaign, row, phone, variables, status, reason, detail, segments in rows
+        ]
+        with connection.cursor() as cursor, cursor.copy(f"COPY {_TABLE} ({columns}) FROM STDIN") as copy:
+            copy.write("".join(lines))
+        return
+    marks = ", ".join(["%s"] * len(NewMessage._fields))
+    with connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO {_TABLE} ({columns}) VALUES ({marks})", rows)  # noqa: S608
+
+
+def read_messages(numbers: Iterable[int]) -> dict[int, StoredMessage]:
+    """The rows with these numbers that exist, by number."""
+    wanted = list(numbers)
+    columns = "id, campaign_id, status, sent_at"
+    with connection.cursor() as cursor:
+        if _is_postgres():
+            cursor.execute(f"SELECT {columns} FROM {_TABLE} WHERE id = ANY(%s)", [wanted])  # noqa: S608
+            return {row[0]: StoredMessage(*row) for row in cursor.fetchall()}
+        cursor.execute(
+            f"SELECT {columns} FROM {_TABLE} WHERE id IN (SELECT value FROM json_each(%s))",  # noqa: S608
+            [orjson.dumps(wanted).decode()],
+        )
+        return {row[0]: StoredMessage(row[0], row[1], row[2], _from_sqlite(row[3])) for row in cursor.fetchall()}
+
+
+def read_numbers(first: int, last: int, status: MessageStatus) -> list[int]:
+    """Numbers of the messages between `first` and `last` (inclusive) that are in `status`, in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM {_TABLE} WHERE id BETWEEN %s AND %s AND status = %s ORDER BY id",  # noqa: S608
+            [first, last, int(status)],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def read_queued(first: int, last: int) -> list[QueuedMessage]:
+    """The queued messages between `first` and `last` (inclusive), in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, phone_number, variables FROM {_TABLE} "  # noqa: S608
+            "WHERE id BETWEEN %s AND %s AND status = %s ORDER BY id",
+            [first, last, int(MessageStatus.QUEUED)],
+        )
+        return [QueuedMessage(*row) for row in cursor.fetchall()]
+
+
+def update_messages(changes: Sequence[MessageChange]) -> None:
+    """Write every change in one statement (PostgreSQL) or one prepared statement (SQLite)."""
+    if not changes:
+        return
+    with connection.cursor() as cursor:
+        if _is_postgres():
+            cursor.execute(
+                f"UPDATE {_TABLE} m SET status = v.status, reason = v.reason, detail = v.detail, "  # noqa: S608
+                "sent_at = v.sent_at, done_at = v.done_at "
+                "FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::timestamptz[], "
+                "%s::timestamptz[]) AS v(id, status, reason, detail, sent_at, done_at) WHERE m.id = v.id",
+                [list(column) for column in zip(*changes, strict=True)],
+            )
+        else:
+            cursor.executemany(
+                f"UPDATE {_TABLE} SET status = %s, reason = %s, detail = %s, sent_at = %s, done_at = %s "  # noqa: S608
+                "WHERE id = %s",
+                [
+                    (c.status, c.reason, c.detail, _to_sqlite(c.sent_at), _to_sqlite(c.done_at), c.id)
+                    for c in changes
+                ],
+            )
+
+
+def share_campaign(campaign_id: int) -> CampaignStatus:
+    """The campaign's status, kept from changing to paused or cancelled until this transaction ends.
+
+    FOR KEY SHARE lets counters move beside us and conflicts with the FOR UPDATE that pause, cancel and hold
+    take before they answer. On SQLite our transaction already is the only writer.
+    """
+    lock = " FOR KEY SHARE" if _is_postgres() else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT status FROM sms_campaigns WHERE id = %s{lock}", [campaign_id])  # noqa: S608
+        return CampaignStatus(cursor.fetchone()[0])
+
+
+def _to_sqlite(moment: datetime | None) -> str | None:
+    return connection.ops.adapt_datetimefield_value(moment) if moment else None
+
+
+def _from_sqlite(moment: datetime | None) -> datetime | None:
+    """SQLite keeps UTC without an offset."""
+    return moment.replace(tzinfo=UTC) if moment else None

@@ -1,0 +1,356 @@
+"""Batches leave for the gateway. Read top to bottom:
+
+1. lease    ready batches, by one conditional update: owner, epoch + 1, deadline
+2. open     an attempt, committed before the call: the campaign runs, the epoch is ours, opt-outs and validity
+            are checked, the texts are rendered
+3. call     the gateway, outside any transaction, several calls in flight (threads without a database)
+4. record   what came of it; whatever is not certain becomes `unknown` and is looked up, never sent again blindly
+
+Killed between any two lines, the sweep finds the batch by its lease and the attempt it left open.
+"""
+
+import logging
+import os
+import random
+import socket
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from accounts.choices import Mode
+from campaigns.choices import CampaignStatus
+from campaigns.models import Campaign
+from campaigns.services import pause_for_gateway
+from messaging import bulk, clock, gateways, settlement
+from messaging.bulk import QueuedMessage
+from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
+from messaging.gateways.base import (
+    Gateway,
+    GatewayError,
+    NotSent,
+    OutgoingMessage,
+    Refused,
+    Report,
+    Submission,
+    SubmitAnswer,
+    Unknown,
+)
+from messaging.inbox import report_url
+from messaging.identity import MAX_IN_BATCH, batch_range, installation_prefix, public_id
+from messaging.models import Attempt, Batch
+from messaging.settlement import Fact
+from messaging.texts import renderer_for
+from smsapp.wake import wake
+from uploads.suppressions import suppressed_among
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that may begin: its attempt is committed. `begin_before` on this machine's monotonic clock."""
+
+    attempt: Attempt
+    batch: Batch
+    gateway: Gateway
+    submission: Submission
+    begin_before: float
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    call: Call
+    answer: SubmitAnswer | None = None
+    error: GatewayError | None = None
+
+
+def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
+    """Send ready batches of a lane until none is left or `budget` seconds are over; how many calls were made."""
+    stop_at = time.monotonic() + (settings.TASK_BUDGET if budget is None else budget)
+    in_flight: set[Future[Result]] = set()
+    calls = 0
+    with ThreadPoolExecutor(settings.GATEWAY_CALLS_IN_FLIGHT) as threads:
+        while True:
+            room = settings.GATEWAY_CALLS_IN_FLIGHT - len(in_flight)
+            time_left = time.monotonic() < stop_at
+            leased = lease(lane, room) if room and time_left else []
+            for batch in leased:
+                if call := open_attempt(batch):
+                    in_flight.add(threads.submit(make_call, call))
+                    calls += 1
+            if in_flight:
+                finished, in_flight = wait(in_flight, timeout=1, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    record(future.result())
+            elif not leased:
+                break
+    if not time_left:
+        wake(f"messaging.dispatch_{lane.name.lower()}")
+    return calls
+
+
+# --- 1. lease ---------------------------------------------------------------------------------------------
+
+
+def lease(lane: Lane, limit: int) -> list[Batch]:
+    """Take up to `limit` ready batches. Their epoch is ours alone until `lease_until`."""
+    now = clock.now()
+    with transaction.atomic():
+        ready = Batch.objects.to_lease(lane, now).select_for_update(skip_locked=True, of=("self",))
+        batches = list(ready.select_related("campaign__audience")[:limit])
+        for batch in batches:
+            batch.state = BatchState.LEASED
+            batch.lease_owner = _worker_name()
+            batch.lease_epoch += 1
+            batch.lease_until = now + timedelta(seconds=settings.LEASE_SECONDS)
+        Batch.objects.filter(pk__in=[batch.pk for batch in batches]).update(
+            state=BatchState.LEASED,
+            lease_owner=_worker_name(),
+            lease_epoch=F("lease_epoch") + 1,
+            lease_count=F("lease_count") + 1,
+            lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),
+        )
+    return batches
+
+
+def lease_end(batch: Batch) -> datetime:
+    assert batch.lease_until is not None
+    return batch.lease_until
+
+
+def _worker_name() -> str:
+    return f"{socket.gethostname()[:60]}:{os.getpid()}"
+
+
+# --- 2. open an attempt -----------------------------------------------------------------------------------
+
+
+def open_attempt(batch: Batch) -> Call | None:
+    """Commit the attempt for the next slice of a leased batch; None, and the batch given back, if there is none.
+
+    The monotonic clock is read before the database's, so that the time left is never overestimated.
+    """
+    started = time.monotonic()
+    gateway = gateways.gateway_for(Mode(batch.mode))
+    with transaction.atomic():
+        status = bulk.share_campaign(batch.campaign_id)
+        now = clock.now()
+        if not _still_ours(batch, now):
+            return None
+        if status != CampaignStatus.RUNNING:
+            _release(batch, now)
+            return None
+        rows = _sendable(batch, batch.campaign, now)[: min(batch.call_size, gateway.policy.max_batch)]
+        if not rows:
+            _release(batch, now)
+            return None
+        messages = _render(batch.campaign, rows)
+        attempt = _new_attempt(batch, gateway, rows, now)
+        if not batch.gateway:
+            Batch.objects.filter(pk=batch.pk).update(gateway=gateway.name)
+    time_left = (lease_end(batch) - now).total_seconds() - settings.GATEWAY_TIMEOUT - settings.LEASE_MARGIN
+    submission = Submission(
+        reference=attempt.reference,
+        messages=messages,
+        sender=batch.campaign.sender_id,
+        report_url=report_url(gateway.name),
+        validity=_seconds_until(batch.campaign.valid_until, now),
+    )
+    return Call(attempt, batch, gateway, submission, started + time_left)
+
+
+def _still_ours(batch: Batch, now: datetime) -> bool:
+    """Lock the batch and see whether its lease is the one we took."""
+    mine = Batch.objects.filter(
+        pk=batch.pk, state=BatchState.LEASED, lease_epoch=batch.lease_epoch, lease_until__gt=now
+    ).select_for_update()
+    return mine.first() is not None
+
+
+def _sendable(batch: Batch, campaign: Campaign, now: datetime) -> list[QueuedMessage]:
+    """The batch's queued rows without those that may not leave any more, which are closed here."""
+    rows = bulk.read_queued(*batch_range(batch.pk))
+    if campaign.valid_until is not None and campaign.valid_until <= now:
+        settlement.control([row.id for row in rows], MessageStatus.EXPIRED, Reason.TOO_LATE)
+        return []
+    opted_out = suppressed_among(campaign.account, [row.phone_number for row in rows])
+    if opted_out:
+        stopped = [row.id for row in rows if row.phone_number in opted_out]
+        settlement.control(stopped, MessageStatus.SUPPRESSED, Reason.OPTED_OUT)
+        rows = [row for row in rows if row.phone_number not in opted_out]
+    return rows
+
+
+def _render(campaign: Campaign, rows: Sequence[QueuedMessage]) -> list[OutgoingMessage]:
+    render = renderer_for(campaign)
+    return [OutgoingMessage(public_id(row.id), row.phone_number, render(row.variables)) for row in rows]
+
+
+def _new_attempt(batch: Batch, gateway: Gateway, rows: Sequence[QueuedMessage], now: datetime) -> Attempt:
+    number = Attempt.objects.filter(batch_id=batch.pk).count() + 1
+    return Attempt.objects.create(
+        batch=batch,
+        gateway=gateway.name,
+        reference=f"{installation_prefix()}-{batch.pk}-{number}",
+        epoch=batch.lease_epoch,
+        first=rows[0].id,
+        last=rows[-1].id,
+        message_count=len(rows),
+        started_at=now,
+        deadline=lease_end(batch),
+    )
+
+
+def _seconds_until(moment: datetime | None, now: datetime) -> int | None:
+    return max(60, int((moment - now).total_seconds())) if moment else None
+
+
+# --- 3. call ----------------------------------------------------------------------------------------------
+
+
+def make_call(call: Call) -> Result:
+    """In a thread of its own, without the database."""
+    if time.monotonic() >= call.begin_before:
+        return Result(call, error=NotSent("The lease was too nearly over to begin the call."))
+    try:
+        return Result(call, answer=call.gateway.submit(call.submission))
+    except GatewayError as error:
+        return Result(call, error=error)
+    except Exception:
+        # A defect of ours after the first byte may have left the messages with the provider.
+        logger.exception("call %s broke", call.attempt.reference)
+        return Result(call, error=Unknown("The call broke off inside this application."))
+
+
+# --- 4. record --------------------------------------------------------------------------------------------
+
+
+def record(result: Result) -> None:
+    """Write down what came of a call."""
+    call, error = result.call, result.error
+    if result.answer is not None:
+        _record_answer(call, result.answer)
+    elif isinstance(error, Refused) and error.is_account:
+        _record_not_sent(call, error, wait_seconds=0)
+        if pause_for_gateway(call.batch.campaign_id, error.detail):
+            logger.warning("campaign %s paused: %s", call.batch.campaign_id, error.detail)
+    elif isinstance(error, Refused):
+        _record_refused(call, error)
+    elif isinstance(error, NotSent):
+        _record_not_sent(call, error, _backoff(call.batch.retry_count, error.retry_after))
+    elif error is not None:
+        _record_unknown(call, error)
+
+
+def _record_answer(call: Call, answer: SubmitAnswer) -> None:
+    """By id, never by position. Ids the answer does not name are unknown; an account's refusal is no message's."""
+    refusal = next((report for report in answer.reports if report.account_refused), None)
+    facts, _ = settlement.facts_from(
+        [report for report in answer.reports if not report.account_refused], FactSource.ANSWER
+    )
+    missing = _unnamed(call, answer.reports)
+    now = clock.now()
+    with transaction.atomic():
+        _lock(call.batch)
+        settlement.apply([*facts, *_unknown_facts(missing)])
+        _finish_attempt(
+            call, AttemptState.UNKNOWN if missing else AttemptState.ANSWERED, now, answer.http_status,
+            f"{len(missing)} messages are missing in the answer." if missing else "",
+        )  # fmt: skip
+        _release(call.batch, now, retry_count=0, call_size=min(MAX_IN_BATCH, call.batch.call_size * 2))
+    if refusal is not None:
+        pause_for_gateway(call.batch.campaign_id, f"The gateway refuses our account: {refusal.provider_status}")
+
+
+def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> None:
+    now = clock.now()
+    with transaction.atomic():
+        _lock(call.batch)
+        _finish_attempt(call, AttemptState.NOT_SENT, now, error.http_status, error.detail)
+        _release(
+            call.batch, now, next_attempt_at=now + timedelta(seconds=wait_seconds),
+            retry_count=call.batch.retry_count + 1,
+        )  # fmt: skip
+    logger.info("attempt %s was not sent: %s", call.attempt.reference, error.detail)
+
+
+def _record_refused(call: Call, error: Refused) -> None:
+    """The request as a whole was refused. One message alone is to blame when one message was in it; else halve
+    the call, so that a single bad row never takes its neighbours with it."""
+    count = call.attempt.message_count
+    now = clock.now()
+    with transaction.atomic():
+        _lock(call.batch)
+        if count == 1:
+            report = Report(
+                call.submission.messages[0].message_id, MessageStatus.REJECTED, Reason.PROVIDER_REFUSED,
+                provider_status=f"HTTP {error.http_status}", error_description=error.detail[:200],
+            )  # fmt: skip
+            settlement.apply(settlement.facts_from([report], FactSource.ANSWER)[0])
+        _finish_attempt(call, AttemptState.NOT_SENT, now, error.http_status, error.detail)
+        _release(call.batch, now, next_attempt_at=now, call_size=max(1, count // 2))
+
+
+def _record_unknown(call: Call, error: GatewayError) -> None:
+    now = clock.now()
+    with transaction.atomic():
+        _lock(call.batch)
+        settlement.apply(_unknown_facts(bulk.read_numbers(call.attempt.first, call.attempt.last, MessageStatus.QUEUED)))
+        _finish_attempt(call, AttemptState.UNKNOWN, now, error.http_status, error.detail)
+        _release(call.batch, now, retry_count=0)
+    logger.warning("attempt %s has an unknown outcome: %s", call.attempt.reference, error.detail)
+
+
+def _unnamed(call: Call, reports: Sequence[Report]) -> list[int]:
+    named = {report.message_id for report in reports}
+    queued = bulk.read_numbers(call.attempt.first, call.attempt.last, MessageStatus.QUEUED)
+    return [number for number in queued if public_id(number) not in named]
+
+
+def _unknown_facts(numbers: Sequence[int]) -> list[Fact]:
+    return [Fact(number, MessageStatus.UNKNOWN, FactSource.ANSWER, Reason.ANSWER_LOST) for number in numbers]
+
+
+def _lock(batch: Batch) -> None:
+    Batch.objects.select_for_update().get(pk=batch.pk)
+
+
+def _finish_attempt(call: Call, state: AttemptState, now: datetime, http_status: int | None, detail: str) -> None:
+    """Only an open attempt: one that the sweep has given up meanwhile is settled by look-up."""
+    grace = timedelta(seconds=call.gateway.policy.lookup_grace)
+    Attempt.objects.filter(pk=call.attempt.pk, state=AttemptState.OPEN).update(
+        state=state,
+        finished_at=now,
+        http_status=http_status,
+        detail=detail[:300],
+        next_lookup_at=now + grace if state == AttemptState.UNKNOWN else None,
+    )
+
+
+def _release(batch: Batch, now: datetime, **values: object) -> None:
+    """Give the batch back, if it is still ours; where to, its tally says."""
+    current = Batch.objects.filter(pk=batch.pk, state=BatchState.LEASED, lease_epoch=batch.lease_epoch).first()
+    if current is None:
+        return
+    current.state = settlement.resting_state(current)
+    current.lease_owner, current.lease_until, current.lease_count = "", None, 0
+    current.report_deadline = now + timedelta(hours=settings.REPORT_DEADLINE_HOURS)
+    for name, value in values.items():
+        setattr(current, name, value)
+    current.save(
+        update_fields=["state", "lease_owner", "lease_until", "lease_count", "report_deadline", *values]
+    )
+
+
+def _backoff(retry_count: int, retry_after: float | None) -> float:
+    """Seconds until the next try: what the provider asked for, else doubling with full jitter. No try is used up."""
+    if retry_after is not None:
+        return float(min(max(retry_after, 0.1), settings.RETRY_BACKOFF_MAX))
+    ceiling = float(min(settings.RETRY_BACKOFF_MAX, settings.RETRY_BACKOFF * 2 ** min(retry_count, 16)))
+    return random.uniform(ceiling / 2, ceiling)  # noqa: S311  (jitter, not a secret)

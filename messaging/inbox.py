@@ -1,0 +1,103 @@
+"""Delivery reports in: the raw body is committed first, applied in batches afterwards, kept for some days."""
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+
+from messaging import clock, gateways, settlement
+from messaging.choices import FactSource
+from messaging.gateways.base import GatewayError
+from messaging.models import ReportInbox
+from messaging.settlement import Fact
+from smsapp.wake import wake
+
+logger = logging.getLogger(__name__)
+
+BODIES_AT_ONCE = 20
+POLL_LIMIT = 1000
+POLLS_AT_ONCE = 50
+
+
+def report_url(gateway: str) -> str:
+    """Where this gateway's provider pushes delivery reports; empty when it could not reach us and we poll."""
+    base = settings.PUBLIC_URL
+    if not base and gateways.is_local(gateway):
+        base = f"http://127.0.0.1:{settings.PORT}"
+    path = reverse("delivery-reports", args=[gateway, settings.INFOBIP_CALLBACK_TOKEN])
+    return base + path if base else ""
+
+
+def receive(gateway: str, source: FactSource, body: bytes) -> None:
+    """Commit a body; raises DatabaseError if that fails, and then nobody may be told it was received."""
+    with transaction.atomic(durable=True):
+        ReportInbox.objects.create(gateway=gateway, source=source, body=body)
+    wake("messaging.apply_reports")
+
+
+def apply_waiting() -> int:
+    """Apply waiting bodies until none is left; how many messages they changed."""
+    changed = 0
+    while (count := _apply_some()) is not None:
+        changed += count
+    return changed
+
+
+def _apply_some() -> int | None:
+    """Up to BODIES_AT_ONCE bodies in one transaction; None if none is waiting."""
+    now = clock.now()
+    with transaction.atomic():
+        waiting = ReportInbox.objects.filter(applied_at=None, next_attempt_at__lte=now).order_by("pk")
+        bodies = list(waiting.select_for_update(skip_locked=True)[:BODIES_AT_ONCE])
+        if not bodies:
+            return None
+        facts: list[Fact] = []
+        for body in bodies:
+            facts += _read(body)
+        applied = settlement.apply(facts)
+        ReportInbox.objects.bulk_update(
+            bodies,
+            ["applied_at", "report_count", "unmatched_count", "failure_count", "next_attempt_at", "error"],
+        )
+    return applied.changed
+
+
+def _read(body: ReportInbox) -> list[Fact]:
+    """The facts in a body; one that cannot be read is put off and shown to the operator, and harms no other."""
+    now = clock.now()
+    try:
+        reports = gateways.get(body.gateway).parse_reports(bytes(body.body))
+    except (ValueError, LookupError) as error:
+        body.failure_count += 1
+        body.error = str(error)[:300]
+        body.next_attempt_at = now + timedelta(minutes=2 ** min(body.failure_count, 10))
+        logger.exception("report body %s cannot be read", body.pk)
+        return []
+    facts, foreign = settlement.facts_from(reports, FactSource(body.source))
+    body.applied_at = now
+    body.report_count = len(reports)
+    body.unmatched_count = foreign
+    body.error = ""
+    return facts
+
+
+def poll() -> int:
+    """Fetch waiting reports of every gateway, one body after the other; how many bodies.
+
+    The provider hands each report out once: the body is committed before the next is asked for. What a crash
+    in between loses comes back by look-up.
+    """
+    bodies = 0
+    for name in gateways.names():
+        try:
+            for _ in range(POLLS_AT_ONCE):
+                body = gateways.get(name).poll_reports(POLL_LIMIT)
+                if body is None:
+                    break
+                receive(name, FactSource.POLL, body)
+                bodies += 1
+        except GatewayError as error:
+            logger.info("polling %s: %s", name, error.detail)
+    return bodies

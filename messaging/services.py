@@ -1,0 +1,53 @@
+"""Sending to a few numbers at once."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from accounts.models import Account, User
+from campaigns.models import Campaign
+from campaigns.services import CampaignRequest, check_request, create_campaign
+from messaging.expansion import expand_chunk
+from messaging.models import Message
+from smsapp.exceptions import InvalidPhoneNumber, RecipientOptedOut
+from uploads.choices import RowReason
+from uploads.services import audience_from_numbers, screen_numbers
+from uploads.suppressions import suppressed_among
+
+MAX_NUMBERS = 100
+
+
+def send(account: Account, user: User, request: CampaignRequest, numbers: Sequence[str]) -> Campaign:
+    """Accept one text for 1 to 100 numbers, all of them or none; its messages exist when this returns.
+
+    Raises an SmsappError naming the first field that is wrong; `details.errors` lists every wrong number.
+    """
+    check_request(account, request)
+    good, refused = screen_numbers(numbers, account.default_country)
+    if refused:
+        errors = [
+            {
+                "field": f"phone_numbers[{place - 1}]",
+                "code": reason,
+                "message": str(RowReason(reason).label),
+                "value": value,
+            }
+            for place, reason, value, _ in refused
+        ]
+        first = errors[0]
+        raise InvalidPhoneNumber(str(first["message"]), str(first["field"]), first["value"], errors=errors)
+    if opted_out := suppressed_among(account, [phone for _, phone in good]):
+        place, phone = next((place, phone) for place, phone in good if phone in opted_out)
+        raise RecipientOptedOut("This recipient has opted out.", f"phone_numbers[{place - 1}]", phone)
+    with transaction.atomic():
+        audience = audience_from_numbers(account, good)
+        campaign = create_campaign(account, user, request, audience)
+        for number in range(campaign.chunk_count):
+            expand_chunk(campaign, number)
+    return campaign
+
+
+def messages_of(campaign: Campaign) -> list[Message]:
+    """The messages of a small campaign, in order; for a large one read batch by batch."""
+    batches = campaign.batches.order_by("id").values_list("id", flat=True)[:MAX_NUMBERS]
+    return [message for batch_id in batches for message in Message.objects.in_batch(batch_id).order_by("id")]

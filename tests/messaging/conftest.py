@@ -1,0 +1,31 @@
+"""The pipeline with short timers, and a real simulator for it to talk to."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from messaging import gateways
+from tests.messaging.simulators import RunningSimulator, running_simulator
+
+
+@pytest.fixture
+def simulator(settings: Any) -> Iterator[RunningSimulator]:
+    """Every number is delivered unless its ending says otherwise; reports wait to be polled (no push address)."""
+    with running_simulator(undelivered=0.0, rejected=0.0, report_delay_ms=0.0) as running:
+        settings.SIMULATOR_URL = running.url
+        settings.SIMULATOR_API_KEY = running.api_key
+        settings.GATEWAY_TIMEOUT = 1.0
+        settings.LEASE_MARGIN = 0.0
+        settings.RETRY_BACKOFF = 0.02
+        settings.SIMULATOR_UNKNOWN_GRACE = 0.1
+        settings.SIMULATOR_RESEND_UNKNOWN_AFTER = 0.2
+        gateways.reset()
+        yield running
+    gateways.reset()
+
+
+@pytest.fixture(autouse=True)
+def no_push(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports are polled in these tests; pushing them is proven over a live server in test_callbacks.py."""
+    monkeypatch.setattr("messaging.dispatch.report_url", lambda gateway: "")

@@ -1,0 +1,57 @@
+import pytest
+from django.db import connection
+from hypothesis import given
+from hypothesis import strategies as st
+
+from messaging import identity
+from messaging.models import Message
+from tests.factories import make_campaign
+
+PREFIX = "kqxza"
+
+
+@pytest.fixture(autouse=True)
+def fixed_prefix(monkeypatch):
+    monkeypatch.setattr(identity, "installation_prefix", lambda: PREFIX)
+
+
+@given(st.integers(min_value=0, max_value=2**55 - 1))
+def test_an_id_leads_back_to_its_number(number):
+    identity.installation_prefix = lambda: PREFIX
+    public = identity.public_id(number)
+    assert len(public) == 17
+    assert identity.number_of(public) == number
+
+
+def test_a_mistyped_id_is_no_id():
+    public = identity.public_id(123_456_789)
+    for place in range(len(PREFIX), len(public) - 1):
+        for character in identity.ALPHABET:
+            typed = public[:place] + character + public[place + 1 :]
+            same_check = (identity._VALUES[character] - identity._VALUES[public[place]]) % identity.CHECK_MODULUS == 0
+            assert same_check or identity.number_of(typed) is None
+
+
+@pytest.mark.parametrize("foreign", ["", "x", "other0000000g401z", PREFIX + "0000000000u!", "a" * 400])
+def test_an_id_of_somebody_else_is_no_id(foreign):
+    assert identity.number_of(foreign) is None
+
+
+def test_a_number_names_its_batch():
+    assert identity.batch_of(identity.message_number(77, 999)) == 77
+    assert identity.batch_range(77) == (77 * 1024, 77 * 1024 + 1023)
+
+
+@pytest.mark.django_db
+def test_the_customers_view_shows_the_same_id(monkeypatch):
+    monkeypatch.undo()
+    from messaging.expansion import expand_ready
+
+    campaign = make_campaign(count=2)
+    expand_ready()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT message_id, status, phone_number FROM sms_messages WHERE campaign = %s", [campaign.pk])
+        rows = cursor.fetchall()
+    expected = {(message.message_id, "PENDING", message.phone_number) for message in Message.objects.all()}
+    assert set(rows) == expected
+    assert len(rows) == 2

@@ -1,0 +1,388 @@
+"""From a campaign to delivery reports, through the real simulator: what goes wrong is made to go wrong."""
+
+import time
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from campaigns import services as campaign_services
+from campaigns.choices import CampaignStatus
+from messaging import dispatch, inbox, reconciliation, sweeps
+from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
+from messaging.expansion import expand_chunk, expand_ready
+from messaging.models import Attempt, Batch, DeliveryReport, Message
+from tests.factories import make_audience, make_campaign, phones
+from tests.messaging.test_settlement import assert_counted
+from uploads.suppressions import suppress
+
+pytestmark = pytest.mark.django_db
+S = MessageStatus
+
+
+def statuses() -> Counter[str]:
+    return Counter(S(status).label for status in Message.objects.values_list("status", flat=True))
+
+
+def send() -> int:
+    return dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
+
+
+def eventually(condition, act, seconds=15.0):
+    """Do `act` until `condition` holds; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        act()
+        time.sleep(0.05)
+
+
+def run_dry():
+    """One round of everything that beat would wake."""
+    expand_ready()
+    send()
+    inbox.poll()
+    inbox.apply_waiting()
+    reconciliation.reconcile()
+    sweeps.sweep()
+
+
+def test_a_campaign_is_sent_once_and_its_reports_come_back(simulator, settings):
+    settings.BATCH_SIZE = 10
+    campaign = make_campaign(count=25)
+    expand_ready()
+    assert send() == 3
+    assert statuses() == {"sent": 25}
+    eventually(lambda: statuses() == {"delivered": 25}, run_dry)
+    assert sorted(simulator.accepted_ids()) == sorted(m.message_id for m in Message.objects.all())
+    campaign.refresh_from_db()
+    assert (campaign.status, campaign.closed_at is not None) == (CampaignStatus.COMPLETED, True)
+    assert_counted(campaign)
+    assert DeliveryReport.objects.filter(price__isnull=False).count() == 25
+
+
+def test_each_recipient_gets_their_own_text(simulator):
+    account = make_campaign().account
+    audience = make_audience(account, 2, ("name", "city"), [["Zoë", "Köln"], ["Иван", ""]])
+    campaign = make_campaign(account, audience=audience, message="Hello {name} from {city|home}")
+    expand_ready()
+    send()
+    assert [m.text for m in Message.objects.filter(campaign=campaign).order_by("id")] == [
+        "Hello Zoë from Köln", "Hello Иван from home",
+    ]  # fmt: skip
+
+
+def test_a_row_without_a_value_is_not_sent_and_says_which(simulator):
+    account = make_campaign(count=1).account
+    audience = make_audience(account, 2, ("name",), [[""], ["Ann"]])
+    campaign = make_campaign(account, audience=audience, message="Hello {name}")
+    expand_ready()
+    failed = Message.objects.get(campaign=campaign, status=S.FAILED)
+    assert (failed.reason, failed.detail) == (Reason.MISSING_VALUE, "name")
+    assert_counted(campaign)
+
+
+def test_expanding_twice_makes_each_message_once(settings):
+    settings.CHUNK_SIZE = 4
+    campaign = make_campaign(count=10)
+    assert expand_ready() == 3
+    assert expand_chunk(campaign, 1) is False
+    campaign.refresh_from_db()
+    assert (Message.objects.count(), campaign.queued, campaign.chunks_done) == (10, 10, 3)
+    assert sorted(Message.objects.values_list("phone_number", flat=True)) == phones(10)
+
+
+def test_a_paused_campaign_sends_nothing_and_resumes_where_it_stopped(simulator):
+    campaign = make_campaign(count=5)
+    expand_ready()
+    campaign_services.pause(campaign, campaign.user)
+    assert send() == 0
+    campaign.refresh_from_db()
+    campaign_services.resume(campaign, campaign.user)
+    assert send() == 1
+    assert len(simulator.accepted_ids()) == 5
+
+
+def test_no_call_begins_after_pause_has_answered(simulator):
+    campaign = make_campaign(count=5)
+    expand_ready()
+    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
+    campaign_services.pause(campaign, campaign.user)
+    assert dispatch.open_attempt(batch) is None
+    batch.refresh_from_db()
+    assert (batch.state, batch.lease_owner, Attempt.objects.count()) == (BatchState.READY, "", 0)
+
+
+def test_cancel_closes_what_has_not_left(simulator):
+    campaign = make_campaign(count=5)
+    expand_ready()
+    campaign_services.cancel(campaign, campaign.user)
+    sweeps.sweep()
+    assert statuses() == {"cancelled": 5}
+    campaign.refresh_from_db()
+    assert (campaign.status, campaign.closed_at is not None) == (CampaignStatus.CANCELLED, True)
+    assert simulator.accepted_ids() == []
+    assert_counted(campaign)
+
+
+def test_an_opt_out_is_honoured_at_the_last_moment(simulator):
+    campaign = make_campaign(count=3)
+    expand_ready()
+    suppress(campaign.account, phones(3)[1], "STOP")
+    send()
+    assert statuses() == {"sent": 2, "suppressed": 1}
+    assert phones(3)[1] not in {message["to"] for message in simulator.messages()}
+    assert_counted(campaign)
+
+
+def test_nothing_is_handed_over_after_its_validity(simulator):
+    campaign = make_campaign(count=3, valid_until=timezone.now() + timedelta(hours=1))
+    expand_ready()
+    type(campaign).objects.filter(pk=campaign.pk).update(valid_until=timezone.now() - timedelta(seconds=1))
+    send()
+    assert statuses() == {"expired": 3}
+    assert simulator.accepted_ids() == []
+
+
+def test_a_wrong_key_pauses_with_the_reason_and_fails_nothing(simulator, settings):
+    settings.SIMULATOR_API_KEY = "wrong"
+    campaign = make_campaign(count=4)
+    expand_ready()
+    send()
+    campaign.refresh_from_db()
+    assert (campaign.status, campaign.pause_reason) == (CampaignStatus.PAUSED, "gateway_refused")
+    assert campaign.status_detail
+    assert statuses() == {"queued": 4}
+    settings.SIMULATOR_API_KEY = simulator.api_key
+    dispatch.gateways.reset()
+    campaign_services.resume(campaign, campaign.user)
+    send()
+    assert statuses() == {"sent": 4}
+    assert len(simulator.accepted_ids()) == 4
+
+
+def test_an_account_without_credit_pauses_and_fails_nothing(simulator):
+    simulator.set_faults(refuse_account=1.0)
+    campaign = make_campaign(count=4)
+    expand_ready()
+    send()
+    campaign.refresh_from_db()
+    assert campaign.status == CampaignStatus.PAUSED
+    assert "NOT_ENOUGH_CREDITS" in campaign.status_detail
+    assert statuses() == {"queued": 4}
+    assert_counted(campaign)
+
+
+@pytest.mark.parametrize("fault", ["throttle", "throttle_with_retry_after", "refuse_400", "refuse_401"])
+def test_what_was_certainly_not_sent_is_sent_later_and_once(simulator, fault):
+    simulator.set_faults(**{fault: 0.5}, retry_after=0.1)
+    campaign = make_campaign(count=40)
+
+    def go_on():
+        run_dry()
+        campaign.refresh_from_db()
+        if campaign.status == CampaignStatus.PAUSED:
+            campaign_services.resume(campaign, campaign.user)
+
+    eventually(lambda: len(simulator.accepted_ids()) + statuses()["rejected"] >= 40, go_on, 30)
+    assert max(Counter(simulator.accepted_ids()).values()) == 1
+
+
+def test_a_gateway_that_is_down_makes_messages_wait_and_then_go(simulator, settings):
+    settings.SIMULATOR_URL = "http://127.0.0.1:9"
+    dispatch.gateways.reset()
+    campaign = make_campaign(count=3)
+    expand_ready()
+    send()
+    assert statuses() == {"queued": 3}
+    assert {attempt.state for attempt in Attempt.objects.all()} == {AttemptState.NOT_SENT}
+    settings.SIMULATOR_URL = simulator.url
+    dispatch.gateways.reset()
+    eventually(lambda: statuses() == {"sent": 3}, send)
+    assert_counted(campaign)
+
+
+LOST_ANSWERS = [
+    "accept_reset", "accept_hang", "accept_500", "truncated_json", "cut_body", "html_200", "slow_drip",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", LOST_ANSWERS)
+def test_a_lost_answer_is_looked_up_and_never_sent_again(simulator, fault):
+    simulator.set_faults(**{fault: 1.0}, refuse_repeated=0)
+    campaign = make_campaign(count=3)
+    expand_ready()
+    send()
+    assert statuses() == {"unknown": 3}
+    simulator.set_faults(refuse_repeated=0)
+    eventually(lambda: Attempt.objects.get().state == AttemptState.RESOLVED, lambda: (send(), reconciliation.reconcile()))
+    assert set(statuses()) <= {"sent", "delivered"}
+    eventually(lambda: statuses() == {"delivered": 3}, run_dry)
+    assert max(Counter(simulator.accepted_ids()).values()) == 1
+    assert_counted(campaign)
+
+
+@pytest.mark.parametrize("fault", ["error_500", "unavailable_503", "reset_before", "hang_before"])
+def test_what_never_arrived_is_sent_again_once_absence_is_proof(simulator, fault):
+    simulator.set_faults(**{fault: 1.0}, refuse_repeated=0)
+    make_campaign(count=3)
+    expand_ready()
+    send()
+    assert statuses() == {"unknown": 3}
+    simulator.set_faults(refuse_repeated=0)
+    eventually(lambda: statuses() == {"delivered": 3}, run_dry)
+    assert sorted(Counter(simulator.accepted_ids()).values()) == [1, 1, 1]
+
+
+def test_without_a_time_after_which_absence_is_proof_nothing_is_sent_again(simulator, settings):
+    settings.SIMULATOR_RESEND_UNKNOWN_AFTER = None
+    settings.UNKNOWN_CLOSE_AFTER = 0.5
+    settings.SIMULATOR_UNKNOWN_GRACE = 0.01
+    settings.GATEWAY_TIMEOUT = 0.3
+    dispatch.gateways.reset()
+    simulator.set_faults(reset_before=1.0)
+    campaign = make_campaign(count=2)
+    expand_ready()
+    send()
+    simulator.set_faults()
+    eventually(lambda: statuses() == {"unconfirmed": 2}, run_dry)
+    assert simulator.accepted_ids() == []
+    assert {message.reason for message in Message.objects.all()} == {Reason.NO_PROOF}
+    assert_counted(campaign)
+
+
+def test_an_outage_of_the_log_is_no_proof_of_absence(simulator):
+    simulator.set_faults(accept_reset=1.0, log_outage=1.0, refuse_repeated=0)
+    make_campaign(count=2)
+    expand_ready()
+    send()
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:
+        reconciliation.reconcile()
+        send()
+        Attempt.objects.update(next_lookup_at=timezone.now())
+    assert statuses() == {"unknown": 2}
+    assert len(simulator.accepted_ids()) == 2
+
+
+def test_ids_missing_in_the_answer_become_unknown_not_sent(simulator):
+    simulator.set_faults(omit_ids=0.5)
+    campaign = make_campaign(count=20)
+    expand_ready()
+    send()
+    now = statuses()
+    assert now["sent"] + now["unknown"] == 20
+    assert 0 < now["unknown"] < 20
+    simulator.set_faults()
+    eventually(lambda: statuses() == {"delivered": 20}, run_dry)
+    assert len(simulator.accepted_ids()) == 20
+    assert_counted(campaign)
+
+
+def test_a_worker_that_dies_in_a_call_leaves_an_unknown_that_is_cleared_up(simulator):
+    """The attempt is committed, the provider has the messages, and nobody ever records the answer."""
+    make_campaign(count=3)
+    expand_ready()
+    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
+    call = dispatch.open_attempt(batch)
+    assert dispatch.make_call(call).answer is not None
+    Batch.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    sweeps.sweep()
+    assert statuses() == {"unknown": 3}
+    eventually(lambda: statuses() == {"delivered": 3}, run_dry)
+    assert len(simulator.accepted_ids()) == 3
+
+
+def test_a_worker_that_dies_before_its_call_gives_the_batch_back(simulator):
+    make_campaign(count=3)
+    expand_ready()
+    dispatch.lease(Lane.CAMPAIGNS, 1)
+    Batch.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    sweeps.sweep()
+    assert send() == 1
+    assert len(simulator.accepted_ids()) == 3
+
+
+def test_a_worker_whose_lease_ended_cannot_open_an_attempt(simulator):
+    make_campaign(count=3)
+    expand_ready()
+    (old,) = dispatch.lease(Lane.CAMPAIGNS, 1)
+    Batch.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    sweeps.sweep()
+    (new,) = dispatch.lease(Lane.CAMPAIGNS, 1)
+    assert dispatch.open_attempt(old) is None
+    assert dispatch.open_attempt(new) is not None
+
+
+def test_a_call_does_not_begin_when_the_lease_is_nearly_over(simulator, settings):
+    settings.LEASE_SECONDS = 0.9  # less than the time-out of a call
+    make_campaign(count=3)
+    expand_ready()
+    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
+    result = dispatch.make_call(dispatch.open_attempt(batch))
+    dispatch.record(result)
+    assert result.error is not None
+    assert simulator.accepted_ids() == []
+    assert statuses() == {"queued": 3}
+
+
+def test_a_batch_that_kills_its_workers_is_stopped(simulator, settings):
+    settings.MAX_LEASES = 3
+    campaign = make_campaign(count=2)
+    expand_ready()
+    for _ in range(3):
+        assert dispatch.lease(Lane.CAMPAIGNS, 1)
+        Batch.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        sweeps.sweep()
+    assert statuses() == {"failed": 2}
+    assert {message.reason for message in Message.objects.all()} == {Reason.POISON}
+    assert_counted(campaign)
+
+
+def test_a_report_that_never_comes_is_stated_as_unconfirmed(simulator):
+    simulator.set_faults(report_never=1.0)
+    campaign = make_campaign(count=2)
+    expand_ready()
+    send()
+    Batch.objects.update(report_deadline=timezone.now() - timedelta(seconds=1))
+    sweeps.sweep()
+    assert statuses() == {"unconfirmed": 2}
+    campaign.refresh_from_db()
+    assert campaign.closed_at is not None
+    assert_counted(campaign)
+
+
+def test_refusals_of_single_numbers_are_theirs_alone(simulator):
+    account = make_campaign(count=1).account
+    type(account.campaigns.first()).objects.update(status=CampaignStatus.CANCELLED)
+    audience = make_audience(account, 3)
+    campaign = make_campaign(account, audience=audience)
+    expand_ready()
+    simulator.set_faults(refuse_message=0.5)
+    send()
+    now = Counter(S(m.status).label for m in Message.objects.filter(campaign=campaign))
+    assert now["sent"] + now["rejected"] == 3
+    assert_counted(campaign)
+
+
+def test_accounts_take_turns(simulator, settings):
+    settings.BATCH_SIZE = 1
+    first = make_campaign(count=6)
+    expand_ready()
+    second = make_campaign(count=3)
+    expand_ready()
+    order = [batch.account_id for _ in range(9) for batch in dispatch.lease(Lane.CAMPAIGNS, 1)]
+    assert order[:6].count(second.account_id) == 3
+    assert order.count(first.account_id) == 6
+
+
+def test_an_unreadable_body_of_reports_stops_no_other(simulator):
+    make_campaign(count=2)
+    expand_ready()
+    inbox.receive("simulator", "poll", b"not json")
+    send()
+    eventually(lambda: statuses() == {"delivered": 2}, run_dry)
+    waiting = inbox.ReportInbox.objects.get(applied_at=None)
+    assert waiting.error
+    assert waiting.failure_count >= 1

@@ -1,0 +1,175 @@
+"""`apply`: exact, whatever arrives, in any order, any number of times."""
+
+import random
+import threading
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+
+from campaigns.choices import CampaignStatus
+from campaigns.models import Campaign
+from campaigns.tally import COUNTED_STATUSES
+from messaging import settlement
+from messaging.choices import FACT_MOVES, RANK, FactSource, MessageStatus, Reason
+from messaging.expansion import expand_ready
+from messaging.gateways.base import Report
+from messaging.models import Batch, DeliveryReport, Message
+from messaging.settlement import Fact
+from tests.factories import make_campaign
+
+pytestmark = pytest.mark.django_db
+
+S = MessageStatus
+
+
+def report(message: Message, status: MessageStatus, **values) -> Fact:
+    facts, _ = settlement.facts_from([Report(message.message_id, status, **values)], FactSource.PUSH)
+    return facts[0]
+
+
+@pytest.fixture
+def campaign() -> Campaign:
+    campaign = make_campaign(count=3)
+    expand_ready()
+    return campaign
+
+
+def messages() -> list[Message]:
+    return list(Message.objects.order_by("id"))
+
+
+def assert_counted(campaign: Campaign) -> None:
+    """Counters of the campaign and tallies of its batches equal a recount of the rows."""
+    campaign.refresh_from_db()
+    rows = Counter(S(message.status).label for message in Message.objects.filter(campaign=campaign))
+    recount = {status: rows[status] for status in COUNTED_STATUSES}
+    assert campaign.tally == recount
+    tallies = Counter()
+    for batch in Batch.objects.filter(campaign=campaign):
+        tallies.update(batch.tally)
+    assert {status: tallies[status] for status in COUNTED_STATUSES} == recount
+
+
+def test_a_delivery_report_delivers_and_is_kept(campaign):
+    message = messages()[0]
+    fact = report(message, S.DELIVERED, price=Decimal("0.05"), currency="EUR", provider_status="DELIVERED_TO_HANDSET")
+    assert settlement.apply([fact]).changed == 1
+    message.refresh_from_db()
+    assert message.status == S.DELIVERED
+    assert message.delivered_at is not None
+    kept = DeliveryReport.objects.get(message_id=message.pk)
+    assert (kept.price, kept.currency, kept.provider_status) == (Decimal("0.05"), "EUR", "DELIVERED_TO_HANDSET")
+    assert_counted(campaign)
+
+
+def test_a_repeated_report_changes_nothing(campaign):
+    facts = [report(message, S.DELIVERED) for message in messages()]
+    settlement.apply(facts)
+    again = settlement.apply(facts + facts)
+    assert (again.changed, again.unchanged) == (0, 6)
+    assert DeliveryReport.objects.count() == 3
+    assert_counted(campaign)
+
+
+def test_a_late_intermediate_report_never_reopens_a_final_state(campaign):
+    message = messages()[0]
+    settlement.apply([report(message, S.DELIVERED), report(message, S.SENT), report(message, S.UNDELIVERED)])
+    message.refresh_from_db()
+    assert message.status == S.DELIVERED
+    assert_counted(campaign)
+
+
+def test_only_a_proven_delivery_corrects_undelivered(campaign):
+    message = messages()[0]
+    settlement.apply([report(message, S.UNDELIVERED, reason=Reason.UNREACHABLE)])
+    settlement.apply([report(message, S.DELIVERED)])
+    message.refresh_from_db()
+    assert (message.status, message.reason) == (S.DELIVERED, "")
+    assert_counted(campaign)
+
+
+def test_an_unknown_id_is_counted_and_harms_nobody(campaign):
+    fact = Fact(987654321 * 1024, S.DELIVERED, FactSource.PUSH)
+    applied = settlement.apply([fact, report(messages()[0], S.SENT)])
+    assert (applied.changed, applied.unmatched) == (1, 1)
+    assert_counted(campaign)
+
+
+def test_a_message_we_closed_is_not_reopened_by_a_report(campaign, caplog):
+    message = messages()[0]
+    settlement.control([message.pk], S.CANCELLED, Reason.CANCELLED)
+    assert settlement.apply([report(message, S.DELIVERED)]).changed == 0
+    message.refresh_from_db()
+    assert message.status == S.CANCELLED
+    assert "yet the provider has it" in caplog.text
+
+
+def test_odd_words_of_a_provider_stop_nothing(campaign):
+    fact = report(
+        messages()[0], S.UNDELIVERED, provider_status="X\x00" * 100, error_code="9" * 50,
+        error_description="y" * 999, price=Decimal("1e30"), currency="EURO",
+    )  # fmt: skip
+    assert settlement.apply([fact]).changed == 1
+    kept = DeliveryReport.objects.get()
+    assert (kept.price, kept.currency, "\x00" in kept.provider_status) == (None, "EUR", False)
+
+
+def test_the_last_message_completes_and_the_last_report_closes_the_campaign(campaign):
+    rows = messages()
+    settlement.apply([report(message, S.SENT) for message in rows])
+    campaign.refresh_from_db()
+    assert (campaign.status, campaign.closed_at) == (CampaignStatus.COMPLETED, None)
+    settlement.apply([report(message, S.DELIVERED) for message in rows])
+    campaign.refresh_from_db()
+    assert campaign.closed_at is not None
+    assert campaign.successful_count == 3
+
+
+def test_facts_never_lower_the_rank():
+    """The two corrections of a closed state are the only moves within or below a rank."""
+    corrections = {(S.UNDELIVERED, S.DELIVERED), (S.UNCONFIRMED, S.SENT)}
+    for status, targets in FACT_MOVES.items():
+        for target in targets:
+            assert RANK[target] > RANK[status] or (status, target) in corrections
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_order_of_the_same_reports_ends_the_same(campaign, seed):
+    facts = [report(message, status) for message in messages() for status in (S.SENT, S.DELIVERED, S.UNDELIVERED)]
+    shuffled = random.Random(seed)
+    shuffled.shuffle(facts)
+    for fact in facts * 2:
+        settlement.apply([fact])
+    assert {S(message.status) for message in messages()} == {S.DELIVERED}
+    assert_counted(campaign)
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_counters_are_exact_under_many_writers():
+    campaign = make_campaign(count=60)
+    expand_ready()
+    facts = [report(m, status) for m in messages() for status in (S.SENT, S.DELIVERED, S.UNDELIVERED)] * 2
+    errors: list[BaseException] = []
+
+    def write(seed: int) -> None:
+        own = list(facts)
+        random.Random(seed).shuffle(own)
+        try:
+            for start in range(0, len(own), 20):
+                settlement.apply(own[start : start + 20])
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    assert_counted(campaign)
+    assert campaign.delivered == 60
