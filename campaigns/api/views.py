@@ -1,0 +1,87 @@
+"""`POST /sms/bulk`, and reading campaigns."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.authentication import key_of
+from accounts.models import Account
+from campaigns.api.requests import campaign_request
+from campaigns.api.serializers import BulkAnswer, BulkRequest, CampaignSerializer
+from campaigns.choices import CampaignKind
+from campaigns.models import Campaign
+from campaigns.services import check_request, create_campaign
+from smsapp.api.pagination import NewestFirst
+from smsapp.exceptions import InvalidPhoneNumber
+from uploads.choices import RowReason
+from uploads.models import Audience
+from uploads.audiences import ready_audience
+from uploads.services import audience_from_numbers, screen_numbers
+
+MAX_REFUSED_SHOWN = 100
+
+
+class BulkView(APIView):
+    @extend_schema(
+        operation_id="sms_bulk", summary="Start a bulk campaign", tags=["sms"],
+        request=BulkRequest, responses={202: BulkAnswer},
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        """From an upload, whose columns fill the `{placeholders}`, or from the numbers of the request."""
+        form = BulkRequest(data=request.data)
+        form.is_valid(raise_exception=True)
+        data, key = form.validated_data, key_of(request)
+        wanted = campaign_request(data, CampaignKind.BULK, key.mode)
+        refused: list[dict[str, Any]] = []
+        with transaction.atomic():
+            if "upload_id" in data:
+                audience = ready_audience(key.account, data["upload_id"])
+            else:
+                check_request(key.account, wanted)
+                audience, refused = _audience(key.account, data["phone_numbers"])
+            campaign = create_campaign(key.account, key.user, wanted, audience)
+        answer = {
+            **CampaignSerializer(campaign).data,
+            "refused_count": len(refused),
+            "refused": refused[:MAX_REFUSED_SHOWN],
+        }
+        return Response(answer, status=202)
+
+
+def _audience(account: Account, numbers: list[str]) -> tuple[Audience, list[dict[str, Any]]]:
+    good, bad = screen_numbers(numbers, account.default_country)
+    refused = [
+        {"row": place, "reason": reason, "message": str(RowReason(reason).label), "value": value}
+        for place, reason, value, _ in bad
+    ]
+    if not good:
+        raise InvalidPhoneNumber(
+            "None of the numbers can receive an SMS.", "phone_numbers[0]", numbers[0], errors=refused[:100]
+        )
+    return audience_from_numbers(account, good), refused
+
+
+@extend_schema(operation_id="campaigns_list", summary="List bulk campaigns, newest first", tags=["campaigns"])
+class CampaignListView(generics.ListAPIView[Campaign]):
+    serializer_class = CampaignSerializer
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> QuerySet[Campaign]:
+        key = key_of(self.request)
+        return Campaign.objects.for_account(key.account, key.mode).bulk()
+
+
+@extend_schema(operation_id="campaigns_read", summary="Read a campaign or a single send", tags=["campaigns"])
+class CampaignView(generics.RetrieveAPIView[Campaign]):
+    serializer_class = CampaignSerializer
+    lookup_field = "bulk_id"
+
+    def get_queryset(self) -> QuerySet[Campaign]:
+        key = key_of(self.request)
+        return Campaign.objects.for_account(key.account, key.mode)

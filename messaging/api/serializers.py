@@ -1,0 +1,40 @@
+"""Shapes of `/sms/send`."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from campaigns.api.serializers import SendOptions
+from messaging.services import MAX_NUMBERS
+from smsapp.exceptions import TooManyRecipients
+
+
+class SendRequest(SendOptions):
+    phone_numbers = serializers.ListField(
+        child=serializers.CharField(max_length=40),
+        allow_empty=False,
+        help_text=f"1 to {MAX_NUMBERS} numbers, in international format or that of your account's country.",
+    )
+
+    def validate_phone_numbers(self, numbers: list[str]) -> list[str]:
+        if len(numbers) > MAX_NUMBERS:
+            raise TooManyRecipients(
+                f"{len(numbers)} numbers were given; {MAX_NUMBERS} are allowed here. Use /sms/bulk for more.",
+                "phone_numbers", len(numbers), max=MAX_NUMBERS,
+            )  # fmt: skip
+        return numbers
+
+
+class SentMessage(serializers.Serializer[Any]):
+    message_id = serializers.CharField()
+    to = serializers.CharField(source="phone_number")
+    status = serializers.CharField(help_text="PENDING, or why it cannot be sent.")
+    segments = serializers.IntegerField(source="segment_count")
+
+
+class SendAnswer(serializers.Serializer[Any]):
+    bulk_id = serializers.CharField()
+    total_sent = serializers.IntegerField(help_text="Numbers in the request.")
+    successful = serializers.IntegerField(help_text="Accepted: they will be handed over at most once, and not lost.")
+    failed = serializers.IntegerField()
+    messages = SentMessage(many=True)

@@ -1,0 +1,55 @@
+"""`POST /sms/send`."""
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.authentication import key_of
+from campaigns.api.requests import campaign_request
+from campaigns.choices import CampaignKind
+from messaging.api.serializers import SendAnswer, SendRequest
+from messaging.choices import MessageStatus
+from messaging.models import Message
+from messaging.services import messages_of, send
+
+EXAMPLE = OpenApiExample(
+    "Two recipients",
+    {"phone_numbers": ["+4915112345678", "+14155552671"], "message": "Your parcel is here.", "sender_id": "DemoShop"},
+    request_only=True,
+)
+
+
+class SendView(APIView):
+    @extend_schema(
+        operation_id="sms_send", summary="Send one text to 1–100 numbers", tags=["sms"],
+        request=SendRequest, responses={202: SendAnswer}, examples=[EXAMPLE],
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        """All numbers are accepted or none is. Accepted means durable: each message is handed over at most once."""
+        form = SendRequest(data=request.data)
+        form.is_valid(raise_exception=True)
+        key = key_of(request)
+        campaign = send(
+            key.account, key.user, campaign_request(form.validated_data, CampaignKind.SINGLE, key.mode),
+            form.validated_data["phone_numbers"],
+        )  # fmt: skip
+        messages = messages_of(campaign)
+        accepted = sum(message.status == MessageStatus.QUEUED for message in messages)
+        answer = {
+            "bulk_id": campaign.bulk_id,
+            "total_sent": len(messages),
+            "successful": accepted,
+            "failed": len(messages) - accepted,
+            "messages": [_shown(message) for message in messages],
+        }
+        return Response(answer, status=202)
+
+
+def _shown(message: Message) -> dict[str, object]:
+    return {
+        "message_id": message.message_id,
+        "to": message.phone_number,
+        "status": MessageStatus(message.status).public,
+        "segments": message.segment_count,
+    }

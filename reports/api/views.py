@@ -1,0 +1,70 @@
+"""`GET /sms/reports` and `GET /sms/reports/{message_id}`."""
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.authentication import account_of, key_of
+from reports.api.serializers import MessageReport, ReportPage, ReportSerializer
+from reports.delivery_reports import (
+    ReportFilter,
+    decode_cursor,
+    encode_cursor,
+    find_message,
+    page,
+)
+from smsapp.exceptions import ValidationError
+from smsapp.lib.phone import RefusedNumber, parse_number
+
+MAX_PAGE = 200
+FILTERS = ("bulk_id", "message_id", "phone_number")
+
+
+class ReportListView(APIView):
+    @extend_schema(
+        operation_id="sms_reports", summary="Delivery reports, newest messages first", tags=["reports"],
+        parameters=[
+            OpenApiParameter("bulk_id", str, description="Of one campaign or send."),
+            OpenApiParameter("message_id", str, description="Of one message."),
+            OpenApiParameter("phone_number", str, description="Of one number, in any format."),
+            OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
+            OpenApiParameter("limit", int, description=f"1 to {MAX_PAGE}; 50 if left out."),
+        ],
+        responses=ReportPage,
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        key = key_of(request)
+        wanted = _filter(request)
+        limit = _limit(request)
+        cursor = request.query_params.get("cursor")
+        rows = page(key.account, key.mode, wanted, decode_cursor(cursor) if cursor else None, limit + 1)
+        next_cursor = encode_cursor(rows[limit - 1].position) if len(rows) > limit else None
+        return Response({"results": ReportSerializer(rows[:limit], many=True).data, "next_cursor": next_cursor})
+
+
+class ReportView(APIView):
+    @extend_schema(
+        operation_id="sms_report", summary="One message and its delivery reports", tags=["reports"],
+        responses=MessageReport,
+    )  # fmt: skip
+    def get(self, request: Request, message_id: str) -> Response:
+        key = key_of(request)
+        return Response(MessageReport(find_message(key.account, key.mode, message_id)).data)
+
+
+def _filter(request: Request) -> ReportFilter:
+    values = {name: request.query_params.get(name, "") for name in FILTERS}
+    if values["phone_number"]:
+        try:
+            values["phone_number"] = parse_number(values["phone_number"], account_of(request).default_country)
+        except RefusedNumber as error:
+            raise ValidationError("This is not a phone number.", "phone_number", values["phone_number"]) from error
+    return ReportFilter(**values)
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit", "50")
+    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= MAX_PAGE:
+        raise ValidationError(f"This must be a whole number from 1 to {MAX_PAGE}.", "limit", text)
+    return int(text)

@@ -1,0 +1,106 @@
+"""What needs an operator's hand, counted from small or indexed sets only."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Model, QuerySet
+from django.utils import timezone
+
+from accounts.choices import SenderStatus
+from accounts.models import SenderId
+from campaigns.choices import CampaignStatus, PauseReason
+from campaigns.models import Campaign
+from messaging.choices import BatchState
+from messaging.models import Attempt, Batch, ReportInbox
+from uploads.choices import UploadStatus
+from uploads.models import Upload
+
+COUNT_LIMIT = 1000
+FAILED_UPLOADS_SHOWN_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """`model` and `query` lead to the rows; `count` stops at COUNT_LIMIT; `is_urgent` when sending stands still."""
+
+    title: str
+    advice: str
+    count: int
+    model: str
+    query: str
+    is_urgent: bool = False
+
+    @property
+    def shown_count(self) -> str:
+        return f"{COUNT_LIMIT}+" if self.count >= COUNT_LIMIT else str(self.count)
+
+
+def attention() -> list[Notice]:
+    """Only what is not empty, the urgent first."""
+    now = timezone.now()
+    paused = Campaign.objects.filter(status=CampaignStatus.PAUSED)
+    notices = [
+        _notice(
+            "Campaigns paused: the gateway refuses our account",
+            "Correct its key or credit, then resume them. Nothing has failed; the messages wait.",
+            paused.filter(pause_reason=PauseReason.GATEWAY_REFUSED),
+            "status=paused",
+            is_urgent=True,
+        ),
+        _notice(
+            "Calls overdue",
+            "Their deadline passed unsettled: the sweep or the periodic worker is not running.",
+            Attempt.objects.overdue(now - timedelta(minutes=1)),
+            "state=open",
+            is_urgent=True,
+        ),
+        _notice(
+            "Batches with an overdue lease",
+            "A worker stopped in the middle; the sweep takes them back within seconds, unless it is not running.",
+            Batch.objects.overdue_leases(now - timedelta(seconds=30)),
+            "state=leased",
+            is_urgent=True,
+        ),
+        _notice(
+            "Batches with an unknown outcome",
+            "The gateway's answer was lost. They are looked up at the provider and never sent again blindly.",
+            Batch.objects.filter(state=BatchState.UNKNOWN),
+            "state=unknown",
+        ),
+        _notice(
+            "Report bodies that could not be applied",
+            "They are kept and tried again; their error says why.",
+            ReportInbox.objects.filter(applied_at=None, failure_count__gt=0),
+            "applied=failing",
+        ),
+        _notice(
+            "Campaigns that missed their time",
+            "The service was not running when they were due: resume or cancel them.",
+            Campaign.objects.filter(status=CampaignStatus.MISSED),
+            "status=missed",
+        ),
+        _notice(
+            "Sender IDs waiting for approval",
+            "Approve or reject them.",
+            SenderId.objects.filter(status=SenderStatus.PENDING),
+            "status__exact=pending",
+        ),
+        _notice(
+            "Uploads that failed in the last 7 days",
+            "Their failure reason says why; the customer sees it too.",
+            Upload.objects.filter(status=UploadStatus.FAILED, uploaded_at__gte=now - FAILED_UPLOADS_SHOWN_FOR),
+            "status=failed",
+        ),
+        _notice(
+            "Campaigns paused by a person",
+            "For information.",
+            paused.filter(pause_reason=PauseReason.BY_USER),
+            "status=paused",
+        ),
+    ]
+    return [notice for notice in notices if notice.count]
+
+
+def _notice(title: str, advice: str, rows: QuerySet[Model], query: str, *, is_urgent: bool = False) -> Notice:
+    count = rows.order_by()[:COUNT_LIMIT].count()
+    return Notice(title, advice, count, rows.model._meta.label_lower, query, is_urgent)

@@ -1,0 +1,18 @@
+from django.contrib import admin
+from django.urls import include, path
+
+from messaging.callbacks import delivery_reports
+from smsapp.api.health import HealthView
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("smsapp.api.urls")),
+    path("callbacks/<slug:gateway>/<str:token>", delivery_reports, name="delivery-reports"),
+    path("health", HealthView.as_view(), name="health"),
+    path("accounts/", include("accounts.urls")),
+    path("", include("campaigns.urls")),
+]
+
+handler400 = "smsapp.api.errors.bad_request"
+handler404 = "smsapp.api.errors.not_found"
+handler500 = "smsapp.api.errors.server_error"

@@ -1,0 +1,173 @@
+"""Every failure in the envelope, whatever fails."""
+
+import logging
+import uuid
+
+import pytest
+from django.db import OperationalError
+
+from campaigns.models import Campaign
+from tests.factories import make_api_key
+
+pytestmark = pytest.mark.django_db
+SEND = "/api/v1/sms/send"
+BODY = {"phone_numbers": ["+4915112345678"], "message": "Hello"}
+
+
+@pytest.fixture
+def key() -> str:
+    return make_api_key()[1]
+
+
+@pytest.fixture
+def post(client, key):
+    def post(body, path=SEND, content_type="application/json", **headers):
+        return client.post(path, body, content_type=content_type, headers={"X-API-Key": key, **headers})
+
+    return post
+
+
+def failure_of(response, status: int, code: str) -> dict:
+    """The error of an answer that has the whole shape."""
+    body = response.json()
+    assert set(body) == {"success", "timestamp", "data", "error", "metadata"}
+    assert (body["success"], body["data"]) == (False, None)
+    assert set(body["metadata"]) == {"request_id", "duration_ms"}
+    assert (response.status_code, body["error"]["code"]) == (status, code)
+    assert body["error"]["message"]
+    return body["error"]
+
+
+def test_no_key(client):
+    failure_of(client.post(SEND, BODY, content_type="application/json"), 401, "AUTHENTICATION_REQUIRED")
+
+
+@pytest.mark.parametrize("text", ["", "x", "sms_live_aaaaaaaaaa_" + "b" * 43, "sms_live_\u00e9"])
+def test_a_wrong_key(client, text):
+    answer = client.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": text})
+    failure_of(answer, 401, "INVALID_CREDENTIALS")
+    assert not Campaign.objects.exists()
+
+
+def test_a_revoked_key(client):
+    row, key = make_api_key()
+    type(row).objects.update(revoked_at=row.created_at)
+    answer = client.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": key})
+    failure_of(answer, 401, "INVALID_CREDENTIALS")
+
+
+def test_an_address_that_is_none(client, key):
+    failure_of(client.get("/api/v1/nothing"), 404, "NOT_FOUND")
+    failure_of(client.get("/api/v1/campaigns/bulk-nope", headers={"X-API-Key": key}), 404, "NOT_FOUND")
+
+
+def test_a_method_that_is_none(client, key):
+    failure_of(client.get(SEND, headers={"X-API-Key": key}), 405, "METHOD_NOT_ALLOWED")
+
+
+def test_another_content_type(post):
+    failure_of(post("<x/>", content_type="application/xml"), 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{", r'{"message": "a\ud800b"}', "[]", '"x"', "null", "\ufeff{}", '{"message": NaN}', '{"a":1,"a":2}', "[" * 100_000, b"\xff\xfe{"],
+)
+def test_what_is_no_json_object(post, body):
+    failure_of(post(body), 400, "INVALID_JSON")
+
+
+def test_a_body_over_the_limit(post):
+    failure_of(post(b" " * (4 * 1024 * 1024 + 1)), 413, "PAYLOAD_TOO_LARGE")
+
+
+WRONG = [
+    ({"phone_numbers": "+4915112345678"}, "phone_numbers", "VALIDATION_ERROR"),
+    ({"phone_numbers": []}, "phone_numbers", "VALIDATION_ERROR"),
+    ({"phone_numbers": None}, "phone_numbers", "VALIDATION_ERROR"),
+    ({"phone_numbers": [{"a": 1}]}, "phone_numbers[0]", "VALIDATION_ERROR"),
+    ({"phone_numbers": ["+4915112345678", "banana"]}, "phone_numbers[1]", "INVALID_PHONE_NUMBER"),
+    ({"phone_numbers": ["+4915112345678", "0151 12345678"]}, "phone_numbers[1]", "INVALID_PHONE_NUMBER"),
+    ({"phone_numbers": [f"+49151{n:08d}" for n in range(12000000, 12000101)]}, "phone_numbers", "TOO_MANY_RECIPIENTS"),
+    ({"message": ""}, "message", "VALIDATION_ERROR"),
+    ({"message": "   "}, "message", "VALIDATION_ERROR"),
+    ({"message": "x" * 1601}, "message", "MESSAGE_TOO_LONG"),
+    ({"message": "a\x00b"}, "message", "VALIDATION_ERROR"),
+    ({"message": "Hello {name}"}, "message", "TEMPLATE_VARIABLE_MISSING"),
+    ({"message": 7}, None, None),
+    ({"sender_id": "Nobody"}, "sender_id", "SENDER_NOT_ALLOWED"),
+    ({"sender_id": "TwelveLetter"}, "sender_id", "VALIDATION_ERROR"),
+    ({"sender_id": "a\r\nb"}, "sender_id", "VALIDATION_ERROR"),
+    ({"schedule_time": "2020-01-01T00:00:00Z"}, "schedule_time", "SCHEDULE_IN_PAST"),
+    ({"schedule_time": "tomorrow"}, "schedule_time", "VALIDATION_ERROR"),
+    ({"schedule_time": "9999-12-31T23:59:59Z"}, "schedule_time", "VALIDATION_ERROR"),
+    ({"callback_url": "javascript:alert(1)"}, "callback_url", "VALIDATION_ERROR"),
+    ({"unheard_of": 1}, "unheard_of", "VALIDATION_ERROR"),
+]
+
+
+@pytest.mark.parametrize(("change", "field", "code"), WRONG)
+def test_a_wrong_field_is_named_and_nothing_is_accepted(post, change, field, code):
+    answer = post(BODY | change)
+    if code is None:
+        assert answer.status_code in (202, 400)
+        return
+    error = failure_of(answer, 422 if code not in ("VALIDATION_ERROR",) else 400, code)
+    assert error["details"]["field"] == field
+    assert "value" in error["details"]
+    assert not Campaign.objects.exists()
+
+
+def test_a_missing_field(post):
+    error = failure_of(post({"message": "x"}), 400, "VALIDATION_ERROR")
+    assert error["details"]["field"] == "phone_numbers"
+
+
+def test_all_wrong_numbers_are_listed(post):
+    error = failure_of(post(BODY | {"phone_numbers": ["1", "x", "+4915112345678"]}), 422, "INVALID_PHONE_NUMBER")
+    assert [problem["field"] for problem in error["details"]["errors"]] == ["phone_numbers[0]", "phone_numbers[1]"]
+
+
+def test_a_held_account(client):
+    row, key = make_api_key()
+    type(row.account).objects.update(is_active=False)
+    answer = client.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": key})
+    failure_of(answer, 403, "ACCOUNT_SUSPENDED")
+
+
+def test_a_defect_of_ours_shows_nothing_of_itself(client, key, monkeypatch, caplog):
+    monkeypatch.setattr("messaging.api.views.send", lambda *args: 1 / 0)
+    caplog.set_level(logging.CRITICAL)
+    answer = client.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": key})
+    error = failure_of(answer, 500, "INTERNAL_ERROR")
+    assert "division" not in str(error)
+
+
+def test_a_database_that_is_away_asks_to_come_again(client, key, monkeypatch):
+    def away(*args):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr("messaging.api.views.send", away)
+    answer = client.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": key})
+    failure_of(answer, 503, "SERVICE_UNAVAILABLE")
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_the_request_id_is_returned_and_forged_ones_are_not(client):
+    assert client.get("/api/v1/health", headers={"X-Request-Id": "abc-1"}).headers["X-Request-Id"] == "abc-1"
+    answer = client.get("/api/v1/health", headers={"X-Request-Id": "a b\n"})
+    assert uuid.UUID(answer.headers["X-Request-Id"])
+    assert answer.json()["metadata"]["request_id"] == answer.headers["X-Request-Id"]
+
+
+def test_health_is_open_and_at_the_root_too(client):
+    for path in ("/health", "/api/v1/health"):
+        body = client.get(path).json()
+        assert (body["success"], body["data"]["database"]) == (True, "ok")
+
+
+def test_the_schema_names_every_path(client):
+    schema = client.get("/api/v1/schema?format=json").json()
+    assert schema["openapi"].startswith("3.1")
+    assert {"/api/v1/sms/send", "/api/v1/sms/bulk", "/api/v1/files/upload"} <= set(schema["paths"])
+    assert client.get("/api/v1/docs").status_code == 200

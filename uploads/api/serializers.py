@@ -1,0 +1,74 @@
+"""Shapes of uploads."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from smsapp.api.serializers import StrictSerializer
+from uploads.models import Upload
+
+
+class UploadRequest(StrictSerializer):
+    file = serializers.FileField(
+        allow_empty_file=True, max_length=None, help_text="`.txt` (one number a line) or `.csv`."
+    )
+    phone_column = serializers.CharField(
+        required=False, default=None, allow_null=True, help_text="Name or number (from 0); left out, it is guessed."
+    )
+    country = serializers.RegexField(
+        r"^[A-Z]{2}$", required=False, default=None, allow_null=True,
+        help_text="ISO 3166 code for numbers in national format; left out, your account's.",
+    )  # fmt: skip
+    has_header = serializers.BooleanField(
+        required=False, default=None, allow_null=True, help_text="Left out, it is guessed."
+    )
+    delimiter = serializers.CharField(
+        required=False, default=None, allow_null=True, max_length=1, trim_whitespace=False,
+        help_text="Left out, it is guessed.",
+    )  # fmt: skip
+
+
+class UploadSerializer(serializers.ModelSerializer[Upload]):
+    filename = serializers.CharField(source="original_filename", read_only=True)
+    phone_column = serializers.SerializerMethodField(help_text="Name of the column with the numbers.")
+    progress = serializers.SerializerMethodField(help_text="Share of the file that was read, 0 to 1.")
+
+    class Meta:
+        model = Upload
+        fields = (
+            "upload_id", "filename", "file_size", "status", "failure_reason", "progress", "encoding", "delimiter",
+            "has_header", "columns", "phone_column", "country", "row_count", "phone_count", "invalid_count",
+            "duplicate_count", "uploaded_at", "processed_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def get_phone_column(self, upload: Upload) -> str | None:
+        return upload.columns[upload.phone_column] if upload.phone_column < len(upload.columns) else None
+
+    def get_progress(self, upload: Upload) -> float:
+        if upload.processed_at is not None:
+            return 1.0
+        return round(upload.bytes_read / upload.file_size, 3) if upload.file_size else 0.0
+
+
+class RefusedRow(serializers.Serializer[Any]):
+    row = serializers.IntegerField(help_text="As a spreadsheet shows it: the header is row 1.")
+    reason = serializers.CharField()
+    message = serializers.CharField(help_text="The reason in words.")
+    value = serializers.CharField(help_text="What stood there, shortened.")
+    detail = serializers.CharField()
+
+
+class RefusedRows(serializers.Serializer[Any]):
+    rows = RefusedRow(many=True)
+    next_offset = serializers.IntegerField(allow_null=True)
+
+
+class Number(serializers.Serializer[Any]):
+    row = serializers.IntegerField()
+    phone_number = serializers.CharField(help_text="E.164, with plus.")
+
+
+class Numbers(serializers.Serializer[Any]):
+    numbers = Number(many=True)
+    next_offset = serializers.IntegerField(allow_null=True)

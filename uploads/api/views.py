@@ -1,0 +1,99 @@
+"""`POST /files/upload`, and reading an upload back: its state, its refused rows, its numbers."""
+
+from itertools import islice
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import generics
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.authentication import account_of, key_of
+from smsapp.exceptions import NotFound, ValidationError
+from uploads.api.serializers import Numbers, RefusedRows, UploadRequest, UploadSerializer
+from uploads.choices import RowReason
+from uploads.models import Upload
+from uploads.services import accept_upload, numbers, refused_rows
+
+MAX_PAGE = 1000
+PAGE = [
+    OpenApiParameter("offset", int, description="Rows to pass over; 0 at first, then `next_offset`."),
+    OpenApiParameter("limit", int, description=f"1 to {MAX_PAGE}; 100 if left out."),
+]
+
+
+class FileUploadView(APIView):
+    parser_classes = (MultiPartParser,)
+
+    @extend_schema(
+        operation_id="files_upload", summary="Upload a file of phone numbers", tags=["uploads"],
+        request={"multipart/form-data": UploadRequest}, responses={201: UploadSerializer},
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        """The file is checked at once and read in the background: poll `/uploads/{upload_id}` until it is `ready`."""
+        form = UploadRequest(data={name: request.data[name] for name in request.data})
+        form.is_valid(raise_exception=True)
+        options, key = dict(form.validated_data), key_of(request)
+        file = options.pop("file")
+        column = options["phone_column"]
+        if column is not None and column.isdigit():
+            options["phone_column"] = int(column)
+        upload = accept_upload(key.account, key.user, file, **options)
+        return Response(UploadSerializer(upload).data, status=201)
+
+
+@extend_schema(operation_id="uploads_read", summary="Read the state of an upload", tags=["uploads"])
+class UploadView(generics.RetrieveAPIView[Upload]):
+    serializer_class = UploadSerializer
+    lookup_field = "upload_id"
+
+    def get_queryset(self):  # type: ignore[no-untyped-def]
+        return Upload.objects.for_account(account_of(self.request))
+
+
+class UploadErrorsView(APIView):
+    @extend_schema(
+        operation_id="uploads_errors", summary="Rows that are no recipients, and why", tags=["uploads"],
+        parameters=PAGE, responses=RefusedRows,
+    )  # fmt: skip
+    def get(self, request: Request, upload_id: str) -> Response:
+        upload, (offset, limit) = _upload(request, upload_id), _page(request)
+        found = list(islice(refused_rows(upload.audience), offset, offset + limit + 1)) if upload.audience else []
+        rows = [
+            {"row": row, "reason": reason, "message": str(RowReason(reason).label), "value": value, "detail": detail}
+            for row, reason, value, detail in found[:limit]
+        ]
+        return Response({"rows": rows, "next_offset": offset + limit if len(found) > limit else None})
+
+
+class UploadNumbersView(APIView):
+    @extend_schema(
+        operation_id="uploads_numbers", summary="The numbers read from a file", tags=["uploads"],
+        parameters=PAGE, responses=Numbers,
+    )  # fmt: skip
+    def get(self, request: Request, upload_id: str) -> Response:
+        upload, (offset, limit) = _upload(request, upload_id), _page(request)
+        found = numbers(upload.audience, offset, limit + 1) if upload.audience else []
+        page = [{"row": row, "phone_number": phone} for row, phone in found[:limit]]
+        return Response({"numbers": page, "next_offset": offset + limit if len(found) > limit else None})
+
+
+def _upload(request: Request, upload_id: str) -> Upload:
+    upload = Upload.objects.for_account(account_of(request)).filter(upload_id=upload_id).first()
+    if upload is None:
+        raise NotFound("There is no such upload.")
+    return upload
+
+
+def _page(request: Request) -> tuple[int, int]:
+    return _whole_number(request, "offset", 0, 0, 10**9), _whole_number(request, "limit", 100, 1, MAX_PAGE)
+
+
+def _whole_number(request: Request, name: str, default: int, lowest: int, highest: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or not lowest <= int(text) <= highest:
+        raise ValidationError(f"This must be a whole number from {lowest} to {highest}.", name, text)
+    return int(text)
