@@ -12,7 +12,7 @@ from campaigns.choices import CampaignKind, CampaignStatus
 
 if TYPE_CHECKING:
     from accounts.models import Account
-    from campaigns import models as m
+    from campaigns import models as m  # noqa: F401  (named in the base class)
 
 
 class CampaignQuerySet(models.QuerySet["m.Campaign"]):

@@ -14,7 +14,7 @@ from messaging.identity import batch_range
 
 if TYPE_CHECKING:
     from accounts.models import Account
-    from messaging import models as m
+    from messaging import models as m  # noqa: F401  (named in the base class)
 
 
 class BatchQuerySet(models.QuerySet["m.Batch"]):

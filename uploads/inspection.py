@@ -21,6 +21,7 @@ from uploads.parsing import FileShape, is_filled
 from uploads.records import BadRecord, RecordReader
 
 DELIMITERS = (";", ",", "\t", "|")
+_SPELLED = {"tab": "\t", "\\t": "\t"}  # as forms and programs write what is trimmed away or cannot be typed
 
 _SAMPLE_ROWS = 200
 _SHOWN_ROWS = 5
@@ -57,7 +58,10 @@ def inspect(
     has_header: bool | None = None,
     phone_column: str | int | None = None,
 ) -> FileShape:
-    """The shape of a .csv or .txt file. `phone_column`: a name, or a place from 0, as number or text.
+    """The shape of a .csv or .txt file.
+
+    `phone_column`: a name, or a place from 0, as number or text. `delimiter`: one of DELIMITERS, `tab`, or empty for
+    one number a line.
 
     Raises UploadInvalid, with a sentence for the uploader, for a file that holds no recipients; OSError.
     """
@@ -65,7 +69,7 @@ def inspect(
     encoding = file_encoding(path)
     if delimiter is None:
         delimiter = _guess_delimiter(path, encoding, suffix)
-    elif delimiter not in DELIMITERS and delimiter:
+    elif (delimiter := _SPELLED.get(delimiter, delimiter)) not in (*DELIMITERS, ""):
         raise UploadInvalid("The delimiter must be one of ; , | or tab.", field="delimiter", value=delimiter)
     records = _sample(path, encoding, delimiter)
     rows = [record for record in records if is_filled(record) and not isinstance(record, BadRecord)]

@@ -11,7 +11,7 @@ from uploads.choices import UploadStatus
 
 if TYPE_CHECKING:
     from accounts.models import Account
-    from uploads import models as m
+    from uploads import models as m  # noqa: F401  (named in the base class)
 
 
 class UploadQuerySet(models.QuerySet["m.Upload"]):

@@ -1,6 +1,7 @@
 """Who to: files taken in, audiences made of files and of requests, numbers that must never be texted."""
 
 import base64
+import contextlib
 import hashlib
 import logging
 import os
@@ -16,12 +17,12 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 from accounts.models import Account, User
-from smsapp.exceptions import PayloadTooLarge, UploadInvalid
+from smsapp.exceptions import NotFound, PayloadTooLarge, UploadInvalid, UploadNotReady
 from smsapp.lib.phone import RefusedNumber, is_country, parse_number
 from smsapp.lib.text import invisible_characters
 from smsapp.wake import wake
 from uploads import chunks
-from uploads.choices import AudienceSource, RowReason
+from uploads.choices import AudienceSource, RowReason, UploadStatus
 from uploads.chunks import RefusedRow
 from uploads.inspection import inspect
 from uploads.models import Audience, AudienceChunk, Upload
@@ -36,6 +37,7 @@ __all__ = [
     "numbers",
     "phone_hash",
     "read_upload",
+    "ready_audience",
     "refused_rows",
     "remove_files",
     "screen_numbers",
@@ -136,6 +138,18 @@ def audience_from_numbers(
     return audience
 
 
+def ready_audience(account: Account, upload_id: str) -> Audience:
+    """Raises NotFound, UploadNotReady while it is being read, or UploadInvalid when it could not be."""
+    upload = Upload.objects.for_account(account).select_related("audience").filter(upload_id=upload_id).first()
+    if upload is None:
+        raise NotFound("There is no such upload.")
+    if upload.status == UploadStatus.FAILED:
+        raise UploadInvalid(f"This upload cannot be used: {upload.failure_reason}", "upload_id", upload_id)
+    if upload.status != UploadStatus.READY or upload.audience is None:
+        raise UploadNotReady("This upload is still being read; try again when it is ready.", status=upload.status)
+    return upload.audience
+
+
 def numbers(audience: Audience, offset: int = 0, limit: int = 100) -> list[tuple[int, str]]:
     """One page of an audience's recipients: (row, E.164), in the order of the file."""
     page: list[tuple[int, str]] = []
@@ -234,11 +248,9 @@ def _packed_from(audience: Audience, count: str, content: str, offset: int) -> I
 
 def _orphans(now: datetime) -> list[Path]:
     """Files older than a day that no upload waits for: what a process killed while copying has left."""
-    try:
-        entries = [entry for entry in os.scandir(settings.UPLOAD_DIR) if entry.is_file(follow_symlinks=False)]
-    except FileNotFoundError:
-        return []
     oldest = (now - _ORPHAN_AGE).timestamp()
-    names = {entry.name for entry in entries if entry.stat().st_mtime < oldest}
+    names: set[str] = set()
+    with contextlib.suppress(FileNotFoundError):  # no file was ever uploaded, or another process is as tidy
+        names = {path.name for path in Path(settings.UPLOAD_DIR).iterdir() if path.stat().st_mtime < oldest}
     kept = Upload.objects.filter(file_removed_at=None).values_list("filename", flat=True)
     return [Path(settings.UPLOAD_DIR) / name for name in names.difference(kept.iterator())]

@@ -8,6 +8,7 @@ from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES
 from smsapp.api.serializers import StrictSerializer
 from smsapp.exceptions import TooManyRecipients
+from uploads.api.serializers import RefusedRow
 
 MAX_NUMBERS = 10_000
 
@@ -53,13 +54,6 @@ class BulkRequest(SendOptions):
         if ("phone_numbers" in data) == ("upload_id" in data):
             raise serializers.ValidationError({"phone_numbers": ["Give either phone_numbers or upload_id."]})
         return data
-
-
-class RefusedRow(serializers.Serializer[Any]):
-    row = serializers.IntegerField(help_text="Row number as a spreadsheet shows it; place in a request, from 1.")
-    reason = serializers.CharField()
-    message = serializers.CharField()
-    value = serializers.CharField(help_text="What stood there, shortened.")
 
 
 class CampaignSerializer(serializers.ModelSerializer[Campaign]):

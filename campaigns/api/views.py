@@ -1,6 +1,6 @@
 """`POST /sms/bulk`, and reading campaigns."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -19,10 +19,10 @@ from campaigns.models import Campaign
 from campaigns.services import check_request, create_campaign
 from smsapp.api.pagination import NewestFirst
 from smsapp.exceptions import InvalidPhoneNumber
-from uploads.choices import RowReason
+from uploads.api.serializers import RefusedRow as RefusedRowSerializer
+from uploads.chunks import RefusedRow
 from uploads.models import Audience
-from uploads.audiences import ready_audience
-from uploads.services import audience_from_numbers, screen_numbers
+from uploads.services import audience_from_numbers, ready_audience, screen_numbers
 
 MAX_REFUSED_SHOWN = 100
 
@@ -38,7 +38,7 @@ class BulkView(APIView):
         form.is_valid(raise_exception=True)
         data, key = form.validated_data, key_of(request)
         wanted = campaign_request(data, CampaignKind.BULK, key.mode)
-        refused: list[dict[str, Any]] = []
+        refused: Sequence[RefusedRow] = ()
         with transaction.atomic():
             if "upload_id" in data:
                 audience = ready_audience(key.account, data["upload_id"])
@@ -49,22 +49,19 @@ class BulkView(APIView):
         answer = {
             **CampaignSerializer(campaign).data,
             "refused_count": len(refused),
-            "refused": refused[:MAX_REFUSED_SHOWN],
+            "refused": RefusedRowSerializer(refused[:MAX_REFUSED_SHOWN], many=True).data,
         }
         return Response(answer, status=202)
 
 
-def _audience(account: Account, numbers: list[str]) -> tuple[Audience, list[dict[str, Any]]]:
-    good, bad = screen_numbers(numbers, account.default_country)
-    refused = [
-        {"row": place, "reason": reason, "message": str(RowReason(reason).label), "value": value}
-        for place, reason, value, _ in bad
-    ]
+def _audience(account: Account, numbers: list[str]) -> tuple[Audience, list[RefusedRow]]:
+    good, refused = screen_numbers(numbers, account.default_country)
     if not good:
+        errors = RefusedRowSerializer(refused[:MAX_REFUSED_SHOWN], many=True).data
         raise InvalidPhoneNumber(
-            "None of the numbers can receive an SMS.", "phone_numbers[0]", numbers[0], errors=refused[:100]
+            "None of the numbers can receive an SMS.", "phone_numbers[0]", numbers[0], errors=errors
         )
-    return audience_from_numbers(account, good), refused
+    return audience_from_numbers(account, good, refused=refused), refused
 
 
 @extend_schema(operation_id="campaigns_list", summary="List bulk campaigns, newest first", tags=["campaigns"])

@@ -71,7 +71,18 @@ def test_another_content_type(post):
 
 @pytest.mark.parametrize(
     "body",
-    ["{", r'{"message": "a\ud800b"}', "[]", '"x"', "null", "\ufeff{}", '{"message": NaN}', '{"a":1,"a":2}', "[" * 100_000, b"\xff\xfe{"],
+    [
+        "{",
+        r'{"message": "a\ud800b"}',
+        "[]",
+        '"x"',
+        "null",
+        "\ufeff{}",
+        '{"message": NaN}',
+        '{"a":1,"a":2}',
+        "[" * 100_000,
+        b"\xff\xfe{",
+    ],
 )
 def test_what_is_no_json_object(post, body):
     failure_of(post(body), 400, "INVALID_JSON")

@@ -32,12 +32,16 @@ WIDE = st.text(alphabet="Яa😀", max_size=300)
         ("😀" * 35, UCS2, 70, 1, 0),
         ("😀" * 36, UCS2, 72, 2, 61),  # 33 emoji fill 66 of 67; a surrogate pair is not split
         ("😀" * 67, UCS2, 134, 3, 65),
+        ("😀" * 100, UCS2, 200, 4, 65),
+        ("a" * 80 + "😀", UCS2, 82, 2, 52),
         ("a" * 69 + "`", UCS2, 70, 1, 0),
         ("a" * 70 + "`", UCS2, 71, 2, 63),
     ],
+    ids=lambda value: f"{value[:1]} x {len(value)}" if isinstance(value, str) else None,
 )
 def test_segments_at_the_limits(body: str, encoding: str, units: int, segments: int, left: int) -> None:
     facts = analyse(body)
+    assert segment_count(body) == segments
     assert (facts.encoding, facts.unit_count, facts.segment_count, facts.units_left) == (
         encoding,
         units,

@@ -91,6 +91,12 @@ def test_what_is_said_is_not_guessed(tmp_path: Path) -> None:
     assert shape_of(tmp_path, named, delimiter=";", has_header=True, phone_column="0").phone_column == 0
 
 
+@pytest.mark.parametrize("said", ["tab", "\\t", "\t"])
+def test_the_tab_can_be_said_in_words(tmp_path: Path, said: str) -> None:
+    shape = shape_of(tmp_path, f"a;b\tphone\n1;2\t{PHONES[0]}\n", delimiter=said)
+    assert (shape.delimiter, shape.columns, shape.phone_column) == ("\t", ("a;b", "phone"), 1)
+
+
 @pytest.mark.parametrize("wanted", ["Fax", 5, "-1"])
 def test_an_unknown_column_is_refused_with_the_columns_there_are(tmp_path: Path, wanted: str | int) -> None:
     with pytest.raises(UploadInvalid, match=r"name, phone") as refusal:

@@ -5,6 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 from smsapp.api.serializers import StrictSerializer
+from uploads import chunks
+from uploads.choices import RowReason
 from uploads.models import Upload
 
 
@@ -23,8 +25,7 @@ class UploadRequest(StrictSerializer):
         required=False, default=None, allow_null=True, help_text="Left out, it is guessed."
     )
     delimiter = serializers.CharField(
-        required=False, default=None, allow_null=True, max_length=1, trim_whitespace=False,
-        help_text="Left out, it is guessed.",
+        required=False, default=None, allow_null=True, max_length=3, help_text="`;` `,` `|` or `tab`; else guessed.",
     )  # fmt: skip
 
 
@@ -52,11 +53,14 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
 
 
 class RefusedRow(serializers.Serializer[Any]):
-    row = serializers.IntegerField(help_text="As a spreadsheet shows it: the header is row 1.")
-    reason = serializers.CharField()
-    message = serializers.CharField(help_text="The reason in words.")
+    row = serializers.IntegerField(help_text="As a spreadsheet shows it, header included; in a request the place.")
+    reason = serializers.CharField(help_text="Stable; decide by it.")
+    message = serializers.SerializerMethodField(help_text="The reason in words.")
     value = serializers.CharField(help_text="What stood there, shortened.")
     detail = serializers.CharField()
+
+    def get_message(self, row: chunks.RefusedRow) -> str:
+        return str(RowReason(row.reason).label)
 
 
 class RefusedRows(serializers.Serializer[Any]):

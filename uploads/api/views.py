@@ -1,7 +1,8 @@
 """`POST /files/upload`, and reading an upload back: its state, its refused rows, its numbers."""
 
-from itertools import islice
+from typing import cast
 
+from django.http import QueryDict
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics
 from rest_framework.parsers import MultiPartParser
@@ -11,9 +12,9 @@ from rest_framework.views import APIView
 
 from accounts.authentication import account_of, key_of
 from smsapp.exceptions import NotFound, ValidationError
-from uploads.api.serializers import Numbers, RefusedRows, UploadRequest, UploadSerializer
-from uploads.choices import RowReason
+from uploads.api.serializers import Numbers, RefusedRow, RefusedRows, UploadRequest, UploadSerializer
 from uploads.models import Upload
+from uploads.querysets import UploadQuerySet
 from uploads.services import accept_upload, numbers, refused_rows
 
 MAX_PAGE = 1000
@@ -32,13 +33,10 @@ class FileUploadView(APIView):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         """The file is checked at once and read in the background: poll `/uploads/{upload_id}` until it is `ready`."""
-        form = UploadRequest(data={name: request.data[name] for name in request.data})
+        form = UploadRequest(data=cast(QueryDict, request.data).dict())
         form.is_valid(raise_exception=True)
         options, key = dict(form.validated_data), key_of(request)
         file = options.pop("file")
-        column = options["phone_column"]
-        if column is not None and column.isdigit():
-            options["phone_column"] = int(column)
         upload = accept_upload(key.account, key.user, file, **options)
         return Response(UploadSerializer(upload).data, status=201)
 
@@ -48,7 +46,7 @@ class UploadView(generics.RetrieveAPIView[Upload]):
     serializer_class = UploadSerializer
     lookup_field = "upload_id"
 
-    def get_queryset(self):  # type: ignore[no-untyped-def]
+    def get_queryset(self) -> UploadQuerySet:
         return Upload.objects.for_account(account_of(self.request))
 
 
@@ -59,11 +57,8 @@ class UploadErrorsView(APIView):
     )  # fmt: skip
     def get(self, request: Request, upload_id: str) -> Response:
         upload, (offset, limit) = _upload(request, upload_id), _page(request)
-        found = list(islice(refused_rows(upload.audience), offset, offset + limit + 1)) if upload.audience else []
-        rows = [
-            {"row": row, "reason": reason, "message": str(RowReason(reason).label), "value": value, "detail": detail}
-            for row, reason, value, detail in found[:limit]
-        ]
+        found = list(refused_rows(upload.audience, offset, limit + 1)) if upload.audience else []
+        rows = RefusedRow(found[:limit], many=True).data
         return Response({"rows": rows, "next_offset": offset + limit if len(found) > limit else None})
 
 

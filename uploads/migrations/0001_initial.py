@@ -6,95 +6,177 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
+        ("accounts", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Audience',
+            name="Audience",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(choices=[('upload', 'Uploaded file'), ('request', 'Numbers in a request')], max_length=8)),
-                ('columns', models.JSONField(default=list, help_text='Names of the variables every recipient carries, in order.')),
-                ('chunk_count', models.PositiveIntegerField(default=0)),
-                ('recipient_count', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.account')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[("upload", "Uploaded file"), ("request", "Numbers in a request")], max_length=8
+                    ),
+                ),
+                (
+                    "columns",
+                    models.JSONField(
+                        default=list, help_text="Names of the variables every recipient carries, in order."
+                    ),
+                ),
+                ("chunk_count", models.PositiveIntegerField(default=0)),
+                ("recipient_count", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.account"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='AudienceChunk',
+            name="AudienceChunk",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(help_text='0, 1, 2 … in the order of the file.')),
-                ('body', models.BinaryField()),
-                ('refused', models.BinaryField()),
-                ('good_count', models.PositiveIntegerField()),
-                ('bad_count', models.PositiveIntegerField()),
-                ('last_row', models.PositiveIntegerField(help_text='Number of the last row that went into this chunk.')),
-                ('checksum', models.CharField(help_text='SHA-256 of body; what an approval is bound to.', max_length=64)),
-                ('audience', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='chunks', to='uploads.audience')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField(help_text="0, 1, 2 … in the order of the file.")),
+                ("body", models.BinaryField()),
+                ("refused", models.BinaryField()),
+                ("good_count", models.PositiveIntegerField()),
+                ("bad_count", models.PositiveIntegerField()),
+                (
+                    "last_row",
+                    models.PositiveIntegerField(help_text="Number of the last row that went into this chunk."),
+                ),
+                (
+                    "checksum",
+                    models.CharField(help_text="SHA-256 of body; what an approval is bound to.", max_length=64),
+                ),
+                (
+                    "audience",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="chunks", to="uploads.audience"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['audience', 'number'],
-                'constraints': [models.UniqueConstraint(fields=('audience', 'number'), name='audience_chunk_number_once')],
+                "ordering": ["audience", "number"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("audience", "number"), name="audience_chunk_number_once")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Suppression',
+            name="Suppression",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('phone_hash', models.CharField(help_text='Keyed hash of the E.164 number; its key never rotates.', max_length=32)),
-                ('phone_hint', models.CharField(blank=True, help_text='Last two digits, for a person to recognise.', max_length=8)),
-                ('reason', models.CharField(blank=True, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='suppressions', to='accounts.account')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "phone_hash",
+                    models.CharField(help_text="Keyed hash of the E.164 number; its key never rotates.", max_length=32),
+                ),
+                (
+                    "phone_hint",
+                    models.CharField(blank=True, help_text="Last two digits, for a person to recognise.", max_length=8),
+                ),
+                ("reason", models.CharField(blank=True, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="suppressions", to="accounts.account"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('account', 'phone_hash'), name='suppression_once_per_account')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("account", "phone_hash"), name="suppression_once_per_account")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Upload',
+            name="Upload",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('upload_id', models.CharField(max_length=40, unique=True)),
-                ('filename', models.CharField(help_text="Our own name on disk; never the customer's.", max_length=80)),
-                ('original_filename', models.CharField(max_length=200)),
-                ('file_size', models.PositiveBigIntegerField(help_text='Bytes.')),
-                ('checksum', models.CharField(help_text='SHA-256 of the file.', max_length=64)),
-                ('status', models.CharField(choices=[('uploaded', 'Uploaded'), ('processing', 'Processing'), ('ready', 'Ready'), ('failed', 'Failed'), ('retired', 'Retired')], default='uploaded', max_length=10)),
-                ('failure_reason', models.CharField(blank=True, max_length=300)),
-                ('uploaded_at', models.DateTimeField(auto_now_add=True)),
-                ('processed_at', models.DateTimeField(blank=True, null=True)),
-                ('file_removed_at', models.DateTimeField(blank=True, null=True)),
-                ('encoding', models.CharField(blank=True, max_length=20)),
-                ('delimiter', models.CharField(blank=True, help_text='Empty: one number a line.', max_length=1)),
-                ('has_header', models.BooleanField(default=False)),
-                ('columns', models.JSONField(default=list, help_text='Column names, from the header or column_1, column_2 …')),
-                ('phone_column', models.PositiveSmallIntegerField(default=0)),
-                ('country', models.CharField(help_text='Country of numbers in national format.', max_length=2)),
-                ('bytes_read', models.PositiveBigIntegerField(default=0)),
-                ('row_count', models.PositiveIntegerField(default=0, help_text='All rows, without the header.')),
-                ('phone_count', models.PositiveIntegerField(default=0, help_text='Rows that became recipients.')),
-                ('invalid_count', models.PositiveIntegerField(default=0)),
-                ('duplicate_count', models.PositiveIntegerField(default=0)),
-                ('lease_owner', models.CharField(blank=True, max_length=80)),
-                ('lease_epoch', models.PositiveIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='uploads', to='accounts.account')),
-                ('audience', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='upload', to='uploads.audience')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='uploads', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("upload_id", models.CharField(max_length=40, unique=True)),
+                ("filename", models.CharField(help_text="Our own name on disk; never the customer's.", max_length=80)),
+                ("original_filename", models.CharField(max_length=200)),
+                ("file_size", models.PositiveBigIntegerField(help_text="Bytes.")),
+                ("checksum", models.CharField(help_text="SHA-256 of the file.", max_length=64)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("uploaded", "Uploaded"),
+                            ("processing", "Processing"),
+                            ("ready", "Ready"),
+                            ("failed", "Failed"),
+                            ("retired", "Retired"),
+                        ],
+                        default="uploaded",
+                        max_length=10,
+                    ),
+                ),
+                ("failure_reason", models.CharField(blank=True, max_length=300)),
+                ("uploaded_at", models.DateTimeField(auto_now_add=True)),
+                ("processed_at", models.DateTimeField(blank=True, null=True)),
+                ("file_removed_at", models.DateTimeField(blank=True, null=True)),
+                ("encoding", models.CharField(blank=True, max_length=20)),
+                ("delimiter", models.CharField(blank=True, help_text="Empty: one number a line.", max_length=1)),
+                ("has_header", models.BooleanField(default=False)),
+                (
+                    "columns",
+                    models.JSONField(default=list, help_text="Column names, from the header or column_1, column_2 …"),
+                ),
+                ("phone_column", models.PositiveSmallIntegerField(default=0)),
+                ("country", models.CharField(help_text="Country of numbers in national format.", max_length=2)),
+                ("bytes_read", models.PositiveBigIntegerField(default=0)),
+                ("row_count", models.PositiveIntegerField(default=0, help_text="All rows, without the header.")),
+                ("phone_count", models.PositiveIntegerField(default=0, help_text="Rows that became recipients.")),
+                ("invalid_count", models.PositiveIntegerField(default=0)),
+                ("duplicate_count", models.PositiveIntegerField(default=0)),
+                ("lease_owner", models.CharField(blank=True, max_length=80)),
+                ("lease_epoch", models.PositiveIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="uploads", to="accounts.account"
+                    ),
+                ),
+                (
+                    "audience",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="upload",
+                        to="uploads.audience",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="uploads", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'db_table': 'file_uploads',
-                'indexes': [models.Index(fields=['account', '-id'], name='upload_list'), models.Index(fields=['status', 'lease_until'], name='upload_work')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['uploaded', 'processing', 'ready', 'failed', 'retired'])), name='upload_status_known')],
+                "db_table": "file_uploads",
+                "indexes": [
+                    models.Index(fields=["account", "-id"], name="upload_list"),
+                    models.Index(fields=["status", "lease_until"], name="upload_work"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["uploaded", "processing", "ready", "failed", "retired"])),
+                        name="upload_status_known",
+                    )
+                ],
             },
         ),
     ]

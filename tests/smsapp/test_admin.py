@@ -1,0 +1,175 @@
+"""The operator console as a whole: every page opens, records of what happened cannot be changed."""
+
+import re
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
+from django.db import connection
+from django.db.models import Model
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from accounts.models import ApiKey, Setting
+from campaigns.choices import CampaignStatus, PauseReason
+from campaigns.models import Campaign
+from messaging.choices import AttemptState, BatchState, Lane, MessageStatus
+from messaging.identity import message_number
+from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox
+from reports.selectors import attention
+from smsapp.console import ReadOnlyAdmin
+from tests.factories import SenderIdFactory, make_api_key, make_campaign, phones
+from uploads.models import Upload
+from uploads.services import accept_upload, suppress
+
+pytestmark = pytest.mark.django_db
+
+OURS = ("accounts", "uploads", "campaigns", "messaging", "reports")
+#: A script or style that the content security policy would not run.
+INLINE = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)|<style|\sstyle=|\son[a-z]+=")
+REGISTERED = list(admin.site._registry.items())
+
+
+def address(model: type[Model], page: str, *args: Any) -> str:
+    return reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_{page}", args=args)
+
+
+@pytest.fixture
+def rows() -> Campaign:
+    """At least one row of every model of ours."""
+    campaign = make_campaign()
+    account, user, now = campaign.account, campaign.user, timezone.now()
+    make_api_key(account)
+    SenderIdFactory(account=account)
+    suppress(account, phones(1)[0], "STOP")
+    Upload.objects.create(
+        account=account, user=user, upload_id="upl-1", filename="1.csv", original_filename="list.csv", file_size=1,
+        checksum="0" * 64, country="DE", audience=campaign.audience,
+    )  # fmt: skip
+    batch = Batch.objects.create(
+        account=account, campaign=campaign, chunk=0, part=0, mode="live", lane=Lane.CAMPAIGNS, turn=0, size=1, sent=1
+    )
+    number = message_number(batch.pk, 0)
+    Message.objects.create(id=number, campaign=campaign, row=1, phone_number=phones(1)[0], status=MessageStatus.SENT)
+    Attempt.objects.create(
+        batch=batch, gateway="simulator", reference="call-1", epoch=1, first=number, last=number, message_count=1,
+        state=AttemptState.OPEN, deadline=now,
+    )  # fmt: skip
+    DeliveryReport.objects.create(message_id=number, status=MessageStatus.SENT, source="answer")
+    ReportInbox.objects.create(gateway="simulator", source="push", body=b"+4915112000000")
+    return campaign
+
+
+def test_every_model_of_ours_is_registered() -> None:
+    missing = {model for label in OURS for model in apps.get_app_config(label).get_models()} - dict(REGISTERED).keys()
+    assert not missing
+
+
+@pytest.mark.parametrize("model", [model for model, _ in REGISTERED], ids=lambda model: model.__name__)
+def test_list_and_form_of_every_model_open(admin_client: Client, rows: Campaign, model: type[Model]) -> None:
+    pages = [admin_client.get(address(model, "changelist"), query) for query in ({}, {"q": "x"})]
+    if model._meta.app_label in OURS:
+        row = model._default_manager.order_by("pk").first()
+        assert row is not None
+        pages.append(admin_client.get(address(model, "change", row.pk)))
+    for page in pages:
+        assert page.status_code == 200
+        assert not INLINE.search(page.content.decode())
+    assert admin_client.get(address(model, "add")).status_code in (200, 403)
+
+
+READ_ONLY = [model for model, page in REGISTERED if isinstance(page, ReadOnlyAdmin)]
+
+
+@pytest.mark.parametrize("model", READ_ONLY, ids=lambda model: model.__name__)
+def test_record_cannot_be_added_changed_or_deleted(admin_client: Client, rows: Campaign, model: type[Model]) -> None:
+    before = list(model._default_manager.values())
+    pk = before[0]["id"]
+    for page in (address(model, "add"), address(model, "change", pk), address(model, "delete", pk)):
+        assert admin_client.post(page, {"post": "yes", "status": "5", "state": "done"}).status_code == 403
+    admin_client.post(
+        address(model, "changelist"), {"action": "delete_selected", "_selected_action": pk, "post": "yes"}
+    )
+    assert list(model._default_manager.values()) == before
+
+
+def test_pipeline_tables_are_read_only() -> None:
+    assert {Batch, Message, Attempt, DeliveryReport, ReportInbox, Upload} <= set(READ_ONLY)
+
+
+def test_front_page_says_nothing_needs_a_hand_only_when_so(admin_client: Client, rows: Campaign) -> None:
+    quiet = admin_client.get(reverse("admin:index")).content.decode()
+    assert "Nothing needs a hand." in quiet
+    Campaign.objects.update(status=CampaignStatus.PAUSED, pause_reason=PauseReason.GATEWAY_REFUSED)
+    Batch.objects.update(state=BatchState.UNKNOWN)
+    ReportInbox.objects.update(failure_count=2, error="no JSON")
+    page = admin_client.get(reverse("admin:index")).content.decode()
+    assert "Nothing needs a hand." not in page
+    for notice in ("the gateway refuses our account", "unknown outcome", "could not be applied"):
+        assert notice in page
+
+
+def test_every_notice_leads_to_its_rows(admin_client: Client, rows: Campaign) -> None:
+    Campaign.objects.update(status=CampaignStatus.PAUSED, pause_reason=PauseReason.GATEWAY_REFUSED)
+    Batch.objects.update(state=BatchState.UNKNOWN)
+    ReportInbox.objects.update(failure_count=2)
+    Upload.objects.update(status="failed")
+    healthy = make_campaign(rows.account)
+    Batch.objects.create(
+        account=rows.account, campaign=healthy, chunk=0, part=0, mode="live", lane=Lane.CAMPAIGNS, turn=1, size=0
+    )
+    ReportInbox.objects.create(gateway="simulator", source="push", body=b"")
+    accept_upload(rows.account, rows.user, SimpleUploadedFile("numbers.txt", b"+4915112000000\n"))
+    notices = attention()
+    assert len(notices) >= 4
+    for notice in notices:
+        found = admin_client.get(f"{address(apps.get_model(notice.model), 'changelist')}?{notice.query}")
+        assert found.status_code == 200, notice
+        assert found.context["cl"].result_count == notice.count, notice
+
+
+def test_front_page_never_touches_the_message_table(admin_client: Client, rows: Campaign) -> None:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        admin_client.get(reverse("admin:index"))
+    assert not [query for query in queries if Message._meta.db_table in query["sql"]]
+
+
+def test_secret_of_an_api_key_and_bodies_are_nowhere_shown(admin_client: Client, rows: Campaign) -> None:
+    key = ApiKey.objects.get()
+    page = admin_client.get(address(ApiKey, "change", key.pk)).content.decode()
+    assert key.prefix in page
+    assert key.secret_hash not in page
+    inbox = admin_client.get(address(ReportInbox, "change", ReportInbox.objects.get().pk)).content.decode()
+    assert "+4915112000000" not in inbox
+
+
+def test_fixed_setting_cannot_be_changed(admin_client: Client) -> None:
+    prefix = Setting.objects.get(key="installation_prefix")
+    admin_client.post(address(Setting, "change", prefix.pk), {"value": "other"})
+    assert Setting.objects.get(pk=prefix.pk).value == prefix.value
+    free = Setting.objects.create(key="greeting", value="old")
+    admin_client.post(address(Setting, "change", free.pk), {"value": "new"})
+    assert Setting.objects.get(pk=free.pk).value == "new"
+
+
+def test_periodic_tasks_can_be_edited_under_the_strict_policy(admin_client: Client) -> None:
+    page = admin_client.get(address(PeriodicTask, "add"))
+    assert "readable-crontab.js" in page.content.decode()
+    assert not INLINE.search(page.content.decode())
+
+
+def test_console_is_closed_to_customers(client: Client) -> None:
+    client.force_login(make_campaign().user)
+    assert client.get(reverse("admin:index")).status_code == 302
+
+
+def test_admin_checks_pass() -> None:
+    call_command("check", verbosity=0)

@@ -1,0 +1,110 @@
+"""`manage.py run`: everything up, credentials that keep working, everything down again with exit code 0."""
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from django.conf import settings
+
+from smsapp.processes import free_port
+
+NAMED = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "CELERY_BROKER_URL",
+    "DJANGO_SETTINGS_MODULE",
+    "INFOBIP_BASE_URL",
+    "SIMULATOR_URL",
+)
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+
+def start(folder: Path, port: int) -> "subprocess.Popen[bytes]":
+    kept = {name: value for name, value in os.environ.items() if name not in NAMED}
+    own = {"VAR_DIR": str(folder), "PORT": str(port), "EMBEDDED_BROKER_PORT": str(free_port())}
+    environment = kept | own | {"SIMULATOR_PORT": str(free_port())}
+    with (folder / "out").open("a") as out:
+        command = [sys.executable, "manage.py", "run"]
+        return subprocess.Popen(command, env=environment, cwd=settings.BASE_DIR, stdout=out, stderr=subprocess.STDOUT)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+@contextmanager
+def running(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    with start(folder, port) as process:
+        try:
+            wait_until(lambda: "smsapp is running" in (folder / "out").read_text() or process.poll() is not None)
+            assert process.poll() is None, (folder / "out").read_text()
+            yield process
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def processes_of(folder: Path, text: str = "") -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            mine = entry.name.isdigit() and str(folder).encode() in (entry / "environ").read_bytes()
+            if mine and text in (entry / "cmdline").read_text().replace("\0", " "):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_it_runs_stops_and_runs_again_with_the_same_key(tmp_path: Path) -> None:
+    port = free_port()
+    with running(tmp_path, port) as process:
+        demo = json.loads((tmp_path / "demo.json").read_text())
+        assert stat.S_IMODE((tmp_path / "demo.json").stat().st_mode) == 0o600
+        assert demo["url"] == f"http://127.0.0.1:{port}"
+        assert httpx2.get(f"{demo['simulator_url']}/simulator/health", trust_env=False).status_code == 200
+        assert httpx2.get(f"{demo['url']}/health", trust_env=False).json()["data"]["broker"] == "ok"
+        assert httpx2.get(f"{demo['url']}/api/v1/docs", trust_env=False).status_code == 200
+        wait_until(lambda: processes_of(tmp_path, "worker@"))
+        before = processes_of(tmp_path, "worker@")
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: set(processes_of(tmp_path, "worker@")) - set(before))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert processes_of(tmp_path) == []
+    assert "worker was ended by SIGKILL. It is started again." in (tmp_path / "out").read_text()
+
+    (tmp_path / "out").write_text("")
+    with running(tmp_path, free_port()):
+        again = json.loads((tmp_path / "demo.json").read_text())
+        assert (again["password"], again["api_key"]) == (demo["password"], demo["api_key"])
+        answer = httpx2.get(
+            f"{again['url']}/api/v1/account/balance", headers={"X-API-Key": demo["api_key"]}, trust_env=False
+        )
+        assert answer.status_code == 200
+
+
+def test_a_busy_port_is_named_and_nothing_is_started(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with start(tmp_path, port) as process:
+            assert process.wait(30) == 1
+    assert f"Port {port} is in use." in (tmp_path / "out").read_text()
+    assert processes_of(tmp_path) == []
