@@ -10,6 +10,7 @@ from campaigns.querysets import CampaignQuerySet
 from campaigns.tally import Tally
 from uploads.models import Audience
 
+
 class Campaign(Tally):
     """One text, one audience, one schedule.
 

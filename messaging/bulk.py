@@ -138,10 +138,7 @@ def update_messages(changes: Sequence[MessageChange]) -> None:
             cursor.executemany(
                 f"UPDATE {_TABLE} SET status = %s, reason = %s, detail = %s, sent_at = %s, done_at = %s "  # noqa: S608
                 "WHERE id = %s",
-                [
-                    (c.status, c.reason, c.detail, _to_sqlite(c.sent_at), _to_sqlite(c.done_at), c.id)
-                    for c in changes
-                ],
+                [(c.status, c.reason, c.detail, _to_sqlite(c.sent_at), _to_sqlite(c.done_at), c.id) for c in changes],
             )
 
 

@@ -41,8 +41,8 @@ from messaging.gateways.base import (
     SubmitAnswer,
     Unknown,
 )
-from messaging.inbox import report_url
 from messaging.identity import MAX_IN_BATCH, batch_range, installation_prefix, public_id
+from messaging.inbox import report_url
 from messaging.models import Attempt, Batch
 from messaging.settlement import Fact
 from messaging.texts import renderer_for
@@ -343,9 +343,7 @@ def _release(batch: Batch, now: datetime, **values: object) -> None:
     current.report_deadline = now + timedelta(hours=settings.REPORT_DEADLINE_HOURS)
     for name, value in values.items():
         setattr(current, name, value)
-    current.save(
-        update_fields=["state", "lease_owner", "lease_until", "lease_count", "report_deadline", *values]
-    )
+    current.save(update_fields=["state", "lease_owner", "lease_until", "lease_count", "report_deadline", *values])
 
 
 def _backoff(retry_count: int, retry_after: float | None) -> float:

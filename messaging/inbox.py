@@ -1,6 +1,7 @@
 """Delivery reports in: the raw body is committed first, applied in batches afterwards, kept for some days."""
 
 import logging
+import time
 from datetime import timedelta
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from smsapp.wake import wake
 logger = logging.getLogger(__name__)
 
 BODIES_AT_ONCE = 20
+SECONDS_AT_ONCE = 1.0  # shares its worker process with single sends, which must not wait longer
 POLL_LIMIT = 1000
 POLLS_AT_ONCE = 50
 
@@ -38,10 +40,14 @@ def receive(gateway: str, source: FactSource, body: bytes) -> None:
 
 
 def apply_waiting() -> int:
-    """Apply waiting bodies until none is left; how many messages they changed."""
+    """Apply waiting bodies until none is left or the time is over; how many messages they changed."""
+    stop_at = time.monotonic() + SECONDS_AT_ONCE
     changed = 0
     while (count := _apply_some()) is not None:
         changed += count
+        if time.monotonic() >= stop_at:
+            wake("messaging.apply_reports")
+            break
     return changed
 
 

@@ -120,36 +120,44 @@ def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], moves: Mo
         if status is None:
             decision.unmatched += 1
             continue
-        if fact.status not in moves.get(status, frozenset()):
+        target = _target(fact, status)
+        if target not in moves.get(status, frozenset()):
             if fact.status in ACCEPTED and status not in FACT_MOVES and status is not MessageStatus.DELIVERED:
                 logger.error("message %s is %s, yet the provider has it", fact.number, status.label)
             continue
         earlier = decision.changes.get(fact.number)
         sent_at = earlier.sent_at if earlier else known[fact.number].sent_at
-        decision.changes[fact.number] = _change(fact, sent_at, now)
-        decision.moves[fact.number, status, fact.status] += 1
+        decision.changes[fact.number] = _change(fact, target, sent_at, now)
+        decision.moves[fact.number, status, target] += 1
         # An accepting answer is told by the attempt; a refusing one is the provider's last word on the message.
         if fact.report and (fact.source is not FactSource.ANSWER or fact.status is MessageStatus.REJECTED):
-            decision.reports.append(_delivery_report(fact, fact.report, now))
-        current[fact.number] = fact.status
+            decision.reports.append(_delivery_report(fact, fact.report, target, now))
+        current[fact.number] = target
     return decision
 
 
-def _change(fact: Fact, sent_at: datetime | None, now: datetime) -> MessageChange:
+def _target(fact: Fact, status: MessageStatus) -> MessageStatus:
+    """A provider that took a message and refuses it later did have it: that is undelivered, not rejected."""
+    if fact.status is MessageStatus.REJECTED and status is MessageStatus.SENT:
+        return MessageStatus.UNDELIVERED
+    return fact.status
+
+
+def _change(fact: Fact, target: MessageStatus, sent_at: datetime | None, now: datetime) -> MessageChange:
     happened_at = fact.report.done_at if fact.report and fact.report.done_at else now
-    if fact.status in ACCEPTED and sent_at is None:
+    if target in ACCEPTED and sent_at is None:
         sent_at = min(now, happened_at)
-    open_still = fact.status in (MessageStatus.QUEUED, MessageStatus.UNKNOWN, MessageStatus.SENT)
+    open_still = target in (MessageStatus.QUEUED, MessageStatus.UNKNOWN, MessageStatus.SENT)
     return MessageChange(
-        fact.number, fact.status, fact.reason, _fit(fact.detail, 120), sent_at, None if open_still else happened_at
+        fact.number, target, fact.reason, _fit(fact.detail, 120), sent_at, None if open_still else happened_at
     )
 
 
-def _delivery_report(fact: Fact, report: Report, now: datetime) -> DeliveryReport:
+def _delivery_report(fact: Fact, report: Report, target: MessageStatus, now: datetime) -> DeliveryReport:
     price = report.price
     return DeliveryReport(
         message_id=fact.number,
-        status=fact.status,
+        status=target,
         reason=fact.reason,
         source=fact.source,
         provider_status=_fit(report.provider_status, 60),

@@ -1,11 +1,11 @@
 """Every state that is not final has an owner and a deadline; what overstays it is swept up here.
 
-    batch leased      the worker      lease_until       open attempt -> unknown; none -> ready again; 5 times -> failed
-    batch held        the clock       release_at        -> ready
-    batch unknown     look-ups        next_lookup_at    see reconciliation.py
-    message queued    dispatch        valid_until       -> expired; campaign cancelled -> cancelled
-    message sent      the provider    report_deadline   -> unconfirmed (no report)
-    campaign running  the pipeline    its own counters  -> completed; nothing left to learn -> closed
+batch leased      the worker      lease_until       open attempt -> unknown; none -> ready again; 5 times -> failed
+batch held        the clock       release_at        -> ready
+batch unknown     look-ups        next_lookup_at    see reconciliation.py
+message queued    dispatch        valid_until       -> expired; campaign cancelled -> cancelled
+message sent      the provider    report_deadline   -> unconfirmed (no report)
+campaign running  the pipeline    its own counters  -> completed; nothing left to learn -> closed
 """
 
 import logging

@@ -6,7 +6,6 @@ account's batches downwards and reads each one's range, however many messages th
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db.models import F, Q
 
@@ -80,9 +79,7 @@ def decode_cursor(text: str) -> Position:
     return number, int(report)
 
 
-def _ranges(
-    account: Account, mode: str, wanted: ReportFilter, before: Position | None
-) -> Iterator[tuple[int, int]]:
+def _ranges(account: Account, mode: str, wanted: ReportFilter, before: Position | None) -> Iterator[tuple[int, int]]:
     """Ranges of message numbers to read, downwards."""
     if wanted.message_id or wanted.phone_number:
         yield from ((number, number) for number in _numbers(account, mode, wanted))

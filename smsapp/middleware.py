@@ -1,4 +1,4 @@
-"""A request id and a starting time for every request: the id is taken from `X-Request-Id` or made, returned, and in every log line."""
+"""Every request has an id, taken from `X-Request-Id` or made, returned and in every log line; and a starting time."""
 
 import logging
 import re

@@ -8,9 +8,9 @@ from typing import Any
 
 SINGLES = "singles"  # single sends: a worker process of their own, so a running million cannot delay them
 CAMPAIGNS = "campaigns"  # expansion and dispatch of bulk campaigns
-REPORTS = "reports"  # delivery reports in, polling, look-ups; shares the process of single sends
+REPORTS = "reports"  # delivery reports in; shares the process of single sends
 FILES = "files"  # parsing of uploads
-PERIODIC = "periodic"  # sweeps, house-keeping
+PERIODIC = "periodic"  # polling, look-ups, sweeps, house-keeping
 
 QUEUES = (SINGLES, CAMPAIGNS, REPORTS, FILES, PERIODIC)
 
@@ -29,8 +29,8 @@ TASK_QUEUES: dict[str, str] = {
     "messaging.dispatch_singles": SINGLES,
     "messaging.dispatch_campaigns": CAMPAIGNS,
     "messaging.apply_reports": REPORTS,
-    "messaging.poll_reports": REPORTS,
-    "messaging.reconcile": REPORTS,
+    "messaging.poll_reports": PERIODIC,
+    "messaging.reconcile": PERIODIC,
     "messaging.sweep": PERIODIC,
     "messaging.purge": PERIODIC,
 }
@@ -49,7 +49,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "send single messages": _every(1, "messaging.dispatch_singles"),
     "send campaigns": _every(2, "messaging.dispatch_campaigns"),
     "apply delivery reports": _every(2, "messaging.apply_reports"),
-    "poll delivery reports": _every(30, "messaging.poll_reports"),
+    "poll delivery reports": _every(15, "messaging.poll_reports"),
     "look up unknown outcomes": _every(5, "messaging.reconcile"),
     "sweep overdue states": _every(5, "messaging.sweep"),
     "parse waiting uploads": _every(10, "uploads.wake"),

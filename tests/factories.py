@@ -64,7 +64,7 @@ def make_audience(
 
 
 def make_campaign(account: Account | None = None, count: int = 3, **options: Any) -> Campaign:
-    """A campaign through the services, running at once unless `scheduled_at` says otherwise. `audience` may be given."""
+    """A campaign through the services, running at once unless `scheduled_at` says otherwise."""
     membership = MembershipFactory(account=account) if account else MembershipFactory()
     audience = options.pop("audience", None) or make_audience(membership.account, count)
     kind = options.pop("kind", CampaignKind.BULK)

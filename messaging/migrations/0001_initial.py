@@ -6,170 +6,419 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('campaigns', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("campaigns", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Batch',
+            name="Batch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('queued', models.IntegerField(default=0)),
-                ('sent', models.IntegerField(default=0)),
-                ('delivered', models.IntegerField(default=0)),
-                ('undelivered', models.IntegerField(default=0)),
-                ('rejected', models.IntegerField(default=0)),
-                ('failed', models.IntegerField(default=0)),
-                ('expired', models.IntegerField(default=0)),
-                ('cancelled', models.IntegerField(default=0)),
-                ('suppressed', models.IntegerField(default=0)),
-                ('unknown', models.IntegerField(default=0)),
-                ('unconfirmed', models.IntegerField(default=0)),
-                ('chunk', models.PositiveIntegerField(help_text='Number of the audience chunk it was expanded from.')),
-                ('part', models.PositiveSmallIntegerField(help_text='Its place among the batches of that chunk.')),
-                ('mode', models.CharField(choices=[('live', 'Live'), ('test', 'Test')], max_length=4)),
-                ('lane', models.PositiveSmallIntegerField(choices=[(0, 'single sends'), (1, 'campaigns')])),
-                ('turn', models.PositiveIntegerField(help_text="Its place in its account's own queue, so that accounts alternate.")),
-                ('size', models.PositiveSmallIntegerField()),
-                ('gateway', models.CharField(blank=True, help_text='The gateway that may hold some of its messages.', max_length=40)),
-                ('state', models.CharField(choices=[('held', 'Held until its release time'), ('ready', 'Ready'), ('leased', 'A worker holds it'), ('unknown', 'An outcome is being looked up'), ('done', 'Nothing left to hand over')], default='ready', max_length=8)),
-                ('release_at', models.DateTimeField(blank=True, null=True)),
-                ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('retry_count', models.PositiveSmallIntegerField(default=0, help_text='Calls in a row that were not sent.')),
-                ('lease_count', models.PositiveSmallIntegerField(default=0, help_text='Leases in a row that ended without a result.')),
-                ('lease_owner', models.CharField(blank=True, max_length=80)),
-                ('lease_epoch', models.PositiveIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('call_size', models.PositiveSmallIntegerField(default=1000, help_text='Messages in its next call, at most.')),
-                ('report_deadline', models.DateTimeField(blank=True, help_text='When missing reports are given up.', null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.account')),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='batches', to='campaigns.campaign')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("queued", models.IntegerField(default=0)),
+                ("sent", models.IntegerField(default=0)),
+                ("delivered", models.IntegerField(default=0)),
+                ("undelivered", models.IntegerField(default=0)),
+                ("rejected", models.IntegerField(default=0)),
+                ("failed", models.IntegerField(default=0)),
+                ("expired", models.IntegerField(default=0)),
+                ("cancelled", models.IntegerField(default=0)),
+                ("suppressed", models.IntegerField(default=0)),
+                ("unknown", models.IntegerField(default=0)),
+                ("unconfirmed", models.IntegerField(default=0)),
+                ("chunk", models.PositiveIntegerField(help_text="Number of the audience chunk it was expanded from.")),
+                ("part", models.PositiveSmallIntegerField(help_text="Its place among the batches of that chunk.")),
+                ("mode", models.CharField(choices=[("live", "Live"), ("test", "Test")], max_length=4)),
+                ("lane", models.PositiveSmallIntegerField(choices=[(0, "single sends"), (1, "campaigns")])),
+                (
+                    "turn",
+                    models.PositiveIntegerField(
+                        help_text="Its place in its account's own queue, so that accounts alternate."
+                    ),
+                ),
+                ("size", models.PositiveSmallIntegerField()),
+                (
+                    "gateway",
+                    models.CharField(
+                        blank=True, help_text="The gateway that may hold some of its messages.", max_length=40
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("held", "Held until its release time"),
+                            ("ready", "Ready"),
+                            ("leased", "A worker holds it"),
+                            ("unknown", "An outcome is being looked up"),
+                            ("done", "Nothing left to hand over"),
+                        ],
+                        default="ready",
+                        max_length=8,
+                    ),
+                ),
+                ("release_at", models.DateTimeField(blank=True, null=True)),
+                ("next_attempt_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "retry_count",
+                    models.PositiveSmallIntegerField(default=0, help_text="Calls in a row that were not sent."),
+                ),
+                (
+                    "lease_count",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="Leases in a row that ended without a result."
+                    ),
+                ),
+                ("lease_owner", models.CharField(blank=True, max_length=80)),
+                ("lease_epoch", models.PositiveIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "call_size",
+                    models.PositiveSmallIntegerField(default=1000, help_text="Messages in its next call, at most."),
+                ),
+                (
+                    "report_deadline",
+                    models.DateTimeField(blank=True, help_text="When missing reports are given up.", null=True),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.account"
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="batches", to="campaigns.campaign"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'batches',
+                "verbose_name_plural": "batches",
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gateway', models.CharField(max_length=40)),
-                ('reference', models.CharField(max_length=60, unique=True)),
-                ('epoch', models.PositiveIntegerField(help_text="The batch's lease epoch under which it was made.")),
-                ('first', models.BigIntegerField(help_text='Lowest message number in the call.')),
-                ('last', models.BigIntegerField(help_text='Highest message number in the call.')),
-                ('message_count', models.PositiveSmallIntegerField()),
-                ('state', models.CharField(choices=[('open', 'The call may be in flight'), ('answered', 'The provider answered'), ('not_sent', 'Not sent, for certain'), ('unknown', 'The outcome is unknown'), ('resolved', 'The unknown outcome was cleared up')], default='open', max_length=8)),
-                ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('deadline', models.DateTimeField(help_text='When the call has ended for certain, answered or not.')),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('http_status', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('detail', models.CharField(blank=True, help_text='What happened, without numbers, texts or keys.', max_length=300)),
-                ('lookup_count', models.PositiveSmallIntegerField(default=0)),
-                ('next_lookup_at', models.DateTimeField(blank=True, null=True)),
-                ('batch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='messaging.batch')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("gateway", models.CharField(max_length=40)),
+                ("reference", models.CharField(max_length=60, unique=True)),
+                ("epoch", models.PositiveIntegerField(help_text="The batch's lease epoch under which it was made.")),
+                ("first", models.BigIntegerField(help_text="Lowest message number in the call.")),
+                ("last", models.BigIntegerField(help_text="Highest message number in the call.")),
+                ("message_count", models.PositiveSmallIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "The call may be in flight"),
+                            ("answered", "The provider answered"),
+                            ("not_sent", "Not sent, for certain"),
+                            ("unknown", "The outcome is unknown"),
+                            ("resolved", "The unknown outcome was cleared up"),
+                        ],
+                        default="open",
+                        max_length=8,
+                    ),
+                ),
+                ("started_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("deadline", models.DateTimeField(help_text="When the call has ended for certain, answered or not.")),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("http_status", models.PositiveSmallIntegerField(blank=True, null=True)),
+                (
+                    "detail",
+                    models.CharField(
+                        blank=True, help_text="What happened, without numbers, texts or keys.", max_length=300
+                    ),
+                ),
+                ("lookup_count", models.PositiveSmallIntegerField(default=0)),
+                ("next_lookup_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="attempts", to="messaging.batch"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('row', models.IntegerField(help_text='Number of the row in the file, or place in the request (from 1).')),
-                ('phone_number', models.CharField(max_length=16)),
-                ('variables', models.TextField(default='', help_text="JSON array of the row's values; empty if the text needs none.")),
-                ('status', models.SmallIntegerField(choices=[(1, 'queued'), (2, 'unknown'), (3, 'sent'), (4, 'unconfirmed'), (5, 'delivered'), (6, 'undelivered'), (7, 'rejected'), (8, 'failed'), (9, 'expired'), (10, 'cancelled'), (11, 'suppressed')], default=1)),
-                ('reason', models.CharField(blank=True, choices=[('', '—'), ('missing_value', 'A value for a placeholder is missing in the row'), ('text_too_long', 'With its values filled in, the text is longer than 1,600 characters'), ('empty_text', 'With its values filled in, the text is empty'), ('opted_out', 'The recipient has opted out'), ('too_late', 'It could not be handed over before its validity ended'), ('cancelled', 'The campaign was cancelled'), ('poison', 'Processing broke off repeatedly; an operator has to look at it'), ('recipient_refused', 'The provider refuses this recipient'), ('sender_refused', 'The provider refuses this sender'), ('content_refused', 'The provider or operator refuses this content'), ('provider_refused', 'The provider refused the message'), ('unreachable', 'The handset could not be reached in time'), ('unknown_number', 'The number is not in service'), ('not_delivered', 'The operator could not deliver it'), ('answer_lost', "The provider's answer was lost; it is being looked up"), ('no_proof', 'It is not known whether the provider took it; it was not sent again'), ('no_report', 'The provider took it and never reported the outcome')], default='', max_length=20)),
-                ('detail', models.CharField(blank=True, default='', help_text='What the reason names, or the code.', max_length=120)),
-                ('segment_count', models.SmallIntegerField(default=0)),
-                ('sent_at', models.DateTimeField(blank=True, help_text='When the provider took it.', null=True)),
-                ('done_at', models.DateTimeField(blank=True, help_text='When it reached its last state.', null=True)),
-                ('campaign', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='messages', to='campaigns.campaign')),
+                ("id", models.BigIntegerField(primary_key=True, serialize=False)),
+                (
+                    "row",
+                    models.IntegerField(help_text="Number of the row in the file, or place in the request (from 1)."),
+                ),
+                ("phone_number", models.CharField(max_length=16)),
+                (
+                    "variables",
+                    models.TextField(
+                        default="", help_text="JSON array of the row's values; empty if the text needs none."
+                    ),
+                ),
+                (
+                    "status",
+                    models.SmallIntegerField(
+                        choices=[
+                            (1, "queued"),
+                            (2, "unknown"),
+                            (3, "sent"),
+                            (4, "unconfirmed"),
+                            (5, "delivered"),
+                            (6, "undelivered"),
+                            (7, "rejected"),
+                            (8, "failed"),
+                            (9, "expired"),
+                            (10, "cancelled"),
+                            (11, "suppressed"),
+                        ],
+                        default=1,
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "—"),
+                            ("missing_value", "A value for a placeholder is missing in the row"),
+                            ("text_too_long", "With its values filled in, the text is longer than 1,600 characters"),
+                            ("empty_text", "With its values filled in, the text is empty"),
+                            ("opted_out", "The recipient has opted out"),
+                            ("too_late", "It could not be handed over before its validity ended"),
+                            ("cancelled", "The campaign was cancelled"),
+                            ("poison", "Processing broke off repeatedly; an operator has to look at it"),
+                            ("recipient_refused", "The provider refuses this recipient"),
+                            ("sender_refused", "The provider refuses this sender"),
+                            ("content_refused", "The provider or operator refuses this content"),
+                            ("provider_refused", "The provider refused the message"),
+                            ("unreachable", "The handset could not be reached in time"),
+                            ("unknown_number", "The number is not in service"),
+                            ("not_delivered", "The operator could not deliver it"),
+                            ("answer_lost", "The provider's answer was lost; it is being looked up"),
+                            ("no_proof", "It is not known whether the provider took it; it was not sent again"),
+                            ("no_report", "The provider took it and never reported the outcome"),
+                        ],
+                        default="",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "detail",
+                    models.CharField(
+                        blank=True, default="", help_text="What the reason names, or the code.", max_length=120
+                    ),
+                ),
+                ("segment_count", models.SmallIntegerField(default=0)),
+                ("sent_at", models.DateTimeField(blank=True, help_text="When the provider took it.", null=True)),
+                ("done_at", models.DateTimeField(blank=True, help_text="When it reached its last state.", null=True)),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="messages",
+                        to="campaigns.campaign",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DeliveryReport',
+            name="DeliveryReport",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.SmallIntegerField(choices=[(1, 'queued'), (2, 'unknown'), (3, 'sent'), (4, 'unconfirmed'), (5, 'delivered'), (6, 'undelivered'), (7, 'rejected'), (8, 'failed'), (9, 'expired'), (10, 'cancelled'), (11, 'suppressed')])),
-                ('reason', models.CharField(blank=True, choices=[('', '—'), ('missing_value', 'A value for a placeholder is missing in the row'), ('text_too_long', 'With its values filled in, the text is longer than 1,600 characters'), ('empty_text', 'With its values filled in, the text is empty'), ('opted_out', 'The recipient has opted out'), ('too_late', 'It could not be handed over before its validity ended'), ('cancelled', 'The campaign was cancelled'), ('poison', 'Processing broke off repeatedly; an operator has to look at it'), ('recipient_refused', 'The provider refuses this recipient'), ('sender_refused', 'The provider refuses this sender'), ('content_refused', 'The provider or operator refuses this content'), ('provider_refused', 'The provider refused the message'), ('unreachable', 'The handset could not be reached in time'), ('unknown_number', 'The number is not in service'), ('not_delivered', 'The operator could not deliver it'), ('answer_lost', "The provider's answer was lost; it is being looked up"), ('no_proof', 'It is not known whether the provider took it; it was not sent again'), ('no_report', 'The provider took it and never reported the outcome')], default='', max_length=20)),
-                ('source', models.CharField(choices=[('answer', 'Answer to our call'), ('push', 'Pushed delivery report'), ('poll', 'Polled delivery report'), ('lookup', 'Look-up at the provider'), ('deadline', 'Deadline passed')], max_length=8)),
-                ('provider_status', models.CharField(blank=True, help_text="The provider's own status name.", max_length=60)),
-                ('error_code', models.CharField(blank=True, max_length=20)),
-                ('error_description', models.CharField(blank=True, max_length=200)),
-                ('price', models.DecimalField(blank=True, decimal_places=6, help_text='Whole message.', max_digits=12, null=True)),
-                ('currency', models.CharField(blank=True, max_length=3)),
-                ('done_at', models.DateTimeField(blank=True, help_text="The provider's time of the event.", null=True)),
-                ('received_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('message', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='reports', to='messaging.message')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "status",
+                    models.SmallIntegerField(
+                        choices=[
+                            (1, "queued"),
+                            (2, "unknown"),
+                            (3, "sent"),
+                            (4, "unconfirmed"),
+                            (5, "delivered"),
+                            (6, "undelivered"),
+                            (7, "rejected"),
+                            (8, "failed"),
+                            (9, "expired"),
+                            (10, "cancelled"),
+                            (11, "suppressed"),
+                        ]
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "—"),
+                            ("missing_value", "A value for a placeholder is missing in the row"),
+                            ("text_too_long", "With its values filled in, the text is longer than 1,600 characters"),
+                            ("empty_text", "With its values filled in, the text is empty"),
+                            ("opted_out", "The recipient has opted out"),
+                            ("too_late", "It could not be handed over before its validity ended"),
+                            ("cancelled", "The campaign was cancelled"),
+                            ("poison", "Processing broke off repeatedly; an operator has to look at it"),
+                            ("recipient_refused", "The provider refuses this recipient"),
+                            ("sender_refused", "The provider refuses this sender"),
+                            ("content_refused", "The provider or operator refuses this content"),
+                            ("provider_refused", "The provider refused the message"),
+                            ("unreachable", "The handset could not be reached in time"),
+                            ("unknown_number", "The number is not in service"),
+                            ("not_delivered", "The operator could not deliver it"),
+                            ("answer_lost", "The provider's answer was lost; it is being looked up"),
+                            ("no_proof", "It is not known whether the provider took it; it was not sent again"),
+                            ("no_report", "The provider took it and never reported the outcome"),
+                        ],
+                        default="",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[
+                            ("answer", "Answer to our call"),
+                            ("push", "Pushed delivery report"),
+                            ("poll", "Polled delivery report"),
+                            ("lookup", "Look-up at the provider"),
+                            ("deadline", "Deadline passed"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "provider_status",
+                    models.CharField(blank=True, help_text="The provider's own status name.", max_length=60),
+                ),
+                ("error_code", models.CharField(blank=True, max_length=20)),
+                ("error_description", models.CharField(blank=True, max_length=200)),
+                (
+                    "price",
+                    models.DecimalField(
+                        blank=True, decimal_places=6, help_text="Whole message.", max_digits=12, null=True
+                    ),
+                ),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                ("done_at", models.DateTimeField(blank=True, help_text="The provider's time of the event.", null=True)),
+                ("received_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "message",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="reports",
+                        to="messaging.message",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'delivery_reports',
+                "db_table": "delivery_reports",
             },
         ),
         migrations.CreateModel(
-            name='ReportInbox',
+            name="ReportInbox",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gateway', models.CharField(max_length=40)),
-                ('source', models.CharField(choices=[('answer', 'Answer to our call'), ('push', 'Pushed delivery report'), ('poll', 'Polled delivery report'), ('lookup', 'Look-up at the provider'), ('deadline', 'Deadline passed')], max_length=8)),
-                ('body', models.BinaryField()),
-                ('received_at', models.DateTimeField(auto_now_add=True)),
-                ('applied_at', models.DateTimeField(blank=True, null=True)),
-                ('report_count', models.PositiveIntegerField(default=0)),
-                ('unmatched_count', models.PositiveIntegerField(default=0, help_text='Reports on ids that are not ours.')),
-                ('failure_count', models.PositiveSmallIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('error', models.CharField(blank=True, max_length=300)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("gateway", models.CharField(max_length=40)),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[
+                            ("answer", "Answer to our call"),
+                            ("push", "Pushed delivery report"),
+                            ("poll", "Polled delivery report"),
+                            ("lookup", "Look-up at the provider"),
+                            ("deadline", "Deadline passed"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("body", models.BinaryField()),
+                ("received_at", models.DateTimeField(auto_now_add=True)),
+                ("applied_at", models.DateTimeField(blank=True, null=True)),
+                ("report_count", models.PositiveIntegerField(default=0)),
+                (
+                    "unmatched_count",
+                    models.PositiveIntegerField(default=0, help_text="Reports on ids that are not ours."),
+                ),
+                ("failure_count", models.PositiveSmallIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("error", models.CharField(blank=True, max_length=300)),
             ],
             options={
-                'verbose_name_plural': 'report inbox',
-                'indexes': [models.Index(condition=models.Q(('applied_at', None)), fields=['next_attempt_at'], name='inbox_waiting'), models.Index(fields=['received_at'], name='inbox_age')],
+                "verbose_name_plural": "report inbox",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("applied_at", None)), fields=["next_attempt_at"], name="inbox_waiting"
+                    ),
+                    models.Index(fields=["received_at"], name="inbox_age"),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='batch',
-            index=models.Index(condition=models.Q(('state', 'ready')), fields=['lane', 'turn', 'id'], name='batch_to_lease'),
+            model_name="batch",
+            index=models.Index(
+                condition=models.Q(("state", "ready")), fields=["lane", "turn", "id"], name="batch_to_lease"
+            ),
         ),
         migrations.AddIndex(
-            model_name='batch',
-            index=models.Index(condition=models.Q(('state__in', ['held', 'leased', 'unknown'])), fields=['state', 'lease_until'], name='batch_to_sweep'),
+            model_name="batch",
+            index=models.Index(
+                condition=models.Q(("state__in", ["held", "leased", "unknown"])),
+                fields=["state", "lease_until"],
+                name="batch_to_sweep",
+            ),
         ),
         migrations.AddIndex(
-            model_name='batch',
-            index=models.Index(condition=models.Q(('sent__gt', 0)), fields=['report_deadline'], name='batch_report_due'),
+            model_name="batch",
+            index=models.Index(
+                condition=models.Q(("sent__gt", 0)), fields=["report_deadline"], name="batch_report_due"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='batch',
-            constraint=models.UniqueConstraint(fields=('campaign', 'chunk', 'part'), name='batch_expanded_once'),
+            model_name="batch",
+            constraint=models.UniqueConstraint(fields=("campaign", "chunk", "part"), name="batch_expanded_once"),
         ),
         migrations.AddConstraint(
-            model_name='batch',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['held', 'ready', 'leased', 'unknown', 'done'])), name='batch_state_known'),
+            model_name="batch",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["held", "ready", "leased", "unknown", "done"])),
+                name="batch_state_known",
+            ),
         ),
         migrations.AddIndex(
-            model_name='attempt',
-            index=models.Index(condition=models.Q(('state__in', ['open', 'unknown'])), fields=['state', 'deadline'], name='attempt_unsettled'),
+            model_name="attempt",
+            index=models.Index(
+                condition=models.Q(("state__in", ["open", "unknown"])),
+                fields=["state", "deadline"],
+                name="attempt_unsettled",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'answered', 'not_sent', 'unknown', 'resolved'])), name='attempt_state_known'),
+            model_name="attempt",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["open", "answered", "not_sent", "unknown", "resolved"])),
+                name="attempt_state_known",
+            ),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(fields=['phone_number', 'id'], name='message_phone'),
+            model_name="message",
+            index=models.Index(fields=["phone_number", "id"], name="message_phone"),
         ),
         migrations.AddConstraint(
-            model_name='message',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])), name='message_status_known'),
+            model_name="message",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])), name="message_status_known"
+            ),
         ),
         migrations.AddIndex(
-            model_name='deliveryreport',
-            index=models.Index(fields=['message', 'id'], name='delivery_report_message'),
+            model_name="deliveryreport",
+            index=models.Index(fields=["message", "id"], name="delivery_report_message"),
         ),
     ]

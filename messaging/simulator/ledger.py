@@ -196,10 +196,16 @@ class _DurableFile:
                     future.set_exception(error) if error else future.set_result(None)
 
     def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
-        os.fsync(self._file.fileno())
+        """All of it, or nothing: a call that is not accepted may not be found here after a restart either."""
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            os.ftruncate(self._file.fileno(), size)
+            raise
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -148,6 +149,7 @@ def price_of(to: str) -> int:
     return PRICES.get(to[:2]) or PRICES.get(to[:1]) or DEFAULT_PRICE
 
 
+@lru_cache(maxsize=256)  # all messages of a call share theirs
 def date(seconds: float) -> str:
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"

@@ -51,27 +51,26 @@ class Desk:
         reference = send.reference or str(next(self._ids))
         send.reference = reference
         is_refused = self._faults.fires("refuse_account")
-        calls: list[Call] = []
+        calls: dict[tuple[str, str, str, bool], Call] = {}
         answer: list[Json] = []
         seen: set[str] = set()
         for group in send.groups:
-            call = self._call_for(group, reference)
+            call = self._call_for(group, reference, calls)
+            count = group.segments if send.with_count else None
             for to, given_id in group.destinations:
                 message_id = given_id or str(next(self._ids))
-                count = group.segments if send.with_count else None
-                if is_refused:
-                    answer.append(answer_entry(message_id, to, NO_CREDIT, count))
-                    continue
-                status = self._place(call, group, to, message_id, seen)
+                status = NO_CREDIT if is_refused else self._place(call, group, to, message_id, seen)
                 answer.append(answer_entry(message_id, to, status, count))
-            if call.entries:
-                calls.append(call)
-        return calls, answer
+        return [call for call in calls.values() if call.entries], answer
 
-    def _call_for(self, group: Group, reference: str) -> Call:
-        delay = self._faults.setting("report_delay_ms") / 1000
+    def _call_for(self, group: Group, reference: str, calls: dict[tuple[str, str, str, bool], Call]) -> Call:
+        """Texts may differ within a call; what its reports need does not."""
         url = group.report_url if group.notify else ""
-        return Call(reference, group.sender, url, time.time(), delay, group.callback_data, group.intermediate)
+        key = (group.sender, url, group.callback_data, group.intermediate)
+        if key not in calls:
+            delay = self._faults.setting("report_delay_ms") / 1000
+            calls[key] = Call(reference, group.sender, url, time.time(), delay, group.callback_data, group.intermediate)
+        return calls[key]
 
     def _place(self, call: Call, group: Group, to: str, message_id: str, seen: set[str]) -> Json:
         if (message_id in self._ledger.entries or message_id in seen) and self._faults.setting("refuse_repeated"):

@@ -59,15 +59,16 @@ def display_status(status: MessageStatus, is_in_call: bool) -> str:
 
 
 def _next_batches(campaign: Campaign, status: MessageStatus | None, cursor: int, wanted: int) -> list[int]:
-    """Ids of batches from the cursor's on that hold enough messages of the status to fill the page."""
+    """Ids of batches from the cursor's on that should hold enough messages of the status to fill the page.
+
+    Fewer are found where the cursor's own batch has given some to the page before; the caller asks again.
+    """
     column = status.label if status else "size"
     batches = Batch.objects.filter(campaign=campaign, id__gte=batch_of(cursor + 1), **{f"{column}__gt": 0})
     chosen = []
     for batch_id, count in batches.order_by("id").values_list("id", column)[:wanted]:
         chosen.append(batch_id)
-        # The cursor's own batch may have given its messages to the page before.
-        if batch_id != batch_of(cursor + 1):
-            wanted -= count
+        wanted -= count
         if wanted <= 0:
             break
     return chosen

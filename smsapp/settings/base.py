@@ -136,9 +136,7 @@ else:
 
 EMBEDDED_BROKER_PORT = env.int("EMBEDDED_BROKER_PORT", default=5002)
 EMBEDDED_BROKER_PASSWORD = derived_secret("embedded-broker")
-REDIS_URL = env.str(
-    "REDIS_URL", default=f"redis://:{EMBEDDED_BROKER_PASSWORD}@127.0.0.1:{EMBEDDED_BROKER_PORT}/0"
-)
+REDIS_URL = env.str("REDIS_URL", default=f"redis://:{EMBEDDED_BROKER_PASSWORD}@127.0.0.1:{EMBEDDED_BROKER_PORT}/0")
 #: Set it where several installations share one Redis server: none then sees the other's keys or tasks.
 REDIS_KEY_PREFIX = env.str("REDIS_KEY_PREFIX", default="smsapp")
 
@@ -253,7 +251,7 @@ SIMULATOR_RESEND_UNKNOWN_AFTER = env.float("SIMULATOR_RESEND_UNKNOWN_AFTER", def
 REPORT_DEADLINE_HOURS = env.int("REPORT_DEADLINE_HOURS", default=120)  # validity 48 h + 72 h
 LATE_START_WINDOW = env.float("LATE_START_WINDOW", default=3600.0)  # a campaign due longer ago is `missed`
 REPORT_INBOX_HOURS = env.int("REPORT_INBOX_HOURS", default=72)
-TASK_BUDGET = env.float("TASK_BUDGET", default=20.0)  # how long one dispatch or expansion task works on
+TASK_BUDGET = env.float("TASK_BUDGET", default=5.0)  # how long one dispatch or expansion task works on
 
 # --- Uploads ----------------------------------------------------------------------------------------------
 

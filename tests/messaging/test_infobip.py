@@ -119,6 +119,8 @@ def test_price_is_for_all_segments_and_exact() -> None:
     assert (report.price, report.currency, report.segment_count) == (Decimal("0.21"), "EUR", 3)
     assert parsed(delivered, price={"pricePerMessage": 0.07, "currency": "EUR"}).price is None
     assert parsed(delivered, messageCount=1).price is None
+    for absurd in (-1, 10**9):
+        assert parsed(delivered, messageCount=1, price={"pricePerMessage": absurd, "currency": "EUR"}).price is None
 
 
 @pytest.mark.parametrize("offset", ["Z", "+0000", "+00:00", "-0000"])
@@ -347,9 +349,10 @@ def test_server_that_reads_too_slowly_cannot_hold_a_call_beyond_its_time() -> No
 
 def _sip(listener: socket.socket) -> None:
     connection, _ = listener.accept()
+    end = time.monotonic() + 5
     with connection:
         try:
-            while connection.recv(512):
+            while connection.recv(512) and time.monotonic() < end:
                 time.sleep(0.02)
         except OSError:
             return
@@ -376,7 +379,7 @@ def test_answer_without_end_is_cut_off() -> None:
         while True:
             connection.sendall(b"x" * 65536)
 
-    with raw_server(behave) as server, pytest.raises(Unknown):
+    with raw_server(behave) as server, pytest.raises(Unknown, match="RemoteProtocolError"):  # and no time-out
         gateway(server.url, timeout=10.0).submit(submission())
 
 

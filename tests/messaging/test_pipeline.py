@@ -216,7 +216,12 @@ def test_a_lost_answer_is_looked_up_and_never_sent_again(simulator, fault):
     send()
     assert statuses() == {"unknown": 3}
     simulator.set_faults(refuse_repeated=0)
-    eventually(lambda: Attempt.objects.get().state == AttemptState.RESOLVED, lambda: (send(), reconciliation.reconcile()))
+
+    def look_up():
+        send()
+        reconciliation.reconcile()
+
+    eventually(lambda: Attempt.objects.get().state == AttemptState.RESOLVED, look_up)
     assert set(statuses()) <= {"sent", "delivered"}
     eventually(lambda: statuses() == {"delivered": 3}, run_dry)
     assert max(Counter(simulator.accepted_ids()).values()) == 1

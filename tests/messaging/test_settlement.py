@@ -81,6 +81,15 @@ def test_a_late_intermediate_report_never_reopens_a_final_state(campaign):
     assert_counted(campaign)
 
 
+def test_a_refusal_after_acceptance_is_undelivered_with_the_reason(campaign):
+    message = messages()[0]
+    settlement.apply([report(message, S.SENT)])
+    settlement.apply([report(message, S.REJECTED, reason=Reason.RECIPIENT_REFUSED)])
+    message.refresh_from_db()
+    assert (message.status, message.reason) == (S.UNDELIVERED, Reason.RECIPIENT_REFUSED)
+    assert_counted(campaign)
+
+
 def test_only_a_proven_delivery_corrects_undelivered(campaign):
     message = messages()[0]
     settlement.apply([report(message, S.UNDELIVERED, reason=Reason.UNREACHABLE)])

@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import signal
@@ -14,6 +15,8 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from hypothesis import given
+from hypothesis import strategies as st
 
 from messaging.choices import MessageStatus
 from messaging.gateways.base import NotSent, OutgoingMessage, Policy, Refused, Report, Submission, Unknown
@@ -22,6 +25,7 @@ from messaging.simulator import breakage, control
 from messaging.simulator.options import Options
 from messaging.simulator.outcomes import SUFFIXES, Kind, outcome_of
 from messaging.simulator.protocol import segment_count
+from smsapp.lib import text as text_lib
 from tests.messaging.gateway_servers import report_receiver
 from tests.messaging.simulators import RunningSimulator, running_simulator
 
@@ -147,6 +151,16 @@ def test_repeated_id_is_refused_or_accepted_again_as_set() -> None:
         assert simulator.accepted_ids() == ["m0", "m0"]
 
 
+def test_id_that_comes_twice_in_one_call_is_accepted_once() -> None:
+    with running_simulator(**ALL_DELIVERED) as simulator:
+        answer = simulator.gateway().submit(Submission("b", messages(1) * 2))
+        assert [report.provider_status for report in answer.reports] == [
+            "PENDING_ACCEPTED",
+            "REJECTED_DUPLICATE_MESSAGE_ID",
+        ]
+        assert simulator.accepted_ids() == ["m0"]
+
+
 def test_number_has_the_same_outcome_for_a_seed_and_shares_are_kept() -> None:
     numbers = [f"4479{n:08d}" for n in range(20_000)]
     options = Options(undelivered=0.1, rejected=0.05, silent=0.01)
@@ -220,6 +234,11 @@ def test_segments_are_counted_as_they_are_billed(text: str, count: int) -> None:
     assert segment_count(text) == count
 
 
+@given(st.text(alphabet="ab€[я😀ñ\n`ç", max_size=400))
+def test_simulator_bills_what_the_platform_counts(text: str) -> None:
+    assert segment_count(text) == text_lib.segment_count(text)
+
+
 @pytest.fixture
 def receiver() -> Iterator[Any]:
     with report_receiver() as running:
@@ -242,8 +261,10 @@ def test_reports_are_pushed_in_buckets_once_each(receiver: Any) -> None:
 def test_push_that_is_not_taken_is_tried_again_at_growing_distances() -> None:
     options = {"report_delay_ms": 0, "time_scale": 0.001}
     with report_receiver(500, 503, 500) as receiver, running_simulator(**options, **ALL_DELIVERED) as simulator:
+        started = time.monotonic()
         send_with_reports(simulator, receiver.url, count=1)
         wait_for(lambda: simulator.ledger()["reported"] == 1)
+        assert time.monotonic() - started > 0.06 * (1 + 2 + 5)
     assert receiver.ids() == ["b0"] * 4
 
 
@@ -320,6 +341,26 @@ def test_call_is_on_disk_before_it_is_answered(tmp_path: Path) -> None:
         ["m0", "447900000000", "delivered"],
         ["m1", "447900000001", "delivered"],
     ]
+
+
+def test_answer_waits_for_the_disk_and_what_it_refuses_is_not_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with running_simulator(ledger=tmp_path / "ledger.jsonl", **ALL_DELIVERED) as simulator:
+        monkeypatch.setattr(os, "fsync", lambda descriptor: time.sleep(0.3))
+        started = time.monotonic()
+        simulator.gateway().submit(Submission("a", messages(1, "a")))
+        assert time.monotonic() - started > 0.3
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(Unknown, match="HTTP 500"):
+            simulator.gateway().submit(Submission("b", messages(1, "b")))
+        monkeypatch.undo()
+        assert simulator.accepted_ids() == ["a0"]
+    with running_simulator(ledger=tmp_path / "ledger.jsonl") as again:
+        assert again.accepted_ids() == ["a0"]
 
 
 def test_restarted_simulator_knows_its_ids_and_sends_the_reports_still_due(tmp_path: Path, receiver: Any) -> None:
