@@ -1,0 +1,155 @@
+"""The console's pages on accounts, people, credentials and senders."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from accounts.choices import SenderStatus
+from accounts.forms import SenderIdForm
+from accounts.models import Account, ApiKey, Membership, SenderId, Setting, User
+from accounts.services import approve_sender, reject_sender, revoke_api_key
+from smsapp.console import ConsoleAdmin, confirmed_action
+
+admin.site.site_header = "smsapp console"
+admin.site.site_title = "smsapp console"
+admin.site.index_title = "What needs a hand"
+
+
+class MembershipInline(admin.TabularInline):
+    model = Membership
+    extra = 0
+    raw_id_fields = ("user", "account")
+
+
+@admin.register(Account)
+class AccountAdmin(ConsoleAdmin):
+    list_display = ("name", "default_country", "is_active", "created_at")
+    list_filter = ("is_active",)
+    search_fields = ("name",)
+    search_help_text = "Part of the name"
+    readonly_fields = ("created_at", "updated_at")
+    inlines = (MembershipInline,)
+
+    def find(self, term: str) -> Q | None:
+        return Q(name__icontains=term)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):
+    list_display = ("username", "email", "is_active", "is_staff", "last_login", "created_at")
+    list_select_related = ()
+    readonly_fields = ("last_login", "date_joined", "created_at", "updated_at")
+    add_fieldsets = ((None, {"fields": ("username", "email", "usable_password", "password1", "password2")}),)
+    inlines = (MembershipInline,)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def get_inlines(self, request: HttpRequest, obj: Model | None) -> Any:
+        return self.inlines if obj else ()
+
+
+@admin.register(Membership)
+class MembershipAdmin(ConsoleAdmin):
+    list_display = ("user", "account", "role", "created_at")
+    list_filter = ("role",)
+    list_select_related = ("user", "account")
+    search_help_text = "User name or account name, in full"
+    raw_id_fields = ("user", "account")
+    readonly_fields = ("created_at",)
+
+    def find(self, term: str) -> Q | None:
+        return Q(user__username=term) | Q(account__name=term)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ConsoleAdmin):
+    list_display = ("name", "prefix", "account", "mode", "usable", "created_at", "expires_at", "last_used_at")
+    list_filter = ("mode", ("revoked_at", admin.EmptyFieldListFilter))
+    list_select_related = ("account",)
+    search_help_text = "Prefix of the key (the part between the second and third underscore), or account name"
+    fields = (
+        "name", "account", "user", "mode", "prefix", "created_at", "expires_at", "revoked_at", "last_used_at",
+    )  # fmt: skip
+    readonly_fields = ("account", "user", "mode", "prefix", "created_at", "revoked_at", "last_used_at")
+    actions = ("revoke",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    @admin.display(boolean=True)
+    def usable(self, key: ApiKey) -> bool:
+        return key.is_usable
+
+    def find(self, term: str) -> Q | None:
+        return Q(prefix=term.rstrip("…")) | Q(account__name=term)
+
+    @admin.action(description="Revoke the chosen keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
+        return confirmed_action(
+            self, request, queryset, question="Revoke these keys for good?", act=revoke_api_key, done="Revoked."
+        )
+
+
+@admin.register(SenderId)
+class SenderIdAdmin(ConsoleAdmin):
+    form = SenderIdForm
+    list_display = ("value", "account", "kind", "status", "note", "created_at", "decided_at")
+    list_filter = ("status", "kind")
+    list_select_related = ("account",)
+    search_help_text = "Sender or account name, in full"
+    raw_id_fields = ("account",)
+    actions = ("approve", "reject")
+
+    def get_fields(self, request: HttpRequest, obj: SenderId | None = None) -> Any:
+        return (
+            ("account", "value", "kind", "status", "note", "created_at", "decided_at") if obj else ("account", "value")
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: SenderId | None = None) -> Any:
+        return ("account", "value", "kind", "status", "created_at", "decided_at") if obj else ()
+
+    def find(self, term: str) -> Q | None:
+        return Q(value=term) | Q(account__name=term)
+
+    @admin.action(description="Approve the chosen senders", permissions=["change"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[SenderId]) -> HttpResponse | None:
+        return confirmed_action(
+            self,
+            request,
+            queryset.exclude(status=SenderStatus.APPROVED),
+            question="Approve these senders?",
+            act=lambda sender: approve_sender(sender, request.user),  # type: ignore[arg-type]
+            done="Approved.",
+        )
+
+    @admin.action(description="Reject the chosen senders", permissions=["change"])
+    def reject(self, request: HttpRequest, queryset: QuerySet[SenderId]) -> HttpResponse | None:
+        return confirmed_action(
+            self,
+            request,
+            queryset.exclude(status=SenderStatus.REJECTED),
+            question="Reject these senders? Their accounts can no longer use them.",
+            act=lambda sender: reject_sender(sender, request.user, sender.note),  # type: ignore[arg-type]
+            done="Rejected.",
+        )
+
+
+@admin.register(Setting)
+class SettingAdmin(ConsoleAdmin):
+    list_display = ("key", "value", "description", "is_fixed", "updated_at")
+    ordering = ("key",)
+    fields = ("key", "value", "description", "is_fixed", "created_at", "updated_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Setting | None = None) -> Any:
+        always = ("key", "description", "is_fixed", "created_at", "updated_at")
+        return ("value", *always) if obj and obj.is_fixed else always

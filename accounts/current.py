@@ -1,0 +1,68 @@
+"""Which account a signed-in person looks at: every dashboard view starts here."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render, resolve_url
+from django_htmx.http import HttpResponseClientRedirect
+
+from accounts.choices import SENDING_ROLES, Role
+from accounts.models import Account, Membership, User
+
+SESSION_KEY = "account_id"
+
+P = ParamSpec("P")
+
+
+class MemberRequest(HttpRequest):
+    """A request of a signed-in member; `memberships` are all of theirs, the oldest first and taken by default."""
+
+    user: User
+    membership: Membership
+    memberships: list[Membership]
+
+
+View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
+
+
+def current_account(request: MemberRequest) -> Account:
+    return request.membership.account
+
+
+def may_send(membership: Membership) -> bool:
+    """May start, pause, resume and cancel."""
+    return Role(membership.role) in SENDING_ROLES
+
+
+def switch_account(request: HttpRequest, account_id: int) -> None:
+    request.session[SESSION_KEY] = account_id
+
+
+def member_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """Only for members of an account: strangers sign in first, a person without a membership is told so (403)."""
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return _to_sign_in(request)
+        memberships = list(Membership.objects.filter(user=request.user).select_related("account").order_by("pk"))
+        if not memberships:
+            return render(request, "accounts/no_account.html", status=403)
+        chosen = request.session.get(SESSION_KEY)
+        request.membership = next(  # type: ignore[attr-defined]
+            (membership for membership in memberships if membership.account_id == chosen), memberships[0]
+        )
+        request.memberships = memberships  # type: ignore[attr-defined]
+        return view(request, *args, **kwargs)  # type: ignore[arg-type]
+
+    return wrapper  # type: ignore[return-value]
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    # htmx would follow a redirect and put the sign-in page into the fragment it refreshes.
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponseClientRedirect(resolve_url("sign-in"))
+    return redirect_to_login(request.get_full_path())

@@ -1,0 +1,41 @@
+"""Forms of the campaigns app."""
+
+from typing import Any
+
+from django import forms
+
+from accounts.choices import Mode
+from messaging.choices import MessageStatus
+
+LARGEST_ID = 2**62  # a larger number would not fit a column
+
+
+class CampaignListQuery(forms.Form):
+    """What stands in the address of the campaign list; `before` is the cursor of keyset paging."""
+
+    mode = forms.ChoiceField(choices=Mode.choices, required=False)
+    before = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
+
+    def clean_mode(self) -> Mode:
+        return Mode(self.cleaned_data["mode"] or Mode.LIVE)
+
+
+class MessageFilter(forms.Form):
+    """Which of a campaign's messages to show; `after` is the cursor of keyset paging."""
+
+    status = forms.ChoiceField(
+        choices=[("", "All statuses"), *((status.label, status.label.capitalize()) for status in MessageStatus)],
+        required=False,
+        widget=forms.Select(attrs={"class": "form-select form-select-sm"}),
+    )
+    after = forms.IntegerField(min_value=0, max_value=LARGEST_ID, required=False, widget=forms.HiddenInput)
+
+    def clean_status(self) -> MessageStatus | None:
+        value: Any = self.cleaned_data["status"]
+        return MessageStatus[value.upper()] if value else None
+
+
+class RefusedQuery(forms.Form):
+    """`start` is the number of refused rows to leave out."""
+
+    start = forms.IntegerField(min_value=0, max_value=LARGEST_ID, required=False)

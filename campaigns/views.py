@@ -1,0 +1,194 @@
+"""The dashboard: campaigns, their live progress, their messages."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.current import MemberRequest, current_account, may_send, member_required
+from accounts.models import User
+from campaigns import services
+from campaigns.choices import MOVES, CampaignStatus
+from campaigns.forms import CampaignListQuery, MessageFilter, RefusedQuery
+from campaigns.models import Campaign
+from messaging.choices import MessageStatus
+from messaging.identity import number_of
+from messaging.models import Message
+from reports import selectors
+from smsapp.exceptions import SmsappError
+from uploads.choices import RowReason
+from uploads.services import refused_rows
+
+CAMPAIGNS_PER_PAGE = 25
+REFUSED_PER_PAGE = 100
+
+ACTIONS: dict[str, tuple[Callable[[Campaign, User], Campaign], str]] = {
+    "pause": (services.pause, "The campaign is paused. Calls already begun are finished; no other call begins."),
+    "resume": (services.resume, "The campaign goes on where it stopped."),
+    "cancel": (services.cancel, "The campaign is cancelled. Messages not yet handed over will not be sent."),
+}
+
+_PLACEHOLDER = re.compile(r"(\{[^{}\n]*\})")
+
+
+@member_required
+@require_GET
+def campaign_list(request: MemberRequest) -> HttpResponse:
+    query = _valid(CampaignListQuery(request.GET))
+    account, mode = current_account(request), query["mode"]
+    found = Campaign.objects.for_account(account, mode).bulk().order_by("-id")
+    if query["before"]:
+        found = found.filter(pk__lt=query["before"])
+    page = list(found[: CAMPAIGNS_PER_PAGE + 1])
+    shown = page[:CAMPAIGNS_PER_PAGE]
+    context = {
+        "campaigns": [(campaign, selectors.campaign_progress(campaign, with_rate=False)) for campaign in shown],
+        "mode": mode,
+        "is_first_page": not query["before"],
+        "next_before": shown[-1].pk if len(page) > len(shown) else None,
+    }
+    return render(request, "campaigns/list.html", context)
+
+
+@member_required
+@require_GET
+def campaign_detail(request: MemberRequest, bulk_id: str) -> HttpResponse:
+    campaign = _campaign(request, bulk_id)
+    form = MessageFilter(request.GET)
+    query = _valid(form)
+    status, after = query["status"], query["after"] or 0
+    context = _live_context(request, campaign) | {
+        "text_parts": _text_parts(campaign),
+        "upload": getattr(campaign.audience, "upload", None),
+        "form": form,
+        "status": status.label if status else "",
+        "page": selectors.message_page(campaign, status, after),
+        "is_first_page": not after,
+    }
+    return render(request, "campaigns/detail.html", context)
+
+
+@member_required
+@require_GET
+def campaign_live(request: MemberRequest, bulk_id: str) -> HttpResponse:
+    """The part of the campaign page that refreshes itself; the answer of a final state asks for no more."""
+    return render(request, "campaigns/_live.html", _live_context(request, _campaign(request, bulk_id)))
+
+
+@member_required
+@require_POST
+def campaign_act(request: MemberRequest, bulk_id: str, action: str) -> HttpResponse:
+    """Pause or resume."""
+    return _act(request, _campaign(request, bulk_id), action)
+
+
+@member_required
+@require_http_methods(["GET", "POST"])
+def campaign_cancel(request: MemberRequest, bulk_id: str) -> HttpResponse:
+    """Cancelling is for good, so it is asked for twice: GET asks, POST does it."""
+    campaign = _campaign(request, bulk_id)
+    if request.method == "POST":
+        return _act(request, campaign, "cancel")
+    if "cancel" not in _controls(request, campaign):
+        return redirect("campaign-detail", bulk_id=bulk_id)
+    context = {"campaign": campaign, "progress": selectors.campaign_progress(campaign, with_rate=False)}
+    return render(request, "campaigns/cancel.html", context)
+
+
+@member_required
+@require_GET
+def campaign_refused(request: MemberRequest, bulk_id: str) -> HttpResponse:
+    """The rows of the file, or numbers of the request, that are no recipients, with their reasons."""
+    campaign = _campaign(request, bulk_id)
+    start = _valid(RefusedQuery(request.GET))["start"] or 0
+    rows = list(refused_rows(campaign.audience, start, REFUSED_PER_PAGE + 1))
+    context = {
+        "campaign": campaign,
+        "upload": getattr(campaign.audience, "upload", None),
+        "rows": [(row, RowReason(row.reason).label) for row in rows[:REFUSED_PER_PAGE]],
+        "start": start,
+        "next_start": start + REFUSED_PER_PAGE if len(rows) > REFUSED_PER_PAGE else None,
+    }
+    return render(request, "campaigns/refused.html", context)
+
+
+@member_required
+@require_GET
+def message_detail(request: MemberRequest, message_id: str) -> HttpResponse:
+    number = number_of(message_id)
+    if number is None:
+        raise Http404
+    owned = Message.objects.filter(campaign__account=current_account(request))
+    message = get_object_or_404(owned.select_related("campaign__audience__upload"), pk=number)
+    context = {
+        "message": message,
+        "campaign": message.campaign,
+        "status": MessageStatus(message.status).label,
+        "timeline": selectors.message_timeline(message),
+    }
+    return render(request, "campaigns/message.html", context)
+
+
+def _campaign(request: MemberRequest, bulk_id: str) -> Campaign:
+    """A campaign of the account looked at, live or test; 404 for any other."""
+    owned = Campaign.objects.filter(account=current_account(request))
+    return get_object_or_404(owned.select_related("account", "user", "audience__upload"), bulk_id=bulk_id)
+
+
+def _act(request: MemberRequest, campaign: Campaign, action: str) -> HttpResponse:
+    if not may_send(request.membership):
+        raise PermissionDenied
+    act, done = ACTIONS[action]
+    try:
+        act(campaign, request.user)
+    except SmsappError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, done)
+    return redirect("campaign-detail", bulk_id=campaign.bulk_id)
+
+
+def _live_context(request: MemberRequest, campaign: Campaign) -> dict[str, Any]:
+    return {
+        "campaign": campaign,
+        "progress": selectors.campaign_progress(campaign),
+        "controls": _controls(request, campaign),
+    }
+
+
+def _controls(request: MemberRequest, campaign: Campaign) -> set[str]:
+    """The actions that this person may take on this campaign now."""
+    if not may_send(request.membership):
+        return set()
+    status = CampaignStatus(campaign.status)
+    controls = set()
+    if CampaignStatus.PAUSED in MOVES[status]:
+        controls.add("pause")
+    if status in (CampaignStatus.PAUSED, CampaignStatus.MISSED):
+        controls.add("resume")
+    if CampaignStatus.CANCELLED in MOVES[status]:
+        controls.add("cancel")
+    return controls
+
+
+def _text_parts(campaign: Campaign) -> list[tuple[str, bool]]:
+    """The text cut into (part, is a placeholder of this audience)."""
+    columns = {str(column).strip().casefold() for column in campaign.audience.columns}
+    return [
+        (part, part.startswith("{") and part.strip("{}").split("|")[0].strip().casefold() in columns)
+        for part in _PLACEHOLDER.split(campaign.message)
+        if part
+    ]
+
+
+def _valid(form: forms.Form) -> dict[str, Any]:
+    """An address with nonsense in it names no page."""
+    if not form.is_valid():
+        raise Http404
+    return form.cleaned_data

@@ -1,0 +1,125 @@
+"""What the operator console's pages have in common: read-only records, lists that never count a big table,
+searches that use an index, and actions that ask first and then call one service."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import model_ngettext
+from django.core.paginator import Paginator
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.functional import cached_property
+
+from smsapp.exceptions import SmsappError
+
+if TYPE_CHECKING:  # generic for the type checker only
+    AnyModelAdmin = admin.ModelAdmin[Any]
+    AnyPaginator = Paginator[Any]
+else:
+    AnyModelAdmin = admin.ModelAdmin
+    AnyPaginator = Paginator
+
+M = TypeVar("M", bound=Model)
+
+COUNT_LIMIT = 2000  # rows a list counts at most; further back, search
+
+
+class BoundedPaginator(AnyPaginator):
+    """Counts up to COUNT_LIMIT rows, however many there are."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return int(rows.order_by()[:COUNT_LIMIT].count())
+
+
+class ConsoleAdmin(AnyModelAdmin):
+    """A page of the console. Rows are not deleted here: what is over is held, revoked or deactivated.
+
+    A subclass with a search names what can be found in `search_help_text` and answers `find`.
+    """
+
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count every choice of every filter
+    paginator = BoundedPaginator
+    list_per_page = 50
+    ordering = ("-id",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def find(self, term: str) -> Q | None:
+        """The condition, on an index, that finds a term; None when it cannot be one of ours."""
+        return None
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("pk",) if self.search_help_text else ()  # shows the box; `find` does the search
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        condition = None if "\x00" in term else self.find(term)
+        return (queryset.none() if condition is None else queryset.filter(condition)), False
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """Records of what happened: shown, never added, changed or deleted."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class ActingAdmin(ConsoleAdmin):
+    """Rows that change only by actions calling services; all their fields are read-only."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [field.name for field in self.opts.concrete_fields]
+
+
+def confirmed_action(
+    page: AnyModelAdmin,
+    request: HttpRequest,
+    queryset: QuerySet[M],
+    *,
+    question: str,
+    act: Callable[[M], object],
+    done: str,
+) -> HttpResponse | None:
+    """Ask, then call a service for each chosen row; its refusals become messages and what was done is logged."""
+    if "confirmed" not in request.POST:
+        context = page.admin_site.each_context(request) | {
+            "title": question,
+            "opts": page.opts,
+            "rows": queryset,
+            "action": request.POST["action"],
+            "media": page.media,
+        }
+        return TemplateResponse(request, "admin/confirm_action.html", context)
+    count = 0
+    for row in queryset:
+        try:
+            act(row)
+        except SmsappError as error:
+            page.message_user(request, f"{row}: {error.message}", messages.ERROR)
+        else:
+            page.log_change(request, row, done)
+            count += 1
+    if count:
+        page.message_user(request, f"{count} {model_ngettext(page.opts, count)}: {done.lower()}", messages.SUCCESS)
+    return None
+
+
+def row_number(term: str) -> int | None:
+    """A row's own number, as lists and links show it; None if it is no number a column could hold."""
+    return int(term) if term.isascii() and term.isdigit() and len(term) < 19 else None

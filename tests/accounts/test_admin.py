@@ -1,0 +1,86 @@
+"""Operators decide on senders, revoke keys and hold accounts in the console."""
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from accounts.choices import SenderKind, SenderStatus
+from accounts.models import Account, SenderId
+from accounts.services import find_api_key
+from tests.factories import AccountFactory, SenderIdFactory, UserFactory, make_api_key
+from uploads.models import Suppression
+from uploads.services import suppressed_among
+
+pytestmark = pytest.mark.django_db
+
+
+def act(client: Client, row: Model, action: str, **data: str) -> str:
+    url = reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_changelist")
+    return client.post(url, {"action": action, "_selected_action": row.pk, **data}, follow=True).content.decode()
+
+
+@pytest.mark.parametrize(("action", "status"), [("approve", SenderStatus.APPROVED), ("reject", SenderStatus.REJECTED)])
+def test_sender_is_decided_on_after_a_question(admin_client: Client, action: str, status: SenderStatus) -> None:
+    sender = SenderIdFactory(status=SenderStatus.PENDING, note="Show us the contract")
+    assert "DemoShop" in act(admin_client, sender, action)
+    sender.refresh_from_db()
+    assert sender.status == SenderStatus.PENDING
+    act(admin_client, sender, action, confirmed="yes")
+    sender.refresh_from_db()
+    assert sender.status == status
+    assert sender.decided_at is not None
+    assert LogEntry.objects.count() == 1
+
+
+def test_new_sender_is_checked_and_waits_for_approval(admin_client: Client) -> None:
+    account = AccountFactory()
+    url = reverse("admin:accounts_senderid_add")
+    refused = admin_client.post(url, {"account": account.pk, "value": "TwelveLetter"})
+    assert "1 to 11 letters" in refused.content.decode()
+    assert not SenderId.objects.exists()
+    assert admin_client.post(url, {"account": account.pk, "value": "12345"}).status_code == 302
+    sender = SenderId.objects.get()
+    assert (sender.kind, sender.status) == (SenderKind.SHORT_CODE, SenderStatus.PENDING)
+
+
+def test_revoked_key_no_longer_opens_anything(admin_client: Client) -> None:
+    key, text = make_api_key()
+    act(admin_client, key, "revoke")
+    assert find_api_key(text) is not None
+    act(admin_client, key, "revoke", confirmed="yes")
+    assert find_api_key(text) is None
+
+
+def test_account_can_be_held_but_not_deleted(admin_client: Client) -> None:
+    account = AccountFactory()
+    form: dict[str, Any] = {
+        "name": account.name, "default_country": "DE", "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0,
+    }  # fmt: skip
+    admin_client.post(reverse("admin:accounts_account_change", args=[account.pk]), form)
+    assert Account.objects.get().is_active is False
+    assert admin_client.post(reverse("admin:accounts_account_delete", args=[account.pk])).status_code == 403
+
+
+def test_user_is_added_with_a_unique_email(admin_client: Client) -> None:
+    UserFactory(email="anna@example.com")
+    form = {"username": "anna2", "password1": "correct horse battery", "password2": "correct horse battery"}
+    url = reverse("admin:accounts_user_add")
+    form["usable_password"] = "true"
+    assert "already exists" in admin_client.post(url, form | {"email": "anna@example.com"}).content.decode()
+    assert admin_client.post(url, form | {"email": "anna2@example.com"}).status_code == 302
+
+
+def test_number_is_suppressed_in_any_spelling_and_kept_as_a_hash(admin_client: Client) -> None:
+    account = AccountFactory()
+    url = reverse("admin:uploads_suppression_add")
+    refused = admin_client.post(url, {"account": account.pk, "phone_number": "030 901820", "reason": ""})
+    assert "cannot receive an SMS" in refused.content.decode()
+    form = {"account": account.pk, "phone_number": "0151 12 000 001", "reason": "asked by letter"}
+    for _ in range(2):
+        assert admin_client.post(url, form).status_code == 302
+    assert suppressed_among(account, ["+4915112000001"]) == {"+4915112000001"}
+    assert Suppression.objects.get().phone_hint == "01"

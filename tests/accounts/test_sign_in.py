@@ -1,0 +1,108 @@
+"""Signing in and out of the dashboard, and the accounts a person may look at."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import MembershipFactory, UserFactory, make_campaign
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "correct horse battery"
+
+
+def sign_in(client: Client, username: str, password: str = PASSWORD, **data: str) -> Any:
+    return client.post(reverse("sign-in"), {"username": username, "password": password, **data})
+
+
+def test_member_signs_in_and_lands_on_the_campaigns(client: Client) -> None:
+    membership = MembershipFactory()
+    response = sign_in(client, membership.user.username)
+    assert response.status_code == 302
+    assert response["Location"] == reverse("campaign-list")
+    assert membership.account.name in client.get("/").content.decode()
+
+
+def test_after_signing_in_one_gets_the_page_one_asked_for(client: Client) -> None:
+    campaign = make_campaign()
+    page = reverse("campaign-detail", args=[campaign.bulk_id])
+    to_sign_in = client.get(page)
+    assert to_sign_in.status_code == 302
+    assert sign_in(client, campaign.user.username, next=page)["Location"] == page
+
+
+def test_wrong_password_is_told_and_does_not_sign_in(client: Client) -> None:
+    membership = MembershipFactory()
+    response = sign_in(client, membership.user.username, "wrong")
+    assert response.status_code == 200
+    assert "correct username and password" in response.content.decode()
+    assert client.get("/").status_code == 302
+
+
+def test_tenth_wrong_password_locks_even_the_right_one_out(client: Client) -> None:
+    membership = MembershipFactory()
+    for _ in range(10):
+        response = sign_in(client, membership.user.username, "wrong")
+    assert response.status_code == 429
+    assert "Too many failed attempts" in response.content.decode()
+    assert sign_in(client, membership.user.username).status_code == 429
+
+
+def test_signing_out_is_a_post_and_ends_the_session(client: Client) -> None:
+    client.force_login(MembershipFactory().user)
+    assert client.get(reverse("sign-out")).status_code == 405
+    assert client.post(reverse("sign-out"))["Location"] == reverse("sign-in")
+    assert client.get("/").status_code == 302
+
+
+def test_person_without_membership_is_told_so(client: Client) -> None:
+    client.force_login(UserFactory())
+    response = client.get("/")
+    assert response.status_code == 403
+    assert "not a member of an account" in response.content.decode()
+
+
+def test_switching_shows_the_other_account_only(client: Client) -> None:
+    first = MembershipFactory()
+    second = MembershipFactory(user=first.user)
+    make_campaign(first.account, name="Of the first")
+    make_campaign(second.account, name="Of the second")
+    client.force_login(first.user)
+    assert "Of the first" in client.get("/").content.decode()
+    client.post(reverse("switch-account"), {"account": second.account_id})
+    page = client.get("/").content.decode()
+    assert "Of the second" in page
+    assert "Of the first" not in page
+
+
+@pytest.mark.parametrize("wanted", ["stranger", "nonsense", ""])
+def test_switching_to_an_account_of_others_is_404_and_changes_nothing(client: Client, wanted: str) -> None:
+    membership, stranger = MembershipFactory(), MembershipFactory()
+    client.force_login(membership.user)
+    chosen = stranger.account_id if wanted == "stranger" else wanted
+    assert client.post(reverse("switch-account"), {"account": chosen}).status_code == 404
+    assert client.get("/").context["request"].membership == membership
+
+
+def test_a_membership_that_was_taken_away_no_longer_shows_the_account(client: Client) -> None:
+    first = MembershipFactory()
+    second = MembershipFactory(user=first.user)
+    client.force_login(first.user)
+    client.post(reverse("switch-account"), {"account": second.account_id})
+    second.delete()
+    assert client.get("/").context["request"].membership == first
+
+
+def test_expired_session_sends_the_whole_page_to_sign_in_not_the_fragment(client: Client) -> None:
+    campaign = make_campaign()
+    response = client.get(reverse("campaign-live", args=[campaign.bulk_id]), headers={"HX-Request": "true"})
+    assert response["HX-Redirect"] == reverse("sign-in")
+
+
+def test_no_page_needs_an_inline_script_or_style(client: Client) -> None:
+    page = client.get(reverse("sign-in"))
+    assert "unsafe-inline" not in page["Content-Security-Policy"]
+    assert "style=" not in page.content.decode()
+    assert "<script>" not in page.content.decode()

@@ -1,0 +1,379 @@
+"""Campaign list, campaign page with live progress, messages and their timelines."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.choices import Mode, Role
+from accounts.models import Account
+from campaigns.choices import CampaignStatus, PauseReason
+from campaigns.models import Campaign
+from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
+from messaging.identity import message_number, public_id
+from messaging.models import Attempt, Batch, DeliveryReport, Message
+from reports.selectors import campaign_progress, message_page, message_timeline
+from reports.selectors.progress import in_words
+from tests.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, phones
+from uploads.chunks import RefusedRow
+from uploads.services import audience_from_numbers
+
+pytestmark = pytest.mark.django_db
+
+
+def member(client: Client, account: Account, role: Role = Role.OWNER) -> Client:
+    client.force_login(MembershipFactory(account=account, role=role).user)
+    return client
+
+
+def make_batch(campaign: Campaign, statuses: list[MessageStatus], part: int = 0, **options: Any) -> Batch:
+    """A batch with a message of each given status, its tally in agreement."""
+    tally = {status.label: statuses.count(status) for status in set(statuses)}
+    batch = Batch.objects.create(
+        account=campaign.account, campaign=campaign, chunk=0, part=part, mode=campaign.mode, lane=Lane.CAMPAIGNS,
+        turn=part, size=len(statuses), **{"state": BatchState.READY} | tally | options,
+    )  # fmt: skip
+    Message.objects.bulk_create(
+        Message(
+            id=message_number(batch.pk, n), campaign=campaign, row=n + 1, phone_number=phone, status=status,
+            segment_count=1,
+        )
+        for n, (status, phone) in enumerate(zip(statuses, phones(len(statuses), part * 1000), strict=True))
+    )  # fmt: skip
+    return batch
+
+
+def make_attempt(batch: Batch, state: AttemptState, count: int, **options: Any) -> Attempt:
+    now = timezone.now()
+    defaults = {
+        "gateway": "simulator", "reference": f"call-{batch.pk}-{Attempt.objects.count()}", "epoch": 1,
+        "first": message_number(batch.pk, 0), "last": message_number(batch.pk, count - 1), "message_count": count,
+        "started_at": now, "deadline": now + timedelta(seconds=15),
+    }  # fmt: skip
+    return Attempt.objects.create(batch=batch, state=state, **defaults | options)
+
+
+def url(name: str, campaign: Campaign) -> str:
+    return reverse(name, args=[campaign.bulk_id])
+
+
+# --- The list ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_list_asks_the_database_as_often_for_thirty_campaigns_as_for_one(
+    client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    campaign = make_campaign()
+    for _ in range(count - 1):
+        make_campaign(campaign.account, audience=campaign.audience)
+    member(client, campaign.account)
+    with django_assert_num_queries(4):  # session, user, memberships, campaigns
+        response = client.get("/")
+    assert len(response.context["campaigns"]) == min(count, 25)
+
+
+def test_list_is_newest_first_and_pages_through_everything_once(client: Client) -> None:
+    campaign = make_campaign(name="Campaign 0")
+    for n in range(1, 30):
+        make_campaign(campaign.account, audience=campaign.audience, name=f"Campaign {n}")
+    member(client, campaign.account)
+    first = client.get("/")
+    second = client.get("/", {"before": first.context["next_before"]})
+    names = [shown.name for page in (first, second) for shown, _ in page.context["campaigns"]]
+    assert names == [f"Campaign {n}" for n in range(29, -1, -1)]
+    assert second.context["next_before"] is None
+
+
+def test_list_shows_neither_other_accounts_nor_single_sends_nor_test_campaigns(client: Client) -> None:
+    campaign = make_campaign(name="Mine")
+    make_campaign(name="Of others")
+    make_campaign(campaign.account, kind="single", name="Single")
+    make_campaign(campaign.account, mode=Mode.TEST, name="Only a test")
+    member(client, campaign.account)
+    assert [shown.name for shown, _ in client.get("/").context["campaigns"]] == ["Mine"]
+    assert [shown.name for shown, _ in client.get("/?mode=test").context["campaigns"]] == ["Only a test"]
+
+
+def test_empty_list_teaches_the_first_step(client: Client) -> None:
+    page = member(client, AccountFactory()).get("/").content.decode()
+    assert "/api/v1/files/upload" in page
+    assert "/api/v1/sms/bulk" in page
+    assert 'href="/api/v1/docs"' in page
+
+
+@pytest.mark.parametrize("query", ["before=x", "before=-1", "before=99999999999999999999", "mode=other"])
+def test_nonsense_in_the_address_is_404(client: Client, query: str) -> None:
+    assert member(client, AccountFactory()).get(f"/?{query}").status_code == 404
+
+
+# --- The campaign page ------------------------------------------------------------------------------------
+
+
+def test_campaign_page_shows_text_sender_and_progress(client: Client) -> None:
+    account = AccountFactory()
+    audience = make_audience(account, 4, ("name",), [["Anna"]] * 4)
+    campaign = make_campaign(account, audience=audience, message="Hello {name}, <b>sale</b>", name="Spring")
+    make_batch(campaign, [MessageStatus.DELIVERED] * 3)
+    Campaign.objects.filter(pk=campaign.pk).update(delivered=3)
+    page = member(client, account).get(url("campaign-detail", campaign)).content.decode()
+    assert '<mark class="placeholder-name">{name}</mark>, &lt;b&gt;sale&lt;/b&gt;' in page
+    assert "75.0 %" in page
+    assert phones(1)[0] in page
+
+
+@pytest.mark.parametrize(
+    "name", ["campaign-detail", "campaign-live", "campaign-refused", "campaign-cancel", "campaign-pause"]
+)
+def test_campaign_of_another_account_is_404(client: Client, name: str) -> None:
+    campaign = make_campaign()
+    member(client, AccountFactory())
+    respond = client.post if name == "campaign-pause" else client.get
+    assert respond(url(name, campaign)).status_code == 404
+    campaign.refresh_from_db()
+    assert campaign.status == CampaignStatus.RUNNING
+
+
+def test_progress_refreshes_itself_until_the_last_report_is_in(client: Client) -> None:
+    campaign = make_campaign()
+    member(client, campaign.account)
+    live = url("campaign-live", campaign)
+    assert 'hx-trigger="every 2s"' in client.get(live).content.decode()
+    assert f'hx-get="{live}"' in client.get(url("campaign-detail", campaign)).content.decode()
+    now = timezone.now()
+    Campaign.objects.filter(pk=campaign.pk).update(status=CampaignStatus.COMPLETED, completed_at=now, sent=3)
+    assert 'hx-trigger="every 5s"' in client.get(live).content.decode()
+    Campaign.objects.filter(pk=campaign.pk).update(sent=0, delivered=3, closed_at=now)
+    assert "hx-trigger" not in client.get(live).content.decode()
+
+
+def test_page_says_why_a_campaign_is_paused_and_what_to_do(client: Client) -> None:
+    campaign = make_campaign()
+    Campaign.objects.filter(pk=campaign.pk).update(
+        status=CampaignStatus.PAUSED, pause_reason=PauseReason.GATEWAY_REFUSED, status_detail="401: wrong key"
+    )
+    page = member(client, campaign.account).get(url("campaign-detail", campaign)).content.decode()
+    assert "401: wrong key" in page
+    assert "then resume the campaign" in page
+    assert url("campaign-resume", campaign) in page
+    assert url("campaign-pause", campaign) not in page
+
+
+def test_pause_resume_and_cancel_from_the_page(client: Client) -> None:
+    campaign = make_campaign()
+    member(client, campaign.account)
+    steps = {
+        "campaign-pause": CampaignStatus.PAUSED,
+        "campaign-resume": CampaignStatus.RUNNING,
+        "campaign-cancel": CampaignStatus.CANCELLED,
+    }
+    for name, expected in steps.items():
+        assert client.post(url(name, campaign))["Location"] == url("campaign-detail", campaign)
+        campaign.refresh_from_db()
+        assert campaign.status == expected
+
+
+def test_looking_at_the_question_does_not_cancel(client: Client) -> None:
+    campaign = make_campaign()
+    page = member(client, campaign.account).get(url("campaign-cancel", campaign))
+    assert "cannot be undone" in page.content.decode()
+    assert client.get(url("campaign-pause", campaign)).status_code == 405
+    campaign.refresh_from_db()
+    assert campaign.status == CampaignStatus.RUNNING
+
+
+def test_move_that_is_not_allowed_is_a_message_not_an_error(client: Client) -> None:
+    campaign = make_campaign()
+    Campaign.objects.filter(pk=campaign.pk).update(status=CampaignStatus.COMPLETED)
+    page = member(client, campaign.account).post(url("campaign-pause", campaign), follow=True)
+    assert page.status_code == 200
+    assert "A campaign that is completed cannot become paused." in page.content.decode()
+
+
+@pytest.mark.parametrize("name", ["campaign-pause", "campaign-resume", "campaign-cancel"])
+def test_viewer_sees_no_buttons_and_may_not_press_them(client: Client, name: str) -> None:
+    campaign = make_campaign()
+    member(client, campaign.account, Role.VIEWER)
+    assert url(name, campaign) not in client.get(url("campaign-detail", campaign)).content.decode()
+    assert client.post(url(name, campaign)).status_code == 403
+    campaign.refresh_from_db()
+    assert campaign.status == CampaignStatus.RUNNING
+
+
+def test_refused_rows_are_shown_with_number_value_and_reason(client: Client) -> None:
+    account = AccountFactory()
+    refused = [RefusedRow(row, "invalid_number", f"+49 {row}", "") for row in range(2, 152)]
+    audience = audience_from_numbers(account, [(1, phones(1)[0])], refused=refused)
+    campaign = make_campaign(account, audience=audience)
+    first = member(client, account).get(url("campaign-refused", campaign))
+    second = client.get(url("campaign-refused", campaign), {"start": first.context["next_start"]})
+    rows = [row.row for page in (first, second) for row, _ in page.context["rows"]]
+    assert rows == list(range(2, 152))
+    assert "<code>+49 2</code>" in first.content.decode()
+    assert "No such number exists" in first.content.decode()
+
+
+# --- Numbers ----------------------------------------------------------------------------------------------
+
+
+def test_bar_adds_up_to_the_recipients_and_hides_what_is_rare_and_zero() -> None:
+    campaign = Campaign(
+        status=CampaignStatus.RUNNING, total_recipients=1000, delivered=400, sent=250, queued=100, failed=50,
+        started_at=timezone.now() - timedelta(seconds=100),
+    )  # fmt: skip
+    progress = campaign_progress(campaign, with_rate=False)
+    assert sum(outcome.count for outcome in progress.outcomes) == 1000
+    last = progress.outcomes[-1]
+    assert (last.key, last.count, round(last.start + last.percent, 6)) == ("waiting", 200, 100)
+    shown = {outcome.key for outcome in progress.outcomes if outcome.is_shown}
+    assert shown == {"delivered", "sent", "undelivered", "rejected", "failed", "queued", "waiting"}
+    assert progress.processed == 700
+    assert progress.rate_average == pytest.approx(7, rel=0.01)
+    assert progress.time_left_words == "43 s"
+
+
+def test_present_rate_counts_this_campaigns_answered_calls_of_the_last_seconds() -> None:
+    campaign, other = make_campaign(count=3), make_campaign()
+    Campaign.objects.filter(pk=campaign.pk).update(started_at=timezone.now() - timedelta(minutes=5))
+    campaign.refresh_from_db()
+    now = timezone.now()
+    batch, foreign = make_batch(campaign, [MessageStatus.SENT] * 3), make_batch(other, [MessageStatus.SENT])
+    make_attempt(batch, AttemptState.ANSWERED, 600, finished_at=now - timedelta(seconds=2))
+    make_attempt(batch, AttemptState.ANSWERED, 900, finished_at=now - timedelta(minutes=2))
+    make_attempt(batch, AttemptState.NOT_SENT, 500, finished_at=now)
+    make_attempt(foreign, AttemptState.ANSWERED, 700, finished_at=now)
+    assert campaign_progress(campaign).rate_now == pytest.approx(600 / 15, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59, "59 s"), (200, "3 min 20 s"), (1900, "31 min"), (7500, "2 h 5 min"), (190000, "2 days 4 h")],
+)
+def test_spans_in_words(seconds: int, words: str) -> None:
+    assert in_words(timedelta(seconds=seconds)) == words
+
+
+# --- Messages ---------------------------------------------------------------------------------------------
+
+
+def all_pages(campaign: Campaign, status: MessageStatus | None = None) -> list[list[int]]:
+    pages, after = [], 0
+    while True:
+        page = message_page(campaign, status, after)
+        pages.append([row.number for row in page.rows])
+        if page.next_after is None:
+            return pages
+        after = page.next_after
+
+
+def test_every_message_of_the_campaign_is_on_exactly_one_page_in_order() -> None:
+    campaign, other = make_campaign(), make_campaign()
+    make_batch(campaign, [MessageStatus.SENT] * 70)
+    make_batch(other, [MessageStatus.SENT] * 5)
+    make_batch(campaign, [MessageStatus.QUEUED] * 80, part=1)
+    expected = list(Message.objects.filter(campaign=campaign).order_by("id").values_list("id", flat=True))
+    pages = all_pages(campaign)
+    assert [len(page) for page in pages] == [50, 50, 50]
+    assert [number for page in pages for number in page] == expected
+
+
+def test_rare_status_is_found_in_few_queries_however_many_batches_have_none(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    campaign = make_campaign()
+    for part in range(20):
+        make_batch(campaign, [MessageStatus.DELIVERED] * 10, part=part)
+    rare = make_batch(campaign, [MessageStatus.DELIVERED, MessageStatus.REJECTED], part=20)
+    make_batch(campaign, [MessageStatus.DELIVERED] * 10, part=21)
+    with django_assert_max_num_queries(4):
+        page = message_page(campaign, MessageStatus.REJECTED)
+    assert [row.number for row in page.rows] == [message_number(rare.pk, 1)]
+
+
+def test_filtered_pages_hold_every_match_once() -> None:
+    campaign = make_campaign()
+    for part in range(6):
+        make_batch(campaign, [MessageStatus.SENT, MessageStatus.REJECTED] * 10, part=part)
+    matching = Message.objects.filter(campaign=campaign, status=MessageStatus.REJECTED).order_by("id")
+    pages = all_pages(campaign, MessageStatus.REJECTED)
+    assert [len(page) for page in pages] == [50, 10]
+    assert [number for page in pages for number in page] == list(matching.values_list("id", flat=True))
+
+
+def test_queued_message_in_an_open_call_is_shown_as_being_sent() -> None:
+    campaign = make_campaign()
+    batch = make_batch(campaign, [MessageStatus.QUEUED, MessageStatus.QUEUED, MessageStatus.SENT])
+    make_attempt(batch, AttemptState.OPEN, 1)
+    assert [row.status for row in message_page(campaign).rows] == ["sending", "queued", "sent"]
+
+
+def test_filter_on_the_page(client: Client) -> None:
+    campaign = make_campaign()
+    make_batch(campaign, [MessageStatus.SENT, MessageStatus.REJECTED])
+    page = member(client, campaign.account).get(url("campaign-detail", campaign), {"status": "rejected"})
+    assert [row.status for row in page.context["page"].rows] == ["rejected"]
+    assert client.get(url("campaign-detail", campaign), {"status": "lost"}).status_code == 404
+
+
+def test_timeline_tells_the_calls_a_message_was_in_and_what_was_reported() -> None:
+    campaign = make_campaign()
+    now = timezone.now()
+    batch = make_batch(campaign, [MessageStatus.UNDELIVERED, MessageStatus.QUEUED])
+    number = message_number(batch.pk, 0)
+    Message.objects.filter(pk=number).update(
+        sent_at=now + timedelta(seconds=5), done_at=now + timedelta(seconds=9), reason=Reason.UNREACHABLE
+    )
+    make_attempt(batch, AttemptState.NOT_SENT, 2, started_at=now + timedelta(seconds=1), detail="connection refused")
+    make_attempt(batch, AttemptState.ANSWERED, 2, started_at=now + timedelta(seconds=4), http_status=200)
+    make_attempt(batch, AttemptState.ANSWERED, 2, started_at=now + timedelta(seconds=7))  # for the other message
+    DeliveryReport.objects.create(
+        message_id=number, status=MessageStatus.UNDELIVERED, reason=Reason.UNREACHABLE, source="push",
+        provider_status="EXPIRED_EXPIRED", error_code="27", received_at=now + timedelta(seconds=9),
+    )  # fmt: skip
+    timeline = message_timeline(Message.objects.get(pk=number))
+    assert [entry.title for entry in timeline] == [
+        "Accepted", "Prepared for sending", "Tried, not sent", "Handed over", "Not delivered",
+    ]  # fmt: skip
+    assert ("Detail", "connection refused") in timeline[2].facts
+    assert ("Error", "27") in timeline[4].facts
+    assert "could not be reached in time" in timeline[4].detail
+
+
+def test_timeline_ends_with_our_own_decision() -> None:
+    campaign = make_campaign()
+    batch = make_batch(campaign, [MessageStatus.CANCELLED])
+    Message.objects.filter(campaign=campaign).update(reason=Reason.CANCELLED, done_at=timezone.now())
+    last = message_timeline(Message.objects.get(pk=message_number(batch.pk, 0)))[-1]
+    assert (last.title, last.detail) == ("Cancelled", "The campaign was cancelled")
+
+
+def test_message_page_shows_the_text_as_the_handset_does(client: Client) -> None:
+    account = AccountFactory()
+    audience = make_audience(account, 1, ("name",), [["Ольга"]])
+    campaign = make_campaign(account, audience=audience, message="Hello {name}")
+    batch = make_batch(campaign, [MessageStatus.SENT])
+    Message.objects.update(variables='["Ольга"]')
+    page = member(client, account).get(reverse("message-detail", args=[public_id(message_number(batch.pk, 0))]))
+    assert "Hello Ольга" in page.content.decode()
+
+
+def test_message_of_another_account_or_of_nobody_is_404(client: Client) -> None:
+    batch = make_batch(make_campaign(), [MessageStatus.SENT])
+    member(client, AccountFactory())
+    for message_id in (public_id(message_number(batch.pk, 0)), public_id(message_number(batch.pk, 7)), "nonsense"):
+        assert client.get(reverse("message-detail", args=[message_id])).status_code == 404
+
+
+def test_pages_hold_no_inline_script_or_style(client: Client) -> None:
+    campaign = make_campaign()
+    batch = make_batch(campaign, [MessageStatus.SENT])
+    member(client, campaign.account)
+    pages = ["/", url("campaign-detail", campaign), reverse("message-detail", args=[public_id(batch.pk << 10)])]
+    for page in pages:
+        html = client.get(page).content.decode()
+        assert not re.search(r"<script>|<style|\sstyle=|\son\w+=", html)
