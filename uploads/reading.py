@@ -214,7 +214,7 @@ def _commit(upload: Upload, number: int, chunk: _Chunk, bytes_read: int, *, rele
         duplicate_count=F("duplicate_count") + duplicates,
         lease_until=now if release else _lease_end(now),
     )
-    assert upload.audience is not None  # noqa: S101 - _lease made it
+    assert upload.audience is not None
     store_chunk(upload.audience, number, chunk.rows, chunk.phones, chunk.values, chunk.refused, chunk.last_row)
     if release:
         wake("uploads.parse", upload.pk)

@@ -6,60 +6,141 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('uploads', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("uploads", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Campaign',
+            name="Campaign",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('queued', models.IntegerField(default=0)),
-                ('sent', models.IntegerField(default=0)),
-                ('delivered', models.IntegerField(default=0)),
-                ('undelivered', models.IntegerField(default=0)),
-                ('rejected', models.IntegerField(default=0)),
-                ('failed', models.IntegerField(default=0)),
-                ('expired', models.IntegerField(default=0)),
-                ('cancelled', models.IntegerField(default=0)),
-                ('suppressed', models.IntegerField(default=0)),
-                ('unknown', models.IntegerField(default=0)),
-                ('unconfirmed', models.IntegerField(default=0)),
-                ('kind', models.CharField(choices=[('single', 'Single send'), ('bulk', 'Bulk campaign')], max_length=6)),
-                ('mode', models.CharField(choices=[('live', 'Live'), ('test', 'Test')], default='live', max_length=4)),
-                ('bulk_id', models.CharField(max_length=40, unique=True)),
-                ('name', models.CharField(max_length=120)),
-                ('message', models.TextField(help_text='The text, with {placeholders}.')),
-                ('sender_id', models.CharField(blank=True, max_length=16)),
-                ('callback_url', models.URLField(blank=True, max_length=500)),
-                ('request_id', models.CharField(blank=True, max_length=64)),
-                ('status', models.CharField(choices=[('draft', 'Draft'), ('awaiting_approval', 'Awaiting approval'), ('scheduled', 'Scheduled'), ('running', 'Running'), ('paused', 'Paused'), ('completed', 'Completed'), ('cancelled', 'Cancelled'), ('missed', 'Missed'), ('failed', 'Failed')], default='draft', max_length=20)),
-                ('pause_reason', models.CharField(blank=True, choices=[('by_user', 'Paused by a person'), ('gateway_refused', 'The gateway refuses our account')], max_length=20)),
-                ('status_detail', models.CharField(blank=True, help_text='Why it is paused or failed, in words.', max_length=300)),
-                ('scheduled_at', models.DateTimeField(blank=True, null=True)),
-                ('valid_until', models.DateTimeField(blank=True, help_text='Nothing is handed over after this.', null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('completed_at', models.DateTimeField(blank=True, null=True)),
-                ('closed_at', models.DateTimeField(blank=True, null=True)),
-                ('total_recipients', models.PositiveIntegerField(default=0)),
-                ('chunk_count', models.PositiveIntegerField(default=0)),
-                ('chunks_done', models.PositiveIntegerField(default=0, help_text='Chunks expanded into batches and messages.')),
-                ('expansion_lease_until', models.DateTimeField(blank=True, null=True)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='campaigns', to='accounts.account')),
-                ('audience', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='campaigns', to='uploads.audience')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='campaigns', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("queued", models.IntegerField(default=0)),
+                ("sent", models.IntegerField(default=0)),
+                ("delivered", models.IntegerField(default=0)),
+                ("undelivered", models.IntegerField(default=0)),
+                ("rejected", models.IntegerField(default=0)),
+                ("failed", models.IntegerField(default=0)),
+                ("expired", models.IntegerField(default=0)),
+                ("cancelled", models.IntegerField(default=0)),
+                ("suppressed", models.IntegerField(default=0)),
+                ("unknown", models.IntegerField(default=0)),
+                ("unconfirmed", models.IntegerField(default=0)),
+                (
+                    "kind",
+                    models.CharField(choices=[("single", "Single send"), ("bulk", "Bulk campaign")], max_length=6),
+                ),
+                ("mode", models.CharField(choices=[("live", "Live"), ("test", "Test")], default="live", max_length=4)),
+                ("bulk_id", models.CharField(max_length=40, unique=True)),
+                ("name", models.CharField(max_length=120)),
+                ("message", models.TextField(help_text="The text, with {placeholders}.")),
+                ("sender_id", models.CharField(blank=True, max_length=16)),
+                ("callback_url", models.URLField(blank=True, max_length=500)),
+                ("request_id", models.CharField(blank=True, max_length=64)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("awaiting_approval", "Awaiting approval"),
+                            ("scheduled", "Scheduled"),
+                            ("running", "Running"),
+                            ("paused", "Paused"),
+                            ("completed", "Completed"),
+                            ("cancelled", "Cancelled"),
+                            ("missed", "Missed"),
+                            ("failed", "Failed"),
+                        ],
+                        default="draft",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "pause_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("by_user", "Paused by a person"),
+                            ("gateway_refused", "The gateway refuses our account"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "status_detail",
+                    models.CharField(blank=True, help_text="Why it is paused or failed, in words.", max_length=300),
+                ),
+                ("scheduled_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "valid_until",
+                    models.DateTimeField(blank=True, help_text="Nothing is handed over after this.", null=True),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("completed_at", models.DateTimeField(blank=True, null=True)),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                ("total_recipients", models.PositiveIntegerField(default=0)),
+                ("chunk_count", models.PositiveIntegerField(default=0)),
+                (
+                    "chunks_done",
+                    models.PositiveIntegerField(default=0, help_text="Chunks expanded into batches and messages."),
+                ),
+                ("expansion_lease_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="campaigns", to="accounts.account"
+                    ),
+                ),
+                (
+                    "audience",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="campaigns", to="uploads.audience"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="campaigns",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'sms_campaigns',
-                'indexes': [models.Index(fields=['account', 'kind', '-id'], name='campaign_list'), models.Index(fields=['status', 'scheduled_at'], name='campaign_due')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('status__in', ['draft', 'awaiting_approval', 'scheduled', 'running', 'paused', 'completed', 'cancelled', 'missed', 'failed'])), name='campaign_status_known'), models.CheckConstraint(condition=models.Q(('kind__in', ['single', 'bulk'])), name='campaign_kind_known')],
+                "db_table": "sms_campaigns",
+                "indexes": [
+                    models.Index(fields=["account", "kind", "-id"], name="campaign_list"),
+                    models.Index(fields=["status", "scheduled_at"], name="campaign_due"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "status__in",
+                                [
+                                    "draft",
+                                    "awaiting_approval",
+                                    "scheduled",
+                                    "running",
+                                    "paused",
+                                    "completed",
+                                    "cancelled",
+                                    "missed",
+                                    "failed",
+                                ],
+                            )
+                        ),
+                        name="campaign_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["single", "bulk"])), name="campaign_kind_known"
+                    ),
+                ],
             },
         ),
     ]

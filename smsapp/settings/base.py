@@ -22,6 +22,8 @@ VAR_DIR = Path(os.environ.get("VAR_DIR") or BASE_DIR / "var")
 env = environ.FileAwareEnv()
 if (BASE_DIR / ".env").exists():
     env.read_env(BASE_DIR / ".env")
+# An empty variable means "not set": shells and compose files write it so.
+env.ENVIRON = environ.FileAwareMapping(env={name: value for name, value in os.environ.items() if value})
 
 
 def generated_secret_key() -> str:
@@ -257,7 +259,7 @@ TASK_BUDGET = env.float("TASK_BUDGET", default=5.0)  # how long one dispatch or 
 
 SUPPRESSION_KEY = env.str("SUPPRESSION_KEY", default="") or derived_secret("suppressions")  # must never change
 UPLOAD_DIR = VAR_DIR / "uploads"
-UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=100 * 1024 * 1024 - 1)
+UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=95_000_000)  # 2,000,000 rows of 47 bytes
 UPLOAD_MAX_ROWS = env.int("UPLOAD_MAX_ROWS", default=2_000_000)
 UPLOAD_KEEP_HOURS = env.float("UPLOAD_KEEP_HOURS", default=24.0)  # the file itself, after it was parsed
 

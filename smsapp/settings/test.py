@@ -3,9 +3,10 @@
 import os
 import tempfile
 
-os.environ.setdefault("VAR_DIR", tempfile.mkdtemp(prefix="smsapp-test-"))
+if not os.environ.get("VAR_DIR"):
+    os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="smsapp-test-")
 
-from smsapp.settings.base import *  # noqa: E402, F403
+from smsapp.settings.base import *  # noqa: F403
 
 SECRET_KEY = "tests-only-not-a-secret-0123456789-0123456789-0123456789"  # noqa: S105
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,76 @@
+# Everything a newcomer or a maintainer runs. `make` alone lists it.
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+MANAGE := $(BIN)/python manage.py
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev assets run demo test lint format types check lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+install: $(VENV)/.base assets  ## the virtual environment with what the product needs, and the front-end assets
+
+install-dev: $(VENV)/.dev assets  ## the same with tests, linters and type checker
+
+# Its own stamp and not the interpreter's file: a set-up that was cut off begins again.
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "smsapp needs Python 3.11 or later with the venv module (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@test -d $(VENV) || echo "Creating $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.base: requirements/base.txt | $(VENV)/.made
+	@echo "Installing requirements/base.txt"
+	@$(PIP) -r requirements/base.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.base
+	@echo "Installing requirements/dev.txt"
+	@$(PIP) -r requirements/dev.txt
+	@touch $@
+
+# npm is the machine's, or comes in a wheel where there is none.
+$(VENV)/.npm: requirements/node.txt $(VENV)/.base
+	@command -v npm >/dev/null 2>&1 || { echo "Installing requirements/node.txt"; $(PIP) -r requirements/node.txt; }
+	@touch $@
+
+assets: $(VENV)/.npm  ## front-end files of Bootstrap, Font Awesome and Chart.js into static/vendor/
+	@$(MANAGE) assets
+
+run: install  ## the whole platform in the foreground; PORT=, DATABASE_URL= ... respected
+	@exec $(MANAGE) run
+
+demo: install  ## a sample campaign from file to delivery reports; ROWS=, WORKERS=, KEEP=1
+	@exec $(MANAGE) demo
+
+test: install-dev  ## all tests, on PostgreSQL with Redis and on SQLite; ARGS="tests/uploads -x"
+	@exec $(BIN)/python -m tests.run $(ARGS)
+
+lint: $(VENV)/.dev  ## ruff: rules and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev  ## ruff: put formatting and import order right
+	@$(BIN)/ruff check --fix-only --select I .
+	@$(BIN)/ruff format .
+
+types: $(VENV)/.dev  ## mypy
+	@mkdir -p var && VAR_DIR=var/mypy $(BIN)/mypy .
+
+check: lint types  ## lint, types, Django's own checks
+	@$(MANAGE) check
+	@$(MANAGE) makemigrations --check --dry-run
+
+lock: $(VENV)/.dev  ## pin the newest versions that requirements/*.in allow
+	@for name in base dev prod node; do $(UV_LOCK) --upgrade -o requirements/$$name.txt requirements/$$name.in || exit 1; done
+
+clean:  ## remove what was installed and generated, the embedded database in var/ included
+	rm -rf $(VENV) node_modules static/vendor staticfiles var .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

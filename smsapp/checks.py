@@ -1,0 +1,210 @@
+"""System checks with ids: what an installation still lacks, in words an operator can act on.
+
+Those below `deploy` run with `manage.py check --deploy` and concern production; the others run at every start.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+MIN_KEY_LENGTH = 50
+MAX_BATCH = 1000  # a message number has ten bits for the place in its batch, and the provider takes 1,000 a call
+TASK_OVERHEAD = 15.0  # seconds that a task may need beyond its budget to finish what it holds
+
+Apps = Sequence[AppConfig] | None
+
+
+@register
+def timers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Times that only work in a certain order."""
+    call = settings.GATEWAY_TIMEOUT + settings.LEASE_MARGIN
+    visibility: Any = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("visibility_timeout", 3600)
+    return _found(
+        (
+            call >= settings.LEASE_SECONDS,
+            Error(
+                f"LEASE_SECONDS ({settings.LEASE_SECONDS:g}) leaves no time for one gateway call.",
+                hint=f"It must be more than GATEWAY_TIMEOUT + LEASE_MARGIN = {call:g} seconds.",
+                id="smsapp.E001",
+            ),
+        ),
+        (
+            visibility <= settings.CELERY_TASK_TIME_LIMIT,
+            Error(
+                f"The broker's visibility timeout ({visibility} s) is not longer than a task may run "
+                f"({settings.CELERY_TASK_TIME_LIMIT} s): running tasks would be started a second time.",
+                id="smsapp.E003",
+            ),
+        ),
+        (
+            settings.TASK_BUDGET + settings.LEASE_SECONDS + TASK_OVERHEAD > settings.CELERY_TASK_TIME_LIMIT,
+            Error(
+                "TASK_BUDGET + LEASE_SECONDS come too near to the time limit of a task "
+                f"({settings.CELERY_TASK_TIME_LIMIT} s): it would be killed with a call under way.",
+                id="smsapp.E004",
+            ),
+        ),
+        (
+            settings.GATEWAY_CONNECT_TIMEOUT > settings.GATEWAY_TIMEOUT,
+            Error("GATEWAY_CONNECT_TIMEOUT is longer than GATEWAY_TIMEOUT, the whole call.", id="smsapp.E005"),
+        ),
+    )
+
+
+@register
+def sizes(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    return _found(
+        (
+            not 1 <= settings.BATCH_SIZE <= MAX_BATCH,
+            Error(f"BATCH_SIZE must be 1 to {MAX_BATCH}, not {settings.BATCH_SIZE}.", id="smsapp.E002"),
+        ),
+        (
+            not settings.BATCH_SIZE <= settings.CHUNK_SIZE <= 50_000,
+            Error(
+                f"CHUNK_SIZE must be from BATCH_SIZE to 50000, not {settings.CHUNK_SIZE}: a chunk is one transaction.",
+                id="smsapp.E006",
+            ),
+        ),
+    )
+
+
+@register
+def gateway(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    url = settings.INFOBIP_BASE_URL
+    return _found(
+        (
+            bool(url) and not settings.INFOBIP_API_KEY,
+            Error(
+                "INFOBIP_BASE_URL is set and INFOBIP_API_KEY is not: every send would be refused.",
+                hint="Make an API key in Infobip's portal and set INFOBIP_API_KEY, or a file in INFOBIP_API_KEY_FILE.",
+                id="smsapp.E007",
+            ),
+        ),
+        (
+            bool(url) and not url.startswith(("https://", "http://")),
+            Error(
+                "INFOBIP_BASE_URL is no address.",
+                hint="It looks like https://xxxxx.api.infobip.com",
+                id="smsapp.E008",
+            ),
+        ),
+        (
+            url.startswith("http://") and not _is_local(url),
+            Error(
+                "INFOBIP_BASE_URL is not https: key, numbers and texts would travel readable.",
+                id="smsapp.E009",
+            ),
+        ),
+    )
+
+
+@register(Tags.security, deploy=True)
+def secrets(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    is_generated = not (os.environ.get("SECRET_KEY") or os.environ.get("SECRET_KEY_FILE"))
+    return _found(
+        (
+            is_generated,
+            Error(
+                "SECRET_KEY is the one generated in var/: machines would not share it, and it is lost with the folder.",
+                hint="Set SECRET_KEY (50 random characters or more), or SECRET_KEY_FILE.",
+                id="smsapp.E101",
+            ),
+        ),
+        (
+            len(settings.SECRET_KEY) < MIN_KEY_LENGTH,
+            Error(f"SECRET_KEY is shorter than {MIN_KEY_LENGTH} characters.", id="smsapp.E102"),
+        ),
+        (
+            not (os.environ.get("SUPPRESSION_KEY") or os.environ.get("SUPPRESSION_KEY_FILE")),
+            Warning(
+                "SUPPRESSION_KEY is derived from SECRET_KEY: after a change of that key opted-out numbers "
+                "are no longer recognised.",
+                hint="Set SUPPRESSION_KEY to a key of its own that never changes.",
+                id="smsapp.W103",
+            ),
+        ),
+    )
+
+
+@register(Tags.security, deploy=True)
+def web(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    hosts = set(settings.ALLOWED_HOSTS)
+    return _found(
+        (
+            settings.DEBUG,
+            Error("DEBUG is on: error pages would show settings and data.", id="smsapp.E111"),
+        ),
+        (
+            not hosts - {"127.0.0.1", "localhost", "[::1]"},
+            Error(
+                "ALLOWED_HOSTS names only this machine.",
+                hint="Set ALLOWED_HOSTS to the names under which customers reach it.",
+                id="smsapp.E112",
+            ),
+        ),
+        ("*" in hosts, Error("ALLOWED_HOSTS allows any name (*).", id="smsapp.E113")),
+        (
+            not settings.PUBLIC_URL.startswith("https://"),
+            Error(
+                "PUBLIC_URL is not https: providers would push delivery reports in the clear, or nowhere.",
+                hint="Set PUBLIC_URL to the outside address, such as https://sms.example.com",
+                id="smsapp.E114",
+            ),
+        ),
+        (
+            not (settings.SESSION_COOKIE_SECURE and settings.CSRF_COOKIE_SECURE and settings.SECURE_SSL_REDIRECT),
+            Error(
+                "Sessions are not bound to TLS.",
+                hint="Run with DJANGO_SETTINGS_MODULE=smsapp.settings.prod behind a proxy that sets X-Forwarded-Proto.",
+                id="smsapp.E115",
+            ),
+        ),
+    )
+
+
+@register(Tags.database, deploy=True)
+def stores(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    return _found(
+        (
+            settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3",
+            Error(
+                "The database is SQLite: one writer at a time, on one machine.",
+                hint="Set DATABASE_URL=postgres://user:password@host:5432/name",
+                id="smsapp.E121",
+            ),
+        ),
+        (
+            not (os.environ.get("REDIS_URL") or os.environ.get("REDIS_URL_FILE")),
+            Error(
+                "The embedded broker is in use: it serves this machine only.",
+                hint="Run a Redis or Valkey server and set REDIS_URL=redis://:password@host:6379/0",
+                id="smsapp.E122",
+            ),
+        ),
+    )
+
+
+@register(deploy=True)
+def live_gateway(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    return _found(
+        (
+            not settings.INFOBIP_BASE_URL,
+            Error(
+                "No gateway is configured: live messages would go to the simulator and reach nobody.",
+                hint="Set INFOBIP_BASE_URL and INFOBIP_API_KEY.",
+                id="smsapp.E131",
+            ),
+        ),
+    )
+
+
+def _found(*cases: tuple[bool, CheckMessage]) -> list[CheckMessage]:
+    return [message for applies, message in cases if applies]
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))

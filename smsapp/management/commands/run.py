@@ -1,0 +1,100 @@
+"""`make run`: a whole installation in the foreground, with whatever the environment does not provide."""
+
+import errno
+import fcntl
+import os
+import socket
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from smsapp import stack
+from smsapp.management.commands.demo_account import read_credentials
+from smsapp.processes import ProcessError, StopRequested, Supervisor, free_port, is_port_free, prefixed
+
+MIGRATION_TIME = 600.0  # seconds; a first migration takes some, a large one on a full database more
+
+
+class Command(BaseCommand):
+    help = "Runs web server, workers, beat and, unless the environment names others, broker and simulator."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        host, port = os.environ.get("HOST") or "127.0.0.1", settings.PORT
+        require_port(host, port)
+        with only_one(settings.VAR_DIR / "run.lock"):
+            try:
+                with Supervisor(prefixed()) as supervisor:
+                    self._start(supervisor, host, port)
+                    supervisor.run_forever()
+            except ProcessError as error:
+                raise CommandError(str(error)) from error
+            except StopRequested:
+                self.stdout.write("All stopped.")
+
+    def _start(self, supervisor: Supervisor, host: str, port: int) -> None:
+        env = dict(os.environ) | {"VAR_DIR": str(settings.VAR_DIR.resolve()), "PORT": str(port)}
+        url = f"http://{stack.reachable(host)}:{port}"
+        foundations, simulator_url = [], ""
+        if not os.environ.get("REDIS_URL"):
+            broker_port = settings.EMBEDDED_BROKER_PORT
+            broker_port = broker_port if is_port_free(broker_port) else free_port()
+            env["REDIS_URL"] = stack.embedded_redis_url(broker_port)
+            foundations.append(stack.broker(env, broker_port))
+        if not settings.INFOBIP_BASE_URL and not os.environ.get("SIMULATOR_URL"):
+            simulator_port = settings.SIMULATOR_PORT if is_port_free(settings.SIMULATOR_PORT) else free_port()
+            simulator_url = f"http://127.0.0.1:{simulator_port}"
+            env |= {"SIMULATOR_PORT": str(simulator_port), "SIMULATOR_URL": simulator_url}
+            foundations.append(stack.simulator(env, simulator_port, settings.VAR_DIR / "simulator" / "ledger.jsonl"))
+        children = [supervisor.start(program) for program in foundations]
+        arguments = ("demo_account", "--url", url, "--simulator-url", simulator_url)
+        supervisor.finish(supervisor.start(stack.manage("prepare", env, *arguments)), MIGRATION_TIME)
+        for child in children:
+            child.wait_ready()
+        supervisor.start_ready(stack.web(env, host, port), *stack.workers(env), stack.beat(env))
+        self._announce(url, simulator_url or settings.INFOBIP_BASE_URL or env["SIMULATOR_URL"], not simulator_url)
+
+    def _announce(self, url: str, gateway: str, is_real: bool) -> None:
+        path = settings.VAR_DIR / "demo.json"
+        demo = read_credentials(path)
+        note = "configured in the environment" if is_real else "the simulator: no SMS leaves this machine"
+        self.stdout.write(
+            f"\nsmsapp is running. Ctrl-C stops it.\n\n"
+            f"  Dashboard   {url}/\n"
+            f"  Console     {url}/admin/\n"
+            f"  API docs    {url}/api/v1/docs\n"
+            f"  Sign in     {demo['username']}   password {demo['password']}\n"
+            f"  API key     {demo['api_key']}\n"
+            f"  Sender      {demo['sender_id']}\n"
+            f"  Gateway     {gateway} ({note})\n\n"
+            f"The same is in {path}\n"
+        )
+        self.stdout.flush()
+
+
+def require_port(host: str, port: int) -> None:
+    """Raises CommandError, naming the port, if a server could not listen there."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host.strip("[]"), port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise CommandError(f"Port {port} is in use. Choose another: PORT={port + 10} make run") from error
+            raise CommandError(f"Cannot listen on {host} port {port}: {error.strerror}.") from error
+
+
+def only_one(path: Path) -> IO[str]:
+    """An open file that holds the lock; raises CommandError if another `run` works on the same folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise CommandError(
+            f"Another `make run` uses {path.parent}. Give this one a folder of its own: VAR_DIR=... make run"
+        ) from error
+    return file
