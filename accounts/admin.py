@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from accounts.choices import SenderStatus
-from accounts.forms import SenderIdForm
+from accounts.choices import Mode, SenderStatus
+from accounts.forms import ApiKeyForm, SenderIdForm
 from accounts.models import Account, ApiKey, Membership, SenderId, Setting, User
-from accounts.services import approve_sender, reject_sender, revoke_api_key
+from accounts.services import approve_sender, issue_api_key, reject_sender, revoke_api_key
 from smsapp.console import ConsoleAdmin, confirmed_action
 
 admin.site.site_header = "smsapp console"
@@ -77,11 +77,25 @@ class ApiKeyAdmin(ConsoleAdmin):
     fields = (
         "name", "account", "user", "mode", "prefix", "created_at", "expires_at", "revoked_at", "last_used_at",
     )  # fmt: skip
-    readonly_fields = ("account", "user", "mode", "prefix", "created_at", "revoked_at", "last_used_at")
+    raw_id_fields = ("account", "user")
     actions = ("revoke",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    def get_form(self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change, **(kwargs if obj else kwargs | {"form": ApiKeyForm}))
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        return self.fields if obj else ApiKeyForm.Meta.fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        return ("account", "user", "mode", "prefix", "created_at", "revoked_at", "last_used_at") if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        key, text = issue_api_key(obj.account, obj.user, obj.name, Mode(obj.mode))
+        obj.pk, obj.prefix = key.pk, key.prefix
+        self.message_user(request, f"The key, shown now and never again: {text}", messages.WARNING)
 
     @admin.display(boolean=True)
     def usable(self, key: ApiKey) -> bool:

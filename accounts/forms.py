@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
-from accounts.models import SenderId
+from accounts.models import ApiKey, SenderId
 from accounts.services import sender_kind
 from smsapp.exceptions import ValidationError
 
@@ -21,6 +21,21 @@ class SignInForm(AuthenticationForm):
                 field.widget.attrs["aria-describedby"] = "sign-in-error"
             if name in self.errors:
                 field.widget.attrs["class"] += " is-invalid"
+
+
+class ApiKeyForm(forms.ModelForm):
+    """A new key, for a person who belongs to the account: the key may what the person may."""
+
+    class Meta:
+        model = ApiKey
+        fields = ("account", "user", "name", "mode")
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        account, user = data.get("account"), data.get("user")
+        if account and user and not user.memberships.filter(account=account).exists():
+            self.add_error("user", "This person does not belong to the account.")
+        return data
 
 
 class SenderIdForm(forms.ModelForm):

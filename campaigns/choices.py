@@ -46,3 +46,4 @@ def sources_of(target: CampaignStatus) -> list[CampaignStatus]:
 class PauseReason(TextChoices):
     BY_USER = "by_user", "Paused by a person"
     GATEWAY_REFUSED = "gateway_refused", "The gateway refuses our account"
+    DEFECT = "defect", "Something is wrong on our side"

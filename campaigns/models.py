@@ -58,6 +58,8 @@ class Campaign(Tally):
         indexes = [
             models.Index(fields=["account", "kind", "-id"], name="campaign_list"),  # the customer's list
             models.Index(fields=["status", "scheduled_at"], name="campaign_due"),  # what beat looks for
+            # sweeping: what is not closed yet, never the whole history
+            models.Index(fields=["status", "valid_until"], name="campaign_open", condition=models.Q(closed_at=None)),
         ]
 
     def __str__(self) -> str:

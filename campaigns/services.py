@@ -114,7 +114,8 @@ def create_campaign(account: Account, user: User, request: CampaignRequest, audi
         chunk_count=audience.chunk_count,
     )
     logger.info("campaign %s created with %s recipients", campaign.bulk_id, campaign.total_recipients)
-    wake("messaging.expand")
+    if request.kind is CampaignKind.BULK:  # a single send is expanded by its service, in the same transaction
+        wake("messaging.expand")
     return campaign
 
 
@@ -145,12 +146,12 @@ def pause(campaign: Campaign, by: User) -> Campaign:
 
 def pause_for_gateway(campaign_id: int, detail: str) -> bool:
     """Pause a running campaign because the gateway refuses our account; False if it was not running."""
-    with transaction.atomic():
-        campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
-        if campaign.status != CampaignStatus.RUNNING:
-            return False
-        _set(campaign, CampaignStatus.PAUSED, pause_reason=PauseReason.GATEWAY_REFUSED, status_detail=detail[:300])
-    return True
+    return _pause_running(campaign_id, PauseReason.GATEWAY_REFUSED, detail)
+
+
+def pause_for_defect(campaign_id: int, detail: str) -> bool:
+    """Pause a running campaign that cannot go on through no fault of its owner; False if it was not running."""
+    return _pause_running(campaign_id, PauseReason.DEFECT, detail)
 
 
 def resume(campaign: Campaign, by: User) -> Campaign:
@@ -181,9 +182,9 @@ def cancel(campaign: Campaign, by: User) -> Campaign:
     return cancelled
 
 
-def settle_status(campaign_ids: Sequence[int] | None, now: datetime) -> None:
-    """Complete what has nothing left to hand over, close what has nothing left to learn. None: all campaigns."""
-    among = Campaign.objects.all() if campaign_ids is None else Campaign.objects.filter(pk__in=campaign_ids)
+def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
+    """Complete what has nothing left to hand over, close what has nothing left to learn."""
+    among = Campaign.objects.filter(pk__in=campaign_ids)
     among.filter(
         status=CampaignStatus.RUNNING, chunks_done=F("chunk_count"), queued__lte=0, unknown__lte=0
     ).update(status=CampaignStatus.COMPLETED, completed_at=now)  # fmt: skip
@@ -191,6 +192,15 @@ def settle_status(campaign_ids: Sequence[int] | None, now: datetime) -> None:
         Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED),
         closed_at=None, queued__lte=0, unknown__lte=0, sent__lte=0,
     ).update(closed_at=now)  # fmt: skip
+
+
+def _pause_running(campaign_id: int, reason: PauseReason, detail: str) -> bool:
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
+        if campaign.status != CampaignStatus.RUNNING:
+            return False
+        _set(campaign, CampaignStatus.PAUSED, pause_reason=reason, status_detail=detail[:300])
+    return True
 
 
 def _move(campaign: Campaign, to: CampaignStatus, **values: object) -> Campaign:

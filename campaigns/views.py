@@ -31,7 +31,10 @@ REFUSED_PER_PAGE = 100
 ACTIONS: dict[str, tuple[Callable[[Campaign, User], Campaign], str]] = {
     "pause": (services.pause, "The campaign is paused. Calls already begun are finished; no other call begins."),
     "resume": (services.resume, "The campaign goes on where it stopped."),
-    "cancel": (services.cancel, "The campaign is cancelled. Messages not yet handed over will not be sent."),
+    "cancel": (
+        services.cancel,
+        "The campaign is cancelled. Calls already begun are finished; nothing else is sent.",
+    ),
 }
 
 _PLACEHOLDER = re.compile(r"(\{[^{}\n]*\})")

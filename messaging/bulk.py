@@ -4,16 +4,18 @@ Callers hold the lock of the batch whose messages they touch (see `settlement.py
 transaction of its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import orjson
 from django.db import connection
+from django.db.models import Case, Value, When
 
 from campaigns.choices import CampaignStatus
-from messaging.choices import MessageStatus
-from messaging.models import Message
+from campaigns.tally import COUNTED_STATUSES, Tally
+from messaging.choices import RESTING, BatchState, MessageStatus
+from messaging.models import Batch, Message
 
 _TABLE = Message._meta.db_table
 
@@ -142,16 +144,57 @@ def update_messages(changes: Sequence[MessageChange]) -> None:
             )
 
 
+def move_tallies(table: type[Tally], deltas: Mapping[int, Mapping[str, int]]) -> None:
+    """Add to the tallies of many batches, or campaigns, in one statement. `deltas`: by primary key, by status.
+
+    The rows are locked by the caller, batches and campaigns each in id order.
+    """
+    moved = [status for status in COUNTED_STATUSES if any(delta.get(status) for delta in deltas.values())]
+    if not moved:
+        return
+    name = table._meta.db_table
+    rows = [(key, *(delta.get(status, 0) for status in moved)) for key, delta in sorted(deltas.items())]
+    with connection.cursor() as cursor:
+        if _is_postgres():
+            sets = ", ".join(f"{status} = t.{status} + v.{status}" for status in moved)
+            arrays = ", ".join(["%s::bigint[]"] + ["%s::integer[]"] * len(moved))
+            cursor.execute(
+                f"UPDATE {name} t SET {sets} FROM unnest({arrays}) AS v(id, {', '.join(moved)}) "  # noqa: S608
+                "WHERE t.id = v.id",
+                [list(column) for column in zip(*rows, strict=True)],
+            )
+        else:
+            sets = ", ".join(f"{status} = {status} + %s" for status in moved)
+            cursor.executemany(
+                f"UPDATE {name} SET {sets} WHERE id = %s",  # noqa: S608
+                [(*counts, key) for key, *counts in rows],
+            )
+
+
+def rest_batches(ids: Sequence[int]) -> None:
+    """Set the state of those among these batches that nobody holds, from their tallies."""
+    Batch.objects.filter(pk__in=ids, state__in=RESTING).update(
+        state=Case(
+            When(unknown__gt=0, then=Value(BatchState.UNKNOWN)),
+            When(queued__gt=0, then=Value(BatchState.READY)),
+            default=Value(BatchState.DONE),
+        )
+    )
+
+
 def share_campaign(campaign_id: int) -> CampaignStatus:
-    """The campaign's status, kept from changing to paused or cancelled until this transaction ends.
+    """The campaign's status, kept from changing to paused or cancelled until this transaction ends; `paused` while
+    its account is on hold.
 
     FOR KEY SHARE lets counters move beside us and conflicts with the FOR UPDATE that pause, cancel and hold
     take before they answer. On SQLite our transaction already is the only writer.
     """
-    lock = " FOR KEY SHARE" if _is_postgres() else ""
+    campaign = "sms_campaigns c JOIN accounts_account a ON a.id = c.account_id WHERE c.id = %s"
+    lock = " FOR KEY SHARE OF c" if _is_postgres() else ""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT status FROM sms_campaigns WHERE id = %s{lock}", [campaign_id])  # noqa: S608
-        return CampaignStatus(cursor.fetchone()[0])
+        cursor.execute(f"SELECT c.status, a.is_active FROM {campaign}{lock}", [campaign_id])  # noqa: S608
+        status, is_active = cursor.fetchone()
+    return CampaignStatus(status) if is_active else CampaignStatus.PAUSED
 
 
 def _to_sqlite(moment: datetime | None) -> str | None:

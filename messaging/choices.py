@@ -61,6 +61,9 @@ CONTROL_MOVES: dict[MessageStatus, frozenset[MessageStatus]] = {
     M.UNKNOWN: frozenset({M.QUEUED}),  # absent at the provider, and the gateway allows sending it again
 }
 
+#: A refusal of our account that is reported after the message was taken. Before, it says nothing of the message.
+LATE_REFUSAL_MOVES: dict[MessageStatus, frozenset[MessageStatus]] = {M.SENT: frozenset({M.UNDELIVERED})}
+
 #: The provider has, or had, the message.
 ACCEPTED = frozenset({M.SENT, M.DELIVERED, M.UNDELIVERED})
 OPEN = frozenset({M.QUEUED, M.UNKNOWN, M.SENT})
@@ -96,6 +99,10 @@ class BatchState(TextChoices):
     LEASED = "leased", "A worker holds it"
     UNKNOWN = "unknown", "An outcome is being looked up"
     DONE = "done", "Nothing left to hand over"
+
+
+#: States of a batch that nobody holds; which of them, its tally says.
+RESTING = (BatchState.READY, BatchState.UNKNOWN, BatchState.DONE)
 
 
 class AttemptState(TextChoices):

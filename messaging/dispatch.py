@@ -46,10 +46,13 @@ from messaging.inbox import report_url
 from messaging.models import Attempt, Batch
 from messaging.settlement import Fact
 from messaging.texts import renderer_for
+from smsapp.apart import apart
 from smsapp.wake import wake
 from uploads.suppressions import suppressed_among
 
 logger = logging.getLogger(__name__)
+
+MAX_RETRY_COUNT = 1000  # the backoff has long reached its ceiling by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +83,13 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
             room = settings.GATEWAY_CALLS_IN_FLIGHT - len(in_flight)
             time_left = time.monotonic() < stop_at
             leased = lease(lane, room) if room and time_left else []
-            for batch in leased:
-                if call := open_attempt(batch):
-                    in_flight.add(threads.submit(make_call, call))
-                    calls += 1
+            for call in filter(None, (apart(open_attempt, batch) for batch in leased)):
+                in_flight.add(threads.submit(make_call, call))
+                calls += 1
             if in_flight:
                 finished, in_flight = wait(in_flight, timeout=1, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    record(future.result())
+                    apart(record, future.result())
             elif not leased:
                 break
     if not time_left:
@@ -99,11 +101,17 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
 
 
 def lease(lane: Lane, limit: int) -> list[Batch]:
-    """Take up to `limit` ready batches. Their epoch is ours alone until `lease_until`."""
+    """Take up to `limit` ready batches. Their epoch is ours alone until `lease_until`.
+
+    A batch whose last lease ended without a result is taken alone: should it be the one that kills its worker,
+    no other batch is counted as doing so with it.
+    """
     now = clock.now()
     with transaction.atomic():
         ready = Batch.objects.to_lease(lane, now).select_for_update(skip_locked=True, of=("self",))
         batches = list(ready.select_related("campaign__audience")[:limit])
+        suspects = [batch for batch in batches if batch.lease_count]
+        batches = suspects[:1] or batches
         for batch in batches:
             batch.state = BatchState.LEASED
             batch.lease_owner = _worker_name()
@@ -251,18 +259,16 @@ def record(result: Result) -> None:
 def _record_answer(call: Call, answer: SubmitAnswer) -> None:
     """By id, never by position. Ids the answer does not name are unknown; an account's refusal is no message's."""
     refusal = next((report for report in answer.reports if report.account_refused), None)
-    facts, _ = settlement.facts_from(
-        [report for report in answer.reports if not report.account_refused], FactSource.ANSWER
-    )
-    missing = _unnamed(call, answer.reports)
+    facts, _ = settlement.facts_from(answer.reports, FactSource.ANSWER)
     now = clock.now()
     with transaction.atomic():
         _lock(call.batch)
-        settlement.apply([*facts, *_unknown_facts(missing)])
-        _finish_attempt(
-            call, AttemptState.UNKNOWN if missing else AttemptState.ANSWERED, now, answer.http_status,
-            f"{len(missing)} messages are missing in the answer." if missing else "",
-        )  # fmt: skip
+        missing = _unnamed(call, answer.reports)
+        detail = f"{len(missing)} messages are missing in the answer." if missing else ""
+        state = AttemptState.UNKNOWN if missing else AttemptState.ANSWERED
+        if _finish_attempt(call, state, now, answer.http_status, detail):
+            facts += _unknown_facts(missing)
+        settlement.apply(facts)
         _release(call.batch, now, retry_count=0, call_size=min(MAX_IN_BATCH, call.batch.call_size * 2))
     if refusal is not None:
         pause_for_gateway(call.batch.campaign_id, f"The gateway refuses our account: {refusal.provider_status}")
@@ -275,7 +281,7 @@ def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> None:
         _finish_attempt(call, AttemptState.NOT_SENT, now, error.http_status, error.detail)
         _release(
             call.batch, now, next_attempt_at=now + timedelta(seconds=wait_seconds),
-            retry_count=call.batch.retry_count + 1,
+            retry_count=min(call.batch.retry_count + 1, MAX_RETRY_COUNT),
         )  # fmt: skip
     logger.info("attempt %s was not sent: %s", call.attempt.reference, error.detail)
 
@@ -287,13 +293,13 @@ def _record_refused(call: Call, error: Refused) -> None:
     now = clock.now()
     with transaction.atomic():
         _lock(call.batch)
-        if count == 1:
+        is_open = _finish_attempt(call, AttemptState.NOT_SENT, now, error.http_status, error.detail)
+        if is_open and count == 1:
             report = Report(
                 call.submission.messages[0].message_id, MessageStatus.REJECTED, Reason.PROVIDER_REFUSED,
                 provider_status=f"HTTP {error.http_status}", error_description=error.detail[:200],
             )  # fmt: skip
             settlement.apply(settlement.facts_from([report], FactSource.ANSWER)[0])
-        _finish_attempt(call, AttemptState.NOT_SENT, now, error.http_status, error.detail)
         _release(call.batch, now, next_attempt_at=now, call_size=max(1, count // 2))
 
 
@@ -301,8 +307,9 @@ def _record_unknown(call: Call, error: GatewayError) -> None:
     now = clock.now()
     with transaction.atomic():
         _lock(call.batch)
-        settlement.apply(_unknown_facts(bulk.read_numbers(call.attempt.first, call.attempt.last, MessageStatus.QUEUED)))
-        _finish_attempt(call, AttemptState.UNKNOWN, now, error.http_status, error.detail)
+        if _finish_attempt(call, AttemptState.UNKNOWN, now, error.http_status, error.detail):
+            queued = bulk.read_numbers(call.attempt.first, call.attempt.last, MessageStatus.QUEUED)
+            settlement.apply(_unknown_facts(queued))
         _release(call.batch, now, retry_count=0)
     logger.warning("attempt %s has an unknown outcome: %s", call.attempt.reference, error.detail)
 
@@ -321,16 +328,18 @@ def _lock(batch: Batch) -> None:
     Batch.objects.select_for_update().get(pk=batch.pk)
 
 
-def _finish_attempt(call: Call, state: AttemptState, now: datetime, http_status: int | None, detail: str) -> None:
-    """Only an open attempt: one that the sweep has given up meanwhile is settled by look-up."""
+def _finish_attempt(call: Call, state: AttemptState, now: datetime, http_status: int | None, detail: str) -> bool:
+    """False if the sweep has given the attempt up meanwhile. It is settled by look-up then, and only what the
+    provider itself says of a message may still be written: its rows may be in a later call already."""
     grace = timedelta(seconds=call.gateway.policy.lookup_grace)
-    Attempt.objects.filter(pk=call.attempt.pk, state=AttemptState.OPEN).update(
+    finished = Attempt.objects.filter(pk=call.attempt.pk, state=AttemptState.OPEN).update(
         state=state,
         finished_at=now,
         http_status=http_status,
         detail=detail[:300],
         next_lookup_at=now + grace if state == AttemptState.UNKNOWN else None,
     )
+    return finished == 1
 
 
 def _release(batch: Batch, now: datetime, **values: object) -> None:

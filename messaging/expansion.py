@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import F, Max, Min
+from django.db import IntegrityError, OperationalError, transaction
+from django.db.models import F
 
-from campaigns.choices import CampaignKind
+from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.rendering import EmptyValue, Renderer, Template
-from campaigns.services import settle_status
+from campaigns.services import pause_for_defect, settle_status
 from messaging import bulk, clock
 from messaging.bulk import NewMessage
 from messaging.choices import BatchState, Lane, MessageStatus, Reason
@@ -31,8 +31,13 @@ from uploads.chunks import Recipients, unpack_body
 
 logger = logging.getLogger(__name__)
 
+EXPANDING = (CampaignStatus.RUNNING, CampaignStatus.SCHEDULED)  # a single send is expanded before its time
 LANE_OF = {CampaignKind.SINGLE: Lane.SINGLES, CampaignKind.BULK: Lane.CAMPAIGNS}
 DISPATCH_TASK = {Lane.SINGLES: "messaging.dispatch_singles", Lane.CAMPAIGNS: "messaging.dispatch_campaigns"}
+
+
+class NotOurs(Exception):
+    """The chunk was expanded by another worker, or the campaign was paused or cancelled meanwhile."""
 
 
 def expand_ready() -> int:
@@ -43,8 +48,20 @@ def expand_ready() -> int:
         if time.monotonic() >= stop_at:
             wake("messaging.expand")
             break
-        done += expand_campaign(campaign, stop_at)
+        done += _expand_apart(campaign, stop_at)
     return done
+
+
+def _expand_apart(campaign: Campaign, stop_at: float) -> int:
+    """A campaign that cannot be expanded is paused with the reason, and stops no other."""
+    try:
+        return expand_campaign(campaign, stop_at)
+    except OperationalError:
+        logger.exception("campaign %s could not be expanded now", campaign.bulk_id)
+    except Exception:
+        logger.exception("campaign %s cannot be expanded", campaign.bulk_id)
+        pause_for_defect(campaign.pk, "Its recipients cannot be read; an operator has to look at it.")
+    return 0
 
 
 def expand_campaign(campaign: Campaign, stop_at: float) -> int:
@@ -86,16 +103,20 @@ def expand_chunk(campaign: Campaign, number: int) -> bool:
             tally: Counter[str] = Counter()
             for batch, recipients in zip(batches, slices, strict=True):
                 tally += _fill(batch, campaign, recipients, renderer)
-            moved = Campaign.objects.filter(pk=campaign.pk, chunks_done=number).update(
+            moved = Campaign.objects.filter(pk=campaign.pk, chunks_done=number, status__in=EXPANDING).update(
                 chunks_done=number + 1,
                 expansion_lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),
                 **{status: F(status) + count for status, count in tally.items()},
             )
             if not moved:
-                raise IntegrityError("chunk was expanded by another worker")
+                raise NotOurs
             settle_status([campaign.pk], now)
             wake(DISPATCH_TASK[LANE_OF[CampaignKind(campaign.kind)]])
+    except NotOurs:
+        return False
     except IntegrityError:
+        if not Batch.objects.filter(campaign=campaign, chunk=number).exists():
+            raise
         return False
     return True
 
@@ -108,11 +129,13 @@ def _slices(recipients: Recipients, size: int) -> Iterator[Recipients]:
 
 def _next_turn(campaign: Campaign) -> int:
     """After the account's own open batches; a newcomer starts level with the front of everybody's queue."""
-    waiting = Batch.objects.filter(lane=LANE_OF[CampaignKind(campaign.kind)], state=BatchState.READY)
-    own = waiting.filter(account_id=campaign.account_id).aggregate(last=Max("turn"))["last"]
-    if own is not None:
-        return int(own) + 1
-    return int(waiting.aggregate(front=Min("turn"))["front"] or 0)
+    waiting = Batch.objects.filter(
+        lane=LANE_OF[CampaignKind(campaign.kind)], state=BatchState.READY, campaign__status=CampaignStatus.RUNNING
+    ).values_list("turn", flat=True)
+    last_own = waiting.filter(account_id=campaign.account_id).order_by("-turn").first()
+    if last_own is not None:
+        return last_own + 1
+    return waiting.order_by("turn", "id").first() or 0
 
 
 def _new_batch(campaign: Campaign, chunk: int, part: int, turn: int, size: int, now: datetime) -> Batch:

@@ -60,6 +60,11 @@ class Batch(Tally):
             models.Index(
                 fields=["lane", "turn", "id"], name="batch_to_lease", condition=models.Q(state=BatchState.READY)
             ),
+            # the next turn of an account: the last of its own
+            models.Index(
+                fields=["lane", "account", "-turn"], name="batch_turn", condition=models.Q(state=BatchState.READY)
+            ),
+            models.Index(fields=["account", "mode", "-id"], name="batch_list"),  # an account's delivery reports
             # sweeping: leases and look-ups that may be overdue
             models.Index(
                 fields=["state", "lease_until"],

@@ -8,73 +8,149 @@ otherwise it is closed as `unconfirmed` when the provider's log ends, and said s
 
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
+from campaigns.services import pause_for_gateway
 from messaging import bulk, clock, gateways, settlement
 from messaging.choices import AttemptState, FactSource, MessageStatus, Reason
-from messaging.gateways.base import Lookup, Policy
+from messaging.gateways.base import Lookup, Policy, Report
+from messaging.identity import number_of
 from messaging.models import Attempt, Batch
 from messaging.settlement import Fact
+from smsapp.apart import apart
 
 logger = logging.getLogger(__name__)
 
 #: Waits between look-ups, in units of the gateway's grace: 5, 15, 60 minutes, 6 and 23 hours at 5 minutes.
 LOOKUP_STEPS = (1, 3, 12, 72, 276)
-MAX_LOOKUPS_PER_TASK = 100  # Infobip allows 120 a minute
+LOOKUPS_PER_TASK = 10  # woken every 5 seconds: Infobip allows 120 a minute
+WAIT_AFTER_NO_ANSWER = 60.0  # seconds, when the provider would not tell; no step is used up
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An attempt we have claimed, when we asked the provider about it, and what it said."""
+
+    attempt: Attempt
+    at: datetime
+    answer: Lookup
 
 
 def reconcile() -> int:
-    """Look up attempts whose time has come; how many were resolved."""
+    """Look up attempts whose time has come; how many were resolved. A provider that would not tell is left alone
+    until the next round."""
     stop_at = time.monotonic() + settings.TASK_BUDGET
+    silent: set[str] = set()
     resolved = 0
-    for attempt in Attempt.objects.to_look_up(clock.now()).select_related("batch")[:MAX_LOOKUPS_PER_TASK]:
+    for attempt in Attempt.objects.to_look_up(clock.now())[:LOOKUPS_PER_TASK]:
         if time.monotonic() >= stop_at:
             break
-        if _claim(attempt):
-            resolved += look_up(attempt)
+        if attempt.gateway in silent or (asked := apart(ask, attempt)) is None:
+            continue
+        if not asked.answer.conclusive:
+            silent.add(attempt.gateway)
+        resolved += bool(apart(record, asked))
     return resolved
 
 
-def look_up(attempt: Attempt) -> bool:
-    """Ask the provider once and apply what it says; True if nothing of the attempt is unknown any more."""
-    gateway = gateways.get(attempt.gateway)
+def ask(attempt: Attempt) -> Asked | None:
+    """Claim an attempt and ask the provider; None if another worker has claimed it."""
     asked_at = clock.now()
-    answer = gateway.look_up(attempt.reference)
+    if not _claim(attempt, asked_at):
+        return None
+    try:
+        answer = gateways.get(attempt.gateway).look_up(attempt.reference)
+    except LookupError as error:
+        answer = Lookup(detail=str(error))
+    return Asked(attempt, asked_at, answer)
+
+
+def record(asked: Asked) -> bool:
+    """Apply what the provider said; True if nothing of the attempt is unknown any more.
+
+    What it knows is a fact whenever it is learned. What it does not know, and what it refused for our account's
+    sake, counts only while the claim is ours, and only for messages that no later call has carried.
+    """
+    attempt, answer = asked.attempt, asked.answer
     facts, _ = settlement.facts_from(answer.reports, FactSource.LOOKUP)
+    refused = [report for report in answer.reports if report.account_refused]
     with transaction.atomic():
         Batch.objects.select_for_update().get(pk=attempt.batch_id)
         settlement.apply([fact for fact in facts if attempt.first <= fact.number <= attempt.last])
-        absent = bulk.read_numbers(attempt.first, attempt.last, MessageStatus.UNKNOWN)
-        if absent:
-            _settle_absent(attempt, absent, answer, gateway.policy, asked_at)
-        resolved = not bulk.read_numbers(attempt.first, attempt.last, MessageStatus.UNKNOWN)
+        if not _is_claimed(attempt):
+            return False
+        settlement.control(_last_carried_by(attempt, _numbers(refused)), MessageStatus.QUEUED, Reason.NONE)
+        if absent := _still_unknown(attempt):
+            _settle_absent(asked, absent)
+        resolved = not _still_unknown(attempt)
         if resolved:
             Attempt.objects.filter(pk=attempt.pk).update(state=AttemptState.RESOLVED, next_lookup_at=None)
+        elif not answer.conclusive:
+            _put_off(attempt)
+    if refused:
+        pause_for_gateway(attempt.batch.campaign_id, f"The gateway refuses our account: {refused[0].provider_status}")
     return resolved
 
 
-def _claim(attempt: Attempt) -> bool:
-    """One look-up at a time: the next one is set before this one begins."""
-    grace = gateways.get(attempt.gateway).policy.lookup_grace
+def _claim(attempt: Attempt, now: datetime) -> bool:
+    """One look-up at a time: the next one is set before this one begins. That moment is our token: a worker that
+    was frozen in between finds another one, and what it did not find proves nothing any more."""
+    before = attempt.next_lookup_at
     step = LOOKUP_STEPS[min(attempt.lookup_count + 1, len(LOOKUP_STEPS) - 1)]
-    return bool(
-        Attempt.objects.filter(
-            pk=attempt.pk, state=AttemptState.UNKNOWN, lookup_count=attempt.lookup_count
-        ).update(
-            lookup_count=attempt.lookup_count + 1,
-            next_lookup_at=clock.now() + timedelta(seconds=max(grace * step, settings.GATEWAY_TIMEOUT)),
-        )
+    wait = max(_policy(attempt).lookup_grace * step, settings.GATEWAY_TIMEOUT)
+    attempt.next_lookup_at = now + timedelta(seconds=wait)
+    claimed = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.UNKNOWN, next_lookup_at=before).update(
+        lookup_count=F("lookup_count") + 1, next_lookup_at=attempt.next_lookup_at
+    )
+    return claimed == 1
+
+
+def _is_claimed(attempt: Attempt) -> bool:
+    mine = Attempt.objects.filter(
+        pk=attempt.pk, state=AttemptState.UNKNOWN, next_lookup_at=attempt.next_lookup_at
     )  # fmt: skip
+    return mine.exists()
 
 
-def _settle_absent(attempt: Attempt, absent: list[int], answer: Lookup, policy: Policy, asked_at: datetime) -> None:
+def _put_off(attempt: Attempt) -> None:
+    wait = min(WAIT_AFTER_NO_ANSWER, 10 * _policy(attempt).lookup_grace)
+    Attempt.objects.filter(pk=attempt.pk).update(
+        lookup_count=F("lookup_count") - 1, next_lookup_at=clock.now() + timedelta(seconds=wait)
+    )
+
+
+def _still_unknown(attempt: Attempt) -> list[int]:
+    return _last_carried_by(attempt, bulk.read_numbers(attempt.first, attempt.last, MessageStatus.UNKNOWN))
+
+
+def _last_carried_by(attempt: Attempt, numbers: Sequence[int]) -> list[int]:
+    """Those of the numbers that no later call of the batch has carried: of the others this attempt says nothing."""
+    later = list(
+        Attempt.objects.filter(batch_id=attempt.batch_id, pk__gt=attempt.pk).values_list("first", "last")
+    )  # fmt: skip
+    return [number for number in numbers if not any(first <= number <= last for first, last in later)]
+
+
+def _numbers(reports: Sequence[Report]) -> list[int]:
+    return [number for report in reports if (number := number_of(report.message_id)) is not None]
+
+
+def _policy(attempt: Attempt) -> Policy:
+    return gateways.policy_of(attempt.gateway)
+
+
+def _settle_absent(asked: Asked, absent: list[int]) -> None:
+    attempt, policy = asked.attempt, _policy(asked.attempt)
     assert attempt.finished_at is not None
-    age = (asked_at - attempt.finished_at).total_seconds()
+    age = (asked.at - attempt.finished_at).total_seconds()
     resend_after = policy.resend_unknown_after
-    if answer.conclusive and resend_after is not None and age >= resend_after:
+    if asked.answer.conclusive and resend_after is not None and age >= resend_after:
         logger.warning("attempt %s never arrived: %s messages are sent again", attempt.reference, len(absent))
         settlement.control(absent, MessageStatus.QUEUED, Reason.NONE)
     elif age >= policy.close_unknown_after:

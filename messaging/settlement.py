@@ -16,15 +16,24 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
-from django.db.models import F
 
 from campaigns.models import Campaign
-from campaigns.services import settle_status
+from campaigns.services import pause_for_gateway, settle_status
 from messaging import bulk, clock
 from messaging.bulk import MessageChange, StoredMessage
-from messaging.choices import ACCEPTED, CONTROL_MOVES, FACT_MOVES, BatchState, FactSource, MessageStatus, Reason
+from messaging.choices import (
+    ACCEPTED,
+    CONTROL_MOVES,
+    FACT_MOVES,
+    LATE_REFUSAL_MOVES,
+    BatchState,
+    FactSource,
+    MessageStatus,
+    Reason,
+)
 from messaging.gateways.base import Report
 from messaging.identity import batch_of, number_of
 from messaging.models import Batch, DeliveryReport
@@ -66,14 +75,18 @@ class _Decision:
 
 
 def facts_from(reports: Iterable[Report], source: FactSource) -> tuple[list[Fact], int]:
-    """Reports as facts, and how many were about ids that are not ours."""
+    """Reports as facts, and how many were about ids that are not ours.
+
+    A refusal for our account's sake (no credit, key, route) is no fact about a message: the message may be sent
+    later, and whoever gets such a report pauses the campaign.
+    """
     facts = []
     foreign = 0
     for report in reports:
         number = number_of(report.message_id)
         if number is None:
             foreign += 1
-        else:
+        elif not report.account_refused:
             facts.append(Fact(number, report.status, source, report.reason, report.error_code, report))
     return facts, foreign
 
@@ -89,10 +102,27 @@ def apply(facts: Sequence[Fact], moves: Moves = FACT_MOVES) -> Applied:
         decision = _decide(facts, known, moves, now)
         bulk.update_messages(sorted(decision.changes.values()))
         DeliveryReport.objects.bulk_create(decision.reports)
-        campaign_deltas = _move_tallies(batches, decision.moves)
-        _move_counters(campaign_deltas, now)
+        _move_tallies(decision.moves)
+        _move_counters(batches, decision.moves, now)
     changed = sum(decision.moves.values())
     return Applied(changed, len(facts) - changed - decision.unmatched, decision.unmatched)
+
+
+def apply_late_refusals(reports: Sequence[Report]) -> Applied:
+    """A provider may take a message and report later that it refuses our account (no credit). Then that message is
+    not delivered, and its running campaign is paused before the others go the same way."""
+    numbers = {number: report for report in reports if (number := number_of(report.message_id)) is not None}
+    facts = [
+        Fact(number, MessageStatus.UNDELIVERED, FactSource.PUSH, report.reason, report.error_code, report)
+        for number, report in numbers.items()
+    ]
+    applied = apply(facts, LATE_REFUSAL_MOVES)
+    if applied.changed:
+        batches = Batch.objects.filter(pk__in={batch_of(number) for number in numbers})
+        detail = f"The gateway refuses our account: {next(iter(numbers.values())).provider_status}"
+        for campaign_id in sorted(set(batches.values_list("campaign_id", flat=True))):
+            transaction.on_commit(partial(pause_for_gateway, campaign_id, detail))
+    return applied
 
 
 def control(numbers: Iterable[int], status: MessageStatus, reason: Reason, detail: str = "") -> Applied:
@@ -175,34 +205,27 @@ def _fit(text: str, length: int) -> str:
     return text.replace("\x00", "")[:length]
 
 
-def _move_tallies(
-    batches: Mapping[int, Batch], moves: Counter[tuple[int, MessageStatus, MessageStatus]]
-) -> dict[int, Counter[str]]:
-    """Move the tallies of the batches; the same deltas by campaign."""
+def _move_tallies(moves: Counter[tuple[int, MessageStatus, MessageStatus]]) -> None:
+    by_batch: dict[int, Counter[str]] = defaultdict(Counter)
+    for (number, old, new), count in moves.items():
+        by_batch[batch_of(number)][old.label] -= count
+        by_batch[batch_of(number)][new.label] += count
+    bulk.move_tallies(Batch, by_batch)
+    bulk.rest_batches(sorted(by_batch))
+
+
+def _move_counters(
+    batches: Mapping[int, Batch], moves: Counter[tuple[int, MessageStatus, MessageStatus]], now: datetime
+) -> None:
     deltas: dict[int, Counter[str]] = defaultdict(Counter)
     for (number, old, new), count in moves.items():
-        delta = deltas[batch_of(number)]
-        delta[old.label] -= count
-        delta[new.label] += count
-    by_campaign: dict[int, Counter[str]] = defaultdict(Counter)
-    for batch_id, delta in sorted(deltas.items()):
-        batch = batches[batch_id]
-        changed = ["state"]
-        for status, count in delta.items():
-            if count:
-                setattr(batch, status, getattr(batch, status) + count)
-                by_campaign[batch.campaign_id][status] += count
-                changed.append(status)
-        if batch.state in (BatchState.READY, BatchState.UNKNOWN, BatchState.DONE):
-            batch.state = resting_state(batch)
-        batch.save(update_fields=changed)
-    return by_campaign
-
-
-def _move_counters(deltas: Mapping[int, Counter[str]], now: datetime) -> None:
-    for campaign_id, delta in sorted(deltas.items()):
-        moved = {status: F(status) + count for status, count in delta.items() if count}
-        if moved:
-            Campaign.objects.filter(pk=campaign_id).update(**moved)
-    if deltas:
-        settle_status(sorted(deltas), now)
+        campaign_id = batches[batch_of(number)].campaign_id
+        deltas[campaign_id][old.label] -= count
+        deltas[campaign_id][new.label] += count
+    if not deltas:
+        return
+    ids = sorted(deltas)
+    # No key of a campaign changes: dispatch, which shares the row's key, goes on beside us.
+    list(Campaign.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    bulk.move_tallies(Campaign, deltas)
+    settle_status(ids, now)

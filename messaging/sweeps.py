@@ -9,52 +9,94 @@ campaign running  the pipeline    its own counters  -> completed; nothing left t
 """
 
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, Q, QuerySet
 
 from campaigns.choices import CampaignStatus
+from campaigns.models import Campaign
 from campaigns.services import settle_status
 from messaging import bulk, clock, gateways, settlement
 from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus, Reason
 from messaging.identity import batch_range
 from messaging.models import Attempt, Batch, ReportInbox
 from messaging.settlement import Fact
+from smsapp.apart import apart
 
 logger = logging.getLogger(__name__)
 
-BATCHES_PER_SWEEP = 200
-UNSENT = (BatchState.HELD, BatchState.READY)
+ROWS_PER_SWEEP = 200  # of each kind
+UNSENT = (BatchState.HELD, BatchState.READY, BatchState.UNKNOWN)  # its queued rows are in no call
 
 
 def sweep() -> dict[str, int]:
-    """One pass over everything that may be overdue; what was done, by kind."""
+    """One pass over everything that may be overdue, for TASK_BUDGET seconds at most; what was done, by kind."""
     now = clock.now()
+    stop_at = time.monotonic() + settings.TASK_BUDGET
+    overdue = Batch.objects.overdue_leases(now).values_list("pk", flat=True)
     done = {
-        "leases": sum(end_lease(batch.pk, now) for batch in Batch.objects.overdue_leases(now)[:BATCHES_PER_SWEEP]),
+        "leases": _each(partial(end_lease, now=now), overdue, stop_at),
         "released": Batch.objects.filter(state=BatchState.HELD, release_at__lte=now).update(state=BatchState.READY),
-        "cancelled": close_unsent_of_cancelled(),
-        "expired": close_unsent_of_expired(now),
-        "unreported": give_up_reports(now),
+        "cancelled": _each(close_unsent, _unsent(status=CampaignStatus.CANCELLED), stop_at),
+        "expired": _each(close_unsent, _unsent(valid_until__lte=now), stop_at),
+        "unreported": _each(give_up_reports, _unreported(now), stop_at),
+        "settled": _each(partial(_settle, now=now), _unsettled(), stop_at),
     }
-    settle_status(None, now)
     return {kind: count for kind, count in done.items() if count}
 
 
-def end_lease(batch_id: int, now: datetime) -> bool:
-    """Take a batch from a worker that has overstayed its lease; False if it came back in time."""
+def _each(act: Callable[[int], int], ids: Iterable[int], stop_at: float) -> int:
+    """Each by itself, so that one that breaks stops no other; the sum of what `act` returned."""
+    done = 0
+    for pk in list(ids)[:ROWS_PER_SWEEP]:
+        if time.monotonic() >= stop_at:
+            break
+        done += apart(act, pk) or 0
+    return done
+
+
+def _unsent(**of_campaign: object) -> QuerySet[Batch, int]:
+    """Batches with queued rows of campaigns that are not closed; found through the campaigns, which are few."""
+    campaigns = Campaign.objects.filter(closed_at=None, queued__gt=0, **of_campaign)
+    batches = Batch.objects.filter(campaign__in=campaigns, state__in=UNSENT, queued__gt=0)
+    return batches.values_list("pk", flat=True)[:ROWS_PER_SWEEP]
+
+
+def _unreported(now: datetime) -> QuerySet[Batch, int]:
+    overdue = Batch.objects.filter(sent__gt=0, report_deadline__lte=now).order_by("report_deadline")
+    return overdue.values_list("pk", flat=True)[:ROWS_PER_SWEEP]
+
+
+def _unsettled() -> QuerySet[Campaign, int]:
+    """Campaigns whose counters say that they are complete or closed, and whose status does not."""
+    ended = Q(status=CampaignStatus.RUNNING, chunks_done=F("chunk_count")) | Q(
+        status__in=(CampaignStatus.COMPLETED, CampaignStatus.CANCELLED), sent__lte=0
+    )
+    settled = Campaign.objects.filter(ended, closed_at=None, queued__lte=0, unknown__lte=0)
+    return settled.values_list("pk", flat=True)[:ROWS_PER_SWEEP]
+
+
+def _settle(campaign_id: int, now: datetime) -> int:
+    settle_status([campaign_id], now)
+    return 1
+
+
+def end_lease(batch_id: int, now: datetime) -> int:
+    """Take a batch from a worker that has overstayed its lease; 0 if it came back in time."""
     with transaction.atomic():
         batch = Batch.objects.overdue_leases(now).filter(pk=batch_id).select_for_update().first()
         if batch is None:
-            return False
+            return 0
         for attempt in batch.attempts.filter(state=AttemptState.OPEN):
             _lose_answer(attempt, now)
         batch.refresh_from_db()
         if batch.lease_count >= settings.MAX_LEASES and batch.queued:
-            numbers = bulk.read_numbers(*batch_range(batch.pk), MessageStatus.QUEUED)
-            settlement.control(numbers, MessageStatus.FAILED, Reason.POISON)
+            settlement.control(_queued(batch), MessageStatus.FAILED, Reason.POISON)
             batch.refresh_from_db()
             logger.error("batch %s stopped: %s leases in a row ended without a result", batch.pk, batch.lease_count)
         batch.state = settlement.resting_state(batch)
@@ -62,7 +104,7 @@ def end_lease(batch_id: int, now: datetime) -> bool:
         batch.report_deadline = now + timedelta(hours=settings.REPORT_DEADLINE_HOURS)
         batch.save(update_fields=["state", "lease_owner", "lease_until", "report_deadline"])
         logger.warning("the lease of batch %s ran out; it is now %s", batch.pk, batch.state)
-    return True
+    return 1
 
 
 def _lose_answer(attempt: Attempt, now: datetime) -> None:
@@ -71,7 +113,7 @@ def _lose_answer(attempt: Attempt, now: datetime) -> None:
     settlement.apply(
         [Fact(number, MessageStatus.UNKNOWN, FactSource.DEADLINE, Reason.ANSWER_LOST) for number in numbers]
     )
-    grace = timedelta(seconds=gateways.get(attempt.gateway).policy.lookup_grace)
+    grace = timedelta(seconds=gateways.policy_of(attempt.gateway).lookup_grace)
     Attempt.objects.filter(pk=attempt.pk, state=AttemptState.OPEN).update(
         state=AttemptState.UNKNOWN,
         finished_at=attempt.deadline,
@@ -80,43 +122,29 @@ def _lose_answer(attempt: Attempt, now: datetime) -> None:
     )
 
 
-def close_unsent_of_cancelled() -> int:
-    """Close the batches of cancelled campaigns; how many messages. Those in a call follow when it has ended."""
-    batches = Batch.objects.filter(state__in=UNSENT, campaign__status=CampaignStatus.CANCELLED)
-    return _close_unsent(batches.values_list("pk", flat=True)[:BATCHES_PER_SWEEP], MessageStatus.CANCELLED)
+def close_unsent(batch_id: int) -> int:
+    """Close what a batch of a cancelled or expired campaign has not handed over; how many messages. Those in a call
+    follow when it has ended."""
+    now = clock.now()
+    with transaction.atomic():
+        batch = Batch.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=batch_id)
+        if batch.state not in UNSENT:
+            return 0
+        if batch.campaign.status == CampaignStatus.CANCELLED:
+            status, reason = MessageStatus.CANCELLED, Reason.CANCELLED
+        elif batch.campaign.valid_until and batch.campaign.valid_until <= now:
+            status, reason = MessageStatus.EXPIRED, Reason.TOO_LATE
+        else:
+            return 0
+        Batch.objects.filter(pk=batch_id, state=BatchState.HELD).update(state=BatchState.READY)
+        return settlement.control(_queued(batch), status, reason).changed
 
 
-def close_unsent_of_expired(now: datetime) -> int:
-    """Close the batches of campaigns whose validity is over, running or not; how many messages."""
-    batches = Batch.objects.filter(state__in=UNSENT, campaign__valid_until__lte=now)
-    return _close_unsent(batches.values_list("pk", flat=True)[:BATCHES_PER_SWEEP], MessageStatus.EXPIRED)
-
-
-CLOSING_REASON = {MessageStatus.CANCELLED: Reason.CANCELLED, MessageStatus.EXPIRED: Reason.TOO_LATE}
-
-
-def _close_unsent(batch_ids: Iterable[int], status: MessageStatus) -> int:
-    closed = 0
-    for batch_id in list(batch_ids):
-        with transaction.atomic():
-            batch = Batch.objects.select_for_update().filter(pk=batch_id, state__in=UNSENT).first()
-            if batch is None:
-                continue
-            numbers = bulk.read_numbers(*batch_range(batch.pk), MessageStatus.QUEUED)
-            closed += settlement.control(numbers, status, CLOSING_REASON[status]).changed
-            Batch.objects.filter(pk=batch_id, state=BatchState.HELD).update(state=BatchState.DONE)
-    return closed
-
-
-def give_up_reports(now: datetime) -> int:
-    """Messages whose delivery report never came are closed as unconfirmed; how many."""
-    overdue = Batch.objects.filter(sent__gt=0, report_deadline__lte=now).order_by("report_deadline")
-    closed = 0
-    for batch in overdue[:BATCHES_PER_SWEEP]:
-        numbers = bulk.read_numbers(*batch_range(batch.pk), MessageStatus.SENT)
-        facts = [Fact(number, MessageStatus.UNCONFIRMED, FactSource.DEADLINE, Reason.NO_REPORT) for number in numbers]
-        closed += settlement.apply(facts).changed
-    return closed
+def give_up_reports(batch_id: int) -> int:
+    """Messages of a batch whose delivery report never came are closed as unconfirmed; how many."""
+    numbers = bulk.read_numbers(*batch_range(batch_id), MessageStatus.SENT)
+    facts = [Fact(number, MessageStatus.UNCONFIRMED, FactSource.DEADLINE, Reason.NO_REPORT) for number in numbers]
+    return settlement.apply(facts).changed
 
 
 def purge(now: datetime) -> int:
@@ -124,3 +152,7 @@ def purge(now: datetime) -> int:
     old = now - timedelta(hours=settings.REPORT_INBOX_HOURS)
     removed, _ = ReportInbox.objects.filter(received_at__lt=old).delete()
     return removed
+
+
+def _queued(batch: Batch) -> list[int]:
+    return bulk.read_numbers(*batch_range(batch.pk), MessageStatus.QUEUED)

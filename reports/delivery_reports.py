@@ -1,20 +1,26 @@
 """Delivery reports of an account, newest messages first, by keyset.
 
 The report table has one index, (message, id), and a message's number names its batch; so a page walks the
-account's batches downwards and reads each one's range, however many messages the installation holds.
+account's batches downwards, some at a time, and reads their ranges. A page looks at MAX_RANGES at most and may
+come out short; its cursor goes on where it stopped. So a page costs the same however many messages there are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
-from django.db.models import F, Q
+from django.db.models import Q, QuerySet
 
 from accounts.models import Account
 from messaging.identity import batch_of, batch_range, number_of, public_id
 from messaging.models import Batch, DeliveryReport, Message
 from smsapp.exceptions import NotFound, ValidationError
 
-Position = tuple[int, int]  # (message number, report id) of the last row of a page
+MAX_RANGES = 1000  # that one page looks at: batches, or the messages to one number
+RANGES_AT_ONCE = 50  # read by one query
+
+Position = tuple[int, int]  # (message number, report id); a page holds what comes after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +42,30 @@ class ReportRow:
         return self.message.pk, self.report.pk
 
 
-def page(account: Account, mode: str, wanted: ReportFilter, before: Position | None, limit: int) -> list[ReportRow]:
-    """Up to `limit` rows after position `before`, with their messages and campaigns: a fixed number of queries
-    for each batch the page touches."""
-    rows: list[DeliveryReport] = []
-    for first, last in _ranges(account, mode, wanted, before):
-        reports = DeliveryReport.objects.filter(message_id__gte=first, message_id__lte=last)
-        if before is not None:
-            reports = reports.filter(Q(message_id__lt=before[0]) | Q(message_id=before[0], id__lt=before[1]))
-        rows += reports.order_by("-message_id", "-id")[: limit - len(rows)]
-        if len(rows) >= limit:
+@dataclass(frozen=True, slots=True)
+class ReportPage:
+    """`next` is None at the end."""
+
+    rows: list[ReportRow]
+    next: Position | None
+
+
+def page(account: Account, mode: str, wanted: ReportFilter, before: Position | None, limit: int) -> ReportPage:
+    """Up to `limit` rows after position `before`, with their messages and campaigns."""
+    if wanted.message_id or wanted.phone_number:
+        ranges = [(number, number) for number in _numbers(account, mode, wanted, before)]
+    else:
+        ranges = [batch_range(batch) for batch in _batches(account, mode, wanted, before)]
+    # Everything from the last range looked at upwards has been read.
+    rest = (ranges[-1][0], 0) if len(ranges) == MAX_RANGES else None
+    reports: list[DeliveryReport] = []
+    for some in _in_groups(ranges, RANGES_AT_ONCE):
+        reports += _in_ranges(some, before)[: limit + 1 - len(reports)]
+        if len(reports) > limit:
             break
-    messages = Message.objects.select_related("campaign").in_bulk({row.message_id for row in rows})
-    return [ReportRow(row, messages[row.message_id]) for row in rows]
+    messages = Message.objects.select_related("campaign").in_bulk({report.message_id for report in reports})
+    rows = [ReportRow(report, messages[report.message_id]) for report in reports]
+    return ReportPage(rows[:limit], rows[limit - 1].position if len(rows) > limit else rest)
 
 
 def find_message(account: Account, mode: str, message_id: str) -> Message:
@@ -79,21 +96,18 @@ def decode_cursor(text: str) -> Position:
     return number, int(report)
 
 
-def _ranges(account: Account, mode: str, wanted: ReportFilter, before: Position | None) -> Iterator[tuple[int, int]]:
-    """Ranges of message numbers to read, downwards."""
-    if wanted.message_id or wanted.phone_number:
-        yield from ((number, number) for number in _numbers(account, mode, wanted))
-        return
-    batches = Batch.objects.filter(account=account, mode=mode).exclude(queued=F("size")).order_by("-id")
+def _batches(account: Account, mode: str, wanted: ReportFilter, before: Position | None) -> list[int]:
+    """Batches that may have reports, from the newest down."""
+    reported = Q(sent__gt=0) | Q(delivered__gt=0) | Q(undelivered__gt=0) | Q(rejected__gt=0)
+    batches = Batch.objects.filter(reported, account=account, mode=mode).order_by("-id")
     if wanted.bulk_id:
         batches = batches.filter(campaign__bulk_id=wanted.bulk_id)
     if before is not None:
         batches = batches.filter(id__lte=batch_of(before[0]))
-    for batch_id in batches.values_list("id", flat=True).iterator(chunk_size=200):
-        yield batch_range(batch_id)
+    return list(batches.values_list("id", flat=True)[:MAX_RANGES])
 
 
-def _numbers(account: Account, mode: str, wanted: ReportFilter) -> Iterator[int]:
+def _numbers(account: Account, mode: str, wanted: ReportFilter, before: Position | None) -> list[int]:
     messages = Message.objects.for_account(account, mode)
     if wanted.message_id:
         messages = messages.filter(pk=number_of(wanted.message_id) or 0)
@@ -101,4 +115,19 @@ def _numbers(account: Account, mode: str, wanted: ReportFilter) -> Iterator[int]
         messages = messages.filter(phone_number=wanted.phone_number)
     if wanted.bulk_id:
         messages = messages.filter(campaign__bulk_id=wanted.bulk_id)
-    yield from messages.order_by("-id").values_list("id", flat=True)[:1000]
+    if before is not None:
+        messages = messages.filter(pk__lte=before[0])
+    return list(messages.order_by("-id").values_list("id", flat=True)[:MAX_RANGES])
+
+
+def _in_ranges(ranges: Sequence[tuple[int, int]], before: Position | None) -> QuerySet[DeliveryReport]:
+    within = reduce(or_, (Q(message_id__gte=first, message_id__lte=last) for first, last in ranges))
+    reports = DeliveryReport.objects.filter(within).order_by("-message_id", "-id")
+    if before is not None:
+        reports = reports.filter(Q(message_id__lt=before[0]) | Q(message_id=before[0], id__lt=before[1]))
+    return reports
+
+
+def _in_groups(ranges: Sequence[tuple[int, int]], size: int) -> Iterator[Sequence[tuple[int, int]]]:
+    for start in range(0, len(ranges), size):
+        yield ranges[start : start + size]

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
 _REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
@@ -33,6 +34,18 @@ class RequestIdMiddleware:
             _REQUEST_ID.reset(token)
         response.headers["X-Request-Id"] = request_id
         return response
+
+
+class RefuseNulMiddleware:
+    """PostgreSQL takes no NUL in a text, and no address of ours has one: 400 instead of an error of the database."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+            raise BadRequest("The address contains a NUL character.")
+        return self.get_response(request)
 
 
 class RequestIdFilter(logging.Filter):

@@ -5,6 +5,7 @@ little time and is no error.
 """
 
 import logging
+import time
 from functools import partial
 
 from celery import current_app
@@ -13,6 +14,11 @@ from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
 
+EXPIRES = 60  # seconds: beat wakes everything many times within, so an older wake-up is only in the way
+SILENCE = 5.0  # seconds without trying, after the broker could not be reached
+
+_silent_until = 0.0
+
 
 def wake(task_name: str, *ids: int) -> None:
     """Queue a task by name once the present transaction has committed; `ids` are its only arguments."""
@@ -20,7 +26,11 @@ def wake(task_name: str, *ids: int) -> None:
 
 
 def _send(task_name: str, ids: tuple[int, ...]) -> None:
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return
     try:
-        current_app.send_task(task_name, args=ids)
+        current_app.send_task(task_name, args=ids, expires=EXPIRES)
     except OperationalError as error:
+        _silent_until = time.monotonic() + SILENCE
         logger.warning("broker unreachable, %s will be woken by beat: %s", task_name, error)

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES
+from smsapp.api.fields import ZonedDateTimeField
 from smsapp.api.serializers import StrictSerializer
 from smsapp.exceptions import TooManyRecipients
 from uploads.api.serializers import RefusedRow
@@ -23,10 +24,10 @@ class SendOptions(StrictSerializer):
         required=False, default="", help_text="Approved sender of your account; left out, the provider chooses."
     )
     name = serializers.CharField(required=False, default="", max_length=120, help_text="For your own eyes.")
-    schedule_time = serializers.DateTimeField(
+    schedule_time = ZonedDateTimeField(
         required=False, default=None, allow_null=True, help_text="ISO 8601 with zone; left out, it is sent at once."
     )
-    valid_until = serializers.DateTimeField(
+    valid_until = ZonedDateTimeField(
         required=False, default=None, allow_null=True, help_text="Nothing is handed over after this time."
     )
     callback_url = serializers.URLField(

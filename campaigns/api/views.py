@@ -12,12 +12,14 @@ from rest_framework.views import APIView
 
 from accounts.authentication import key_of
 from accounts.models import Account
+from accounts.permissions import MaySend
 from campaigns.api.requests import campaign_request
 from campaigns.api.serializers import BulkAnswer, BulkRequest, CampaignSerializer
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.services import check_request, create_campaign
 from smsapp.api.pagination import NewestFirst
+from smsapp.api.query import require_known
 from smsapp.exceptions import InvalidPhoneNumber
 from uploads.api.serializers import RefusedRow as RefusedRowSerializer
 from uploads.chunks import RefusedRow
@@ -28,6 +30,8 @@ MAX_REFUSED_SHOWN = 100
 
 
 class BulkView(APIView):
+    permission_classes = (MaySend,)
+
     @extend_schema(
         operation_id="sms_bulk", summary="Start a bulk campaign", tags=["sms"],
         request=BulkRequest, responses={202: BulkAnswer},
@@ -70,6 +74,7 @@ class CampaignListView(generics.ListAPIView[Campaign]):
     pagination_class = NewestFirst
 
     def get_queryset(self) -> QuerySet[Campaign]:
+        require_known(self.request, "cursor", "limit")
         key = key_of(self.request)
         return Campaign.objects.for_account(key.account, key.mode).bulk()
 

@@ -6,6 +6,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import key_of
+from accounts.permissions import MaySend
 from campaigns.api.requests import campaign_request
 from campaigns.choices import CampaignKind
 from messaging.api.serializers import SendAnswer, SendRequest
@@ -21,6 +22,8 @@ EXAMPLE = OpenApiExample(
 
 
 class SendView(APIView):
+    permission_classes = (MaySend,)
+
     @extend_schema(
         operation_id="sms_send", summary="Send one text to 1–100 numbers", tags=["sms"],
         request=SendRequest, responses={202: SendAnswer}, examples=[EXAMPLE],

@@ -78,6 +78,14 @@ def gateway_for(mode: str) -> Gateway:
     return get(SIMULATOR if mode == "test" else names()[0])
 
 
+def policy_of(name: str) -> Policy:
+    """Its policy; for one that is no longer configured the cautious one: look again, send nothing again."""
+    try:
+        return get(name).policy
+    except LookupError:
+        return Policy(MAX_BATCH, settings.UNKNOWN_GRACE, None, settings.UNKNOWN_CLOSE_AFTER)
+
+
 def is_local(name: str) -> bool:
     """Whether the gateway runs on this machine, and so can reach us without a public address."""
     url = settings.SIMULATOR_URL if name == SIMULATOR else settings.INFOBIP_BASE_URL

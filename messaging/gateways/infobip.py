@@ -120,6 +120,16 @@ ERROR_REASONS: dict[int, Reason] = {
 
 #: Key, right, credit, or a base URL that is not Infobip's: pausing loses nothing, and no message is to blame.
 ACCOUNT_HTTP_STATUSES = frozenset({401, 402, 403, 404, 405, 407})
+STATUS_IN_WORDS = {
+    400: "The provider refuses the request",
+    401: "The provider does not accept our API key",
+    402: "The provider asks for payment",
+    403: "The provider does not allow our API key to do this",
+    404: "There is no such service at the provider's address",
+    405: "There is no such service at the provider's address",
+    407: "A proxy on the way asks who we are",
+    429: "The provider says that we are too fast",
+}
 #: A proxy may give up on a request after it passed it on.
 REQUEST_TIMEOUT = 408
 TOO_MANY_REQUESTS = 429
@@ -259,7 +269,8 @@ def raise_for_status(response: Response) -> None:
     status = response.status
     if 200 <= status < 300:
         return
-    detail = f"HTTP {status}{_refusal_code(response.body)}"
+    words = STATUS_IN_WORDS.get(status, "The provider answered with an error")
+    detail = f"{words} (HTTP {status}{_refusal_code(response.body)})"
     if status == TOO_MANY_REQUESTS:
         raise NotSent(detail, status, throttled=True, retry_after=_retry_after(response.headers.get("retry-after")))
     if status in ACCOUNT_HTTP_STATUSES:

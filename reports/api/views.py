@@ -14,6 +14,7 @@ from reports.delivery_reports import (
     find_message,
     page,
 )
+from smsapp.api.query import require_known, whole_number
 from smsapp.exceptions import ValidationError
 from smsapp.lib.phone import RefusedNumber, parse_number
 
@@ -35,12 +36,13 @@ class ReportListView(APIView):
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         key = key_of(request)
+        require_known(request, *FILTERS, "cursor", "limit")
         wanted = _filter(request)
-        limit = _limit(request)
+        limit = whole_number(request, "limit", 50, 1, MAX_PAGE)
         cursor = request.query_params.get("cursor")
-        rows = page(key.account, key.mode, wanted, decode_cursor(cursor) if cursor else None, limit + 1)
-        next_cursor = encode_cursor(rows[limit - 1].position) if len(rows) > limit else None
-        return Response({"results": ReportSerializer(rows[:limit], many=True).data, "next_cursor": next_cursor})
+        found = page(key.account, key.mode, wanted, decode_cursor(cursor) if cursor else None, limit)
+        next_cursor = encode_cursor(found.next) if found.next else None
+        return Response({"results": ReportSerializer(found.rows, many=True).data, "next_cursor": next_cursor})
 
 
 class ReportView(APIView):
@@ -61,10 +63,3 @@ def _filter(request: Request) -> ReportFilter:
         except RefusedNumber as error:
             raise ValidationError("This is not a phone number.", "phone_number", values["phone_number"]) from error
     return ReportFilter(**values)
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", "50")
-    if not text.isascii() or not text.isdigit() or len(text) > 4 or not 1 <= int(text) <= MAX_PAGE:
-        raise ValidationError(f"This must be a whole number from 1 to {MAX_PAGE}.", "limit", text)
-    return int(text)

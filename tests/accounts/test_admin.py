@@ -1,5 +1,6 @@
 """Operators decide on senders, revoke keys and hold accounts in the console."""
 
+import re
 from typing import Any
 
 import pytest
@@ -9,9 +10,9 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.choices import SenderKind, SenderStatus
-from accounts.models import Account, SenderId
+from accounts.models import Account, ApiKey, SenderId
 from accounts.services import find_api_key
-from tests.factories import AccountFactory, SenderIdFactory, UserFactory, make_api_key
+from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, UserFactory, make_api_key
 from uploads.models import Suppression
 from uploads.services import suppressed_among
 
@@ -84,3 +85,21 @@ def test_number_is_suppressed_in_any_spelling_and_kept_as_a_hash(admin_client: C
         assert admin_client.post(url, form).status_code == 302
     assert suppressed_among(account, ["+4915112000001"]) == {"+4915112000001"}
     assert Suppression.objects.get().phone_hint == "01"
+
+
+def test_a_new_key_is_shown_once_and_works(admin_client):
+    member = MembershipFactory()
+    data = {"account": member.account.pk, "user": member.user.pk, "name": "Shop", "mode": "test"}
+    page = admin_client.post("/admin/accounts/apikey/add/", data, follow=True).content.decode()
+    text = re.search(r"sms_test_[A-Za-z0-9_-]+", page)
+    assert text is not None
+    assert find_api_key(text[0]) == ApiKey.objects.get(name="Shop")
+    assert text[0] not in admin_client.get("/admin/accounts/apikey/").content.decode()
+
+
+def test_a_key_is_only_for_a_member(admin_client):
+    member, stranger = MembershipFactory(), MembershipFactory()
+    data = {"account": member.account.pk, "user": stranger.user.pk, "name": "Shop", "mode": "live"}
+    page = admin_client.post("/admin/accounts/apikey/add/", data).content.decode()
+    assert "does not belong to the account" in page
+    assert not ApiKey.objects.exists()

@@ -258,7 +258,7 @@ def test_detail_names_code_and_field_and_never_number_text_or_key() -> None:
     }
     with raw_server(answering(400, orjson.dumps(said))) as server, pytest.raises(Refused) as caught:
         gateway(server.url).submit(submission())
-    assert caught.value.detail == "HTTP 400, E400, messages[0].content.text"
+    assert caught.value.detail == "The provider refuses the request (HTTP 400, E400, messages[0].content.text)"
     garbage = f"{NUMBER} {TEXT} {KEY}\r\n\r\n".encode()
     with raw_server(lambda connection, _: connection.sendall(garbage)) as server, pytest.raises(Unknown) as unknown:
         gateway(server.url).submit(submission())

@@ -385,7 +385,7 @@ def test_accounts_take_turns(simulator, settings):
 def test_an_unreadable_body_of_reports_stops_no_other(simulator):
     make_campaign(count=2)
     expand_ready()
-    inbox.receive("simulator", "poll", b"not json")
+    inbox.receive("simulator", "poll", b"not json", 1)
     send()
     eventually(lambda: statuses() == {"delivered": 2}, run_dry)
     waiting = inbox.ReportInbox.objects.get(applied_at=None)

@@ -111,6 +111,8 @@ WRONG = [
     ({"sender_id": "a\r\nb"}, "sender_id", "VALIDATION_ERROR"),
     ({"schedule_time": "2020-01-01T00:00:00Z"}, "schedule_time", "SCHEDULE_IN_PAST"),
     ({"schedule_time": "tomorrow"}, "schedule_time", "VALIDATION_ERROR"),
+    ({"schedule_time": "2027-01-01"}, "schedule_time", "VALIDATION_ERROR"),
+    ({"schedule_time": "2027-01-01T10:00:00"}, "schedule_time", "VALIDATION_ERROR"),
     ({"schedule_time": "9999-12-31T23:59:59Z"}, "schedule_time", "VALIDATION_ERROR"),
     ({"callback_url": "javascript:alert(1)"}, "callback_url", "VALIDATION_ERROR"),
     ({"unheard_of": 1}, "unheard_of", "VALIDATION_ERROR"),
@@ -182,3 +184,23 @@ def test_the_schema_names_every_path(client):
     assert schema["openapi"].startswith("3.1")
     assert {"/api/v1/sms/send", "/api/v1/sms/bulk", "/api/v1/files/upload"} <= set(schema["paths"])
     assert client.get("/api/v1/docs").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "campaigns/%00", "campaigns/a%00b", "uploads/%00", "uploads/%00/errors", "sms/reports?bulk_id=%00",
+        "sms/reports?bogus=1", "campaigns?bogus=1", "campaigns?cursor=cD1hYmM=", "campaigns?cursor=cD0lMDA=",
+        "campaigns?cursor=bz0xJnA9YWJj", "campaigns?cursor=x", "campaigns?limit=0", "campaigns?limit=abc",
+    ],
+)  # fmt: skip
+def test_an_address_or_query_that_makes_no_sense(client, key, path):
+    failure_of(client.get(f"/api/v1/{path}", headers={"X-API-Key": key}), 400, "VALIDATION_ERROR")
+
+
+def test_a_key_may_not_more_than_its_owner(client):
+    row, key = make_api_key()
+    row.user.memberships.update(role="viewer")
+    answer = client.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": key})
+    failure_of(answer, 403, "PERMISSION_DENIED")
+    assert client.get("/api/v1/campaigns", headers={"X-API-Key": key}).status_code == 200

@@ -11,6 +11,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.authentication import account_of, key_of
+from accounts.permissions import MaySend
+from smsapp.api.query import require_known, whole_number
 from smsapp.exceptions import NotFound, ValidationError
 from uploads.api.serializers import Numbers, RefusedRow, RefusedRows, UploadRequest, UploadSerializer
 from uploads.models import Upload
@@ -25,6 +27,7 @@ PAGE = [
 
 
 class FileUploadView(APIView):
+    permission_classes = (MaySend,)
     parser_classes = (MultiPartParser,)
 
     @extend_schema(
@@ -33,6 +36,8 @@ class FileUploadView(APIView):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         """The file is checked at once and read in the background: poll `/uploads/{upload_id}` until it is `ready`."""
+        if len(request.FILES.getlist("file")) > 1:
+            raise ValidationError("One file at a time: the request holds several.", "file")
         form = UploadRequest(data=cast(QueryDict, request.data).dict())
         form.is_valid(raise_exception=True)
         options, key = dict(form.validated_data), key_of(request)
@@ -82,13 +87,5 @@ def _upload(request: Request, upload_id: str) -> Upload:
 
 
 def _page(request: Request) -> tuple[int, int]:
-    return _whole_number(request, "offset", 0, 0, 10**9), _whole_number(request, "limit", 100, 1, MAX_PAGE)
-
-
-def _whole_number(request: Request, name: str, default: int, lowest: int, highest: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 10 or not lowest <= int(text) <= highest:
-        raise ValidationError(f"This must be a whole number from {lowest} to {highest}.", name, text)
-    return int(text)
+    require_known(request, "offset", "limit")
+    return whole_number(request, "offset", 0, 0, 10**9), whole_number(request, "limit", 100, 1, MAX_PAGE)
