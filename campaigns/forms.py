@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from accounts.choices import Mode
+from campaigns.choices import CampaignKind
 from messaging.choices import MessageStatus
 
 LARGEST_ID = 2**62  # a larger number would not fit a column
@@ -14,10 +15,14 @@ class CampaignListQuery(forms.Form):
     """What stands in the address of the campaign list; `before` is the cursor of keyset paging."""
 
     mode = forms.ChoiceField(choices=Mode.choices, required=False)
+    kind = forms.ChoiceField(choices=CampaignKind.choices, required=False)
     before = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
 
     def clean_mode(self) -> Mode:
         return Mode(self.cleaned_data["mode"] or Mode.LIVE)
+
+    def clean_kind(self) -> CampaignKind:
+        return CampaignKind(self.cleaned_data["kind"] or CampaignKind.BULK)
 
 
 class MessageFilter(forms.Form):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 from accounts.choices import Mode
-from campaigns.choices import CampaignKind, CampaignStatus
+from campaigns.choices import CampaignStatus
 
 if TYPE_CHECKING:
     from accounts.models import Account
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 class CampaignQuerySet(models.QuerySet["m.Campaign"]):
     def for_account(self, account: Account, mode: str = Mode.LIVE) -> CampaignQuerySet:
         return self.filter(account=account, mode=mode)
-
-    def bulk(self) -> CampaignQuerySet:
-        return self.filter(kind=CampaignKind.BULK)
 
     def due(self, now: datetime) -> CampaignQuerySet:
         return self.filter(status=CampaignStatus.SCHEDULED, scheduled_at__lte=now)

@@ -44,8 +44,8 @@ _PLACEHOLDER = re.compile(r"(\{[^{}\n]*\})")
 @require_GET
 def campaign_list(request: MemberRequest) -> HttpResponse:
     query = _valid(CampaignListQuery(request.GET))
-    account, mode = current_account(request), query["mode"]
-    found = Campaign.objects.for_account(account, mode).bulk().order_by("-id")
+    account, mode, kind = current_account(request), query["mode"], query["kind"]
+    found = Campaign.objects.for_account(account, mode).filter(kind=kind).order_by("-id")
     if query["before"]:
         found = found.filter(pk__lt=query["before"])
     page = list(found[: CAMPAIGNS_PER_PAGE + 1])
@@ -53,6 +53,7 @@ def campaign_list(request: MemberRequest) -> HttpResponse:
     context = {
         "campaigns": [(campaign, selectors.campaign_progress(campaign, with_rate=False)) for campaign in shown],
         "mode": mode,
+        "kind": kind,
         "is_first_page": not query["before"],
         "next_before": shown[-1].pk if len(page) > len(shown) else None,
     }

@@ -16,7 +16,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 from django.db import transaction
 
@@ -119,9 +118,14 @@ def apply_late_refusals(reports: Sequence[Report]) -> Applied:
     applied = apply(facts, LATE_REFUSAL_MOVES)
     if applied.changed:
         batches = Batch.objects.filter(pk__in={batch_of(number) for number in numbers})
+        campaigns = sorted(set(batches.values_list("campaign_id", flat=True)))
         detail = f"The gateway refuses our account: {next(iter(numbers.values())).provider_status}"
-        for campaign_id in sorted(set(batches.values_list("campaign_id", flat=True))):
-            transaction.on_commit(partial(pause_for_gateway, campaign_id, detail))
+
+        def pause() -> None:
+            for campaign_id in campaigns:
+                pause_for_gateway(campaign_id, detail)
+
+        transaction.on_commit(pause)
     return applied
 
 

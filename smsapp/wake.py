@@ -6,7 +6,6 @@ little time and is no error.
 
 import logging
 import time
-from functools import partial
 
 from celery import current_app
 from django.db import transaction
@@ -22,7 +21,11 @@ _silent_until = 0.0
 
 def wake(task_name: str, *ids: int) -> None:
     """Queue a task by name once the present transaction has committed; `ids` are its only arguments."""
-    transaction.on_commit(partial(_send, task_name, ids), robust=True)
+
+    def send() -> None:  # Django names a failing callback by its __qualname__, which a partial has not
+        _send(task_name, ids)
+
+    transaction.on_commit(send, robust=True)
 
 
 def _send(task_name: str, ids: tuple[int, ...]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import generics
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,7 +20,7 @@ from campaigns.models import Campaign
 from campaigns.services import check_request, create_campaign
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known
-from smsapp.exceptions import InvalidPhoneNumber
+from smsapp.exceptions import InvalidPhoneNumber, ValidationError
 from uploads.api.serializers import RefusedRow as RefusedRowSerializer
 from uploads.chunks import RefusedRow
 from uploads.models import Audience
@@ -68,18 +68,32 @@ def _audience(account: Account, numbers: list[str]) -> tuple[Audience, list[Refu
     return audience_from_numbers(account, good, refused=refused), refused
 
 
-@extend_schema(operation_id="campaigns_list", summary="List bulk campaigns, newest first", tags=["campaigns"])
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="campaigns_list",
+        summary="List campaigns, newest first",
+        tags=["campaigns"],
+        parameters=[
+            OpenApiParameter("kind", str, enum=["bulk", "single"], description="Single sends are left out by default.")
+        ],
+    )
+)
 class CampaignListView(generics.ListAPIView[Campaign]):
     serializer_class = CampaignSerializer
     pagination_class = NewestFirst
 
     def get_queryset(self) -> QuerySet[Campaign]:
-        require_known(self.request, "cursor", "limit")
+        require_known(self.request, "cursor", "limit", "kind")
+        kind = self.request.query_params.get("kind", CampaignKind.BULK)
+        if kind not in CampaignKind.values:
+            raise ValidationError("This must be `bulk` or `single`.", "kind", kind)
         key = key_of(self.request)
-        return Campaign.objects.for_account(key.account, key.mode).bulk()
+        return Campaign.objects.for_account(key.account, key.mode).filter(kind=kind)
 
 
-@extend_schema(operation_id="campaigns_read", summary="Read a campaign or a single send", tags=["campaigns"])
+@extend_schema_view(
+    get=extend_schema(operation_id="campaigns_read", summary="Read a campaign or a single send", tags=["campaigns"])
+)
 class CampaignView(generics.RetrieveAPIView[Campaign]):
     serializer_class = CampaignSerializer
     lookup_field = "bulk_id"

@@ -161,6 +161,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "max_retries": 0,  # of one publication: beat wakes what a lost one would have woken
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker outlasts any outage of the broker
 #: A door that cannot reach the broker goes on at once: the row is committed and beat wakes its work.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_DEFAULT_QUEUE = queues.PERIODIC
@@ -287,6 +288,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "CampaignStatus": "campaigns.choices.CampaignStatus",
+        "UploadStatus": "uploads.choices.UploadStatus",
+        "HealthStatus": ["ok", "degraded"],
+    },
 }
 
 # --- Language, time, files, logs --------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.choices import Mode, Role
 from accounts.models import Account
-from campaigns.choices import CampaignStatus, PauseReason
+from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
 from messaging.identity import message_number, public_id
@@ -377,3 +377,11 @@ def test_pages_hold_no_inline_script_or_style(client: Client) -> None:
     for page in pages:
         html = client.get(page).content.decode()
         assert not re.search(r"<script>|<style|\sstyle=|\son\w+=", html)
+
+
+def test_single_sends_have_a_list_of_their_own(client: Client) -> None:
+    campaign = make_campaign(count=1, kind=CampaignKind.SINGLE, name="One parcel")
+    client.force_login(campaign.user)
+    assert "One parcel" not in client.get("/").content.decode()
+    assert "One parcel" in client.get("/?kind=single").content.decode()
+    assert client.get("/?kind=nonsense").status_code == 404

@@ -4,6 +4,7 @@ import logging
 import uuid
 
 import pytest
+from django.core.management import call_command
 from django.db import OperationalError
 
 from campaigns.models import Campaign
@@ -177,6 +178,11 @@ def test_health_is_open_and_at_the_root_too(client):
     for path in ("/health", "/api/v1/health"):
         body = client.get(path).json()
         assert (body["success"], body["data"]["database"]) == (True, "ok")
+
+
+def test_the_schema_is_valid_and_without_a_warning(tmp_path):
+    call_command("spectacular", file=str(tmp_path / "schema.yml"), validate=True, fail_on_warn=True)
+    assert (tmp_path / "schema.yml").stat().st_size > 10_000
 
 
 def test_the_schema_names_every_path(client):

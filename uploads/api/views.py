@@ -3,7 +3,7 @@
 from typing import cast
 
 from django.http import QueryDict
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import generics
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -46,7 +46,9 @@ class FileUploadView(APIView):
         return Response(UploadSerializer(upload).data, status=201)
 
 
-@extend_schema(operation_id="uploads_read", summary="Read the state of an upload", tags=["uploads"])
+@extend_schema_view(
+    get=extend_schema(operation_id="uploads_read", summary="Read the state of an upload", tags=["uploads"])
+)
 class UploadView(generics.RetrieveAPIView[Upload]):
     serializer_class = UploadSerializer
     lookup_field = "upload_id"
