@@ -44,9 +44,9 @@ def _every(seconds: float, task: str) -> dict[str, Any]:
 
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "start due campaigns": _every(1, "campaigns.start_due"),
+    "start due campaigns": _every(2, "campaigns.start_due"),
     "expand running campaigns": _every(2, "messaging.expand"),
-    "send single messages": _every(1, "messaging.dispatch_singles"),
+    "send single messages": _every(2, "messaging.dispatch_singles"),
     "send campaigns": _every(2, "messaging.dispatch_campaigns"),
     "apply delivery reports": _every(2, "messaging.apply_reports"),
     "poll delivery reports": _every(15, "messaging.poll_reports"),
