@@ -5,7 +5,6 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.choices import Mode, Role, SenderKind, SenderStatus
-from accounts.querysets import AccountQuerySet, ApiKeyQuerySet, SenderIdQuerySet
 
 
 class Account(models.Model):
@@ -18,8 +17,6 @@ class Account(models.Model):
     is_active = models.BooleanField(default=True, help_text="A held account can sign in and read, and sends nothing.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-
-    objects = AccountQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.name
@@ -66,8 +63,6 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
 
-    objects = ApiKeyQuerySet.as_manager()
-
     class Meta:
         verbose_name = "API key"
         constraints = [models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="api_key_mode_known")]
@@ -91,8 +86,6 @@ class SenderId(models.Model):
     note = models.CharField(max_length=200, blank=True, help_text="The operator's word to the customer.")
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
-
-    objects = SenderIdQuerySet.as_manager()
 
     class Meta:
         verbose_name = "sender ID"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from smsapp.lib.phone import RefusedNumber, parse_number
+from smsapp.lib.text import normalise
 from uploads.choices import RowReason
 from uploads.chunks import RefusedRow, shown
 from uploads.records import BadRecord, RecordReader
@@ -77,11 +78,16 @@ class RowReader:
             except RefusedNumber as refusal:
                 yield RefusedRow(row, refusal.reason, shown(raw), refusal.detail)
             else:
-                yield GoodRow(row, phone, record)
+                yield GoodRow(row, phone, [_plain(cell) for cell in record])
 
 
 def is_filled(record: list[str] | BadRecord) -> bool:
     return not isinstance(record, BadRecord) and any(record)
+
+
+def _plain(cell: str) -> str:
+    """As it will be counted and sent; most cells are plain already."""
+    return cell if cell.isascii() and "\r" not in cell else normalise(cell)
 
 
 def _fit(cells: list[str], width: int) -> bool:

@@ -6,13 +6,14 @@ from typing import Any
 from accounts.choices import Mode
 from campaigns.choices import CampaignKind
 from campaigns.services import CampaignRequest
+from smsapp.lib.text import normalise
 from smsapp.middleware import current_request_id
 
 
 def campaign_request(data: Mapping[str, Any], kind: CampaignKind, mode: str) -> CampaignRequest:
     return CampaignRequest(
         kind=kind,
-        message=data["message"],
+        message=normalise(data["message"]),
         name=data["name"],
         sender_id=data["sender_id"],
         mode=Mode(mode),

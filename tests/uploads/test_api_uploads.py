@@ -143,3 +143,14 @@ def test_campaigns_are_listed_newest_first_and_paged(caller):
     assert [campaign["name"] for campaign in first["results"]] == ["C2", "C1"]
     rest = caller.client.get(first["next"], headers={"X-API-Key": caller.key}).json()["data"]
     assert [campaign["name"] for campaign in rest["results"]] == ["C0"]
+
+
+def test_texts_and_values_are_composed_and_have_plain_line_ends(caller):
+    """An e with a separate accent would make a whole message Unicode, at twice the price."""
+    content = "name;phone\nRene\u0301;+4915112345678\n".encode()
+    upload_id = upload(caller, content).json()["data"]["upload_id"]
+    read(upload_id)
+    caller.post("sms/bulk", {"message": "Hi {name},\r\ncafe\u0301", "upload_id": upload_id})
+    expand_ready()
+    message = Message.objects.get()
+    assert (message.text, message.segment_count) == ("Hi Ren\u00e9,\ncaf\u00e9", 1)
