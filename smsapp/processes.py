@@ -200,11 +200,12 @@ class Supervisor:
     """Starts, watches and stops children; a context manager that leaves none behind.
 
     Inside the context SIGTERM and SIGINT raise StopRequested; a second one kills at once.
-    Only for the main thread.
+    Only for the main thread. `restart_cap`: see RESTART_CAP; a harness that kills by itself needs more.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, restart_cap: int | None = None) -> None:
         self.sink = sink
+        self.restart_cap = RESTART_CAP if restart_cap is None else restart_cap
         self.children: dict[str, Child] = {}
         self._ended: dict[str, Child] = {}
         self._restarts: dict[str, deque[float]] = {}
@@ -313,8 +314,8 @@ class Supervisor:
         times = self._restarts.setdefault(name, deque())
         while times and times[0] < time.monotonic() - RESTART_WINDOW:
             times.popleft()
-        if len(times) >= RESTART_CAP:
-            raise ProcessError(f"{name} ended {RESTART_CAP} times in {RESTART_WINDOW:g} s.\n{child.obituary()}")
+        if len(times) >= self.restart_cap:
+            raise ProcessError(f"{name} ended {len(times)} times in {RESTART_WINDOW:g} s.\n{child.obituary()}")
         self.sink("supervisor", f"{child.obituary().splitlines()[0]} It is started again.")
         time.sleep(RESTART_WAIT)
         times.append(time.monotonic())

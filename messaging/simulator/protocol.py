@@ -187,7 +187,7 @@ def log_entry(entry: Entry, currency: str) -> Json:
     """As the log shows it now: under way, or with its outcome. The recipient is `destination` here."""
     result = report(entry, entry.outcome, currency)
     result["destination"] = result.pop("to")
-    if not entry.is_final:
+    if entry.outcome.accepted and not entry.is_final:
         result["status"] = PENDING_ENROUTE
     result["content"] = {"text": entry.text}
     return result

@@ -1,0 +1,118 @@
+"""Kill -9 of one process or another, and whether that cut a gateway call; and processes that stand still."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from django.db.models import F
+
+from messaging.choices import AttemptState, BatchState
+from messaging.models import Attempt, ReportInbox
+from smsapp.processes import Child, Supervisor, group_members
+from tests.chaos.plan import SENDING, Event, Target
+
+PROGRAMS: dict[Target, str] = {
+    Target.CHILD: "worker",
+    Target.FREEZE: "worker",
+    Target.WORKER: "worker",
+    Target.WORKER_ALONE: "worker",
+    Target.REPORTS_CHILD: "worker-fast",
+    Target.REPORTS_WORKER: "worker-fast",
+    Target.WEB: "web",
+    Target.WEB_CHILD: "web",
+    Target.BEAT: "beat",
+    Target.BROKER: "broker",
+}
+ONE_CHILD = (Target.CHILD, Target.FREEZE, Target.REPORTS_CHILD, Target.WEB_CHILD)
+AT_REPORTS = (Target.WEB, Target.WEB_CHILD)  # hit while delivery reports come in
+REPORT_PATIENCE = 3.0  # seconds until one does
+PATIENCE = 10.0  # seconds until there is a call, or a child, to kill; then whatever is there is killed
+LOOK = 0.01  # seconds between two looks for an open call
+
+
+def strike(supervisor: Supervisor, event: Event) -> int:
+    """Do what the event says, and bring back what died; how many open calls that cut.
+
+    A call counts as cut if its attempt was committed, the process that made it is dead, and nothing was recorded.
+    """
+    if event.target in AT_REPORTS:
+        known = ReportInbox.objects.count()
+        _wait(lambda: ReportInbox.objects.count() > known, REPORT_PATIENCE)
+    child, victims = _find(supervisor, event)
+    time.sleep(event.delay)
+    family = {child.pid, *group_members(child.pid)} if event.target not in ONE_CHILD else victims
+    _signal(victims, signal.SIGKILL)
+    if event.target is Target.WORKER_ALONE:
+        time.sleep(event.seconds)
+        child.end()
+    _wait(lambda: not any(_is_alive(pid) for pid in family), PATIENCE)
+    cut = sum(pid in family for pid in callers()) if event.target in SENDING else 0
+    supervisor.watch()
+    return cut
+
+
+def freeze(supervisor: Supervisor, event: Event, seconds: float) -> threading.Timer:
+    """Stop a child in the middle of its call; the timer that lets it go on, unless it is killed before."""
+    _, victims = _find(supervisor, event)
+    _signal(victims, signal.SIGSTOP)
+    timer = threading.Timer(seconds, _signal, (victims, signal.SIGCONT))
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def callers() -> list[int]:
+    """The process ids, as written in their leases, of those that have a call open: one for each call."""
+    open_calls = Attempt.objects.filter(
+        state=AttemptState.OPEN, batch__state=BatchState.LEASED, epoch=F("batch__lease_epoch")
+    )
+    owners = open_calls.values_list("batch__lease_owner", flat=True)
+    return [int(owner.rpartition(":")[2]) for owner in owners]
+
+
+def _find(supervisor: Supervisor, event: Event) -> tuple[Child, set[int]]:
+    """The program and the processes to kill, with a call open if that is wanted and comes about in time."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        supervisor.watch()
+        child = supervisor.children[PROGRAMS[event.target]]
+        group = sorted(pid for pid in group_members(child.pid) if _is_alive(pid))
+        calling = [pid for pid in group if pid in callers()] if event.wants_call else []
+        is_late = time.monotonic() > deadline
+        if victims := _victims(child, group, calling, event):
+            if calling or not event.wants_call or is_late:
+                return child, victims
+        elif is_late:
+            return child, {child.pid}
+        time.sleep(LOOK)
+
+
+def _victims(child: Child, group: list[int], calling: list[int], event: Event) -> set[int]:
+    """Empty while there is no child to choose."""
+    if event.target in ONE_CHILD:
+        children = calling or [pid for pid in group if pid != child.pid]
+        return {children[int(event.pick * len(children))]} if children else set()
+    return {child.pid} if event.target is Target.WORKER_ALONE else set(group)
+
+
+def _signal(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _is_alive(pid: int) -> bool:
+    """A process that has ended and was not waited for (Z) is dead."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(LOOK)

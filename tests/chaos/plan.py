@@ -1,0 +1,88 @@
+"""What is done to a running campaign and when: a function of the seed. Pure.
+
+A moment is a number of messages handed over and not a time, so that a slow machine gets the same plan as a fast one.
+"""
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+
+LATENCY = 0.3  # seconds of a call at the simulator
+LAST_MOMENT = 0.85  # share of the messages handed over when the last blow falls: something must be left to hurt
+IN_CALL = 0.9  # share of the blows at the sending worker that wait until it has a call open
+OTHER_EVERY = 10  # kills for each pause and each freeze
+
+
+class Target(StrEnum):
+    CHILD = "child"  # a prefork child of the worker that sends campaigns
+    WORKER = "worker"  # that worker with its children
+    WORKER_ALONE = "worker alone"  # its main process: the children go on as orphans for a while
+    REPORTS_CHILD = "reports child"
+    REPORTS_WORKER = "reports worker"
+    WEB = "web"  # the web server with its processes
+    WEB_CHILD = "web child"
+    BEAT = "beat"
+    BROKER = "broker"
+    FREEZE = "freeze"  # no kill: a child with a call open stands still for longer than its lease
+    PAUSE = "pause"  # no kill: the campaign is paused and resumed
+
+
+SENDING = (Target.CHILD, Target.WORKER, Target.WORKER_ALONE)
+NO_KILL = (Target.FREEZE, Target.PAUSE)
+
+#: How often each is hit, in relation to the others.
+WEIGHTS: dict[tuple[Target, ...], int] = {
+    (Target.CHILD,): 42,
+    (Target.WORKER, Target.WORKER_ALONE): 28,  # alternately, as are the others that stand together
+    (Target.REPORTS_CHILD, Target.REPORTS_WORKER): 8,
+    (Target.WEB, Target.WEB_CHILD): 9,
+    (Target.BEAT,): 6,
+    (Target.BROKER,): 7,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`at`: messages handed over. `delay`: seconds to let pass then. `pick`: 0 to 1, which of several processes.
+    `seconds`: how long a pause, or the life of an orphan, lasts."""
+
+    at: int
+    target: Target
+    wants_call: bool
+    delay: float
+    pick: float
+    seconds: float
+
+
+def make_plan(seed: int, messages: int, kills: int, *, with_broker: bool) -> list[Event]:
+    """`kills` kills, the first of them while the campaign is being expanded, some pauses and freezes, in order."""
+    chance = random.Random(f"chaos:{seed}")
+    targets = _targets(chance, kills, with_broker=with_broker)
+    last = max(1, int(messages * LAST_MOMENT))
+    moments = sorted(chance.randrange(last) for _ in range(kills))
+    events = [_event(chance, at, target) for at, target in zip([0, *moments[1:]], targets, strict=True)]
+    for target in NO_KILL:
+        events += [_event(chance, chance.randrange(last), target) for _ in range(max(1, kills // OTHER_EVERY))]
+    return sorted(events, key=lambda event: event.at)
+
+
+def _targets(chance: random.Random, kills: int, *, with_broker: bool) -> list[Target]:
+    weights = {kinds: weight for kinds, weight in WEIGHTS.items() if with_broker or kinds != (Target.BROKER,)}
+    turns = dict.fromkeys(weights, 0)
+    targets = [Target.CHILD, Target.WORKER][:kills]  # of these no plan is without
+    for kinds in chance.choices(list(weights), list(weights.values()), k=kills - len(targets)):
+        targets.append(kinds[turns[kinds] % len(kinds)])
+        turns[kinds] += 1
+    chance.shuffle(targets)
+    return targets
+
+
+def _event(chance: random.Random, at: int, target: Target) -> Event:
+    return Event(
+        at,
+        target,
+        wants_call=target is Target.FREEZE or (target in SENDING and chance.random() < IN_CALL),
+        delay=chance.uniform(0, LATENCY),
+        pick=chance.random(),
+        seconds=chance.uniform(0.2, 1.5),
+    )
