@@ -1,6 +1,10 @@
-"""States of a campaign and the moves between them."""
+"""States of a campaign, and who may move it."""
+
+from enum import StrEnum
 
 from django.db.models import TextChoices
+
+from smsapp.lib.states import Machine
 
 
 class CampaignKind(TextChoices):
@@ -20,27 +24,46 @@ class CampaignStatus(TextChoices):
     FAILED = "failed", "Failed"
 
 
+class Actor(StrEnum):
+    """Who moves a campaign."""
+
+    PERSON = "person"
+    CLOCK = "clock"
+    PIPELINE = "pipeline"
+
+
 S = CampaignStatus
+PERSON, CLOCK, PIPELINE = Actor.PERSON, Actor.CLOCK, Actor.PIPELINE
 
-#: Allowed moves; every conditional update of a campaign's status reads this table.
-MOVES: dict[CampaignStatus, frozenset[CampaignStatus]] = {
-    S.DRAFT: frozenset({S.AWAITING_APPROVAL, S.SCHEDULED, S.RUNNING, S.CANCELLED}),
-    S.AWAITING_APPROVAL: frozenset({S.DRAFT, S.SCHEDULED, S.RUNNING, S.CANCELLED}),
-    S.SCHEDULED: frozenset({S.DRAFT, S.RUNNING, S.PAUSED, S.CANCELLED, S.MISSED}),
-    S.RUNNING: frozenset({S.PAUSED, S.COMPLETED, S.CANCELLED, S.FAILED}),
-    S.PAUSED: frozenset({S.RUNNING, S.SCHEDULED, S.CANCELLED}),
-    S.MISSED: frozenset({S.SCHEDULED, S.RUNNING, S.CANCELLED}),
-    S.COMPLETED: frozenset(),
-    S.CANCELLED: frozenset(),
-    S.FAILED: frozenset(),
-}
+#: Every conditional update of a campaign's status reads this table.
+CAMPAIGN: Machine[CampaignStatus, Actor] = Machine(
+    {
+        S.DRAFT: {
+            S.AWAITING_APPROVAL: (PERSON,),
+            S.SCHEDULED: (PERSON,),
+            S.RUNNING: (PERSON, PIPELINE),  # the pipeline: a resent campaign, once its recipients are gathered
+            S.CANCELLED: (PERSON,),
+        },
+        S.AWAITING_APPROVAL: dict.fromkeys((S.DRAFT, S.SCHEDULED, S.RUNNING, S.CANCELLED), (PERSON,)),
+        S.SCHEDULED: {
+            S.DRAFT: (PERSON,),
+            S.PAUSED: (PERSON,),
+            S.CANCELLED: (PERSON,),
+            S.RUNNING: (CLOCK,),
+            S.MISSED: (CLOCK,),
+        },
+        S.RUNNING: {
+            S.PAUSED: (PERSON, PIPELINE),
+            S.CANCELLED: (PERSON,),
+            S.COMPLETED: (PIPELINE,),
+            S.FAILED: (PIPELINE,),
+        },
+        S.PAUSED: dict.fromkeys((S.RUNNING, S.SCHEDULED, S.CANCELLED), (PERSON,)),
+        S.MISSED: dict.fromkeys((S.SCHEDULED, S.RUNNING, S.CANCELLED), (PERSON,)),
+    }
+)
 
-FINAL = frozenset(status for status, moves in MOVES.items() if not moves)
-
-
-def sources_of(target: CampaignStatus) -> list[CampaignStatus]:
-    """The states from which a campaign may move to `target`."""
-    return [status for status, moves in MOVES.items() if target in moves]
+FINAL = frozenset(status for status in CampaignStatus if not CAMPAIGN.targets(status))
 
 
 class PauseReason(TextChoices):

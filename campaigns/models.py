@@ -14,10 +14,20 @@ from uploads.models import Audience
 class Campaign(Tally):
     """One text, one audience, one schedule.
 
-    draft -> awaiting_approval -> scheduled -> running <-> paused -> completed | cancelled | missed | failed
-    (`choices.MOVES`). `completed` means nothing is left to hand over; `closed_at` is set when the last delivery
-    report, or its deadline, is in. The counters are moved by the pipeline only, in the transaction that moves
-    the messages; they are never counted from rows.
+        draft -> awaiting_approval | scheduled | cancelled            by person
+        draft -> running                                              by person, pipeline
+        awaiting_approval -> draft | scheduled | running | cancelled  by person
+        scheduled -> draft | paused | cancelled                       by person
+        scheduled -> running | missed                                 by clock
+        running -> paused                                             by person, pipeline
+        running -> cancelled                                          by person
+        running -> completed | failed                                 by pipeline
+        paused -> running | scheduled | cancelled                     by person
+        missed -> scheduled | running | cancelled                     by person
+
+    The table itself: `choices.CAMPAIGN`. `completed` means nothing is left to hand over; `closed_at` is set when
+    the last delivery report, or its deadline, is in. The counters are moved by the pipeline only, in the
+    transaction that moves the messages; they are never counted from rows.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="campaigns")
@@ -31,6 +41,10 @@ class Campaign(Tally):
     callback_url = models.URLField(max_length=500, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
     audience = models.ForeignKey(Audience, on_delete=models.PROTECT, related_name="campaigns")
+    resend_of = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="resends",
+        help_text="The campaign whose failed messages this one sends again, as new messages.",
+    )  # fmt: skip
 
     status = models.CharField(max_length=20, choices=CampaignStatus, default=CampaignStatus.DRAFT)
     pause_reason = models.CharField(max_length=20, choices=PauseReason, blank=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 from accounts.choices import Mode
-from campaigns.choices import CampaignStatus
+from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 
 if TYPE_CHECKING:
     from accounts.models import Account
@@ -20,7 +20,7 @@ class CampaignQuerySet(models.QuerySet["m.Campaign"]):
         return self.filter(account=account, mode=mode)
 
     def due(self, now: datetime) -> CampaignQuerySet:
-        return self.filter(status=CampaignStatus.SCHEDULED, scheduled_at__lte=now)
+        return self.filter(status__in=CAMPAIGN.sources(CampaignStatus.RUNNING, Actor.CLOCK), scheduled_at__lte=now)
 
     def to_expand(self, now: datetime) -> CampaignQuerySet:
         """Running campaigns with chunks left that nobody expands at this moment."""

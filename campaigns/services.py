@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.choices import Mode
 from accounts.models import Account, User
 from accounts.services import require_active, require_sender
-from campaigns.choices import CampaignKind, CampaignStatus, PauseReason, sources_of
+from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from campaigns.rendering import Template
 from smsapp.exceptions import InvalidState, MessageTooLong, ScheduleInPast, ValidationError
@@ -186,7 +186,8 @@ def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
     """Complete what has nothing left to hand over, close what has nothing left to learn."""
     among = Campaign.objects.filter(pk__in=campaign_ids)
     among.filter(
-        status=CampaignStatus.RUNNING, chunks_done=F("chunk_count"), queued__lte=0, unknown__lte=0
+        status__in=CAMPAIGN.sources(CampaignStatus.COMPLETED, Actor.PIPELINE),
+        chunks_done=F("chunk_count"), queued__lte=0, unknown__lte=0,
     ).update(status=CampaignStatus.COMPLETED, completed_at=now)  # fmt: skip
     among.filter(
         Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED),
@@ -197,17 +198,17 @@ def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
 def _pause_running(campaign_id: int, reason: PauseReason, detail: str) -> bool:
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
-        if campaign.status != CampaignStatus.RUNNING:
+        if not CAMPAIGN.may(CampaignStatus(campaign.status), CampaignStatus.PAUSED, Actor.PIPELINE):
             return False
         _set(campaign, CampaignStatus.PAUSED, pause_reason=reason, status_detail=detail[:300])
     return True
 
 
 def _move(campaign: Campaign, to: CampaignStatus, **values: object) -> Campaign:
-    """One move under the row lock that dispatch respects; raises InvalidState if it is not allowed."""
+    """A person's move, under the row lock that dispatch respects; raises InvalidState if it is not allowed."""
     with transaction.atomic():
         locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
-        if locked.status not in sources_of(to):
+        if not CAMPAIGN.may(CampaignStatus(locked.status), to, Actor.PERSON):
             raise _not_from(locked, to)
         _set(locked, to, **values)
     return locked
@@ -225,5 +226,5 @@ def _not_from(campaign: Campaign, to: CampaignStatus) -> InvalidState:
     return InvalidState(
         f"A campaign that is {campaign.get_status_display().lower()} cannot become {to.label.lower()}.",
         current_state=campaign.status,
-        allowed=[str(status) for status in sources_of(to)],
+        allowed=[str(status) for status in CAMPAIGN.sources(to, Actor.PERSON)],
     )

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.current import MemberRequest, current_account, may_send, member_required
 from accounts.models import User
 from campaigns import services
-from campaigns.choices import MOVES, CampaignStatus
+from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.forms import CampaignListQuery, MessageFilter, RefusedQuery
 from campaigns.models import Campaign
 from messaging.choices import MessageStatus
@@ -172,11 +172,11 @@ def _controls(request: MemberRequest, campaign: Campaign) -> set[str]:
         return set()
     status = CampaignStatus(campaign.status)
     controls = set()
-    if CampaignStatus.PAUSED in MOVES[status]:
+    if CAMPAIGN.may(status, CampaignStatus.PAUSED, Actor.PERSON):
         controls.add("pause")
     if status in (CampaignStatus.PAUSED, CampaignStatus.MISSED):
         controls.add("resume")
-    if CampaignStatus.CANCELLED in MOVES[status]:
+    if CAMPAIGN.may(status, CampaignStatus.CANCELLED, Actor.PERSON):
         controls.add("cancel")
     return controls
 

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import orjson
 from django.db import connection
-from django.db.models import Case, Value, When
+from django.db.models import Case, F, Value, When
 
+from accounts import hold
 from campaigns.choices import CampaignStatus
 from campaigns.tally import COUNTED_STATUSES, Tally
-from messaging.choices import RESTING, BatchState, MessageStatus
+from messaging.choices import BATCH, Actor, BatchState, MessageStatus
 from messaging.models import Batch, Message
 
 _TABLE = Message._meta.db_table
@@ -40,6 +41,7 @@ class StoredMessage(NamedTuple):
     id: int
     campaign_id: int
     status: int
+    segment_count: int
     sent_at: datetime | None
 
 
@@ -90,7 +92,7 @@ def insert_messages(rows: Sequence[NewMessage]) -> None:
 def read_messages(numbers: Iterable[int]) -> dict[int, StoredMessage]:
     """The rows with these numbers that exist, by number."""
     wanted = list(numbers)
-    columns = "id, campaign_id, status, sent_at"
+    columns = ", ".join(StoredMessage._fields)
     with connection.cursor() as cursor:
         if _is_postgres():
             cursor.execute(f"SELECT {columns} FROM {_TABLE} WHERE id = ANY(%s)", [wanted])  # noqa: S608
@@ -99,7 +101,9 @@ def read_messages(numbers: Iterable[int]) -> dict[int, StoredMessage]:
             f"SELECT {columns} FROM {_TABLE} WHERE id IN (SELECT value FROM json_each(%s))",  # noqa: S608
             [orjson.dumps(wanted).decode()],
         )
-        return {row[0]: StoredMessage(row[0], row[1], row[2], _from_sqlite(row[3])) for row in cursor.fetchall()}
+        return {
+            row[0]: StoredMessage(row[0], row[1], row[2], row[3], _from_sqlite(row[4])) for row in cursor.fetchall()
+        }
 
 
 def read_numbers(first: int, last: int, status: MessageStatus) -> list[int]:
@@ -173,28 +177,39 @@ def move_tallies(table: type[Tally], deltas: Mapping[int, Mapping[str, int]]) ->
 
 def rest_batches(ids: Sequence[int]) -> None:
     """Set the state of those among these batches that nobody holds, from their tallies."""
-    Batch.objects.filter(pk__in=ids, state__in=RESTING).update(
+    ready = BATCH.sources(BatchState.READY, Actor.TALLY)
+    done = BATCH.sources(BatchState.DONE, Actor.TALLY)
+    Batch.objects.filter(pk__in=ids, state__in=done, unknown__lte=0).update(
         state=Case(
-            When(unknown__gt=0, then=Value(BatchState.UNKNOWN)),
-            When(queued__gt=0, then=Value(BatchState.READY)),
-            default=Value(BatchState.DONE),
+            When(queued__lte=0, then=Value(BatchState.DONE)),
+            When(state__in=ready, then=Value(BatchState.READY)),
+            default=F("state"),
         )
     )
 
 
 def share_campaign(campaign_id: int) -> CampaignStatus:
     """The campaign's status, kept from changing to paused or cancelled until this transaction ends; `paused` while
-    its account is on hold.
+    its account, or the whole installation, is on hold.
 
     FOR KEY SHARE lets counters move beside us and conflicts with the FOR UPDATE that pause, cancel and hold
     take before they answer. On SQLite our transaction already is the only writer.
     """
-    campaign = "sms_campaigns c JOIN accounts_account a ON a.id = c.account_id WHERE c.id = %s"
-    lock = " FOR KEY SHARE OF c" if _is_postgres() else ""
+    campaign = (
+        "sms_campaigns c JOIN accounts_account a ON a.id = c.account_id CROSS JOIN settings s "
+        "WHERE c.id = %s AND s.key = %s"
+    )
+    lock = " FOR KEY SHARE OF c, a, s" if _is_postgres() else ""
+    statement = f"SELECT c.status, a.is_active, s.value FROM {campaign}{lock}"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT c.status, a.is_active FROM {campaign}{lock}", [campaign_id])  # noqa: S608
-        status, is_active = cursor.fetchone()
-    return CampaignStatus(status) if is_active else CampaignStatus.PAUSED
+        cursor.execute(statement, [campaign_id, hold.KEY])
+        row = cursor.fetchone()
+        if row is None:  # the first attempt of this installation
+            hold.make_row()
+            cursor.execute(statement, [campaign_id, hold.KEY])
+            row = cursor.fetchone()
+    status, is_active, held = row
+    return CampaignStatus(status) if is_active and not held else CampaignStatus.PAUSED
 
 
 def _to_sqlite(moment: datetime | None) -> str | None:

@@ -1,6 +1,14 @@
-"""States of message, batch and attempt: the one table that `apply` and every conditional update read."""
+"""States of message, batch and attempt, and who may move them: `apply` and every conditional update read this.
+
+Campaigns stand to the left; their table is in `campaigns/choices.py` and is named with the others in MACHINES.
+"""
+
+from enum import StrEnum
 
 from django.db.models import IntegerChoices, TextChoices
+
+from campaigns.choices import CAMPAIGN
+from smsapp.lib.states import Machine
 
 
 class MessageStatus(IntegerChoices):
@@ -30,7 +38,7 @@ class MessageStatus(IntegerChoices):
 
 M = MessageStatus
 
-#: Facts (answers, delivery reports, look-ups) only ever raise the rank.
+#: Facts only ever raise the rank.
 RANK: dict[MessageStatus, int] = {
     M.QUEUED: 1,
     M.UNKNOWN: 4,
@@ -44,25 +52,6 @@ RANK: dict[MessageStatus, int] = {
     M.CANCELLED: 9,
     M.SUPPRESSED: 9,
 }
-
-#: What a fact may make of a message. Two corrections leave a closed state: only a proven delivery corrects
-#: `undelivered`, and any proof of acceptance corrects `unconfirmed`.
-FACT_MOVES: dict[MessageStatus, frozenset[MessageStatus]] = {
-    M.QUEUED: frozenset({M.SENT, M.DELIVERED, M.UNDELIVERED, M.REJECTED, M.UNKNOWN}),
-    M.UNKNOWN: frozenset({M.SENT, M.DELIVERED, M.UNDELIVERED, M.REJECTED, M.UNCONFIRMED}),
-    M.SENT: frozenset({M.DELIVERED, M.UNDELIVERED, M.UNCONFIRMED}),
-    M.UNCONFIRMED: frozenset({M.SENT, M.DELIVERED, M.UNDELIVERED, M.REJECTED}),
-    M.UNDELIVERED: frozenset({M.DELIVERED}),
-}
-
-#: What we decide ourselves about a message that is in no call: never proof of anything at the provider.
-CONTROL_MOVES: dict[MessageStatus, frozenset[MessageStatus]] = {
-    M.QUEUED: frozenset({M.FAILED, M.EXPIRED, M.CANCELLED, M.SUPPRESSED}),
-    M.UNKNOWN: frozenset({M.QUEUED}),  # absent at the provider, and the gateway allows sending it again
-}
-
-#: A refusal of our account that is reported after the message was taken. Before, it says nothing of the message.
-LATE_REFUSAL_MOVES: dict[MessageStatus, frozenset[MessageStatus]] = {M.SENT: frozenset({M.UNDELIVERED})}
 
 #: The provider has, or had, the message.
 ACCEPTED = frozenset({M.SENT, M.DELIVERED, M.UNDELIVERED})
@@ -121,8 +110,90 @@ class Lane(IntegerChoices):
 
 
 class FactSource(TextChoices):
+    """By what, or by whom, a message is moved."""
+
     ANSWER = "answer", "Answer to our call"
     PUSH = "push", "Pushed delivery report"
     POLL = "poll", "Polled delivery report"
     LOOKUP = "lookup", "Look-up at the provider"
+    REFUSAL = "refusal", "Refusal of our account, reported later"
     DEADLINE = "deadline", "Deadline passed"
+    DECISION = "decision", "Our own decision"
+
+
+class Actor(StrEnum):
+    """Who moves a batch or an attempt. WORKER: the one that holds the lease, by its epoch."""
+
+    WORKER = "worker"
+    SWEEP = "sweep"
+    TALLY = "tally"  # `apply`, by what the batch's messages have become
+    LOOKUP = "look-up"
+
+
+F = FactSource
+PROVIDER = (F.ANSWER, F.PUSH, F.POLL, F.LOOKUP)
+
+#: A decision is made only about a message that is in no call, and never proves anything at the provider. UNKNOWN
+#: becomes QUEUED when it is absent at the provider and the gateway allows sending it again. A refusal of our account
+#: says nothing of a message that was not taken yet. Two corrections leave a closed state: only a proven delivery
+#: corrects `undelivered`, and any proof of acceptance corrects `unconfirmed`.
+MESSAGE: Machine[MessageStatus, FactSource] = Machine(
+    {
+        M.QUEUED: {
+            M.SENT: PROVIDER,
+            M.DELIVERED: PROVIDER,
+            M.UNDELIVERED: PROVIDER,
+            M.REJECTED: PROVIDER,
+            M.UNKNOWN: (F.ANSWER, F.DEADLINE),  # no answer, or an answer that does not name it
+            M.FAILED: (F.DECISION,),
+            M.EXPIRED: (F.DECISION,),
+            M.CANCELLED: (F.DECISION,),
+            M.SUPPRESSED: (F.DECISION,),
+        },
+        M.UNKNOWN: {
+            M.SENT: PROVIDER,
+            M.DELIVERED: PROVIDER,
+            M.UNDELIVERED: PROVIDER,
+            M.REJECTED: PROVIDER,
+            M.QUEUED: (F.DECISION,),
+            M.UNCONFIRMED: (F.DEADLINE,),
+        },
+        M.SENT: {
+            M.DELIVERED: PROVIDER,
+            M.UNDELIVERED: (*PROVIDER, F.REFUSAL),
+            M.UNCONFIRMED: (F.DEADLINE,),
+        },
+        M.UNCONFIRMED: {
+            M.SENT: PROVIDER,
+            M.DELIVERED: PROVIDER,
+            M.UNDELIVERED: PROVIDER,
+            M.REJECTED: PROVIDER,
+        },
+        M.UNDELIVERED: {M.DELIVERED: PROVIDER},
+    }
+)
+
+A, B = AttemptState, BatchState
+
+ATTEMPT: Machine[AttemptState, Actor] = Machine(
+    {
+        A.OPEN: {
+            A.ANSWERED: (Actor.WORKER,),
+            A.NOT_SENT: (Actor.WORKER,),
+            A.UNKNOWN: (Actor.WORKER, Actor.SWEEP),
+        },
+        A.UNKNOWN: {A.RESOLVED: (Actor.LOOKUP,)},
+    }
+)
+
+BATCH: Machine[BatchState, Actor] = Machine(
+    {
+        B.HELD: {B.READY: (Actor.SWEEP,)},
+        B.READY: {B.LEASED: (Actor.WORKER,), B.DONE: (Actor.TALLY,)},
+        B.LEASED: dict.fromkeys(RESTING, (Actor.WORKER, Actor.SWEEP)),
+        B.UNKNOWN: {B.READY: (Actor.TALLY,), B.DONE: (Actor.TALLY,)},
+    }
+)
+
+#: Everything that has states.
+MACHINES = {"message": MESSAGE, "attempt": ATTEMPT, "batch": BATCH, "campaign": CAMPAIGN}

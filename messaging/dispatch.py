@@ -29,7 +29,7 @@ from campaigns.models import Campaign
 from campaigns.services import pause_for_gateway
 from messaging import bulk, clock, gateways, settlement
 from messaging.bulk import QueuedMessage
-from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
+from messaging.choices import ATTEMPT, BATCH, Actor, AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
 from messaging.gateways.base import (
     Gateway,
     GatewayError,
@@ -117,7 +117,8 @@ def lease(lane: Lane, limit: int) -> list[Batch]:
             batch.lease_owner = _worker_name()
             batch.lease_epoch += 1
             batch.lease_until = now + timedelta(seconds=settings.LEASE_SECONDS)
-        Batch.objects.filter(pk__in=[batch.pk for batch in batches]).update(
+        ours = Batch.objects.filter(pk__in=[batch.pk for batch in batches])
+        ours.filter(state__in=BATCH.sources(BatchState.LEASED, Actor.WORKER)).update(
             state=BatchState.LEASED,
             lease_owner=_worker_name(),
             lease_epoch=F("lease_epoch") + 1,
@@ -260,6 +261,7 @@ def _record_answer(call: Call, answer: SubmitAnswer) -> None:
     """By id, never by position. Ids the answer does not name are unknown; an account's refusal is no message's."""
     refusal = next((report for report in answer.reports if report.account_refused), None)
     facts, _ = settlement.facts_from(answer.reports, FactSource.ANSWER)
+    repeated = any(report.is_repeated for report in answer.reports)
     now = clock.now()
     with transaction.atomic():
         _lock(call.batch)
@@ -269,9 +271,20 @@ def _record_answer(call: Call, answer: SubmitAnswer) -> None:
         if _finish_attempt(call, state, now, answer.http_status, detail):
             facts += _unknown_facts(missing)
         settlement.apply(facts)
+        _plan_report_check(call, now, soon=repeated)
         _release(call.batch, now, retry_count=0, call_size=min(MAX_IN_BATCH, call.batch.call_size * 2))
     if refusal is not None:
         pause_for_gateway(call.batch.campaign_id, f"The gateway refuses our account: {refusal.provider_status}")
+
+
+def _plan_report_check(call: Call, now: datetime, *, soon: bool) -> None:
+    """When reports that have not come by then are looked up. Soon where the provider knew a message already: which
+    of our earlier calls it took, only its log can confirm."""
+    wait = call.gateway.policy.lookup_grace if soon else settings.REPORT_CHECK_AFTER
+    unplanned = Batch.objects.filter(pk=call.batch.pk, sent__gt=0)
+    if not soon:
+        unplanned = unplanned.filter(report_check_at=None, report_check_count=0)
+    unplanned.update(report_check_at=now + timedelta(seconds=wait))
 
 
 def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> None:
@@ -332,7 +345,8 @@ def _finish_attempt(call: Call, state: AttemptState, now: datetime, http_status:
     """False if the sweep has given the attempt up meanwhile. It is settled by look-up then, and only what the
     provider itself says of a message may still be written: its rows may be in a later call already."""
     grace = timedelta(seconds=call.gateway.policy.lookup_grace)
-    finished = Attempt.objects.filter(pk=call.attempt.pk, state=AttemptState.OPEN).update(
+    sources = ATTEMPT.sources(state, Actor.WORKER)
+    finished = Attempt.objects.filter(pk=call.attempt.pk, state__in=sources).update(
         state=state,
         finished_at=now,
         http_status=http_status,
@@ -344,10 +358,11 @@ def _finish_attempt(call: Call, state: AttemptState, now: datetime, http_status:
 
 def _release(batch: Batch, now: datetime, **values: object) -> None:
     """Give the batch back, if it is still ours; where to, its tally says."""
-    current = Batch.objects.filter(pk=batch.pk, state=BatchState.LEASED, lease_epoch=batch.lease_epoch).first()
-    if current is None:
+    current = Batch.objects.get(pk=batch.pk)
+    to = settlement.resting_state(current)
+    if current.lease_epoch != batch.lease_epoch or not BATCH.may(BatchState(current.state), to, Actor.WORKER):
         return
-    current.state = settlement.resting_state(current)
+    current.state = to
     current.lease_owner, current.lease_until, current.lease_count = "", None, 0
     current.report_deadline = now + timedelta(hours=settings.REPORT_DEADLINE_HOURS)
     for name, value in values.items():

@@ -23,7 +23,7 @@ from messaging.bulk import NewMessage
 from messaging.choices import BatchState, Lane, MessageStatus, Reason
 from messaging.identity import message_number
 from messaging.models import Batch
-from messaging.settlement import resting_state
+from messaging.settlement import resting_state, write_statistics
 from messaging.texts import stored_values
 from smsapp.lib.text import MAX_TEXT_LENGTH, segment_count
 from smsapp.wake import wake
@@ -100,9 +100,12 @@ def expand_chunk(campaign: Campaign, number: int) -> bool:
                     for part, recipients in enumerate(slices)
                 ]
             )
-            tally: Counter[str] = Counter()
-            for batch, recipients in zip(batches, slices, strict=True):
-                tally += _fill(batch, campaign, recipients, renderer)
+            tallies = {
+                batch.pk: _fill(batch, campaign, recipients, renderer)
+                for batch, recipients in zip(batches, slices, strict=True)
+            }
+            write_statistics(tallies, {})
+            tally = sum(tallies.values(), Counter[str]())
             moved = Campaign.objects.filter(pk=campaign.pk, chunks_done=number, status__in=EXPANDING).update(
                 chunks_done=number + 1,
                 expansion_lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),

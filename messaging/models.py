@@ -18,7 +18,11 @@ from messaging.querysets import AttemptQuerySet, BatchQuerySet, MessageQuerySet
 class Batch(Tally):
     """Up to 1,000 messages of one campaign that leave together: the unit of lease and of calling.
 
-    held -> ready <-> leased -> unknown -> ready | done
+        held -> ready                     by sweep
+        ready -> leased                   by worker
+        ready -> done                     by tally
+        leased -> ready | unknown | done  by sweep, worker
+        unknown -> ready | done           by tally
 
     A lease is (owner, epoch, lease_until): taken by one conditional update that raises the epoch, so a worker
     that wakes up after its lease has ended finds another epoch and can do nothing. Its row is also the lock
@@ -44,6 +48,8 @@ class Batch(Tally):
     lease_epoch = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     call_size = models.PositiveSmallIntegerField(default=1000, help_text="Messages in its next call, at most.")
+    report_check_at = models.DateTimeField(null=True, blank=True, help_text="When missing reports are looked up.")
+    report_check_count = models.PositiveSmallIntegerField(default=0)
     report_deadline = models.DateTimeField(null=True, blank=True, help_text="When missing reports are given up.")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -71,7 +77,8 @@ class Batch(Tally):
                 name="batch_to_sweep",
                 condition=models.Q(state__in=[BatchState.HELD, BatchState.LEASED, BatchState.UNKNOWN]),
             ),
-            # giving up on reports that never came
+            # looking up reports that have not come, and giving up on those that never came
+            models.Index(fields=["report_check_at"], name="batch_report_check", condition=models.Q(sent__gt=0)),
             models.Index(fields=["report_deadline"], name="batch_report_due", condition=models.Q(sent__gt=0)),
         ]
 
@@ -82,14 +89,20 @@ class Batch(Tally):
 class Message(models.Model):
     """One SMS to one recipient.
 
-        queued --> sent --> delivered | undelivered
-          |         |
-          |         `--> unconfirmed      (no report before the deadline)
-          |--> unknown --> sent | delivered | undelivered | rejected | queued | unconfirmed
-          |--> rejected                   (the provider refused it)
-          `--> failed | expired | cancelled | suppressed   (never handed over)
+        queued -> sent | delivered | undelivered | rejected       by answer, lookup, poll, push
+        queued -> unknown                                         by answer, deadline
+        queued -> failed | expired | cancelled | suppressed       by decision
+        unknown -> sent | delivered | undelivered | rejected      by answer, lookup, poll, push
+        unknown -> queued                                         by decision
+        unknown -> unconfirmed                                    by deadline
+        sent -> delivered                                         by answer, lookup, poll, push
+        sent -> undelivered                                       by answer, lookup, poll, push, refusal
+        sent -> unconfirmed                                       by deadline
+        unconfirmed -> sent | delivered | undelivered | rejected  by answer, lookup, poll, push
+        undelivered -> delivered                                  by answer, lookup, poll, push
 
-    Allowed moves, ranks and the two corrections: `messaging/choices.py`. "Sending" is not stored: it is shown
+    `rejected`: the provider refused it. `unconfirmed`: nobody can say, or the report never came. The table itself,
+    ranks and the two corrections: `messaging/choices.py`. "Sending" is not stored: it is shown
     while an open Attempt spans the message.
 
     The table is narrow on purpose: no status index (it would make every update non-HOT), no foreign key
@@ -164,7 +177,9 @@ class Message(models.Model):
 class Attempt(models.Model):
     """One HTTP call for a slice of a batch, committed before the call.
 
-    open -> answered | not_sent | unknown -> resolved
+        open -> answered | not_sent  by worker
+        open -> unknown              by sweep, worker
+        unknown -> resolved          by look-up
 
     Its reference is the provider's `bulkId`, by which a lost answer is looked up.
     """
@@ -216,11 +231,13 @@ class ReportInbox(models.Model):
     unmatched_count = models.PositiveIntegerField(default=0, help_text="Reports on ids that are not ours.")
     failure_count = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
+    rematch_at = models.DateTimeField(null=True, blank=True, help_text="When its unmatched reports are tried again.")
     error = models.CharField(max_length=300, blank=True)
 
     class Meta:
         verbose_name_plural = "report inbox"
         indexes = [
+            models.Index(fields=["rematch_at"], name="inbox_unmatched", condition=models.Q(rematch_at__isnull=False)),
             models.Index(fields=["next_attempt_at"], name="inbox_waiting", condition=models.Q(applied_at=None)),
             models.Index(fields=["received_at"], name="inbox_age"),  # purging
         ]
@@ -254,3 +271,18 @@ class DeliveryReport(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_status_display()} ({self.provider_status})"
+
+
+class StatDelta(Tally):
+    """What one transaction changed in the tally of one batch, written by the transaction itself.
+
+    Statistics are folded from these rows, which are then removed: nothing ever has to scan messages for them. Over
+    rows and folded statistics together every tally adds up to that of the batches. Rows are only ever added, so
+    that writers never wait for one another.
+    """
+
+    batch_id = models.BigIntegerField()
+    segments = models.IntegerField(default=0, help_text="Of messages that a provider took, or by proof did not.")
+
+    def __str__(self) -> str:
+        return f"batch {self.batch_id}"

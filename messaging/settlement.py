@@ -4,8 +4,8 @@ Answers, pushed and polled delivery reports, look-ups, deadlines and our own dec
 in bulk, in any order and any number of times. In one transaction:
 
 1. lock the batches concerned, in id order: a batch's row is the lock of its messages;
-2. read the messages and decide every move from the tables in `choices.py`;
-3. write messages, delivery reports and batch tallies;
+2. read the messages and decide every move from the table in `choices.py`;
+3. write messages, delivery reports, batch tallies and statistics;
 4. move the campaign counters, last, so that their lock is held for the shortest time.
 
 A fact that changes nothing (repeated, late, out of order) is dropped without harm.
@@ -25,9 +25,8 @@ from messaging import bulk, clock
 from messaging.bulk import MessageChange, StoredMessage
 from messaging.choices import (
     ACCEPTED,
-    CONTROL_MOVES,
-    FACT_MOVES,
-    LATE_REFUSAL_MOVES,
+    MESSAGE,
+    NEVER_HANDED_OVER,
     BatchState,
     FactSource,
     MessageStatus,
@@ -35,13 +34,11 @@ from messaging.choices import (
 )
 from messaging.gateways.base import Report
 from messaging.identity import batch_of, number_of
-from messaging.models import Batch, DeliveryReport
+from messaging.models import Attempt, Batch, DeliveryReport, StatDelta
 
 logger = logging.getLogger(__name__)
 
 MAX_PRICE = 10**6  # more for one message is no price
-
-Moves = Mapping[MessageStatus, frozenset[MessageStatus]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +67,7 @@ class _Decision:
     changes: dict[int, MessageChange]
     reports: list[DeliveryReport]
     moves: Counter[tuple[int, MessageStatus, MessageStatus]]  # (message number, from, to)
+    segments: Counter[int]  # of messages that a provider took, less those that it did not after all, by batch
     unmatched: int
 
 
@@ -90,32 +88,40 @@ def facts_from(reports: Iterable[Report], source: FactSource) -> tuple[list[Fact
     return facts, foreign
 
 
-def apply(facts: Sequence[Fact], moves: Moves = FACT_MOVES) -> Applied:
-    """Move messages as the facts say. `moves` is FACT_MOVES, or CONTROL_MOVES for decisions of our own."""
+def apply(facts: Sequence[Fact]) -> Applied:
+    """Move messages as the facts say; the table allows each source its own moves."""
     if not facts:
         return Applied()
     now = clock.now()
     with transaction.atomic():
         batches = _lock_batches({batch_of(fact.number) for fact in facts})
         known = bulk.read_messages({fact.number for fact in facts if batch_of(fact.number) in batches})
-        decision = _decide(facts, known, moves, now)
+        decision = _decide(facts, known, now)
         bulk.update_messages(sorted(decision.changes.values()))
         DeliveryReport.objects.bulk_create(decision.reports)
-        _move_tallies(decision.moves)
-        _move_counters(batches, decision.moves, now)
+        tallies = _by_batch(decision.moves)
+        bulk.move_tallies(Batch, tallies)
+        bulk.rest_batches(sorted(tallies))
+        write_statistics(tallies, decision.segments)
+        _move_counters(batches, tallies, now)
     changed = sum(decision.moves.values())
     return Applied(changed, len(facts) - changed - decision.unmatched, decision.unmatched)
 
 
 def apply_late_refusals(reports: Sequence[Report]) -> Applied:
     """A provider may take a message and report later that it refuses our account (no credit). Then that message is
-    not delivered, and its running campaign is paused before the others go the same way."""
+    not delivered, and its running campaign is paused before the others go the same way. What such a report says of
+    an earlier call is no fact any more once a later one has carried the message."""
     numbers = {number: report for report in reports if (number := number_of(report.message_id)) is not None}
-    facts = [
-        Fact(number, MessageStatus.UNDELIVERED, FactSource.PUSH, report.reason, report.error_code, report)
-        for number, report in numbers.items()
-    ]
-    applied = apply(facts, LATE_REFUSAL_MOVES)
+    with transaction.atomic():
+        _lock_batches({batch_of(number) for number in numbers})
+        last = _last_references(numbers)
+        facts = [
+            Fact(number, MessageStatus.UNDELIVERED, FactSource.REFUSAL, report.reason, report.error_code, report)
+            for number, report in numbers.items()
+            if report.reference in ("", last.get(number))
+        ]
+        applied = apply(facts)
     if applied.changed:
         batches = Batch.objects.filter(pk__in={batch_of(number) for number in numbers})
         campaigns = sorted(set(batches.values_list("campaign_id", flat=True)))
@@ -129,10 +135,18 @@ def apply_late_refusals(reports: Sequence[Report]) -> Applied:
     return applied
 
 
+def _last_references(numbers: Iterable[int]) -> dict[int, str]:
+    """The reference of the last call that carried each message."""
+    attempts = Attempt.objects.filter(batch_id__in={batch_of(number) for number in numbers}).order_by("pk")
+    last: dict[int, str] = {}
+    for first, end, reference in attempts.values_list("first", "last", "reference"):
+        last |= {number: reference for number in numbers if first <= number <= end}
+    return last
+
+
 def control(numbers: Iterable[int], status: MessageStatus, reason: Reason, detail: str = "") -> Applied:
-    """Apply one decision of our own (a control move) to messages that are in no call."""
-    facts = [Fact(number, status, FactSource.DEADLINE, reason, detail) for number in numbers]
-    return apply(facts, CONTROL_MOVES)
+    """Apply one decision of our own to messages that are in no call."""
+    return apply([Fact(number, status, FactSource.DECISION, reason, detail) for number in numbers])
 
 
 def resting_state(batch: Batch) -> BatchState:
@@ -146,23 +160,26 @@ def _lock_batches(ids: set[int]) -> dict[int, Batch]:
     return {batch.pk: batch for batch in Batch.objects.filter(pk__in=ids).order_by("pk").select_for_update()}
 
 
-def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], moves: Moves, now: datetime) -> _Decision:
+def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: datetime) -> _Decision:
     current = {number: MessageStatus(stored.status) for number, stored in known.items()}
-    decision = _Decision({}, [], Counter(), 0)
+    decision = _Decision({}, [], Counter(), Counter(), 0)
     for fact in facts:
         status = current.get(fact.number)
         if status is None:
             decision.unmatched += 1
             continue
         target = _target(fact, status)
-        if target not in moves.get(status, frozenset()):
-            if fact.status in ACCEPTED and status not in FACT_MOVES and status is not MessageStatus.DELIVERED:
+        if not MESSAGE.may(status, target, fact.source):
+            if fact.status in ACCEPTED and status in NEVER_HANDED_OVER:
                 logger.error("message %s is %s, yet the provider has it", fact.number, status.label)
             continue
         earlier = decision.changes.get(fact.number)
         sent_at = earlier.sent_at if earlier else known[fact.number].sent_at
         decision.changes[fact.number] = _change(fact, target, sent_at, now)
         decision.moves[fact.number, status, target] += 1
+        taken = (target in ACCEPTED) - (status in ACCEPTED)
+        if taken:
+            decision.segments[batch_of(fact.number)] += taken * known[fact.number].segment_count
         # An accepting answer is told by the attempt; a refusing one is the provider's last word on the message.
         if fact.report and (fact.source is not FactSource.ANSWER or fact.status is MessageStatus.REJECTED):
             decision.reports.append(_delivery_report(fact, fact.report, target, now))
@@ -209,23 +226,29 @@ def _fit(text: str, length: int) -> str:
     return text.replace("\x00", "")[:length]
 
 
-def _move_tallies(moves: Counter[tuple[int, MessageStatus, MessageStatus]]) -> None:
-    by_batch: dict[int, Counter[str]] = defaultdict(Counter)
+def _by_batch(moves: Counter[tuple[int, MessageStatus, MessageStatus]]) -> dict[int, Counter[str]]:
+    """What the moves change in each batch's tally."""
+    tallies: dict[int, Counter[str]] = defaultdict(Counter)
     for (number, old, new), count in moves.items():
-        by_batch[batch_of(number)][old.label] -= count
-        by_batch[batch_of(number)][new.label] += count
-    bulk.move_tallies(Batch, by_batch)
-    bulk.rest_batches(sorted(by_batch))
+        tallies[batch_of(number)][old.label] -= count
+        tallies[batch_of(number)][new.label] += count
+    return tallies
 
 
-def _move_counters(
-    batches: Mapping[int, Batch], moves: Counter[tuple[int, MessageStatus, MessageStatus]], now: datetime
-) -> None:
+def write_statistics(tallies: Mapping[int, Mapping[str, int]], segments: Mapping[int, int]) -> None:
+    """Note what this transaction changed, for the statistics: signed changes by status, and segments, by batch."""
+    StatDelta.objects.bulk_create(
+        [
+            StatDelta(batch_id=batch_id, segments=segments.get(batch_id, 0), **tally)
+            for batch_id, tally in sorted(tallies.items())
+        ]
+    )
+
+
+def _move_counters(batches: Mapping[int, Batch], tallies: Mapping[int, Counter[str]], now: datetime) -> None:
     deltas: dict[int, Counter[str]] = defaultdict(Counter)
-    for (number, old, new), count in moves.items():
-        campaign_id = batches[batch_of(number)].campaign_id
-        deltas[campaign_id][old.label] -= count
-        deltas[campaign_id][new.label] += count
+    for batch_id, tally in tallies.items():
+        deltas[batches[batch_id].campaign_id].update(tally)  # adds
     if not deltas:
         return
     ids = sorted(deltas)

@@ -74,13 +74,17 @@ class Report:
     """What a provider says of one message, in our words: an answer, a delivery report or a log entry.
 
     `status` is one of SENT, DELIVERED, UNDELIVERED, REJECTED. `account_refused`: refused for a reason that
-    concerns our account, not this message, which therefore may be sent later. `price` is for the whole message.
+    concerns our account, not this message, which therefore may be sent later. `is_repeated`: refused because an
+    earlier call with this id arrived, which is proof of acceptance. `reference` names the call it was carried by,
+    where the provider says so. `price` is for the whole message.
     """
 
     message_id: str
     status: MessageStatus
     reason: Reason = Reason.NONE
     account_refused: bool = False
+    is_repeated: bool = False
+    reference: str = ""
     provider_status: str = ""
     error_code: str = ""
     error_description: str = ""

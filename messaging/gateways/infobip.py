@@ -347,6 +347,8 @@ def _report_of(entry: Any) -> Report | None:
         status=message_status,
         reason=reason,
         account_refused=message_status is MessageStatus.REJECTED and status_id in ACCOUNT_REFUSALS,
+        is_repeated=status_id == REJECTED_DUPLICATE_MESSAGE_ID,
+        reference=_text(entry.get("bulkId"), 60),
         provider_status=_text(status.get("name") or status_id, 60),
         error_code=str(error_id) if error_id is not None else "",
         error_description=error_description,

@@ -253,7 +253,8 @@ UNKNOWN_CLOSE_AFTER = env.float("UNKNOWN_CLOSE_AFTER", default=47 * 3600.0)  # p
 RESEND_UNKNOWN_AFTER = env.float("RESEND_UNKNOWN_AFTER", default=0.0) or None
 SIMULATOR_UNKNOWN_GRACE = env.float("SIMULATOR_UNKNOWN_GRACE", default=3.0)
 SIMULATOR_RESEND_UNKNOWN_AFTER = env.float("SIMULATOR_RESEND_UNKNOWN_AFTER", default=5.0)
-REPORT_DEADLINE_HOURS = env.int("REPORT_DEADLINE_HOURS", default=120)  # validity 48 h + 72 h
+REPORT_DEADLINE_HOURS = env.float("REPORT_DEADLINE_HOURS", default=120.0)  # validity 48 h + 72 h
+REPORT_CHECK_AFTER = env.float("REPORT_CHECK_AFTER", default=900.0)  # to the first look-up of missing reports
 LATE_START_WINDOW = env.float("LATE_START_WINDOW", default=3600.0)  # a campaign due longer ago is `missed`
 REPORT_INBOX_HOURS = env.int("REPORT_INBOX_HOURS", default=72)
 TASK_BUDGET = env.float("TASK_BUDGET", default=5.0)  # how long one dispatch or expansion task works on

@@ -23,19 +23,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from messaging.choices import (
-    ACCEPTED,
-    CONTROL_MOVES,
-    FACT_MOVES,
-    LATE_REFUSAL_MOVES,
-    NEVER_HANDED_OVER,
-    OPEN,
-    RANK,
-    MessageStatus,
-)
+from messaging.choices import ACCEPTED, MESSAGE, NEVER_HANDED_OVER, OPEN, RANK, FactSource, MessageStatus
 
 M = MessageStatus
 Moves = Mapping[MessageStatus, frozenset[MessageStatus]]
+
+#: The product's table, by who moves: what was learned, what we decide, what is refused later.
+DECISION_MOVES = MESSAGE.moves(FactSource.DECISION)
+REFUSAL_MOVES = MESSAGE.moves(FactSource.REFUSAL)
+FACT_MOVES = MESSAGE.moves(*set(FactSource) - {FactSource.DECISION, FactSource.REFUSAL})
 
 LIVE_ATTEMPTS = 2  # at most so many of which anybody still knows
 
@@ -86,7 +82,7 @@ class Rules:
     has_rank: bool = True  # the tables are asked at all
 
     fact_moves: Moves = field(default_factory=lambda: FACT_MOVES)
-    control_moves: Moves = field(default_factory=lambda: CONTROL_MOVES)
+    decision_moves: Moves = field(default_factory=lambda: DECISION_MOVES)
 
 
 class Attempt(NamedTuple):
@@ -220,8 +216,8 @@ def fact(state: State, target: MessageStatus, rules: Rules, moves: Moves | None 
     return state._replace(status=target) if target in allowed else state
 
 
-def control(state: State, target: MessageStatus, rules: Rules) -> State:
-    allowed = rules.control_moves.get(state.status, frozenset())
+def decide(state: State, target: MessageStatus, rules: Rules) -> State:
+    allowed = rules.decision_moves.get(state.status, frozenset())
     return state._replace(status=target) if target in allowed else state
 
 
@@ -260,8 +256,8 @@ def _open(state: State, number: int, worker: Worker, rules: Rules) -> Iterator[S
     yield Step("find the campaign stopped", released, is_healthy=False)
     if state.is_cancelled or state.status is not M.QUEUED:
         return
-    yield Step("find it too late", control(released, M.EXPIRED, rules), is_healthy=False)
-    yield Step("find an opt-out", control(released, M.SUPPRESSED, rules), is_healthy=False)
+    yield Step("find it too late", decide(released, M.EXPIRED, rules), is_healthy=False)
+    yield Step("find an opt-out", decide(released, M.SUPPRESSED, rules), is_healthy=False)
     if len(state.attempts) < LIVE_ATTEMPTS:
         earlier = tuple(attempt._replace(superseded=True) for attempt in state.attempts)
         opened = state._replace(attempts=(*earlier, Attempt()))
@@ -350,7 +346,7 @@ def _reports(state: State, rules: Rules) -> Iterator[Step]:
     for status in REPORTS[state.at_gateway]:
         yield Step(f"report {status.label}", fact(state, status, rules))
     if state.at_gateway == TAKEN:
-        refused = fact(state, M.UNDELIVERED, rules, LATE_REFUSAL_MOVES)
+        refused = fact(state, M.UNDELIVERED, rules, REFUSAL_MOVES)
         yield Step("report account refused", refused, is_healthy=False)
 
 
@@ -399,7 +395,7 @@ def _settle_lookup(state: State, lookup: Lookup, rules: Rules) -> State:
         verdict = SEND_AGAIN if attempt.age >= PROOF else NOTHING
     if is_about_it and state.status is M.UNKNOWN:
         if verdict in (SEND_AGAIN, ACCOUNT_REFUSED):
-            state = control(state, M.QUEUED, rules)
+            state = decide(state, M.QUEUED, rules)
         elif verdict == CLOSE:
             state = fact(state, M.UNCONFIRMED, rules)
     if attempt.neighbour or (is_about_it and state.status is M.UNKNOWN):
@@ -416,14 +412,14 @@ def _sweep(state: State, rules: Rules) -> Iterator[Step]:
     if state.status is M.SENT:
         yield Step("give up the report", fact(state, M.UNCONFIRMED, rules))
     if state.status is M.QUEUED and not (state.is_leased and rules.spares_open_calls):
-        yield Step("close as expired", control(state, M.EXPIRED, rules), is_healthy=False)
+        yield Step("close as expired", decide(state, M.EXPIRED, rules), is_healthy=False)
         if state.is_cancelled:
-            yield Step("close as cancelled", control(state, M.CANCELLED, rules))
+            yield Step("close as cancelled", decide(state, M.CANCELLED, rules))
     if state.lease_is_over:
         ended = _end_lease(state, rules)
         yield Step("end the lease", ended)
         if ended.status is M.QUEUED:
-            yield Step("end the last lease", control(ended, M.FAILED, rules), is_healthy=False)
+            yield Step("end the last lease", decide(ended, M.FAILED, rules), is_healthy=False)
     elif state.is_leased and not any(
         attempt.state == CALL_OPEN and attempt.request == FLYING for attempt in state.attempts
     ):

@@ -184,6 +184,64 @@ def test_a_provider_that_refuses_our_account_after_taking_the_message(django_cap
     assert campaign.status == CampaignStatus.PAUSED
 
 
+def test_a_refusal_of_an_earlier_call_says_nothing_of_a_message_that_a_later_call_handed_over(simulator):
+    """Call 1 is unknown, refused for the account's sake by its log; call 2 is taken; then call 1's report comes in."""
+    campaign = make_campaign(count=1)
+    expand_ready()
+    attempt = lose(opened())
+    (message,) = Message.objects.all()
+    refused = Report(
+        message.message_id, S.REJECTED, account_refused=True, provider_status="NO_CREDIT", reference=attempt.reference
+    )
+    asked = reconciliation.ask(attempt)
+    reconciliation.record(replace(asked, answer=Lookup(reports=[refused], conclusive=True)))
+    campaign.refresh_from_db()
+    campaign_services.resume(campaign, campaign.user)
+    send()
+    assert statuses() == {"sent": 1}
+
+    settlement.apply_late_refusals([refused])
+    assert statuses() == {"sent": 1}
+    second = Attempt.objects.latest("pk").reference
+    settlement.apply_late_refusals([replace(refused, reference=second)])
+    assert statuses() == {"undelivered": 1}
+
+
+def test_an_id_that_the_provider_knew_already_is_taken_and_confirmed_by_an_early_look_up(simulator):
+    """Our first call arrived though its log did not show it in time: the second is refused with status 23."""
+    make_campaign(count=2)
+    expand_ready()
+    attempt = lose(opened())
+    make_call_arrive = dispatch.Submission(attempt.reference, opened_messages(), "")
+    simulator.gateway().submit(make_call_arrive)
+    asked = reconciliation.ask(attempt)
+    reconciliation.record(replace(asked, answer=ABSENT))
+    assert statuses() == {"queued": 2}
+
+    send()
+    batch = Batch.objects.get()
+    assert simulator.ledger()["repeats"] == 2
+    assert statuses() == {"sent": 2}
+    assert batch.report_check_at < timezone.now() + timedelta(seconds=60)
+    assert max(message["times_accepted"] for message in simulator.messages()) == 1
+
+
+def opened_messages() -> list[dispatch.OutgoingMessage]:
+    return [
+        dispatch.OutgoingMessage(message.message_id, message.phone_number, message.text)
+        for message in Message.objects.order_by("id")
+    ]
+
+
+def test_a_silent_batch_is_looked_up_once_its_reports_are_late(simulator):
+    make_campaign(count=2)
+    expand_ready()
+    send()
+    batch = Batch.objects.get()
+    assert batch.report_check_at is not None
+    assert timedelta(seconds=600) < batch.report_check_at - timezone.now() < timedelta(seconds=900)
+
+
 def test_a_gateway_that_is_no_longer_configured_stops_no_sweep(simulator):
     make_campaign(count=2)
     expand_ready()

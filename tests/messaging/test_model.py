@@ -2,8 +2,8 @@
 
 import pytest
 
-from messaging.choices import CONTROL_MOVES, FACT_MOVES, MessageStatus
-from tests.messaging.model import Rules, explore
+from messaging.choices import MessageStatus
+from tests.messaging.model import DECISION_MOVES, FACT_MOVES, Rules, explore
 
 M = MessageStatus
 
@@ -61,7 +61,7 @@ def without(moves, status, target):
         (Rules(fact_moves=FACT_MOVES | {M.DELIVERED: frozenset({M.SENT})}), "REOPENED"),
         (Rules(fact_moves=without(FACT_MOVES, M.QUEUED, M.UNKNOWN)), "DOUBLED"),
         (Rules(fact_moves=without(FACT_MOVES, M.UNKNOWN, M.UNCONFIRMED), resends_absent=False), "STUCK"),
-        (Rules(control_moves=without(CONTROL_MOVES, M.QUEUED, M.CANCELLED)), "STUCK"),
+        (Rules(decision_moves=without(DECISION_MOVES, M.QUEUED, M.CANCELLED)), "STUCK"),
     ],
 )
 def test_a_wrong_table_is_noticed(rules, broken):

@@ -12,7 +12,7 @@ from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES
 from messaging import settlement
-from messaging.choices import FACT_MOVES, RANK, FactSource, MessageStatus, Reason
+from messaging.choices import FactSource, MessageStatus, Reason
 from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import Batch, DeliveryReport, Message
@@ -134,14 +134,6 @@ def test_the_last_message_completes_and_the_last_report_closes_the_campaign(camp
     campaign.refresh_from_db()
     assert campaign.closed_at is not None
     assert campaign.successful_count == 3
-
-
-def test_facts_never_lower_the_rank():
-    """The two corrections of a closed state are the only moves within or below a rank."""
-    corrections = {(S.UNDELIVERED, S.DELIVERED), (S.UNCONFIRMED, S.SENT)}
-    for status, targets in FACT_MOVES.items():
-        for target in targets:
-            assert RANK[target] > RANK[status] or (status, target) in corrections
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 )
 
 from campaigns import services as campaign_services
-from campaigns.choices import CampaignStatus, sources_of
+from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.models import Campaign
 from messaging import dispatch, gateways, inbox, reconciliation, settlement, sweeps
 from messaging.choices import ACCEPTED, NEVER_HANDED_OVER, AttemptState, BatchState, FactSource, Lane, MessageStatus
@@ -144,7 +144,7 @@ class Pipeline(RuleBasedStateMachine):
     def interfere(self, move: Move, pick: int, recipient: int, what: str) -> None:
         campaign = self.campaign(pick)
         if what in MOVES:
-            if campaign.status in sources_of(MOVES[what]):
+            if CAMPAIGN.may(campaign.status, MOVES[what], Actor.PERSON):
                 getattr(campaign_services, what)(campaign, campaign.user)
         elif what == "opt out":
             phones = list(campaign.messages.order_by("id").values_list("phone_number", flat=True))

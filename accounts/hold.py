@@ -1,0 +1,105 @@
+"""One switch stops all sending: while the installation is held no gateway call begins, no due campaign is started and
+nothing is polled. Reports that are pushed in, look-ups, uploads and new campaigns go on.
+
+The switch is one row of `settings`, empty while sending is allowed. Dispatch reads it FOR KEY SHARE in the
+transaction that commits an attempt (`messaging/bulk.py`), and `hold` takes it FOR UPDATE before it answers.
+"""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import Setting
+
+logger = logging.getLogger(__name__)
+
+KEY = "hold"
+
+
+class HoldKind(StrEnum):
+    OPERATOR = "operator"  # by hand: released at once
+    COPY = "copy"  # a restored backup or a copy: the provider is asked before it is released
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """`reason` is for everybody to read; `detail` for operators, with names of servers and folders."""
+
+    reason: str
+    by: str
+    since: datetime
+    kind: HoldKind = HoldKind.OPERATOR
+    detail: str = ""
+
+
+def current() -> Hold | None:
+    """The hold that is on; None while sending is allowed."""
+    return read(Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or "")
+
+
+def is_held() -> bool:
+    return Setting.objects.filter(key=KEY).exclude(value="").exists()
+
+
+def hold(
+    reason: str, by: str, *, kind: HoldKind = HoldKind.OPERATOR, detail: str = "", at: datetime | None = None
+) -> Hold:
+    """Stop all sending; when this returns, no call begins any more. A hold on a copy is not lowered to one by hand.
+
+    The row is written twice. The first time shows it to everybody at once, so that no stream of new attempts, each
+    sharing the row with the one before, keeps its lock from us. The second time waits for those under way. It must
+    be an UPDATE after FOR UPDATE: only then a reader whose statement began earlier reads the row again.
+    """
+    wanted = Hold(reason, by, at or timezone.now(), kind, detail)
+    make_row()
+    Setting.objects.filter(key=KEY, value="").update(value=_text(wanted))
+    with transaction.atomic(durable=True):
+        row = Setting.objects.select_for_update().get(key=KEY)
+        before = read(row.value)
+        if before is not None and before.kind is HoldKind.COPY:
+            wanted = before
+        row.value = _text(wanted)
+        row.save(update_fields=["value", "updated_at"])
+    logger.warning("sending is held by %s: %s", wanted.by, wanted.reason)
+    return wanted
+
+
+def release(kind: HoldKind) -> bool:
+    """Lift a hold of this kind; False if no such hold is on."""
+    with transaction.atomic():
+        row = Setting.objects.select_for_update().filter(key=KEY).first()
+        before = read(row.value) if row else None
+        if row is None or before is None or before.kind is not kind:
+            return False
+        row.value = ""
+        row.save(update_fields=["value", "updated_at"])
+    logger.warning("sending is released")
+    return True
+
+
+def make_row() -> None:
+    """The row is always there once it was needed: a lock cannot be taken on a row that is missing."""
+    description = "Why nothing is sent, if so. Changed with `manage.py hold` and `release`, or in the console."
+    Setting.objects.bulk_create([Setting(key=KEY, description=description, is_fixed=True)], ignore_conflicts=True)
+
+
+def read(text: str) -> Hold | None:
+    """The hold that a stored value says; one that cannot be read still holds."""
+    if not text:
+        return None
+    try:
+        stored: dict[str, Any] = json.loads(text)
+        since = datetime.fromisoformat(stored.pop("since"))
+        return Hold(**stored | {"since": since, "kind": HoldKind(stored["kind"])})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Hold("Sending is held.", "somebody", timezone.now())
+
+
+def _text(held: Hold) -> str:
+    return json.dumps(asdict(held) | {"since": held.since.isoformat()})

@@ -1,0 +1,64 @@
+"""What every change leaves for the statistics adds up to the tallies, whatever happened."""
+
+import pytest
+from django.db.models import Sum
+
+from campaigns.tally import COUNTED_STATUSES
+from messaging import settlement
+from messaging.choices import ACCEPTED, FactSource, Lane, MessageStatus, Reason
+from messaging.dispatch import dispatch_ready
+from messaging.expansion import expand_ready
+from messaging.models import Batch, Message, StatDelta
+from messaging.settlement import Fact
+from tests.factories import make_campaign
+
+pytestmark = pytest.mark.django_db(transaction=True)
+S = MessageStatus
+
+
+def assert_adds_up() -> None:
+    for batch in Batch.objects.all():
+        summed = StatDelta.objects.filter(batch_id=batch.pk).aggregate(
+            **{status: Sum(status) for status in (*COUNTED_STATUSES, "segments")}
+        )
+        accepted = Message.objects.in_batch(batch.pk).filter(status__in=ACCEPTED)
+        segments = sum(accepted.values_list("segment_count", flat=True))
+        assert {status: count or 0 for status, count in summed.items()} == batch.tally | {"segments": segments}
+
+
+def test_delta_rows_add_up_to_the_tallies_from_expansion_to_the_last_correction(simulator):
+    make_campaign(count=25)
+    expand_ready()
+    assert_adds_up()
+    dispatch_ready(Lane.CAMPAIGNS)
+    assert_adds_up()
+    numbers = list(Message.objects.order_by("id").values_list("id", flat=True))
+    for status in (S.UNDELIVERED, S.DELIVERED, S.UNDELIVERED):
+        settlement.apply([Fact(number, status, FactSource.PUSH, Reason.NONE) for number in numbers[:9]])
+    settlement.apply([Fact(number, S.UNCONFIRMED, FactSource.DEADLINE, Reason.NO_REPORT) for number in numbers[9:15]])
+    assert_adds_up()
+    assert StatDelta.objects.aggregate(total=Sum("delivered"))["total"] == 9
+
+
+def test_a_fact_that_changes_nothing_leaves_no_row():
+    make_campaign(count=2)
+    expand_ready()
+    before = StatDelta.objects.count()
+    number = Message.objects.order_by("id").values_list("id", flat=True)[0]
+    settlement.apply([Fact(number, S.UNCONFIRMED, FactSource.DEADLINE, Reason.NO_REPORT)])
+    assert StatDelta.objects.count() == before
+
+
+def test_a_change_that_is_rolled_back_leaves_no_row(monkeypatch):
+    make_campaign(count=2)
+    expand_ready()
+    before = StatDelta.objects.count()
+
+    def break_off(*args: object) -> None:
+        raise RuntimeError("cut off")
+
+    monkeypatch.setattr(settlement, "_move_counters", break_off)
+    number = Message.objects.order_by("id").values_list("id", flat=True)[0]
+    with pytest.raises(RuntimeError):
+        settlement.apply([Fact(number, S.SENT, FactSource.ANSWER)])
+    assert StatDelta.objects.count() == before
