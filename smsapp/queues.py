@@ -33,6 +33,7 @@ TASK_QUEUES: dict[str, str] = {
     "messaging.reconcile": PERIODIC,
     "messaging.sweep": PERIODIC,
     "messaging.purge": PERIODIC,
+    "reports.fold_statistics": PERIODIC,
 }
 
 TASK_ROUTES: dict[str, dict[str, str]] = {name: {"queue": queue} for name, queue in TASK_QUEUES.items()}
@@ -52,6 +53,7 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "poll delivery reports": _every(15, "messaging.poll_reports"),
     "look up unknown outcomes": _every(5, "messaging.reconcile"),
     "sweep overdue states": _every(5, "messaging.sweep"),
+    "fold statistics": _every(10, "reports.fold_statistics"),
     "parse waiting uploads": _every(10, "uploads.wake"),
     "remove parsed files": _every(300, "uploads.remove_files"),
     "purge old report bodies": _every(3600, "messaging.purge"),

@@ -5,6 +5,19 @@ from django.db import migrations, models
 from messaging.migrations._view import drop_view, make_view
 
 
+STATUSES = (
+    "queued, sent, delivered, undelivered, rejected, failed, expired, cancelled, suppressed, unknown, unconfirmed"
+)
+# Batches that were there before: their tallies are their first change.
+TAKE_STOCK = f"""
+INSERT INTO messaging_statdelta (batch_id, {STATUSES}, segments)
+SELECT b.id, {STATUSES},
+       COALESCE((SELECT SUM(m.segment_count) FROM messaging_message m
+                 WHERE m.id BETWEEN b.id * 1024 AND b.id * 1024 + 1023 AND m.status IN (3, 5, 6)), 0)
+FROM messaging_batch b
+"""  # noqa: S608  (constants only)
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0002_installation_prefix"),
@@ -98,5 +111,6 @@ class Migration(migrations.Migration):
                 condition=models.Q(("rematch_at__isnull", False)), fields=["rematch_at"], name="inbox_unmatched"
             ),
         ),
+        migrations.RunSQL(TAKE_STOCK, migrations.RunSQL.noop),
         make_view(),
     ]

@@ -21,7 +21,8 @@ from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus
 from messaging.identity import message_number
-from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox
+from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox, StatDelta
+from reports.models import DailyStat
 from reports.selectors import attention
 from smsapp.console import ReadOnlyAdmin
 from tests.factories import SenderIdFactory, make_api_key, make_campaign, phones
@@ -63,6 +64,8 @@ def rows() -> Campaign:
     )  # fmt: skip
     DeliveryReport.objects.create(message_id=number, status=MessageStatus.SENT, source="answer")
     ReportInbox.objects.create(gateway="simulator", source="push", body=b"+4915112000000")
+    StatDelta.objects.create(batch_id=batch.pk, queued=-1, sent=1)
+    DailyStat.objects.create(account=account, mode="live", day=now.date(), queued=1)
     return campaign
 
 
@@ -100,7 +103,7 @@ def test_record_cannot_be_added_changed_or_deleted(admin_client: Client, rows: C
 
 
 def test_pipeline_tables_are_read_only() -> None:
-    assert {Batch, Message, Attempt, DeliveryReport, ReportInbox, Upload} <= set(READ_ONLY)
+    assert {Batch, Message, Attempt, DeliveryReport, ReportInbox, StatDelta, DailyStat, Upload} <= set(READ_ONLY)
 
 
 def test_front_page_says_nothing_needs_a_hand_only_when_so(admin_client: Client, rows: Campaign) -> None:

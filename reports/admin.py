@@ -1,0 +1,28 @@
+"""The console's pages on statistics: to read only."""
+
+from django.contrib import admin
+from django.db.models import Q
+
+from campaigns.tally import COUNTED_STATUSES
+from messaging.models import StatDelta
+from reports.models import DailyStat
+from smsapp.console import ReadOnlyAdmin
+
+
+@admin.register(DailyStat)
+class DailyStatAdmin(ReadOnlyAdmin):
+    """Ordered by when a day's row was made, which is nearly the order of days and needs no index."""
+
+    list_display = ("day", "account", "mode", *COUNTED_STATUSES, "segments")
+    list_select_related = ("account",)
+    search_help_text = "Account name, in full"
+
+    def find(self, term: str) -> Q | None:
+        return Q(account__name=term)
+
+
+@admin.register(StatDelta)
+class StatDeltaAdmin(ReadOnlyAdmin):
+    """Changes that are not folded yet: none, or a few seconds' worth, while the periodic worker runs."""
+
+    list_display = ("id", "batch_id", *COUNTED_STATUSES, "segments")

@@ -1,0 +1,10 @@
+"""Celery doors of reports."""
+
+from celery import shared_task
+
+from reports import folding
+
+
+@shared_task(name="reports.fold_statistics")
+def fold_statistics() -> int:
+    return folding.fold()
