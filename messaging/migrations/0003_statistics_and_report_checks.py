@@ -4,7 +4,6 @@ from django.db import migrations, models
 
 from messaging.migrations._view import drop_view, make_view
 
-
 STATUSES = (
     "queued, sent, delivered, undelivered, rejected, failed, expired, cancelled, suppressed, unknown, unconfirmed"
 )
