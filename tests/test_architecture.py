@@ -21,6 +21,7 @@ PURE = (
     *sorted((ROOT / "smsapp" / "lib").glob("*.py")),
     *(ROOT / "uploads" / name for name in ("encodings.py", "records.py", "parsing.py", "screening.py", "chunks.py")),
     ROOT / "campaigns" / "rendering.py",
+    ROOT / "messaging" / "pace.py",
 )
 GATEWAYS = sorted(path for path in (ROOT / "messaging" / "gateways").glob("*.py") if path.name != "__init__.py")
 SEND_PATH = [

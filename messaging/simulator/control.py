@@ -50,8 +50,12 @@ def add_routes(app: web.Application, simulator: "Simulator") -> None:
             return _refused("offset must be 0 or more, limit 1 to 100000")
         return web.Response(body=_message_lines(simulator, offset, limit), content_type="application/x-ndjson")
 
+    def fired() -> dict[str, int]:
+        return {name: count for name, count in sorted(simulator.faults.fired.items()) if count}
+
     async def get_faults(request: web.Request) -> web.Response:
-        return json_response({"values": simulator.faults.values(), "meanings": FAULTS, "settings": list(SETTINGS)})
+        meanings = {"meanings": FAULTS, "settings": list(SETTINGS)}
+        return json_response({"values": simulator.faults.values(), "fired": fired(), **meanings})
 
     async def put_faults(request: web.Request) -> web.Response:
         try:
@@ -61,7 +65,7 @@ def add_routes(app: web.Application, simulator: "Simulator") -> None:
             simulator.faults.replace(values)
         except ValueError as error:
             return _refused(str(error))
-        return json_response({"values": simulator.faults.values()})
+        return json_response({"values": simulator.faults.values(), "fired": fired()})
 
     async def flush(request: web.Request) -> web.Response:
         await simulator.pusher.flush()
@@ -89,6 +93,8 @@ def _message_lines(simulator: "Simulator", offset: int, limit: int) -> bytes:
             "reference": entry.call.reference,
             "segments": entry.segments,
             "sender": entry.call.sender,
+            "is_reported": entry.is_reported,
+            "is_contradicted": entry.is_contradicted,
         }
         lines += orjson.dumps(line | ({"text": entry.text} if entry.text else {})) + b"\n"
     return bytes(lines)

@@ -1,6 +1,7 @@
 """What the simulator does wrong, how often, and how slow it is: settable at start and while it runs."""
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,16 +52,22 @@ SETTINGS: dict[str, float] = {
     "hang_seconds": 60.0,
     "drip_seconds": 0.05,  # between two bytes
     "retry_after": 1.0,  # seconds, as told with a 429
+    "rate_limit": 0.0,  # messages a second, and a second's worth at once; a call beyond it gets 429; 0 for no limit
+    "rate_limit_retry_after": 0.0,  # seconds, as told with that 429; 0 tells nothing
 }
 
 
 class Faults:
-    """One seeded stream of chance for each fault, so that turning one on does not move the others."""
+    """One seeded stream of chance for each fault, so that turning one on does not move the others.
+
+    `fired` counts every fault that came about, from the start, whatever is set meanwhile.
+    """
 
     def __init__(self, seed: int, initial: Mapping[str, float]) -> None:
         self._streams = {name: random.Random(f"{seed}:{name}") for name in FAULTS}  # noqa: S311
         self._probabilities: dict[str, float] = {}
         self._settings = dict(SETTINGS)
+        self.fired: Counter[str] = Counter()
         self.replace(initial)
 
     def replace(self, values: Mapping[str, float]) -> None:
@@ -73,7 +80,9 @@ class Faults:
 
     def fires(self, name: str) -> bool:
         probability = self._probabilities.get(name)
-        return probability is not None and self._streams[name].random() < probability
+        is_due = probability is not None and self._streams[name].random() < probability
+        self.fired[name] += is_due
+        return is_due
 
     def first_of(self, names: tuple[str, ...]) -> str | None:
         return next((name for name in names if self.fires(name)), None)

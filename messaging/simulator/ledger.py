@@ -51,6 +51,7 @@ class Entry:
     call: Call
     text: str = ""
     is_reported: bool = False
+    is_contradicted: bool = False  # a contrary final report was taken, too
 
     @property
     def is_final(self) -> bool:

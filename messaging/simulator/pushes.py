@@ -169,7 +169,8 @@ class Pusher:
                 task.add_done_callback(self._pushing.discard)
             wait = max(0.0, self._due[0].at - time.monotonic()) if self._due else None
             try:
-                await asyncio.wait_for(self._changed.wait(), wait)
+                async with asyncio.timeout(wait):  # wait_for loses a cancellation that comes just as it ends
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 
@@ -209,6 +210,8 @@ class Pusher:
             await self._post(due.url, body)
         if taken:
             self._ledger.reported(stage.entry for stage in due.stages if not stage.intermediate)
+            for stage in due.stages:
+                stage.entry.is_contradicted |= stage.outcome is not stage.entry.outcome
         elif due.tries + 1 < MAX_TRIES:
             # Infobip's cycle: 1 minute + 1 minute × n² before try n + 1, 20 of them.
             self._add(due.url, due.stages, 60 * (1 + due.tries**2) * self._options.time_scale, due.tries + 1)

@@ -1,7 +1,10 @@
 """Accepting a send: what becomes of each message, what it costs, what the answer says."""
 
 import itertools
+import math
 import time
+
+from aiohttp import web
 
 from messaging.simulator.faults import Faults
 from messaging.simulator.ledger import Call, Entry, Ledger
@@ -16,7 +19,16 @@ from messaging.simulator.outcomes import (
     Outcome,
     outcome_of,
 )
-from messaging.simulator.protocol import MAX_SEGMENTS, MICRO, Group, Send, answer_entry, price_of
+from messaging.simulator.protocol import (
+    MAX_SEGMENTS,
+    MICRO,
+    Group,
+    Send,
+    answer_entry,
+    error_body,
+    price_of,
+)
+from messaging.simulator.responses import json_response
 
 
 class Account:
@@ -37,6 +49,31 @@ class Account:
             return False
         self._balance -= amount
         return True
+
+
+class Throttle:
+    """A bucket of one second's messages, which a call takes whole or not at all."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._room, self._at = 0.0, -math.inf
+
+    def takes(self, send: Send) -> bool:
+        limit, now = self._faults.setting("rate_limit"), time.monotonic()
+        if not limit:
+            return True
+        room = min(limit, self._room + (now - self._at) * limit)
+        count = sum(len(group.destinations) for group in send.groups)
+        is_taken = count <= room
+        self._room, self._at = room - count * is_taken, now
+        return is_taken
+
+
+def too_fast(faults: Faults) -> web.Response:
+    response = json_response(error_body(429, "Too many requests."), status=429)
+    if faults.setting("rate_limit_retry_after"):
+        response.headers["Retry-After"] = f"{faults.setting('rate_limit_retry_after'):g}"
+    return response
 
 
 class Desk:

@@ -24,7 +24,7 @@ from messaging.simulator.protocol import (
 )
 from messaging.simulator.pushes import Pusher
 from messaging.simulator.responses import json_response
-from messaging.simulator.sending import Account, Desk
+from messaging.simulator.sending import Account, Desk, Throttle, too_fast
 
 MAX_BODY = 32 * 1024 * 1024
 MAX_PAGE = 1000
@@ -45,6 +45,7 @@ class Simulator:
         self.account = Account(options, self.ledger)
         self.pusher = Pusher(self.ledger, self.faults, options)
         self._desk = Desk(options, self.ledger, self.faults, self.account)
+        self._throttle = Throttle(self.faults)
         self._log_reads: deque[float] = deque()
         self._runner: web.AppRunner | None = None
 
@@ -94,6 +95,8 @@ class Simulator:
         refusal = self.faults.first_of(breakage.BEFORE)
         if refusal:
             return await breakage.refuse(refusal, request, self.faults)
+        if not self._throttle.takes(send):
+            return too_fast(self.faults)
         answer = await self._accept(send)
         fault = self.faults.first_of(breakage.AFTER)
         return await breakage.spoil(fault, answer, request, self.faults) if fault else _json(answer)

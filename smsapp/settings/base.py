@@ -52,6 +52,8 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or generated_secret_key()
 PORT = env.int("PORT", default=5001)
 #: Where providers reach this installation, e.g. https://sms.example.com. Empty: delivery reports are polled.
 PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
+#: Names this installation wherever its database is: one that comes to another is held as a copy.
+INSTANCE_ID = env.str("INSTANCE_ID", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "smsapp.urls"
@@ -238,6 +240,16 @@ GATEWAY_CONNECT_TIMEOUT = env.float("GATEWAY_CONNECT_TIMEOUT", default=5.0)  # s
 GATEWAY_TIMEOUT = env.float("GATEWAY_TIMEOUT", default=15.0)  # seconds for a whole call
 GATEWAY_CALLS_IN_FLIGHT = env.int("GATEWAY_CALLS_IN_FLIGHT", default=4)  # by one worker process
 
+GATEWAY_RATE = env.float("GATEWAY_RATE", default=0.0)  # messages a second, of all processes together; 0: no ceiling
+SIMULATOR_RATE = env.float("SIMULATOR_RATE", default=0.0)
+SENDING_PROCESSES = env.int("SENDING_PROCESSES", default=4)  # among which the rate is divided while Redis is lost
+FALLBACK_RATE = env.float("FALLBACK_RATE", default=100.0)  # messages a second of one process then, without a ceiling
+BREAKER_CALLS = env.int("BREAKER_CALLS", default=20)
+BREAKER_SHARE = env.float("BREAKER_SHARE", default=0.5)
+BREAKER_WINDOW = env.float("BREAKER_WINDOW", default=30.0)  # seconds
+BREAKER_COOL_DOWN = env.float("BREAKER_COOL_DOWN", default=10.0)  # seconds; doubles with each probe that fails
+BREAKER_COOL_DOWN_MAX = env.float("BREAKER_COOL_DOWN_MAX", default=300.0)  # seconds
+
 # --- Pipeline: sizes and timers (seconds) -----------------------------------------------------------------
 
 CHUNK_SIZE = env.int("CHUNK_SIZE", default=5000)  # recipients in one AudienceChunk
@@ -255,6 +267,7 @@ SIMULATOR_UNKNOWN_GRACE = env.float("SIMULATOR_UNKNOWN_GRACE", default=3.0)
 SIMULATOR_RESEND_UNKNOWN_AFTER = env.float("SIMULATOR_RESEND_UNKNOWN_AFTER", default=5.0)
 REPORT_DEADLINE_HOURS = env.float("REPORT_DEADLINE_HOURS", default=120.0)  # validity 48 h + 72 h
 REPORT_CHECK_AFTER = env.float("REPORT_CHECK_AFTER", default=900.0)  # to the first look-up of missing reports
+RELEASE_LOOKUPS_PER_MINUTE = env.float("RELEASE_LOOKUPS_PER_MINUTE", default=60.0)  # of the 120 Infobip allows
 LATE_START_WINDOW = env.float("LATE_START_WINDOW", default=3600.0)  # a campaign due longer ago is `missed`
 REPORT_INBOX_HOURS = env.int("REPORT_INBOX_HOURS", default=72)
 TASK_BUDGET = env.float("TASK_BUDGET", default=5.0)  # how long one dispatch or expansion task works on

@@ -10,4 +10,5 @@ from smsapp.settings.base import *  # noqa: F403
 
 SECRET_KEY = "tests-only-not-a-secret-0123456789-0123456789-0123456789"  # noqa: S105
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+FALLBACK_RATE = 1_000_000.0  # messages/s; what is paced is tested on its own
 WHITENOISE_AUTOREFRESH = True  # looks a file up when it is asked for, and lists none at the start of each test

@@ -48,6 +48,10 @@ class RunningSimulator:
         """Faults not named are off; settings (latency_ms, log_lag, …) not named stay."""
         self._ask("PUT", "faults", orjson.dumps(values))
 
+    def fired(self) -> dict[str, int]:
+        """How often each fault came about, from the start."""
+        return orjson.loads(self._ask("GET", "faults"))["fired"]
+
     def flush(self) -> None:
         """Push every report that is waiting, and return when the pushes are answered."""
         self._ask("POST", "flush", b"")

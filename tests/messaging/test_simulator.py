@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import os
 import re
@@ -19,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messaging.choices import MessageStatus
-from messaging.gateways.base import NotSent, OutgoingMessage, Policy, Refused, Report, Submission, Unknown
+from messaging.gateways.base import GatewayError, NotSent, OutgoingMessage, Policy, Refused, Report, Submission, Unknown
 from messaging.gateways.infobip import Infobip
 from messaging.simulator import breakage, control
 from messaging.simulator.options import Options
@@ -392,6 +393,16 @@ def test_unknown_fault_or_bad_value_is_refused_and_changes_nothing() -> None:
                 simulator.set_faults(**values)
         with pytest.raises(NotSent):
             simulator.gateway().submit(Submission("b", messages(1)))
+
+
+def test_faults_that_came_about_are_counted_whatever_is_set_meanwhile() -> None:
+    with running_simulator(**ALL_DELIVERED) as simulator:
+        simulator.gateway().submit(Submission("a", messages(2, "a")))
+        for faults in ({"throttle": 1}, {"accept_500": 1, "report_never": 1}, {}):
+            simulator.set_faults(**faults)
+            with contextlib.suppress(GatewayError):
+                simulator.gateway().submit(Submission("b", messages(3, "b")))
+        assert simulator.fired() == {"accept_500": 1, "report_never": 3, "throttle": 1}
 
 
 def test_control_is_open_to_this_machine_only_save_for_health() -> None:
