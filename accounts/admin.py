@@ -1,16 +1,19 @@
 """The console's pages on accounts, people, credentials and senders."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.choices import Mode, SenderStatus
 from accounts.forms import ApiKeyForm, SenderIdForm
 from accounts.models import Account, ApiKey, Membership, SenderId, Setting, User
-from accounts.services import approve_sender, issue_api_key, reject_sender, revoke_api_key
+from accounts.services import approve_sender, hold_account, issue_api_key, reject_sender, revoke_api_key
+from messaging.selectors import on_their_way_of, on_their_way_words
 from smsapp.console import ConsoleAdmin, confirmed_action
 
 admin.site.site_header = "smsapp console"
@@ -32,6 +35,16 @@ class AccountAdmin(ConsoleAdmin):
     search_help_text = "Part of the name"
     readonly_fields = ("created_at", "updated_at")
     inlines = (MembershipInline,)
+
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data and not obj.is_active:
+            transaction.on_commit(partial(self._hold, request, obj))  # before the page is answered
+
+    def _hold(self, request: HttpRequest, account: Account) -> None:
+        hold_account(account)
+        words = on_their_way_words(on_their_way_of(account))
+        self.message_user(request, f"{account} is on hold. {words}", messages.WARNING)
 
     def find(self, term: str) -> Q | None:
         return Q(name__icontains=term)

@@ -83,6 +83,10 @@ def release(kind: HoldKind) -> bool:
     return True
 
 
+def row_exists() -> bool:
+    return Setting.objects.filter(key=KEY).exists()
+
+
 def make_row() -> None:
     """The row is always there once it was needed: a lock cannot be taken on a row that is missing."""
     description = "Why nothing is sent, if so. Changed with `manage.py hold` and `release`, or in the console."

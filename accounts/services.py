@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from django.utils import timezone
 from accounts.choices import Mode, Role, SenderKind, SenderStatus
 from accounts.models import Account, ApiKey, Membership, SenderId, User
 from smsapp.exceptions import AccountSuspended, SenderNotAllowed, ValidationError
+
+logger = logging.getLogger(__name__)
 
 KEY_PATTERN = re.compile(r"sms_(live|test)_([a-z0-9]{10})_([A-Za-z0-9_-]{43})\Z")
 LAST_USED_STEP = 60  # seconds between two writes of last_used_at
@@ -69,6 +72,21 @@ def require_active(account: Account) -> None:
     """Raises AccountSuspended for an account that an operator holds."""
     if not account.is_active:
         raise AccountSuspended("This account is on hold and cannot send. Please contact the operator.")
+
+
+def hold_account(account: Account) -> None:
+    """Stop an account's sending; when this returns, no gateway call begins for it any more.
+
+    The row is written twice: at once, so that nothing new begins, and again under the lock that conflicts with the
+    one dispatch takes before it commits an attempt (`messaging/bulk.py`), which waits for those under way.
+    """
+    Account.objects.filter(pk=account.pk).update(is_active=False)
+    with transaction.atomic():
+        locked = Account.objects.select_for_update().get(pk=account.pk)
+        locked.is_active = False
+        locked.save(update_fields=["is_active", "updated_at"])
+    account.is_active = False
+    logger.warning("account %s is on hold", account.pk)
 
 
 def sender_kind(value: str) -> SenderKind:

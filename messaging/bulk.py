@@ -81,7 +81,9 @@ def insert_messages(rows: Sequence[NewMessage]) -> None:
             f"\t{segments}\n"
             for id_, campaign, row, phone, variables, status, reason, detail, segments in rows
         ]
-        with connection.cursor() as cursor, cursor.copy(f"COPY {_TABLE} ({columns}) FROM STDIN") as copy:
+        statement = f"COPY {_TABLE} ({columns}) FROM STDIN"
+        # Of a COPY, psycopg raises its own errors: a connection that was cut would pass for a defect of ours.
+        with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write("".join(lines))
         return
     marks = ", ".join(["%s"] * len(NewMessage._fields))
@@ -188,28 +190,30 @@ def rest_batches(ids: Sequence[int]) -> None:
     )
 
 
-def share_campaign(campaign_id: int) -> CampaignStatus:
-    """The campaign's status, kept from changing to paused or cancelled until this transaction ends; `paused` while
-    its account, or the whole installation, is on hold.
+def share_running(campaign_id: int) -> bool:
+    """Whether the campaign runs, and neither its account nor the whole installation is on hold. If so, none of that
+    changes until this transaction ends.
 
-    FOR KEY SHARE lets counters move beside us and conflicts with the FOR UPDATE that pause, cancel and hold
-    take before they answer. On SQLite our transaction already is the only writer.
+    FOR KEY SHARE lets counters move beside us and conflicts with the FOR UPDATE that pause, cancel and hold take
+    before they answer. What already says no is not shared, or a stream of us would keep that lock from them for
+    ever. On SQLite our transaction already is the only writer.
     """
-    campaign = (
-        "sms_campaigns c JOIN accounts_account a ON a.id = c.account_id CROSS JOIN settings s "
-        "WHERE c.id = %s AND s.key = %s"
+    statement = (
+        "SELECT 1 FROM sms_campaigns c JOIN accounts_account a ON a.id = c.account_id CROSS JOIN settings s "
+        "WHERE c.id = %s AND c.status = %s AND a.is_active AND s.key = %s AND s.value = ''"
     )
-    lock = " FOR KEY SHARE OF c, a, s" if _is_postgres() else ""
-    statement = f"SELECT c.status, a.is_active, s.value FROM {campaign}{lock}"  # noqa: S608
+    if _is_postgres():
+        statement += " FOR KEY SHARE OF c, a, s"
+    values: list[int | str] = [campaign_id, CampaignStatus.RUNNING, hold.KEY]
     with connection.cursor() as cursor:
-        cursor.execute(statement, [campaign_id, hold.KEY])
-        row = cursor.fetchone()
-        if row is None:  # the first attempt of this installation
-            hold.make_row()
-            cursor.execute(statement, [campaign_id, hold.KEY])
-            row = cursor.fetchone()
-    status, is_active, held = row
-    return CampaignStatus(status) if is_active and not held else CampaignStatus.PAUSED
+        cursor.execute(statement, values)
+        if cursor.fetchone():
+            return True
+        if hold.row_exists():
+            return False
+        hold.make_row()  # before the first attempt of this installation
+        cursor.execute(statement, values)
+        return cursor.fetchone() is not None
 
 
 def _to_sqlite(moment: datetime | None) -> str | None:

@@ -2,9 +2,11 @@ from django.contrib import admin
 from django.urls import include, path
 
 from messaging.callbacks import delivery_reports
+from messaging.views import sending
 from smsapp.api.health import HealthView
 
 urlpatterns = [
+    path("admin/sending/", sending, name="sending"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("smsapp.api.urls")),
     path("callbacks/<slug:gateway>/<str:token>", delivery_reports, name="delivery-reports"),

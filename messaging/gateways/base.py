@@ -16,6 +16,8 @@ from typing import Protocol
 
 from messaging.choices import MessageStatus, Reason
 
+MAX_IDS = 90  # of 17 characters and a separator of 3: Infobip takes 2,048 characters of query
+
 
 class GatewayError(Exception):
     """`detail` is safe to store and show: no numbers, texts or keys. `http_status` is None when none came."""
@@ -138,6 +140,9 @@ class Gateway(Protocol):
 
     def look_up(self, reference: str) -> Lookup:
         """What the provider knows of one call, by our reference; never raises for an ordinary failure."""
+
+    def look_up_messages(self, message_ids: Sequence[str]) -> Lookup:
+        """What the provider knows of up to MAX_IDS messages, by our ids, whichever calls carried them."""
 
     def parse_reports(self, body: bytes) -> list[Report]:
         """A pushed or polled body in our words; raises ValueError if it is no body of this provider's."""

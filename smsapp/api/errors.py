@@ -1,11 +1,12 @@
 """Every failure of the API in one shape: code, message, details."""
 
+import errno
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from rest_framework import exceptions as drf
@@ -18,6 +19,8 @@ from smsapp.exceptions import SmsappError, shown
 logger = logging.getLogger(__name__)
 
 MAX_ERRORS = 100
+READ_ONLY = "25006"  # of PostgreSQL: a standby, or an administrator's measure
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 #: Failures that REST framework finds, by class: our code and the text if its own is not better.
 FRAMEWORK_CODES: dict[type[drf.APIException], str] = {
@@ -46,8 +49,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         return _invalid(error, context)
     if isinstance(error, drf.APIException):
         return _framework_error(error)
-    if isinstance(error, OperationalError | InterfaceError):
-        logger.error("database unavailable: %s", error)
+    if _is_outage(error):
+        logger.error("nothing can be stored: %s", error)
         response = _answer(503, "SERVICE_UNAVAILABLE", "The service is not available at the moment. Try again soon.")
         response.headers["Retry-After"] = "5"
         return response
@@ -80,6 +83,15 @@ def _error(code: str, message: str, details: Mapping[str, Any] | None = None) ->
 
 def _answer(status: int, code: str, message: str, details: Mapping[str, Any] | None = None) -> Response:
     return Response(_error(code, message, details), status=status)
+
+
+def _is_outage(error: Exception) -> bool:
+    """The database is away or read-only, or the disk is full: the request is not to blame, and may come again."""
+    if isinstance(error, InternalError):
+        return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 def _framework_error(error: drf.APIException) -> Response:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db import connection
 from django_redis import get_redis_connection
 from drf_spectacular.utils import extend_schema
 from redis.exceptions import RedisError
@@ -12,16 +11,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts import hold
 from smsapp import __version__
 
 
 class HealthAnswer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(
-        ["ok", "degraded"], help_text="Degraded: messages are accepted and kept, and go out once the broker is back."
+        ["ok", "degraded"],
+        help_text="Degraded: messages are accepted and kept, and go out once the broker is back or the hold released.",
     )
     version = serializers.CharField()
     database = serializers.CharField(help_text="ok")
     broker = serializers.CharField(help_text="ok or down")
+    sending = serializers.CharField(help_text="on or held")
+    hold_reason = serializers.CharField(help_text="Why nothing is sent; empty while sending is on.")
 
 
 class HealthView(APIView):
@@ -31,15 +34,16 @@ class HealthView(APIView):
     @extend_schema(operation_id="health", summary="Health", tags=["service"], responses=HealthAnswer, auth=[])
     def get(self, request: Request) -> Response:
         """200 while messages can be accepted and kept; 503 SERVICE_UNAVAILABLE without the database."""
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        held = hold.current()  # asks the database
         broker = _broker_answers()
         return Response(
             {
-                "status": "ok" if broker else "degraded",
+                "status": "ok" if broker and not held else "degraded",
                 "version": __version__,
                 "database": "ok",
                 "broker": "ok" if broker else "down",
+                "sending": "held" if held else "on",
+                "hold_reason": held.reason if held else "",
             }
         )
 

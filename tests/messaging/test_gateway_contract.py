@@ -23,8 +23,9 @@ from infobip_api_client.exceptions import BadRequestException, UnauthorizedExcep
 
 from messaging import gateways
 from messaging.choices import MessageStatus
-from messaging.gateways.base import OutgoingMessage, Refused, Submission
+from messaging.gateways.base import GatewayError, NotSent, OutgoingMessage, Refused, Submission, Unknown
 from messaging.gateways.infobip import Infobip
+from messaging.simulator.faults import FAULTS
 from tests.messaging.simulators import RunningSimulator, running_simulator
 
 DELIVERED, PHONE_OFF, BAD_NUMBER, NO_CREDIT = "447900999901", "447900999903", "447900999907", "447900999909"
@@ -197,6 +198,68 @@ def test_id_that_was_used_is_refused_by_the_provider_and_proof_of_acceptance_to_
     assert adapter.send("batch-1", {"m1": DELIVERED}) == {"m1": MessageStatus.SENT}
     assert simulator.accepted_ids() == ["m1"]
     sdk.close()
+
+
+#: What a call comes to under each fault, and whether the provider then has its messages: all, some or none.
+#: Faults of the log and of the reports leave the call itself alone.
+OUTCOMES: dict[str, tuple[type[Exception] | None, str]] = {
+    "throttle": (NotSent, "none"),
+    "throttle_with_retry_after": (NotSent, "none"),
+    "refuse_400": (Refused, "none"),
+    "refuse_401": (Refused, "none"),
+    "refuse_403": (Refused, "none"),
+    "error_500": (Unknown, "none"),
+    "unavailable_503": (Unknown, "none"),
+    "redirect_307": (Unknown, "none"),
+    "reset_before": (Unknown, "none"),
+    "hang_before": (Unknown, "none"),
+    "refuse_account": (None, "none"),
+    "refuse_message": (None, "some"),
+    "accept_reset": (Unknown, "all"),
+    "accept_hang": (Unknown, "all"),
+    "accept_500": (Unknown, "all"),
+    "truncated_json": (Unknown, "all"),
+    "cut_body": (Unknown, "all"),
+    "html_200": (Unknown, "all"),
+    "slow_drip": (Unknown, "all"),
+    "omit_ids": (None, "all"),
+    "reorder_answer": (None, "all"),
+    "log_outage": (None, "all"),
+    "report_never": (None, "all"),
+    "report_repeat": (None, "all"),
+    "report_reorder": (None, "all"),
+    "report_early": (None, "all"),
+    "report_conflict": (None, "all"),
+    "report_unknown_id": (None, "all"),
+}
+PER_MESSAGE = ("refuse_message", "omit_ids")  # at one half, so that a call is met in part
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_comes_to_what_the_ledger_has(fault: str) -> None:
+    """A fault without a row above fails here. Not sent: not accepted; answered: each id as it says; what the log
+    knows is what was accepted, and when it will not tell, that proves nothing."""
+    expected, share = OUTCOMES[fault]
+    sent = [OutgoingMessage(f"m{n}", f"+4479007{n:05d}", "Hello") for n in range(20)]
+    with running_simulator(**{fault: 0.5 if fault in PER_MESSAGE else 1.0}, undelivered=0, rejected=0) as simulator:
+        adapter = simulator.gateway(timeout=0.5)
+        error: Exception | None = None
+        seen: Seen = {}
+        try:
+            seen = {report.message_id: report.status for report in adapter.submit(Submission("b-1", sent)).reports}
+        except GatewayError as raised:
+            error = raised
+        accepted = set(simulator.accepted_ids())
+        found = adapter.look_up("b-1")
+        posts = simulator.ledger()["posts"]
+    assert type(error) is expected if expected else error is None
+    assert posts == 1
+    assert {"none": not accepted, "some": 0 < len(accepted) < 20, "all": len(accepted) == 20}[share]
+    assert {name for name, status in seen.items() if status is MessageStatus.SENT} <= accepted
+    assert not accepted & {name for name, status in seen.items() if status is MessageStatus.REJECTED}
+    assert found.conclusive is (fault != "log_outage")
+    known = {report.message_id for report in found.reports if report.status is not MessageStatus.REJECTED}
+    assert known == (accepted if found.conclusive else set())
 
 
 @pytest.fixture

@@ -1,0 +1,19 @@
+"""Stop all sending with one word."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from accounts.hold import hold
+
+
+class Command(BaseCommand):
+    help = "Holds all sending of this installation. When it returns, no gateway call begins until `manage.py release`."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("reason", help="why, as customers' programs read it at /api/v1/health")
+        parser.add_argument("--by", default="manage.py", help="who, as the console shows it")
+
+    def handle(self, *args: Any, reason: str, by: str, **options: Any) -> None:
+        held = hold(reason, by)
+        self.stdout.write(f"Sending is held since {held.since:%Y-%m-%d %H:%M:%S} UTC: {held.reason}")

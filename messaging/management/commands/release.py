@@ -1,0 +1,55 @@
+"""Let sending go on; a restored database is compared with the provider first."""
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts import hold
+from messaging import release
+from smsapp.exceptions import InvalidState
+
+LOOK = 1.0  # seconds between two looks, where another process takes the steps or the provider needs time
+
+
+class Command(BaseCommand):
+    help = (
+        "Releases sending. Of a restored or copied database every batch that could still be sent is first looked up "
+        "at the provider, at the rate it allows; broken off, workers go on with it."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--by", default="manage.py", help="who, for the log")
+        parser.add_argument("--force", action="store_true", help="release also what could not be looked up")
+        parser.add_argument(
+            "--check", action="store_true", help="look up under a hold by hand too, as after a lossy failover"
+        )
+
+    def handle(self, *args: Any, by: str, force: bool, check: bool, **options: Any) -> None:
+        if held := hold.current():
+            self.stdout.write(
+                f"Held by {held.by} since {held.since:%Y-%m-%d %H:%M:%S} UTC: {held.reason} {held.detail}"
+            )
+        for row in release.waiting():
+            self.stdout.write(f"  {row.campaigns} campaigns {row.status.lower()}, {row.messages} messages queued")
+        try:
+            step = release.request(by, force=force, check=check)
+        except InvalidState as error:
+            raise CommandError(error.message) from error
+        said = ""
+        while step is not None and step.state == release.CHECKING:
+            step = release.take_step()
+            if step is not None and (words := self._words(step)) != said:
+                said = words
+                self.stdout.write(words)
+            if step is not None and (step.note or step.not_before > time.time()):
+                time.sleep(LOOK)
+        if step is not None:
+            raise CommandError(
+                f"Not released: {release.unchecked()} batches could not be compared with the provider. {step.note} "
+                "Try again later, cancel campaigns that must not be sent twice, or add --force."
+            )
+        self.stdout.write("Sending is released.")
+
+    def _words(self, step: release.Release) -> str:
+        return f"{step.checked} batches compared, {step.found} messages found at the provider. {step.note}".strip()

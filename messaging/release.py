@@ -1,0 +1,314 @@
+"""Lifting a hold. One put on by hand is lifted at once; a restored or copied database is first compared with the
+provider, in steps that any worker may take: the state is one row of `settings`.
+
+For each batch with messages that could still be sent the provider is asked, by message id, whether it has them. What
+it has is recorded as facts from a look-up, with the calls that carried them, so that neither is used again. What it
+does not have is sent after the release. Where it would not or could not tell, the hold stays, unless an operator
+insists.
+"""
+
+import json
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet, Sum
+
+from accounts import hold
+from accounts.hold import HoldKind
+from accounts.models import Setting
+from campaigns.choices import CampaignStatus
+from campaigns.models import Campaign
+from campaigns.services import miss_uncertain
+from messaging import bulk, clock, gateways, restored, settlement
+from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus
+from messaging.gateways.base import MAX_IDS, Gateway, Report
+from messaging.identity import batch_range, installation_prefix, number_of, public_id
+from messaging.lookups import wait_after_no_answer
+from messaging.models import Attempt, Batch
+from smsapp.exceptions import InvalidState
+from smsapp.wake import wake
+
+logger = logging.getLogger(__name__)
+
+KEY = "release"
+DESCRIPTION = "How far the comparison with the provider is that goes before a release."
+TRIES = 5  # in a row, while the provider does not tell
+BATCHES_AT_ONCE = 100  # read in one step; more than its time allows to ask about
+STEP_TIME = 100.0  # seconds after which a step that did not come back was killed: longer than one can take
+
+CHECKING, REFUSED = "checking", "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """`after` is the last batch that is done. Until `not_before` (seconds since the epoch) nobody takes a step: a
+    worker is at it, or the provider is given time."""
+
+    by: str
+    state: str = CHECKING
+    force: bool = False
+    after: int = 0
+    checked: int = 0
+    found: int = 0
+    skipped: int = 0
+    tries: int = 0
+    note: str = ""
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What would be sent after a release, by campaign status."""
+
+    status: str
+    campaigns: int
+    messages: int
+
+
+class NotTold(Exception):
+    """The provider's log could not be read, or says nothing of the time in question. The text says why."""
+
+
+class NotYet(Exception):
+    """A batch cannot be compared at this moment, and can soon."""
+
+
+def request(by: str, *, force: bool = False, check: bool = False) -> Release | None:
+    """Lift the hold, or begin to: None if it is lifted. `force` releases what could not be compared as well; `check`
+    compares under a hold that was put on by hand, too. Raises InvalidState if nothing is held."""
+    held = hold.current()
+    if held is None:
+        raise InvalidState("Sending is not held.")
+    if held.kind is HoldKind.OPERATOR and not check:
+        hold.release(HoldKind.OPERATOR)
+        _wake_all()
+        return None
+    if held.kind is HoldKind.OPERATOR:
+        restored.prepare()
+    before = progress()
+    wanted = replace(before or Release(by), by=by, state=CHECKING, force=force, tries=0, note="", not_before=0.0)
+    Setting.objects.update_or_create(
+        key=KEY, defaults={"value": _text(wanted), "description": DESCRIPTION, "is_fixed": True}
+    )
+    logger.warning("release asked for by %s", by)
+    wake("messaging.watch")
+    return wanted
+
+
+def progress() -> Release | None:
+    """The comparison that is under way, or that was refused."""
+    return _read(Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or "")
+
+
+def unchecked() -> int:
+    """Batches that have not been compared yet."""
+    release = progress()
+    return _to_check(release.after if release else 0).count()
+
+
+def waiting() -> list[Waiting]:
+    """What an operator may want to cancel first."""
+    rows = Campaign.objects.filter(
+        status__in=(CampaignStatus.RUNNING, CampaignStatus.SCHEDULED, CampaignStatus.PAUSED), closed_at=None
+    )
+    sums = rows.order_by("status").values_list("status").annotate(Count("pk"), Sum("queued"))
+    return [Waiting(str(CampaignStatus(status).label), count, queued or 0) for status, count, queued in sums]
+
+
+def take_step() -> Release | None:
+    """Compare for TASK_BUDGET seconds; the state afterwards, None if nothing is to be compared (any more)."""
+    claimed = _claim()
+    if claimed is None:
+        return progress()
+    release, written = claimed
+    batches = list(_to_check(release.after).select_related("campaign")[:BATCHES_AT_ONCE])
+    if not batches:
+        _finish(release)
+        return None
+    stop_at, wait = time.monotonic() + settings.TASK_BUDGET, timedelta(0)
+    try:
+        for batch in batches:
+            release = _advanced(release, batch)
+            written = _save(release, written)
+            if release.tries:
+                wait = timedelta(0) if release.force else wait_after_no_answer(_gateway_name(batch))
+            if release.tries or time.monotonic() >= stop_at:
+                break
+    except NotYet as error:
+        release = replace(release, note=str(error))
+    if release.tries >= TRIES:
+        return _give_up(release, written)
+    return _put_down(release, written, wait)
+
+
+def _advanced(release: Release, batch: Batch) -> Release:
+    """The state after one batch. Where an operator insists, one that cannot be compared is passed over."""
+    try:
+        found = _compare(batch)
+    except NotTold as error:
+        release = replace(release, tries=release.tries + 1, note=str(error))
+        return replace(release, after=batch.pk, skipped=release.skipped + 1) if release.force else release
+    return replace(
+        release, after=batch.pk, checked=release.checked + 1, found=release.found + found, tries=0, note=""
+    )  # fmt: skip
+
+
+def _give_up(release: Release, written: str) -> Release | None:
+    """The provider does not tell."""
+    if release.force:
+        _finish(replace(release, skipped=release.skipped + _to_check(release.after).count()))
+        return None
+    logger.error("not released, %s batches could not be compared: %s", _to_check(release.after).count(), release.note)
+    return _put_down(replace(release, state=REFUSED), written, timedelta(0))
+
+
+def _put_down(release: Release, written: str, wait: timedelta) -> Release:
+    """Leave the next step to whoever comes, not before this time has passed."""
+    release = replace(release, not_before=(clock.now() + wait).timestamp())
+    Setting.objects.filter(key=KEY, value=written).update(value=_text(release))
+    return release
+
+
+def _to_check(after: int) -> QuerySet[Batch]:
+    """Batches with messages that could be sent: queued ones, and unknown ones, which may become so again."""
+    unsent = Q(queued__gt=0) | Q(unknown__gt=0)
+    return Batch.objects.filter(unsent, campaign__closed_at=None, pk__gt=after).order_by("pk")
+
+
+def _compare(batch: Batch) -> int:
+    """Record what the provider has of one batch; how many messages. Raises NotTold or NotYet."""
+    if batch.state == BatchState.LEASED:
+        raise NotYet("A worker of before still holds a batch; its lease ends within a minute.")
+    try:
+        gateway = gateways.get(_gateway_name(batch))
+    except LookupError as error:
+        raise NotTold(str(error)) from error
+    _require_conclusive(gateway)
+    reports: list[Report] = []
+    for numbers in _slices(batch, MessageStatus.UNKNOWN):
+        reports += _look_up(gateway, numbers)
+    for numbers in _slices(batch, MessageStatus.QUEUED):
+        found = _look_up(gateway, numbers)
+        if not found:  # calls take a batch's queued messages in order: no later one has left either
+            break
+        reports += found
+    return _record(batch, gateway, reports)
+
+
+def _gateway_name(batch: Batch) -> str:
+    return batch.gateway or gateways.gateway_for(batch.mode).name
+
+
+def _require_conclusive(gateway: Gateway) -> None:
+    """Its log must reach back to the time of our data, and forward to the moment of the hold."""
+    held, mark, now = hold.current(), restored.last_mark(), clock.now()
+    if held is None:
+        raise NotYet("Sending was released meanwhile.")
+    if mark is None or (held.since - mark.at).total_seconds() > gateway.policy.close_unknown_after:
+        raise NotTold("The provider's log does not reach back to the time of this backup.")
+    wait = held.since + timedelta(seconds=gateway.policy.lookup_grace) - now
+    if wait > timedelta(0):
+        raise NotYet(f"The provider's log may lag: it is read in {wait.total_seconds():.0f} seconds.")
+
+
+def _slices(batch: Batch, status: MessageStatus) -> Iterator[list[int]]:
+    numbers = bulk.read_numbers(*batch_range(batch.pk), status)
+    return (numbers[start : start + MAX_IDS] for start in range(0, len(numbers), MAX_IDS))
+
+
+def _look_up(gateway: Gateway, numbers: Sequence[int]) -> Sequence[Report]:
+    time.sleep(60 / settings.RELEASE_LOOKUPS_PER_MINUTE)
+    answer = gateway.look_up_messages([public_id(number) for number in numbers])
+    if not answer.conclusive:
+        raise NotTold(answer.detail or "The provider does not tell.")
+    return answer.reports
+
+
+def _record(batch: Batch, gateway: Gateway, reports: Sequence[Report]) -> int:
+    facts, _ = settlement.facts_from(reports, FactSource.LOOKUP)
+    with transaction.atomic():
+        Batch.objects.select_for_update().get(pk=batch.pk)
+        _record_calls(batch, gateway, reports)
+        return settlement.apply(facts).changed
+
+
+def _record_calls(batch: Batch, gateway: Gateway, reports: Sequence[Report]) -> None:
+    """The calls that the database has forgotten, and as not sent those between them, so that the next call's
+    reference, which counts on from here, is a new one."""
+    stem = f"{installation_prefix()}-{batch.pk}-"
+    carried: dict[int, list[int]] = defaultdict(list)
+    for report in reports:
+        number, place = number_of(report.message_id), report.reference.removeprefix(stem)
+        if number is not None and report.reference.startswith(stem) and place.isdecimal():
+            carried[int(place)].append(number)
+    known = Attempt.objects.filter(batch_id=batch.pk).count()
+    now = clock.now()
+    calls = [
+        Attempt(
+            batch_id=batch.pk, gateway=gateway.name, reference=f"{stem}{place}", epoch=batch.lease_epoch,
+            first=min(carried.get(place, [0])), last=max(carried.get(place, [0])),
+            message_count=len(carried.get(place, [])), started_at=now, deadline=now, finished_at=now,
+            state=AttemptState.RESOLVED if place in carried else AttemptState.NOT_SENT,
+            detail="Found at the provider after a restore." if place in carried else "Not known to the provider.",
+        )
+        for place in range(known + 1, max(carried, default=0) + 1)
+    ]  # fmt: skip
+    Attempt.objects.bulk_create(calls, ignore_conflicts=True)
+
+
+def _finish(release: Release) -> None:
+    """From here on this is the installation, as it stands. Interrupted, all of it is done again."""
+    missed = miss_uncertain(clock.now(), restored.UNCERTAIN)
+    restored.settle_here()
+    hold.release(HoldKind.COPY)
+    hold.release(HoldKind.OPERATOR)
+    Setting.objects.filter(key=KEY).delete()
+    _wake_all()
+    logger.warning(
+        "released by %s: %s batches compared and %s not, %s messages found at the provider, %s campaigns were missed",
+        release.by, release.checked, release.skipped, release.found, missed,
+    )  # fmt: skip
+
+
+def _wake_all() -> None:
+    for task in ("messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"):
+        wake(task)
+
+
+# --- the row: who takes the next step, and how far it is ----------------------------------------------------
+
+
+def _claim() -> tuple[Release, str] | None:
+    """The state and its text, claimed for us; None if there is nothing to do, or somebody is at it."""
+    text = Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or ""
+    release, now = _read(text), clock.now().timestamp()
+    if release is None or release.state != CHECKING or release.not_before > now:
+        return None
+    release = replace(release, not_before=now + STEP_TIME)
+    if not Setting.objects.filter(key=KEY, value=text).update(value=_text(release)):
+        return None
+    return release, _text(release)
+
+
+def _save(release: Release, written: str) -> str:
+    """Compare-and-set; raises NotYet if another worker, or an operator, has changed it meanwhile."""
+    text = _text(release)
+    if not Setting.objects.filter(key=KEY, value=written).update(value=text):
+        raise NotYet("Another worker goes on with it.")
+    return text
+
+
+def _read(text: str) -> Release | None:
+    stored: dict[str, Any] = json.loads(text) if text else {}
+    return Release(**stored) if stored else None
+
+
+def _text(release: Release) -> str:
+    return json.dumps(asdict(release))

@@ -1,0 +1,223 @@
+"""A restored backup or a cloned copy notices that it is one, and holds before it sends anything.
+
+Two independent signs:
+
+another place   the database lives elsewhere than the installation noted when it first started (`place.py`)
+another time    a witness outside the database has seen more than the database knows of (`witness.py`)
+
+Looked for in each process when it gets a database connection, before the first task or single send that uses it (a
+database cannot be exchanged under an open connection), and every few seconds by `watch`.
+
+What the provider took in the time that the database has forgotten is found out before the hold is released:
+`release.py`. Two things cannot wait until then. Batch numbers are advanced, so that no message id that may have been
+given away is used for another message. And campaigns whose recipients were not all stored yet are paused: which of
+the others got their message nobody can look up, since their ids are not known here.
+"""
+
+import json
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.backends.signals import connection_created
+from django.db.models import F
+from django.dispatch import receiver
+
+from accounts import hold
+from accounts.hold import Hold, HoldKind
+from accounts.models import Setting
+from campaigns.choices import CampaignStatus
+from campaigns.models import Campaign
+from campaigns.services import pause_for_defect
+from messaging import clock, place, witness
+from messaging.models import Batch
+from messaging.place import Place
+from messaging.witness import Mark
+
+logger = logging.getLogger(__name__)
+
+INSTALLED_AT = "installed_at"
+LAST_ALIVE = "last_alive"
+DESCRIPTIONS = {
+    INSTALLED_AT: "Where this database belongs. A copy that starts elsewhere is held until an operator releases it.",
+    LAST_ALIVE: "Renewed while smsapp runs; a witness that has seen more shows that an older backup was put back.",
+}
+#: More batches than could have been made in the time a backup is behind; the numbers reach for a million such steps.
+NUMBERS_SKIPPED = 10_000_000
+#: More marks than could have been told to a witness that cannot be read at the moment.
+MARKS_SKIPPED = 1_000_000
+OTHER_PLACE = "This is a copy of a database that belongs elsewhere."
+OTHER_TIME = "An older backup of the database was put back."
+UNCERTAIN = (
+    "A backup was restored before all recipients were stored: some of them may have got their message already. "
+    "Resume it to send to all, or cancel it."
+)
+
+_is_unchecked = True  # this process has got a database connection since it last looked
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What the database says of itself. `mark` is None until it was alive for some seconds."""
+
+    name: str
+    place: Place
+    mark: Mark | None
+
+
+def may_send() -> bool:
+    """Whether dispatch may go on: asked before each round. Raises DatabaseError if the database is away."""
+    look_once()
+    return not hold.is_held()
+
+
+def look_once() -> None:
+    """Look for the signs, if this process has not done so since it got its database connection."""
+    connection.ensure_connection()
+    if _is_unchecked:
+        check()
+
+
+def check() -> Hold | None:
+    """Look for the signs, and hold if there is one; the hold that is on.
+
+    The witness is read before the database, or it could have been told a mark meanwhile that we did not see.
+    """
+    global _is_unchecked
+    now = place.here()
+    seen = witness.seen(name) if (name := _name()) else None
+    held, installation = hold.current(), _read() or _claim(now)
+    if held is None or held.kind is not HoldKind.COPY:
+        held = _judge(installation, now, seen) or held
+    _is_unchecked = False
+    return held
+
+
+def watch() -> Hold | None:
+    """Look for the signs and, if there is none, say that the installation is alive: database first, then witness."""
+    held = check()
+    if held is None or held.kind is not HoldKind.COPY:
+        _renew(1)
+    return held
+
+
+def prepare() -> None:
+    """What must not wait for the release: see the top of this file."""
+    _skip_batch_numbers()
+    running = Campaign.objects.filter(status=CampaignStatus.RUNNING, chunks_done__lt=F("chunk_count"))
+    for campaign_id in running.values_list("pk", flat=True):
+        pause_for_defect(campaign_id, UNCERTAIN)
+
+
+def settle_here() -> None:
+    """The operator has decided: this place and this state of the database are the installation from now on."""
+    installation = _read() or _claim(place.here())
+    seen = witness.seen(installation.name)
+    _renew(MARKS_SKIPPED + (seen.counter if seen else 0))
+    _write(INSTALLED_AT, {"name": installation.name, "place": place.here().as_dict})
+
+
+def is_uncertain() -> bool:
+    """Whether what is queued here may have been sent in a time that the database has forgotten: then nobody may close
+    it as never handed over."""
+    held = hold.current()
+    return held is not None and held.kind is HoldKind.COPY
+
+
+def last_mark() -> Mark | None:
+    """Of a held copy: how far its data reach."""
+    installation = _read()
+    return installation.mark if installation else None
+
+
+@receiver(connection_created)
+def _got_a_connection(**kwargs: Any) -> None:
+    global _is_unchecked
+    _is_unchecked = True
+
+
+def _judge(installation: Installation, now: Place, seen: Mark | None) -> Hold | None:
+    """The hold that a sign demands."""
+    if difference := place.difference(installation.place, now):
+        return _hold_copy(OTHER_PLACE, f"{difference} {_data_until(installation)}")
+    if seen is not None and seen.counter > (installation.mark.counter if installation.mark else 0):
+        until = f"smsapp was last alive at {seen.at:%Y-%m-%d %H:%M:%S} UTC."
+        return _hold_copy(OTHER_TIME, f"{_data_until(installation)} {until}")
+    known = place.completed(installation.place, now)
+    if known != installation.place:
+        _write(INSTALLED_AT, {"name": installation.name, "place": known.as_dict})
+    return None
+
+
+def _hold_copy(reason: str, detail: str) -> Hold:
+    """What must not wait first, then the hold: interrupted in between, the next look does all of it again."""
+    prepare()
+    return hold.hold(reason, "smsapp", kind=HoldKind.COPY, detail=detail, at=clock.now())
+
+
+def _skip_batch_numbers() -> None:
+    table = Batch._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
+            (sequence,) = cursor.fetchone()
+            cursor.execute("SELECT setval(%s, nextval(%s) + %s)", [sequence, sequence, NUMBERS_SKIPPED])
+            return
+        cursor.execute("UPDATE sqlite_sequence SET seq = seq + %s WHERE name = %s", [NUMBERS_SKIPPED, table])
+        if not cursor.rowcount:
+            cursor.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [table, NUMBERS_SKIPPED])
+
+
+def _data_until(installation: Installation) -> str:
+    if installation.mark is None:
+        return "It is not known of what time its data are."
+    return f"Its data are of {installation.mark.at:%Y-%m-%d %H:%M:%S} UTC."
+
+
+def _name() -> str:
+    """Of the installation, which never changes; empty before it has one."""
+    stored = _load(Setting.objects.filter(key=INSTALLED_AT).values_list("value", flat=True).first())
+    return str(stored.get("name", ""))
+
+
+def _read() -> Installation | None:
+    values = dict(Setting.objects.filter(key__in=(INSTALLED_AT, LAST_ALIVE)).values_list("key", "value"))
+    installed, mark = _load(values.get(INSTALLED_AT)), witness.mark_from(_load(values.get(LAST_ALIVE)))
+    if "name" not in installed:
+        return None
+    return Installation(str(installed["name"]), Place(**installed.get("place", {})), mark)
+
+
+def _load(text: str | None) -> dict[str, Any]:
+    stored = json.loads(text) if text else {}
+    return stored if isinstance(stored, dict) else {}
+
+
+def _claim(now: Place) -> Installation:
+    """The first start: whoever comes first says where the database belongs."""
+    value = json.dumps({"name": secrets.token_hex(8), "place": now.as_dict})
+    row = Setting(key=INSTALLED_AT, value=value, description=DESCRIPTIONS[INSTALLED_AT], is_fixed=True)
+    Setting.objects.bulk_create([row], ignore_conflicts=True)
+    installation = _read()
+    assert installation is not None
+    return installation
+
+
+def _renew(step: int) -> None:
+    """Move the mark on, unless another process just did. Compare-and-set: it never goes back."""
+    row = Setting.objects.filter(key=LAST_ALIVE).first()
+    before = witness.mark_from(_load(row.value)) if row else None
+    mark = Mark((before.counter if before else 0) + step, clock.now())
+    if row is None:
+        _write(LAST_ALIVE, mark.as_dict)
+    elif not Setting.objects.filter(pk=row.pk, value=row.value).update(value=json.dumps(mark.as_dict)):
+        return
+    witness.tell(_name(), mark)
+
+
+def _write(key: str, value: dict[str, Any]) -> None:
+    Setting.objects.update_or_create(
+        key=key, defaults={"value": json.dumps(value), "description": DESCRIPTIONS[key], "is_fixed": True}
+    )
