@@ -3,14 +3,19 @@
 from collections.abc import Callable
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html_join
 
 from accounts.models import Account, User
 from campaigns import services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES
+from messaging.resending import FAILED_STATUSES
+from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
+from messaging.services import resend_failed
 from smsapp.console import ActingAdmin, confirmed_action
 
 
@@ -49,7 +54,7 @@ class CampaignAdmin(ActingAdmin):
     list_filter = (StatusFilter, KindFilter)
     list_select_related = ("account",)
     search_help_text = "Bulk id (bulk-…) or account name, in full"
-    actions = ("pause", "resume", "cancel")
+    actions = ("pause", "resume", "cancel", "resend")
     fieldsets = (
         (None, {"fields": ("name", "bulk_id", "account", "user", "kind", "mode", "message", "sender_id", "audience")}),
         ("State", {"fields": ("status", "pause_reason", "status_detail", "total_recipients", *COUNTED_STATUSES)}),
@@ -58,6 +63,7 @@ class CampaignAdmin(ActingAdmin):
             "Inside",
             {"fields": ("chunk_count", "chunks_done", "expansion_lease_until", "callback_url", "request_id")},
         ),
+        ("Sent again", {"fields": ("resend_of", "resend_statuses", "resent_by")}),
     )
 
     def find(self, term: str) -> Q | None:
@@ -68,15 +74,34 @@ class CampaignAdmin(ActingAdmin):
 
     @admin.action(description="Pause the chosen campaigns", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
-        return self._act(request, queryset, services.pause, "Pause these campaigns?", "Paused.")
+        return self._stop(request, queryset, services.pause, "Pause these campaigns?", "Paused.")
 
     @admin.action(description="Resume the chosen campaigns", permissions=["change"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
-        return self._act(request, queryset, services.resume, "Resume these campaigns?", "Resumed.")
+        answer, resumed = self._act(request, queryset, services.resume, "Resume these campaigns?", "Resumed.")
+        if resumed:
+            self.message_user(request, still_to_send_words(sum(map(still_to_send, resumed))))
+        return answer
 
     @admin.action(description="Cancel the chosen campaigns", permissions=["change"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
-        return self._act(request, queryset, services.cancel, "Cancel these campaigns for good?", "Cancelled.")
+        return self._stop(request, queryset, services.cancel, "Cancel these campaigns for good?", "Cancelled.")
+
+    @admin.action(description="Send the failed messages of the chosen campaigns again", permissions=["change"])
+    def resend(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
+        count = sum(campaign.tally[status.label] for campaign in queryset for status in FAILED_STATUSES)
+        question = f"Send the {count:,} failed messages of these campaigns again, as new campaigns?"
+        return self._act(request, queryset, resend_failed, question, "Sent again.")[0]
+
+    @admin.display(description="Sent again by")
+    def resent_by(self, campaign: Campaign) -> str:
+        links = (
+            (reverse("admin:campaigns_campaign_change", args=[resend.pk]), resend) for resend in campaign.resends.all()
+        )
+        return format_html_join(", ", '<a href="{}">{}</a>', links) or "—"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return [*super().get_readonly_fields(request, obj), "resent_by"]
 
     def _act(
         self,
@@ -85,8 +110,25 @@ class CampaignAdmin(ActingAdmin):
         service: Callable[[Campaign, User], Campaign],
         question: str,
         done: str,
-    ) -> HttpResponse | None:
-        def act(campaign: Campaign) -> None:
-            service(campaign, request.user)  # type: ignore[arg-type]
+    ) -> tuple[HttpResponse | None, list[Campaign]]:
+        """The answer, and what the service returned for each campaign that it did not refuse."""
+        moved: list[Campaign] = []
 
-        return confirmed_action(self, request, queryset, question=question, act=act, done=done)
+        def act(campaign: Campaign) -> None:
+            moved.append(service(campaign, request.user))  # type: ignore[arg-type]
+
+        return confirmed_action(self, request, queryset, question=question, act=act, done=done), moved
+
+    def _stop(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Campaign],
+        service: Callable[[Campaign, User], Campaign],
+        question: str,
+        done: str,
+    ) -> HttpResponse | None:
+        """Says also how many messages could not be stopped."""
+        answer, stopped = self._act(request, queryset, service, question, done)
+        if stopped:
+            self.message_user(request, on_their_way_words(sum(map(on_their_way, stopped))))
+        return answer

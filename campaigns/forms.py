@@ -7,6 +7,7 @@ from django import forms
 from accounts.choices import Mode
 from campaigns.choices import CampaignKind
 from messaging.choices import MessageStatus
+from messaging.resending import FAILED_STATUSES, ON_REQUEST
 
 LARGEST_ID = 2**62  # a larger number would not fit a column
 
@@ -38,6 +39,15 @@ class MessageFilter(forms.Form):
     def clean_status(self) -> MessageStatus | None:
         value: Any = self.cleaned_data["status"]
         return MessageStatus[value.upper()] if value else None
+
+
+class ResendForm(forms.Form):
+    """What is sent again beside what failed; `clean_also` gives all statuses to send again."""
+
+    also = forms.MultipleChoiceField(choices=[(status.label, status.label) for status in ON_REQUEST], required=False)
+
+    def clean_also(self) -> list[MessageStatus]:
+        return [*FAILED_STATUSES, *(MessageStatus[name.upper()] for name in self.cleaned_data["also"])]
 
 
 class RefusedQuery(forms.Form):

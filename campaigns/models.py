@@ -45,6 +45,9 @@ class Campaign(Tally):
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="resends",
         help_text="The campaign whose failed messages this one sends again, as new messages.",
     )  # fmt: skip
+    resend_statuses = models.JSONField(
+        default=list, blank=True, help_text="Statuses of the messages of `resend_of` that it sends again, by name."
+    )
 
     status = models.CharField(max_length=20, choices=CampaignStatus, default=CampaignStatus.DRAFT)
     pause_reason = models.CharField(max_length=20, choices=PauseReason, blank=True)

@@ -22,6 +22,10 @@ class CampaignQuerySet(models.QuerySet["m.Campaign"]):
     def due(self, now: datetime) -> CampaignQuerySet:
         return self.filter(status__in=CAMPAIGN.sources(CampaignStatus.RUNNING, Actor.CLOCK), scheduled_at__lte=now)
 
+    def to_gather(self) -> CampaignQuerySet:
+        """Resends whose recipients are still being gathered."""
+        return self.filter(status=CampaignStatus.DRAFT, resend_of__isnull=False)
+
     def to_expand(self, now: datetime) -> CampaignQuerySet:
         """Running campaigns with chunks left that nobody expands at this moment."""
         free = models.Q(expansion_lease_until__isnull=True) | models.Q(expansion_lease_until__lt=now)

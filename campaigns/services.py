@@ -1,12 +1,12 @@
 """The life of a campaign: the only place that moves its status.
 
-Pause, cancel and hold take the campaign's row FOR UPDATE; dispatch reads it FOR KEY SHARE before it commits an
-attempt. So no gateway call begins after one of them has answered.
+Pause and cancel take the campaign's row FOR UPDATE before they answer; dispatch reads it FOR KEY SHARE before it
+commits an attempt. So no gateway call begins after one of them has answered.
 """
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,11 +25,14 @@ from smsapp.exceptions import InvalidState, MessageTooLong, ScheduleInPast, Vali
 from smsapp.lib.text import MAX_TEXT_LENGTH, forbidden_characters
 from smsapp.wake import wake
 from uploads.models import Audience
+from uploads.services import audience_to_fill
 
 logger = logging.getLogger(__name__)
 
 SCHEDULE_GRACE = timedelta(seconds=60)  # "now" written by a client whose clock is a little behind
 SCHEDULE_MAX = timedelta(days=365)
+#: Nothing of it goes on by itself. A paused campaign may be resumed, and then sends what waits: that is no failure.
+RESENDABLE = (CampaignStatus.COMPLETED, CampaignStatus.CANCELLED, CampaignStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,99 @@ def create_campaign(account: Account, user: User, request: CampaignRequest, audi
     return campaign
 
 
+def create_resend(original: Campaign, by: User, statuses: Sequence[str]) -> Campaign:
+    """A draft that will send the messages of these statuses again; the pipeline gathers its recipients and starts it.
+
+    A campaign is resent once, decided under its row's lock: two clicks make one resend, and no message is ever in two
+    of them. What fails again is sent again by resending the resend. A resend that was cancelled before it started does
+    not count. `valid_until` is kept while it is ahead. Raises an SmsappError.
+    """
+    with transaction.atomic():
+        locked = Campaign.objects.select_for_update(of=("self",)).select_related("account", "audience")
+        original = locked.get(pk=original.pk)
+        _check_resend(original, statuses)
+        is_constant = Template(original.message).bind(original.audience.columns).is_constant
+        columns = () if is_constant else original.audience.columns
+        valid_until = original.valid_until
+        if valid_until is not None and valid_until <= timezone.now():
+            valid_until = None
+        request = CampaignRequest(
+            kind=CampaignKind(original.kind), message=original.message, sender_id=original.sender_id,
+            valid_until=valid_until,
+        )  # fmt: skip
+        check_request(original.account, request, columns)
+        resend = Campaign.objects.create(
+            account=original.account,
+            user=by,
+            kind=original.kind,
+            mode=original.mode,
+            bulk_id=f"bulk-{secrets.token_hex(10)}",
+            name=original.name,
+            message=original.message,
+            sender_id=original.sender_id,
+            callback_url=original.callback_url,
+            audience=audience_to_fill(original.account, columns),
+            resend_of=original,
+            resend_statuses=list(statuses),
+            status=CampaignStatus.DRAFT,
+            valid_until=valid_until,
+        )
+    logger.info("campaign %s sends the %s of %s again", resend.bulk_id, ", ".join(statuses), original.bulk_id)
+    return resend
+
+
+def is_resendable(campaign: Campaign, statuses: Sequence[str]) -> bool:
+    """Whether a door should offer it: `create_resend` decides. Asks nothing of the database while it may not be."""
+    try:
+        _check_resend(campaign, statuses)
+    except InvalidState:
+        return False
+    return True
+
+
+def _check_resend(original: Campaign, statuses: Sequence[str]) -> None:
+    """Raises InvalidState with the reason."""
+    state = {"current_state": original.status, "allowed": [str(status) for status in RESENDABLE]}
+    if original.status not in RESENDABLE:
+        raise InvalidState(
+            f"A campaign that is {original.get_status_display().lower()} cannot be resent: it has to be completed "
+            "or cancelled first.",
+            **state,
+        )
+    if original.queued > 0 or original.unknown > 0:
+        raise InvalidState("Some of its messages are still being closed or looked up. Try again in a minute.", **state)
+    if resend := next(filter(_counts_as_resend, original.resends.all()), None):
+        raise InvalidState(
+            "The failed messages of this campaign were sent again already. What failed again is sent again from there.",
+            **state, bulk_id=resend.bulk_id,
+        )  # fmt: skip
+    if not any(original.tally[status] > 0 for status in statuses):
+        raise InvalidState("This campaign has no failed messages to send again.", **state)
+
+
+def _counts_as_resend(resend: Campaign) -> bool:
+    """Nothing was ever sent of one that was cancelled before it started."""
+    return resend.status != CampaignStatus.CANCELLED or resend.started_at is not None
+
+
+def show_gathered(resend: Campaign) -> None:
+    """Move a draft's totals to what its audience holds; in the transaction that stored it."""
+    resend.total_recipients = resend.audience.recipient_count
+    resend.chunk_count = resend.audience.chunk_count
+    resend.save(update_fields=["total_recipients", "chunk_count"])
+
+
+def start_gathered(resend: Campaign) -> None:
+    """Start a resend whose recipients are all there; inside the caller's transaction, which holds its row."""
+    now = timezone.now()
+    if not CAMPAIGN.may(CampaignStatus(resend.status), CampaignStatus.RUNNING, Actor.PIPELINE):
+        raise _not_from(resend, CampaignStatus.RUNNING)
+    resend.status, resend.started_at = CampaignStatus.RUNNING, now
+    resend.save(update_fields=["status", "started_at"])
+    settle_status([resend.pk], now)  # with no recipient at all it is complete
+    wake("messaging.expand")
+
+
 def start_due(now: datetime) -> int:
     """Start every campaign whose time has come; those later than the window become `missed`. How many started."""
     too_late = now - timedelta(seconds=settings.LATE_START_WINDOW)
@@ -135,6 +231,13 @@ def start_due(now: datetime) -> int:
         wake("messaging.dispatch_singles")
         wake("messaging.dispatch_campaigns")
     return started
+
+
+def miss_uncertain(now: datetime, detail: str) -> int:
+    """Due campaigns whose recipients are not all stored become `missed`, since a database that was restored cannot
+    know whether they were started before. How many."""
+    uncertain = Campaign.objects.due(now).filter(chunks_done__lt=F("chunk_count"))
+    return uncertain.update(status=CampaignStatus.MISSED, status_detail=detail)
 
 
 def pause(campaign: Campaign, by: User) -> Campaign:
@@ -196,30 +299,33 @@ def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
 
 
 def _pause_running(campaign_id: int, reason: PauseReason, detail: str) -> bool:
-    with transaction.atomic():
-        campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
-        if not CAMPAIGN.may(CampaignStatus(campaign.status), CampaignStatus.PAUSED, Actor.PIPELINE):
-            return False
-        _set(campaign, CampaignStatus.PAUSED, pause_reason=reason, status_detail=detail[:300])
-    return True
+    values = {"pause_reason": reason, "status_detail": detail[:300]}
+    return _moved(campaign_id, CampaignStatus.PAUSED, Actor.PIPELINE, values)
 
 
 def _move(campaign: Campaign, to: CampaignStatus, **values: object) -> Campaign:
-    """A person's move, under the row lock that dispatch respects; raises InvalidState if it is not allowed."""
+    """A person's move; raises InvalidState if it is not allowed."""
+    moved = _moved(campaign.pk, to, Actor.PERSON, values)
+    current = Campaign.objects.get(pk=campaign.pk)
+    if not moved:
+        raise _not_from(current, to)
+    return current
+
+
+def _moved(campaign_id: int, to: CampaignStatus, actor: Actor, values: Mapping[str, object]) -> bool:
+    """Make one move; False if the table does not allow it.
+
+    The row is written twice. The first time shows the move to everybody at once, so that no stream of new attempts,
+    each sharing the row with the one before, keeps its lock from us. The second time waits for those under way.
+    """
+    among = Campaign.objects.filter(pk=campaign_id, status__in=CAMPAIGN.sources(to, actor))
+    if not among.update(status=to, **values):
+        return False
     with transaction.atomic():
-        locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
-        if not CAMPAIGN.may(CampaignStatus(locked.status), to, Actor.PERSON):
-            raise _not_from(locked, to)
-        _set(locked, to, **values)
-    return locked
-
-
-def _set(campaign: Campaign, to: CampaignStatus, **values: object) -> None:
-    campaign.status = to
-    for name, value in values.items():
-        setattr(campaign, name, value)
-    campaign.save(update_fields=["status", *values])
-    logger.info("campaign %s is now %s", campaign.bulk_id, to)
+        campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
+        campaign.save(update_fields=["status"])
+    logger.info("campaign %s is now %s", campaign.bulk_id, campaign.status)
+    return True
 
 
 def _not_from(campaign: Campaign, to: CampaignStatus) -> InvalidState:

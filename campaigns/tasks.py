@@ -3,9 +3,10 @@
 from celery import shared_task
 from django.utils import timezone
 
+from accounts import hold
 from campaigns import services
 
 
 @shared_task(name="campaigns.start_due")
 def start_due() -> int:
-    return services.start_due(timezone.now())
+    return 0 if hold.is_held() else services.start_due(timezone.now())

@@ -10,5 +10,6 @@ urlpatterns = [
     path("campaigns/<str:bulk_id>/pause/", views.campaign_act, {"action": "pause"}, name="campaign-pause"),
     path("campaigns/<str:bulk_id>/resume/", views.campaign_act, {"action": "resume"}, name="campaign-resume"),
     path("campaigns/<str:bulk_id>/cancel/", views.campaign_cancel, name="campaign-cancel"),
+    path("campaigns/<str:bulk_id>/resend/", views.campaign_resend, name="campaign-resend"),
     path("messages/<str:message_id>/", views.message_detail, name="message-detail"),
 ]

@@ -9,17 +9,21 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.current import MemberRequest, current_account, may_send, member_required
 from accounts.models import User
 from campaigns import services
 from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
-from campaigns.forms import CampaignListQuery, MessageFilter, RefusedQuery
+from campaigns.forms import CampaignListQuery, MessageFilter, RefusedQuery, ResendForm
 from campaigns.models import Campaign
 from messaging.choices import MessageStatus
 from messaging.identity import number_of
 from messaging.models import Message
+from messaging.resending import FAILED_STATUSES, ON_REQUEST
+from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
+from messaging.services import resend_failed
 from reports import selectors
 from smsapp.exceptions import SmsappError
 from uploads.choices import RowReason
@@ -28,13 +32,22 @@ from uploads.services import refused_rows
 CAMPAIGNS_PER_PAGE = 25
 REFUSED_PER_PAGE = 100
 
-ACTIONS: dict[str, tuple[Callable[[Campaign, User], Campaign], str]] = {
-    "pause": (services.pause, "The campaign is paused. Calls already begun are finished; no other call begins."),
-    "resume": (services.resume, "The campaign goes on where it stopped."),
-    "cancel": (
-        services.cancel,
-        "The campaign is cancelled. Calls already begun are finished; nothing else is sent.",
-    ),
+
+def _stopped(campaign: Campaign) -> str:
+    words = on_their_way_words(on_their_way(campaign))
+    return f"{campaign.get_status_display()}. {words}"
+
+
+def _resumed(campaign: Campaign) -> str:
+    words = still_to_send_words(still_to_send(campaign))
+    return f"It starts at its time. {words}" if campaign.status == CampaignStatus.SCHEDULED else f"It goes on. {words}"
+
+
+#: What is done, and what is said of the campaign that it answers with.
+ACTIONS: dict[str, tuple[Callable[[Campaign, User], Campaign], Callable[[Campaign], str]]] = {
+    "pause": (services.pause, _stopped),
+    "resume": (services.resume, _resumed),
+    "cancel": (services.cancel, _stopped),
 }
 
 _PLACEHOLDER = re.compile(r"(\{[^{}\n]*\})")
@@ -106,6 +119,27 @@ def campaign_cancel(request: MemberRequest, bulk_id: str) -> HttpResponse:
 
 
 @member_required
+@require_http_methods(["GET", "POST"])
+def campaign_resend(request: MemberRequest, bulk_id: str) -> HttpResponse:
+    """It costs money and somebody may get a text twice, so it is asked for twice: GET asks, POST does it."""
+    campaign = _campaign(request, bulk_id)
+    if request.method == "POST":
+        return _resend(request, campaign)
+    if "resend" not in _controls(request, campaign):
+        return redirect("campaign-detail", bulk_id=bulk_id)
+    outcomes = {outcome.key: outcome for outcome in selectors.campaign_progress(campaign, with_rate=False).outcomes}
+    failed = [outcomes[status.label] for status in FAILED_STATUSES if outcomes[status.label].count]
+    context = {
+        "campaign": campaign,
+        "failed": failed,
+        "failed_count": sum(outcome.count for outcome in failed),
+        "on_request": [outcomes[status.label] for status in ON_REQUEST if outcomes[status.label].count],
+        "is_over": campaign.valid_until is not None and campaign.valid_until <= timezone.now(),
+    }
+    return render(request, "campaigns/resend.html", context)
+
+
+@member_required
 @require_GET
 def campaign_refused(request: MemberRequest, bulk_id: str) -> HttpResponse:
     """The rows of the file, or numbers of the request, that are no recipients, with their reasons."""
@@ -142,20 +176,37 @@ def message_detail(request: MemberRequest, message_id: str) -> HttpResponse:
 def _campaign(request: MemberRequest, bulk_id: str) -> Campaign:
     """A campaign of the account looked at, live or test; 404 for any other."""
     owned = Campaign.objects.filter(account=current_account(request))
-    return get_object_or_404(owned.select_related("account", "user", "audience__upload"), bulk_id=bulk_id)
+    wanted = owned.select_related("account", "user", "audience__upload", "resend_of")
+    return get_object_or_404(wanted.prefetch_related("resends"), bulk_id=bulk_id)
 
 
 def _act(request: MemberRequest, campaign: Campaign, action: str) -> HttpResponse:
     if not may_send(request.membership):
         raise PermissionDenied
-    act, done = ACTIONS[action]
+    act, say = ACTIONS[action]
     try:
-        act(campaign, request.user)
+        moved = act(campaign, request.user)
     except SmsappError as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, done)
+        messages.success(request, say(moved))
     return redirect("campaign-detail", bulk_id=campaign.bulk_id)
+
+
+def _resend(request: MemberRequest, campaign: Campaign) -> HttpResponse:
+    if not may_send(request.membership):
+        raise PermissionDenied
+    statuses = _valid(ResendForm(request.POST))["also"]
+    try:
+        resend = resend_failed(campaign, request.user, statuses)
+    except SmsappError as error:
+        messages.error(request, error.message)
+        return redirect("campaign-detail", bulk_id=campaign.bulk_id)
+    words = "This is the new campaign that sends the failed messages again."
+    if resend.status == CampaignStatus.DRAFT:
+        words += " It starts by itself when its recipients are gathered."
+    messages.success(request, words)
+    return redirect("campaign-detail", bulk_id=resend.bulk_id)
 
 
 def _live_context(request: MemberRequest, campaign: Campaign) -> dict[str, Any]:
@@ -178,6 +229,8 @@ def _controls(request: MemberRequest, campaign: Campaign) -> set[str]:
         controls.add("resume")
     if CAMPAIGN.may(status, CampaignStatus.CANCELLED, Actor.PERSON):
         controls.add("cancel")
+    if services.is_resendable(campaign, [status.label for status in (*FAILED_STATUSES, *ON_REQUEST)]):
+        controls.add("resend")
     return controls
 
 

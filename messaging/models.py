@@ -228,7 +228,7 @@ class ReportInbox(models.Model):
     received_at = models.DateTimeField(auto_now_add=True)
     applied_at = models.DateTimeField(null=True, blank=True)
     report_count = models.PositiveIntegerField(default=0)
-    unmatched_count = models.PositiveIntegerField(default=0, help_text="Reports on ids that are not ours.")
+    unmatched_count = models.PositiveIntegerField(default=0, help_text="Reports that found no message.")
     failure_count = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=timezone.now)
     rematch_at = models.DateTimeField(null=True, blank=True, help_text="When its unmatched reports are tried again.")

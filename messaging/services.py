@@ -7,12 +7,16 @@ from django.db import transaction
 from accounts.models import Account, User
 from campaigns.models import Campaign
 from campaigns.services import CampaignRequest, check_request, create_campaign
+from messaging import restored
 from messaging.expansion import expand_chunk
 from messaging.models import Message
+from messaging.resending import resend_failed
 from smsapp.exceptions import InvalidPhoneNumber, RecipientOptedOut
 from uploads.choices import RowReason
 from uploads.services import audience_from_numbers, screen_numbers
 from uploads.suppressions import suppressed_among
+
+__all__ = ["messages_of", "resend_failed", "send"]
 
 MAX_NUMBERS = 100
 
@@ -39,6 +43,7 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
     if opted_out := suppressed_among(account, [phone for _, phone in good]):
         place, phone = next((place, phone) for place, phone in good if phone in opted_out)
         raise RecipientOptedOut("This recipient has opted out.", f"phone_numbers[{place - 1}]", phone)
+    restored.look_once()
     with transaction.atomic():
         audience = audience_from_numbers(account, good)
         campaign = create_campaign(account, user, request, audience)

@@ -14,6 +14,7 @@ class UploadStatus(TextChoices):
 class AudienceSource(TextChoices):
     UPLOAD = "upload", "Uploaded file"
     REQUEST = "request", "Numbers in a request"
+    RESEND = "resend", "Messages of an earlier campaign"
 
 
 class RowReason(TextChoices):

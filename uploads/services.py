@@ -23,7 +23,7 @@ from smsapp.lib.text import invisible_characters
 from smsapp.wake import wake
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus
-from uploads.chunks import RefusedRow
+from uploads.chunks import Recipients, RefusedRow
 from uploads.inspection import inspect
 from uploads.models import Audience, AudienceChunk, Upload
 from uploads.parsing import FileShape
@@ -33,7 +33,10 @@ from uploads.suppressions import phone_hash, suppress, suppressed_among
 
 __all__ = [
     "accept_upload",
+    "add_recipients",
     "audience_from_numbers",
+    "audience_to_fill",
+    "last_recipient",
     "numbers",
     "phone_hash",
     "read_upload",
@@ -136,6 +139,29 @@ def audience_from_numbers(
         store_chunk(audience, number, places, [phone for _, phone in part], rows[start : start + step], bad, last)
     audience.refresh_from_db()
     return audience
+
+
+def audience_to_fill(account: Account, columns: Sequence[str] = ()) -> Audience:
+    """An audience without recipients yet: `add_recipients` stores them chunk by chunk."""
+    return Audience.objects.create(account=account, source=AudienceSource.RESEND, columns=list(columns))
+
+
+def add_recipients(audience: Audience, recipients: Recipients) -> None:
+    """Store up to CHUNK_SIZE recipients as the next chunk of an audience, as it was read.
+
+    Inside the caller's transaction, which sees to it that nobody else adds; an IntegrityError if somebody did.
+    """
+    store_chunk(audience, audience.chunk_count, *recipients, refused=[], last_row=max(recipients.rows))
+    audience.refresh_from_db()
+
+
+def last_recipient(audience: Audience) -> tuple[int, str] | None:
+    """Row and E.164 of the recipient that was stored last; None while there is none."""
+    body = audience.chunks.order_by("-number").values_list("body", flat=True).first()
+    if body is None:
+        return None
+    recipients = chunks.unpack_body(body)
+    return recipients.rows[-1], recipients.phones[-1]
 
 
 def ready_audience(account: Account, upload_id: str) -> Audience:

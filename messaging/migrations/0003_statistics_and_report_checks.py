@@ -110,6 +110,11 @@ class Migration(migrations.Migration):
                 condition=models.Q(("rematch_at__isnull", False)), fields=["rematch_at"], name="inbox_unmatched"
             ),
         ),
+        migrations.AlterField(
+            model_name="reportinbox",
+            name="unmatched_count",
+            field=models.PositiveIntegerField(default=0, help_text="Reports that found no message."),
+        ),
         migrations.RunSQL(TAKE_STOCK, migrations.RunSQL.noop),
         make_view(),
     ]

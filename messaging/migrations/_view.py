@@ -36,7 +36,7 @@ JOIN sms_campaigns c ON c.id = m.campaign_id
 JOIN messaging_batch b ON b.id = (m.id >> 10)
 """  # noqa: S608  (constants only)
 
-DROP = "DROP VIEW sms_messages"
+DROP = "DROP VIEW IF EXISTS sms_messages"
 
 
 def make_view() -> migrations.RunSQL:
