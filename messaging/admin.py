@@ -52,13 +52,15 @@ class AppliedFilter(admin.SimpleListFilter):
     parameter_name = "applied"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        return [("waiting", "Waiting"), ("failing", "Failing")]
+        return [("waiting", "Waiting"), ("failing", "Failing"), ("unmatched", "Without a message")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[ReportInbox]) -> QuerySet[ReportInbox]:
         if self.value() == "waiting":
             return queryset.filter(applied_at=None)
         if self.value() == "failing":
             return queryset.filter(applied_at=None, failure_count__gt=0)
+        if self.value() == "unmatched":
+            return queryset.filter(rematch_at__isnull=False)
         return queryset
 
 
@@ -163,7 +165,7 @@ class ReportInboxAdmin(ReadOnlyAdmin):
     list_filter = (AppliedFilter,)
     fields = (
         "gateway", "source", "received_at", "applied_at", "report_count", "unmatched_count", "failure_count",
-        "next_attempt_at", "error",
+        "next_attempt_at", "rematch_at", "error",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReportInbox]:

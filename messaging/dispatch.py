@@ -21,13 +21,12 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from accounts.choices import Mode
-from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import pause_for_gateway
-from messaging import bulk, clock, gateways, settlement
+from messaging import bulk, clock, gateways, pacing, restored, settlement
 from messaging.bulk import QueuedMessage
 from messaging.choices import ATTEMPT, BATCH, Actor, AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
 from messaging.gateways.base import (
@@ -44,6 +43,7 @@ from messaging.gateways.base import (
 from messaging.identity import MAX_IN_BATCH, batch_range, installation_prefix, public_id
 from messaging.inbox import report_url
 from messaging.models import Attempt, Batch
+from messaging.pace import Grant
 from messaging.settlement import Fact
 from messaging.texts import renderer_for
 from smsapp.apart import apart
@@ -52,13 +52,20 @@ from uploads.suppressions import suppressed_among
 
 logger = logging.getLogger(__name__)
 
+SHORT_WAIT = 1.0  # seconds a worker waits itself for the gateway's pace; for longer it ends, and beat wakes it again
 MAX_RETRY_COUNT = 1000  # the backoff has long reached its ceiling by then
+
+
+class NotBegun(NotSent):
+    """We made no call, so it says nothing of the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that may begin: its attempt is committed. `begin_before` on this machine's monotonic clock."""
+    """A call that may begin: its attempt is committed, and the gateway's pace has room for it. `begin_before` on
+    this machine's monotonic clock."""
 
+    grant: Grant
     attempt: Attempt
     batch: Batch
     gateway: Gateway
@@ -72,6 +79,10 @@ class Result:
     answer: SubmitAnswer | None = None
     error: GatewayError | None = None
 
+    @property
+    def outcome(self) -> pacing.Outcome:
+        return pacing.Outcome.UNUSED if isinstance(self.error, NotBegun) else pacing.outcome_of(self.error)
+
 
 def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
     """Send ready batches of a lane until none is left or `budget` seconds are over; how many calls were made."""
@@ -82,14 +93,18 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
         while True:
             room = settings.GATEWAY_CALLS_IN_FLIGHT - len(in_flight)
             time_left = time.monotonic() < stop_at
-            leased = lease(lane, room) if room and time_left else []
+            modes, closed_for = open_modes(lane)
+            leased = lease(lane, room, modes) if room and time_left and modes and restored.may_send() else []
             for call in filter(None, (apart(open_attempt, batch) for batch in leased)):
                 in_flight.add(threads.submit(make_call, call))
                 calls += 1
             if in_flight:
                 finished, in_flight = wait(in_flight, timeout=1, return_when=FIRST_COMPLETED)
                 for future in finished:
+                    tell_pace(future.result())
                     apart(record, future.result())
+            elif not leased and 0 < closed_for <= SHORT_WAIT and time_left:
+                time.sleep(closed_for)
             elif not leased:
                 break
     if not time_left:
@@ -97,18 +112,33 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
     return calls
 
 
+def open_modes(lane: Lane) -> tuple[list[Mode], float]:
+    """The modes whose gateway may be called now, and the seconds until one of the others may, 0 if there is none."""
+    wanted = 1 if lane is Lane.SINGLES else MAX_IN_BATCH
+    looks = {mode: pacing.may_call(gateways.gateway_for(mode).name, wanted) for mode in Mode}
+    waits = [look.wait for look in looks.values() if not look]
+    return [mode for mode, look in looks.items() if look], min(waits, default=0.0)
+
+
+def tell_pace(result: Result) -> None:
+    """What this call says of the gateway, for all who call it."""
+    retry_after = result.error.retry_after if isinstance(result.error, NotSent) else None
+    pacing.tell(result.call.gateway.name, result.call.grant, result.outcome, retry_after)
+
+
 # --- 1. lease ---------------------------------------------------------------------------------------------
 
 
-def lease(lane: Lane, limit: int) -> list[Batch]:
-    """Take up to `limit` ready batches. Their epoch is ours alone until `lease_until`.
+def lease(lane: Lane, limit: int, modes: Sequence[Mode] = tuple(Mode)) -> list[Batch]:
+    """Take up to `limit` ready batches of these modes. Their epoch is ours alone until `lease_until`.
 
     A batch whose last lease ended without a result is taken alone: should it be the one that kills its worker,
     no other batch is counted as doing so with it.
     """
     now = clock.now()
     with transaction.atomic():
-        ready = Batch.objects.to_lease(lane, now).select_for_update(skip_locked=True, of=("self",))
+        ready = Batch.objects.to_lease(lane, now).filter(mode__in=modes)
+        ready = ready.select_for_update(skip_locked=True, of=("self",))
         batches = list(ready.select_related("campaign__audience")[:limit])
         suspects = [batch for batch in batches if batch.lease_count]
         batches = suspects[:1] or batches
@@ -141,21 +171,42 @@ def _worker_name() -> str:
 
 
 def open_attempt(batch: Batch) -> Call | None:
-    """Commit the attempt for the next slice of a leased batch; None, and the batch given back, if there is none.
-
-    The monotonic clock is read before the database's, so that the time left is never overestimated.
-    """
-    started = time.monotonic()
+    """Commit the attempt for the next slice of a leased batch, as large as the gateway's pace allows; None, and the
+    batch given back, if there is none."""
     gateway = gateways.gateway_for(Mode(batch.mode))
+    grant = pacing.take(gateway.name, min(batch.call_size, gateway.policy.max_batch, max(1, batch.queued)))
+    call = None
+    try:
+        if grant:
+            call = _open(batch, gateway, grant)
+        else:
+            _put_off(batch, grant)
+    finally:
+        if call is None:
+            pacing.tell(gateway.name, grant, pacing.Outcome.UNUSED)
+    return call
+
+
+def _put_off(batch: Batch, grant: Grant) -> None:
+    """Until the gateway may be called again. No try is used up."""
     with transaction.atomic():
-        status = bulk.share_campaign(batch.campaign_id)
+        _lock(batch)
+        now = clock.now()
+        _release(batch, now, next_attempt_at=now + timedelta(seconds=grant.wait))
+
+
+def _open(batch: Batch, gateway: Gateway, grant: Grant) -> Call | None:
+    """The monotonic clock is read before the database's, so that the time left is never overestimated."""
+    started = time.monotonic()
+    with transaction.atomic():
+        may_send = bulk.share_running(batch.campaign_id)
         now = clock.now()
         if not _still_ours(batch, now):
             return None
-        if status != CampaignStatus.RUNNING:
+        if not may_send:
             _release(batch, now)
             return None
-        rows = _sendable(batch, batch.campaign, now)[: min(batch.call_size, gateway.policy.max_batch)]
+        rows = _sendable(batch, batch.campaign, now)[: grant.granted]
         if not rows:
             _release(batch, now)
             return None
@@ -171,7 +222,7 @@ def open_attempt(batch: Batch) -> Call | None:
         report_url=report_url(gateway.name),
         validity=_seconds_until(batch.campaign.valid_until, now),
     )
-    return Call(attempt, batch, gateway, submission, started + time_left)
+    return Call(grant, attempt, batch, gateway, submission, started + time_left)
 
 
 def _still_ours(batch: Batch, now: datetime) -> bool:
@@ -226,7 +277,7 @@ def _seconds_until(moment: datetime | None, now: datetime) -> int | None:
 def make_call(call: Call) -> Result:
     """In a thread of its own, without the database."""
     if time.monotonic() >= call.begin_before:
-        return Result(call, error=NotSent("The lease was too nearly over to begin the call."))
+        return Result(call, error=NotBegun("The lease was too nearly over to begin the call."))
     try:
         return Result(call, answer=call.gateway.submit(call.submission))
     except GatewayError as error:
@@ -281,10 +332,11 @@ def _plan_report_check(call: Call, now: datetime, *, soon: bool) -> None:
     """When reports that have not come by then are looked up. Soon where the provider knew a message already: which
     of our earlier calls it took, only its log can confirm."""
     wait = call.gateway.policy.lookup_grace if soon else settings.REPORT_CHECK_AFTER
-    unplanned = Batch.objects.filter(pk=call.batch.pk, sent__gt=0)
+    at = now + timedelta(seconds=wait)
+    batches = Batch.objects.filter(pk=call.batch.pk, sent__gt=0)
     if not soon:
-        unplanned = unplanned.filter(report_check_at=None, report_check_count=0)
-    unplanned.update(report_check_at=now + timedelta(seconds=wait))
+        batches = batches.filter(Q(report_check_at=None) | Q(report_check_at__gt=at))
+    batches.update(report_check_at=at)
 
 
 def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import F
 
 from campaigns.choices import CampaignKind, CampaignStatus
@@ -20,11 +20,12 @@ from campaigns.rendering import EmptyValue, Renderer, Template
 from campaigns.services import pause_for_defect, settle_status
 from messaging import bulk, clock
 from messaging.bulk import NewMessage
-from messaging.choices import BatchState, Lane, MessageStatus, Reason
+from messaging.choices import Lane, MessageStatus, Reason
 from messaging.identity import message_number
 from messaging.models import Batch
 from messaging.settlement import resting_state, write_statistics
 from messaging.texts import stored_values
+from messaging.turns import next_turn
 from smsapp.lib.text import MAX_TEXT_LENGTH, segment_count
 from smsapp.wake import wake
 from uploads.chunks import Recipients, unpack_body
@@ -56,7 +57,7 @@ def _expand_apart(campaign: Campaign, stop_at: float) -> int:
     """A campaign that cannot be expanded is paused with the reason, and stops no other."""
     try:
         return expand_campaign(campaign, stop_at)
-    except OperationalError:
+    except (OperationalError, InterfaceError):
         logger.exception("campaign %s could not be expanded now", campaign.bulk_id)
     except Exception:
         logger.exception("campaign %s cannot be expanded", campaign.bulk_id)
@@ -131,14 +132,7 @@ def _slices(recipients: Recipients, size: int) -> Iterator[Recipients]:
 
 
 def _next_turn(campaign: Campaign) -> int:
-    """After the account's own open batches; a newcomer starts level with the front of everybody's queue."""
-    waiting = Batch.objects.filter(
-        lane=LANE_OF[CampaignKind(campaign.kind)], state=BatchState.READY, campaign__status=CampaignStatus.RUNNING
-    ).values_list("turn", flat=True)
-    last_own = waiting.filter(account_id=campaign.account_id).order_by("-turn").first()
-    if last_own is not None:
-        return last_own + 1
-    return waiting.order_by("turn", "id").first() or 0
+    return next_turn(campaign.account_id, LANE_OF[CampaignKind(campaign.kind)])
 
 
 def _new_batch(campaign: Campaign, chunk: int, part: int, turn: int, size: int, now: datetime) -> Batch:

@@ -2,18 +2,20 @@
 
 import logging
 import time
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.urls import reverse
 
-from messaging import clock, gateways, settlement
+from accounts import hold
+from messaging import bulk, clock, gateways, settlement
 from messaging.choices import FactSource
 from messaging.gateways.base import GatewayError, Report
 from messaging.identity import number_of
 from messaging.models import ReportInbox
-from messaging.settlement import Fact
+from smsapp.apart import apart
 from smsapp.wake import wake
 
 logger = logging.getLogger(__name__)
@@ -22,6 +24,9 @@ BODIES_AT_ONCE = 20
 REPORTS_AT_ONCE = 1000  # in one transaction: of single sends each has a batch and a campaign of its own to move
 SECONDS_AT_ONCE = 1.0  # shares its worker process with single sends, which must not wait longer
 POLL_LIMIT = 1000
+REMATCH_AFTER = 45.0  # seconds: with the beat's own interval, a report has found its message within 60
+REMATCHED_AT_ONCE = 500  # bodies
+MAX_FAILURE_COUNT = 10_000
 
 
 def report_url(gateway: str) -> str:
@@ -54,54 +59,149 @@ def apply_waiting() -> int:
 
 def _apply_some() -> int | None:
     """Bodies with about REPORTS_AT_ONCE reports in one transaction; None if none is waiting."""
-    now = clock.now()
-    with transaction.atomic():
-        waiting = ReportInbox.objects.filter(applied_at=None, next_attempt_at__lte=now).order_by("pk")
-        found = list(waiting.select_for_update(skip_locked=True)[:BODIES_AT_ONCE])
-        if not found:
-            return None
-        bodies: list[ReportInbox] = []
-        while found and sum(body.report_count for body in bodies) < REPORTS_AT_ONCE:
-            bodies.append(found.pop(0))
-        facts: list[Fact] = []
-        refused: list[Report] = []
-        for body in bodies:
-            reports = _read(body)
-            facts += settlement.facts_from(reports, FactSource(body.source))[0]
-            refused += [report for report in reports if report.account_refused]
-        applied = settlement.apply(facts)
-        settlement.apply_late_refusals(refused)
-        ReportInbox.objects.bulk_update(
-            bodies,
-            ["applied_at", "report_count", "unmatched_count", "failure_count", "next_attempt_at", "error"],
-        )
-    return applied.changed
-
-
-def _read(body: ReportInbox) -> list[Report]:
-    """The reports in a body; one that cannot be read is put off and shown to the operator, and harms no other."""
-    now = clock.now()
+    taken: list[int] = []
     try:
-        reports = gateways.get(body.gateway).parse_reports(bytes(body.body))
+        with transaction.atomic():
+            bodies = _take_waiting()
+            taken = [body.pk for body in bodies]
+            return _apply(bodies) if bodies else None
+    except OperationalError:
+        raise  # the database is busy or away: nobody's fault, and beat comes again
+    except Exception:
+        logger.exception("report bodies %s cannot be applied together", taken)
+    return sum(_apply_alone(pk) for pk in taken)
+
+
+def _take_waiting() -> list[ReportInbox]:
+    waiting = ReportInbox.objects.filter(applied_at=None, next_attempt_at__lte=clock.now()).order_by("pk")
+    found = list(waiting.select_for_update(skip_locked=True)[:BODIES_AT_ONCE])
+    bodies: list[ReportInbox] = []
+    while found and sum(body.report_count for body in bodies) < REPORTS_AT_ONCE:
+        bodies.append(found.pop(0))
+    return bodies
+
+
+def _apply_alone(pk: int) -> int:
+    """One body of several that broke together; it is put off if it breaks by itself, and stops no other."""
+    try:
+        with transaction.atomic():
+            return _apply(list(ReportInbox.objects.filter(pk=pk, applied_at=None).select_for_update()))
+    except OperationalError:
+        raise
+    except Exception as error:
+        logger.exception("report body %s cannot be applied", pk)
+        body = ReportInbox.objects.get(pk=pk)
+        _put_off(body, f"It cannot be applied: {type(error).__name__}", clock.now())
+        body.save(update_fields=["failure_count", "next_attempt_at", "error"])
+        return 0
+
+
+def _apply(bodies: Sequence[ReportInbox]) -> int:
+    """Apply bodies we hold locked, and note what became of each; how many messages that changed."""
+    now = clock.now()
+    told = [(body, _read(body, now)) for body in bodies]
+    changed, absent = _apply_reports(told)
+    for body, reports in told:
+        _count_unmatched(body, reports, absent, now)
+    ReportInbox.objects.bulk_update(
+        bodies,
+        ["applied_at", "report_count", "unmatched_count", "rematch_at", "failure_count", "next_attempt_at", "error"],
+    )
+    return changed
+
+
+def _apply_reports(told: Sequence[tuple[ReportInbox, Sequence[Report]]]) -> tuple[int, set[int]]:
+    """How many messages changed, and the numbers of ours that have no message."""
+    facts = [fact for body, reports in told for fact in settlement.facts_from(reports, FactSource(body.source))[0]]
+    refused = [report for _, reports in told for report in reports if report.account_refused]
+    applied = settlement.apply(facts)
+    changed = applied.changed
+    absent: set[int] = set()
+    if applied.unmatched or refused:
+        absent = _absent(report for _, reports in told for report in reports)
+    if applied.unmatched:
+        changed += settlement.apply(facts).changed  # a message may have come into being just now
+    return changed + settlement.apply_late_refusals(refused).changed, absent
+
+
+def _absent(reports: Iterable[Report]) -> set[int]:
+    numbers = {number for report in reports if (number := number_of(report.message_id)) is not None}
+    return numbers - bulk.read_messages(numbers).keys()
+
+
+def _read(body: ReportInbox, now: datetime) -> list[Report]:
+    """The reports in a body; one that cannot be read is put off and shown to the operator, and harms no other."""
+    try:
+        reports = _parse(body)
     except (ValueError, LookupError) as error:
-        body.failure_count += 1
-        body.error = str(error)[:300]
-        body.next_attempt_at = now + timedelta(minutes=2 ** min(body.failure_count, 10))
+        _put_off(body, str(error), now)
         logger.exception("report body %s cannot be read", body.pk)
         return []
     body.applied_at = now
     body.report_count = len(reports)
-    body.unmatched_count = sum(number_of(report.message_id) is None for report in reports)
     body.error = ""
     return reports
+
+
+def _parse(body: ReportInbox) -> list[Report]:
+    return gateways.get(body.gateway).parse_reports(bytes(body.body))
+
+
+def _put_off(body: ReportInbox, error: str, now: datetime) -> None:
+    body.failure_count = min(body.failure_count + 1, MAX_FAILURE_COUNT)
+    body.error = error[:300]
+    body.next_attempt_at = now + timedelta(minutes=2 ** min(body.failure_count, 6))  # an hour: it may be our defect
+
+
+def _count_unmatched(body: ReportInbox, reports: Sequence[Report], absent: Collection[int], now: datetime) -> None:
+    """Reports on ids that are not ours, and on ids of ours that have no message: only these may find one later."""
+    numbers = [number_of(report.message_id) for report in reports]
+    orphans = sum(number in absent for number in numbers)
+    body.unmatched_count = numbers.count(None) + orphans
+    body.rematch_at = now + timedelta(seconds=REMATCH_AFTER) if orphans else None
+
+
+def rematch() -> int:
+    """Try reports again whose messages did not exist: a standby may lag behind, a restored database catch up. How
+    many messages that changed."""
+    stop_at = time.monotonic() + settings.TASK_BUDGET
+    due = ReportInbox.objects.filter(rematch_at__lte=clock.now()).order_by("rematch_at").defer("body")
+    changed = 0
+    for body in due[:REMATCHED_AT_ONCE]:
+        if time.monotonic() >= stop_at:
+            break
+        changed += apart(_rematch, body) or 0
+    return changed
+
+
+def _rematch(seen: ReportInbox) -> int:
+    """The next time is set before anything is tried, so that a body that breaks holds up no other. Without a new
+    message nothing is locked."""
+    now = clock.now()
+    next_time = now + timedelta(seconds=REMATCH_AFTER)
+    if not ReportInbox.objects.filter(pk=seen.pk, rematch_at=seen.rematch_at).update(rematch_at=next_time):
+        return 0
+    body = ReportInbox.objects.get(pk=seen.pk)
+    reports = _parse(body)
+    _count_unmatched(body, reports, _absent(reports), now)
+    if body.unmatched_count == seen.unmatched_count:
+        return 0
+    with transaction.atomic():
+        changed, absent = _apply_reports([(body, reports)])
+        _count_unmatched(body, reports, absent, now)
+        body.save(update_fields=["unmatched_count", "rematch_at"])
+    logger.warning("report body %s: %s messages have come into being and are reported", body.pk, changed)
+    return changed
 
 
 def poll() -> int:
     """Fetch waiting reports of every gateway, one body after the other; how many bodies.
 
     The provider hands each report out once: the body is committed before the next is asked for. What a crash
-    in between loses comes back by look-up.
+    in between loses comes back by look-up. Nothing while sending is held: a copy would take them from the original.
     """
+    if hold.is_held():
+        return 0
     stop_at = time.monotonic() + settings.TASK_BUDGET
     bodies = 0
     for name in gateways.names():

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from messaging import models as m  # noqa: F401  (named in the base class)
 
 
+#: Of batches: nothing stops their campaign, or their account, as a whole.
+MAY_SEND = models.Q(campaign__status=CampaignStatus.RUNNING, account__is_active=True)
+
+
 class BatchQuerySet(models.QuerySet["m.Batch"]):
     def to_lease(self, lane: int, now: datetime) -> BatchQuerySet:
         """Ready batches of running campaigns whose time has come, in their accounts' turns."""
-        return self.filter(
-            state=BatchState.READY, lane=lane, next_attempt_at__lte=now, campaign__status=CampaignStatus.RUNNING,
-            account__is_active=True,
-        ).order_by("lane", "turn", "id")  # fmt: skip
+        waiting = self.filter(MAY_SEND, state=BatchState.READY, lane=lane, next_attempt_at__lte=now)
+        return waiting.order_by("lane", "turn", "id")
 
     def overdue_leases(self, now: datetime) -> BatchQuerySet:
         return self.filter(state=BatchState.LEASED, lease_until__lt=now).order_by("id")

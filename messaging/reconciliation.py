@@ -4,23 +4,26 @@ An attempt is `unknown` when its answer was lost, or when the worker that made t
 period the provider is asked. What it knows is applied like any delivery report. What it does not know is sent
 again only where the gateway's policy names a time after which absence is proof, and only after that time;
 otherwise it is closed as `unconfirmed` when the provider's log ends, and said so.
+
+What is left of a task's allowance of look-ups goes to reports that have not come (`report_checks.py`).
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
 from campaigns.services import pause_for_gateway
-from messaging import bulk, clock, gateways, settlement
-from messaging.choices import AttemptState, FactSource, MessageStatus, Reason
+from messaging import bulk, clock, gateways, report_checks, settlement
+from messaging.choices import ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
 from messaging.gateways.base import Lookup, Policy, Report
 from messaging.identity import number_of
+from messaging.lookups import LOOKED_THROUGH, Allowance, look_up, wait_after_no_answer
 from messaging.models import Attempt, Batch
 from messaging.settlement import Fact
 from smsapp.apart import apart
@@ -29,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 #: Waits between look-ups, in units of the gateway's grace: 5, 15, 60 minutes, 6 and 23 hours at 5 minutes.
 LOOKUP_STEPS = (1, 3, 12, 72, 276)
-LOOKUPS_PER_TASK = 10  # woken every 5 seconds: Infobip allows 120 a minute
-WAIT_AFTER_NO_ANSWER = 60.0  # seconds, when the provider would not tell; no step is used up
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +44,25 @@ class Asked:
 
 
 def reconcile() -> int:
-    """Look up attempts whose time has come; how many were resolved. A provider that would not tell is left alone
-    until the next round."""
-    stop_at = time.monotonic() + settings.TASK_BUDGET
-    silent: set[str] = set()
+    """Look up attempts whose time has come, then reports that have not come; how many attempts were resolved. A
+    provider that would not tell is left alone until the next round."""
+    allowance = Allowance()
     resolved = 0
-    for attempt in Attempt.objects.to_look_up(clock.now())[:LOOKUPS_PER_TASK]:
-        if time.monotonic() >= stop_at:
-            break
-        if attempt.gateway in silent or (asked := apart(ask, attempt)) is None:
+    for attempt in Attempt.objects.to_look_up(clock.now())[:LOOKED_THROUGH]:
+        if not allowance.allows(attempt.gateway):
             continue
-        if not asked.answer.conclusive:
-            silent.add(attempt.gateway)
-        resolved += bool(apart(record, asked))
+        asked = apart(partial(ask, allowance=allowance), attempt)
+        resolved += asked is not None and bool(apart(record, asked))
+    report_checks.check_due(allowance)
     return resolved
 
 
-def ask(attempt: Attempt) -> Asked | None:
+def ask(attempt: Attempt, allowance: Allowance | None = None) -> Asked | None:
     """Claim an attempt and ask the provider; None if another worker has claimed it."""
     asked_at = clock.now()
     if not _claim(attempt, asked_at):
         return None
-    try:
-        answer = gateways.get(attempt.gateway).look_up(attempt.reference)
-    except LookupError as error:
-        answer = Lookup(detail=str(error))
-    return Asked(attempt, asked_at, answer)
+    return Asked(attempt, asked_at, allowance.look_up(attempt) if allowance else look_up(attempt))
 
 
 def record(asked: Asked) -> bool:
@@ -90,7 +84,10 @@ def record(asked: Asked) -> bool:
             _settle_absent(asked, absent)
         resolved = not _still_unknown(attempt)
         if resolved:
-            Attempt.objects.filter(pk=attempt.pk).update(state=AttemptState.RESOLVED, next_lookup_at=None)
+            sources = ATTEMPT.sources(AttemptState.RESOLVED, Actor.LOOKUP)
+            mine = Attempt.objects.filter(pk=attempt.pk, state__in=sources)
+            mine.update(state=AttemptState.RESOLVED, next_lookup_at=None)
+            report_checks.plan(attempt.batch_id, report_checks.first_check(clock.now()))
         elif not answer.conclusive:
             _put_off(attempt)
     if refused:
@@ -119,10 +116,9 @@ def _is_claimed(attempt: Attempt) -> bool:
 
 
 def _put_off(attempt: Attempt) -> None:
-    wait = min(WAIT_AFTER_NO_ANSWER, 10 * _policy(attempt).lookup_grace)
-    Attempt.objects.filter(pk=attempt.pk).update(
-        lookup_count=F("lookup_count") - 1, next_lookup_at=clock.now() + timedelta(seconds=wait)
-    )
+    """The provider would not tell: no step is used up."""
+    at = clock.now() + wait_after_no_answer(attempt.gateway)
+    Attempt.objects.filter(pk=attempt.pk).update(lookup_count=F("lookup_count") - 1, next_lookup_at=at)
 
 
 def _still_unknown(attempt: Attempt) -> list[int]:

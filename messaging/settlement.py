@@ -21,7 +21,7 @@ from django.db import transaction
 
 from campaigns.models import Campaign
 from campaigns.services import pause_for_gateway, settle_status
-from messaging import bulk, clock
+from messaging import bulk, clock, contradictions
 from messaging.bulk import MessageChange, StoredMessage
 from messaging.choices import (
     ACCEPTED,
@@ -33,7 +33,7 @@ from messaging.choices import (
     Reason,
 )
 from messaging.gateways.base import Report
-from messaging.identity import batch_of, number_of
+from messaging.identity import batch_of, number_of, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, StatDelta
 
 logger = logging.getLogger(__name__)
@@ -171,7 +171,8 @@ def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: date
         target = _target(fact, status)
         if not MESSAGE.may(status, target, fact.source):
             if fact.status in ACCEPTED and status in NEVER_HANDED_OVER:
-                logger.error("message %s is %s, yet the provider has it", fact.number, status.label)
+                what = f"message {public_id(fact.number)} is {status.label}, yet the provider has it"
+                contradictions.note_provider(what)
             continue
         earlier = decision.changes.get(fact.number)
         sent_at = earlier.sent_at if earlier else known[fact.number].sent_at

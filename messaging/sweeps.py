@@ -1,16 +1,8 @@
-"""Every state that is not final has an owner and a deadline; what overstays it is swept up here.
-
-batch leased      the worker      lease_until       open attempt -> unknown; none -> ready again; 5 times -> failed
-batch held        the clock       release_at        -> ready
-batch unknown     look-ups        next_lookup_at    see reconciliation.py
-message queued    dispatch        valid_until       -> expired; campaign cancelled -> cancelled
-message sent      the provider    report_deadline   -> unconfirmed (no report)
-campaign running  the pipeline    its own counters  -> completed; nothing left to learn -> closed
-"""
+"""What overstays its state is swept up here; who owns each state, and until when: `owners.py`."""
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -21,8 +13,8 @@ from django.db.models import F, Q, QuerySet
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import settle_status
-from messaging import bulk, clock, gateways, settlement
-from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus, Reason
+from messaging import bulk, clock, gateways, report_checks, restored, settlement
+from messaging.choices import ATTEMPT, Actor, AttemptState, BatchState, FactSource, MessageStatus, Reason
 from messaging.identity import batch_range
 from messaging.models import Attempt, Batch, ReportInbox
 from messaging.settlement import Fact
@@ -44,6 +36,7 @@ def sweep() -> dict[str, int]:
         "released": Batch.objects.filter(state=BatchState.HELD, release_at__lte=now).update(state=BatchState.READY),
         "cancelled": _each(close_unsent, _unsent(status=CampaignStatus.CANCELLED), stop_at),
         "expired": _each(close_unsent, _unsent(valid_until__lte=now), stop_at),
+        "planned": _each(plan_reports, _unplanned(), stop_at),
         "unreported": _each(give_up_reports, _unreported(now), stop_at),
         "settled": _each(partial(_settle, now=now), _unsettled(), stop_at),
     }
@@ -64,7 +57,17 @@ def _unsent(**of_campaign: object) -> QuerySet[Batch, int]:
     """Batches with queued rows of campaigns that are not closed; found through the campaigns, which are few."""
     campaigns = Campaign.objects.filter(closed_at=None, queued__gt=0, **of_campaign)
     batches = Batch.objects.filter(campaign__in=campaigns, state__in=UNSENT, queued__gt=0)
+    if restored.is_uncertain():
+        batches = batches.none()
     return batches.values_list("pk", flat=True)[:ROWS_PER_SWEEP]
+
+
+def _unplanned() -> Iterator[int]:
+    """Batches with messages that are sent, by the provider's word alone: no worker has given them their times. Two
+    questions, since each has an index and both together have none."""
+    silent = Batch.objects.filter(sent__gt=0).exclude(state=BatchState.LEASED)
+    for untimed in (Q(report_deadline=None), Q(report_check_at=None, report_check_count=0)):
+        yield from silent.filter(untimed).values_list("pk", flat=True)[:ROWS_PER_SWEEP]
 
 
 def _unreported(now: datetime) -> QuerySet[Batch, int]:
@@ -114,7 +117,8 @@ def _lose_answer(attempt: Attempt, now: datetime) -> None:
         [Fact(number, MessageStatus.UNKNOWN, FactSource.DEADLINE, Reason.ANSWER_LOST) for number in numbers]
     )
     grace = timedelta(seconds=gateways.policy_of(attempt.gateway).lookup_grace)
-    Attempt.objects.filter(pk=attempt.pk, state=AttemptState.OPEN).update(
+    sources = ATTEMPT.sources(AttemptState.UNKNOWN, Actor.SWEEP)
+    Attempt.objects.filter(pk=attempt.pk, state__in=sources).update(
         state=AttemptState.UNKNOWN,
         finished_at=attempt.deadline,
         detail="The process that made the call is gone.",
@@ -140,6 +144,14 @@ def close_unsent(batch_id: int) -> int:
         return settlement.control(_queued(batch), status, reason).changed
 
 
+def plan_reports(batch_id: int) -> int:
+    """Give a batch the times at which its missing reports are looked up, and given up."""
+    now = clock.now()
+    report_checks.plan(batch_id, report_checks.first_check(now))
+    deadline = now + timedelta(hours=settings.REPORT_DEADLINE_HOURS)
+    return Batch.objects.filter(pk=batch_id, report_deadline=None).update(report_deadline=deadline) or 1
+
+
 def give_up_reports(batch_id: int) -> int:
     """Messages of a batch whose delivery report never came are closed as unconfirmed; how many."""
     numbers = bulk.read_numbers(*batch_range(batch_id), MessageStatus.SENT)
@@ -149,8 +161,10 @@ def give_up_reports(batch_id: int) -> int:
 
 def purge(now: datetime) -> int:
     """Remove report bodies that were applied, or could not be, longer ago than they are kept."""
-    old = now - timedelta(hours=settings.REPORT_INBOX_HOURS)
-    removed, _ = ReportInbox.objects.filter(received_at__lt=old).delete()
+    old = ReportInbox.objects.filter(received_at__lt=now - timedelta(hours=settings.REPORT_INBOX_HOURS))
+    if lost := old.filter(Q(rematch_at__isnull=False) | Q(applied_at=None)).count():
+        logger.error("%s report bodies are removed that could not be read or never found their messages", lost)
+    removed, _ = old.delete()
     return removed
 
 

@@ -2,13 +2,29 @@
 
 from celery import shared_task
 
-from messaging import clock, dispatch, expansion, inbox, reconciliation, sweeps
+from messaging import (
+    clock,
+    consistency,
+    dispatch,
+    expansion,
+    inbox,
+    reconciliation,
+    release,
+    resending,
+    restored,
+    sweeps,
+)
 from messaging.choices import Lane
 
 
 @shared_task(name="messaging.expand")
 def expand() -> int:
     return expansion.expand_ready()
+
+
+@shared_task(name="messaging.fill_resends")
+def fill_resends() -> int:
+    return resending.fill_resends()
 
 
 @shared_task(name="messaging.dispatch_singles")
@@ -31,6 +47,11 @@ def poll_reports() -> int:
     return inbox.poll()
 
 
+@shared_task(name="messaging.rematch_reports")
+def rematch_reports() -> int:
+    return inbox.rematch()
+
+
 @shared_task(name="messaging.reconcile")
 def reconcile() -> int:
     return reconciliation.reconcile()
@@ -39,6 +60,19 @@ def reconcile() -> int:
 @shared_task(name="messaging.sweep")
 def sweep() -> dict[str, int]:
     return sweeps.sweep()
+
+
+@shared_task(name="messaging.check_consistency")
+def check_consistency() -> int:
+    return consistency.check()
+
+
+@shared_task(name="messaging.watch")
+def watch() -> int:
+    """Look for the signs of a restored copy, and go on with a release that was asked for; batches compared so far."""
+    restored.watch()
+    step = release.take_step()
+    return step.checked if step else 0
 
 
 @shared_task(name="messaging.purge")

@@ -6,10 +6,12 @@ from datetime import timedelta
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
+from accounts import hold
 from accounts.choices import SenderStatus
 from accounts.models import SenderId
 from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign
+from messaging import contradictions
 from messaging.choices import BatchState
 from messaging.models import Attempt, Batch, ReportInbox
 from uploads.choices import UploadStatus
@@ -21,7 +23,8 @@ FAILED_UPLOADS_SHOWN_FOR = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`model` and `query` lead to the rows; `count` stops at COUNT_LIMIT; `is_urgent` when sending stands still."""
+    """`model` and `query` lead to the rows, `page` names a page of its own instead; `count` stops at COUNT_LIMIT;
+    `is_urgent` when sending stands still."""
 
     title: str
     advice: str
@@ -29,6 +32,7 @@ class Notice:
     model: str
     query: str
     is_urgent: bool = False
+    page: str = ""
 
     @property
     def shown_count(self) -> str:
@@ -40,6 +44,17 @@ def attention() -> list[Notice]:
     now = timezone.now()
     paused = Campaign.objects.filter(status=CampaignStatus.PAUSED)
     notices = [
+        *_hold_notice(),
+        _contradiction_notice(
+            contradictions.PROVIDER,
+            "Messages closed as not sent that the provider has",
+            "This must never happen: look into each, then empty the list.",
+        ),
+        _contradiction_notice(
+            contradictions.STATES,
+            "States that contradict each other",
+            "This must never happen: what they name will not move on by itself.",
+        ),
         _notice(
             "Campaigns paused: the gateway refuses our account",
             "Correct its key or credit, then resume them. Nothing has failed; the messages wait.",
@@ -74,6 +89,12 @@ def attention() -> list[Notice]:
             "applied=failing",
         ),
         _notice(
+            "Report bodies with reports on messages that do not exist",
+            "Their ids are ours. They are matched again every minute; is this database, or a standby, behind?",
+            ReportInbox.objects.filter(rematch_at__isnull=False),
+            "applied=unmatched",
+        ),
+        _notice(
             "Campaigns that missed their time",
             "The service was not running when they were due: resume or cancel them.",
             Campaign.objects.filter(status=CampaignStatus.MISSED),
@@ -99,6 +120,18 @@ def attention() -> list[Notice]:
         ),
     ]
     return [notice for notice in notices if notice.count]
+
+
+def _hold_notice() -> list[Notice]:
+    held = hold.current()
+    if held is None:
+        return []
+    title = f"Sending is held: {held.reason}"
+    return [Notice(title, held.detail or f"By {held.by}.", 1, "accounts.setting", f"key={hold.KEY}", True, "sending")]
+
+
+def _contradiction_notice(key: str, title: str, advice: str) -> Notice:
+    return Notice(title, advice, contradictions.known(key).count, "accounts.setting", f"key={key}", is_urgent=True)
 
 
 def _notice(title: str, advice: str, rows: QuerySet[Model], query: str, *, is_urgent: bool = False) -> Notice:

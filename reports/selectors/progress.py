@@ -32,6 +32,7 @@ UNDECIDED = ("waiting", "queued", "unknown")
 
 #: Seconds between two refreshes of the page; other states change only when somebody acts.
 REFRESH = {
+    CampaignStatus.DRAFT: 5,  # a resend that gathers its recipients starts by itself
     CampaignStatus.RUNNING: 2,
     CampaignStatus.SCHEDULED: 10,
     CampaignStatus.AWAITING_APPROVAL: 10,

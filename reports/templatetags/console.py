@@ -1,8 +1,11 @@
 """The console's front page."""
 
+from collections.abc import Sequence
+
 from django import template
 from django.urls import reverse
 
+from messaging.owners import OWNERS, Owner
 from reports.selectors import Notice, attention
 
 register = template.Library()
@@ -14,6 +17,13 @@ def notices() -> list[tuple[Notice, str]]:
     return [(notice, _address(notice)) for notice in attention()]
 
 
+@register.simple_tag
+def owners() -> Sequence[Owner]:
+    return OWNERS
+
+
 def _address(notice: Notice) -> str:
+    if notice.page:
+        return reverse(notice.page)
     changelist = notice.model.replace(".", "_") + "_changelist"
     return f"{reverse('admin:' + changelist)}?{notice.query}"

@@ -1,11 +1,12 @@
 """The pipeline with short timers, and a real simulator for it to talk to."""
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from messaging import gateways
+from messaging import gateways, pacing
 from tests.messaging.simulators import RunningSimulator, running_simulator
 
 
@@ -23,6 +24,15 @@ def simulator(settings: Any) -> Iterator[RunningSimulator]:
         gateways.reset()
         yield running
     gateways.reset()
+
+
+@pytest.fixture(autouse=True)
+def own_pace(settings: Any) -> Iterator[None]:
+    """A gateway that was closed in one test is open in the next."""
+    settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-{uuid.uuid4().hex[:8]}"
+    pacing.reset()
+    yield
+    pacing.reset()
 
 
 @pytest.fixture(autouse=True)

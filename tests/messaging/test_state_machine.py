@@ -30,11 +30,12 @@ from hypothesis.stateful import (
 from campaigns import services as campaign_services
 from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.models import Campaign
-from messaging import dispatch, gateways, inbox, reconciliation, settlement, sweeps
+from messaging import dispatch, gateways, inbox, pacing, reconciliation, settlement, sweeps
 from messaging.choices import ACCEPTED, NEVER_HANDED_OVER, AttemptState, BatchState, FactSource, Lane, MessageStatus
 from messaging.expansion import expand_ready
 from messaging.gateways.base import Unknown
 from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox
+from messaging.pace import Grant
 from messaging.simulator import outcomes
 from tests.factories import make_campaign
 from tests.messaging.simulators import running_simulator
@@ -382,6 +383,7 @@ def patient(settings, monkeypatch):
     settings.SIMULATOR_RESEND_UNKNOWN_AFTER = 120.0
     settings.UNKNOWN_CLOSE_AFTER = 3600.0
     monkeypatch.setattr("smsapp.wake._send", lambda task_name, ids: None)  # the rules decide who works when
+    monkeypatch.setattr(pacing, "take", lambda gateway, wanted: Grant(wanted, 0.0))  # and nothing but they
     monkeypatch.setattr(Pipeline, "django_settings", settings)
 
 

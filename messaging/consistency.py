@@ -1,0 +1,133 @@
+"""Do states, tallies and rows agree? Looked at every few minutes, some at a time; what disagrees is never mended here,
+but for the state of a batch, which its tally says. A contradiction is a defect of ours: it is logged, shown on the
+console's front page, and left for a person.
+
+Each question is one statement, so it sees one moment of the database, whatever others are writing.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from django.db import transaction
+from django.db.models import Exists, F, Func, IntegerField, Max, Model, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from campaigns.choices import CampaignStatus
+from campaigns.models import Campaign
+from campaigns.tally import COUNTED_STATUSES
+from messaging import bulk, contradictions
+from messaging.choices import OPEN, AttemptState, BatchState, MessageStatus
+from messaging.identity import MAX_IN_BATCH
+from messaging.models import Attempt, Batch, Message
+from smsapp.apart import apart
+
+logger = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=Model)
+
+ROWS_SHOWN = 100  # of each kind
+CAMPAIGNS_AT_ONCE = 200  # whose counters are added up from their batches
+BATCHES_AT_ONCE = 20  # whose messages are counted: 20,000 rows
+MUST_ADD_UP = (CampaignStatus.RUNNING, CampaignStatus.COMPLETED)
+
+
+def check() -> int:
+    """Ask every question; how many contradictions there are now."""
+    found = [what for question in QUESTIONS for what in apart(_answers, question) or []]
+    for what in found:
+        logger.error("contradiction: %s", what)
+    contradictions.write_states(found)
+    return len(found)
+
+
+def _answers(question: Callable[[], Iterator[str]]) -> list[str]:
+    return list(question())
+
+
+def batches_in_a_wrong_state() -> Iterator[str]:
+    """Nobody holds them, and their tally says another state. What the tally may decide is mended."""
+    done = Q(state=BatchState.DONE) & (Q(queued__gt=0) | Q(unknown__gt=0))
+    ready = Q(state=BatchState.READY) & (Q(queued__lte=0) | Q(unknown__gt=0))
+    unknown = Q(state=BatchState.UNKNOWN, unknown__lte=0)
+    open_campaigns = Campaign.objects.filter(Q(queued__gt=0) | Q(unknown__gt=0), closed_at=None)
+    wrong = [
+        *Batch.objects.filter(done, campaign__in=open_campaigns)[:ROWS_SHOWN],
+        *Batch.objects.filter(ready)[:ROWS_SHOWN],
+        *Batch.objects.filter(unknown)[:ROWS_SHOWN],
+    ]
+    for batch in wrong:
+        yield f"batch {batch.pk} is {batch.state}, with {batch.queued} messages queued and {batch.unknown} unknown"
+        _rest(batch.pk)
+
+
+def unknown_batches_nobody_looks_up() -> Iterator[str]:
+    looked_up = Attempt.objects.filter(
+        batch_id=OuterRef("pk"), state=AttemptState.UNKNOWN, next_lookup_at__isnull=False
+    )
+    for batch in Batch.objects.filter(~Exists(looked_up), state=BatchState.UNKNOWN)[:ROWS_SHOWN]:
+        yield f"batch {batch.pk} has {batch.unknown} unknown messages, and no call that would be looked up"
+
+
+def calls_nobody_settles() -> Iterator[str]:
+    """An open call whose batch nobody holds is not swept; an unknown one without a time is not looked up."""
+    unswept = Q(state=AttemptState.OPEN) & ~Q(batch__state=BatchState.LEASED)
+    never = Q(state=AttemptState.UNKNOWN, next_lookup_at=None)
+    unsettled = Attempt.objects.filter(state__in=(AttemptState.OPEN, AttemptState.UNKNOWN))
+    for attempt in unsettled.filter(unswept | never).order_by("pk")[:ROWS_SHOWN]:
+        yield f"call {attempt.reference} is {attempt.state}, and nobody will settle it"
+
+
+def campaigns_that_do_not_add_up() -> Iterator[str]:
+    """Their counters are the sum of their batches' tallies, and with every chunk expanded that of their recipients."""
+    sums = {f"{status}_in_batches": Coalesce(Sum(f"batches__{status}"), 0) for status in COUNTED_STATUSES}
+    for campaign in _some(Campaign.objects.filter(closed_at=None), CAMPAIGNS_AT_ONCE).annotate(**sums):
+        for status in COUNTED_STATUSES:
+            counted, added = getattr(campaign, status), getattr(campaign, f"{status}_in_batches")
+            if counted != added:
+                yield f"campaign {campaign.bulk_id} counts {counted} {status}, its batches {added}"
+        if campaign.status in MUST_ADD_UP and campaign.chunks_done == campaign.chunk_count and campaign.waiting:
+            yield f"campaign {campaign.bulk_id} is expanded, and {campaign.waiting} of its recipients are nowhere"
+
+
+def batches_whose_rows_disagree() -> Iterator[str]:
+    """Of the statuses that wait for something: a row that its batch does not count would wait for ever."""
+    counts = {f"{status.label}_rows": _count_of(status) for status in sorted(OPEN)}
+    open_batches = Batch.objects.filter(campaign__closed_at=None)
+    for batch in _some(open_batches, BATCHES_AT_ONCE).annotate(**counts):
+        for status in sorted(OPEN):
+            counted, rows = getattr(batch, status.label), getattr(batch, f"{status.label}_rows")
+            if counted != rows:
+                yield f"batch {batch.pk} counts {counted} {status.label}, and has {rows}"
+
+
+QUESTIONS = (
+    batches_in_a_wrong_state,
+    unknown_batches_nobody_looks_up,
+    calls_nobody_settles,
+    campaigns_that_do_not_add_up,
+    batches_whose_rows_disagree,
+)
+
+
+def _count_of(status: MessageStatus) -> Any:
+    first = OuterRef("pk") * MAX_IN_BATCH
+    rows = Message.objects.filter(id__gte=first, id__lt=first + MAX_IN_BATCH, status=status).order_by()
+    count = rows.annotate(count=Func(F("id"), function="COUNT", output_field=IntegerField())).values("count")
+    return Coalesce(Subquery(count), 0)
+
+
+def _some(rows: QuerySet[M], limit: int) -> QuerySet[M]:
+    """So many from a random place on, so that in time all are looked at."""
+    last = rows.model._base_manager.aggregate(last=Max("pk"))["last"] or 0
+    start = random.randint(0, last)  # noqa: S311
+    ids = list(rows.filter(pk__gte=start).order_by("pk").values_list("pk", flat=True)[:limit])
+    ids += rows.filter(pk__lt=start).order_by("pk").values_list("pk", flat=True)[: limit - len(ids)]
+    return rows.filter(pk__in=ids)
+
+
+def _rest(batch_id: int) -> None:
+    with transaction.atomic():
+        Batch.objects.select_for_update().get(pk=batch_id)
+        bulk.rest_batches([batch_id])

@@ -1,0 +1,330 @@
+"""A delivery report that got lost is found in the provider's log, long before its deadline."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from campaigns.choices import CampaignStatus
+from messaging import dispatch, inbox, lookups, reconciliation, report_checks, settlement, sweeps
+from messaging.choices import AttemptState, FactSource, Lane, MessageStatus, Reason
+from messaging.expansion import expand_ready
+from messaging.gateways.base import Lookup, Report
+from messaging.lookups import Allowance
+from messaging.models import Attempt, Batch, DeliveryReport, Message
+from tests.factories import AccountFactory, make_campaign
+from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
+from tests.messaging.test_settlement import assert_counted
+from uploads.services import audience_from_numbers
+
+pytestmark = pytest.mark.django_db
+S = MessageStatus
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SILENT = "+4915112999910"  # the simulator takes it and never knows an outcome
+
+
+def sent(simulator, count=3, **options):
+    """A campaign whose messages are all sent, and whose reports were handed out to nobody."""
+    simulator.set_faults(report_never=1.0)
+    campaign = make_campaign(count=count, **options)
+    expand_ready()
+    send()
+    simulator.set_faults()
+    return campaign
+
+
+def opened_first() -> dispatch.Call:
+    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
+    return dispatch.open_attempt(batch)
+
+
+def check_now() -> int:
+    """Time has passed until every batch is due."""
+    Batch.objects.update(report_check_at=timezone.now() - timedelta(seconds=1))
+    return reconciliation.reconcile()
+
+
+def log_reads(simulator) -> int:
+    return len(simulator.simulator._log_reads)
+
+
+def test_a_report_that_got_lost_is_found_in_the_log(simulator, settings):
+    settings.REPORT_CHECK_AFTER = 0.05
+    campaign = sent(simulator)
+    assert Batch.objects.get().report_check_at is not None
+    eventually(lambda: statuses() == {"delivered": 3}, run_dry)
+    assert set(DeliveryReport.objects.values_list("source", flat=True)) == {FactSource.LOOKUP}
+    assert Batch.objects.get().report_deadline > timezone.now()
+    assert_counted(campaign)
+
+
+def test_a_silent_message_is_closed_by_its_deadline_and_not_by_the_log(simulator, settings):
+    settings.REPORT_CHECK_AFTER = 0.01
+    account = AccountFactory()
+    campaign = make_campaign(account, audience=audience_from_numbers(account, [(1, SILENT)]))
+    settings.REPORT_DEADLINE_HOURS = 1 / 3600
+    expand_ready()
+    send()
+    assert check_now() == 0
+    assert Message.objects.get(campaign=campaign).status == S.SENT
+    eventually(lambda: Message.objects.get(campaign=campaign).status == S.UNCONFIRMED, run_dry)
+    assert Message.objects.get(campaign=campaign).reason == Reason.NO_REPORT
+    assert_counted(campaign)
+
+
+@pytest.mark.parametrize(
+    ("age", "following"),
+    [
+        (5 * MINUTE, 15 * MINUTE), (15 * MINUTE, HOUR), (3 * HOUR, 4 * HOUR), (5 * HOUR, 12 * HOUR),
+        (13 * HOUR, 24 * HOUR), (30 * HOUR, 46 * HOUR), (46 * HOUR, 47 * HOUR),
+    ],
+)  # fmt: skip
+def test_steps_are_counted_from_the_call_and_end_with_the_log(simulator, age, following):
+    sent(simulator, 1)
+    ended = timezone.now() - age
+    Attempt.objects.update(finished_at=ended)
+    report_checks.record(Attempt.objects.get(), Lookup(conclusive=True))
+    assert Attempt.objects.get().next_lookup_at == ended + following
+
+
+def test_nobody_is_asked_when_the_log_is_over(simulator):
+    sent(simulator, 1)
+    Attempt.objects.update(finished_at=timezone.now() - 48 * HOUR)
+    check_now()
+    assert (log_reads(simulator), Batch.objects.get().report_check_at) == (0, None)
+    assert statuses() == {"sent": 1}
+
+
+def test_a_provider_that_will_not_tell_uses_up_no_step(simulator, settings):
+    settings.BATCH_SIZE = 1
+    sent(simulator, 3)
+    simulator.set_faults(log_outage=1.0)
+    check_now()
+    assert log_reads(simulator) == 1, "it is left alone for the rest of the pass"
+    assert set(Batch.objects.values_list("report_check_count", flat=True)) == {0}
+    assert set(Attempt.objects.values_list("lookup_count", flat=True)) == {0}
+    simulator.set_faults()
+    eventually(lambda: statuses() == {"delivered": 3}, check_now)
+
+
+def test_unknown_outcomes_come_first_and_share_the_allowance(simulator, settings, monkeypatch):
+    monkeypatch.setattr(lookups, "LOOKUPS_PER_TASK", 2)
+    settings.SIMULATOR_UNKNOWN_GRACE = 60.0
+    sent(simulator, 1)
+    simulator.set_faults(accept_reset=1.0)
+    settings.BATCH_SIZE = 1
+    make_campaign(count=2)
+    expand_ready()
+    send()
+    simulator.set_faults()
+    Attempt.objects.filter(state=AttemptState.UNKNOWN).update(next_lookup_at=timezone.now())
+    check_now()
+    assert not Attempt.objects.filter(state=AttemptState.UNKNOWN).exists()
+    assert (log_reads(simulator), statuses()) == (2, {"sent": 1, "delivered": 2})
+    check_now()
+    assert (log_reads(simulator), statuses()) == (3, {"delivered": 3})
+
+
+def test_the_oldest_wait_is_ended_first(simulator, settings, monkeypatch):
+    monkeypatch.setattr(lookups, "LOOKUPS_PER_TASK", 1)
+    settings.BATCH_SIZE = 1
+    sent(simulator, 3)
+    for place, batch in enumerate(Batch.objects.order_by("-pk")):
+        Batch.objects.filter(pk=batch.pk).update(report_check_at=timezone.now() - HOUR + place * MINUTE)
+    reconciliation.reconcile()
+    assert Message.objects.get(status=S.DELIVERED).batch_id == Batch.objects.latest("pk").pk
+
+
+def sent_in_calls_of_one(simulator) -> None:
+    """Three messages of one batch, which the log knows as under way for ever."""
+    simulator.set_faults(report_never=1.0)
+    account = AccountFactory()
+    silent = [(row, f"+491511{row}{SILENT[-6:]}") for row in (2, 3, 4)]
+    make_campaign(account, audience=audience_from_numbers(account, silent))
+    expand_ready()
+    for _ in silent:
+        Batch.objects.update(call_size=1)
+        dispatch.record(dispatch.make_call(opened_first()))
+    simulator.set_faults()
+    assert (Attempt.objects.count(), statuses()) == (3, {"sent": 3})
+
+
+def test_calls_beyond_the_allowance_follow_and_none_is_asked_twice(simulator, monkeypatch):
+    monkeypatch.setattr(lookups, "LOOKUPS_PER_TASK", 2)
+    sent_in_calls_of_one(simulator)
+    check_now()
+    assert log_reads(simulator) == 2
+    reconciliation.reconcile()
+    assert log_reads(simulator) == 3
+    check_now()
+    assert log_reads(simulator) == 3, "each has a step of its own, which is not yet due"
+    assert Batch.objects.get().report_check_at > timezone.now() + 14 * MINUTE
+
+
+def breaks_for_the_first_call(monkeypatch) -> Attempt:
+    bad = Attempt.objects.earliest("pk")
+    real = report_checks.record
+
+    def record(attempt, answer):
+        if attempt.pk == bad.pk:
+            raise RuntimeError("a defect of ours")
+        return real(attempt, answer)
+
+    monkeypatch.setattr(report_checks, "record", record)
+    return bad
+
+
+def test_a_batch_that_breaks_stops_no_other(simulator, settings, monkeypatch):
+    settings.BATCH_SIZE = 1
+    sent(simulator, 3)
+    bad = breaks_for_the_first_call(monkeypatch)
+    check_now()
+    assert statuses() == {"sent": 1, "delivered": 2}
+    assert Batch.objects.get(pk=bad.batch_id).report_check_at > timezone.now(), "it waits before it is tried again"
+
+
+def test_a_call_that_breaks_stops_no_other_of_its_batch(simulator, monkeypatch):
+    sent_in_calls_of_one(simulator)
+    bad = breaks_for_the_first_call(monkeypatch)
+    check_now()
+    assert set(Attempt.objects.filter(lookup_count=1)) == set(Attempt.objects.exclude(pk=bad.pk))
+
+
+def test_one_worker_checks_a_batch(simulator, monkeypatch):
+    """The second read the batch when it was due, and comes while the first waits for the provider."""
+    sent(simulator, 1)
+    Batch.objects.update(report_check_at=timezone.now() - MINUTE)
+    first, second = Batch.objects.get(), Batch.objects.get()
+    real = Allowance.look_up
+
+    def look_up(allowance, attempt):
+        monkeypatch.setattr(Allowance, "look_up", real)
+        assert report_checks.check(second, Allowance()) == 0
+        return real(allowance, attempt)
+
+    monkeypatch.setattr(Allowance, "look_up", look_up)
+    assert report_checks.check(first, Allowance()) == 1
+    assert log_reads(simulator) == 1
+
+
+def test_a_plan_made_meanwhile_is_kept(simulator, monkeypatch):
+    """A call that ends while the batch is checked may ask for the next check sooner."""
+    sent(simulator, 1)
+    soon = timezone.now() + timedelta(seconds=3)
+    real = report_checks.record
+
+    def record(attempt, answer):
+        Batch.objects.update(report_check_at=soon)
+        return real(attempt, Lookup(conclusive=True))
+
+    monkeypatch.setattr(report_checks, "record", record)
+    check_now()
+    assert Batch.objects.get().report_check_at == soon
+
+
+def test_a_plan_is_never_made_later(simulator):
+    sent(simulator, 1)
+    batch = Batch.objects.get()
+    report_checks.plan(batch.pk, batch.report_check_at + HOUR)
+    assert Batch.objects.get().report_check_at == batch.report_check_at
+    report_checks.plan(batch.pk, batch.report_check_at - MINUTE)
+    assert Batch.objects.get().report_check_at == batch.report_check_at - MINUTE
+
+
+def test_a_message_that_a_look_up_showed_to_be_sent_is_looked_up_again(simulator):
+    simulator.set_faults(accept_reset=1.0, report_never=1.0)
+    make_campaign(count=2)
+    expand_ready()
+    send()
+    simulator.set_faults()
+    attempt = Attempt.objects.get()
+    told = [Report(message.message_id, S.SENT) for message in Message.objects.all()]
+    Attempt.objects.update(next_lookup_at=timezone.now())
+    attempt.refresh_from_db()
+    asked = reconciliation.ask(attempt)
+    reconciliation.record(reconciliation.Asked(asked.attempt, asked.at, Lookup(told, conclusive=True)))
+    assert statuses() == {"sent": 2}
+    assert Batch.objects.get().report_check_at is not None
+    check_now()
+    assert statuses() == {"delivered": 2}
+
+
+def test_a_repeated_id_is_confirmed_by_the_call_that_carried_it_first(simulator, settings):
+    """The log lags longer than it was said to: what looked absent was sent again, and refused as known (status 23)."""
+    settings.SIMULATOR_UNKNOWN_GRACE = 0.05
+    simulator.set_faults(accept_reset=1.0, report_never=1.0, log_lag=60)
+    campaign = make_campaign(count=2)
+    expand_ready()
+    send()
+    simulator.set_faults(report_never=1.0, log_lag=60)
+    eventually(lambda: Attempt.objects.count() == 2, lambda: (reconciliation.reconcile(), send()))
+    assert statuses() == {"sent": 2}
+    assert sorted(simulator.accepted_ids()) == sorted(message.message_id for message in Message.objects.all())
+    assert Batch.objects.get().report_check_at < timezone.now() + timedelta(seconds=30), "confirmed soon"
+    simulator.set_faults(log_lag=0)
+    eventually(lambda: statuses() == {"delivered": 2}, reconciliation.reconcile)
+    assert_counted(campaign)
+
+
+def test_a_refusal_of_our_account_found_in_the_log_pauses_the_campaign(
+    simulator, settings, django_capture_on_commit_callbacks
+):
+    settings.BATCH_SIZE = 1
+    campaign = make_campaign(count=2)
+    expand_ready()
+    call = opened_first()
+    dispatch.record(dispatch.make_call(call))
+    refused = Report(
+        call.submission.messages[0].message_id, S.REJECTED, account_refused=True, provider_status="NO_CREDIT"
+    )
+    with django_capture_on_commit_callbacks(execute=True):
+        assert report_checks.record(Attempt.objects.get(), Lookup([refused], conclusive=True)) == 1
+    campaign.refresh_from_db()
+    assert statuses() == {"undelivered": 1, "queued": 1}
+    assert (campaign.status, "NO_CREDIT" in campaign.status_detail) == (CampaignStatus.PAUSED, True)
+
+
+def test_a_look_up_says_nothing_of_other_calls(simulator, settings):
+    settings.BATCH_SIZE = 1
+    sent(simulator, 2)
+    one, other = Attempt.objects.order_by("pk")
+    stray = Report(Message.objects.get(pk=other.first).message_id, S.DELIVERED)
+    assert report_checks.record(one, Lookup([stray], conclusive=True)) == 0
+    assert statuses() == {"sent": 2}
+
+
+def test_messages_that_are_sent_by_the_providers_word_alone_get_their_times():
+    make_campaign(count=2)
+    expand_ready()
+    reports = [Report(message.message_id, S.SENT) for message in Message.objects.all()]
+    settlement.apply(settlement.facts_from(reports, FactSource.PUSH)[0])
+    assert Batch.objects.get().report_deadline is None
+    sweeps.sweep()
+    batch = Batch.objects.get()
+    assert batch.report_check_at is not None
+    assert batch.report_deadline is not None
+    assert sweeps.sweep() == {}
+
+
+def test_a_poll_whose_process_is_killed_before_the_commit_is_made_good(simulator, settings, monkeypatch):
+    """The provider has handed the reports out and will not do so again."""
+    settings.REPORT_CHECK_AFTER = 0.05
+
+    class Killed(BaseException):
+        pass
+
+    def die(*body):
+        raise Killed
+
+    campaign = make_campaign(count=3)
+    expand_ready()
+    send()
+    eventually(lambda: not simulator.ledger()["pending_reports"], lambda: None)
+    with monkeypatch.context() as dying:
+        dying.setattr(inbox, "receive", die)
+        with pytest.raises(Killed):
+            inbox.poll()
+    assert inbox.poll() == 0, "nothing is left to be polled"
+    assert statuses() == {"sent": 3}
+    eventually(lambda: statuses() == {"delivered": 3}, run_dry)
+    assert_counted(campaign)
