@@ -227,6 +227,7 @@ def start_due(now: datetime) -> int:
         logger.warning("%s campaigns missed their time and wait for a decision", missed)
     started = Campaign.objects.due(now).update(status=CampaignStatus.RUNNING, started_at=now)
     if started:
+        wake("messaging.sweep")  # takes up what was set aside meanwhile
         wake("messaging.expand")
         wake("messaging.dispatch_singles")
         wake("messaging.dispatch_campaigns")
@@ -270,7 +271,9 @@ def resume(campaign: Campaign, by: User) -> Campaign:
     )
     settle_status([campaign.pk], now)
     logger.info("campaign %s resumed by user %s", campaign.bulk_id, by.pk)
-    for task in ("messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"):
+    for task in (
+        "messaging.sweep", "messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"
+    ):  # fmt: skip
         wake(task)
     return resumed
 

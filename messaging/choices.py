@@ -83,7 +83,7 @@ class Reason(TextChoices):
 
 
 class BatchState(TextChoices):
-    HELD = "held", "Held until its release time"
+    HELD = "held", "Held until its release time, or while nothing of its campaign may leave"
     READY = "ready", "Ready"
     LEASED = "leased", "A worker holds it"
     UNKNOWN = "unknown", "An outcome is being looked up"
@@ -188,8 +188,8 @@ ATTEMPT: Machine[AttemptState, Actor] = Machine(
 
 BATCH: Machine[BatchState, Actor] = Machine(
     {
-        B.HELD: {B.READY: (Actor.SWEEP,)},
-        B.READY: {B.LEASED: (Actor.WORKER,), B.DONE: (Actor.TALLY,)},
+        B.HELD: {B.READY: (Actor.SWEEP,), B.DONE: (Actor.TALLY,)},
+        B.READY: {B.LEASED: (Actor.WORKER,), B.HELD: (Actor.SWEEP,), B.DONE: (Actor.TALLY,)},
         B.LEASED: dict.fromkeys(RESTING, (Actor.WORKER, Actor.SWEEP)),
         B.UNKNOWN: {B.READY: (Actor.TALLY,), B.DONE: (Actor.TALLY,)},
     }

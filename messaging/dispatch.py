@@ -62,15 +62,13 @@ class NotBegun(NotSent):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that may begin: its attempt is committed, and the gateway's pace has room for it. `begin_before` on
-    this machine's monotonic clock."""
+    """A call that may begin: its attempt is committed, and the gateway's pace has room for it."""
 
     grant: Grant
     attempt: Attempt
     batch: Batch
     gateway: Gateway
     submission: Submission
-    begin_before: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,8 +219,9 @@ def _open(batch: Batch, gateway: Gateway, grant: Grant) -> Call | None:
         sender=batch.campaign.sender_id,
         report_url=report_url(gateway.name),
         validity=_seconds_until(batch.campaign.valid_until, now),
+        begin_before=started + time_left,
     )
-    return Call(grant, attempt, batch, gateway, submission, started + time_left)
+    return Call(grant, attempt, batch, gateway, submission)
 
 
 def _still_ours(batch: Batch, now: datetime) -> bool:
@@ -276,7 +275,7 @@ def _seconds_until(moment: datetime | None, now: datetime) -> int | None:
 
 def make_call(call: Call) -> Result:
     """In a thread of its own, without the database."""
-    if time.monotonic() >= call.begin_before:
+    if time.monotonic() >= call.submission.begin_before:
         return Result(call, error=NotBegun("The lease was too nearly over to begin the call."))
     try:
         return Result(call, answer=call.gateway.submit(call.submission))

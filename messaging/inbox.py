@@ -114,6 +114,8 @@ def _apply_reports(told: Sequence[tuple[ReportInbox, Sequence[Report]]]) -> tupl
     """How many messages changed, and the numbers of ours that have no message."""
     facts = [fact for body, reports in told for fact in settlement.facts_from(reports, FactSource(body.source))[0]]
     refused = [report for _, reports in told for report in reports if report.account_refused]
+    if refused:
+        settlement.lock_for({fact.number for fact in facts} | _numbers(refused))
     applied = settlement.apply(facts)
     changed = applied.changed
     absent: set[int] = set()
@@ -124,8 +126,12 @@ def _apply_reports(told: Sequence[tuple[ReportInbox, Sequence[Report]]]) -> tupl
     return changed + settlement.apply_late_refusals(refused).changed, absent
 
 
+def _numbers(reports: Iterable[Report]) -> set[int]:
+    return {number for report in reports if (number := number_of(report.message_id)) is not None}
+
+
 def _absent(reports: Iterable[Report]) -> set[int]:
-    numbers = {number for report in reports if (number := number_of(report.message_id)) is not None}
+    numbers = _numbers(reports)
     return numbers - bulk.read_messages(numbers).keys()
 
 

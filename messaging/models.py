@@ -19,7 +19,9 @@ class Batch(Tally):
     """Up to 1,000 messages of one campaign that leave together: the unit of lease and of calling.
 
         held -> ready                     by sweep
+        held -> done                      by tally
         ready -> leased                   by worker
+        ready -> held                     by sweep
         ready -> done                     by tally
         leased -> ready | unknown | done  by sweep, worker
         unknown -> ready | done           by tally

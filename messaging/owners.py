@@ -40,7 +40,8 @@ OWNERS = (
     ),
     Owner("attempt", A.OPEN, "the worker that calls", "batch.lease_until", "unknown", "messaging.sweep"),
     Owner("attempt", A.UNKNOWN, "look-ups", "next_lookup_at", "resolved", "messaging.reconcile"),
-    Owner("batch", B.HELD, "the clock", "release_at", "ready", "messaging.sweep"),
+    Owner("batch", B.HELD, "the clock, or who stopped its campaign or account", "release_at, campaign.valid_until",
+          "ready", "messaging.sweep"),
     Owner("batch", B.READY, "dispatch", "next_attempt_at, then campaign.valid_until", "leased, or done",
           "messaging.dispatch_campaigns"),
     Owner(

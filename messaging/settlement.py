@@ -156,6 +156,13 @@ def resting_state(batch: Batch) -> BatchState:
     return BatchState.READY if batch.queued else BatchState.DONE
 
 
+def lock_for(numbers: Iterable[int]) -> None:
+    """Where facts are applied more than once in one transaction: lock all that they may move before the first, in
+    the order that everybody keeps, batches before campaigns."""
+    batches = _lock_batches({batch_of(number) for number in numbers})
+    _lock_campaigns({batch.campaign_id for batch in batches.values()})
+
+
 def _lock_batches(ids: set[int]) -> dict[int, Batch]:
     return {batch.pk: batch for batch in Batch.objects.filter(pk__in=ids).order_by("pk").select_for_update()}
 
@@ -246,6 +253,11 @@ def write_statistics(tallies: Mapping[int, Mapping[str, int]], segments: Mapping
     )
 
 
+def _lock_campaigns(ids: Iterable[int]) -> None:
+    """No key of a campaign changes: dispatch, which shares the row's key, goes on beside us."""
+    list(Campaign.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+
+
 def _move_counters(batches: Mapping[int, Batch], tallies: Mapping[int, Counter[str]], now: datetime) -> None:
     deltas: dict[int, Counter[str]] = defaultdict(Counter)
     for batch_id, tally in tallies.items():
@@ -253,7 +265,6 @@ def _move_counters(batches: Mapping[int, Batch], tallies: Mapping[int, Counter[s
     if not deltas:
         return
     ids = sorted(deltas)
-    # No key of a campaign changes: dispatch, which shares the row's key, goes on beside us.
-    list(Campaign.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    _lock_campaigns(ids)
     bulk.move_tallies(Campaign, deltas)
     settle_status(ids, now)

@@ -13,12 +13,13 @@ from django.db.models import F, Q, QuerySet
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import settle_status
-from messaging import bulk, clock, gateways, report_checks, restored, settlement
+from messaging import bulk, clock, gateways, report_checks, restored, settlement, turns
 from messaging.choices import ATTEMPT, Actor, AttemptState, BatchState, FactSource, MessageStatus, Reason
 from messaging.identity import batch_range
 from messaging.models import Attempt, Batch, ReportInbox
 from messaging.settlement import Fact
 from smsapp.apart import apart
+from smsapp.wake import wake
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,12 @@ def sweep() -> dict[str, int]:
         "planned": _each(plan_reports, _unplanned(), stop_at),
         "unreported": _each(give_up_reports, _unreported(now), stop_at),
         "settled": _each(partial(_settle, now=now), _unsettled(), stop_at),
+        "set aside": turns.set_aside(),
+        "taken up": turns.take_up(),
     }
+    if done["taken up"]:
+        wake("messaging.dispatch_singles")
+        wake("messaging.dispatch_campaigns")
     return {kind: count for kind, count in done.items() if count}
 
 

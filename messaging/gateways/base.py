@@ -8,6 +8,7 @@ A gateway knows one provider's HTTP API and nothing else: no ORM, no settings, n
     `-- Unknown     nobody can say whether the provider took them; never a reason to send again
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,13 +63,15 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One call. `reference` is ours and names the call at the provider; `validity` in seconds."""
+    """One call. `reference` is ours and names the call at the provider; `validity` in seconds; no byte of it may
+    leave after `begin_before` (monotonic seconds): the messages may be another worker's then."""
 
     reference: str
     messages: Sequence[OutgoingMessage]
     sender: str = ""
     report_url: str = ""
     validity: int | None = None
+    begin_before: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,9 @@ class Infobip:
 
     def submit(self, submission: Submission) -> SubmitAnswer:
         """One POST, whatever happens. A message that the answer does not name is not among the reports."""
-        response = self._transport.post("/sms/3/messages", request_body(submission))
+        response = self._transport.post(
+            "/sms/3/messages", request_body(submission), begin_before=submission.begin_before
+        )
         raise_for_status(response)
         ours = {message.message_id for message in submission.messages}
         try:

@@ -7,6 +7,7 @@ Built on httpcore2, the engine of httpx2: its network backend is the one place w
 read time-out starts again with every byte that arrives, and its exceptions do not say whether the request began.
 """
 
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -37,11 +38,13 @@ FAILURES = (
 class _Call:
     deadline: float  # monotonic
     connect_timeout: float
+    begin_before: float = math.inf  # monotonic
     has_left: bool = False
 
     def time_left(self, error: type[Exception]) -> float:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
+        now = time.monotonic()
+        left = self.deadline - now
+        if left <= 0 or (not self.has_left and now >= self.begin_before):
             raise error("time limit of the call reached")
         return left
 
@@ -131,8 +134,9 @@ class Transport:
     def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Response:
         return self._request(b"GET", f"{path}?{urlencode(query)}" if query else path, None)
 
-    def post(self, path: str, body: bytes) -> Response:
-        return self._request(b"POST", path, body)
+    def post(self, path: str, body: bytes, *, begin_before: float = math.inf) -> Response:
+        """`begin_before`: on the monotonic clock; if not one byte has left by then, none will (NotSent)."""
+        return self._request(b"POST", path, body, begin_before)
 
     def close(self) -> None:
         if self._pool_of and self._pool_of[0] == os.getpid():
@@ -156,13 +160,13 @@ class Transport:
             self._pool_of = (os.getpid(), pool)
         return self._pool_of[1]
 
-    def _request(self, method: bytes, path: str, body: bytes | None) -> Response:
+    def _request(self, method: bytes, path: str, body: bytes | None, begin_before: float = math.inf) -> Response:
         """Raises NotSent if not one byte of the request was written, Unknown after any later failure, and
         Refused if no request can be made of our URL and key."""
         headers = self._headers
         if body is not None:
             headers = [*headers, (b"Content-Length", str(len(body)).encode())]
-        call = _Call(time.monotonic() + self._timeout, self._connect_timeout)
+        call = _Call(time.monotonic() + self._timeout, self._connect_timeout, begin_before)
         token = _current_call.set(call)
         try:
             timeouts = {"pool": self._connect_timeout}

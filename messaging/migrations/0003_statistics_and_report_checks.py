@@ -115,6 +115,21 @@ class Migration(migrations.Migration):
             name="unmatched_count",
             field=models.PositiveIntegerField(default=0, help_text="Reports that found no message."),
         ),
+        migrations.AlterField(
+            model_name="batch",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("held", "Held until its release time, or while nothing of its campaign may leave"),
+                    ("ready", "Ready"),
+                    ("leased", "A worker holds it"),
+                    ("unknown", "An outcome is being looked up"),
+                    ("done", "Nothing left to hand over"),
+                ],
+                default="ready",
+                max_length=8,
+            ),
+        ),
         migrations.RunSQL(TAKE_STOCK, migrations.RunSQL.noop),
         make_view(),
     ]

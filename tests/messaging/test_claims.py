@@ -106,10 +106,7 @@ def test_a_worker_that_slept_through_its_lease_begins_no_call(workers, simulator
     assert_sent_once(simulator, campaign, 3)
 
 
-LOOKS_ONCE = pytest.mark.xfail(reason="dispatch looks at the clock, and the first byte does not look again")
-
-
-@pytest.mark.parametrize("moment", ["make_call", pytest.param("submit", marks=LOOKS_ONCE)])
+@pytest.mark.parametrize("moment", ["make_call", "submit"])
 def test_a_worker_that_wakes_up_before_the_sweep_begins_no_call_either(workers, simulator, settings, moment):
     """The second moment is after dispatch has looked at the clock: the gateway's first byte has to look again."""
     campaign = make_campaign(count=3)

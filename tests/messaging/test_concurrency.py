@@ -46,9 +46,9 @@ S = MessageStatus
 COPIES = 10  # of every task
 WORKERS = 8
 RECIPIENTS = 40  # of a campaign, in two chunks
-CUTS = int(os.environ.get("CHAOS_CUTS", 40))  # of database connections
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", 25))  # of pausing, holding, cancelling
-SETTLED_ROWS = 1200  # beside them a hundred single sends
+CUTS = int(os.environ.get("CHAOS_CUTS", 25))  # of database connections
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", 15))  # of pausing, holding, cancelling
+SETTLED_ROWS = 600  # beside them a hundred single sends
 SECONDS = 40.0
 
 TASKS: tuple[Callable[[], object], ...] = (
@@ -229,7 +229,6 @@ def assert_deltas_add_up() -> None:
         assert {status: sums[batch.pk][status] for status in batch.tally} == batch.tally
 
 
-@pytest.mark.xfail(reason="the inbox locks the batches of late refusals after it has locked campaigns")
 def test_bodies_that_deliver_some_and_refuse_our_account_for_others_lock_in_one_order(settings, monkeypatch):
     settings.CHUNK_SIZE = 200
     monkeypatch.setattr(inbox, "SECONDS_AT_ONCE", SECONDS)

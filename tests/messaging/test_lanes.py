@@ -223,6 +223,18 @@ def test_a_campaign_that_is_cancelled_while_set_aside_is_closed(simulator):
     assert not Batch.objects.exclude(state=BatchState.DONE).exists()
 
 
+def test_the_sweep_sets_aside_and_takes_up(simulator):
+    campaign = make_campaign(count=2)
+    expand_ready()
+    campaign_services.pause(campaign, campaign.user)
+    sweeps.sweep()
+    assert set(Batch.objects.values_list("state", flat=True)) == {BatchState.HELD}
+    campaign.refresh_from_db()
+    campaign_services.resume(campaign, campaign.user)
+    sweeps.sweep()
+    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10) == 2
+
+
 def test_what_was_set_aside_keeps_waiting_for_its_next_try():
     """A pause is no way round what the provider asked for."""
     campaign = make_campaign(count=1)

@@ -277,7 +277,7 @@ class Pipeline(RuleBasedStateMachine):
             messages = Message.objects.filter(pk__range=(batch.pk << 10, (batch.pk << 10) + 1023))
             recount = Counter(S(status).label for status in messages.values_list("status", flat=True))
             assert Counter({status: count for status, count in batch.tally.items() if count}) == recount
-            assert batch.state in (BatchState.LEASED, settlement.resting_state(batch))
+            assert batch.state in (BatchState.LEASED, BatchState.HELD, settlement.resting_state(batch))
         self.compare_with_ledger()
         self.is_broken = False
 
@@ -357,7 +357,7 @@ class Pipeline(RuleBasedStateMachine):
         Batch.objects.filter(pk=batch.pk).update(lease_until=past)
         Attempt.objects.filter(batch=batch, state=AttemptState.OPEN).update(deadline=past)
         self.held = [
-            Held("opened", replace(held.what, begin_before=time.monotonic() - 1))
+            Held("opened", replace(held.what, submission=replace(held.what.submission, begin_before=time.monotonic())))
             if held.after == "opened" and held.batch.pk == batch.pk
             else held
             for held in self.held
