@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from django.db import OperationalError, connection
 
 from messaging import dispatch, inbox
 from messaging.choices import FactSource, Lane, MessageStatus
@@ -50,3 +51,19 @@ def test_what_a_stranger_pushes(client, settings, path, body, status):
 @pytest.mark.django_db
 def test_a_get_is_no_report(client, settings):
     assert client.get(PATH.format(settings.INFOBIP_CALLBACK_TOKEN)).status_code == 405
+
+
+@pytest.mark.django_db
+def test_nobody_is_told_200_for_a_body_that_was_not_stored(client, settings):
+    """The provider sends it again only if we do not say that we have it."""
+    settings.INFOBIP_CALLBACK_TOKEN = "t" * 40
+
+    def refuse(execute, sql, params, many, context):
+        if "messaging_reportinbox" in sql:
+            raise OperationalError("disk full")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse):
+        answer = client.post(PATH.format("t" * 40), b'{"results":[]}', content_type="application/json")
+    assert answer.status_code == 503
+    assert not ReportInbox.objects.exists()

@@ -1,0 +1,148 @@
+"""Seeded defects: each takes one guard out of the product's own source. Data only.
+
+`changes` are (file, text as it stands there exactly once, text without the guard). Of the `detectors`, which run in
+that order, one has to fail then with one of the words of `signs`: because a promise is broken, that is, and not
+because nothing runs any more.
+"""
+
+from dataclasses import dataclass
+
+CLAIMS = "tests/messaging/test_claims.py"  # real processes, frozen and killed
+BROKEN_OFF = "tests/messaging/test_broken_off.py"
+PIPELINE = "tests/messaging/test_pipeline.py"
+SETTLEMENT = "tests/messaging/test_settlement.py"
+STATE_MACHINE = "tests/messaging/test_state_machine.py"
+CONCURRENCY = "tests/messaging/test_concurrency.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    name: str
+    changes: tuple[tuple[str, str, str], ...]
+    detectors: tuple[str, ...] = (BROKEN_OFF, PIPELINE, CLAIMS, STATE_MACHINE)
+    signs: tuple[str, ...] = ("doubled", "assert")
+
+
+DEFECTS = (
+    Defect(
+        "no lease",
+        (
+            ("messaging/querysets.py", "MAY_SEND, state=BatchState.READY, lane", "MAY_SEND, queued__gt=0, lane"),
+            (
+                "messaging/dispatch.py",
+                "ours.filter(state__in=BATCH.sources(BatchState.LEASED, Actor.WORKER)).",
+                "ours.",
+            ),
+        ),
+    ),
+    Defect(
+        "no epoch",
+        (
+            (
+                "messaging/dispatch.py",
+                "state=BatchState.LEASED, lease_epoch=batch.lease_epoch, lease_until__gt=now",
+                "lease_until__gt=now",
+            ),
+            ("messaging/dispatch.py", "if current.lease_epoch != batch.lease_epoch or not", "if not"),
+        ),
+    ),
+    Defect(
+        "time-out becomes a retry",
+        (("messaging/gateways/transport.py", "(Unknown if call.has_left else NotSent)(", "NotSent("),),
+    ),
+    Defect(
+        "no rank",
+        (("messaging/settlement.py", "if not MESSAGE.may(status, target, fact.source):", "if status is target:"),),
+        detectors=(SETTLEMENT, STATE_MACHINE),
+    ),
+    Defect(
+        "no unique chunk",
+        (
+            (
+                "messaging/expansion.py",
+                "filter(pk=campaign.pk, chunks_done=number, status__in",
+                "filter(pk=campaign.pk, status__in",
+            ),
+            (
+                "messaging/migrations/0001_initial.py",
+                'models.UniqueConstraint(fields=("campaign", "chunk", "part"), name="batch_expanded_once")',
+                'models.CheckConstraint(condition=models.Q(part__gte=0), name="batch_expanded_once")',
+            ),
+        ),
+        detectors=(PIPELINE, CONCURRENCY),
+    ),
+    Defect(
+        "cancel whatever is there",
+        (("messaging/sweeps.py", "UNSENT = (BatchState.HELD,", "UNSENT = (BatchState.LEASED, BatchState.HELD,"),),
+    ),
+    Defect(
+        "no deadline for the beginning of a call",
+        (
+            ("messaging/dispatch.py", "if time.monotonic() >= call.submission.begin_before:", "if False:"),
+            ("messaging/gateways/transport.py", " or (not self.has_left and now >= self.begin_before)", ""),
+        ),
+    ),
+    Defect(
+        "no grace before absence is proof",
+        (
+            (
+                "messaging/reconciliation.py",
+                "resend_after is not None and age >= resend_after",
+                "resend_after is not None",
+            ),
+        ),
+    ),
+    Defect(
+        "200 before the commit",
+        (
+            (
+                "messaging/inbox.py",
+                "with transaction.atomic(durable=True):",
+                "with contextlib.suppress(Exception), transaction.atomic(durable=True):",
+            ),
+            ("messaging/inbox.py", "import logging\n", "import contextlib\nimport logging\n"),
+        ),
+        detectors=("tests/messaging/test_callbacks.py",),
+        signs=("assert 200 == 503",),
+    ),
+    Defect(
+        "counters in application code",
+        (
+            (
+                "messaging/settlement.py",
+                "    bulk.move_tallies(Campaign, deltas)\n",
+                "    for campaign in Campaign.objects.filter(pk__in=ids):\n"
+                "        for status, count in deltas[campaign.pk].items():\n"
+                "            setattr(campaign, status, getattr(campaign, status) + count)\n"
+                "        campaign.save(update_fields=list(deltas[campaign.pk]))\n",
+            ),
+            (
+                "messaging/settlement.py",
+                'list(Campaign.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))',
+                "return",
+            ),
+        ),
+        detectors=(f"{CONCURRENCY}::test_facts_from_many_writers_leave_every_count_exact",),
+    ),
+    Defect(
+        "a limit that opens when it fails",
+        (
+            (
+                "messaging/pacing.py",
+                "return replace(limits, ceiling=limits.ceiling / settings.SENDING_PROCESSES)",
+                "return replace(limits, ceiling=None)",
+            ),
+        ),
+        detectors=("tests/messaging/test_pacing.py",),
+    ),
+    Defect(
+        "sent again without asking",
+        (
+            (
+                "messaging/reconciliation.py",
+                "allowance.look_up(attempt) if allowance else look_up(attempt)",
+                "Lookup(conclusive=True)",
+            ),
+        ),
+    ),
+)
