@@ -24,13 +24,16 @@ CLOSED_WITHOUT_RETRY_AFTER = 1.0
 MIN_CLOSED = 0.1
 MAX_CLOSED = 300.0  # a provider that asks for more is asked again then
 LOWERED_TO = 0.7
+#: Messages a second that the first lowering leaves: what was sent while little was asked for is no limit of the
+#: gateway's, and a stray 429 to a quiet installation must not slow the next campaign.
+FIRST_LOWERED_TO = 10.0
 LOWER_EVERY = 1.0  # seconds; a call granted sooner after a lowering, or before it, lowers nothing
 RAMP_FROM = 0.1  # of the usual rate, after an outage
 
 #: A lowered rate grows by (second number) a second up to (first number) times the rate at which we were throttled.
 #: It hovers just below that rate, since every try beyond it costs the gateway's time-out after a 429 again; once a
 #: quarter above it, that rate was no limit of the gateway's.
-GROWTH = ((0.9, 0.10), (1.0, 0.003), (1.25, 0.01), (math.inf, 0.10))
+GROWTH = ((0.9, 0.10), (1.0, 0.005), (1.25, 0.01), (math.inf, 0.10))
 LONGEST_GROWTH = 600.0  # seconds counted between two events, far more than needed to grow back
 DROPPED_FROM = 2.0  # times that rate, and without anybody waiting for tokens, a lowering is dropped
 
@@ -250,7 +253,8 @@ def _lowered(pace: Pace, limits: Limits) -> Pace:
     busiest = float(max(part.busiest for part in pace.slices))
     allowed = allowed_rate(pace, limits)
     reached = max(MIN_RATE, busiest if allowed is None else allowed)
-    rate = max(MIN_RATE, LOWERED_TO * min(reached, max(busiest, LOWERED_TO * reached)))
+    least = FIRST_LOWERED_TO if pace.rate is None else MIN_RATE
+    rate = max(least, LOWERED_TO * min(reached, max(busiest, LOWERED_TO * reached)))
     slices = tuple(replace(part, busiest=0) for part in pace.slices)
     return replace(pace, rate=rate, reached=reached, lowered_at=pace.at, granted=0, slices=slices)
 

@@ -367,3 +367,11 @@ def test_shares_of_all_processes_make_the_whole() -> None:
     share = pace.share_of(current, 4)
     assert share.rate == pytest.approx(70)
     assert share.closed_until == current.closed_until
+
+
+def test_a_stray_refusal_in_a_quiet_time_does_not_slow_the_next_campaign():
+    current, grant = pace.take(Pace(), NO_LIMITS, START, 1)
+    current = pace.throttled(current, NO_LIMITS, START, grant, None)
+    assert current.rate == pace.FIRST_LOWERED_TO
+    again = pace.take(current, NO_LIMITS, START + 3, 1)
+    assert pace.throttled(again[0], NO_LIMITS, START + 3, again[1], None).rate < pace.FIRST_LOWERED_TO
