@@ -256,6 +256,7 @@ def _lowered(pace: Pace, limits: Limits) -> Pace:
     least = FIRST_LOWERED_TO if pace.rate is None else MIN_RATE
     rate = max(least, LOWERED_TO * min(reached, max(busiest, LOWERED_TO * reached)))
     slices = tuple(replace(part, busiest=0) for part in pace.slices)
+    reached = max(reached, rate / LOWERED_TO)
     return replace(pace, rate=rate, reached=reached, lowered_at=pace.at, granted=0, slices=slices)
 
 
