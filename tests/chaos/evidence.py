@@ -1,88 +1,133 @@
-"""What the oracle compares, read from the database and from the simulator, and the story of a message that failed."""
+"""What the oracle judges, read from the database, and the story of a message that failed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Sequence
 
-import httpx2
-import orjson
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet, Sum
 
 from campaigns.models import Campaign
+from campaigns.tally import COUNTED_STATUSES
 from messaging.choices import AttemptState, BatchState, MessageStatus
-from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox
-from tests.chaos.oracle import Entry, Finding, Row, Verdict, compare, miscounted
+from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox, StatDelta
+from reports.models import DailyStat
+from tests.chaos.answers import Request, judge_requests, recipients_of
+from tests.chaos.ledger import Ledger
+from tests.chaos.oracle import (
+    Finding,
+    Row,
+    Verdict,
+    compare,
+    differing,
+    examine,
+    miscounted,
+    segments_taken,
+    untold,
+)
+from uploads.choices import UploadStatus
+from uploads.models import Upload
 
-PAGE = 20_000
 CLOCK = "%H:%M:%S.%f"
+SOME = 5
 
 
-class Ledger:
-    """The simulator's word. `calls`: references of calls of which it accepted something."""
-
-    def __init__(self, url: str) -> None:
-        self.entries: list[Entry] = []
-        self.calls: set[str] = set()
-        for line in self._lines(url):
-            self.entries.append(Entry(line["id"], line["to"], line["kind"], line["times_accepted"]))
-            self.calls.add(line["reference"])
-
-    @staticmethod
-    def _lines(url: str) -> Iterator[dict]:
-        offset, count = 0, PAGE
-        while count == PAGE:
-            query = {"offset": offset, "limit": PAGE}
-            answer = httpx2.get(f"{url}/simulator/messages", params=query, timeout=60, trust_env=False)
-            lines = answer.raise_for_status().content.splitlines()
-            yield from map(orjson.loads, lines)
-            count = len(lines)
-            offset += count
-
-
-def judge(campaign: Campaign, ledger: Ledger, recipients: list[str]) -> Verdict:
-    rows = _rows(campaign)
-    verdict = compare(rows, ledger.entries, recipients)
-    verdict.misstated += miscounted(f"campaign {campaign.pk}", campaign.tally, rows)
-    by_batch: defaultdict[int, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_batch[row.batch].append(row)
-    for batch in Batch.objects.filter(campaign=campaign):
-        verdict.misstated += miscounted(f"batch {batch.pk}", batch.tally, by_batch[batch.pk])
-        if batch.size != len(by_batch[batch.pk]):
-            verdict.misstated.append(Finding(f"batch {batch.pk} of {batch.size} has {len(by_batch[batch.pk])} rows"))
-    verdict.misstated += _told_twice() + _never_ended()
+def judge(
+    recipients: Sequence[str], requests: Sequence[Request], ledger: Ledger | None, poisoned: Collection[int] = ()
+) -> Verdict:
+    """All of the database. `recipients`: numbers of the campaign; `requests`: what clients asked for beside it."""
+    rows = _rows()
+    parts = [examine(rows, [*recipients, *recipients_of(requests)], poisoned), judge_requests(requests, rows)]
+    if ledger:
+        parts.append(compare(rows, ledger.entries))
+    verdict = Verdict(unconfirmed=parts[0].unconfirmed)
+    for part in parts:
+        verdict.lost += part.lost
+        verdict.doubled += part.doubled
+        verdict.misstated += part.misstated
+    verdict.lost += _unread()
+    verdict.misstated += _miscounted(rows) + _not_in_statistics(rows) + _untold(rows) + _never_ended()
     return verdict
 
 
-def _rows(campaign: Campaign) -> list[Row]:
+def _rows() -> list[Row]:
+    campaigns = dict(Campaign.objects.values_list("pk", "bulk_id"))
     return [
         Row(
             message.id, message.message_id, message.batch_id, message.phone_number.removeprefix("+"),
-            MessageStatus(message.status), message.reason,
+            MessageStatus(message.status), message.reason, message.segment_count, campaigns[message.campaign_id],
         )
-        for message in Message.objects.filter(campaign=campaign).order_by("id").iterator()
+        for message in Message.objects.order_by("id").iterator()
     ]  # fmt: skip
 
 
-def _told_twice() -> list[Finding]:
-    """A message reaches each of these at most once by what a provider says."""
-    told = DeliveryReport.objects.filter(
-        status__in=[MessageStatus.DELIVERED, MessageStatus.UNDELIVERED, MessageStatus.REJECTED]
-    )
-    repeated = told.values("message_id", "status").annotate(times=Count("id")).filter(times__gt=1)
-    return [
-        Finding(f"message {line['message_id']} has {line['times']} delivery reports of one status", line["message_id"])
-        for line in repeated
-    ]
+def _miscounted(rows: Sequence[Row]) -> list[Finding]:
+    """Of every campaign and every batch."""
+    by_campaign: defaultdict[str, list[Row]] = defaultdict(list)
+    by_batch: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_campaign[row.campaign].append(row)
+        by_batch[row.batch].append(row)
+    found = []
+    for campaign in Campaign.objects.all():
+        name, own = f"campaign {campaign.bulk_id}", by_campaign[campaign.bulk_id]
+        found += miscounted(name, campaign.tally, own)
+        found += differing(name, {"recipients": campaign.total_recipients}, {"recipients": len(own)})
+    for batch in Batch.objects.all():
+        found += miscounted(f"batch {batch.pk}", batch.tally, by_batch[batch.pk])
+        found += differing(f"batch {batch.pk}", {"rows": batch.size}, {"rows": len(by_batch[batch.pk])})
+    return found
 
 
-def is_settled(campaign: Campaign) -> bool:
+def _not_in_statistics(rows: Sequence[Row]) -> list[Finding]:
+    """Days, and changes that are not folded into them yet."""
+    stated: Counter[str] = Counter()
+    for model in (DailyStat, StatDelta):
+        sums = model.objects.aggregate(**{name: Sum(name) for name in (*COUNTED_STATUSES, "segments")})
+        stated.update({name: total or 0 for name, total in sums.items()})
+    counted = Counter(row.status.label for row in rows)
+    true = {status: counted[status] for status in COUNTED_STATUSES} | {"segments": segments_taken(rows)}
+    return differing("the statistics", stated, true)
+
+
+def _untold(rows: Sequence[Row]) -> list[Finding]:
+    told: defaultdict[int, list[MessageStatus]] = defaultdict(list)
+    for number, status in DeliveryReport.objects.order_by("pk").values_list("message_id", "status").iterator():
+        told[number].append(MessageStatus(status))
+    return [finding for row in rows for finding in untold(row, told[row.number])]
+
+
+def _unread() -> list[Finding]:
+    """Files that were accepted, all of them good ones, and did not come through."""
+    uploads = Upload.objects.exclude(status=UploadStatus.READY)
+    return [Finding(f"upload {upload.upload_id} is {upload.status} {upload.failure_reason}") for upload in uploads]
+
+
+def is_settled() -> bool:
     """Nothing is left to learn, and nobody holds anything any more."""
-    batches = Batch.objects.filter(campaign=campaign).exclude(state=BatchState.DONE)
-    return campaign.closed_at is not None and not unsettled_calls().exists() and not batches.exists()
+    left = (
+        Campaign.objects.filter(closed_at=None),
+        Batch.objects.exclude(state=BatchState.DONE),
+        unsettled_calls(),
+        ReportInbox.objects.filter(applied_at=None),
+        Upload.objects.filter(status__in=[UploadStatus.UPLOADED, UploadStatus.PROCESSING]),
+    )
+    return not any(rows.exists() for rows in left)
 
 
 def unsettled_calls() -> QuerySet[Attempt]:
     return Attempt.objects.filter(state__in=[AttemptState.OPEN, AttemptState.UNKNOWN]).order_by("pk")
+
+
+def unsettled() -> str:
+    """What keeps everything from being settled, in words; some of each kind."""
+    campaigns = Campaign.objects.filter(closed_at=None)[:SOME]
+    batches = Batch.objects.exclude(state=BatchState.DONE)[:SOME]
+    calls = unsettled_calls()[:SOME]
+    uploads = Upload.objects.filter(status__in=[UploadStatus.UPLOADED, UploadStatus.PROCESSING])[:SOME]
+    lines = [f"campaign {campaign.bulk_id} is {campaign.status}: {campaign.tally}" for campaign in campaigns]
+    lines += [f"batch {batch.pk} is {batch.state}: {batch.tally}" for batch in batches]
+    lines += [f"call {call.reference} is {call.state}, {call.lookup_count} look-ups" for call in calls]
+    lines += [f"upload {upload.upload_id} is {upload.status}" for upload in uploads]
+    return "\n    ".join(lines)
 
 
 def _never_ended() -> list[Finding]:
@@ -104,32 +149,3 @@ def story(finding: Finding) -> str:
         for report in DeliveryReport.objects.filter(message_id=finding.number).order_by("pk"):
             lines.append(f"    {report.get_source_display()} at {report.received_at:{CLOCK}}: {report}")
     return "\n".join(lines)
-
-
-def faults_met(ledger: Ledger) -> dict[str, int]:
-    """How often each kind of misbehaviour and of broken call reached us, by what the calls left behind."""
-    met = Counter(_kind_of(attempt, attempt.reference in ledger.calls) for attempt in Attempt.objects.iterator())
-    bodies = Counter(bytes(body) for body in ReportInbox.objects.values_list("body", flat=True).iterator())
-    met["report_repeat"] = sum(count > 1 for count in bodies.values())
-    del met[""]
-    return dict(sorted(met.items()))
-
-
-def _kind_of(attempt: Attempt, is_accepted: bool) -> str:
-    """`is_accepted`: the ledger knows the call. Empty for one that went well."""
-    prefix = "accept" if is_accepted else "error"
-    by_detail = {
-        "The process that": f"killed_in_call_{'accepted' if is_accepted else 'not_accepted'}",
-        "ReadTimeout": f"{prefix}_hang",
-        "Read": f"{prefix}_reset",
-        "RemoteProtocol": f"{prefix}_reset",
-        "The answer cannot": "truncated_json",
-        "The lease was": "too_late_to_begin",
-        "Connect": "not_connected",
-    }
-    by_status = {500: f"{prefix}_500", 503: "unavailable_503", 429: "throttle"}
-    if attempt.http_status in by_status:
-        return by_status[attempt.http_status]
-    if "missing in the answer" in attempt.detail:
-        return "omit_ids"
-    return next((kind for start, kind in by_detail.items() if attempt.detail.startswith(start)), attempt.detail)

@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from django.db.models import F
@@ -13,25 +12,27 @@ from django.db.models import F
 from messaging.choices import AttemptState, BatchState
 from messaging.models import Attempt, ReportInbox
 from smsapp.processes import Child, Supervisor, group_members
+from tests.chaos.patience import LOOK, patiently, wait_until
 from tests.chaos.plan import SENDING, Event, Target
 
+SENDER = "worker"
 PROGRAMS: dict[Target, str] = {
-    Target.CHILD: "worker",
-    Target.FREEZE: "worker",
-    Target.WORKER: "worker",
-    Target.WORKER_ALONE: "worker",
+    Target.CHILD: SENDER,
+    Target.FREEZE: SENDER,
+    Target.WORKER: SENDER,
+    Target.WORKER_ALONE: SENDER,
     Target.REPORTS_CHILD: "worker-fast",
     Target.REPORTS_WORKER: "worker-fast",
     Target.WEB: "web",
     Target.WEB_CHILD: "web",
     Target.BEAT: "beat",
     Target.BROKER: "broker",
+    Target.DATABASE: "postgres",
 }
 ONE_CHILD = (Target.CHILD, Target.FREEZE, Target.REPORTS_CHILD, Target.WEB_CHILD)
 AT_REPORTS = (Target.WEB, Target.WEB_CHILD)  # hit while delivery reports come in
 REPORT_PATIENCE = 3.0  # seconds until one does
 PATIENCE = 10.0  # seconds until there is a call, or a child, to kill; then whatever is there is killed
-LOOK = 0.01  # seconds between two looks for an open call
 
 
 def strike(supervisor: Supervisor, event: Event) -> int:
@@ -40,17 +41,17 @@ def strike(supervisor: Supervisor, event: Event) -> int:
     A call counts as cut if its attempt was committed, the process that made it is dead, and nothing was recorded.
     """
     if event.target in AT_REPORTS:
-        known = ReportInbox.objects.count()
-        _wait(lambda: ReportInbox.objects.count() > known, REPORT_PATIENCE)
+        known = _bodies(supervisor)
+        wait_until(lambda: _bodies(supervisor) > known, REPORT_PATIENCE)
     child, victims = _find(supervisor, event)
     time.sleep(event.delay)
-    family = {child.pid, *group_members(child.pid)} if event.target not in ONE_CHILD else victims
+    family = {child.pid, *processes_of(child)} if event.target not in ONE_CHILD else victims
     _signal(victims, signal.SIGKILL)
     if event.target is Target.WORKER_ALONE:
         time.sleep(event.seconds)
         child.end()
-    _wait(lambda: not any(_is_alive(pid) for pid in family), PATIENCE)
-    cut = sum(pid in family for pid in callers()) if event.target in SENDING else 0
+    wait_until(lambda: not any(is_alive(pid) for pid in family), PATIENCE)
+    cut = sum(pid in family for pid in callers(supervisor)) if event.target in SENDING else 0
     supervisor.watch()
     return cut
 
@@ -65,13 +66,53 @@ def freeze(supervisor: Supervisor, event: Event, seconds: float) -> threading.Ti
     return timer
 
 
-def callers() -> list[int]:
+def wait_for_call(supervisor: Supervisor, event: Event) -> None:
+    """Until the sending worker has a call open, and then the event's delay; not for ever."""
+    wait_until(lambda: bool(callers(supervisor)), PATIENCE)
+    time.sleep(event.delay)
+
+
+def callers(supervisor: Supervisor) -> list[int]:
     """The process ids, as written in their leases, of those that have a call open: one for each call."""
     open_calls = Attempt.objects.filter(
         state=AttemptState.OPEN, batch__state=BatchState.LEASED, epoch=F("batch__lease_epoch")
     )
     owners = open_calls.values_list("batch__lease_owner", flat=True)
-    return [int(owner.rpartition(":")[2]) for owner in owners]
+    return [process_of(owner) for owner in patiently(supervisor, lambda: list(owners.all()))]
+
+
+def process_of(lease_owner: str) -> int:
+    return int(lease_owner.rpartition(":")[2])
+
+
+def processes_of(child: Child) -> set[int]:
+    """The living processes of a program: its group, and what these have started in groups of their own."""
+    found = {child.pid, *group_members(child.pid)}
+    parents = dict(_parents())
+    while more := {pid for pid, parent in parents.items() if parent in found and pid not in found}:
+        found |= more
+    return {pid for pid in found if is_alive(pid)}
+
+
+def is_alive(pid: int) -> bool:
+    """A process that has ended and was not waited for (Z) is dead."""
+    with contextlib.suppress(OSError):
+        return _state_and_parent(pid)[0] not in "ZX"
+    return False
+
+
+def _parents() -> list[tuple[int, int]]:
+    pairs = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                pairs.append((int(entry.name), int(_state_and_parent(int(entry.name))[1])))
+    return pairs
+
+
+def _state_and_parent(pid: int) -> list[str]:
+    # pid (name, which may hold anything) state parent …
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
 
 
 def _find(supervisor: Supervisor, event: Event) -> tuple[Child, set[int]]:
@@ -80,8 +121,10 @@ def _find(supervisor: Supervisor, event: Event) -> tuple[Child, set[int]]:
     while True:
         supervisor.watch()
         child = supervisor.children[PROGRAMS[event.target]]
-        group = sorted(pid for pid in group_members(child.pid) if _is_alive(pid))
-        calling = [pid for pid in group if pid in callers()] if event.wants_call else []
+        group = sorted(processes_of(child))
+        calling = callers(supervisor) if event.wants_call else []
+        if event.target is not Target.DATABASE:
+            calling = [pid for pid in calling if pid in group]
         is_late = time.monotonic() > deadline
         if victims := _victims(child, group, calling, event):
             if calling or not event.wants_call or is_late:
@@ -105,14 +148,5 @@ def _signal(pids: set[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _is_alive(pid: int) -> bool:
-    """A process that has ended and was not waited for (Z) is dead."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
-
-
-def _wait(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(LOOK)
+def _bodies(supervisor: Supervisor) -> int:
+    return patiently(supervisor, ReportInbox.objects.count)

@@ -1,22 +1,24 @@
 """Our database beside the simulator's ledger: what was lost, doubled or mis-stated. Pure.
 
-lost       a recipient without a message, a message that is not final or was given up without a cause, an accepted
-           id that we do not know
-doubled    an id or a number that was accepted more than once
-misstated  a message whose status says otherwise than the ledger; a counter that is not the count of its rows; a
-           change of status written down twice; a call that still counts as open; a call begun during a pause
-`unconfirmed` claims nothing; it is only counted.
+lost       a recipient without a message, an id that was given to a client and does not exist, a message that is not
+           final or was given up without a cause, an accepted id that we do not know
+doubled    an id or a number that was accepted more than once, a number with two messages
+misstated  a message whose status, reason or segments the ledger contradicts; a change of status written down twice, or
+           not; a counter or a statistic that is not the count of its rows; a call that still counts as open; a call
+           begun during a pause
+`unconfirmed` is counted. It claims only its reason, and that no report was taken.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from messaging.choices import ACCEPTED, NEVER_HANDED_OVER, OPEN, MessageStatus
+from messaging.choices import ACCEPTED, NEVER_HANDED_OVER, OPEN, MessageStatus, Reason
 
 M = MessageStatus
-WITHOUT_CAUSE = NEVER_HANDED_OVER - {M.REJECTED}  # nothing in the harness gives cause for these
+WITHOUT_CAUSE = NEVER_HANDED_OVER - {M.REJECTED}  # nothing in the harness gives cause for these, save for poison
+REPORTED = (M.DELIVERED, M.UNDELIVERED, M.REJECTED)  # what a provider says at most once of a message
 
 
 class Row(NamedTuple):
@@ -28,15 +30,21 @@ class Row(NamedTuple):
     phone: str
     status: MessageStatus
     reason: str
+    segments: int = 1
+    campaign: str = ""
 
 
 class Entry(NamedTuple):
-    """A message in the ledger. `kind`: delivered, undelivered, silent, or rejected (never accepted)."""
+    """A message in the ledger. `kind`: delivered, undelivered, silent, or rejected (never accepted). `is_reported`: we
+    have taken its final report; `is_contradicted`: and a contrary one, so that `delivered` is right."""
 
     message_id: str
     phone: str
     kind: str
     times_accepted: int
+    segments: int = 1
+    is_reported: bool = False
+    is_contradicted: bool = False
 
 
 class Finding(NamedTuple):
@@ -58,14 +66,32 @@ class Verdict:
         return not (self.lost or self.doubled or self.misstated)
 
 
-def compare(rows: Sequence[Row], entries: Iterable[Entry], recipients: Iterable[str]) -> Verdict:
-    """Messages against the ledger. `recipients`: the numbers that were to be reached, each once."""
+def examine(rows: Sequence[Row], recipients: Iterable[str], poisoned: Collection[int] = ()) -> Verdict:
+    """What messages say by themselves. `recipients`: numbers that were to be reached, each once; `poisoned`: batches
+    whose messages may be given up as such."""
     verdict = Verdict(unconfirmed=sum(row.status is M.UNCONFIRMED for row in rows))
-    ledger = {entry.message_id: entry for entry in entries}
-    known = Counter(row.phone for row in rows)
-    verdict.lost += [Finding(f"{phone} has no message") for phone in recipients if not known[phone]]
+    known: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        _compare_one(verdict, row, ledger.get(row.message_id))
+        known[row.phone].append(row)
+        is_poison = row.batch in poisoned and row.reason == Reason.POISON
+        if row.status in OPEN:
+            verdict.lost.append(Finding(f"{_says(row)} and not final", row.number))
+        if row.status in WITHOUT_CAUSE and not is_poison:
+            verdict.lost.append(Finding(f"{_says(row)} without a cause", row.number))
+    verdict.lost += [Finding(f"{phone} has no message") for phone in recipients if phone not in known]
+    for phone, several in known.items():
+        if len(several) > 1:
+            ids = ", ".join(row.message_id for row in several)
+            verdict.doubled.append(Finding(f"{phone} has the messages {ids}", several[0].number))
+    return verdict
+
+
+def compare(rows: Sequence[Row], entries: Iterable[Entry]) -> Verdict:
+    """What the ledger says of our messages, and we of its own."""
+    verdict = Verdict()
+    ledger = {entry.message_id: entry for entry in entries}
+    for row in rows:
+        verdict.misstated += _contradictions(row, ledger.get(row.message_id))
     ours = {row.message_id: row for row in rows}
     accepted: defaultdict[str, list[str]] = defaultdict(list)
     for entry in ledger.values():
@@ -79,25 +105,59 @@ def compare(rows: Sequence[Row], entries: Iterable[Entry], recipients: Iterable[
     return verdict
 
 
-def _compare_one(verdict: Verdict, row: Row, entry: Entry | None) -> None:
-    says = f"{row.message_id} is {row.status.label}{f' ({row.reason})' if row.reason else ''}"
+def _contradictions(row: Row, entry: Entry | None) -> list[Finding]:
     is_accepted = entry is not None and entry.times_accepted > 0
     kind = entry.kind if entry else "nothing"
-    if row.status in OPEN:
-        verdict.lost.append(Finding(f"{says} and not final", row.number))
-    if row.status in WITHOUT_CAUSE:
-        verdict.lost.append(Finding(f"{says} without a cause", row.number))
     if (row.status in ACCEPTED) > is_accepted or (row.status in NEVER_HANDED_OVER) > (not is_accepted):
-        verdict.misstated.append(Finding(f"{says}, the ledger knows {kind}", row.number))
-    elif row.status in (M.DELIVERED, M.UNDELIVERED, M.REJECTED) and row.status.label != kind:
-        verdict.misstated.append(Finding(f"{says}, the ledger says {kind}", row.number))
+        return [Finding(f"{_says(row)}, the ledger knows {kind}", row.number)]
+    found = []
+    said = "delivered" if entry and entry.is_contradicted else kind
+    is_untrue = row.status in REPORTED and row.status.label != said
+    if row.status is M.UNCONFIRMED:
+        is_untrue = (entry is not None and entry.is_reported) or (row.reason == Reason.NO_REPORT and not is_accepted)
+    if is_untrue:
+        found.append(Finding(f"{_says(row)}, the ledger says {_told(entry) if entry else kind}", row.number))
+    if entry and is_accepted and row.segments != entry.segments:
+        found.append(Finding(f"{row.message_id} has {row.segments} segments, the ledger {entry.segments}", row.number))
+    return found
+
+
+def _says(row: Row) -> str:
+    return f"{row.message_id} is {row.status.label}{f' ({row.reason})' if row.reason else ''}"
+
+
+def _told(entry: Entry) -> str:
+    return f"{entry.kind}{', reported' * entry.is_reported}{', contradicted' * entry.is_contradicted}"
+
+
+def untold(row: Row, told: Sequence[MessageStatus]) -> list[Finding]:
+    """Whether the delivery reports of a message, in order, are the changes that it has gone through: each once, the
+    last being what it is."""
+    finals = [status for status in told if status in REPORTED]
+    found = [
+        Finding(f"{row.message_id} has {times} delivery reports that it is {status.label}", row.number)
+        for status, times in Counter(finals).items()
+        if times > 1
+    ]
+    if row.status in REPORTED and row.status not in finals[-1:]:
+        found.append(Finding(f"{_says(row)} and no delivery report says so last", row.number))
+    return found
 
 
 def miscounted(what: str, tally: Mapping[str, int], rows: Iterable[Row]) -> list[Finding]:
     """Counters that are not the number of rows in that status."""
     counted = Counter(row.status.label for row in rows)
+    return differing(what, tally, {status: counted[status] for status in tally})
+
+
+def segments_taken(rows: Iterable[Row]) -> int:
+    """As statistics and bills count them: of messages that the provider took, as far as is known."""
+    return sum(row.segments for row in rows if row.status in ACCEPTED)
+
+
+def differing(what: str, stated: Mapping[str, int], true: Mapping[str, int]) -> list[Finding]:
     return [
-        Finding(f"{what} counts {count} {status} and has {counted[status]}")
-        for status, count in tally.items()
-        if count != counted[status]
+        Finding(f"{what} counts {stated.get(name, 0)} {name} and has {count}")
+        for name, count in true.items()
+        if stated.get(name, 0) != count
     ]

@@ -4,13 +4,14 @@ A moment is a number of messages handed over and not a time, so that a slow mach
 """
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
 LATENCY = 0.3  # seconds of a call at the simulator
 LAST_MOMENT = 0.85  # share of the messages handed over when the last blow falls: something must be left to hurt
 IN_CALL = 0.9  # share of the blows at the sending worker that wait until it has a call open
-OTHER_EVERY = 10  # kills for each pause and each freeze
+OTHER_EVERY = 10  # kills for each pause, freeze and outage
 
 
 class Target(StrEnum):
@@ -23,12 +24,19 @@ class Target(StrEnum):
     WEB_CHILD = "web child"
     BEAT = "beat"
     BROKER = "broker"
+    DATABASE = "database"  # the database server with all its processes
+    CONNECTIONS = "connections"  # no kill: every connection to the database is cut
+    FLUSH = "flush"  # no kill: the broker forgets everything of this installation
+    DISK = "disk"  # no kill: for some seconds nothing can be written to the database
     FREEZE = "freeze"  # no kill: a child with a call open stands still for longer than its lease
     PAUSE = "pause"  # no kill: the campaign is paused and resumed
+    POISON = "poison"  # in no plan, but a run of its own: a batch that kills whoever takes it
 
 
 SENDING = (Target.CHILD, Target.WORKER, Target.WORKER_ALONE)
-NO_KILL = (Target.FREEZE, Target.PAUSE)
+NO_KILL = (Target.CONNECTIONS, Target.FLUSH, Target.DISK, Target.FREEZE, Target.PAUSE)
+#: Those that wait until the sending worker has a call open, save for a share of SENDING.
+IN_CALLS = (*SENDING, Target.FREEZE, Target.DATABASE, Target.CONNECTIONS)
 
 #: How often each is hit, in relation to the others.
 WEIGHTS: dict[tuple[Target, ...], int] = {
@@ -38,6 +46,7 @@ WEIGHTS: dict[tuple[Target, ...], int] = {
     (Target.WEB, Target.WEB_CHILD): 9,
     (Target.BEAT,): 6,
     (Target.BROKER,): 7,
+    (Target.DATABASE,): 14,
 }
 
 
@@ -54,34 +63,37 @@ class Event:
     seconds: float
 
 
-def make_plan(seed: int, messages: int, kills: int, *, with_broker: bool) -> list[Event]:
-    """`kills` kills, the first of them while the campaign is being expanded, some pauses and freezes, in order."""
+def make_plan(seed: int, messages: int, kills: int, targets: Collection[Target]) -> list[Event]:
+    """`kills` kills, the first of them while the campaign is being expanded, and some of whatever else there is among
+    the targets, in order."""
     chance = random.Random(f"chaos:{seed}")
-    targets = _targets(chance, kills, with_broker=with_broker)
+    victims = _victims(chance, kills, targets)
     last = max(1, int(messages * LAST_MOMENT))
     moments = sorted(chance.randrange(last) for _ in range(kills))
-    events = [_event(chance, at, target) for at, target in zip([0, *moments[1:]], targets, strict=True)]
+    events = [_event(chance, at, target) for at, target in zip([0, *moments[1:]], victims, strict=True)]
     for target in NO_KILL:
-        events += [_event(chance, chance.randrange(last), target) for _ in range(max(1, kills // OTHER_EVERY))]
+        if target in targets:
+            events += [_event(chance, chance.randrange(last), target) for _ in range(max(1, kills // OTHER_EVERY))]
     return sorted(events, key=lambda event: event.at)
 
 
-def _targets(chance: random.Random, kills: int, *, with_broker: bool) -> list[Target]:
-    weights = {kinds: weight for kinds, weight in WEIGHTS.items() if with_broker or kinds != (Target.BROKER,)}
+def _victims(chance: random.Random, kills: int, targets: Collection[Target]) -> list[Target]:
+    weights = {kinds: weight for kinds, weight in WEIGHTS.items() if set(kinds) <= set(targets)}
     turns = dict.fromkeys(weights, 0)
-    targets = [Target.CHILD, Target.WORKER][:kills]  # of these no plan is without
-    for kinds in chance.choices(list(weights), list(weights.values()), k=kills - len(targets)):
-        targets.append(kinds[turns[kinds] % len(kinds)])
+    # of these no plan is without
+    victims = [target for target in (Target.DATABASE, Target.CHILD, Target.WORKER) if target in targets][:kills]
+    for kinds in chance.choices(list(weights), list(weights.values()), k=kills - len(victims)):
+        victims.append(kinds[turns[kinds] % len(kinds)])
         turns[kinds] += 1
-    chance.shuffle(targets)
-    return targets
+    chance.shuffle(victims)
+    return victims
 
 
 def _event(chance: random.Random, at: int, target: Target) -> Event:
     return Event(
         at,
         target,
-        wants_call=target is Target.FREEZE or (target in SENDING and chance.random() < IN_CALL),
+        wants_call=target in IN_CALLS and (target not in SENDING or chance.random() < IN_CALL),
         delay=chance.uniform(0, LATENCY),
         pick=chance.random(),
         seconds=chance.uniform(0.2, 1.5),

@@ -4,25 +4,33 @@ import csv
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from campaigns import services
+from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from messaging.models import Attempt
 from smsapp.demo.client import Client
 from smsapp.demo.display import say
-from smsapp.management.commands.demo_account import read_credentials
+from smsapp.exceptions import InvalidState
 from tests.chaos import kills
-from tests.chaos.evidence import Ledger, faults_met, is_settled, judge, story
-from tests.chaos.oracle import Finding
-from tests.chaos.plan import Event, Target, make_plan
-from tests.chaos.stand import CALM, LEASE, Stand, misbehaviour
+from tests.chaos.answers import Told
+from tests.chaos.clients import Clients
+from tests.chaos.evidence import is_settled, judge, story, unsettled
+from tests.chaos.ledger import Ledger, ask_for_ledger, read_ledger
+from tests.chaos.left_behind import left_behind
+from tests.chaos.oracle import Finding, Verdict
+from tests.chaos.patience import patiently
+from tests.chaos.plan import NO_KILL, SENDING, Event, Target, make_plan
+from tests.chaos.stand import CALM, LEASE, REPORT_DEADLINE, Stand, misbehaviour
 from tests.data.make_customers import number
 
 LOOK = 0.05  # seconds between two looks at the campaign
 TEXT = "Hello {name}, your parcel is on its way."
-RECOVERY = 180.0  # seconds at most, from the last fault until everything is settled
+RECOVERY = REPORT_DEADLINE + 120.0  # seconds at most, from the last fault until everything is settled
+DISK_FULL = 2.0  # seconds at least
 SHOWN = 20  # findings of each kind
 
 
@@ -31,59 +39,101 @@ class Overdue(Exception):
 
 
 class Run:
-    def __init__(self, stand: Stand, messages: int, kill_count: int, seed: int, seconds: float) -> None:
-        self.stand, self.messages, self.seed = stand, messages, seed
+    """`ledger_path`: where a server that is not ours writes its ledger, if it does."""
+
+    def __init__(
+        self, stand: Stand, messages: int, kill_count: int, seed: int, seconds: float, ledger_path: Path | None = None
+    ) -> None:
+        self.stand, self.messages, self.seed, self.ledger_path = stand, messages, seed, ledger_path
         self.deadline = time.monotonic() + seconds
-        self.plan = make_plan(seed, messages, kill_count, with_broker=not stand.own.redis_url)
-        self.killed: Counter[str] = Counter()
+        self.plan = make_plan(seed, messages, kill_count, stand.targets)
+        self.struck: Counter[Target] = Counter()
         self.kills_in_call = 0
         self.frozen: list[threading.Timer] = []
         self.begun_in_pause: list[Finding] = []
         self.recovery: float | None = None
-        self.recipients = ["".join(number(index, seed)) for index in range(messages)]
+        self.recipients = phones(messages, seed)
 
     def play(self) -> bool:
-        """Ends with the JSON line; True if nothing was lost, doubled or mis-stated."""
+        """Leaves `outcome`; True if nothing was lost, doubled or mis-stated, and everything settled in time."""
         say("Starting broker, simulator, web server, workers and beat ...")
         self.stand.start()
-        self.stand.set_faults(misbehaviour(self.messages))
-        self.campaign = self._send()
+        self.stand.set_faults(misbehaviour(self.messages // int(self.stand.timers["BATCH_SIZE"])))
+        demo = self.stand.credentials()
+        self.campaign = send(self.stand, self.recipients, self.deadline)
+        limit = 20 + self.messages // 20
+        self.clients = Clients(
+            self.stand.url, demo["api_key"], demo["sender_id"], self.seed, first=self.messages, limit=limit
+        )
+        self.clients.start()
         try:
             self._strike_all()
+            self.clients.stop()
             self._recover()
         except Overdue as error:
             say(f"OVERDUE: {error}")
+            self.clients.stop()
         self.stand.stop()
         return self._conclude()
 
-    def _send(self) -> Campaign:
-        path = self.stand.own.folder / "customers.csv"
-        write_customers(path, self.recipients)
-        demo = read_credentials(self.stand.own.folder / "demo.json")
-        client = Client(self.stand.url, demo["api_key"], self.deadline)
-        *_, upload = client.upload(path)
-        fields = {"name": "Chaos", "message": TEXT, "sender_id": demo["sender_id"], "upload_id": upload["upload_id"]}
-        return Campaign.objects.get(bulk_id=client.start_campaign(**fields)["bulk_id"])
+    # --- blows --------------------------------------------------------------------------------------------
 
     def _strike_all(self) -> None:
         started = time.monotonic()
         for event in self.plan:
             self._wait_for(f"{event.target} at {event.at} messages", lambda: self._handed_over() >= event.at)  # noqa: B023
             what = self._do(event)
+            self.struck[event.target] += 1
             say(f"{time.monotonic() - started:6.1f} s  {self._handed_over():>6} handed over  {event.target}: {what}")
 
     def _do(self, event: Event) -> str:
         """What was done, in words."""
-        if event.target is Target.PAUSE:
-            self._pause(event.seconds)
-            return "paused and resumed"
-        if event.target is Target.FREEZE:
-            self.frozen.append(kills.freeze(self.stand.supervisor, event, LEASE + event.seconds))
-            return "one child stands still"
-        cut = kills.strike(self.stand.supervisor, event)
-        self.killed[event.target] += 1
+        supervisor = self.stand.supervisor
+        match event.target:
+            case Target.PAUSE:
+                self._pause(event.seconds)
+                return "paused and resumed"
+            case Target.FREEZE:
+                self.frozen.append(kills.freeze(supervisor, event, LEASE + event.seconds))
+                return "one child stands still"
+            case Target.CONNECTIONS:
+                kills.wait_for_call(supervisor, event)
+                return f"{patiently(supervisor, self.stand.cut_connections)} cut"
+            case Target.FLUSH:
+                patiently(supervisor, self.stand.forget)
+                return "the broker knows nothing any more"
+            case Target.DISK:
+                kills.wait_for_call(supervisor, event)
+                patiently(supervisor, lambda: self.stand.fill_disk(DISK_FULL + event.seconds))
+                return f"full for {DISK_FULL + event.seconds:.1f} s"
+        cut = kills.strike(supervisor, event)
         self.kills_in_call += cut > 0
-        return f"killed, {cut} calls cut"
+        return f"killed, {cut} calls cut" if event.target in SENDING else "killed"
+
+    def _pause(self, seconds: float) -> None:
+        """No call may begin between the answer to the pause and the resumption."""
+        self._move(services.pause, CampaignStatus.PAUSED)
+        calls = Attempt.objects.filter(batch__campaign=self.campaign)
+        before = self._read(lambda: list(calls.values_list("pk", flat=True)))
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.stand.supervisor.watch()
+            time.sleep(LOOK)
+        begun = self._read(lambda: list(calls.exclude(pk__in=before)))
+        self.begun_in_pause += [Finding(f"call {call} began during a pause", call.first) for call in begun]
+        self._move(services.resume, CampaignStatus.RUNNING)
+
+    def _move(self, service: Callable[..., Campaign], to: CampaignStatus) -> None:
+        """A service whose answer may be lost with the database: then it is asked for once more, and may refuse."""
+        try:
+            self._read(lambda: service(self.campaign, self.campaign.user))
+        except InvalidState:
+            self._read(self.campaign.refresh_from_db)
+            if self.campaign.status != to:
+                raise
+        self._read(self.campaign.refresh_from_db)
+
+    # --- recovery -----------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
         """From the last fault until nothing is left to learn and nobody holds anything."""
@@ -91,67 +141,88 @@ class Run:
         self.stand.set_faults(CALM)
         started = time.monotonic()
         self.deadline = min(self.deadline, started + RECOVERY)
-        self._wait_for("everything to be settled", lambda: is_settled(self.campaign))
+        self._wait_for("everything to be settled", is_settled)
         self.recovery = round(time.monotonic() - started, 1)
+        self.stand.push_reports()  # contrary ones that are still to come
+        self._wait_for("the last reports to be applied", is_settled)
 
-    def _pause(self, seconds: float) -> None:
-        """No call may begin between the answer to the pause and the resumption."""
-        services.pause(self.campaign, self.campaign.user)
-        before = list(Attempt.objects.values_list("pk", flat=True))
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.stand.supervisor.watch()
-            time.sleep(LOOK)
-        begun = Attempt.objects.exclude(pk__in=before)
-        self.begun_in_pause += [Finding(f"call {call} began during a pause", call.first) for call in begun]
-        self.campaign.refresh_from_db()
-        services.resume(self.campaign, self.campaign.user)
-
-    def _wait_for(self, what: str, condition: Any) -> None:
+    def _wait_for(self, what: str, condition: Callable[[], bool]) -> None:
         while True:
             self.stand.supervisor.watch()
-            self.campaign.refresh_from_db()
-            if condition():
+            self._read(self.campaign.refresh_from_db)
+            if self._read(condition):
                 return
             if time.monotonic() > self.deadline:
-                raise Overdue(f"waited for {what}; the campaign is {self.campaign.status}: {self.campaign.tally}")
+                raise Overdue(f"waited for {what}\n    {self._read(unsettled)}")
             time.sleep(LOOK)
 
     def _handed_over(self) -> int:
         return self.campaign.total_recipients - self.campaign.waiting - self.campaign.queued
 
+    def _read(self, act: Callable[[], Any]) -> Any:
+        return patiently(self.stand.supervisor, act)
+
+    # --- verdict ------------------------------------------------------------------------------------------
+
     def _conclude(self) -> bool:
-        self.campaign.refresh_from_db()
-        ledger = Ledger(self.stand.simulator_url)
-        verdict = judge(self.campaign, ledger, self.recipients)
-        verdict.misstated += self.begun_in_pause
-        for name in ("lost", "doubled", "misstated"):
-            findings = getattr(verdict, name)
-            for finding in findings[:SHOWN]:
-                say(f"{name.upper()}: {story(finding)}")
-            if len(findings) > SHOWN:
-                say(f"{name.upper()}: and {len(findings) - SHOWN} more")
-        outcome = {
+        ledger, record = self._ledger(), self.clients.record
+        verdict = self._read(lambda: judge(self.recipients, record.requests, ledger))
+        verdict.misstated += self.begun_in_pause + record.surprises
+        tell(verdict)
+        told = Counter(request.told for request in record.requests)
+        killed = {target: count for target, count in self.struck.items() if target not in NO_KILL}
+        self.outcome = {
             "messages": self.messages,
-            "kills": self.killed.total(),
+            "kills": sum(killed.values()),
             "kills_in_call": self.kills_in_call,
-            "frozen": len(self.frozen),
-            "killed": dict(sorted(self.killed.items())),
-            "faults": faults_met(ledger),
+            "struck": dict(sorted(self.struck.items())),
+            "faults": self.stand.fired(),
+            "left_behind": self._read(lambda: left_behind(ledger.calls)) if ledger else {},
+            "requests": {told_so: told[told_so] for told_so in Told},
+            "answers": dict(sorted(record.answers.items())),
             "lost": len(verdict.lost),
             "doubled": len(verdict.doubled),
             "misstated": len(verdict.misstated),
             "unconfirmed": verdict.unconfirmed,
             "recovery_s": self.recovery,
             "seed": self.seed,
-            "database": "postgres" if self.stand.own.server_url else "sqlite",
+            "database": "postgres" if self.stand.is_on_postgresql else "sqlite",
+            "ledger": "compared" if ledger else "not compared",
         }
-        self.outcome = outcome
         return verdict.is_good and self.recovery is not None
 
+    def _ledger(self) -> Ledger | None:
+        if not self.stand.gateway_url:
+            return ask_for_ledger(self.stand.simulator_url)
+        return read_ledger(self.ledger_path) if self.ledger_path else None
 
-def write_customers(path: Path, phones: list[str]) -> None:
+
+def send(stand: Stand, recipients: Sequence[str], deadline: float) -> Campaign:
+    """A campaign to all of them, by way of a file, begun while nothing is wrong yet."""
+    demo, path = stand.credentials(), stand.own.folder / "customers.csv"
+    write_customers(path, recipients)
+    client = Client(stand.url, demo["api_key"], deadline)
+    *_, upload = client.upload(path)
+    fields = {"name": "Chaos", "message": TEXT, "sender_id": demo["sender_id"], "upload_id": upload["upload_id"]}
+    return Campaign.objects.get(bulk_id=client.start_campaign(**fields)["bulk_id"])
+
+
+def tell(verdict: Verdict) -> None:
+    """The first findings of each kind, with their stories."""
+    for name in ("lost", "doubled", "misstated"):
+        findings = getattr(verdict, name)
+        for finding in findings[:SHOWN]:
+            say(f"{name.upper()}: {story(finding)}")
+        if len(findings) > SHOWN:
+            say(f"{name.upper()}: and {len(findings) - SHOWN} more")
+
+
+def phones(count: int, seed: int) -> list[str]:
+    return ["".join(number(index, seed)) for index in range(count)]
+
+
+def write_customers(path: Path, recipients: Sequence[str]) -> None:
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(("name", "phone"))
-        table.writerows((f"Customer {place}", f"+{phone}") for place, phone in enumerate(phones, 1))
+        table.writerows((f"Customer {place}", f"+{phone}") for place, phone in enumerate(recipients, 1))

@@ -1,16 +1,27 @@
 """The installation under attack: that of the demonstration, with small batches, a slow gateway and short timers."""
 
+import os
 from collections.abc import Mapping
+from typing import Any
 
 import httpx2
 
+from smsapp import stack
 from smsapp.celery import app as celery_app
 from smsapp.demo.play import Demonstration
-from tests.chaos.plan import LATENCY
+from smsapp.demo.scratch import Scratch, delete_keys
+from smsapp.management.commands.demo_account import read_credentials
+from smsapp.processes import Program, Supervisor
+from tests.chaos.outages import ON_POSTGRESQL, ON_SQLITE, cut_connections, fill_disk, make_read_only
+from tests.chaos.plan import LATENCY, Target
 
-LEASE = 6.0  # seconds, as are all times here
+LEASE = 4.0  # seconds, as are all times here
+SWEEP = 5.0  # beat's interval
+REPORT_DEADLINE = 18.0
+BATCH_SIZE = 20  # unless a run has its own
 TIMERS: dict[str, str] = {
-    "BATCH_SIZE": "20",
+    "BATCH_SIZE": f"{BATCH_SIZE}",
+    "BREAKER_COOL_DOWN": "1",
     "CHUNK_SIZE": "200",
     "GATEWAY_CALLS_IN_FLIGHT": "2",
     "GATEWAY_CONNECT_TIMEOUT": "1",
@@ -19,28 +30,53 @@ TIMERS: dict[str, str] = {
     "LEASE_MARGIN": "0.5",
     "MAX_LEASES": "100",  # here it is never the batch that kills its worker
     "LOG_LEVEL": "INFO",
+    "REPORT_CHECK_AFTER": "12",
+    "REPORT_DEADLINE_HOURS": f"{REPORT_DEADLINE / 3600:.8f}",
     "RETRY_BACKOFF": "0.2",
     "RETRY_BACKOFF_MAX": "2",
     "SIMULATOR_UNKNOWN_GRACE": "1",
     "SIMULATOR_RESEND_UNKNOWN_AFTER": "3",
 }
+#: Against a server that is not ours: what it does not know is not sent again, unless the environment says so.
+TIMERS_ELSEWHERE: dict[str, str] = {
+    "UNKNOWN_GRACE": "1",
+    "UNKNOWN_CLOSE_AFTER": "20",
+}
 #: Longer than a lease and its sweep: a report that came sooner would clear up what the pipeline has to clear up.
-REPORT_DELAY = 2 * LEASE
+REPORT_DELAY = LEASE + SWEEP
+CALLS_FOR_A_KILL = 25
 LOG_LAG = 1.0  # below the time after which absence in the log is proof
+SILENT = 0.01  # share of the numbers on which no final report ever comes
 CALM: dict[str, float] = {"refuse_repeated": 0, "latency_ms": 1000 * LATENCY, "report_delay_ms": 500, "log_lag": 0}
-#: Probabilities in a long campaign.
+#: Probabilities in a long campaign; of a call unless it is said otherwise in the simulator.
 IN_CALLS: dict[str, float] = {
+    "reset_before": 0.01,
+    "hang_before": 0.01,
+    "redirect_307": 0.005,
+    "throttle": 0.003,  # each lowers our pace: many of them are a slow campaign
+    "throttle_with_retry_after": 0.003,
+    "error_500": 0.02,
+    "unavailable_503": 0.02,
     "accept_reset": 0.03,
     "accept_hang": 0.02,
     "accept_500": 0.02,
-    "error_500": 0.02,
-    "unavailable_503": 0.02,
-    "throttle": 0.01,
-    "throttle_with_retry_after": 0.02,
     "truncated_json": 0.02,
+    "cut_body": 0.01,
+    "html_200": 0.01,
+    "slow_drip": 0.005,
     "omit_ids": 0.001,
+    "refuse_message": 0.002,
 }
-IN_REPORTS: dict[str, float] = {"report_repeat": 0.1, "report_reorder": 0.2, "report_early": 0.1}
+ALWAYS: dict[str, float] = {
+    "reorder_answer": 0.2,
+    "log_outage": 0.1,
+    "report_never": 0.01,
+    "report_repeat": 0.1,
+    "report_reorder": 0.2,
+    "report_early": 0.1,
+    "report_conflict": 0.02,
+    "report_unknown_id": 0.05,
+}
 SLOW: dict[str, float] = {
     "report_delay_ms": 1000 * REPORT_DELAY,
     "log_lag": LOG_LAG,
@@ -49,24 +85,106 @@ SLOW: dict[str, float] = {
 }
 
 
-def misbehaviour(messages: int) -> dict[str, float]:
+def batch_size(messages: int, kills: int) -> int:
+    """So small that the campaign lasts as long as the kills, of which each takes a second or two."""
+    return max(4, min(20, messages // (CALLS_FOR_A_KILL * kills)))
+
+
+def misbehaviour(calls: int) -> dict[str, float]:
     """What the simulator does wrong: in a short campaign more often, so that it meets some of everything."""
-    factor = min(4.0, max(1.0, 2000 / messages))
-    return CALM | SLOW | IN_REPORTS | {name: factor * share for name, share in IN_CALLS.items()}
+    factor = min(1.5, max(1.0, 100 / calls))
+    return CALM | SLOW | ALWAYS | {name: factor * share for name, share in IN_CALLS.items()}
 
 
 class Stand(Demonstration):
+    """`gateway_url`: a server of somebody else's that speaks the provider's API, instead of a simulator of the run's
+    own; its faults are its own business then. `timers`: what is other than in TIMERS."""
+
+    def __init__(
+        self, supervisor: Supervisor, own: Scratch, gateway_url: str = "", timers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(supervisor, own, rows=0, pairs=1)
+        self.gateway_url, self.timers = gateway_url, TIMERS | (timers or {})
+
     def start(self) -> None:
         self._start()
         # The harness is a door too: what it does to a campaign wakes the workers of this installation.
-        celery_app.conf.broker_url = self._environment()["CELERY_BROKER_URL"]
+        celery_app.conf.broker_url = self.redis_url
 
-    def _environment(self) -> dict[str, str]:
-        return super()._environment() | TIMERS
+    def credentials(self) -> dict[str, Any]:
+        return read_credentials(self.own.folder / "demo.json")
+
+    @property
+    def redis_url(self) -> str:
+        return self.own.redis_url or stack.embedded_redis_url(self.broker_port)
+
+    @property
+    def targets(self) -> set[Target]:
+        """What can be hit here."""
+        absent = {Target.POISON}
+        if self.own.redis_url:
+            absent.add(Target.BROKER)
+        if not self._has_own_server:
+            absent.add(Target.DATABASE)
+        if not self.is_on_postgresql:
+            absent.add(Target.CONNECTIONS)
+        return set(Target) - absent
+
+    @property
+    def is_on_postgresql(self) -> bool:
+        return self.own.database_url.startswith("postgres")
 
     def set_faults(self, values: Mapping[str, float]) -> None:
-        httpx2.put(f"{self.simulator_url}/simulator/faults", json=dict(values), trust_env=False).raise_for_status()
+        if not self.gateway_url:
+            self._ask_simulator("PUT", "faults", json=dict(values))
+
+    def fired(self) -> dict[str, int]:
+        """Exactly how often each fault came about; empty where nobody knows."""
+        return {} if self.gateway_url else self._ask_simulator("GET", "faults")["fired"]
+
+    def push_reports(self) -> None:
+        """Have every report that is still to come pushed now."""
+        if not self.gateway_url:
+            self._ask_simulator("POST", "flush")
+
+    def cut_connections(self) -> int:
+        return cut_connections(self.own.database_url)
+
+    def forget(self) -> None:
+        """The broker loses everything of this installation. Its server may hold others' keys: it is not flushed."""
+        delete_keys(self.redis_url, self.own.name)
+
+    def fill_disk(self, seconds: float) -> None:
+        if self.own.server_url:
+            make_read_only(self.own.server_url, self.own.database_url, seconds)
+        else:
+            fill_disk(self.supervisor, ON_POSTGRESQL if self._has_own_server else ON_SQLITE, seconds)
 
     def stop(self) -> None:
-        """All but the simulator and the broker, which nobody writes through any more."""
-        self.supervisor.stop(*(name for name in self.supervisor.children if name not in ("simulator", "broker")))
+        """All that writes to the database."""
+        kept = ("simulator", "broker", "postgres")
+        self.supervisor.stop(*(name for name in self.supervisor.children if name not in kept))
+
+    @property
+    def _has_own_server(self) -> bool:
+        return "postgres" in self.supervisor.children
+
+    def _ask_simulator(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+        url = f"{self.simulator_url}/simulator/{path}"
+        answer = httpx2.request(method, url, timeout=60, trust_env=False, **content).raise_for_status()
+        values: dict[str, Any] = answer.json()
+        return values
+
+    def _foundations(self, env: stack.Environment) -> list[Program]:
+        foundations = [] if self.own.redis_url else [stack.broker(env, self.broker_port)]
+        if not self.gateway_url:
+            ledger = self.own.folder.resolve() / "ledger.jsonl"
+            foundations.append(stack.simulator(env, self.simulator_port, ledger, "--silent", f"{SILENT:g}"))
+        return foundations
+
+    def _environment(self) -> dict[str, str]:
+        env = super()._environment()
+        if self.gateway_url:
+            key = os.environ.get("INFOBIP_API_KEY", "")
+            env |= TIMERS_ELSEWHERE | {"INFOBIP_BASE_URL": self.gateway_url, "INFOBIP_API_KEY": key}
+        return env | self.timers

@@ -1,11 +1,12 @@
 """Every failure in the envelope, whatever fails."""
 
+import errno
 import logging
 import uuid
 
 import pytest
 from django.core.management import call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from campaigns.models import Campaign
 from tests.factories import make_api_key
@@ -157,14 +158,23 @@ def test_a_defect_of_ours_shows_nothing_of_itself(client, key, monkeypatch, capl
     assert "division" not in str(error)
 
 
-def test_a_database_that_is_away_asks_to_come_again(client, key, monkeypatch):
+@pytest.mark.parametrize("outage", [OperationalError("connection refused"), OSError(errno.ENOSPC, "No space left")])
+def test_a_database_that_is_away_or_a_full_disk_asks_to_come_again(client, key, monkeypatch, outage):
     def away(*args):
-        raise OperationalError("connection refused")
+        raise outage
 
     monkeypatch.setattr("messaging.api.views.send", away)
     answer = client.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": key})
     failure_of(answer, 503, "SERVICE_UNAVAILABLE")
     assert answer.headers["Retry-After"] == "5"
+
+
+@pytest.mark.postgresql
+def test_a_read_only_database_asks_to_come_again(client, key):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL transaction_read_only = on")
+    answer = client.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": key})
+    failure_of(answer, 503, "SERVICE_UNAVAILABLE")
 
 
 def test_the_request_id_is_returned_and_forged_ones_are_not(client):

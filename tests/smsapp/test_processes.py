@@ -148,6 +148,22 @@ def test_a_program_that_always_fails_is_given_up(monkeypatch: pytest.MonkeyPatch
             supervisor.run_forever()
 
 
+def test_a_program_that_has_run_before_is_never_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in {"RESTART_WAIT": 0, "RESTART_CAP": 2, "RESTART_PAUSE": 0.1, "PROVEN_AFTER": 0}.items():
+        monkeypatch.setattr(f"smsapp.processes.{name}", value)
+    starts = tmp_path / "starts"
+    code = f"open({str(starts)!r}, 'a').write('x'); raise SystemExit(1)"
+    with Supervisor(into_folder(tmp_path)) as supervisor:
+        supervisor.start(python("worker", code, restart=True))
+
+        def has_started(times: int) -> bool:
+            supervisor.watch()
+            return starts.exists() and len(starts.read_text()) >= times
+
+        wait_until(lambda: has_started(5))
+    assert "worker ended 2 times. It is started again in 0.1 s." in (tmp_path / "supervisor.log").read_text()
+
+
 def test_a_program_that_is_never_ready_is_an_error_in_time() -> None:
     with pytest.raises(ProcessError, match=r"web was not ready within 0\.3 s"), Supervisor(nothing) as supervisor:
         supervisor.start_ready(python("web", SLEEP, ready=lambda: False, ready_within=0.3))
