@@ -29,4 +29,7 @@ class CampaignQuerySet(models.QuerySet["m.Campaign"]):
     def to_expand(self, now: datetime) -> CampaignQuerySet:
         """Running campaigns with chunks left that nobody expands at this moment."""
         free = models.Q(expansion_lease_until__isnull=True) | models.Q(expansion_lease_until__lt=now)
-        return self.filter(free, status=CampaignStatus.RUNNING, chunks_done__lt=models.F("chunk_count")).order_by("id")
+        return self.filter(free, status=CampaignStatus.RUNNING, chunks_done__lt=models.F("chunk_count")).order_by(
+            "chunks_done",
+            "id",  # a small one does not wait for all of a large one
+        )

@@ -118,13 +118,13 @@ def read_numbers(first: int, last: int, status: MessageStatus) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def read_queued(first: int, last: int) -> list[QueuedMessage]:
-    """The queued messages between `first` and `last` (inclusive), in order."""
+def read_queued(first: int, last: int, limit: int) -> list[QueuedMessage]:
+    """The first queued messages, at most `limit`, between `first` and `last` (inclusive), in order."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id, phone_number, variables FROM {_TABLE} "  # noqa: S608
-            "WHERE id BETWEEN %s AND %s AND status = %s ORDER BY id",
-            [first, last, int(MessageStatus.QUEUED)],
+            "WHERE id BETWEEN %s AND %s AND status = %s ORDER BY id LIMIT %s",
+            [first, last, int(MessageStatus.QUEUED), limit],
         )
         return [QueuedMessage(*row) for row in cursor.fetchall()]
 

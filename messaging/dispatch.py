@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -92,15 +93,15 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
             room = settings.GATEWAY_CALLS_IN_FLIGHT - len(in_flight)
             time_left = time.monotonic() < stop_at
             modes, closed_for = open_modes(lane)
-            leased = lease(lane, room, modes) if room and time_left and modes and restored.may_send() else []
-            for call in filter(None, (apart(open_attempt, batch) for batch in leased)):
+            leased = apart(partial(lease_allowed, lane, modes), room) if room and time_left and modes else None
+            for call in filter(None, (apart(open_attempt, batch) for batch in leased or ())):
                 in_flight.add(threads.submit(make_call, call))
                 calls += 1
             if in_flight:
                 finished, in_flight = wait(in_flight, timeout=1, return_when=FIRST_COMPLETED)
                 for future in finished:
                     tell_pace(future.result())
-                    apart(record, future.result())
+                    apart(record, future.result(), until=record_before(future.result()))
             elif not leased and 0 < closed_for <= SHORT_WAIT and time_left:
                 time.sleep(closed_for)
             elif not leased:
@@ -108,6 +109,17 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
     if not time_left:
         wake(f"messaging.dispatch_{lane.name.lower()}")
     return calls
+
+
+def lease_allowed(lane: Lane, modes: Sequence[Mode], limit: int) -> list[Batch]:
+    """`lease`, unless the installation is held."""
+    return lease(lane, limit, modes) if restored.may_send() else []
+
+
+def record_before(result: Result) -> float:
+    """The end of its lease (monotonic seconds): until then nobody else may settle the call, so an answer is kept
+    through an outage of the database."""
+    return float(result.call.submission.begin_before + settings.GATEWAY_TIMEOUT + settings.LEASE_MARGIN)
 
 
 def open_modes(lane: Lane) -> tuple[list[Mode], float]:
@@ -204,7 +216,8 @@ def _open(batch: Batch, gateway: Gateway, grant: Grant) -> Call | None:
         if not may_send:
             _release(batch, now)
             return None
-        rows = _sendable(batch, batch.campaign, now)[: grant.granted]
+        _close_unused(batch, now)
+        rows = _sendable(batch, batch.campaign, now, grant.granted)
         if not rows:
             _release(batch, now)
             return None
@@ -232,12 +245,20 @@ def _still_ours(batch: Batch, now: datetime) -> bool:
     return mine.first() is not None
 
 
-def _sendable(batch: Batch, campaign: Campaign, now: datetime) -> list[QueuedMessage]:
-    """The batch's queued rows without those that may not leave any more, which are closed here."""
-    rows = bulk.read_queued(*batch_range(batch.pk))
+def _close_unused(batch: Batch, now: datetime) -> None:
+    """An attempt of this very lease that is open was committed, and we were not told so: no call was made of it."""
+    sources = ATTEMPT.sources(AttemptState.NOT_SENT, Actor.WORKER)
+    unused = Attempt.objects.filter(batch_id=batch.pk, epoch=batch.lease_epoch, state__in=sources)
+    unused.update(state=AttemptState.NOT_SENT, finished_at=now, detail="It was committed twice; no call was made.")
+
+
+def _sendable(batch: Batch, campaign: Campaign, now: datetime, limit: int) -> list[QueuedMessage]:
+    """Up to `limit` of the batch's queued rows; those that may not leave any more are closed here."""
     if campaign.valid_until is not None and campaign.valid_until <= now:
-        settlement.control([row.id for row in rows], MessageStatus.EXPIRED, Reason.TOO_LATE)
+        late = bulk.read_numbers(*batch_range(batch.pk), MessageStatus.QUEUED)
+        settlement.control(late, MessageStatus.EXPIRED, Reason.TOO_LATE)
         return []
+    rows = bulk.read_queued(*batch_range(batch.pk), limit)
     opted_out = suppressed_among(campaign.account, [row.phone_number for row in rows])
     if opted_out:
         stopped = [row.id for row in rows if row.phone_number in opted_out]

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 #: Waits between look-ups, in units of the gateway's grace: 5, 15, 60 minutes, 6 and 23 hours at 5 minutes.
 LOOKUP_STEPS = (1, 3, 12, 72, 276)
+LAST_LOOK = 0.98  # of the time for which the provider's log knows a call: 46 of 47 hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,19 @@ def _claim(attempt: Attempt, now: datetime) -> bool:
     before = attempt.next_lookup_at
     step = LOOKUP_STEPS[min(attempt.lookup_count + 1, len(LOOKUP_STEPS) - 1)]
     wait = max(_policy(attempt).lookup_grace * step, settings.GATEWAY_TIMEOUT)
-    attempt.next_lookup_at = now + timedelta(seconds=wait)
+    attempt.next_lookup_at = _in_time(attempt, now, now + timedelta(seconds=wait))
     claimed = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.UNKNOWN, next_lookup_at=before).update(
         lookup_count=F("lookup_count") + 1, next_lookup_at=attempt.next_lookup_at
     )
     return claimed == 1
+
+
+def _in_time(attempt: Attempt, now: datetime, planned: datetime) -> datetime:
+    """The planned look-up, or one shortly before the provider's log ends, or the last one, when it has ended."""
+    assert attempt.finished_at is not None
+    end = attempt.finished_at + timedelta(seconds=_policy(attempt).close_unknown_after)
+    last_look = attempt.finished_at + (end - attempt.finished_at) * LAST_LOOK
+    return min(planned, last_look if now < last_look else max(end, now + timedelta(seconds=1)))
 
 
 def _is_claimed(attempt: Attempt) -> bool:
@@ -146,10 +155,20 @@ def _settle_absent(asked: Asked, absent: list[int]) -> None:
     assert attempt.finished_at is not None
     age = (asked.at - attempt.finished_at).total_seconds()
     resend_after = policy.resend_unknown_after
-    if asked.answer.conclusive and resend_after is not None and age >= resend_after:
+    is_over = age >= policy.close_unknown_after  # the log has forgotten it: that it is not there proves nothing
+    if asked.answer.conclusive and not is_over and resend_after is not None and age >= resend_after:
         logger.warning("attempt %s never arrived: %s messages are sent again", attempt.reference, len(absent))
         settlement.control(absent, MessageStatus.QUEUED, Reason.NONE)
-    elif age >= policy.close_unknown_after:
+        _stop_poison(attempt, absent)
+    elif is_over:
         settlement.apply(
             [Fact(number, MessageStatus.UNCONFIRMED, FactSource.DEADLINE, Reason.NO_PROOF) for number in absent]
         )
+
+
+def _stop_poison(attempt: Attempt, numbers: list[int]) -> None:
+    """Rows of a batch whose worker died each time before its call left would else be tried for ever."""
+    batch = Batch.objects.get(pk=attempt.batch_id)
+    if batch.lease_count >= settings.MAX_LEASES:
+        settlement.control(numbers, MessageStatus.FAILED, Reason.POISON)
+        logger.error("batch %s stopped: %s leases in a row ended without a result", batch.pk, batch.lease_count)

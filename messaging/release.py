@@ -192,13 +192,9 @@ def _compare(batch: Batch) -> int:
         raise NotTold(str(error)) from error
     _require_conclusive(gateway)
     reports: list[Report] = []
-    for numbers in _slices(batch, MessageStatus.UNKNOWN):
-        reports += _look_up(gateway, numbers)
-    for numbers in _slices(batch, MessageStatus.QUEUED):
-        found = _look_up(gateway, numbers)
-        if not found:  # calls take a batch's queued messages in order: no later one has left either
-            break
-        reports += found
+    for status in (MessageStatus.UNKNOWN, MessageStatus.QUEUED):
+        for numbers in _slices(batch, status):
+            reports += _look_up(gateway, numbers)
     return _record(batch, gateway, reports)
 
 

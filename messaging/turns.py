@@ -32,8 +32,10 @@ def set_aside() -> int:
     Those of cancelled campaigns stay: the sweep closes them.
     """
     may_not = ~MAY_SEND & ~Q(campaign__status=CampaignStatus.CANCELLED)
-    found = list(Batch.objects.filter(may_not, state=BatchState.READY).values_list("pk", flat=True)[:AT_ONCE])
-    return Batch.objects.filter(pk__in=found, state=BatchState.READY).update(state=BatchState.HELD)
+    with transaction.atomic():
+        ready = Batch.objects.filter(may_not, state=BatchState.READY).order_by("pk")  # as `apply` locks them
+        found = list(ready.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True)[:AT_ONCE])
+        return Batch.objects.filter(pk__in=found, state=BatchState.READY).update(state=BatchState.HELD)
 
 
 def take_up() -> int:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import TypeVar
 
 from django.db import OperationalError, close_old_connections
@@ -16,15 +17,19 @@ TRIES = 3  # for a deadlock, a lock that took too long, a connection that was cu
 PAUSE = 0.2  # seconds between them
 
 
-def apart(act: Callable[[Item], Result], item: Item) -> Result | None:
-    """`act(item)`, which must be safe to repeat; None if it fails. Not inside a transaction."""
-    for tries_left in range(TRIES - 1, -1, -1):
+def apart(act: Callable[[Item], Result], item: Item, until: float = 0.0) -> Result | None:
+    """`act(item)`, which must be safe to repeat; None if it fails. Not inside a transaction.
+
+    While the database is away it is tried some times, and on until `until` (monotonic seconds) if that is later.
+    """
+    for number in count(1):
         try:
             return act(item)
         except OperationalError:
-            if not tries_left:
-                logger.exception("%s failed", act)
             close_old_connections()
+            if number >= TRIES and time.monotonic() >= until:
+                logger.exception("%s failed", act)
+                break
             time.sleep(PAUSE)
         except Exception:
             logger.exception("%s failed", act)

@@ -200,11 +200,14 @@ class Infobip:
                 raise_for_status(response)
                 page = _object_of(response.body)
                 found = _reports_of(page["results"])
+                is_whole = len(found) == len(page["results"])
             except GatewayError as error:
                 return Lookup(reports, detail=f"The log could not be read: {error.detail}")
             except (ValueError, KeyError):
                 return Lookup(reports, detail="The log's answer cannot be read.")
             reports += found
+            if not is_whole:
+                return Lookup(reports, detail="The log has entries that cannot be read.")
             cursor = page.get("cursor")
             following = cursor.get("nextCursor") if isinstance(cursor, dict) else None
             if not following or not found:
