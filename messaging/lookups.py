@@ -1,6 +1,7 @@
 """Asking a provider what it knows of a call: how often, and what follows when it would not tell."""
 
 import time
+from collections import Counter
 from datetime import timedelta
 
 from django.conf import settings
@@ -9,32 +10,37 @@ from messaging import gateways
 from messaging.gateways.base import Lookup
 from messaging.models import Attempt
 
-LOOKUPS_PER_TASK = 10  # woken every 5 seconds: Infobip allows 120 a minute
+WOKEN_EVERY = 5.0  # seconds, by beat
 WAIT_AFTER_NO_ANSWER = 60.0  # seconds
 LOOKED_THROUGH = 500  # rows that are due, so that those of a silent gateway do not hide another gateway's
 
 
 class Allowance:
-    """What one task may ask, for whatever purpose. A provider that would not tell is not asked again by it."""
+    """What one task may ask each provider, for whatever purpose. One that would not tell is not asked again by it."""
 
     def __init__(self) -> None:
-        self.left = LOOKUPS_PER_TASK
+        self.asked: Counter[str] = Counter()
         self.silent: set[str] = set()
-        self._stop_at = time.monotonic() + settings.TASK_BUDGET
+        self._stop_at: float = time.monotonic() + settings.TASK_BUDGET
 
     @property
-    def is_spent(self) -> bool:
-        return self.left <= 0 or time.monotonic() >= self._stop_at
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._stop_at
 
     def allows(self, gateway: str) -> bool:
-        return not self.is_spent and gateway not in self.silent
+        return not self.is_over and gateway not in self.silent and self.asked[gateway] < per_task(gateway)
 
     def look_up(self, attempt: Attempt) -> Lookup:
-        self.left -= 1
+        self.asked[attempt.gateway] += 1
         answer = look_up(attempt)
         if not answer.conclusive:
             self.silent.add(attempt.gateway)
         return answer
+
+
+def per_task(gateway: str) -> int:
+    """Look-ups of a gateway in one task, by what its provider allows in a minute."""
+    return max(1, int(gateways.policy_of(gateway).lookups_per_minute * WOKEN_EVERY / 60))
 
 
 def look_up(attempt: Attempt) -> Lookup:

@@ -52,9 +52,9 @@ def check_due(allowance: Allowance) -> int:
     due = Batch.objects.filter(sent__gt=0, report_check_at__lte=clock.now()).order_by("report_check_at")
     changed = 0
     for batch in due.only("gateway", "report_check_at")[:LOOKED_THROUGH]:
-        if allowance.is_spent:
+        if allowance.is_over:
             break
-        if batch.gateway not in allowance.silent:
+        if allowance.allows(batch.gateway):
             changed += apart(partial(check, allowance=allowance), batch) or 0
     return changed
 
@@ -71,7 +71,8 @@ def check(batch: Batch, allowance: Allowance) -> int:
         if _is_put_off(attempt, now) or _log_end(attempt) <= now:
             continue
         if not allowance.allows(attempt.gateway):
-            rest = now if allowance.is_spent else now + wait_after_no_answer(attempt.gateway)
+            is_silent = attempt.gateway in allowance.silent
+            rest = now + wait_after_no_answer(attempt.gateway) if is_silent else now
             break
         told = apart(partial(_ask, allowance=allowance), attempt)
         if told is None:  # something is wrong with this one; it must not stand in the way of the others

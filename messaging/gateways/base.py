@@ -132,6 +132,7 @@ class Policy:
     lookup_grace: float
     resend_unknown_after: float | None = None
     close_unknown_after: float = 47 * 3600.0
+    lookups_per_minute: float = 120.0
 
 
 class Gateway(Protocol):

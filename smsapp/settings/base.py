@@ -263,6 +263,8 @@ UNKNOWN_GRACE = env.float("UNKNOWN_GRACE", default=300.0)  # from a lost answer 
 UNKNOWN_CLOSE_AFTER = env.float("UNKNOWN_CLOSE_AFTER", default=47 * 3600.0)  # provider logs end at 48 hours
 #: Send again what the provider's log does not know, this long after the call. Empty: never (close as unconfirmed).
 RESEND_UNKNOWN_AFTER = env.float("RESEND_UNKNOWN_AFTER", default=0.0) or None
+LOOKUPS_PER_MINUTE = env.float("LOOKUPS_PER_MINUTE", default=120.0)  # what Infobip allows
+SIMULATOR_LOOKUPS_PER_MINUTE = env.float("SIMULATOR_LOOKUPS_PER_MINUTE", default=6000.0)
 SIMULATOR_UNKNOWN_GRACE = env.float("SIMULATOR_UNKNOWN_GRACE", default=3.0)
 SIMULATOR_RESEND_UNKNOWN_AFTER = env.float("SIMULATOR_RESEND_UNKNOWN_AFTER", default=5.0)
 REPORT_DEADLINE_HOURS = env.float("REPORT_DEADLINE_HOURS", default=120.0)  # validity 48 h + 72 h

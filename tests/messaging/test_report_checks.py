@@ -108,7 +108,7 @@ def test_a_provider_that_will_not_tell_uses_up_no_step(simulator, settings):
 
 
 def test_unknown_outcomes_come_first_and_share_the_allowance(simulator, settings, monkeypatch):
-    monkeypatch.setattr(lookups, "LOOKUPS_PER_TASK", 2)
+    monkeypatch.setattr(lookups, "per_task", lambda gateway: 2)
     settings.SIMULATOR_UNKNOWN_GRACE = 60.0
     sent(simulator, 1)
     simulator.set_faults(accept_reset=1.0)
@@ -126,7 +126,7 @@ def test_unknown_outcomes_come_first_and_share_the_allowance(simulator, settings
 
 
 def test_the_oldest_wait_is_ended_first(simulator, settings, monkeypatch):
-    monkeypatch.setattr(lookups, "LOOKUPS_PER_TASK", 1)
+    monkeypatch.setattr(lookups, "per_task", lambda gateway: 1)
     settings.BATCH_SIZE = 1
     sent(simulator, 3)
     for place, batch in enumerate(Batch.objects.order_by("-pk")):
@@ -150,7 +150,7 @@ def sent_in_calls_of_one(simulator) -> None:
 
 
 def test_calls_beyond_the_allowance_follow_and_none_is_asked_twice(simulator, monkeypatch):
-    monkeypatch.setattr(lookups, "LOOKUPS_PER_TASK", 2)
+    monkeypatch.setattr(lookups, "per_task", lambda gateway: 2)
     sent_in_calls_of_one(simulator)
     check_now()
     assert log_reads(simulator) == 2
