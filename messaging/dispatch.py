@@ -87,13 +87,17 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
     """Send ready batches of a lane until none is left or `budget` seconds are over; how many calls were made."""
     stop_at = time.monotonic() + (settings.TASK_BUDGET if budget is None else budget)
     in_flight: set[Future[Result]] = set()
+    has_suspect = False
     calls = 0
     with ThreadPoolExecutor(settings.GATEWAY_CALLS_IN_FLIGHT) as threads:
         while True:
-            room = settings.GATEWAY_CALLS_IN_FLIGHT - len(in_flight)
+            has_suspect = has_suspect and bool(in_flight)
+            room = 0 if has_suspect else settings.GATEWAY_CALLS_IN_FLIGHT - len(in_flight)
             time_left = time.monotonic() < stop_at
             modes, closed_for = open_modes(lane)
-            leased = apart(partial(lease_allowed, lane, modes), room) if room and time_left and modes else None
+            lease_some = partial(lease_allowed, lane, modes, with_suspects=not in_flight)
+            leased = apart(lease_some, room) if room and time_left and modes else None
+            has_suspect = has_suspect or any(batch.lease_count for batch in leased or ())
             for call in filter(None, (apart(open_attempt, batch) for batch in leased or ())):
                 in_flight.add(threads.submit(make_call, call))
                 calls += 1
@@ -111,9 +115,9 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
     return calls
 
 
-def lease_allowed(lane: Lane, modes: Sequence[Mode], limit: int) -> list[Batch]:
+def lease_allowed(lane: Lane, modes: Sequence[Mode], limit: int, *, with_suspects: bool) -> list[Batch]:
     """`lease`, unless the installation is held."""
-    return lease(lane, limit, modes) if restored.may_send() else []
+    return lease(lane, limit, modes, with_suspects=with_suspects) if restored.may_send() else []
 
 
 def record_before(result: Result) -> float:
@@ -139,7 +143,7 @@ def tell_pace(result: Result) -> None:
 # --- 1. lease ---------------------------------------------------------------------------------------------
 
 
-def lease(lane: Lane, limit: int, modes: Sequence[Mode] = tuple(Mode)) -> list[Batch]:
+def lease(lane: Lane, limit: int, modes: Sequence[Mode] = tuple(Mode), *, with_suspects: bool = True) -> list[Batch]:
     """Take up to `limit` ready batches of these modes. Their epoch is ours alone until `lease_until`.
 
     A batch whose last lease ended without a result is taken alone: should it be the one that kills its worker,
@@ -148,6 +152,8 @@ def lease(lane: Lane, limit: int, modes: Sequence[Mode] = tuple(Mode)) -> list[B
     now = clock.now()
     with transaction.atomic():
         ready = Batch.objects.to_lease(lane, now).filter(mode__in=modes)
+        if not with_suspects:
+            ready = ready.filter(lease_count=0)
         ready = ready.select_for_update(skip_locked=True, of=("self",))
         batches = list(ready.select_related("campaign__audience")[:limit])
         suspects = [batch for batch in batches if batch.lease_count]
