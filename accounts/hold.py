@@ -50,7 +50,8 @@ def is_held() -> bool:
 def hold(
     reason: str, by: str, *, kind: HoldKind = HoldKind.OPERATOR, detail: str = "", at: datetime | None = None
 ) -> Hold:
-    """Stop all sending; when this returns, no call begins any more. A hold on a copy is not lowered to one by hand.
+    """Stop all sending; when this returns, no attempt is committed any more, and only calls whose attempt was
+    committed before may still leave. A hold on a copy is not lowered to one by hand.
 
     The row is written twice. The first time shows it to everybody at once, so that no stream of new attempts, each
     sharing the row with the one before, keeps its lock from us. The second time waits for those under way. It must

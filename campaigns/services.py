@@ -1,7 +1,8 @@
 """The life of a campaign: the only place that moves its status.
 
 Pause and cancel take the campaign's row FOR UPDATE before they answer; dispatch reads it FOR KEY SHARE before it
-commits an attempt. So no gateway call begins after one of them has answered.
+commits an attempt. So once one of them has answered no call is prepared any more; those whose attempt was committed
+just before are on their way, and the answer counts them.
 """
 
 import logging

@@ -12,6 +12,8 @@ app = Celery("smsapp")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
+import smsapp.watchdog  # noqa: E402, F401  (connects itself to the worker's start)
+
 
 @task_prerun.connect
 def look_for_signs_of_a_copy(**kwargs: Any) -> None:

@@ -173,6 +173,8 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_TIME_LIMIT = 120
+#: Seconds in which idle children begin none of the tasks that wait, until the worker ends and is started again.
+WORKER_STUCK_AFTER = env.float("WORKER_STUCK_AFTER", default=20.0)
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
