@@ -54,7 +54,7 @@ def test_a_real_worker_with_a_dead_pool_ends(redis_client, tmp_path):
     )
     try:
         wait_until(lambda: len(group_members(worker.pid)) >= 3)
-        app = Celery(broker=settings.REDIS_URL)
+        app = Celery(broker=settings.REDIS_URL, set_as_current=False)
         app.conf.broker_transport_options = {"global_keyprefix": f"{prefix}:"}
         app.send_task("messaging.purge", queue="watched")  # which breaks at once, and shows that all is ready
         wait_until(lambda: not redis_client.llen(f"{prefix}:watched"))
