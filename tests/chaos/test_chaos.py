@@ -51,7 +51,7 @@ def chaos(folder: Path, **options: object) -> dict[str, Any]:
 
 ALWAYS = {Target.DISK, Target.FLUSH, Target.FREEZE, Target.PAUSE}
 RUNS = [("sqlite", 3, ALWAYS), ("postgres", 2, ALWAYS | {Target.DATABASE, Target.CONNECTIONS})]
-#: `make chaos DATABASE=postgres` is the place for the second one: on a busy machine it does not end in the time of a test.
+#: The second one is for `make chaos`: on a busy machine it does not end in the time of a test.
 RUNS = RUNS if os.environ.get("CHAOS_POSTGRES") else RUNS[:1]
 
 
