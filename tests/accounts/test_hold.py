@@ -270,3 +270,11 @@ def closing(act: Callable[[], None]) -> Callable[[], None]:
             connection.close()
 
     return run
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_hold_without_a_reason_is_refused_and_holds_nothing(reason: str) -> None:
+    with pytest.raises(CommandError, match="Say why"):
+        call_command("hold", reason)
+    assert not hold.is_held()
