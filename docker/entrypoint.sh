@@ -1,5 +1,5 @@
 #!/bin/sh
-# web | worker | worker-fast | beat | migrate | simulator | any other arguments: manage.py gets them
+# web | worker | worker-fast | worker-periodic | beat | migrate | simulator | any other arguments: manage.py gets them
 set -eu
 role="${1:-web}"
 case "$role" in
@@ -8,11 +8,15 @@ case "$role" in
             --workers "${WEB_PROCESSES:-2}" --threads "${WEB_THREADS:-4}" --worker-tmp-dir /dev/shm --access-logfile -
         ;;
     worker)
-        exec celery --quiet -A smsapp worker -n "worker@%h" -Q campaigns,files,periodic -c "${WORKER_CHILDREN:-2}" \
+        exec celery --quiet -A smsapp worker -n "worker@%h" -Q campaigns,files -c "${WORKER_CHILDREN:-2}" \
             --without-gossip --without-mingle --loglevel INFO
         ;;
     worker-fast)
         exec celery --quiet -A smsapp worker -n "worker-fast@%h" -Q singles,reports -c "${WORKER_CHILDREN:-2}" \
+            --without-gossip --without-mingle --loglevel INFO
+        ;;
+    worker-periodic)
+        exec celery --quiet -A smsapp worker -n "worker-periodic@%h" -Q periodic -c "${WORKER_CHILDREN:-2}" \
             --without-gossip --without-mingle --loglevel INFO
         ;;
     beat)

@@ -10,14 +10,15 @@ SINGLES = "singles"  # single sends: a worker process of their own, so a running
 CAMPAIGNS = "campaigns"  # expansion and dispatch of bulk campaigns
 REPORTS = "reports"  # delivery reports in; shares the process of single sends
 FILES = "files"  # parsing of uploads
-PERIODIC = "periodic"  # polling, look-ups, sweeps, house-keeping
+PERIODIC = "periodic"  # due campaigns, polling, look-ups, sweeps: what has a deadline never waits behind a million
 
 QUEUES = (SINGLES, CAMPAIGNS, REPORTS, FILES, PERIODIC)
 
-#: The two worker processes of the embedded default: (name, queues, prefork children).
+#: The worker processes of the embedded default: (name, queues, prefork children).
 WORKERS = (
-    ("worker", (CAMPAIGNS, FILES, PERIODIC), 2),
+    ("worker", (CAMPAIGNS, FILES), 2),
     ("worker-fast", (SINGLES, REPORTS), 2),
+    ("worker-periodic", (PERIODIC,), 2),
 )
 
 TASK_QUEUES: dict[str, str] = {

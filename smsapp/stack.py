@@ -50,11 +50,11 @@ def web(env: Environment, host: str, port: int) -> Program:
     return Program("web", command, env, ready=lambda: answers(url), ready_within=60, restart=True, layer=1, cwd=ROOT)
 
 
-def workers(env: Environment, pairs: int = 1) -> list[Program]:
-    """The worker processes of `smsapp/queues.py`, each `pairs` times."""
+def workers(env: Environment, copies: int = 1) -> list[Program]:
+    """The worker processes of `smsapp/queues.py`, each `copies` times."""
     return [
-        _worker(env, name if pair == 0 else f"{name}-{pair + 1}", ",".join(queues), children)
-        for pair in range(pairs)
+        _worker(env, name if copy == 0 else f"{name}-{copy + 1}", ",".join(queues), children)
+        for copy in range(copies)
         for name, queues, children in WORKERS
     ]
 

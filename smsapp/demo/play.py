@@ -27,8 +27,8 @@ MEGABYTE = 1024 * 1024
 
 
 class Demonstration:
-    def __init__(self, supervisor: Supervisor, own: Scratch, rows: int, pairs: int) -> None:
-        self.supervisor, self.own, self.rows, self.pairs = supervisor, own, rows, pairs
+    def __init__(self, supervisor: Supervisor, own: Scratch, rows: int, copies: int) -> None:
+        self.supervisor, self.own, self.rows, self.copies = supervisor, own, rows, copies
         self.web_port, self.simulator_port, self.broker_port = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.web_port}"
         self.simulator_url = f"http://127.0.0.1:{self.simulator_port}"
@@ -86,7 +86,7 @@ class Demonstration:
         arguments = ("demo_account", "--url", self.url, "--simulator-url", self.simulator_url)
         prepare = self.supervisor.start(stack.manage("prepare", env, *arguments))
         # All but beat may come up while the tables are made: nobody gives them work before.
-        programs = [*foundations, stack.web(env, "127.0.0.1", self.web_port), *stack.workers(env, self.pairs)]
+        programs = [*foundations, stack.web(env, "127.0.0.1", self.web_port), *stack.workers(env, self.copies)]
         children = [self.supervisor.start(program) for program in programs]
         self.supervisor.finish(prepare, 120)
         self.supervisor.start(stack.beat(env))

@@ -23,13 +23,15 @@ PROGRAMS: dict[Target, str] = {
     Target.WORKER_ALONE: SENDER,
     Target.REPORTS_CHILD: "worker-fast",
     Target.REPORTS_WORKER: "worker-fast",
+    Target.PERIODIC_CHILD: "worker-periodic",
+    Target.PERIODIC_WORKER: "worker-periodic",
     Target.WEB: "web",
     Target.WEB_CHILD: "web",
     Target.BEAT: "beat",
     Target.BROKER: "broker",
     Target.DATABASE: "postgres",
 }
-ONE_CHILD = (Target.CHILD, Target.FREEZE, Target.REPORTS_CHILD, Target.WEB_CHILD)
+ONE_CHILD = (Target.CHILD, Target.FREEZE, Target.REPORTS_CHILD, Target.PERIODIC_CHILD, Target.WEB_CHILD)
 AT_REPORTS = (Target.WEB, Target.WEB_CHILD)  # hit while delivery reports come in
 REPORT_PATIENCE = 3.0  # seconds until one does
 PATIENCE = 10.0  # seconds until there is a call, or a child, to kill; then whatever is there is killed

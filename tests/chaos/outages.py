@@ -11,11 +11,12 @@ import psycopg
 from psycopg import sql
 
 from smsapp.processes import Supervisor
+from smsapp.queues import WORKERS
 from tests.chaos.kills import processes_of
 from tests.chaos.patience import LOOK
 
 #: Whose files are on the disk that fills up: of what an installation runs, and of a PostgreSQL of its own.
-ON_SQLITE = ("web", "worker", "worker-fast", "beat", "broker")
+ON_SQLITE = ("web", *(name for name, *_ in WORKERS), "beat", "broker")
 ON_POSTGRESQL = ("postgres", "broker")
 
 # As the user of those processes: of others' a superuser in a container may not set limits either.

@@ -20,6 +20,8 @@ class Target(StrEnum):
     WORKER_ALONE = "worker alone"  # its main process: the children go on as orphans for a while
     REPORTS_CHILD = "reports child"
     REPORTS_WORKER = "reports worker"
+    PERIODIC_CHILD = "periodic child"  # of the worker that looks up, polls and sweeps
+    PERIODIC_WORKER = "periodic worker"
     WEB = "web"  # the web server with its processes
     WEB_CHILD = "web child"
     BEAT = "beat"
@@ -40,9 +42,10 @@ IN_CALLS = (*SENDING, Target.FREEZE, Target.DATABASE, Target.CONNECTIONS)
 
 #: How often each is hit, in relation to the others.
 WEIGHTS: dict[tuple[Target, ...], int] = {
-    (Target.CHILD,): 42,
-    (Target.WORKER, Target.WORKER_ALONE): 28,  # alternately, as are the others that stand together
+    (Target.CHILD,): 48,
+    (Target.WORKER, Target.WORKER_ALONE): 32,  # alternately, as are the others that stand together
     (Target.REPORTS_CHILD, Target.REPORTS_WORKER): 8,
+    (Target.PERIODIC_CHILD, Target.PERIODIC_WORKER): 8,
     (Target.WEB, Target.WEB_CHILD): 9,
     (Target.BEAT,): 6,
     (Target.BROKER,): 7,

@@ -103,7 +103,7 @@ class Stand(Demonstration):
     def __init__(
         self, supervisor: Supervisor, own: Scratch, gateway_url: str = "", timers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(supervisor, own, rows=0, pairs=1)
+        super().__init__(supervisor, own, rows=0, copies=1)
         self.gateway_url, self.timers = gateway_url, TIMERS | (timers or {})
 
     def start(self) -> None:

@@ -51,8 +51,6 @@ def chaos(folder: Path, **options: object) -> dict[str, Any]:
 
 ALWAYS = {Target.DISK, Target.FLUSH, Target.FREEZE, Target.PAUSE}
 RUNS = [("sqlite", 3, ALWAYS), ("postgres", 2, ALWAYS | {Target.DATABASE, Target.CONNECTIONS})]
-#: The second one is for `make chaos`: on a busy machine it does not end in the time of a test.
-RUNS = RUNS if os.environ.get("CHAOS_POSTGRES") else RUNS[:1]
 
 
 @pytest.mark.parametrize(("database", "kills", "special"), RUNS)

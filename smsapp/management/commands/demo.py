@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         number = {"type": int, "metavar": "N"}
         parser.add_argument("--rows", default=_number("ROWS", SAMPLE_ROWS), help="rows of the file (ROWS)", **number)  # type: ignore[arg-type]
-        parser.add_argument("--workers", default=_number("WORKERS", 1), help="pairs of workers (WORKERS)", **number)  # type: ignore[arg-type]
+        parser.add_argument("--workers", default=_number("WORKERS", 1), help="copies of each worker", **number)  # type: ignore[arg-type]
         parser.add_argument("--timeout", type=float, help="seconds for reading and sending; default by rows")
         parser.add_argument(
             "--keep", action="store_true", default=os.environ.get("KEEP", "") not in ("", "0"), help="the logs (KEEP=1)"
