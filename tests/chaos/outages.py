@@ -1,6 +1,7 @@
 """Outages in which nobody is killed: connections that are cut, a disk that is full, a database that is read-only."""
 
 import contextlib
+import pwd
 import subprocess
 import sys
 import time
@@ -75,12 +76,20 @@ def _limit(supervisor: Supervisor, programs: tuple[str, ...], *, is_full: bool) 
     """How many processes had to be told."""
     told = 0
     for child in (supervisor.children[name] for name in programs if name in supervisor.children):
-        pids = [pid for pid in sorted(processes_of(child)) if _has_room(pid) is is_full]
+        user = child.program.user
+        # One that is being started is not that user's yet, and is told at the next look.
+        pids = [pid for pid in sorted(processes_of(child)) if _has_room(pid) is is_full and _is_of(pid, user)]
         if pids:
-            arguments = [child.program.user, "full" if is_full else "free", *map(str, pids)]
+            arguments = [user, "full" if is_full else "free", *map(str, pids)]
             subprocess.run([sys.executable, "-I", "-S", "-c", LIMITER, *arguments], check=True, timeout=10)
         told += len(pids)
     return told
+
+
+def _is_of(pid: int, user: str) -> bool:
+    with contextlib.suppress(OSError):
+        return not user or Path(f"/proc/{pid}").stat().st_uid == pwd.getpwnam(user).pw_uid
+    return False
 
 
 def _has_room(pid: int) -> bool | None:
