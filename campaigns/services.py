@@ -291,14 +291,12 @@ def cancel(campaign: Campaign, by: User) -> Campaign:
 
 def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
     """Complete what has nothing left to hand over, close what has nothing left to learn."""
-    among = Campaign.objects.filter(pk__in=campaign_ids)
+    among = Campaign.objects.filter(pk__in=campaign_ids, queued__lte=0, unknown__lte=0)
     among.filter(
-        status__in=CAMPAIGN.sources(CampaignStatus.COMPLETED, Actor.PIPELINE),
-        chunks_done=F("chunk_count"), queued__lte=0, unknown__lte=0,
+        status__in=CAMPAIGN.sources(CampaignStatus.COMPLETED, Actor.PIPELINE), chunks_done=F("chunk_count")
     ).update(status=CampaignStatus.COMPLETED, completed_at=now)  # fmt: skip
     among.filter(
-        Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED),
-        closed_at=None, queued__lte=0, unknown__lte=0, sent__lte=0,
+        Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED), closed_at=None, sent__lte=0
     ).update(closed_at=now)  # fmt: skip
 
 

@@ -31,12 +31,12 @@ def delivery_reports(request: HttpRequest, gateway: str, token: str) -> HttpResp
         return HttpResponse("Body too large", status=413, content_type="text/plain")
     body = request.read(MAX_BODY + 1)
     try:
-        reports = gateways.get(gateway).parse_reports(body)
+        report_count = gateways.get(gateway).count_reports(body)
     except ValueError as error:
         logger.warning("unreadable delivery reports from %s: %s", gateway, error)
         return HttpResponse("Not a body of delivery reports", status=400, content_type="text/plain")
     try:
-        inbox.receive(gateway, FactSource.PUSH, body, len(reports))
+        inbox.receive(gateway, FactSource.PUSH, body, report_count)
     except DatabaseError:
         logger.exception("delivery reports from %s could not be stored", gateway)
         return HttpResponse(status=503)

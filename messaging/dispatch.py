@@ -70,6 +70,7 @@ class Call:
     batch: Batch
     gateway: Gateway
     submission: Submission
+    numbers: Sequence[int]  # of the submission's messages, in the same order
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,13 +223,14 @@ def _open(batch: Batch, gateway: Gateway, grant: Grant) -> Call | None:
         if not may_send:
             _release(batch, now)
             return None
-        _close_unused(batch, now)
+        earlier = list(Attempt.objects.filter(batch_id=batch.pk).values_list("pk", "state", "epoch"))
+        _close_unused(batch, earlier, now)
         rows = _sendable(batch, batch.campaign, now, grant.granted)
         if not rows:
             _release(batch, now)
             return None
         messages = _render(batch.campaign, rows)
-        attempt = _new_attempt(batch, gateway, rows, now)
+        attempt = _new_attempt(batch, gateway, rows, len(earlier) + 1, now)
         if not batch.gateway:
             Batch.objects.filter(pk=batch.pk).update(gateway=gateway.name)
     time_left = (lease_end(batch) - now).total_seconds() - settings.GATEWAY_TIMEOUT - settings.LEASE_MARGIN
@@ -240,7 +242,7 @@ def _open(batch: Batch, gateway: Gateway, grant: Grant) -> Call | None:
         validity=_seconds_until(batch.campaign.valid_until, now),
         begin_before=started + time_left,
     )
-    return Call(grant, attempt, batch, gateway, submission)
+    return Call(grant, attempt, batch, gateway, submission, [row.id for row in rows])
 
 
 def _still_ours(batch: Batch, now: datetime) -> bool:
@@ -248,14 +250,16 @@ def _still_ours(batch: Batch, now: datetime) -> bool:
     mine = Batch.objects.filter(
         pk=batch.pk, state=BatchState.LEASED, lease_epoch=batch.lease_epoch, lease_until__gt=now
     ).select_for_update()
-    return mine.first() is not None
+    return bool(mine.values_list("pk"))
 
 
-def _close_unused(batch: Batch, now: datetime) -> None:
+def _close_unused(batch: Batch, earlier: Sequence[tuple[int, str, int]], now: datetime) -> None:
     """An attempt of this very lease that is open was committed, and we were not told so: no call was made of it."""
     sources = ATTEMPT.sources(AttemptState.NOT_SENT, Actor.WORKER)
-    unused = Attempt.objects.filter(batch_id=batch.pk, epoch=batch.lease_epoch, state__in=sources)
-    unused.update(state=AttemptState.NOT_SENT, finished_at=now, detail="It was committed twice; no call was made.")
+    unused = [pk for pk, state, epoch in earlier if epoch == batch.lease_epoch and state in sources]
+    if unused:
+        closed = Attempt.objects.filter(pk__in=unused, state__in=sources)
+        closed.update(state=AttemptState.NOT_SENT, finished_at=now, detail="It was committed twice; no call was made.")
 
 
 def _sendable(batch: Batch, campaign: Campaign, now: datetime, limit: int) -> list[QueuedMessage]:
@@ -278,8 +282,7 @@ def _render(campaign: Campaign, rows: Sequence[QueuedMessage]) -> list[OutgoingM
     return [OutgoingMessage(public_id(row.id), row.phone_number, render(row.variables)) for row in rows]
 
 
-def _new_attempt(batch: Batch, gateway: Gateway, rows: Sequence[QueuedMessage], now: datetime) -> Attempt:
-    number = Attempt.objects.filter(batch_id=batch.pk).count() + 1
+def _new_attempt(batch: Batch, gateway: Gateway, rows: Sequence[QueuedMessage], number: int, now: datetime) -> Attempt:
     return Attempt.objects.create(
         batch=batch,
         gateway=gateway.name,
@@ -342,16 +345,34 @@ def _record_answer(call: Call, answer: SubmitAnswer) -> None:
     now = clock.now()
     with transaction.atomic():
         _lock(call.batch)
-        missing = _unnamed(call, answer.reports)
+        accepted, unnamed = _by_id(call, answer)
+        missing = _still_queued(unnamed)
         detail = f"{len(missing)} messages are missing in the answer." if missing else ""
         state = AttemptState.UNKNOWN if missing else AttemptState.ANSWERED
         if _finish_attempt(call, state, now, answer.http_status, detail):
             facts += _unknown_facts(missing)
+        settlement.accept(accepted, now)
         settlement.apply(facts)
         _plan_report_check(call, now, soon=repeated)
         _release(call.batch, now, retry_count=0, call_size=min(MAX_IN_BATCH, call.batch.call_size * 2))
     if refusal is not None:
         pause_for_gateway(call.batch.campaign_id, f"The gateway refuses our account: {refusal.provider_status}")
+
+
+def _by_id(call: Call, answer: SubmitAnswer) -> tuple[list[int], list[int]]:
+    """Numbers of the call's messages that were accepted, and of those that the answer does not name."""
+    accepted, named = set(answer.accepted), {report.message_id for report in answer.reports}
+    numbers = list(zip(call.numbers, (message.message_id for message in call.submission.messages), strict=True))
+    return (
+        [number for number, message_id in numbers if message_id in accepted],
+        [number for number, message_id in numbers if message_id not in accepted and message_id not in named],
+    )
+
+
+def _still_queued(numbers: Sequence[int]) -> list[int]:
+    """A message may have been moved by a report that was quicker than the answer."""
+    stored = bulk.read_messages(numbers)
+    return [number for number in numbers if number in stored and stored[number].status == MessageStatus.QUEUED]
 
 
 def _plan_report_check(call: Call, now: datetime, *, soon: bool) -> None:
@@ -405,18 +426,12 @@ def _record_unknown(call: Call, error: GatewayError) -> None:
     logger.warning("attempt %s has an unknown outcome: %s", call.attempt.reference, error.detail)
 
 
-def _unnamed(call: Call, reports: Sequence[Report]) -> list[int]:
-    named = {report.message_id for report in reports}
-    queued = bulk.read_numbers(call.attempt.first, call.attempt.last, MessageStatus.QUEUED)
-    return [number for number in queued if public_id(number) not in named]
-
-
 def _unknown_facts(numbers: Sequence[int]) -> list[Fact]:
     return [Fact(number, MessageStatus.UNKNOWN, FactSource.ANSWER, Reason.ANSWER_LOST) for number in numbers]
 
 
 def _lock(batch: Batch) -> None:
-    Batch.objects.select_for_update().get(pk=batch.pk)
+    Batch.objects.select_for_update().only("pk").get(pk=batch.pk)
 
 
 def _finish_attempt(call: Call, state: AttemptState, now: datetime, http_status: int | None, detail: str) -> bool:

@@ -5,7 +5,7 @@
 The same text is made in SQL by the view `sms_messages`.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 
 from accounts.models import Setting
 
@@ -16,7 +16,10 @@ BATCH_SHIFT = 10
 MAX_IN_BATCH = 1 << BATCH_SHIFT
 PREFIX_KEY = "installation_prefix"
 
-_VALUES = {character: value for value, character in enumerate(ALPHABET)}
+_PAIRS = [high + low for high in ALPHABET for low in ALPHABET]  # the ten bits of a place in a batch
+_PYTHON_DIGITS = b"0123456789abcdefghijklmnopqrstuv"  # those that int(…, 32) reads
+#: From our digits to Python's, and from all else to a byte that int refuses.
+_TO_PYTHON = bytes(dict(zip(ALPHABET.encode(), _PYTHON_DIGITS, strict=True)).get(byte, ord("!")) for byte in range(256))
 
 
 @cache
@@ -39,8 +42,13 @@ def batch_range(batch_id: int) -> tuple[int, int]:
 
 
 def public_id(number: int) -> str:
-    digits = "".join(ALPHABET[(number >> shift) & 31] for shift in range(5 * (LENGTH - 1), -1, -5))
-    return f"{installation_prefix()}{digits}{ALPHABET[number % CHECK_MODULUS]}"
+    check = ALPHABET[number % CHECK_MODULUS]
+    return f"{installation_prefix()}{_batch_digits(number >> BATCH_SHIFT)}{_PAIRS[number & (MAX_IN_BATCH - 1)]}{check}"
+
+
+@lru_cache(maxsize=4096)
+def _batch_digits(batch_id: int) -> str:
+    return "".join(ALPHABET[(batch_id >> shift) & 31] for shift in range(5 * (LENGTH - 3), -1, -5))
 
 
 def number_of(public: str) -> int | None:
@@ -48,10 +56,8 @@ def number_of(public: str) -> int | None:
     prefix = installation_prefix()
     if len(public) != len(prefix) + LENGTH + 1 or not public.startswith(prefix):
         return None
-    number = 0
-    for character in public[len(prefix) : -1]:
-        value = _VALUES.get(character)
-        if value is None:
-            return None
-        number = number * 32 + value
+    try:
+        number = int(public[len(prefix) : -1].encode("ascii").translate(_TO_PYTHON), 32)
+    except ValueError:
+        return None
     return number if ALPHABET[number % CHECK_MODULUS] == public[-1] else None

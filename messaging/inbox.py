@@ -20,13 +20,15 @@ from smsapp.wake import wake
 
 logger = logging.getLogger(__name__)
 
-BODIES_AT_ONCE = 20
-REPORTS_AT_ONCE = 1000  # in one transaction: of single sends each has a batch and a campaign of its own to move
+BODIES_AT_ONCE = 100
+REPORTS_AT_ONCE = 2000  # in one transaction: of single sends each has a batch and a campaign of its own to move
 SECONDS_AT_ONCE = 1.0  # shares its worker process with single sends, which must not wait longer
+GATHER = 0.25  # seconds from a push to its application: others that come meanwhile share the transaction
 POLL_LIMIT = 1000
 REMATCH_AFTER = 45.0  # seconds: with the beat's own interval, a report has found its message within 60
 REMATCHED_AT_ONCE = 500  # bodies
 MAX_FAILURE_COUNT = 10_000
+_NOTED = ("applied_at", "report_count", "unmatched_count", "rematch_at", "failure_count", "next_attempt_at", "error")
 
 
 def report_url(gateway: str) -> str:
@@ -42,7 +44,7 @@ def receive(gateway: str, source: FactSource, body: bytes, report_count: int) ->
     """Commit a body; raises DatabaseError if that fails, and then nobody may be told it was received."""
     with transaction.atomic(durable=True):
         ReportInbox.objects.create(gateway=gateway, source=source, body=body, report_count=report_count)
-    wake("messaging.apply_reports")
+    wake("messaging.apply_reports", after=GATHER)
 
 
 def apply_waiting() -> int:
@@ -62,9 +64,10 @@ def _apply_some() -> int | None:
     taken: list[int] = []
     try:
         with transaction.atomic():
-            bodies = _take_waiting()
+            now = clock.now()
+            bodies = _take_waiting(now)
             taken = [body.pk for body in bodies]
-            return _apply(bodies) if bodies else None
+            return _apply(bodies, now) if bodies else None
     except OperationalError:
         raise  # the database is busy or away: nobody's fault, and beat comes again
     except Exception:
@@ -72,20 +75,27 @@ def _apply_some() -> int | None:
     return sum(_apply_alone(pk) for pk in taken)
 
 
-def _take_waiting() -> list[ReportInbox]:
-    waiting = ReportInbox.objects.filter(applied_at=None, next_attempt_at__lte=clock.now()).order_by("pk")
-    found = list(waiting.select_for_update(skip_locked=True)[:BODIES_AT_ONCE])
-    bodies: list[ReportInbox] = []
-    while found and sum(body.report_count for body in bodies) < REPORTS_AT_ONCE:
-        bodies.append(found.pop(0))
-    return bodies
+def _take_waiting(now: datetime) -> list[ReportInbox]:
+    """The first that nobody else has locked. Bodies are large: only those are read that are taken."""
+    waiting = ReportInbox.objects.filter(applied_at=None, next_attempt_at__lte=now).order_by("pk")
+    sizes = list(waiting.values_list("pk", "report_count")[:BODIES_AT_ONCE])
+    while sizes:
+        portion: list[int] = []
+        reports = 0
+        while sizes and reports < REPORTS_AT_ONCE:
+            pk, count = sizes.pop(0)
+            portion.append(pk)
+            reports += count
+        if bodies := list(waiting.filter(pk__in=portion).select_for_update(skip_locked=True)):
+            return bodies
+    return []
 
 
 def _apply_alone(pk: int) -> int:
     """One body of several that broke together; it is put off if it breaks by itself, and stops no other."""
     try:
         with transaction.atomic():
-            return _apply(list(ReportInbox.objects.filter(pk=pk, applied_at=None).select_for_update()))
+            return _apply(list(ReportInbox.objects.filter(pk=pk, applied_at=None).select_for_update()), clock.now())
     except OperationalError:
         raise
     except Exception as error:
@@ -96,17 +106,24 @@ def _apply_alone(pk: int) -> int:
         return 0
 
 
-def _apply(bodies: Sequence[ReportInbox]) -> int:
+def _apply(bodies: Sequence[ReportInbox], now: datetime) -> int:
     """Apply bodies we hold locked, and note what became of each; how many messages that changed."""
-    now = clock.now()
     told = [(body, _read(body, now)) for body in bodies]
     changed, absent = _apply_reports(told)
+    unremarkable: list[int] = []
     for body, reports in told:
         _count_unmatched(body, reports, absent, now)
-    ReportInbox.objects.bulk_update(
-        bodies,
-        ["applied_at", "report_count", "unmatched_count", "rematch_at", "failure_count", "next_attempt_at", "error"],
-    )
+        if (
+            body.applied_at
+            and len(reports) == body.report_count
+            and not body.unmatched_count
+            and not body.failure_count
+        ):
+            unremarkable.append(body.pk)
+        else:
+            body.report_count = len(reports)
+            body.save(update_fields=_NOTED)
+    ReportInbox.objects.filter(pk__in=unremarkable).update(applied_at=now)
     return changed
 
 
@@ -144,7 +161,6 @@ def _read(body: ReportInbox, now: datetime) -> list[Report]:
         logger.exception("report body %s cannot be read", body.pk)
         return []
     body.applied_at = now
-    body.report_count = len(reports)
     body.error = ""
     return reports
 
@@ -216,7 +232,7 @@ def poll() -> int:
                 body = gateways.get(name).poll_reports(POLL_LIMIT)
                 if body is None:
                     break
-                receive(name, FactSource.POLL, body, POLL_LIMIT)
+                receive(name, FactSource.POLL, body, gateways.get(name).count_reports(body))
                 bodies += 1
         except GatewayError as error:
             logger.info("polling %s: %s", name, error.detail)

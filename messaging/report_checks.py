@@ -12,7 +12,6 @@ other. What it does not say proves nothing here: a message nobody ever reports i
 import logging
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -88,7 +87,7 @@ def _ask(attempt: Attempt, allowance: Allowance) -> int:
 
 def record(attempt: Attempt, answer: Lookup) -> int:
     """Apply what the log says of one call and set its next look-up; a provider that would not tell uses up no step."""
-    told = [replace(report, reference=report.reference or attempt.reference) for report in answer.reports]
+    told = [report._replace(reference=report.reference or attempt.reference) for report in answer.reports]
     told = [report for report in told if attempt.first <= (number_of(report.message_id) or 0) <= attempt.last]
     with transaction.atomic():
         applied = settlement.apply(settlement.facts_from(told, FactSource.LOOKUP)[0])

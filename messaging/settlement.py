@@ -16,13 +16,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import transaction
 
 from campaigns.models import Campaign
 from campaigns.services import pause_for_gateway, settle_status
 from messaging import bulk, clock, contradictions
-from messaging.bulk import MessageChange, StoredMessage
+from messaging.bulk import MessageChange, NewReport, StoredMessage
 from messaging.choices import (
     ACCEPTED,
     MESSAGE,
@@ -34,15 +35,16 @@ from messaging.choices import (
 )
 from messaging.gateways.base import Report
 from messaging.identity import batch_of, number_of, public_id
-from messaging.models import Attempt, Batch, DeliveryReport, StatDelta
+from messaging.models import Attempt, Batch
 
 logger = logging.getLogger(__name__)
 
 MAX_PRICE = 10**6  # more for one message is no price
+QUEUED, SENT = MessageStatus.QUEUED, MessageStatus.SENT
+_STATUS = {status.value: status for status in MessageStatus}  # ten times as quick as asking the class
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """Something we learned of, or decided about, one message. `report` is the provider's word, if it is one."""
 
     number: int
@@ -64,10 +66,13 @@ class Applied:
 
 @dataclass(slots=True)
 class _Decision:
+    """`moves`: how many, by batch, from and to. `segments`: of messages that a provider took, less those that it did
+    not after all, by batch."""
+
     changes: dict[int, MessageChange]
-    reports: list[DeliveryReport]
-    moves: Counter[tuple[int, MessageStatus, MessageStatus]]  # (message number, from, to)
-    segments: Counter[int]  # of messages that a provider took, less those that it did not after all, by batch
+    reports: list[NewReport]
+    moves: Counter[tuple[int, MessageStatus, MessageStatus]]
+    segments: Counter[int]
     unmatched: int
 
 
@@ -93,19 +98,33 @@ def apply(facts: Sequence[Fact]) -> Applied:
     if not facts:
         return Applied()
     now = clock.now()
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         batches = _lock_batches({batch_of(fact.number) for fact in facts})
         known = bulk.read_messages({fact.number for fact in facts if batch_of(fact.number) in batches})
         decision = _decide(facts, known, now)
-        bulk.update_messages(sorted(decision.changes.values()))
-        DeliveryReport.objects.bulk_create(decision.reports)
-        tallies = _by_batch(decision.moves)
-        bulk.move_tallies(Batch, tallies)
-        bulk.rest_batches(sorted(tallies))
-        write_statistics(tallies, decision.segments)
-        _move_counters(batches, tallies, now)
+        bulk.update_messages(list(decision.changes.values()))
+        bulk.insert_reports(decision.reports)
+        _write_tallies(batches, _by_batch(decision.moves), decision.segments, now)
     changed = sum(decision.moves.values())
     return Applied(changed, len(facts) - changed - decision.unmatched, decision.unmatched)
+
+
+def accept(numbers: Sequence[int], now: datetime) -> Applied:
+    """What `apply` makes of an accepting answer for each of these messages of one batch, in one statement for all that
+    are still queued: nearly all messages of nearly all calls, at a tenth of the price."""
+    if not numbers:
+        return Applied()
+    with transaction.atomic(savepoint=False):
+        batches = _lock_batches({batch_of(number) for number in numbers})
+        (batch_id,) = batches
+        segments = bulk.mark_sent(numbers, now)
+        if segments:
+            count = len(segments)
+            tallies = {batch_id: Counter({QUEUED.label: -count, SENT.label: count})}
+            _write_tallies(batches, tallies, {batch_id: sum(segments.values())}, now)
+        others = [Fact(number, SENT, FactSource.ANSWER) for number in numbers if number not in segments]
+        applied = apply(others)
+    return Applied(applied.changed + len(segments), applied.unchanged, applied.unmatched)
 
 
 def apply_late_refusals(reports: Sequence[Report]) -> Applied:
@@ -168,30 +187,34 @@ def _lock_batches(ids: set[int]) -> dict[int, Batch]:
 
 
 def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: datetime) -> _Decision:
-    current = {number: MessageStatus(stored.status) for number, stored in known.items()}
+    current = {number: _STATUS[stored.status] for number, stored in known.items()}
     decision = _Decision({}, [], Counter(), Counter(), 0)
     for fact in facts:
-        status = current.get(fact.number)
+        number = fact.number
+        status = current.get(number)
         if status is None:
             decision.unmatched += 1
             continue
         target = _target(fact, status)
         if not MESSAGE.may(status, target, fact.source):
             if fact.status in ACCEPTED and status in NEVER_HANDED_OVER:
-                what = f"message {public_id(fact.number)} is {status.label}, yet the provider has it"
+                what = f"message {public_id(number)} is {status.label}, yet the provider has it"
                 contradictions.note_provider(what)
             continue
-        earlier = decision.changes.get(fact.number)
-        sent_at = earlier.sent_at if earlier else known[fact.number].sent_at
-        decision.changes[fact.number] = _change(fact, target, sent_at, now)
-        decision.moves[fact.number, status, target] += 1
+        earlier, stored = decision.changes.get(number), known[number]
+        sent_at = earlier.sent_at if earlier else stored.sent_at
+        if status is MessageStatus.UNCONFIRMED and target is MessageStatus.SENT and sent_at is not None:
+            continue  # that the provider took it was known when it was given up
+        decision.changes[number] = _change(fact, target, sent_at, now)
+        batch_id = batch_of(number)
+        decision.moves[batch_id, status, target] += 1
         taken = (target in ACCEPTED) - (status in ACCEPTED)
         if taken:
-            decision.segments[batch_of(fact.number)] += taken * known[fact.number].segment_count
+            decision.segments[batch_id] += taken * stored.segment_count
         # An accepting answer is told by the attempt; a refusing one is the provider's last word on the message.
         if fact.report and (fact.source is not FactSource.ANSWER or fact.status is MessageStatus.REJECTED):
-            decision.reports.append(_delivery_report(fact, fact.report, target, now))
-        current[fact.number] = target
+            decision.reports.append(_new_report(fact, fact.report, target, now))
+        current[number] = target
     return decision
 
 
@@ -212,45 +235,40 @@ def _change(fact: Fact, target: MessageStatus, sent_at: datetime | None, now: da
     )
 
 
-def _delivery_report(fact: Fact, report: Report, target: MessageStatus, now: datetime) -> DeliveryReport:
+def _new_report(fact: Fact, report: Report, target: MessageStatus, now: datetime) -> NewReport:
     price = report.price
-    return DeliveryReport(
-        message_id=fact.number,
-        status=target,
-        reason=fact.reason,
-        source=fact.source,
-        provider_status=_fit(report.provider_status, 60),
-        error_code=_fit(report.error_code, 20),
-        error_description=_fit(report.error_description, 200),
-        price=price if price is None or abs(price) < MAX_PRICE else None,
-        currency=_fit(report.currency, 3),
-        done_at=report.done_at,
-        received_at=now,
+    return NewReport(
+        fact.number,
+        target,
+        fact.reason,
+        fact.source,
+        _fit(report.provider_status, 60),
+        _fit(report.error_code, 20),
+        _fit(report.error_description, 200),
+        price if price is None or abs(price) < MAX_PRICE else None,
+        _fit(report.currency, 3),
+        report.done_at,
+        now,
     )
 
 
 def _fit(text: str, length: int) -> str:
     """A provider's text as the database takes it: PostgreSQL refuses NUL, and one odd report must not stop others."""
-    return text.replace("\x00", "")[:length]
+    return text[:length].replace("\x00", "")
 
 
 def _by_batch(moves: Counter[tuple[int, MessageStatus, MessageStatus]]) -> dict[int, Counter[str]]:
     """What the moves change in each batch's tally."""
     tallies: dict[int, Counter[str]] = defaultdict(Counter)
-    for (number, old, new), count in moves.items():
-        tallies[batch_of(number)][old.label] -= count
-        tallies[batch_of(number)][new.label] += count
+    for (batch_id, old, new), count in moves.items():
+        tallies[batch_id][old.label] -= count
+        tallies[batch_id][new.label] += count
     return tallies
 
 
 def write_statistics(tallies: Mapping[int, Mapping[str, int]], segments: Mapping[int, int]) -> None:
     """Note what this transaction changed, for the statistics: signed changes by status, and segments, by batch."""
-    StatDelta.objects.bulk_create(
-        [
-            StatDelta(batch_id=batch_id, segments=segments.get(batch_id, 0), **tally)
-            for batch_id, tally in sorted(tallies.items())
-        ]
-    )
+    bulk.insert_deltas([(batch_id, segments.get(batch_id, 0), tally) for batch_id, tally in sorted(tallies.items())])
 
 
 def _lock_campaigns(ids: Iterable[int]) -> None:
@@ -258,13 +276,20 @@ def _lock_campaigns(ids: Iterable[int]) -> None:
     list(Campaign.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
+def _write_tallies(
+    batches: Mapping[int, Batch], tallies: Mapping[int, Counter[str]], segments: Mapping[int, int], now: datetime
+) -> None:
+    bulk.move_tallies(Batch, tallies)
+    bulk.rest_batches([pk for pk in sorted(tallies) if batches[pk].state != BatchState.LEASED])
+    write_statistics(tallies, segments)
+    _move_counters(batches, tallies, now)
+
+
 def _move_counters(batches: Mapping[int, Batch], tallies: Mapping[int, Counter[str]], now: datetime) -> None:
     deltas: dict[int, Counter[str]] = defaultdict(Counter)
     for batch_id, tally in tallies.items():
         deltas[batches[batch_id].campaign_id].update(tally)  # adds
-    if not deltas:
-        return
-    ids = sorted(deltas)
-    _lock_campaigns(ids)
-    bulk.move_tallies(Campaign, deltas)
-    settle_status(ids, now)
+    if len(deltas) > 1:
+        _lock_campaigns(sorted(deltas))
+    if ended := bulk.move_tallies(Campaign, deltas):
+        settle_status(ended, now)

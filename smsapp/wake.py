@@ -2,38 +2,68 @@
 
 The row is the hand-off and beat wakes every kind of work within seconds, so a broker that is away costs a
 little time and is no error.
+
+A wake-up without ids says no more than "look for work": while one waits to be begun, others are not queued beside it.
+The sign that one waits is a key in Redis, taken away as its task begins and before that looks for work, so what was
+committed before a wake-up was left out is always seen. A sign whose wake-up was lost ends by itself.
 """
 
 import logging
 import time
+from typing import Any
 
 from celery import current_app
+from celery.signals import task_prerun
+from django.conf import settings
 from django.db import transaction
+from django_redis import get_redis_connection
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
 EXPIRES = 60  # seconds: beat wakes everything many times within, so an older wake-up is only in the way
 SILENCE = 5.0  # seconds without trying, after the broker could not be reached
+SIGN_FOR = 2.0  # seconds beside its delay that a wake-up is thought to be waiting: beat's own interval
 
 _silent_until = 0.0
 
 
-def wake(task_name: str, *ids: int) -> None:
-    """Queue a task by name once the present transaction has committed; `ids` are its only arguments."""
+def wake(task_name: str, *ids: int, after: float = 0.0) -> None:
+    """Queue a task by name once the present transaction has committed, to be begun `after` so many seconds; `ids` are
+    its only arguments."""
 
     def send() -> None:  # Django names a failing callback by its __qualname__, which a partial has not
-        _send(task_name, ids)
+        _send(task_name, ids, after)
 
     transaction.on_commit(send, robust=True)
 
 
-def _send(task_name: str, ids: tuple[int, ...]) -> None:
+def _send(task_name: str, ids: tuple[int, ...], after: float) -> None:
     global _silent_until
     if time.monotonic() < _silent_until:
         return
     try:
-        current_app.send_task(task_name, args=ids, expires=EXPIRES)
-    except OperationalError as error:
+        if ids or _put_sign(task_name, after):
+            current_app.send_task(task_name, args=ids, expires=EXPIRES, countdown=after or None)
+    except (OperationalError, RedisError) as error:
         _silent_until = time.monotonic() + SILENCE
         logger.warning("broker unreachable, %s will be woken by beat: %s", task_name, error)
+
+
+def _put_sign(task_name: str, after: float) -> bool:
+    """False if one was there."""
+    milliseconds = int(1000 * (SIGN_FOR + after))
+    return bool(get_redis_connection("default").set(_sign(task_name), 1, nx=True, px=milliseconds))
+
+
+@task_prerun.connect
+def take_sign_away(task: Any, **kwargs: Any) -> None:
+    try:
+        get_redis_connection("default").delete(_sign(task.name))
+    except RedisError as error:
+        logger.info("the sign of %s stays until it ends: %s", task.name, error)
+
+
+def _sign(task_name: str) -> str:
+    return f"{settings.REDIS_KEY_PREFIX}:woken:{task_name}"

@@ -1,4 +1,4 @@
-"""The contract between the pipeline and a provider: plain values in, frozen dataclasses out, three errors.
+"""The contract between the pipeline and a provider: plain immutable values in and out, three errors.
 
 A gateway knows one provider's HTTP API and nothing else: no ORM, no settings, no Celery, no decision to retry.
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from messaging.choices import MessageStatus, Reason
 
@@ -52,8 +52,7 @@ class Unknown(GatewayError):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
+class OutgoingMessage(NamedTuple):
     """`phone_number` in E.164 with plus; `text` final; `message_id` ours, given to the provider as its id."""
 
     message_id: str
@@ -74,8 +73,7 @@ class Submission:
     begin_before: float = math.inf
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What a provider says of one message, in our words: an answer, a delivery report or a log entry.
 
     `status` is one of SENT, DELIVERED, UNDELIVERED, REJECTED. `account_refused`: refused for a reason that
@@ -89,10 +87,10 @@ class Report:
     reason: Reason = Reason.NONE
     account_refused: bool = False
     is_repeated: bool = False
-    reference: str = ""
     provider_status: str = ""
     error_code: str = ""
     error_description: str = ""
+    reference: str = ""
     price: Decimal | None = None
     currency: str = ""
     segment_count: int | None = None
@@ -101,8 +99,18 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class SubmitAnswer:
+    """`accepted`: the ids of messages that the provider took, and says nothing else of. `reports`: what it says of
+    others. A message that is in neither was not named."""
+
     http_status: int
-    reports: Sequence[Report]
+    reports: Sequence[Report] = ()
+    accepted: Sequence[str] = ()
+
+    @property
+    def verdicts(self) -> dict[str, Report]:
+        """What it says of each message that it names."""
+        plain = {message_id: Report(message_id, MessageStatus.SENT) for message_id in self.accepted}
+        return plain | {report.message_id: report for report in self.reports}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,9 @@ class Gateway(Protocol):
 
     def parse_reports(self, body: bytes) -> list[Report]:
         """A pushed or polled body in our words; raises ValueError if it is no body of this provider's."""
+
+    def count_reports(self, body: bytes) -> int:
+        """How many reports `parse_reports` will find at most, found out quickly; raises ValueError as that does."""
 
     def poll_reports(self, limit: int) -> bytes | None:
         """The next body of reports waiting at the provider, None if there is none; raises GatewayError.

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeGuard
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeGuard
 
 import orjson
 
@@ -178,11 +179,16 @@ class Infobip:
         raise_for_status(response)
         ours = {message.message_id for message in submission.messages}
         try:
-            entries = _object_of(response.body)["messages"]
-            reports = [report for report in _reports_of(entries) if report.message_id in ours]
-        except (ValueError, KeyError) as error:
+            entries = _list_in(_object_of(response.body), "messages")
+        except ValueError as error:
             raise Unknown("The answer cannot be read.", response.status) from error
-        return SubmitAnswer(response.status, reports)
+        accepted = [entry["messageId"] for entry in entries if _is_plain_acceptance(entry)]
+        others = [entry for entry in entries if not _is_plain_acceptance(entry)] if len(accepted) < len(entries) else []
+        return SubmitAnswer(
+            response.status,
+            reports=[report for report in _reports_of(others) if report.message_id in ours],
+            accepted=[message_id for message_id in accepted if message_id in ours],
+        )
 
     def look_up(self, reference: str) -> Lookup:
         """What the log knows of one call's messages. It reaches back 48 hours and allows 120 requests a minute."""
@@ -199,14 +205,14 @@ class Infobip:
                 response = self._transport.get("/sms/3/logs", query)
                 raise_for_status(response)
                 page = _object_of(response.body)
-                found = _reports_of(page["results"])
-                is_whole = len(found) == len(page["results"])
+                results = _list_in(page, "results")
             except GatewayError as error:
                 return Lookup(reports, detail=f"The log could not be read: {error.detail}")
-            except (ValueError, KeyError):
+            except ValueError:
                 return Lookup(reports, detail="The log's answer cannot be read.")
+            found = _reports_of(results)
             reports += found
-            if not is_whole:
+            if len(found) < len(results):
                 return Lookup(reports, detail="The log has entries that cannot be read.")
             cursor = page.get("cursor")
             following = cursor.get("nextCursor") if isinstance(cursor, dict) else None
@@ -217,17 +223,17 @@ class Infobip:
 
     def parse_reports(self, body: bytes) -> list[Report]:
         """Delivery reports as pushed and polled, and log entries: they differ in nothing that is read here."""
-        try:
-            return _reports_of(_object_of(body)["results"])
-        except KeyError as error:
-            raise ValueError("no results in the body") from error
+        return _reports_of(_list_in(_object_of(body), "results"))
+
+    def count_reports(self, body: bytes) -> int:
+        return len(_list_in(_object_of(body), "results"))
 
     def poll_reports(self, limit: int = MAX_PAGE) -> bytes | None:
         response = self._transport.get("/sms/3/reports", {"limit": min(limit, MAX_PAGE)})
         raise_for_status(response)
         try:
-            results = _object_of(response.body)["results"]
-        except (ValueError, KeyError) as error:
+            results = _list_in(_object_of(response.body), "results")
+        except ValueError as error:
             raise Unknown("The reports cannot be read.", response.status) from error
         return response.body if results else None
 
@@ -331,13 +337,29 @@ def _object_of(body: bytes) -> dict[str, Any]:
     raise ValueError("not a JSON object")
 
 
-def _reports_of(entries: object) -> list[Report]:
+def _list_in(answer: dict[str, Any], name: str) -> list[Any]:
+    entries = answer.get(name)
     if isinstance(entries, list):
-        reports = [report for entry in entries if (report := _report_of(entry)) is not None]
-        if len(reports) < len(entries):
-            logger.warning("%d of %d entries have no message id or status", len(entries) - len(reports), len(entries))
-        return reports
-    raise ValueError("not a list")
+        return entries
+    raise ValueError(f"no list of {name} in the body")
+
+
+def _reports_of(entries: Sequence[Any]) -> list[Report]:
+    reports = [report for entry in entries if (report := _report_of(entry)) is not None]
+    if len(reports) < len(entries):
+        logger.warning("%d of %d entries have no message id or status", len(entries) - len(reports), len(entries))
+    return reports
+
+
+def _is_plain_acceptance(entry: Any) -> bool:
+    """Nearly every entry of nearly every answer: there is nothing in it to remember."""
+    if not isinstance(entry, dict):
+        return False
+    message_id, status = entry.get("messageId"), entry.get("status")
+    if not message_id or not isinstance(message_id, str) or not isinstance(status, dict):
+        return False
+    verdict = _verdict_of(status, {})
+    return verdict.status is MessageStatus.SENT and not verdict.is_repeated
 
 
 def _report_of(entry: Any) -> Report | None:
@@ -346,34 +368,56 @@ def _report_of(entry: Any) -> Report | None:
     message_id, status, error = entry.get("messageId"), entry.get("status"), entry.get("error")
     if not message_id or not isinstance(message_id, str) or not isinstance(status, dict):
         return None
-    status_id = _int_or_none(status.get("id"))
-    error_id, error_description = None, ""
-    if isinstance(error, dict) and error.get("id"):
-        error_id = _int_or_none(error["id"])
-        error_description = _text(error.get("description") or error.get("name"), 200)
-    message_status, reason = _meaning(_group_of(status), status_id, error_id)
+    verdict = _verdict_of(status, error if isinstance(error, dict) else {})
     segment_count = _segment_count(entry)
     price, currency = _price(entry.get("price"), segment_count)
-    return Report(
-        message_id=message_id,
+    done_at = _moment(entry.get("doneAt"))
+    return Report(message_id, *verdict, _text(entry.get("bulkId"), 60), price, currency, segment_count, done_at)
+
+
+class _Verdict(NamedTuple):
+    """What status and error of an entry say: the middle fields of a Report, the same for most of a body's entries."""
+
+    status: MessageStatus
+    reason: Reason
+    account_refused: bool
+    is_repeated: bool
+    provider_status: str
+    error_code: str
+    error_description: str
+
+
+def _verdict_of(status: dict[str, Any], error: dict[str, Any]) -> _Verdict:
+    parts = (
+        *(status.get("groupId"), status.get("groupName"), status.get("id"), status.get("name")),
+        *(error.get("id"), error.get("name"), error.get("description")),
+    )
+    try:
+        return _verdict(*parts)
+    except TypeError:  # a list or an object where a word should be: nothing to remember it by
+        return _verdict.__wrapped__(*parts)
+
+
+@lru_cache(maxsize=1024, typed=True)  # typed: 1, 1.0 and true are equal, and read differently
+def _verdict(
+    group_id: object, group_name: object, id_: object, name: object, error_id: object, error_name: object, words: object
+) -> _Verdict:
+    status_id, error_code = _int_or_none(id_), _int_or_none(error_id) if error_id else None
+    message_status, reason = _meaning(_group(group_id, group_name), status_id, error_code)
+    return _Verdict(
         status=message_status,
         reason=reason,
         account_refused=message_status is MessageStatus.REJECTED and status_id in ACCOUNT_REFUSALS,
         is_repeated=status_id == REJECTED_DUPLICATE_MESSAGE_ID,
-        reference=_text(entry.get("bulkId"), 60),
-        provider_status=_text(status.get("name") or status_id, 60),
-        error_code=str(error_id) if error_id is not None else "",
-        error_description=error_description,
-        price=price,
-        currency=currency,
-        segment_count=segment_count,
-        done_at=_moment(entry.get("doneAt")),
+        provider_status=_text(name or status_id, 60),
+        error_code=str(error_code) if error_code is not None else "",
+        error_description=_text(words or error_name, 200) if error_id else "",
     )
 
 
-def _group_of(status: dict[str, Any]) -> int:
-    group = _int_or_none(status.get("groupId"))
-    return group if group in GROUPS else GROUP_IDS.get(str(status.get("groupName")), PENDING)
+def _group(group_id: object, group_name: object) -> int:
+    group = _int_or_none(group_id)
+    return group if group in GROUPS else GROUP_IDS.get(str(group_name), PENDING)
 
 
 def _meaning(group: int, status_id: int | None, error_id: int | None) -> tuple[MessageStatus, Reason]:
@@ -401,8 +445,14 @@ def _price(price: object, segment_count: int | None) -> tuple[Decimal | None, st
     per_segment = price.get("pricePerMessage")
     if segment_count is None or isinstance(per_segment, bool) or not isinstance(per_segment, int | float):
         return None, ""
+    amount = _amount(per_segment, segment_count)
+    return (amount, _text(price.get("currency"), 3)) if amount is not None else (None, "")
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _amount(per_segment: float, segment_count: int) -> Decimal | None:
     amount = Decimal(repr(per_segment)) * segment_count
-    return (amount, _text(price.get("currency"), 3)) if 0 <= amount < MAX_PRICE else (None, "")
+    return amount if 0 <= amount < MAX_PRICE else None
 
 
 def _moment(value: object) -> datetime | None:
@@ -411,6 +461,8 @@ def _moment(value: object) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None

@@ -110,11 +110,12 @@ DEFECTS = (
         (
             (
                 "messaging/settlement.py",
-                "    bulk.move_tallies(Campaign, deltas)\n",
-                "    for campaign in Campaign.objects.filter(pk__in=ids):\n"
+                "    if ended := bulk.move_tallies(Campaign, deltas):\n        settle_status(ended, now)\n",
+                "    for campaign in Campaign.objects.filter(pk__in=deltas):\n"
                 "        for status, count in deltas[campaign.pk].items():\n"
                 "            setattr(campaign, status, getattr(campaign, status) + count)\n"
-                "        campaign.save(update_fields=list(deltas[campaign.pk]))\n",
+                "        campaign.save(update_fields=list(deltas[campaign.pk]))\n"
+                "    settle_status(sorted(deltas), now)\n",
             ),
             (
                 "messaging/settlement.py",

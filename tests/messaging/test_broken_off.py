@@ -203,7 +203,7 @@ def test_a_refusal_of_an_earlier_call_says_nothing_of_a_message_that_a_later_cal
     settlement.apply_late_refusals([refused])
     assert statuses() == {"sent": 1}
     second = Attempt.objects.latest("pk").reference
-    settlement.apply_late_refusals([replace(refused, reference=second)])
+    settlement.apply_late_refusals([refused._replace(reference=second)])
     assert statuses() == {"undelivered": 1}
 
 
@@ -301,7 +301,7 @@ def test_cancel_closes_what_is_queued_beside_an_unknown_outcome(simulator):
     expand_ready()
     call = opened()
     answer = dispatch.make_call(call).answer
-    kept = [replace(report, account_refused=n < 3) for n, report in enumerate(answer.reports)]
+    kept = [report._replace(account_refused=n < 3) for n, report in enumerate(answer.verdicts.values())]
     dispatch.record(dispatch.Result(call, answer=SubmitAnswer(200, kept)))
     campaign.refresh_from_db()
     assert Batch.objects.get().state == BatchState.UNKNOWN

@@ -10,7 +10,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -162,7 +161,7 @@ def facts_about(numbers: list[int], chance: random.Random) -> list[Fact]:
     for number in numbers:
         facts += [word(number, *said) for said in chance.sample(WORDS, chance.randint(1, 3))]
         if chance.random() < 0.5:
-            facts.append(replace(chance.choice(OURS), number=number))
+            facts.append(chance.choice(OURS)._replace(number=number))
     facts *= 2
     chance.shuffle(facts)
     return facts

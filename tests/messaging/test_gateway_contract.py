@@ -104,7 +104,7 @@ class AdapterClient:
 
     def send(self, reference: str, numbers: dict[str, str], text: str = "Hello") -> Seen:
         messages = [OutgoingMessage(name, f"+{to}", text) for name, to in numbers.items()]
-        return self._seen(self._adapter.submit(Submission(reference, messages, sender="SHOP")).reports)
+        return self._seen(self._adapter.submit(Submission(reference, messages, sender="SHOP")).verdicts.values())
 
     def reports(self) -> Seen:
         body = self._adapter.poll_reports(1000)
@@ -246,7 +246,7 @@ def test_every_fault_comes_to_what_the_ledger_has(fault: str) -> None:
         error: Exception | None = None
         seen: Seen = {}
         try:
-            seen = {report.message_id: report.status for report in adapter.submit(Submission("b-1", sent)).reports}
+            seen = {name: report.status for name, report in adapter.submit(Submission("b-1", sent)).verdicts.items()}
         except GatewayError as raised:
             error = raised
         accepted = set(simulator.accepted_ids())

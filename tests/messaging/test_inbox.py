@@ -32,7 +32,7 @@ KILLER = """
 import os, signal, django
 django.setup()
 from messaging import inbox
-def die(*args):
+def die(*args, **options):
     os.kill(os.getpid(), signal.SIGKILL)
 inbox.{victim} = die
 inbox.{act}()
@@ -96,7 +96,7 @@ def test_a_crash_loses_no_report(simulator, settings, monkeypatch, victim, act):
     if act != "poll":
         inbox.poll()
 
-    def die(*args):
+    def die(*args, **options):
         raise Killed
 
     with monkeypatch.context() as dying:

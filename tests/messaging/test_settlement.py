@@ -52,6 +52,19 @@ def assert_counted(campaign: Campaign) -> None:
     assert {status: tallies[status] for status in COUNTED_STATUSES} == recount
 
 
+def test_what_was_given_up_is_not_opened_again_by_word_that_it_is_on_its_way(campaign):
+    """Or look-ups of a neighbour would give it new deadlines for ever."""
+    taken, lost, _ = messages()
+    settlement.apply([report(taken, S.SENT)])
+    settlement.apply([Fact(lost.pk, S.UNKNOWN, FactSource.DEADLINE)])
+    settlement.apply([Fact(message.pk, S.UNCONFIRMED, FactSource.DEADLINE) for message in (taken, lost)])
+    applied = settlement.apply([report(taken, S.SENT), report(lost, S.SENT)])
+    assert (applied.changed, applied.unchanged) == (1, 1)
+    assert [message.status for message in messages()][:2] == [S.UNCONFIRMED, S.SENT]  # of the other it is news
+    assert settlement.apply([report(taken, S.DELIVERED)]).changed == 1
+    assert_counted(campaign)
+
+
 def test_a_delivery_report_delivers_and_is_kept(campaign):
     message = messages()[0]
     fact = report(message, S.DELIVERED, price=Decimal("0.05"), currency="EUR", provider_status="DELIVERED_TO_HANDSET")

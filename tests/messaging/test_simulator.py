@@ -53,7 +53,7 @@ def classify(simulator: RunningSimulator, reference: str, sent: list[OutgoingMes
         answer = simulator.gateway(timeout=timeout).submit(Submission(reference, sent))
     except (NotSent, Unknown) as error:
         return type(error), {}
-    return None, {report.message_id: report for report in answer.reports}
+    return None, answer.verdicts
 
 
 def check_against_ledger(
@@ -143,7 +143,8 @@ def test_repeated_id_is_refused_or_accepted_again_as_set() -> None:
     with running_simulator(**ALL_DELIVERED) as simulator:
         adapter = simulator.gateway()
         for reference in ("b1", "b2"):
-            (report,) = adapter.submit(Submission(reference, messages(1))).reports
+            answer = adapter.submit(Submission(reference, messages(1)))
+        (report,) = answer.reports
         assert report.provider_status == "REJECTED_DUPLICATE_MESSAGE_ID"
         assert (simulator.ledger()["repeats"], simulator.ledger()["duplicates"]) == (1, 0)
         simulator.set_faults(refuse_repeated=0)
@@ -155,10 +156,8 @@ def test_repeated_id_is_refused_or_accepted_again_as_set() -> None:
 def test_id_that_comes_twice_in_one_call_is_accepted_once() -> None:
     with running_simulator(**ALL_DELIVERED) as simulator:
         answer = simulator.gateway().submit(Submission("b", messages(1) * 2))
-        assert [report.provider_status for report in answer.reports] == [
-            "PENDING_ACCEPTED",
-            "REJECTED_DUPLICATE_MESSAGE_ID",
-        ]
+        assert answer.accepted == ["m0"]
+        assert [report.provider_status for report in answer.reports] == ["REJECTED_DUPLICATE_MESSAGE_ID"]
         assert simulator.accepted_ids() == ["m0"]
 
 
@@ -178,7 +177,7 @@ def test_suffixes_force_outcomes_from_answer_to_report() -> None:
     with running_simulator(report_delay_ms=0) as simulator:
         adapter = simulator.gateway()
         sent = [OutgoingMessage(outcome.name, f"+447900{digits}", "Hi") for digits, outcome in SUFFIXES.items()]
-        answered = {report.message_id: report for report in adapter.submit(Submission("b", sent)).reports}
+        answered = adapter.submit(Submission("b", sent)).verdicts
         simulator.flush()
         body = adapter.poll_reports(1000)
         assert body is not None
@@ -198,17 +197,18 @@ def test_what_is_no_number_is_refused_alone() -> None:
     with running_simulator(**ALL_DELIVERED) as simulator:
         sent = [OutgoingMessage("m1", "+44 7900", "Hi"), OutgoingMessage("m2", "+447900000001", "Hi")]
         answer = simulator.gateway().submit(Submission("b", sent))
-    assert {report.message_id: report.status for report in answer.reports} == {"m1": M.REJECTED, "m2": M.SENT}
+    assert {name: report.status for name, report in answer.verdicts.items()} == {"m1": M.REJECTED, "m2": M.SENT}
 
 
 def test_credit_runs_out_for_the_rest_and_their_ids_may_come_again() -> None:
     with running_simulator(balance=0.1, **ALL_DELIVERED) as simulator:
         adapter = simulator.gateway()
         answer = adapter.submit(Submission("b1", messages(5)))
-        assert [report.account_refused for report in answer.reports] == [False, False, True, True, True]
+        assert (answer.accepted, len(answer.reports)) == (["m0", "m1"], 3)
+        assert all(report.account_refused for report in answer.reports)
         simulator.simulator.account.charge(-1_000_000)
         again = adapter.submit(Submission("b2", messages(5)[2:]))
-        assert [report.provider_status for report in again.reports] == ["PENDING_ACCEPTED"] * 3
+        assert again.accepted == ["m2", "m3", "m4"]
         assert simulator.ledger()["duplicates"] == 0
 
 

@@ -28,7 +28,7 @@ def test_a_file_is_stored_inspected_and_its_reading_woken(
     django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     woken: list[Any] = []
-    monkeypatch.setattr("smsapp.wake.current_app.send_task", lambda name, args, expires: woken.append((name, args)))
+    monkeypatch.setattr("smsapp.wake.current_app.send_task", lambda name, args, **options: woken.append((name, args)))
     with django_capture_on_commit_callbacks(execute=True):
         upload = accept()
     upload = Upload.objects.get(pk=upload.pk)

@@ -1,0 +1,133 @@
+"""The set-based SQL does to each row what it would be told alone, whichever of its ways it takes."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from messaging import bulk, clock, settlement
+from messaging.bulk import MessageChange, NewReport
+from messaging.choices import FactSource, MessageStatus, Reason
+from messaging.expansion import expand_ready
+from messaging.models import Batch, DeliveryReport, Message, StatDelta
+from messaging.settlement import Fact
+from tests.factories import make_campaign
+
+pytestmark = pytest.mark.django_db
+
+S = MessageStatus
+MOMENT = datetime(2026, 8, 24, 15, 0, 0, 123000, tzinfo=UTC)
+MANY = 3 * bulk._MIN_ALIKE
+Shape = Callable[[int], int | None]
+
+
+@pytest.fixture
+def numbers() -> list[int]:
+    """Of the messages of one batch."""
+    make_campaign(count=MANY)
+    expand_ready()
+    return list(Message.objects.order_by("id").values_list("id", flat=True))
+
+
+SHAPES = {
+    "all alike and at once": lambda n: 0,
+    "alike, each at its own time": lambda n: n,
+    "every second": lambda n: n if n % 2 else None,
+    "first and last": lambda n: 0 if n in (0, MANY - 1) else None,
+    "a few of them": lambda n: n if n < 3 else None,
+    "with a gap": lambda n: None if MANY // 3 <= n < MANY // 2 else 0,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_every_change_is_written_and_no_other(numbers: list[int], shape: Shape) -> None:
+    seconds = {number: after for n, number in enumerate(numbers) if (after := shape(n)) is not None}
+    changes = {
+        number: MessageChange(number, S.DELIVERED, "", "", MOMENT, MOMENT + timedelta(seconds=after))
+        for number, after in seconds.items()
+    }
+    bulk.update_messages(list(changes.values()))
+    rows = Message.objects.values_list("id", "status", "reason", "detail", "sent_at", "done_at")
+    assert {row[0]: row for row in rows if row[1] != S.QUEUED} == changes
+    assert len(rows) == MANY
+
+
+def test_changes_of_different_kinds_travel_together(numbers: list[int]) -> None:
+    kinds = [(S.SENT, "", ""), (S.UNDELIVERED, Reason.UNREACHABLE, "27"), (S.REJECTED, Reason.NONE, 'a "b" {c}\\ \t,')]
+    changes = [
+        MessageChange(number, *kinds[0 if n % 10 else 1 + n // 10 % 2], MOMENT, None if n % 10 else MOMENT)
+        for n, number in enumerate(numbers)
+    ]
+    bulk.update_messages(changes)
+    rows = Message.objects.order_by("id").values_list("id", "status", "reason", "detail", "sent_at", "done_at")
+    assert list(rows) == changes
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_reading_finds_what_was_asked_for(numbers: list[int], shape: Shape) -> None:
+    Message.objects.filter(id=numbers[1]).update(status=S.SENT, sent_at=MOMENT)
+    wanted = [number for n, number in enumerate(numbers) if shape(n) is not None]
+    stored = bulk.read_messages([*wanted, numbers[-1] + 10**6])
+    assert sorted(stored) == wanted
+    expected = Message.objects.filter(id__in=wanted).values_list("id", "status", "segment_count", "sent_at")
+    assert sorted(stored.values()) == sorted(expected)
+
+
+def test_a_report_is_stored_as_it_is(numbers: list[int]) -> None:
+    odd = "tab\t, line\nend, \\N, back\\slash, \u20ac, quote\" '"
+    rows = [
+        NewReport(
+            numbers[0], S.DELIVERED, "", FactSource.PUSH, odd, "0", odd, Decimal("0.0535"), "EUR", MOMENT, MOMENT
+        ),
+        NewReport(numbers[1], S.UNDELIVERED, Reason.UNREACHABLE, FactSource.POLL, "", "", "", None, "", None, MOMENT),
+    ]
+    bulk.insert_reports(rows)
+    assert list(DeliveryReport.objects.order_by("id").values_list(*NewReport._fields)) == rows
+
+
+# --- an accepting answer: one statement for what `apply` does message by message ----------------------------
+
+
+def as_written() -> tuple[object, ...]:
+    """All that an answer changes, but for its moment."""
+    rows = Message.objects.order_by("id").values_list("id", "status", "reason", "detail", "done_at", "sent_at")
+    return (
+        [(*row[:-1], row[-1] is not None) for row in rows],
+        [batch.tally for batch in Batch.objects.order_by("id")],
+        [(delta.segments, delta.tally) for delta in StatDelta.objects.order_by("id") if any(delta.tally.values())],
+        DeliveryReport.objects.count(),
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("earlier", [None, S.UNKNOWN, S.DELIVERED])
+def test_accepting_does_what_apply_does(numbers: list[int], shape: Shape, earlier: S | None) -> None:
+    """Also where a report was quicker than the answer, or the sweep had given the call up."""
+    if earlier:
+        source = FactSource.DEADLINE if earlier is S.UNKNOWN else FactSource.PUSH
+        settlement.apply([Fact(number, earlier, source) for number in numbers[: MANY // 4]])
+    StatDelta.objects.all().delete()
+    before = list(Message.objects.values()), list(Batch.objects.values())
+    wanted = [number for n, number in enumerate(numbers) if shape(n) is not None]
+
+    applied = settlement.apply([Fact(number, S.SENT, FactSource.ANSWER) for number in wanted])
+    told = as_written()
+    for table, rows in zip((Message, Batch), before, strict=True):
+        for row in rows:
+            table.objects.filter(pk=row["id"]).update(**row)
+    StatDelta.objects.all().delete()
+
+    accepted = settlement.accept(wanted, clock.now())
+    assert accepted == applied
+    messages, tallies, deltas, reports = as_written()
+    assert (messages, tallies, reports) == (told[0], told[1], told[3])
+    assert _sum(deltas) == _sum(told[2])
+
+
+def _sum(deltas: object) -> tuple[int, dict[str, int]]:
+    segments, total = 0, dict.fromkeys(Batch().tally, 0)
+    for more, tally in deltas:  # type: ignore[attr-defined]
+        segments += more
+        total = {status: count + tally[status] for status, count in total.items()}
+    return segments, total
