@@ -75,6 +75,7 @@ def may_send() -> bool:
 
 def look_once() -> None:
     """Look for the signs, if this process has not done so since it got its database connection."""
+    connection.close_if_health_check_failed()  # one that was kept may be dead, and its successor lead elsewhere
     connection.ensure_connection()
     if _is_unchecked:
         check()
