@@ -14,7 +14,9 @@ from django.db import connection
 from django.db.models import Case, F, Value, When
 
 from accounts import hold
-from campaigns.choices import CampaignStatus
+from campaigns.choices import CAMPAIGN, CampaignStatus
+from campaigns.choices import Actor as CampaignActor
+from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES, Tally
 from messaging.choices import BATCH, MESSAGE, Actor, BatchState, FactSource, MessageStatus
 from messaging.models import Batch, DeliveryReport, Message, StatDelta
@@ -45,7 +47,7 @@ class StoredMessage(NamedTuple):
     id: int
     status: int
     segment_count: int
-    sent_at: datetime | None
+    was_taken: bool  # by the provider, at some time
 
 
 class QueuedMessage(NamedTuple):
@@ -73,7 +75,7 @@ class NewReport(NamedTuple):
 
 
 class MessageChange(NamedTuple):
-    """The new state of a row, whole."""
+    """The new state of a row. `sent_at` is written once: a row that has it keeps it."""
 
     id: int
     status: int
@@ -120,7 +122,7 @@ def read_messages(numbers: Collection[int]) -> dict[int, StoredMessage]:
     """The rows with these numbers that exist, by number."""
     if not numbers:
         return {}
-    columns, span = ", ".join(StoredMessage._fields), _span(numbers)
+    columns, span = "id, status, segment_count, sent_at IS NOT NULL", _span(numbers)
     with connection.cursor() as cursor:
         if span:  # with a few between them that are not asked for
             statement = f"SELECT {columns} FROM {_TABLE} WHERE id BETWEEN %s AND %s"  # noqa: S608
@@ -131,10 +133,7 @@ def read_messages(numbers: Collection[int]) -> dict[int, StoredMessage]:
             statement = f"SELECT {columns} FROM {_TABLE} WHERE id IN (SELECT value FROM json_each(%s))"  # noqa: S608
             cursor.execute(statement, [_array(numbers)])
         wanted = set(numbers)
-        rows = [StoredMessage(*row) for row in cursor.fetchall() if row[0] in wanted]
-        if not _is_postgres():
-            rows = [row._replace(sent_at=_from_sqlite(row.sent_at)) for row in rows]
-        return {row.id: row for row in rows}
+        return {row[0]: StoredMessage(*row) for row in cursor.fetchall() if row[0] in wanted}
 
 
 def read_numbers(first: int, last: int, status: MessageStatus) -> list[int]:
@@ -199,8 +198,9 @@ def _update_alike(changes: Sequence[MessageChange]) -> None:
     moments = {change.done_at for change in changes}
     span = _span(numbers)
     values: list[Any] = [*changes[0][1:5]]
-    sets = "status = %s, reason = %s, detail = %s, sent_at = %s"
-    if len(moments) > 1:
+    sets = "status = %s, reason = %s, detail = %s, sent_at = COALESCE(sent_at, %s)"
+    is_whole = span is not None and len(numbers) == span[1] - span[0] + 1
+    if len(moments) > 1 or (span and not is_whole):
         statement = (
             f"UPDATE {_TABLE} m SET {sets}, done_at = v.done_at "  # noqa: S608
             "FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(id, done_at) WHERE m.id = v.id"
@@ -210,7 +210,7 @@ def _update_alike(changes: Sequence[MessageChange]) -> None:
             statement, values = f"{statement} AND m.id BETWEEN %s AND %s", [*values, *span]
     else:
         statement, values = f"UPDATE {_TABLE} SET {sets}, done_at = %s WHERE ", [*values, *moments]  # noqa: S608
-        if span and len(numbers) == span[1] - span[0] + 1:
+        if span:
             statement, values = f"{statement} id BETWEEN %s AND %s", [*values, *span]
         else:
             statement, values = f"{statement} id = ANY(%s::bigint[])", [*values, _array(numbers)]
@@ -222,18 +222,25 @@ def _update_unlike(changes: Sequence[MessageChange]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {_TABLE} m SET status = v.status, reason = v.reason, detail = v.detail, "  # noqa: S608
-            "sent_at = v.sent_at, done_at = v.done_at "
+            "sent_at = COALESCE(m.sent_at, v.sent_at), done_at = v.done_at "
             "FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::timestamptz[], "
             "%s::timestamptz[]) AS v(id, status, reason, detail, sent_at, done_at) WHERE m.id = v.id",
-            [list(column) for column in zip(*changes, strict=True)],
+            [
+                _array(change.id for change in changes),
+                _array(change.status for change in changes),
+                [change.reason for change in changes],
+                [change.detail for change in changes],
+                _array_of_moments(change.sent_at for change in changes),
+                _array_of_moments(change.done_at for change in changes),
+            ],
         )
 
 
 def _update_one_by_one(changes: Sequence[MessageChange]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"UPDATE {_TABLE} SET status = %s, reason = %s, detail = %s, sent_at = %s, done_at = %s "  # noqa: S608
-            "WHERE id = %s",
+            f"UPDATE {_TABLE} SET status = %s, reason = %s, detail = %s, "  # noqa: S608
+            "sent_at = COALESCE(sent_at, %s), done_at = %s WHERE id = %s",
             [(c.status, c.reason, c.detail, _to_sqlite(c.sent_at), _to_sqlite(c.done_at), c.id) for c in changes],
         )
 
@@ -272,34 +279,42 @@ def _report_line(row: NewReport) -> str:
     )
 
 
-def move_tallies(table: type[Tally], deltas: Mapping[int, Mapping[str, int]]) -> list[int]:
-    """Add to the tallies of many batches, or campaigns, in one statement. `deltas`: by primary key, by status. Those
-    that have nothing queued or unknown any more.
+def move_batches(deltas: Mapping[int, Mapping[str, int]]) -> None:
+    """Add to the tallies of batches in one statement. `deltas`: by primary key, by status. The rows are locked by the
+    caller, in id order."""
+    _move_tallies(Batch, deltas, "FALSE")
 
-    Several rows are locked by the caller, batches and campaigns each in id order.
-    """
+
+def move_campaigns(deltas: Mapping[int, Mapping[str, int]]) -> list[int]:
+    """The same for campaigns; those that may now be completed, or closed. Several are locked by the caller before."""
+    running = ", ".join(f"'{status}'" for status in CAMPAIGN.sources(CampaignStatus.COMPLETED, CampaignActor.PIPELINE))
+    # Not `completed_at IS NULL`: behind RETURNING, SQLite 3.40 says of every column that it is not.
+    return _move_tallies(Campaign, deltas, f"queued <= 0 AND unknown <= 0 AND (sent <= 0 OR status IN ({running}))")
+
+
+def _move_tallies(table: type[Tally], deltas: Mapping[int, Mapping[str, int]], condition: str) -> list[int]:
+    """The keys of the rows that meet the condition afterwards."""
     moved = [status for status in COUNTED_STATUSES if any(delta.get(status) for delta in deltas.values())]
     if not moved:
         return []
     name = table._meta.db_table
     rows = [(key, *(delta.get(status, 0) for status in moved)) for key, delta in sorted(deltas.items())]
-    statement = f"UPDATE {name} SET {', '.join(f'{status} = {status} + %s' for status in moved)} WHERE id = %s"  # noqa: S608
-    finished = " RETURNING id, queued <= 0 AND unknown <= 0"
+    sets = ", ".join(f"{status} = {status} + %s" for status in moved)
     with connection.cursor() as cursor:
         if _is_postgres() and len(rows) > 1:
-            sets = ", ".join(f"{status} = t.{status} + v.{status}" for status in moved)
-            arrays = ", ".join(["%s::bigint[]"] * (1 + len(moved)))
+            columns, marks = ", ".join(f"more_{status}" for status in moved), ", ".join(["%s::bigint[]"] * len(rows[0]))
+            sets = ", ".join(f"{status} = {status} + more_{status}" for status in moved)
             cursor.execute(
-                f"UPDATE {name} t SET {sets} FROM unnest({arrays}) AS v(id, {', '.join(moved)}) "  # noqa: S608
-                "WHERE t.id = v.id RETURNING t.id, t.queued <= 0 AND t.unknown <= 0",
+                f"UPDATE {name} SET {sets} FROM unnest({marks}) AS v(key, {columns}) "  # noqa: S608
+                f"WHERE id = v.key RETURNING id, {condition}",
                 [_array(column) for column in zip(*rows, strict=True)],
             )
-            return [pk for pk, is_finished in cursor.fetchall() if is_finished]
-        ended = []
+            return [key for key, meets_it in cursor.fetchall() if meets_it]
+        found = []
         for key, *counts in rows:
-            cursor.execute(statement + finished, [*counts, key])
-            ended += [pk for pk, is_finished in cursor.fetchall() if is_finished]
-        return ended
+            cursor.execute(f"UPDATE {name} SET {sets} WHERE id = %s RETURNING id, {condition}", [*counts, key])  # noqa: S608
+            found += [key for key, meets_it in cursor.fetchall() if meets_it]
+        return found
 
 
 def insert_deltas(rows: Sequence[tuple[int, int, Mapping[str, int]]]) -> None:
@@ -371,7 +386,7 @@ def _span(numbers: Collection[int]) -> tuple[int, int] | None:
 def _array(numbers: Iterable[int]) -> str:
     """As the database reads it: psycopg takes ten times as long for a list of numbers, and twenty for one of times."""
     opening, closing = "{}" if _is_postgres() else "[]"
-    return f"{opening}{','.join(map(str, numbers))}{closing}"
+    return f"{opening}{','.join([f'{number:d}' for number in numbers])}{closing}"
 
 
 def _array_of_moments(moments: Iterable[datetime | None]) -> str:

@@ -156,7 +156,7 @@ def lease(lane: Lane, limit: int, modes: Sequence[Mode] = tuple(Mode), *, with_s
         if not with_suspects:
             ready = ready.filter(lease_count=0)
         ready = ready.select_for_update(skip_locked=True, of=("self",))
-        batches = list(ready.select_related("campaign__audience")[:limit])
+        batches = list(ready.select_related("campaign__audience", "campaign__account")[:limit])
         suspects = [batch for batch in batches if batch.lease_count]
         batches = suspects[:1] or batches
         for batch in batches:
@@ -351,8 +351,7 @@ def _record_answer(call: Call, answer: SubmitAnswer) -> None:
         state = AttemptState.UNKNOWN if missing else AttemptState.ANSWERED
         if _finish_attempt(call, state, now, answer.http_status, detail):
             facts += _unknown_facts(missing)
-        settlement.accept(accepted, now)
-        settlement.apply(facts)
+        settlement.apply(facts, accepted, at=now)
         _plan_report_check(call, now, soon=repeated)
         _release(call.batch, now, retry_count=0, call_size=min(MAX_IN_BATCH, call.batch.call_size * 2))
     if refusal is not None:

@@ -109,7 +109,7 @@ def _apply_alone(pk: int) -> int:
 def _apply(bodies: Sequence[ReportInbox], now: datetime) -> int:
     """Apply bodies we hold locked, and note what became of each; how many messages that changed."""
     told = [(body, _read(body, now)) for body in bodies]
-    changed, absent = _apply_reports(told)
+    changed, absent = _apply_reports(told, now)
     unremarkable: list[int] = []
     for body, reports in told:
         _count_unmatched(body, reports, absent, now)
@@ -127,13 +127,13 @@ def _apply(bodies: Sequence[ReportInbox], now: datetime) -> int:
     return changed
 
 
-def _apply_reports(told: Sequence[tuple[ReportInbox, Sequence[Report]]]) -> tuple[int, set[int]]:
+def _apply_reports(told: Sequence[tuple[ReportInbox, Sequence[Report]]], now: datetime) -> tuple[int, set[int]]:
     """How many messages changed, and the numbers of ours that have no message."""
     facts = [fact for body, reports in told for fact in settlement.facts_from(reports, FactSource(body.source))[0]]
     refused = [report for _, reports in told for report in reports if report.account_refused]
     if refused:
         settlement.lock_for({fact.number for fact in facts} | _numbers(refused))
-    applied = settlement.apply(facts)
+    applied = settlement.apply(facts, at=now)
     changed = applied.changed
     absent: set[int] = set()
     if applied.unmatched or refused:
@@ -209,7 +209,7 @@ def _rematch(seen: ReportInbox) -> int:
     if body.unmatched_count == seen.unmatched_count:
         return 0
     with transaction.atomic():
-        changed, absent = _apply_reports([(body, reports)])
+        changed, absent = _apply_reports([(body, reports)], now)
         _count_unmatched(body, reports, absent, now)
         body.save(update_fields=["unmatched_count", "rematch_at"])
     logger.warning("report body %s: %s messages have come into being and are reported", body.pk, changed)

@@ -26,8 +26,10 @@ from messaging import bulk, clock, contradictions
 from messaging.bulk import MessageChange, NewReport, StoredMessage
 from messaging.choices import (
     ACCEPTED,
+    BATCH,
     MESSAGE,
     NEVER_HANDED_OVER,
+    Actor,
     BatchState,
     FactSource,
     MessageStatus,
@@ -93,44 +95,39 @@ def facts_from(reports: Iterable[Report], source: FactSource) -> tuple[list[Fact
     return facts, foreign
 
 
-def apply(facts: Sequence[Fact]) -> Applied:
-    """Move messages as the facts say; the table allows each source its own moves."""
-    if not facts:
+def apply(facts: Sequence[Fact], accepted: Sequence[int] = (), at: datetime | None = None) -> Applied:
+    """Move messages as the facts say; the table allows each source its own moves.
+
+    `accepted`: messages of which the answer to their call says that the provider took them, and nothing else. Nearly
+    all are, so those still queued go in one statement, at a tenth of the price; of the others it is a fact like any.
+    `at`: the database's time, if the caller has just asked for it.
+    """
+    if not facts and not accepted:
         return Applied()
-    now = clock.now()
+    now = at or clock.now()
     with transaction.atomic(savepoint=False):
-        batches = _lock_batches({batch_of(fact.number) for fact in facts})
+        batches = _lock_batches({batch_of(fact.number) for fact in facts} | {batch_of(number) for number in accepted})
+        segments = bulk.mark_sent(accepted, now) if accepted else {}
+        facts = [*facts, *(Fact(number, SENT, FactSource.ANSWER) for number in accepted if number not in segments)]
         known = bulk.read_messages({fact.number for fact in facts if batch_of(fact.number) in batches})
         decision = _decide(facts, known, now)
         bulk.update_messages(list(decision.changes.values()))
         bulk.insert_reports(decision.reports)
-        _write_tallies(batches, _by_batch(decision.moves), decision.segments, now)
-    changed = sum(decision.moves.values())
-    return Applied(changed, len(facts) - changed - decision.unmatched, decision.unmatched)
-
-
-def accept(numbers: Sequence[int], now: datetime) -> Applied:
-    """What `apply` makes of an accepting answer for each of these messages of one batch, in one statement for all that
-    are still queued: nearly all messages of nearly all calls, at a tenth of the price."""
-    if not numbers:
-        return Applied()
-    with transaction.atomic(savepoint=False):
-        batches = _lock_batches({batch_of(number) for number in numbers})
-        (batch_id,) = batches
-        segments = bulk.mark_sent(numbers, now)
-        if segments:
-            count = len(segments)
-            tallies = {batch_id: Counter({QUEUED.label: -count, SENT.label: count})}
-            _write_tallies(batches, tallies, {batch_id: sum(segments.values())}, now)
-        others = [Fact(number, SENT, FactSource.ANSWER) for number in numbers if number not in segments]
-        applied = apply(others)
-    return Applied(applied.changed + len(segments), applied.unchanged, applied.unmatched)
+        for number, count in segments.items():
+            batch_id = batch_of(number)
+            decision.moves[batch_id, QUEUED, SENT] += 1
+            decision.segments[batch_id] += count
+        _write_tallies(batches, decision, now)
+    moved = sum(decision.moves.values())
+    return Applied(moved, len(facts) + len(segments) - moved - decision.unmatched, decision.unmatched)
 
 
 def apply_late_refusals(reports: Sequence[Report]) -> Applied:
     """A provider may take a message and report later that it refuses our account (no credit). Then that message is
     not delivered, and its running campaign is paused before the others go the same way. What such a report says of
     an earlier call is no fact any more once a later one has carried the message."""
+    if not reports:
+        return Applied()
     numbers = {number: report for report in reports if (number := number_of(report.message_id)) is not None}
     with transaction.atomic():
         _lock_batches({batch_of(number) for number in numbers})
@@ -202,10 +199,10 @@ def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: date
                 contradictions.note_provider(what)
             continue
         earlier, stored = decision.changes.get(number), known[number]
-        sent_at = earlier.sent_at if earlier else stored.sent_at
-        if status is MessageStatus.UNCONFIRMED and target is MessageStatus.SENT and sent_at is not None:
+        was_taken = stored.was_taken or (earlier is not None and earlier.sent_at is not None)
+        if was_taken and status is MessageStatus.UNCONFIRMED and target is MessageStatus.SENT:
             continue  # that the provider took it was known when it was given up
-        decision.changes[number] = _change(fact, target, sent_at, now)
+        decision.changes[number] = _change(fact, target, earlier.sent_at if earlier else None, was_taken, now)
         batch_id = batch_of(number)
         decision.moves[batch_id, status, target] += 1
         taken = (target in ACCEPTED) - (status in ACCEPTED)
@@ -225,9 +222,11 @@ def _target(fact: Fact, status: MessageStatus) -> MessageStatus:
     return fact.status
 
 
-def _change(fact: Fact, target: MessageStatus, sent_at: datetime | None, now: datetime) -> MessageChange:
+def _change(
+    fact: Fact, target: MessageStatus, sent_at: datetime | None, was_taken: bool, now: datetime
+) -> MessageChange:
     happened_at = fact.report.done_at if fact.report and fact.report.done_at else now
-    if target in ACCEPTED and sent_at is None:
+    if target in ACCEPTED and not was_taken:
         sent_at = min(now, happened_at)
     open_still = target in (MessageStatus.QUEUED, MessageStatus.UNKNOWN, MessageStatus.SENT)
     return MessageChange(
@@ -276,12 +275,11 @@ def _lock_campaigns(ids: Iterable[int]) -> None:
     list(Campaign.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
-def _write_tallies(
-    batches: Mapping[int, Batch], tallies: Mapping[int, Counter[str]], segments: Mapping[int, int], now: datetime
-) -> None:
-    bulk.move_tallies(Batch, tallies)
-    bulk.rest_batches([pk for pk in sorted(tallies) if batches[pk].state != BatchState.LEASED])
-    write_statistics(tallies, segments)
+def _write_tallies(batches: Mapping[int, Batch], decision: _Decision, now: datetime) -> None:
+    tallies = _by_batch(decision.moves)
+    bulk.move_batches(tallies)
+    bulk.rest_batches([pk for pk in sorted(tallies) if BATCH.targets(BatchState(batches[pk].state), Actor.TALLY)])
+    write_statistics(tallies, decision.segments)
     _move_counters(batches, tallies, now)
 
 
@@ -291,5 +289,5 @@ def _move_counters(batches: Mapping[int, Batch], tallies: Mapping[int, Counter[s
         deltas[batches[batch_id].campaign_id].update(tally)  # adds
     if len(deltas) > 1:
         _lock_campaigns(sorted(deltas))
-    if ended := bulk.move_tallies(Campaign, deltas):
+    if ended := bulk.move_campaigns(deltas):
         settle_status(ended, now)

@@ -214,8 +214,8 @@ def test_a_message_that_comes_while_its_report_is_applied_is_not_missed(campaign
     real = settlement.apply
     calls = []
 
-    def apply(facts):
-        applied = real(facts)
+    def apply(facts, **options):
+        applied = real(facts, **options)
         if not calls:
             behind.catch_up()
         calls.append(applied)
@@ -253,10 +253,10 @@ def test_the_longest_waiting_are_matched_first_and_so_many_at_once(campaign, mon
 def breaks_for(monkeypatch, message_id: str) -> None:
     real = settlement.apply
 
-    def apply(facts):
+    def apply(facts, **options):
         if any(fact.report and fact.report.message_id == message_id for fact in facts):
             raise RuntimeError("a defect of ours")
-        return real(facts)
+        return real(facts, **options)
 
     monkeypatch.setattr(settlement, "apply", apply)
 
