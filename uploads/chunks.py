@@ -56,6 +56,8 @@ def checksum(body: bytes) -> str:
 
 def shown(value: str) -> str:
     """A refused value as it may be stored and shown: one line, short, without characters that do harm."""
+    if len(value) <= MAX_SHOWN and value.isprintable():
+        return value
     cut = value[: MAX_SHOWN + 1]
     clean = "".join(character if character.isprintable() else "\ufffd" for character in cut)
     return clean if len(clean) <= MAX_SHOWN else clean[: MAX_SHOWN - 1] + "…"

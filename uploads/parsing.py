@@ -4,16 +4,17 @@ Rows have the numbers a spreadsheet shows: records from 1, the header included. 
 the first record that can be read and is not empty.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import normalise
 from uploads.choices import RowReason
 from uploads.chunks import RefusedRow, shown
 from uploads.records import BadRecord, RecordReader
+
+_DUPLICATE = RowReason.DUPLICATE.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +29,38 @@ class FileShape:
     sample: tuple[tuple[str, ...], ...] = ()
 
 
-class GoodRow(NamedTuple):
-    """`phone` in E.164; `values` of all columns, the phone column as it was written included."""
+@dataclass(slots=True)
+class Rows:
+    """Some rows that follow each other: the recipients in three lists of equal length, and what was refused.
 
-    row: int
-    phone: str
-    values: list[str]
+    `phones` in E.164; `values` of all columns, the phone column as it was written included.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    phones: list[str] = field(default_factory=list)
+    values: list[Sequence[str]] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
+    last_row: int = 0
+
+    @property
+    def duplicates(self) -> int:
+        return sum(refused.reason == _DUPLICATE for refused in self.refused)
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.refused)
 
 
 class RowReader:
-    """Iterate once over GoodRow and RefusedRow; `bytes_read` for progress. Raises OSError.
+    """Reads a file once; `bytes_read` for progress. Raises OSError.
 
     The first `skip_rows` records are passed over unchecked: a reader that was killed goes on where it was.
     """
 
     def __init__(self, path: Path, shape: FileShape, country: str, skip_rows: int = 0) -> None:
         self._records = RecordReader(path, shape.encoding, shape.delimiter)
-        self._shape = shape
+        self._has_header = shape.has_header
+        self._width = len(shape.columns)
+        self._phone_column = shape.phone_column
         self._country = country
         self._skip_rows = skip_rows
 
@@ -52,42 +68,69 @@ class RowReader:
     def bytes_read(self) -> int:
         return self._records.bytes_read
 
-    def __iter__(self) -> Iterator[GoodRow | RefusedRow]:
-        header_is_due = self._shape.has_header
-        width, column, country = len(self._shape.columns), self._shape.phone_column, self._country
+    def slices(self, seen: set[int], max_good: int, max_refused: int) -> Iterator[Rows]:
+        """All rows, in order, in slices with up to so many recipients and refused rows.
+
+        `seen`: numbers, as integers, that are duplicates when they come again; those read are added.
+        """
+        found = Rows()
+        for row, record in self._data():
+            phone = self._phone_of(row, record)
+            if isinstance(phone, RefusedRow):
+                found.refused.append(phone)
+            elif (number := int(phone)) in seen:
+                found.refused.append(RefusedRow(row, _DUPLICATE, shown(phone), ""))
+            else:
+                assert isinstance(record, list)
+                seen.add(number)
+                found.rows.append(row)
+                found.phones.append(phone)
+                found.values.append(_plain(record))
+            found.last_row = row
+            if len(found.rows) >= max_good or len(found.refused) >= max_refused:
+                yield found
+                found = Rows()
+        if len(found):
+            yield found
+
+    def _data(self) -> Iterator[tuple[int, list[str] | BadRecord]]:
+        """Records with their row numbers, without the header and the rows to skip."""
+        header_is_due = self._has_header
         skip = self._skip_rows
         for row, record in enumerate(self._records, 1):
             if header_is_due and is_filled(record):
                 header_is_due = False
-                continue
-            if row <= skip:
-                continue
-            if isinstance(record, BadRecord):
-                yield RefusedRow(row, record.reason, shown(record.text), "")
-                continue
-            if len(record) != width and not _fit(record, width):
-                detail = f"{len(record)} cells, the file has {width} columns"
-                yield RefusedRow(row, RowReason.EXTRA_CELLS.value, shown(" | ".join(record)), detail)
-                continue
-            raw = record[column]
-            if not raw:
-                yield _without_number(row, record)
-                continue
-            try:
-                phone = parse_number(raw, country)
-            except RefusedNumber as refusal:
-                yield RefusedRow(row, refusal.reason, shown(raw), refusal.detail)
-            else:
-                yield GoodRow(row, phone, [_plain(cell) for cell in record])
+            elif row > skip:
+                yield row, record
+
+    def _phone_of(self, row: int, record: list[str] | BadRecord) -> str | RefusedRow:
+        """The number in E.164; brings the record to the width of the file."""
+        if isinstance(record, BadRecord):
+            return RefusedRow(row, record.reason, shown(record.text), "")
+        if len(record) != self._width and not _fit(record, self._width):
+            detail = f"{len(record)} cells, the file has {self._width} columns"
+            return RefusedRow(row, RowReason.EXTRA_CELLS.value, shown(" | ".join(record)), detail)
+        raw = record[self._phone_column]
+        if not raw:
+            return _without_number(row, record)
+        try:
+            return parse_number(raw, self._country)
+        except RefusedNumber as refusal:
+            return RefusedRow(row, refusal.reason, shown(raw), refusal.detail)
 
 
 def is_filled(record: list[str] | BadRecord) -> bool:
     return not isinstance(record, BadRecord) and any(record)
 
 
-def _plain(cell: str) -> str:
-    """As it will be counted and sent; most cells are plain already."""
-    return cell if cell.isascii() and "\r" not in cell else normalise(cell)
+def _plain(cells: list[str]) -> tuple[str, ...]:
+    """As they will be counted and sent. Line ends are newlines already, so ASCII is plain as it is.
+
+    A tuple, because the garbage collector looks at it once, and again and again at a list.
+    """
+    if "".join(cells).isascii():
+        return tuple(cells)
+    return tuple([cell if cell.isascii() else normalise(cell) for cell in cells])
 
 
 def _fit(cells: list[str], width: int) -> bool:

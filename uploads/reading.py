@@ -7,8 +7,7 @@ change exactly one row: a reader whose lease has passed to another stops there, 
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus
 from uploads.chunks import RefusedRow
 from uploads.models import Audience, AudienceChunk, Upload
-from uploads.parsing import FileShape, GoodRow, RowReader
+from uploads.parsing import FileShape, RowReader, Rows
 
 logger = logging.getLogger(__name__)
 
@@ -35,28 +34,6 @@ class LeaseLost(Exception):
 
 class Unreadable(Exception):
     """The file can never be read to its end; the message is for its owner."""
-
-
-@dataclass(slots=True)
-class _Chunk:
-    """What was read since the last commit."""
-
-    rows: list[int] = field(default_factory=list)
-    phones: list[str] = field(default_factory=list)
-    values: list[list[str]] = field(default_factory=list)
-    refused: list[RefusedRow] = field(default_factory=list)
-    last_row: int = 0
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.rows) >= settings.CHUNK_SIZE or len(self.refused) >= _MAX_BAD_ROWS
-
-    @property
-    def duplicates(self) -> int:
-        return sum(refused.reason == RowReason.DUPLICATE for refused in self.refused)
-
-    def __len__(self) -> int:
-        return len(self.rows) + len(self.refused)
 
 
 def upload_path(upload: Upload) -> Path:
@@ -88,24 +65,11 @@ def read_upload(upload_id: int, owner: str) -> bool:
 
 
 def store_chunk(
-    audience: Audience, number: int, rows: list[int], phones: list[str], values: list[list[str]],
+    audience: Audience, number: int, rows: list[int], phones: list[str], values: Sequence[Sequence[str]],
     refused: list[RefusedRow], last_row: int,
 ) -> None:  # fmt: skip
     """Write one chunk and move the audience's counts; inside the caller's transaction."""
-    body = chunks.pack_body(rows, phones, values)
-    AudienceChunk.objects.create(
-        audience=audience,
-        number=number,
-        body=body,
-        refused=chunks.pack_refused(refused),
-        good_count=len(rows),
-        bad_count=len(refused),
-        last_row=last_row,
-        checksum=chunks.checksum(body),
-    )
-    Audience.objects.filter(pk=audience.pk).update(
-        chunk_count=F("chunk_count") + 1, recipient_count=F("recipient_count") + len(rows)
-    )
+    _store_packed(_packed(audience, number, Rows(rows, phones, list(values), refused, last_row)))
 
 
 @transaction.atomic
@@ -147,13 +111,13 @@ def _read_slice(upload: Upload) -> bool:
     reader = RowReader(upload_path(upload), shape, upload.country, skip_rows=last_row)
     deadline = time.monotonic() + settings.TASK_BUDGET
     rows_left = settings.UPLOAD_MAX_ROWS - upload.row_count
-    chunk = _Chunk()
-    for number, chunk in enumerate(_chunks_of(reader, seen), _chunk_count(upload)):
-        rows_left -= len(chunk)
+    slices = reader.slices(seen, settings.CHUNK_SIZE, _MAX_BAD_ROWS)
+    for number, found in enumerate(slices, _chunk_count(upload)):
+        rows_left -= len(found)
         if rows_left < 0:
             raise Unreadable(f"The file has more than {settings.UPLOAD_MAX_ROWS:,} rows.")
         is_out_of_time = time.monotonic() >= deadline
-        _commit(upload, number, chunk, reader.bytes_read, release=is_out_of_time)
+        _commit(upload, number, found, reader.bytes_read, release=is_out_of_time)
         if is_out_of_time:
             return False
     return _finish(upload)
@@ -179,45 +143,46 @@ def _already_read(upload: Upload) -> tuple[set[int], int]:
     return seen, last_row
 
 
-def _chunks_of(reader: RowReader, seen: set[int]) -> Iterator[_Chunk]:
-    chunk = _Chunk()
-    for item in reader:
-        if isinstance(item, GoodRow):
-            number = int(item.phone)
-            if number in seen:
-                chunk.refused.append(RefusedRow(item.row, RowReason.DUPLICATE.value, chunks.shown(item.phone), ""))
-            else:
-                seen.add(number)
-                chunk.rows.append(item.row)
-                chunk.phones.append(item.phone)
-                chunk.values.append(item.values)
-        else:
-            chunk.refused.append(item)
-        chunk.last_row = item.row
-        if chunk.is_full:
-            yield chunk
-            chunk = _Chunk()
-    if len(chunk):
-        yield chunk
-
-
-@transaction.atomic
-def _commit(upload: Upload, number: int, chunk: _Chunk, bytes_read: int, *, release: bool) -> None:
-    now = timezone.now()
-    duplicates = chunk.duplicates
-    _update_leased(
-        upload,
-        bytes_read=bytes_read,
-        row_count=F("row_count") + len(chunk),
-        phone_count=F("phone_count") + len(chunk.rows),
-        invalid_count=F("invalid_count") + len(chunk.refused) - duplicates,
-        duplicate_count=F("duplicate_count") + duplicates,
-        lease_until=now if release else _lease_end(now),
+def _packed(audience: Audience, number: int, found: Rows) -> AudienceChunk:
+    """A chunk that is not stored yet."""
+    body = chunks.pack_body(found.rows, found.phones, found.values)
+    return AudienceChunk(
+        audience=audience,
+        number=number,
+        body=body,
+        refused=chunks.pack_refused(found.refused),
+        good_count=len(found.rows),
+        bad_count=len(found.refused),
+        last_row=found.last_row,
+        checksum=chunks.checksum(body),
     )
+
+
+def _store_packed(chunk: AudienceChunk) -> None:
+    chunk.save(force_insert=True)
+    Audience.objects.filter(pk=chunk.audience_id).update(
+        chunk_count=F("chunk_count") + 1, recipient_count=F("recipient_count") + chunk.good_count
+    )
+
+
+def _commit(upload: Upload, number: int, found: Rows, bytes_read: int, *, release: bool) -> None:
     assert upload.audience is not None
-    store_chunk(upload.audience, number, chunk.rows, chunk.phones, chunk.values, chunk.refused, chunk.last_row)
-    if release:
-        wake("uploads.parse", upload.pk)
+    chunk = _packed(upload.audience, number, found)  # before the transaction: SQLite has one writer at a time
+    now = timezone.now()
+    duplicates = found.duplicates
+    with transaction.atomic():
+        _update_leased(
+            upload,
+            bytes_read=bytes_read,
+            row_count=F("row_count") + len(found),
+            phone_count=F("phone_count") + chunk.good_count,
+            invalid_count=F("invalid_count") + chunk.bad_count - duplicates,
+            duplicate_count=F("duplicate_count") + duplicates,
+            lease_until=now if release else _lease_end(now),
+        )
+        _store_packed(chunk)
+        if release:
+            wake("uploads.parse", upload.pk)
 
 
 @transaction.atomic

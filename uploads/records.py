@@ -145,7 +145,7 @@ class RecordReader:
             position = end + 1
 
     def _checked(self, text: str, raw_cells: list[str]) -> list[str] | BadRecord:
-        cells = [cell.strip() for cell in raw_cells]
+        cells = list(map(str.strip, raw_cells))
         reason = None
         if (not text.isprintable() or "\ufffd" in text) and self._has_bad_characters(text, cells):
             reason = RowReason.BAD_CHARACTERS

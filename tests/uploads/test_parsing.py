@@ -11,16 +11,27 @@ from smsapp.lib.phone import RefusedNumber, parse_number
 from tests.data import make_customers
 from uploads.chunks import RefusedRow
 from uploads.inspection import inspect
-from uploads.parsing import FileShape, GoodRow, RowReader
+from uploads.parsing import FileShape, RowReader, Rows
 
 SAMPLE = Path(make_customers.__file__).with_name("customers.csv")
 SHAPE = FileShape("utf-8", ";", True, ("name", "phone", "city"), 1)
 
 
-def read(folder: Path, content: str, shape: FileShape = SHAPE, skip_rows: int = 0) -> list[GoodRow | RefusedRow]:
+def everything(path: Path, shape: FileShape, skip_rows: int = 0) -> Rows:
+    found = list(RowReader(path, shape, "DE", skip_rows).slices(set(), 10**6, 10**6))
+    return found[0] if found else Rows()
+
+
+def read(folder: Path, content: str, shape: FileShape = SHAPE, skip_rows: int = 0) -> Rows:
     path = folder / "f.csv"
     path.write_bytes(content.encode())
-    return list(RowReader(path, shape, "DE", skip_rows))
+    return everything(path, shape, skip_rows)
+
+
+def good(found: Rows) -> list[tuple[int, str, list[str]]]:
+    return [
+        (row, phone, list(values)) for row, phone, values in zip(found.rows, found.phones, found.values, strict=True)
+    ]
 
 
 def test_every_row_is_good_or_has_a_reason(tmp_path: Path) -> None:
@@ -43,13 +54,13 @@ def test_every_row_is_good_or_has_a_reason(tmp_path: Path) -> None:
         "Zoe;0171 3920017;\x07\n"
     )
     found = read(tmp_path, content)
-    assert [row for row in found if isinstance(row, GoodRow)] == [
-        GoodRow(2, "+491713920012", ["Anna", "0171 3920012", "Berlin"]),
-        GoodRow(6, "+491713920013", ["Two\nlines", "+491713920013", ""]),
-        GoodRow(13, "+491713920014", ["Tom", "0171 3920014", "x"]),
-        GoodRow(14, "+491713920015", ["Uwe", "0171 3920015", ""]),
+    assert good(found) == [
+        (2, "+491713920012", ["Anna", "0171 3920012", "Berlin"]),
+        (6, "+491713920013", ["Two\nlines", "+491713920013", ""]),
+        (13, "+491713920014", ["Tom", "0171 3920014", "x"]),
+        (14, "+491713920015", ["Uwe", "0171 3920015", ""]),
     ]
-    assert [row[:2] for row in found if isinstance(row, RefusedRow)] == [
+    assert [row[:2] for row in found.refused] == [
         (3, "empty_row"),
         (4, "empty_row"),
         (5, "no_number"),
@@ -62,33 +73,53 @@ def test_every_row_is_good_or_has_a_reason(tmp_path: Path) -> None:
         (15, "cell_too_long"),
         (16, "bad_characters"),
     ]
-    values = {row.row: row.value for row in found if isinstance(row, RefusedRow)}
+    values = {row.row: row.value for row in found.refused}
     assert (values[5], values[7], values[10]) == ("Bob | Köln", "n/a", 'Max;"0171;x')
     assert max(map(len, values.values())) <= 64
 
 
 def test_the_header_is_the_first_row_that_is_not_empty(tmp_path: Path) -> None:
-    assert read(tmp_path, "\nname;phone;city\nAnna;0171 3920012;\n") == [
-        RefusedRow(1, "empty_row", "", ""),
-        GoodRow(3, "+491713920012", ["Anna", "0171 3920012", ""]),
+    found = read(tmp_path, "\nname;phone;city\nAnna;0171 3920012;\n")
+    assert found.refused == [RefusedRow(1, "empty_row", "", "")]
+    assert good(found) == [(3, "+491713920012", ["Anna", "0171 3920012", ""])]
+
+
+def test_a_number_that_comes_again_is_a_duplicate_of_an_earlier_row(tmp_path: Path) -> None:
+    found = read(tmp_path, "name;phone;city\nAnna;0171 3920012;\nBob;+49 171 3920012;\nEve;0171 3920013;\n")
+    assert [row for row, _, _ in good(found)] == [2, 4]
+    assert found.refused == [RefusedRow(3, "duplicate", "+491713920012", "")]
+    assert (found.duplicates, found.last_row, len(found)) == (1, 4, 3)
+
+
+def test_slices_end_with_their_last_good_or_last_refused_row(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    path.write_bytes(b"0171 3920012;\n0171 3920013;\nx;\nx;\nx;\n0171 3920014;\n0171 3920012;\n")
+    shape, seen = FileShape("utf-8", ";", False, ("phone", "name"), 0), {491713920014}
+    slices = list(RowReader(path, shape, "DE").slices(seen, 2, 3))
+    assert [(found.rows, [row.row for row in found.refused], found.last_row) for found in slices] == [
+        ([1, 2], [], 2),
+        ([], [3, 4, 5], 5),
+        ([], [6, 7], 7),
     ]
+    assert seen == {491713920012, 491713920013, 491713920014}
 
 
 @pytest.mark.parametrize("skip", [1, 2, 3, 4, 9])
 def test_reading_goes_on_after_any_row(tmp_path: Path, skip: int) -> None:
     content = '\nname;phone;city\nAnna;0171 3920012;\n"x;y\n"Two\nlines";1;\nBob;0171 3920013;\n'
-    everything = read(tmp_path, content)
-    assert read(tmp_path, content, skip_rows=skip) == [row for row in everything if row.row > skip]
+    whole, rest = read(tmp_path, content), read(tmp_path, content, skip_rows=skip)
+    assert good(rest) == [row for row in good(whole) if row[0] > skip]
+    assert rest.refused == [row for row in whole.refused if row.row > skip]
 
 
 def test_progress_reaches_the_size_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
     path.write_bytes(b"+491713920012\n" * 30_000)
     reader = RowReader(path, FileShape("utf-8", "", False, ("column_1",), 0), "DE")
-    rows = iter(reader)
-    next(rows)
+    slices = reader.slices(set(), 1, 1)
+    next(slices)
     assert 0 < reader.bytes_read < path.stat().st_size
-    assert sum(1 for _ in rows) == 29_999
+    assert sum(1 for _ in slices) == 29_999
     assert reader.bytes_read == path.stat().st_size
 
 
@@ -123,7 +154,8 @@ def test_two_hundred_mangled_files_lose_no_row_and_raise_nothing(tmp_path: Path)
         except UploadInvalid:
             outcomes["refused"] += 1
             continue
-        rows = [row.row for row in RowReader(path, shape, "DE")]
+        found = everything(path, shape)
+        rows = [*found.rows, *(row.row for row in found.refused)]
         header = 1 if shape.has_header else 0
         missing = set(range(1, len(rows) + header + 1)) - set(rows)
         assert len(rows) == len(set(rows)), n
@@ -144,18 +176,16 @@ def test_the_sample_file_has_a_thousand_rows_as_dirty_as_promised() -> None:
     assert content.startswith(b"\xef\xbb\xbfname;phone;city;order;amount\n")
     shape = inspect(SAMPLE, "DE")
     assert (shape.encoding, shape.delimiter, shape.phone_column) == ("utf-8-sig", ";", 1)
-    found = list(RowReader(SAMPLE, shape, "DE"))
-    good = [row for row in found if isinstance(row, GoodRow)]
-    distinct = {row.phone for row in good}
-    reasons = Counter(row.reason for row in found if isinstance(row, RefusedRow))
-    assert (len(found), len(distinct), len(good) - len(distinct)) == (1000, 954, 22)
+    found = everything(SAMPLE, shape)
+    reasons = Counter(row.reason for row in found.refused)
+    assert (len(found), len(set(found.phones)), reasons.pop("duplicate")) == (1000, 954, 22)
     assert reasons == {"not_a_number": 10, "invalid_number": 5, "not_mobile": 5, "no_number": 2, "empty_row": 2}
-    written = " ".join(row.values[1] for row in good)
+    written = " ".join(values[1] for values in found.values)
     assert all(mark in written for mark in "+-()/.\u00a0")
-    assert any(row.values[1].startswith("00") for row in good)
-    assert any(row.values[1].startswith("01") for row in good)
-    assert any("\n" in row.values[0] for row in good)
-    names = "".join(row.values[0] for row in good)
+    assert any(values[1].startswith("00") for values in found.values)
+    assert any(values[1].startswith("01") for values in found.values)
+    assert any("\n" in values[0] for values in found.values)
+    names = "".join(values[0] for values in found.values)
     assert all(character in names for character in "Еь🌻ρü")
 
 

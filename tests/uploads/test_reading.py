@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from django.utils import timezone
 
 from tests.data import make_customers
 from tests.factories import MembershipFactory
-from uploads import reading, tasks
+from uploads import chunks, reading, tasks
 from uploads.choices import UploadStatus
 from uploads.models import AudienceChunk, Upload
+from uploads.parsing import RowReader
 from uploads.services import accept_upload, numbers, read_upload, refused_rows, upload_path
 
 pytestmark = pytest.mark.django_db
@@ -129,7 +131,7 @@ def test_a_long_file_is_read_in_slices_that_wake_each_other(
 ) -> None:
     settings.TASK_BUDGET = 0.0
     woken: list[Any] = []
-    monkeypatch.setattr("smsapp.wake.current_app.send_task", lambda name, args, expires: woken.append((name, args)))
+    monkeypatch.setattr("smsapp.wake.current_app.send_task", lambda name, args, **options: woken.append((name, args)))
     upload = upload_of(SAMPLE)
     slices = 0
     with django_capture_on_commit_callbacks(execute=True):
@@ -175,17 +177,30 @@ def test_a_file_that_vanished_or_changed_fails_with_the_reason() -> None:
 
 
 def test_a_file_that_breaks_half_way_fails_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaks(reader: Any, seen: set[int]) -> Iterator[Any]:
-        yield from [chunk for chunk, _ in zip(real(reader, seen), range(2), strict=False)]
+    def breaks(*args: Any) -> Iterator[Any]:
+        yield from islice(real(*args), 2)
         raise OSError(5, "Input/output error")
 
-    real = reading._chunks_of
-    monkeypatch.setattr(reading, "_chunks_of", breaks)
+    real = RowReader.slices
+    monkeypatch.setattr(RowReader, "slices", breaks)
     upload = upload_of(SAMPLE)
     assert read_upload(upload.pk, "reader")
     upload.refresh_from_db()
     assert upload.status == UploadStatus.FAILED
     assert upload.failure_reason == "The file cannot be read: Input/output error."
+
+
+def test_a_chunk_is_packed_before_the_database_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    locked: list[bool] = []
+    real, outer = chunks.pack_body, len(connection.savepoint_ids)
+
+    def pack_body(*args: Any) -> bytes:
+        locked.append(len(connection.savepoint_ids) > outer)
+        return real(*args)
+
+    monkeypatch.setattr(chunks, "pack_body", pack_body)
+    assert read_upload(upload_of(SAMPLE).pk, "reader")
+    assert locked == [False] * 10
 
 
 def test_too_many_rows_fail_with_the_limit(settings: Any) -> None:
@@ -237,7 +252,7 @@ def test_waiting_uploads_are_woken_until_they_are_read(
     monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
     woken: list[Any] = []
-    monkeypatch.setattr("smsapp.wake.current_app.send_task", lambda name, args, expires: woken.append(args[0]))
+    monkeypatch.setattr("smsapp.wake.current_app.send_task", lambda name, args, **options: woken.append(args[0]))
     new, leased, left, ready = (upload_of(SAMPLE) for _ in range(4))
     for upload, seconds in ((leased, 60), (left, -60)):
         until = timezone.now() + timedelta(seconds=seconds)
