@@ -10,7 +10,7 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev assets run demo test chaos chaos-selftest lint format types check lock clean
+.PHONY: help install install-dev assets run demo test bench chaos chaos-selftest lint format types check lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -52,6 +52,9 @@ demo: install  ## a sample campaign from file to delivery reports; ROWS=, WORKER
 
 test: install-dev  ## all tests, on PostgreSQL with Redis and on SQLite; ARGS="tests/uploads -x"
 	@exec $(BIN)/python -m tests.run $(ARGS)
+
+bench: install-dev  ## speed, cost and memory beside the raw limit and an ordinary design; ROWS=, ROUNDS=, ONLY=path
+	@exec $(BIN)/python -m tests.benchmarks
 
 chaos: install-dev  ## kill -9, outages and a full disk in mid campaign, compared with the ledger; MESSAGES=, KILLS=, SEED=, DATABASE=postgres, POISON=1
 	@exec $(BIN)/python -m tests.chaos
