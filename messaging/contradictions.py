@@ -38,7 +38,7 @@ class Contradictions:
 
 def known(key: str) -> Contradictions:
     """What is written down under STATES or PROVIDER; a value that an operator emptied, or wrote, counts as none."""
-    return _read(Setting.objects.filter(key=key).values_list("value", flat=True).first() or "")
+    return read(Setting.objects.filter(key=key).values_list("value", flat=True).first() or "")
 
 
 def write_states(found: Sequence[str]) -> None:
@@ -57,7 +57,7 @@ def note_provider(what: str) -> None:
         _make_row(PROVIDER)
         with transaction.atomic():
             row = Setting.objects.select_for_update().get(key=PROVIDER)
-            before = _read(row.value)
+            before = read(row.value)
             if any(line.endswith(what) for line in before.last):
                 return
             row.value = _text(Contradictions(before.count + 1, [words, *before.last][:KEPT]))
@@ -75,7 +75,8 @@ def _text(found: Contradictions) -> str:
     return json.dumps({"count": found.count, "last": found.last}, indent=1) if found.count else ""
 
 
-def _read(text: str) -> Contradictions:
+def read(text: str) -> Contradictions:
+    """What a stored value says."""
     try:
         stored = json.loads(text)
         return Contradictions(int(stored["count"]), [str(words) for words in stored["last"]])

@@ -43,13 +43,12 @@ def message_page(campaign: Campaign, status: MessageStatus | None = None, after:
     """Messages in the order of their ids, the first of them above `after`; at most a few queries."""
     found: list[Message] = []
     wanted = PAGE_SIZE + 1
-    cursor = after
-    while len(found) < wanted:
-        batches = _next_batches(campaign, status, cursor, wanted - len(found))
-        if not batches:
-            break
-        found += _messages_of(batches, status, cursor, wanted - len(found))
-        cursor = message_number(batches[-1] + 1, 0) - 1
+    cursor, are_all = after, False
+    while len(found) < wanted and not are_all:
+        batches, are_all = _next_batches(campaign, status, cursor, wanted - len(found))
+        if batches:
+            found += _messages_of(batches, status, cursor, wanted - len(found))
+            cursor = message_number(batches[-1] + 1, 0) - 1
     page = found[:PAGE_SIZE]
     return MessagePage(_rows(page), page[-1].id if len(found) > PAGE_SIZE else None)
 
@@ -58,8 +57,9 @@ def display_status(status: MessageStatus, is_in_call: bool) -> str:
     return SENDING if is_in_call and status is MessageStatus.QUEUED else status.label
 
 
-def _next_batches(campaign: Campaign, status: MessageStatus | None, cursor: int, wanted: int) -> list[int]:
-    """Ids of batches from the cursor's on that should hold enough messages of the status to fill the page.
+def _next_batches(campaign: Campaign, status: MessageStatus | None, cursor: int, wanted: int) -> tuple[list[int], bool]:
+    """Ids of batches from the cursor's on that should hold enough messages of the status to fill the page; whether
+    they are all there are.
 
     Fewer are found where the cursor's own batch has given some to the page before; the caller asks again.
     """
@@ -70,8 +70,8 @@ def _next_batches(campaign: Campaign, status: MessageStatus | None, cursor: int,
         chosen.append(batch_id)
         wanted -= count
         if wanted <= 0:
-            break
-    return chosen
+            return chosen, False
+    return chosen, True
 
 
 def _messages_of(batches: Sequence[int], status: MessageStatus | None, cursor: int, limit: int) -> list[Message]:
@@ -86,7 +86,7 @@ def _messages_of(batches: Sequence[int], status: MessageStatus | None, cursor: i
 
 
 def _rows(messages: Sequence[Message]) -> list[MessageRow]:
-    in_call = _open_slices({message.batch_id for message in messages})
+    in_call = _open_slices({message.batch_id for message in messages if message.status == MessageStatus.QUEUED})
     return [
         MessageRow(
             number=message.id,

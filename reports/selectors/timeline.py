@@ -67,11 +67,12 @@ class TimelineEntry:
 
 
 def message_timeline(message: Message) -> list[TimelineEntry]:
-    """In order of time. `message.campaign.audience` should be loaded; four small indexed queries besides."""
-    batch = Batch.objects.get(pk=message.batch_id)
+    """In order of time. `message.campaign.audience` should be loaded; three small indexed queries besides."""
+    spanning = _attempts_spanning(message)
+    batch = spanning[0].batch if spanning else Batch.objects.get(pk=message.batch_id)
     reports = list(DeliveryReport.objects.filter(message=message.id).order_by("id"))
     entries = [_origin(message), _prepared(message, batch)]
-    entries += [_attempt(attempt) for attempt in _attempts_of(message)]
+    entries += [_attempt(attempt) for attempt in _own(message, spanning)]
     entries += [_report(report) for report in reports]
     status = MessageStatus(message.status)
     if status in OWN_DECISIONS and not any(report.status == status for report in reports):
@@ -99,10 +100,13 @@ def _prepared(message: Message, batch: Batch) -> TimelineEntry:
     return TimelineEntry(batch.created_at, "queued", "Prepared for sending", detail, (("Batch", str(batch.pk)),))
 
 
-def _attempts_of(message: Message) -> list[Attempt]:
-    """The calls it was in. A later call of its batch may span it without holding it: it had left by then."""
+def _attempts_spanning(message: Message) -> list[Attempt]:
     spanning = Attempt.objects.filter(batch_id=message.batch_id, first__lte=message.id, last__gte=message.id)
-    attempts = list(spanning.order_by("id"))
+    return list(spanning.select_related("batch").order_by("id"))
+
+
+def _own(message: Message, attempts: list[Attempt]) -> list[Attempt]:
+    """The calls it was in. A later call of its batch may span it without holding it: it had left by then."""
     left_at = min((at for at in (message.sent_at, message.done_at) if at), default=None)
     if left_at is None:
         return attempts

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
@@ -70,3 +71,14 @@ def test_search_and_filters_find_a_campaign(admin_client: Client) -> None:
     for query in ({"q": campaign.bulk_id}, {"q": campaign.account.name}, {"kind": "single"}):
         found = admin_client.get(reverse(LIST), query).context["cl"].queryset
         assert list(found) == [campaign], query
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_list_asks_the_database_as_often_for_thirty_campaigns_as_for_one(
+    admin_client: Client, count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    campaign = make_campaign()
+    for _ in range(count - 1):
+        make_campaign(campaign.account, audience=campaign.audience)
+    with django_assert_num_queries(4):  # session, user, how many, campaigns with their accounts
+        admin_client.get(reverse(LIST))
