@@ -18,27 +18,37 @@ from campaigns.choices import CAMPAIGN, CampaignStatus
 from campaigns.choices import Actor as CampaignActor
 from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES, Tally
-from messaging.choices import BATCH, MESSAGE, Actor, BatchState, FactSource, MessageStatus
+from messaging.choices import BATCH, MESSAGE, Actor, BatchState, FactSource, MessageStatus, Reason
+from messaging.identity import batch_of
 from messaging.models import Batch, DeliveryReport, Message, StatDelta
 
 _TABLE, _REPORTS = Message._meta.db_table, DeliveryReport._meta.db_table
+_ARRAY, _ARRAY_ON_SQLITE = "%s::bigint[]", "(SELECT value FROM json_each(%s))"
 _MIN_ALIKE = 20  # changes that are worth a statement of their own
 _DENSE = 3  # a range is read when at least a third of it is wanted
 _is_plain = re.compile(r"[^\\\t\n\r]*").fullmatch
 
 
-class NewMessage(NamedTuple):
-    """A row as expansion stores it; `variables` is a JSON array or empty."""
+class Failure(NamedTuple):
+    """Why a message will not be sent; `detail` is what the reason names."""
 
-    id: int
+    reason: Reason
+    detail: str = ""
+
+
+class NewMessages(NamedTuple):
+    """The messages of a new batch as expansion stores them, in columns of equal length.
+
+    `variables` are JSON arrays in UTF-8, or empty. `failures` are those that failed already, by their place in the
+    columns; all others are queued.
+    """
+
     campaign_id: int
-    row: int
-    phone_number: str
-    variables: str
-    status: int
-    reason: str
-    detail: str
-    segment_count: int
+    rows: Sequence[int]
+    phones: Sequence[str]
+    variables: Sequence[bytes]
+    segment_counts: Sequence[int]
+    failures: Mapping[int, Failure]
 
 
 class StoredMessage(NamedTuple):
@@ -89,7 +99,7 @@ def _is_postgres() -> bool:
     return connection.vendor == "postgresql"
 
 
-def _copy(table: str, columns: str, lines: str) -> None:
+def _copy(table: str, columns: str, lines: str | bytes) -> None:
     # Of a COPY, psycopg raises its own errors: a connection that was cut would pass for a defect of ours.
     statement = f"COPY {table} ({columns}) FROM STDIN"
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
@@ -103,19 +113,43 @@ def _copy_text(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def insert_messages(rows: Sequence[NewMessage]) -> None:
-    columns = ", ".join(NewMessage._fields)
+def insert_messages(batches: Mapping[int, NewMessages]) -> None:
+    """Store the messages of new batches, by the number of the first of each."""
+    columns = "id, campaign_id, row, phone_number, variables, status, reason, detail, segment_count"
     if _is_postgres():
-        lines = [
-            f"{id_}\t{campaign}\t{row}\t{phone}\t{_copy_text(variables)}\t{status}\t{reason}\t{_copy_text(detail)}"
-            f"\t{segments}\n"
-            for id_, campaign, row, phone, variables, status, reason, detail, segments in rows
-        ]
-        _copy(_TABLE, columns, "".join(lines))
+        lines = [line for first, new in batches.items() for line in _message_lines(first, new)]
+        _copy(_TABLE, columns, b"".join(lines))
         return
-    marks = ", ".join(["%s"] * len(NewMessage._fields))
+    marks = ", ".join(["%s"] * (columns.count(",") + 1))
     with connection.cursor() as cursor:
-        cursor.executemany(f"INSERT INTO {_TABLE} ({columns}) VALUES ({marks})", rows)  # noqa: S608
+        for first, new in batches.items():
+            cursor.executemany(f"INSERT INTO {_TABLE} ({columns}) VALUES ({marks})", _message_records(first, new))  # noqa: S608
+
+
+def _message_lines(first: int, new: NewMessages) -> list[bytes]:
+    """For COPY, whose text format knows a backslash in JSON for its own."""
+    phones = [phone.encode() for phone in new.phones]
+    variables = [values.replace(b"\\", b"\\\\") for values in new.variables]
+    queued = f"%d\t{new.campaign_id}\t%d\t%b\t%b\t{MessageStatus.QUEUED:d}\t\t\t%d\n".encode()
+    columns = zip(range(first, first + len(phones)), new.rows, phones, variables, new.segment_counts, strict=True)
+    lines = [queued % values for values in columns]
+    failed = f"%d\t{new.campaign_id}\t%d\t%b\t%b\t{MessageStatus.FAILED:d}\t%b\t%b\t0\n".encode()
+    for n, (reason, detail) in new.failures.items():
+        why = reason.value.encode(), _copy_text(detail).encode()
+        lines[n] = failed % (first + n, new.rows[n], phones[n], variables[n], *why)
+    return lines
+
+
+def _message_records(first: int, new: NewMessages) -> list[tuple[Any, ...]]:
+    variables = [values.decode() for values in new.variables]
+    columns = zip(
+        range(first, first + len(variables)), new.rows, new.phones, variables, new.segment_counts, strict=True
+    )
+    campaign_id, queued, failed = new.campaign_id, MessageStatus.QUEUED.value, MessageStatus.FAILED.value
+    records = [(id_, campaign_id, row, to, values, queued, "", "", count) for id_, row, to, values, count in columns]
+    for n, (reason, detail) in new.failures.items():
+        records[n] = (*records[n][:5], failed, reason.value, detail, 0)
+    return records
 
 
 def read_messages(numbers: Collection[int]) -> dict[int, StoredMessage]:
@@ -157,21 +191,38 @@ def read_queued(first: int, last: int, limit: int) -> list[QueuedMessage]:
         return [QueuedMessage(*row) for row in cursor.fetchall()]
 
 
-def mark_sent(numbers: Sequence[int], sent_at: datetime) -> dict[int, int]:
+def mark_sent(numbers: Collection[int], sent_at: datetime) -> dict[int, int]:
     """Those of some messages that were still `queued` are `sent` now; their segments by number."""
     assert MESSAGE.may(MessageStatus.QUEUED, MessageStatus.SENT, FactSource.ANSWER)
-    first, last = min(numbers), max(numbers)
+    among, values = _among(numbers)
     statement = (
         f"UPDATE {_TABLE} SET status = %s, reason = '', detail = '', sent_at = %s "  # noqa: S608
-        "WHERE id BETWEEN %s AND %s AND status = %s"
+        f"WHERE status = %s AND {among} RETURNING id, segment_count"
     )
-    values = [int(MessageStatus.SENT), _moment(sent_at), first, last, int(MessageStatus.QUEUED)]
-    if len(numbers) <= last - first:
-        among = "= ANY(%s::bigint[])" if _is_postgres() else "IN (SELECT value FROM json_each(%s))"
-        statement, values = f"{statement} AND id {among}", [*values, _array(numbers)]
     with connection.cursor() as cursor:
-        cursor.execute(f"{statement} RETURNING id, segment_count", values)
+        cursor.execute(statement, [MessageStatus.SENT.value, _moment(sent_at), MessageStatus.QUEUED.value, *values])
         return dict(cursor.fetchall())
+
+
+def _among(numbers: Collection[int]) -> tuple[str, list[Any]]:
+    """A condition that these and no others meet, with its values. Nearly whole batches are ranges with some left out,
+    which costs the server a third of looking each of them up."""
+    spans: dict[int, list[int]] = {}
+    for number in sorted(numbers):
+        spans.setdefault(batch_of(number), []).append(number)
+    wanted, left_out = set(numbers), []
+    for span in spans.values():
+        left_out += [number for number in range(span[0], span[-1]) if number not in wanted]
+    if len(left_out) * _DENSE > len(wanted):
+        return (f"id = ANY({_ARRAY})" if _is_postgres() else f"id IN {_ARRAY_ON_SQLITE}"), [_array(numbers)]
+    condition = " OR ".join(["id BETWEEN %s AND %s"] * len(spans))
+    values: list[Any] = [end for span in spans.values() for end in (span[0], span[-1])]
+    if left_out:
+        condition = f"({condition}) AND " + (
+            f"id <> ALL({_ARRAY})" if _is_postgres() else f"id NOT IN {_ARRAY_ON_SQLITE}"
+        )
+        values.append(_array(left_out))
+    return f"({condition})", values
 
 
 def update_messages(changes: Sequence[MessageChange]) -> None:

@@ -6,12 +6,11 @@ chunk can be expanded again by anybody at any time without harm.
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import F
 
 from campaigns.choices import CampaignKind, CampaignStatus
@@ -19,8 +18,8 @@ from campaigns.models import Campaign
 from campaigns.rendering import EmptyValue, Renderer, Template
 from campaigns.services import pause_for_defect, settle_status
 from messaging import bulk, clock
-from messaging.bulk import NewMessage
-from messaging.choices import Lane, MessageStatus, Reason
+from messaging.bulk import Failure, NewMessages
+from messaging.choices import Lane, Reason
 from messaging.identity import message_number
 from messaging.models import Batch
 from messaging.settlement import resting_state, write_statistics
@@ -35,6 +34,8 @@ logger = logging.getLogger(__name__)
 EXPANDING = (CampaignStatus.RUNNING, CampaignStatus.SCHEDULED)  # a single send is expanded before its time
 LANE_OF = {CampaignKind.SINGLE: Lane.SINGLES, CampaignKind.BULK: Lane.CAMPAIGNS}
 DISPATCH_TASK = {Lane.SINGLES: "messaging.dispatch_singles", Lane.CAMPAIGNS: "messaging.dispatch_campaigns"}
+# SQLite's busy handler, in seconds: how often it looks for the lock, and how often once it has waited for long.
+LOOKS_AGAIN, LOOKS_AGAIN_LATER, LONG_HELD = 0.03, 0.11, 0.1
 
 
 class NotOurs(Exception):
@@ -77,9 +78,13 @@ def expand_campaign(campaign: Campaign, stop_at: float) -> int:
             if done and time.monotonic() >= stop_at:
                 wake("messaging.expand")
                 break
-            if not expand_chunk(campaign, number):
+            began = time.monotonic()
+            parts = _prepare(campaign, number)
+            prepared = time.monotonic()
+            if not _store(campaign, number, parts):
                 break
             done += 1
+            _give_way(held=time.monotonic() - prepared, free=prepared - began)
     finally:
         Campaign.objects.filter(pk=campaign.pk).update(expansion_lease_until=None)
     return done
@@ -87,35 +92,63 @@ def expand_campaign(campaign: Campaign, stop_at: float) -> int:
 
 def expand_chunk(campaign: Campaign, number: int) -> bool:
     """Store one chunk's batches and messages; False if it was done already or the campaign may not go on."""
-    chunk = campaign.audience.chunks.get(number=number)
+    return _store(campaign, number, _prepare(campaign, number))
+
+
+def _give_way(held: float, free: float) -> None:
+    """Leave SQLite's write lock free (between chunks: `free`) for long enough that who waited for it while we held it
+    looks again, and does not find us at the next chunk each time. All in seconds."""
+    if connection.vendor == "sqlite":
+        time.sleep(max(0.0, (LOOKS_AGAIN if held < LONG_HELD else LOOKS_AGAIN_LATER) - free))
+
+
+def _prepare(campaign: Campaign, number: int) -> list[NewMessages]:
+    """The messages of a chunk's batches: all of the work that needs no lock."""
+    body = campaign.audience.chunks.values_list("body", flat=True).get(number=number)
     renderer = Template(campaign.message).bind(campaign.audience.columns)
-    recipients = unpack_body(chunk.body)
+    return [_new_messages(campaign, part, renderer) for part in _slices(unpack_body(body), settings.BATCH_SIZE)]
+
+
+def _slices(recipients: Recipients, size: int) -> Iterator[Recipients]:
+    for start in range(0, len(recipients.rows), size):
+        end = start + size
+        yield Recipients(recipients.rows[start:end], recipients.phones[start:end], recipients.values[start:end])
+
+
+def _new_messages(campaign: Campaign, recipients: Recipients, renderer: Renderer) -> NewMessages:
+    rows, phones, values = recipients
+    if renderer.is_constant:
+        variables = [b""] * len(rows)
+        (segments,), failures = _judge([()], renderer)
+        counts, failures = [segments] * len(rows), dict.fromkeys(range(len(rows)), failures[0]) if failures else {}
+    else:
+        variables = stored_values(values)
+        counts, failures = _judge(values, renderer)
+    return NewMessages(campaign.pk, rows, phones, variables, counts, failures)
+
+
+def _judge(values: Sequence[Sequence[str]], renderer: Renderer) -> tuple[list[int], dict[int, Failure]]:
+    """Segments of each row's text; by place, why the text cannot be made or be sent."""
+    counts, failures = [0] * len(values), {}
+    for place, row in enumerate(values):
+        try:
+            text = renderer.render(row)
+        except EmptyValue as missing:
+            failures[place] = Failure(Reason.MISSING_VALUE, missing.name[:120])
+            continue
+        if not text or text.isspace():
+            failures[place] = Failure(Reason.EMPTY_TEXT)
+        elif len(text) > MAX_TEXT_LENGTH:
+            failures[place] = Failure(Reason.TEXT_TOO_LONG, str(len(text)))
+        else:
+            counts[place] = segment_count(text)
+    return counts, failures
+
+
+def _store(campaign: Campaign, number: int, parts: Sequence[NewMessages]) -> bool:
     try:
         with transaction.atomic():
-            turn = _next_turn(campaign)
-            now = clock.now()
-            slices = list(_slices(recipients, settings.BATCH_SIZE))
-            batches = Batch.objects.bulk_create(
-                [
-                    _new_batch(campaign, number, part, turn + part, len(recipients.rows), now)
-                    for part, recipients in enumerate(slices)
-                ]
-            )
-            tallies = {
-                batch.pk: _fill(batch, campaign, recipients, renderer)
-                for batch, recipients in zip(batches, slices, strict=True)
-            }
-            write_statistics(tallies, {})
-            tally = sum(tallies.values(), Counter[str]())
-            moved = Campaign.objects.filter(pk=campaign.pk, chunks_done=number, status__in=EXPANDING).update(
-                chunks_done=number + 1,
-                expansion_lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),
-                **{status: F(status) + count for status, count in tally.items()},
-            )
-            if not moved:
-                raise NotOurs
-            settle_status([campaign.pk], now)
-            wake(DISPATCH_TASK[LANE_OF[CampaignKind(campaign.kind)]])
+            _insert(campaign, number, parts)
     except NotOurs:
         return False
     except IntegrityError:
@@ -125,60 +158,45 @@ def expand_chunk(campaign: Campaign, number: int) -> bool:
     return True
 
 
-def _slices(recipients: Recipients, size: int) -> Iterator[Recipients]:
-    for start in range(0, len(recipients.rows), size):
-        end = start + size
-        yield Recipients(recipients.rows[start:end], recipients.phones[start:end], recipients.values[start:end])
+def _insert(campaign: Campaign, number: int, parts: Sequence[NewMessages]) -> None:
+    """In the caller's transaction; raises NotOurs if the campaign has gone on, or may not go on."""
+    turn = next_turn(campaign.account_id, _lane(campaign))
+    now = clock.now()
+    batches = Batch.objects.bulk_create(
+        [_new_batch(campaign, number, part, turn + part, new, now) for part, new in enumerate(parts)]
+    )
+    bulk.insert_messages({message_number(batch.pk, 0): new for batch, new in zip(batches, parts, strict=True)})
+    write_statistics({batch.pk: batch.tally for batch in batches}, {})
+    moved = Campaign.objects.filter(pk=campaign.pk, chunks_done=number, status__in=EXPANDING).update(
+        chunks_done=number + 1,
+        expansion_lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),
+        queued=F("queued") + sum(batch.queued for batch in batches),
+        failed=F("failed") + sum(batch.failed for batch in batches),
+    )
+    if not moved:
+        raise NotOurs
+    if number + 1 == campaign.chunk_count:
+        settle_status([campaign.pk], now)
+    wake(DISPATCH_TASK[_lane(campaign)])
 
 
-def _next_turn(campaign: Campaign) -> int:
-    return next_turn(campaign.account_id, LANE_OF[CampaignKind(campaign.kind)])
+def _lane(campaign: Campaign) -> Lane:
+    return LANE_OF[CampaignKind(campaign.kind)]
 
 
-def _new_batch(campaign: Campaign, chunk: int, part: int, turn: int, size: int, now: datetime) -> Batch:
-    return Batch(
+def _new_batch(campaign: Campaign, chunk: int, part: int, turn: int, new: NewMessages, now: datetime) -> Batch:
+    batch = Batch(
         account_id=campaign.account_id,
         campaign=campaign,
         chunk=chunk,
         part=part,
         mode=campaign.mode,
-        lane=LANE_OF[CampaignKind(campaign.kind)],
+        lane=_lane(campaign),
         turn=turn,
-        size=size,
+        size=len(new.rows),
+        queued=len(new.rows) - len(new.failures),
+        failed=len(new.failures),
         next_attempt_at=now,
     )
-
-
-def _fill(batch: Batch, campaign: Campaign, recipients: Recipients, renderer: Renderer) -> Counter[str]:
-    """Store the messages of a new batch and write its tally."""
-    first = message_number(batch.pk, 0)
-    messages = [
-        _new_message(number, campaign, row, phone, values, renderer)
-        for number, (row, phone, values) in enumerate(zip(*recipients, strict=True), first)
-    ]
-    bulk.insert_messages(messages)
-    tally = Counter(MessageStatus(message.status).label for message in messages)
-    for status, count in tally.items():
-        setattr(batch, status, count)
     batch.state = resting_state(batch)
-    batch.save(update_fields=["state", *tally])
-    return tally
-
-
-def _new_message(
-    number: int, campaign: Campaign, row: int, phone: str, values: Sequence[str], renderer: Renderer
-) -> NewMessage:
-    """A row whose text cannot be made is stored as failed, with the reason."""
-    status, reason, detail, segments = MessageStatus.QUEUED, Reason.NONE, "", 0
-    try:
-        text = renderer.render(values)
-        if not text.strip():
-            status, reason = MessageStatus.FAILED, Reason.EMPTY_TEXT
-        elif len(text) > MAX_TEXT_LENGTH:
-            status, reason, detail = MessageStatus.FAILED, Reason.TEXT_TOO_LONG, str(len(text))
-        else:
-            segments = segment_count(text)
-    except EmptyValue as missing:
-        status, reason, detail = MessageStatus.FAILED, Reason.MISSING_VALUE, missing.name[:120]
-    variables = "" if renderer.is_constant else stored_values(values)
-    return NewMessage(number, campaign.pk, row, phone, variables, status, reason, detail, segments)
+    return batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import orjson
@@ -26,8 +26,9 @@ def renderer_for(campaign: Campaign) -> RenderStored:
     return lambda variables: renderer.render(orjson.loads(variables))
 
 
-def stored_values(values: Sequence[str]) -> str:
-    return orjson.dumps(values).decode()
+def stored_values(rows: Iterable[Sequence[str]]) -> list[bytes]:
+    """Values of rows as they are stored on their messages: one JSON array each, in UTF-8."""
+    return list(map(orjson.dumps, rows))
 
 
 def text_of(message: Message) -> str:

@@ -25,7 +25,7 @@ GSM7_BASIC = (
 )
 GSM7_EXTENSION = "\f^{}\\[~]|€"
 
-_is_basic = re.compile(f"[{re.escape(GSM7_BASIC)}]*").fullmatch
+_find_beyond_basic = re.compile(f"[^{re.escape(GSM7_BASIC)}]").search
 _is_gsm7 = re.compile(f"[{re.escape(GSM7_BASIC + GSM7_EXTENSION)}]*").fullmatch
 _GSM7_CHARACTERS = frozenset(GSM7_BASIC + GSM7_EXTENSION)
 _EXTENSION_CHARACTERS = frozenset(GSM7_EXTENSION)
@@ -66,15 +66,17 @@ def analyse(text: str) -> TextFacts:
 def segment_count(text: str) -> int:
     """Billed segments of a final text: `analyse(text).segment_count`, quickly."""
     length = len(text)
-    if _is_basic(text):
+    beyond = _find_beyond_basic(text)
+    if beyond is None:
         return 1 if length <= GSM7_SINGLE else -(-length // GSM7_JOINED)
-    if _is_gsm7(text):
-        units, single = length + sum(map(text.count, GSM7_EXTENSION)), GSM7_SINGLE
-    else:
-        units, single = len(text.encode("utf-16-le", "surrogatepass")) // 2, UCS2_SINGLE
-        if units == length > single:
-            return -(-length // UCS2_JOINED)
-    return 1 if units <= single else analyse(text).segment_count
+    if beyond.group() in GSM7_EXTENSION and _is_gsm7(text):
+        units = length + sum(map(text.count, GSM7_EXTENSION))
+        return 1 if units <= GSM7_SINGLE else analyse(text).segment_count
+    utf16 = text.encode("utf-16-le", "surrogatepass")
+    units = len(utf16) // 2
+    if units <= UCS2_SINGLE:
+        return 1
+    return -(-length // UCS2_JOINED) if units == length else _joined_by_pairs(utf16)
 
 
 def encoding_of(text: str) -> str:
@@ -98,6 +100,20 @@ def normalise(text: str) -> str:
     if text.isascii():
         return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _joined_by_pairs(utf16: bytes) -> int:
+    """Segments of several for a text with characters above U+FFFF, none of which is split."""
+    segments, end, units = 0, 0, len(utf16) // 2
+    while end < units:
+        segments, end = segments + 1, end + UCS2_JOINED
+        if end < units and _is_surrogate(utf16[2 * end - 1], 0xD8) and _is_surrogate(utf16[2 * end + 1], 0xDC):
+            end -= 1
+    return segments
+
+
+def _is_surrogate(high_byte: int, lowest: int) -> bool:
+    return lowest <= high_byte < lowest + 4
 
 
 def _fill(widths: Iterable[int], single: int, joined: int) -> tuple[int, int]:

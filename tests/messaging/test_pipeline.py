@@ -4,16 +4,20 @@ import time
 from collections import Counter
 from datetime import timedelta
 
+import orjson
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus
-from messaging import dispatch, inbox, reconciliation, sweeps
+from campaigns.rendering import Renderer
+from messaging import calls, dispatch, gateways, inbox, leases, reconciliation, recording, sweeps
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
 from messaging.expansion import expand_chunk, expand_ready
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from tests.factories import make_audience, make_campaign, phones
+from tests.messaging.steps import opened_of
 from tests.messaging.test_settlement import assert_counted
 from uploads.suppressions import suppress
 
@@ -93,6 +97,62 @@ def test_expanding_twice_makes_each_message_once(settings):
     assert sorted(Message.objects.values_list("phone_number", flat=True)) == phones(10)
 
 
+def test_values_and_reasons_are_stored_as_they_are(settings):
+    settings.BATCH_SIZE = 2
+    account = make_campaign(count=1).account
+    values = [
+        ["back\\slash \\n", "a"],
+        ['quote" tab\t', "line\nfeed\r"],
+        ['😀 ]",["', "é"],
+        ["", "x"],
+        [" \u00a0", "x"],
+    ]
+    audience = make_audience(account, 5, ("na\\me", "beginning"), values)
+    campaign = make_campaign(account, audience=audience, message="{na\\me}, {beginning|nobody}")
+    expand_ready()
+    stored = list(Message.objects.filter(campaign=campaign).order_by("id"))
+    assert [orjson.loads(message.variables) for message in stored] == values
+    assert [message.text for message in stored[:3]] == [f"{first}, {second}" for first, second in values[:3]]
+    assert [(S(message.status).label, message.reason, message.detail, message.segment_count) for message in stored] == [
+        *[("queued", "", "", 1)] * 3, *[("failed", Reason.MISSING_VALUE, "na\\me", 0)] * 2,
+    ]  # fmt: skip
+    assert [message.phone_number for message in stored] == phones(5)
+    batches = Batch.objects.filter(campaign=campaign).order_by("part")
+    assert [(b.size, b.queued, b.failed, b.state) for b in batches] == [
+        (2, 2, 0, BatchState.READY), (2, 1, 1, BatchState.READY), (1, 0, 1, BatchState.DONE),
+    ]  # fmt: skip
+    assert_counted(campaign)
+
+
+def test_a_text_that_no_row_can_have_fails_every_message_and_ends_the_campaign(simulator):
+    account = make_campaign(count=1).account
+    audience = make_audience(account, 2, ("name",), [["x" * 1601], ["y" * 1602]])
+    campaign = make_campaign(account, audience=audience, message="{name}")
+    expand_ready()
+    failed = Message.objects.filter(campaign=campaign, status=S.FAILED).order_by("id")
+    assert [(m.reason, m.detail) for m in failed] == [(Reason.TEXT_TOO_LONG, "1601"), (Reason.TEXT_TOO_LONG, "1602")]
+    campaign.refresh_from_db()
+    assert (campaign.status, campaign.closed_at is not None) == (CampaignStatus.COMPLETED, True)
+    assert_counted(campaign)
+
+
+def test_texts_are_made_before_the_database_is_locked(monkeypatch, settings):
+    settings.CHUNK_SIZE, locked = 4, []
+    real, outer = Renderer.render, len(connection.savepoint_ids)
+
+    def render(self, values):
+        locked.append(len(connection.savepoint_ids) > outer)
+        return real(self, values)
+
+    account = make_campaign(count=1).account
+    expand_ready()
+    audience = make_audience(account, 6, ("name",), [["Ann"]] * 6)
+    make_campaign(account, audience=audience, message="Hello {name}")
+    monkeypatch.setattr(Renderer, "render", render)
+    assert expand_ready() == 2
+    assert locked == [False] * 6
+
+
 def test_a_paused_campaign_sends_nothing_and_resumes_where_it_stopped(simulator):
     campaign = make_campaign(count=5)
     expand_ready()
@@ -107,9 +167,9 @@ def test_a_paused_campaign_sends_nothing_and_resumes_where_it_stopped(simulator)
 def test_no_call_begins_after_pause_has_answered(simulator):
     campaign = make_campaign(count=5)
     expand_ready()
-    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
+    (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
     campaign_services.pause(campaign, campaign.user)
-    assert dispatch.open_attempt(batch) is None
+    assert opened_of(batch) is None
     batch.refresh_from_db()
     assert (batch.state, batch.lease_owner, Attempt.objects.count()) == (BatchState.READY, "", 0)
 
@@ -155,7 +215,7 @@ def test_a_wrong_key_pauses_with_the_reason_and_fails_nothing(simulator, setting
     assert campaign.status_detail
     assert statuses() == {"queued": 4}
     settings.SIMULATOR_API_KEY = simulator.api_key
-    dispatch.gateways.reset()
+    gateways.reset()
     campaign_services.resume(campaign, campaign.user)
     send()
     assert statuses() == {"sent": 4}
@@ -199,14 +259,14 @@ def test_what_was_certainly_not_sent_is_sent_later_and_once(simulator, fault, sh
 
 def test_a_gateway_that_is_down_makes_messages_wait_and_then_go(simulator, settings):
     settings.SIMULATOR_URL = "http://127.0.0.1:9"
-    dispatch.gateways.reset()
+    gateways.reset()
     campaign = make_campaign(count=3)
     expand_ready()
     send()
     assert statuses() == {"queued": 3}
     assert {attempt.state for attempt in Attempt.objects.all()} == {AttemptState.NOT_SENT}
     settings.SIMULATOR_URL = simulator.url
-    dispatch.gateways.reset()
+    gateways.reset()
     eventually(lambda: statuses() == {"sent": 3}, send)
     assert_counted(campaign)
 
@@ -253,7 +313,7 @@ def test_without_a_time_after_which_absence_is_proof_nothing_is_sent_again(simul
     settings.UNKNOWN_CLOSE_AFTER = 0.5
     settings.SIMULATOR_UNKNOWN_GRACE = 0.01
     settings.GATEWAY_TIMEOUT = 0.3
-    dispatch.gateways.reset()
+    gateways.reset()
     simulator.set_faults(reset_before=1.0)
     campaign = make_campaign(count=2)
     expand_ready()
@@ -297,9 +357,9 @@ def test_a_worker_that_dies_in_a_call_leaves_an_unknown_that_is_cleared_up(simul
     """The attempt is committed, the provider has the messages, and nobody ever records the answer."""
     make_campaign(count=3)
     expand_ready()
-    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
-    call = dispatch.open_attempt(batch)
-    assert dispatch.make_call(call).answer is not None
+    (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
+    call = opened_of(batch)
+    assert calls.make_call(call).answer is not None
     Batch.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     sweeps.sweep()
     assert statuses() == {"unknown": 3}
@@ -310,7 +370,7 @@ def test_a_worker_that_dies_in_a_call_leaves_an_unknown_that_is_cleared_up(simul
 def test_a_worker_that_dies_before_its_call_gives_the_batch_back(simulator):
     make_campaign(count=3)
     expand_ready()
-    dispatch.lease(Lane.CAMPAIGNS, 1)
+    leases.lease(Lane.CAMPAIGNS, 1)
     Batch.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     sweeps.sweep()
     assert send() == 1
@@ -320,21 +380,21 @@ def test_a_worker_that_dies_before_its_call_gives_the_batch_back(simulator):
 def test_a_worker_whose_lease_ended_cannot_open_an_attempt(simulator):
     make_campaign(count=3)
     expand_ready()
-    (old,) = dispatch.lease(Lane.CAMPAIGNS, 1)
+    (old,) = leases.lease(Lane.CAMPAIGNS, 1)
     Batch.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     sweeps.sweep()
-    (new,) = dispatch.lease(Lane.CAMPAIGNS, 1)
-    assert dispatch.open_attempt(old) is None
-    assert dispatch.open_attempt(new) is not None
+    (new,) = leases.lease(Lane.CAMPAIGNS, 1)
+    assert opened_of(old) is None
+    assert opened_of(new) is not None
 
 
 def test_a_call_does_not_begin_when_the_lease_is_nearly_over(simulator, settings):
     settings.LEASE_SECONDS = 0.9  # less than the time-out of a call
     make_campaign(count=3)
     expand_ready()
-    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
-    result = dispatch.make_call(dispatch.open_attempt(batch))
-    dispatch.record(result)
+    (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
+    result = calls.make_call(opened_of(batch))
+    recording.record(result)
     assert result.error is not None
     assert simulator.accepted_ids() == []
     assert statuses() == {"queued": 3}
@@ -345,7 +405,7 @@ def test_a_batch_that_kills_its_workers_is_stopped(simulator, settings):
     campaign = make_campaign(count=2)
     expand_ready()
     for _ in range(3):
-        assert dispatch.lease(Lane.CAMPAIGNS, 1)
+        assert leases.lease(Lane.CAMPAIGNS, 1)
         Batch.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
         sweeps.sweep()
     assert statuses() == {"failed": 2}
@@ -385,7 +445,7 @@ def test_accounts_take_turns(simulator, settings):
     expand_ready()
     second = make_campaign(count=3)
     expand_ready()
-    order = [batch.account_id for _ in range(9) for batch in dispatch.lease(Lane.CAMPAIGNS, 1)]
+    order = [batch.account_id for _ in range(9) for batch in leases.lease(Lane.CAMPAIGNS, 1)]
     assert order[:6].count(second.account_id) == 3
     assert order.count(first.account_id) == 6
 

@@ -34,6 +34,8 @@ WIDE = st.text(alphabet="Яa😀", max_size=300)
         ("😀" * 67, UCS2, 134, 3, 65),
         ("😀" * 100, UCS2, 200, 4, 65),
         ("a" * 80 + "😀", UCS2, 82, 2, 52),
+        ("я" * 66 + "😀" * 34, UCS2, 134, 3, 65),  # the first pair does not fit into the first segment
+        ("я" * 67 + "😀" * 33, UCS2, 133, 2, 1),
         ("a" * 69 + "`", UCS2, 70, 1, 0),
         ("a" * 70 + "`", UCS2, 71, 2, 63),
     ],
