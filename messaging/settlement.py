@@ -66,6 +66,13 @@ class Applied:
     unmatched: int = 0
 
 
+class _Locked(NamedTuple):
+    """A batch whose row is locked."""
+
+    campaign_id: int
+    state: str
+
+
 @dataclass(slots=True)
 class _Decision:
     """`moves`: how many, by batch, from and to. `segments`: of messages that a provider took, less those that it did
@@ -179,8 +186,9 @@ def lock_for(numbers: Iterable[int]) -> None:
     _lock_campaigns({batch.campaign_id for batch in batches.values()})
 
 
-def _lock_batches(ids: set[int]) -> dict[int, Batch]:
-    return {batch.pk: batch for batch in Batch.objects.filter(pk__in=ids).order_by("pk").select_for_update()}
+def _lock_batches(ids: set[int]) -> dict[int, _Locked]:
+    rows = Batch.objects.filter(pk__in=ids).order_by("pk").select_for_update()
+    return {pk: _Locked(*row) for pk, *row in rows.values_list("pk", *_Locked._fields)}
 
 
 def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: datetime) -> _Decision:
@@ -275,7 +283,7 @@ def _lock_campaigns(ids: Iterable[int]) -> None:
     list(Campaign.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
-def _write_tallies(batches: Mapping[int, Batch], decision: _Decision, now: datetime) -> None:
+def _write_tallies(batches: Mapping[int, _Locked], decision: _Decision, now: datetime) -> None:
     tallies = _by_batch(decision.moves)
     bulk.move_batches(tallies)
     bulk.rest_batches([pk for pk in sorted(tallies) if BATCH.targets(BatchState(batches[pk].state), Actor.TALLY)])
@@ -283,7 +291,7 @@ def _write_tallies(batches: Mapping[int, Batch], decision: _Decision, now: datet
     _move_counters(batches, tallies, now)
 
 
-def _move_counters(batches: Mapping[int, Batch], tallies: Mapping[int, Counter[str]], now: datetime) -> None:
+def _move_counters(batches: Mapping[int, _Locked], tallies: Mapping[int, Counter[str]], now: datetime) -> None:
     deltas: dict[int, Counter[str]] = defaultdict(Counter)
     for batch_id, tally in tallies.items():
         deltas[batches[batch_id].campaign_id].update(tally)  # adds

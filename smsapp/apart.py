@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TypeVar
 
@@ -35,3 +35,18 @@ def apart(act: Callable[[Item], Result], item: Item, until: float = 0.0) -> Resu
             logger.exception("%s failed", act)
             break
     return None
+
+
+def together(
+    act: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item], until: float = 0.0
+) -> list[Result]:
+    """`act(items)`, which shares what it costs among them and must be safe to repeat; if it fails, `act` with each of
+    them apart."""
+    if len(items) > 1:
+        try:
+            return list(act(items))
+        except Exception as error:
+            logger.warning("%s failed for %s together: %s", act, len(items), error)
+            if isinstance(error, OperationalError):
+                close_old_connections()
+    return [result for item in items for result in apart(lambda item: act([item]), item, until) or ()]

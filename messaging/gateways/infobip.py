@@ -358,8 +358,7 @@ def _is_plain_acceptance(entry: Any) -> bool:
     message_id, status = entry.get("messageId"), entry.get("status")
     if not message_id or not isinstance(message_id, str) or not isinstance(status, dict):
         return False
-    verdict = _verdict_of(status, {})
-    return verdict.status is MessageStatus.SENT and not verdict.is_repeated
+    return status.get("groupId") == PENDING and status.get("id") != REJECTED_DUPLICATE_MESSAGE_ID
 
 
 def _report_of(entry: Any) -> Report | None:

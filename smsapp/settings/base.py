@@ -240,7 +240,7 @@ INFOBIP_CALLBACK_TOKEN = env.str("INFOBIP_CALLBACK_TOKEN", default="") or derive
 
 GATEWAY_CONNECT_TIMEOUT = env.float("GATEWAY_CONNECT_TIMEOUT", default=5.0)  # seconds
 GATEWAY_TIMEOUT = env.float("GATEWAY_TIMEOUT", default=15.0)  # seconds for a whole call
-GATEWAY_CALLS_IN_FLIGHT = env.int("GATEWAY_CALLS_IN_FLIGHT", default=4)  # by one worker process
+GATEWAY_CALLS_IN_FLIGHT = env.int("GATEWAY_CALLS_IN_FLIGHT", default=8)  # by one worker process
 
 GATEWAY_RATE = env.float("GATEWAY_RATE", default=0.0)  # messages a second, of all processes together; 0: no ceiling
 SIMULATOR_RATE = env.float("SIMULATOR_RATE", default=0.0)

@@ -18,11 +18,12 @@ from accounts.models import Setting
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from messaging import bulk, dispatch, inbox, release
+from messaging import bulk, dispatch, inbox, leases, release
 from messaging.choices import BatchState, FactSource, Lane, MessageStatus
 from messaging.expansion import expand_ready
 from messaging.models import Attempt, Batch, Message, ReportInbox
 from tests.factories import make_campaign
+from tests.messaging.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 
@@ -108,9 +109,9 @@ def test_a_hold_that_cannot_be_read_holds() -> None:
 def test_a_batch_leased_before_the_hold_is_given_back_and_sends_after_the_release(simulator) -> None:
     make_campaign(count=3)
     expand_ready()
-    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
+    (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
     hold.hold("stop", "anna")
-    assert dispatch.open_attempt(batch) is None
+    assert opened_of(batch) is None
     assert dispatch.dispatch_ready(Lane.CAMPAIGNS) == 0
     assert Batch.objects.get().state == BatchState.READY
     assert (Attempt.objects.count(), simulator.ledger()["posts"]) == (0, 0)

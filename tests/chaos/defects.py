@@ -29,7 +29,7 @@ DEFECTS = (
         (
             ("messaging/querysets.py", "MAY_SEND, state=BatchState.READY, lane", "MAY_SEND, queued__gt=0, lane"),
             (
-                "messaging/dispatch.py",
+                "messaging/leases.py",
                 "ours.filter(state__in=BATCH.sources(BatchState.LEASED, Actor.WORKER)).",
                 "ours.",
             ),
@@ -39,11 +39,11 @@ DEFECTS = (
         "no epoch",
         (
             (
-                "messaging/dispatch.py",
-                "state=BatchState.LEASED, lease_epoch=batch.lease_epoch, lease_until__gt=now",
-                "lease_until__gt=now",
+                "messaging/opening.py",
+                "if epochs.get(batch.pk) == batch.lease_epoch]",
+                "if batch.pk in epochs]",
             ),
-            ("messaging/dispatch.py", "if current.lease_epoch != batch.lease_epoch or not", "if not"),
+            ("messaging/leases.py", "if batch.lease_epoch == ours[batch.pk] and BATCH.may(", "if BATCH.may("),
         ),
     ),
     Defect(
@@ -78,7 +78,7 @@ DEFECTS = (
     Defect(
         "no deadline for the beginning of a call",
         (
-            ("messaging/dispatch.py", "if time.monotonic() >= call.submission.begin_before:", "if False:"),
+            ("messaging/calls.py", "if time.monotonic() >= call.submission.begin_before:", "if False:"),
             ("messaging/gateways/transport.py", " or (not self.has_left and now >= self.begin_before)", ""),
         ),
     ),

@@ -38,4 +38,4 @@ def own_pace(settings: Any) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_push(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports are polled in these tests; pushing them is proven over a live server in test_callbacks.py."""
-    monkeypatch.setattr("messaging.dispatch.report_url", lambda gateway: "")
+    monkeypatch.setattr("messaging.opening.report_url", lambda gateway: "")

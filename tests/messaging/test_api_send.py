@@ -10,7 +10,7 @@ from accounts.choices import Mode
 from accounts.services import issue_api_key
 from campaigns import services as campaign_services
 from campaigns.models import Campaign
-from messaging import dispatch, inbox, settlement
+from messaging import dispatch, gateways, inbox, settlement
 from messaging.choices import FactSource, Lane, MessageStatus
 from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
@@ -153,7 +153,7 @@ def test_the_balance_is_the_providers(caller, simulator):
 
 def test_a_provider_that_does_not_answer_is_said(caller, settings, simulator):
     settings.SIMULATOR_URL = "http://127.0.0.1:9"
-    dispatch.gateways.reset()
+    gateways.reset()
     cache.delete("balance:simulator")
     answer = caller.get("account/balance")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_UNAVAILABLE")

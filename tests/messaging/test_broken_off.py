@@ -11,12 +11,14 @@ from accounts.models import Account
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from messaging import dispatch, expansion, inbox, reconciliation, settlement, sweeps
+from messaging import calls, dispatch, inbox, leases, opening, reconciliation, recording, settlement, sweeps
 from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
 from messaging.expansion import expand_chunk, expand_ready
-from messaging.gateways.base import Lookup, NotSent, Report, SubmitAnswer, Unknown
+from messaging.gateways.base import Lookup, NotSent, OutgoingMessage, Report, Submission, SubmitAnswer, Unknown
 from messaging.models import Attempt, Batch, Message
+from messaging.turns import next_turn
 from tests.factories import make_campaign
+from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.messaging.test_settlement import assert_counted
 from uploads.models import AudienceChunk
@@ -28,15 +30,15 @@ ABSENT = Lookup(reports=(), conclusive=True)
 
 def opened():
     """A call that may begin, of the only ready batch."""
-    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
-    call = dispatch.open_attempt(batch)
+    (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
+    call = opened_of(batch)
     assert call is not None
     return call
 
 
 def lose(call) -> Attempt:
     """Its answer is lost; long enough ago that absence would be proof."""
-    dispatch.record(dispatch.Result(call, error=Unknown("lost")))
+    recording.record(calls.Result(call, error=Unknown("lost")))
     long_ago = timezone.now() - timedelta(minutes=5)
     Attempt.objects.filter(pk=call.attempt.pk).update(finished_at=long_ago, next_lookup_at=long_ago)
     return Attempt.objects.get(pk=call.attempt.pk)
@@ -55,12 +57,12 @@ def test_a_look_up_says_nothing_of_messages_that_a_later_call_carries(simulator)
     call = opened()
     first, second = call.submission.messages
     refused = Report(first.message_id, S.REJECTED, account_refused=True, provider_status="NO_CREDIT")
-    dispatch.record(dispatch.Result(call, answer=SubmitAnswer(200, [refused])))
+    recording.record(calls.Result(call, answer=SubmitAnswer(200, [refused])))
     settlement.apply(settlement.facts_from([Report(second.message_id, S.DELIVERED)], FactSource.PUSH)[0])
     campaign_services.resume(Campaign.objects.get(pk=campaign.pk), campaign.user)
     again = opened()
     assert [message.message_id for message in again.submission.messages] == [first.message_id]
-    dispatch.make_call(again)
+    calls.make_call(again)
     lose(again)
     old = Attempt.objects.get(pk=call.attempt.pk)
     Attempt.objects.filter(pk=old.pk).update(finished_at=timezone.now() - timedelta(minutes=5))
@@ -82,7 +84,7 @@ def test_a_stale_look_up_proves_nothing(simulator):
     Attempt.objects.filter(pk=attempt.pk).update(next_lookup_at=timezone.now())
     reconciliation.reconcile()
     again = opened()
-    dispatch.make_call(again)
+    calls.make_call(again)
     lose(again)
     assert reconciliation.record(stale) is False
     assert statuses() == {"unknown": 2}
@@ -101,7 +103,7 @@ def test_a_worker_that_wakes_up_late_makes_nothing_unknown_again(simulator):
     )  # fmt: skip
     reconciliation.reconcile()
     assert statuses() == {"queued": 2}
-    dispatch.record(dispatch.Result(late, error=Unknown("time-out")))
+    recording.record(calls.Result(late, error=Unknown("time-out")))
     assert statuses() == {"queued": 2}
     eventually(lambda: statuses() == {"delivered": 2}, run_dry)
 
@@ -112,14 +114,14 @@ def test_one_batch_that_breaks_takes_no_other_with_it(simulator, settings, monke
     campaign = make_campaign(count=8)
     expand_ready()
     bad = Batch.objects.order_by("id")[0].pk
-    real = dispatch.open_attempt
+    real = opening.open_attempts
 
-    def open_attempt(batch):
-        if batch.pk == bad:
+    def open_attempts(batches):
+        if bad in [batch.pk for batch in batches]:
             raise RuntimeError("a defect of ours")
-        return real(batch)
+        return real(batches)
 
-    monkeypatch.setattr(dispatch, "open_attempt", open_attempt)
+    monkeypatch.setattr(dispatch, "open_attempts", open_attempts)
     for _ in range(3):
         send()
         overdue()
@@ -133,8 +135,8 @@ def test_a_batch_under_suspicion_is_leased_alone(settings):
     make_campaign(count=3)
     expand_ready()
     Batch.objects.filter(part=1).update(lease_count=1)
-    assert [batch.part for batch in dispatch.lease(Lane.CAMPAIGNS, 3)] == [1]
-    assert [batch.part for batch in dispatch.lease(Lane.CAMPAIGNS, 3)] == [0, 2]
+    assert [batch.part for batch in leases.lease(Lane.CAMPAIGNS, 3)] == [1]
+    assert [batch.part for batch in leases.lease(Lane.CAMPAIGNS, 3)] == [0, 2]
 
 
 def test_an_answer_that_cannot_be_written_loses_no_other(simulator, settings, monkeypatch):
@@ -142,14 +144,14 @@ def test_an_answer_that_cannot_be_written_loses_no_other(simulator, settings, mo
     make_campaign(count=6)
     expand_ready()
     bad = Batch.objects.order_by("id")[0].pk
-    real = dispatch.record
+    real = recording.record_answers
 
-    def record(result):
-        if result.call.batch.pk == bad:
+    def record_answers(results):
+        if bad in [result.call.batch.pk for result in results]:
             raise RuntimeError("a defect of ours")
-        real(result)
+        return real(results)
 
-    monkeypatch.setattr(dispatch, "record", record)
+    monkeypatch.setattr(recording, "record_answers", record_answers)
     send()
     assert statuses() == {"sent": 4, "queued": 2}
 
@@ -212,7 +214,7 @@ def test_an_id_that_the_provider_knew_already_is_taken_and_confirmed_by_an_early
     make_campaign(count=2)
     expand_ready()
     attempt = lose(opened())
-    make_call_arrive = dispatch.Submission(attempt.reference, opened_messages(), "")
+    make_call_arrive = Submission(attempt.reference, opened_messages(), "")
     simulator.gateway().submit(make_call_arrive)
     asked = reconciliation.ask(attempt)
     reconciliation.record(replace(asked, answer=ABSENT))
@@ -226,9 +228,9 @@ def test_an_id_that_the_provider_knew_already_is_taken_and_confirmed_by_an_early
     assert max(message["times_accepted"] for message in simulator.messages()) == 1
 
 
-def opened_messages() -> list[dispatch.OutgoingMessage]:
+def opened_messages() -> list[OutgoingMessage]:
     return [
-        dispatch.OutgoingMessage(message.message_id, message.phone_number, message.text)
+        OutgoingMessage(message.message_id, message.phone_number, message.text)
         for message in Message.objects.order_by("id")
     ]
 
@@ -289,9 +291,9 @@ def test_a_cancelled_campaign_is_not_expanded():
 def test_no_call_begins_for_an_account_on_hold(simulator):
     campaign = make_campaign(count=2)
     expand_ready()
-    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
+    (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
     Account.objects.filter(pk=campaign.account_id).update(is_active=False)
-    assert dispatch.open_attempt(batch) is None
+    assert opened_of(batch) is None
     assert send() == 0
 
 
@@ -300,9 +302,9 @@ def test_cancel_closes_what_is_queued_beside_an_unknown_outcome(simulator):
     campaign = make_campaign(count=20)
     expand_ready()
     call = opened()
-    answer = dispatch.make_call(call).answer
+    answer = calls.make_call(call).answer
     kept = [report._replace(account_refused=n < 3) for n, report in enumerate(answer.verdicts.values())]
-    dispatch.record(dispatch.Result(call, answer=SubmitAnswer(200, kept)))
+    recording.record(calls.Result(call, answer=SubmitAnswer(200, kept)))
     campaign.refresh_from_db()
     assert Batch.objects.get().state == BatchState.UNKNOWN
     campaign_services.cancel(campaign, campaign.user)
@@ -326,7 +328,7 @@ def test_many_throttled_calls_in_a_row_do_not_overflow(simulator):
     make_campaign(count=1)
     expand_ready()
     Batch.objects.update(retry_count=1000)
-    dispatch.record(dispatch.Result(opened(), error=NotSent("too fast", 429, throttled=True, retry_after=1)))
+    recording.record(calls.Result(opened(), error=NotSent("too fast", 429, throttled=True, retry_after=1)))
     assert Batch.objects.get().retry_count == 1000
 
 
@@ -343,4 +345,4 @@ def test_reports_of_many_single_sends_are_applied_some_at_a_time(simulator, monk
 def test_the_next_turn_is_found_without_reading_every_batch(django_assert_num_queries):
     campaign = make_campaign(count=1)
     with django_assert_num_queries(2):
-        expansion._next_turn(campaign)
+        next_turn(campaign.account_id, Lane.CAMPAIGNS)

@@ -53,7 +53,7 @@ def test_a_get_is_no_report(client, settings):
     assert client.get(PATH.format(settings.INFOBIP_CALLBACK_TOKEN)).status_code == 405
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_nobody_is_told_200_for_a_body_that_was_not_stored(client, settings):
     """The provider sends it again only if we do not say that we have it."""
     settings.INFOBIP_CALLBACK_TOKEN = "t" * 40

@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from accounts.models import Setting
-from messaging import clock, dispatch, sweeps
+from messaging import clock, leases, sweeps
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
 from messaging.expansion import expand_ready
 from messaging.identity import PREFIX_KEY, installation_prefix
@@ -75,7 +75,7 @@ def test_no_batch_is_leased_twice_and_none_is_left():
         while Batch.objects.filter(state=BatchState.READY).exists():
             try:
                 with transaction.atomic():
-                    found = dispatch.lease(Lane.CAMPAIGNS, 4)
+                    found = leases.lease(Lane.CAMPAIGNS, 4)
                     if chance.random() < DEATHS:
                         connection.cursor().execute("SELECT pg_terminate_backend(pg_backend_pid())")
             except OperationalError:
@@ -140,7 +140,7 @@ def test_a_worker_that_is_frozen_in_its_call_does_not_make_it_twice(workers, sim
 def test_a_worker_that_is_frozen_before_it_records_says_nothing_wrong(workers, simulator, settings, is_settled):
     campaign = make_campaign(count=3)
     expand_ready()
-    pid = workers.start(settings, freeze="record")
+    pid = workers.start(settings, freeze="record_all")
     workers.wait_for(pid, "stopped")
     end_leases()
     assert statuses() == {"unknown": 3}

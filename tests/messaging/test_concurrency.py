@@ -24,7 +24,7 @@ from campaigns import services as campaign_services
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import dispatch, inbox, reconciliation, settlement, sweeps, tasks
+from messaging import calls, dispatch, inbox, leases, reconciliation, recording, settlement, sweeps, tasks
 from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
 from messaging.expansion import expand_ready
 from messaging.gateways.base import NotSent, Report
@@ -34,6 +34,7 @@ from messaging.settlement import Fact
 from messaging.simulator import outcomes
 from smsapp.exceptions import InvalidState
 from tests.factories import make_campaign
+from tests.messaging.steps import opened_of
 from tests.messaging.test_claims import installed  # noqa: F401  (a fixture)
 from tests.messaging.test_lanes import make_single
 from tests.messaging.test_pipeline import eventually
@@ -209,9 +210,9 @@ def test_facts_from_many_writers_leave_every_count_exact(settings):
         with suppress(InvalidState):  # completed meanwhile
             if act := move.get(CampaignStatus(campaign.status)):
                 act(campaign, campaign.user)
-        for batch in dispatch.lease(Lane.CAMPAIGNS, 2):
-            if call := dispatch.open_attempt(batch):
-                dispatch.record(dispatch.Result(call, error=NotSent("not now", retry_after=0.1)))
+        for batch in leases.lease(Lane.CAMPAIGNS, 2):
+            if call := opened_of(batch):
+                recording.record(calls.Result(call, error=NotSent("not now", retry_after=0.1)))
 
     before = deadlocks()
     with meanwhile(interfere):
@@ -336,9 +337,9 @@ def test_no_attempt_is_committed_after_the_answer(simulator, settings, stop, go_
     steps: list[None] = []
 
     def work() -> None:
-        for batch in dispatch.lease(Lane.CAMPAIGNS, 2):
-            if call := dispatch.open_attempt(batch):
-                dispatch.record(dispatch.Result(call, error=NotSent("not now", retry_after=0.1)))
+        for batch in leases.lease(Lane.CAMPAIGNS, 2):
+            if call := opened_of(batch):
+                recording.record(calls.Result(call, error=NotSent("not now", retry_after=0.1)))
         steps.append(None)
 
     chance = random.Random(3)

@@ -11,13 +11,14 @@ from accounts.models import Account
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import clock, dispatch, sweeps, turns
+from messaging import calls, clock, dispatch, leases, recording, sweeps, turns
 from messaging.choices import BatchState, Lane
 from messaging.expansion import expand_ready
 from messaging.gateways.base import NotSent
 from messaging.models import Attempt, Batch
 from smsapp import queues
 from tests.factories import MembershipFactory, make_campaign
+from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually
 from tests.messaging.together import together
 
@@ -61,7 +62,7 @@ def account_of(batches: list[int]) -> Account:
 
 def leased(count: int) -> list[int]:
     """The batches that dispatch takes next, one by one."""
-    return [batch.pk for _ in range(count) for batch in dispatch.lease(Lane.CAMPAIGNS, 1)]
+    return [batch.pk for _ in range(count) for batch in leases.lease(Lane.CAMPAIGNS, 1)]
 
 
 # --- lanes ------------------------------------------------------------------------------------------------
@@ -161,7 +162,7 @@ def test_an_account_that_comes_back_after_a_pause_does_not_overtake_what_waited_
 
 def test_a_batch_that_is_tried_again_lets_no_newcomer_overtake(simulator):
     waiting = queue_up(50)
-    (tried,) = dispatch.lease(Lane.CAMPAIGNS, 1)
+    (tried,) = leases.lease(Lane.CAMPAIGNS, 1)
     assert leased(20) == waiting[1:21]
     Batch.objects.filter(pk=tried.pk).update(state=BatchState.READY, lease_until=None)
     newcomer = queue_up(10)
@@ -239,8 +240,8 @@ def test_what_was_set_aside_keeps_waiting_for_its_next_try():
     """A pause is no way round what the provider asked for."""
     campaign = make_campaign(count=1)
     expand_ready()
-    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
-    dispatch.record(dispatch.Result(dispatch.open_attempt(batch), error=NotSent("too fast", 429, retry_after=60)))
+    (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
+    recording.record(calls.Result(opened_of(batch), error=NotSent("too fast", 429, retry_after=60)))
     campaign_services.pause(campaign, campaign.user)
     turns.set_aside()
     campaign.refresh_from_db()

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts import hold
 from accounts.hold import HoldKind
 from campaigns.models import Campaign
-from messaging import dispatch, reconciliation, release, restored
+from messaging import calls, dispatch, opening, reconciliation, recording, release, restored
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
 from messaging.expansion import expand_ready
 from messaging.gateways import reset as reset_gateways
@@ -46,7 +46,7 @@ def test_what_the_log_has_forgotten_is_not_sent_again(simulator, monkeypatch):
     simulator.set_faults(refuse_repeated=0)
     make_campaign(count=2)
     expand_ready()
-    dispatch.make_call(opened())
+    calls.make_call(opened())
     overdue()
     long_ago = timezone.now() - timedelta(hours=60)
     Attempt.objects.update(finished_at=long_ago, deadline=long_ago, next_lookup_at=timezone.now())
@@ -60,16 +60,16 @@ def test_what_the_log_has_forgotten_is_not_sent_again(simulator, monkeypatch):
 def test_an_attempt_that_was_committed_without_our_being_told_is_closed(simulator, monkeypatch):
     make_campaign(count=2)
     expand_ready()
-    really_open, cuts = dispatch._open, []
+    really_open, cuts = opening._open, []
 
-    def open_and_cut(batch, gateway, grant):
-        call = really_open(batch, gateway, grant)
+    def open_and_cut(batches, gateway, grants):
+        calls = really_open(batches, gateway, grants)
         if not cuts:
-            cuts.append(call)
+            cuts.append(calls)
             raise OperationalError("the connection was lost in the commit")
-        return call
+        return calls
 
-    monkeypatch.setattr(dispatch, "_open", open_and_cut)
+    monkeypatch.setattr(opening, "_open", open_and_cut)
     monkeypatch.setattr("smsapp.apart.close_old_connections", lambda: None)  # this test's transaction is its own
     dispatch.dispatch_ready(Lane.CAMPAIGNS, 2)
     assert statuses() == {"sent": 2}
@@ -82,14 +82,14 @@ def test_an_answer_is_kept_while_the_database_is_away(simulator, monkeypatch):
     expand_ready()
     monkeypatch.setattr(Infobip, "submit", refuse_after(0))
     monkeypatch.setattr("smsapp.apart.close_old_connections", lambda: None)
-    really_record, back = dispatch.record, time.monotonic() + 1.5
+    really_record, back = recording.record, time.monotonic() + 1.5
 
     def record(result):
         if time.monotonic() < back:
             raise OperationalError("connection refused")
         return really_record(result)
 
-    monkeypatch.setattr(dispatch, "record", record)
+    monkeypatch.setattr(recording, "record", record)
     dispatch.dispatch_ready(Lane.CAMPAIGNS, 0.5)
     overdue()
     assert statuses() == {"queued": 3}
@@ -178,7 +178,7 @@ def test_a_call_is_looked_up_shortly_before_the_log_ends_and_closed_when_it_has_
     reset_gateways()
     make_campaign(count=1)
     expand_ready()
-    dispatch.record(dispatch.Result(opened(), error=Unknown("lost")))
+    recording.record(calls.Result(opened(), error=Unknown("lost")))
     attempt = Attempt.objects.get()
     ended = attempt.finished_at
     monkeypatch.setattr(Infobip, "look_up", lambda self, reference: ABSENT)
@@ -208,7 +208,7 @@ def test_release_asks_about_every_row_though_the_first_ones_never_left(simulator
     expand_ready()
     restored.watch()
     call = opened()
-    dispatch.make_call(replace(call, submission=replace(call.submission, messages=call.submission.messages[95:])))
+    calls.make_call(replace(call, submission=replace(call.submission, messages=call.submission.messages[95:])))
     Attempt.objects.all().delete()
     Batch.objects.update(
         state=BatchState.READY, lease_owner="", lease_until=None, lease_epoch=0, lease_count=0

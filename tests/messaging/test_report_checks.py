@@ -6,13 +6,24 @@ import pytest
 from django.utils import timezone
 
 from campaigns.choices import CampaignStatus
-from messaging import dispatch, inbox, lookups, reconciliation, report_checks, settlement, sweeps
+from messaging import (
+    calls,
+    inbox,
+    leases,
+    lookups,
+    reconciliation,
+    recording,
+    report_checks,
+    settlement,
+    sweeps,
+)
 from messaging.choices import AttemptState, FactSource, Lane, MessageStatus, Reason
 from messaging.expansion import expand_ready
 from messaging.gateways.base import Lookup, Report
 from messaging.lookups import Allowance
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from tests.factories import AccountFactory, make_campaign
+from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.messaging.test_settlement import assert_counted
 from uploads.services import audience_from_numbers
@@ -33,9 +44,9 @@ def sent(simulator, count=3, **options):
     return campaign
 
 
-def opened_first() -> dispatch.Call:
-    (batch,) = dispatch.lease(Lane.CAMPAIGNS, 1)
-    return dispatch.open_attempt(batch)
+def opened_first() -> calls.Call:
+    (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
+    return opened_of(batch)
 
 
 def check_now() -> int:
@@ -144,7 +155,7 @@ def sent_in_calls_of_one(simulator) -> None:
     expand_ready()
     for _ in silent:
         Batch.objects.update(call_size=1)
-        dispatch.record(dispatch.make_call(opened_first()))
+        recording.record(calls.make_call(opened_first()))
     simulator.set_faults()
     assert (Attempt.objects.count(), statuses()) == (3, {"sent": 3})
 
@@ -273,7 +284,7 @@ def test_a_refusal_of_our_account_found_in_the_log_pauses_the_campaign(
     campaign = make_campaign(count=2)
     expand_ready()
     call = opened_first()
-    dispatch.record(dispatch.make_call(call))
+    recording.record(calls.make_call(call))
     refused = Report(
         call.submission.messages[0].message_id, S.REJECTED, account_refused=True, provider_status="NO_CREDIT"
     )

@@ -27,13 +27,28 @@ from campaigns import services as campaign_services
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import dispatch, gateways, inbox, place, release, restored, services, sweeps, tasks, witness
+from messaging import (
+    calls,
+    dispatch,
+    gateways,
+    inbox,
+    leases,
+    place,
+    recording,
+    release,
+    restored,
+    services,
+    sweeps,
+    tasks,
+    witness,
+)
 from messaging.choices import AttemptState, Lane, MessageStatus
 from messaging.expansion import expand_chunk, expand_ready
 from messaging.models import Attempt, Batch, Message
 from messaging.place import Place
 from messaging.witness import Mark
 from tests.factories import MembershipFactory, make_campaign, phones
+from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.messaging.test_settlement import assert_counted
 
@@ -82,10 +97,10 @@ def sequence() -> int:
 
 
 def send_batches(count: int) -> None:
-    for batch in dispatch.lease(Lane.CAMPAIGNS, count):
-        call = dispatch.open_attempt(batch)
+    for batch in leases.lease(Lane.CAMPAIGNS, count):
+        call = opened_of(batch)
         assert call is not None
-        dispatch.record(dispatch.make_call(call))
+        recording.record(calls.make_call(call))
 
 
 def released() -> bool:

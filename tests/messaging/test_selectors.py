@@ -4,10 +4,11 @@ import pytest
 
 from accounts.services import hold_account
 from campaigns import services as campaign_services
-from messaging import dispatch, settlement
+from messaging import leases, recording, settlement
+from messaging.calls import Call, Result, make_call
 from messaging.choices import FactSource, Lane, MessageStatus, Reason
-from messaging.dispatch import Call
 from messaging.expansion import expand_ready
+from messaging.gateways.base import Unknown
 from messaging.models import Batch, Message
 from messaging.selectors import (
     on_their_way,
@@ -18,6 +19,7 @@ from messaging.selectors import (
 )
 from messaging.settlement import Fact
 from tests.factories import AccountFactory, make_campaign
+from tests.messaging.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 
@@ -28,8 +30,8 @@ def calls(simulator, settings) -> list[Call]:
     settings.BATCH_SIZE = 3
     make_campaign(count=12)
     expand_ready()
-    leased = dispatch.lease(Lane.CAMPAIGNS, 3)
-    return [call for call in map(dispatch.open_attempt, leased[:2]) if call is not None]
+    leased = leases.lease(Lane.CAMPAIGNS, 3)
+    return [call for call in map(opened_of, leased[:2]) if call is not None]
 
 
 def test_after_a_pause_only_calls_already_begun_are_on_their_way(calls):
@@ -37,10 +39,10 @@ def test_after_a_pause_only_calls_already_begun_are_on_their_way(calls):
     paused = campaign_services.pause(campaign, campaign.user)
     assert on_their_way(paused) == 6
     for batch in Batch.objects.filter(state="leased").exclude(pk__in=[call.batch.pk for call in calls]):
-        assert dispatch.open_attempt(batch) is None
+        assert opened_of(batch) is None
     assert on_their_way(paused) == 6
     for left, call in zip((3, 0), calls, strict=True):
-        dispatch.record(dispatch.make_call(call))
+        recording.record(make_call(call))
         assert on_their_way(paused) == left
     assert still_to_send(campaign_services.resume(paused, campaign.user)) == 6
 
@@ -49,7 +51,7 @@ def test_a_cancelled_campaign_also_names_what_nobody_knows_of(calls):
     campaign = calls[0].batch.campaign
     lost = Message.objects.in_batch(calls[0].batch.pk)
     paused = campaign_services.pause(campaign, campaign.user)
-    dispatch.record(dispatch.Result(calls[0], error=dispatch.Unknown("reset")))
+    recording.record(Result(calls[0], error=Unknown("reset")))
     assert (lost.filter(status=MessageStatus.UNKNOWN).count(), on_their_way(paused)) == (3, 3)
     cancelled = campaign_services.cancel(paused, campaign.user)
     assert on_their_way(cancelled) == 6

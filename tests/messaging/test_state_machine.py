@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 from campaigns import services as campaign_services
 from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.models import Campaign
-from messaging import dispatch, gateways, inbox, pacing, reconciliation, settlement, sweeps
+from messaging import calls, dispatch, gateways, inbox, leases, pacing, reconciliation, recording, settlement, sweeps
 from messaging.choices import ACCEPTED, NEVER_HANDED_OVER, AttemptState, BatchState, FactSource, Lane, MessageStatus
 from messaging.expansion import expand_ready
 from messaging.gateways.base import Unknown
@@ -39,6 +39,7 @@ from messaging.pace import Grant
 from messaging.simulator import outcomes
 from tests.factories import make_campaign
 from tests.messaging.simulators import running_simulator
+from tests.messaging.steps import opened_of
 from tests.messaging.test_settlement import assert_counted
 from uploads.models import Audience, Suppression
 from uploads.suppressions import suppress, suppressed_among
@@ -173,7 +174,7 @@ class Pipeline(RuleBasedStateMachine):
             self.go_on(self.take(move.wakes_up), move)
             return
         Batch.objects.update(next_attempt_at=timezone.now())
-        leased = dispatch.lease(Lane.CAMPAIGNS, move.limit)
+        leased = leases.lease(Lane.CAMPAIGNS, move.limit)
         for batch in leased:
             self.go_on(Held("leased", batch), move)
         if not leased and Campaign.objects.count() < MAX_CAMPAIGNS:
@@ -185,7 +186,7 @@ class Pipeline(RuleBasedStateMachine):
             return
         match held:
             case Held("leased", batch):
-                call = dispatch.open_attempt(batch)
+                call = opened_of(batch)
                 following = Held("opened", call) if call else None
                 if call:
                     self.check_may_be_sent(call)
@@ -193,12 +194,12 @@ class Pipeline(RuleBasedStateMachine):
                 self.simulator.set_faults(
                     **({move.fault: 0.5 if move.fault in PER_MESSAGE else 1.0} if move.fault else {})
                 )
-                following = Held("called", dispatch.make_call(call))
+                following = Held("called", calls.make_call(call))
                 self.simulator.set_faults()
             case Held("called", result):
                 if move.is_lost and result.answer is not None:
-                    result = dispatch.Result(result.call, error=Unknown("lost"))
-                following = dispatch.record(result)
+                    result = calls.Result(result.call, error=Unknown("lost"))
+                following = recording.record(result)
             case Held("looked up", asked):
                 following = reconciliation.record(asked) and None
         if following:
@@ -292,7 +293,7 @@ class Pipeline(RuleBasedStateMachine):
                 assert message_id not in taken, f"{message_id} is {status.label}, and was taken"
 
     @staticmethod
-    def check_may_be_sent(call: dispatch.Call) -> None:
+    def check_may_be_sent(call: calls.Call) -> None:
         campaign = Campaign.objects.get(pk=call.batch.campaign_id)
         assert campaign.status == CampaignStatus.RUNNING
         assert not suppressed_among(campaign.account, [message.phone_number for message in call.submission.messages])

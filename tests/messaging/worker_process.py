@@ -120,19 +120,19 @@ def _in_words(status: int) -> str:
 def _work(settings: dict[str, Any], freeze: str = "", dies_of: int = 0, budget: float = 0.5) -> None:
     from django.conf import settings as django_settings
 
-    from messaging import dispatch
+    from messaging import dispatch, opening
     from messaging.choices import Lane
     from messaging.gateways.infobip import Infobip
 
     signal.alarm(LIFETIME)
     for name, value in settings.items():
         setattr(django_settings, name, value)
-    dispatch.report_url = lambda gateway: ""
+    opening.report_url = lambda gateway: ""
     if freeze:
         owner = Infobip if freeze == "submit" else dispatch
         setattr(owner, freeze, _after_a_stop(getattr(owner, freeze)))
     if dies_of:
-        dispatch.open_attempt = _deadly(dispatch.open_attempt, dies_of)
+        dispatch.open_attempts = _deadly(dispatch.open_attempts, dies_of)
     status = 1
     try:
         dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=budget)
@@ -149,11 +149,11 @@ def _after_a_stop(act: Any) -> Any:
     return stop_first
 
 
-def _deadly(open_attempt: Any, batch_id: int) -> Any:
-    def die(batch: Any) -> Any:
-        if batch.pk == batch_id:
+def _deadly(open_attempts: Any, batch_id: int) -> Any:
+    def die(batches: Any) -> Any:
+        if batch_id in [batch.pk for batch in batches]:
             os.kill(os.getpid(), signal.SIGKILL)
-        return open_attempt(batch)
+        return open_attempts(batches)
 
     return die
 

@@ -1,0 +1,54 @@
+"""3. call: the gateway, outside any transaction, in threads without a database."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from messaging import pacing
+from messaging.gateways.base import Gateway, GatewayError, NotSent, Submission, SubmitAnswer, Unknown
+from messaging.models import Attempt, Batch
+from messaging.pace import Grant
+
+logger = logging.getLogger(__name__)
+
+
+class NotBegun(NotSent):
+    """We made no call, so it says nothing of the gateway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that may begin: its attempt is committed, and the gateway's pace has room for it."""
+
+    grant: Grant
+    attempt: Attempt
+    batch: Batch
+    gateway: Gateway
+    submission: Submission
+    numbers: Sequence[int]  # of the submission's messages, in the same order
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    call: Call
+    answer: SubmitAnswer | None = None
+    error: GatewayError | None = None
+
+    @property
+    def outcome(self) -> pacing.Outcome:
+        return pacing.Outcome.UNUSED if isinstance(self.error, NotBegun) else pacing.outcome_of(self.error)
+
+
+def make_call(call: Call) -> Result:
+    """In a thread of its own, without the database."""
+    if time.monotonic() >= call.submission.begin_before:
+        return Result(call, error=NotBegun("The lease was too nearly over to begin the call."))
+    try:
+        return Result(call, answer=call.gateway.submit(call.submission))
+    except GatewayError as error:
+        return Result(call, error=error)
+    except Exception:
+        # A defect of ours after the first byte may have left the messages with the provider.
+        logger.exception("call %s broke", call.attempt.reference)
+        return Result(call, error=Unknown("The call broke off inside this application."))

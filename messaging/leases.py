@@ -1,0 +1,85 @@
+"""1. lease: ready batches pass to a worker, by one conditional update: owner, epoch + 1, deadline; and back."""
+
+import os
+import socket
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from accounts.choices import Mode
+from messaging import clock, settlement
+from messaging.choices import BATCH, Actor, BatchState, Lane
+from messaging.models import Batch
+
+
+def lease(lane: Lane, limit: int, modes: Sequence[Mode] = tuple(Mode), *, with_suspects: bool = True) -> list[Batch]:
+    """Take up to `limit` ready batches of these modes. Their epoch is ours alone until `lease_until`.
+
+    A batch whose last lease ended without a result is taken alone: should it be the one that kills its worker,
+    no other batch is counted as doing so with it.
+    """
+    now = clock.now()
+    with transaction.atomic():
+        ready = Batch.objects.to_lease(lane, now).filter(mode__in=modes)
+        if not with_suspects:
+            ready = ready.filter(lease_count=0)
+        ready = ready.select_for_update(skip_locked=True, of=("self",))
+        batches = list(ready.select_related("campaign__audience", "campaign__account")[:limit])
+        suspects = [batch for batch in batches if batch.lease_count]
+        batches = suspects[:1] or batches
+        for batch in batches:
+            batch.state = BatchState.LEASED
+            batch.lease_owner = _worker_name()
+            batch.lease_epoch += 1
+            batch.lease_until = now + timedelta(seconds=settings.LEASE_SECONDS)
+        ours = Batch.objects.filter(pk__in=[batch.pk for batch in batches])
+        ours.filter(state__in=BATCH.sources(BatchState.LEASED, Actor.WORKER)).update(
+            state=BatchState.LEASED,
+            lease_owner=_worker_name(),
+            lease_epoch=F("lease_epoch") + 1,
+            lease_count=F("lease_count") + 1,
+            lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),
+        )
+    return batches
+
+
+def lock(batches: Sequence[Batch]) -> None:
+    list(
+        Batch.objects.filter(pk__in=[batch.pk for batch in batches])
+        .order_by("pk")
+        .select_for_update()
+        .values_list("pk")
+    )
+
+
+def release(batches: Sequence[Batch], now: datetime, **values: object) -> None:
+    """Give batches that we have locked back, those that are still ours; where to, their tallies say."""
+    ours = {batch.pk: batch.lease_epoch for batch in batches}
+    to_rest: dict[BatchState, list[int]] = defaultdict(list)
+    current = Batch.objects.filter(pk__in=ours).only("state", "lease_epoch", "queued", "unknown") if ours else ()
+    for batch in current:
+        to = settlement.resting_state(batch)
+        if batch.lease_epoch == ours[batch.pk] and BATCH.may(BatchState(batch.state), to, Actor.WORKER):
+            to_rest[to].append(batch.pk)
+    for to, pks in to_rest.items():
+        Batch.objects.filter(pk__in=pks).update(
+            state=to,
+            lease_owner="",
+            lease_until=None,
+            lease_count=0,
+            report_deadline=now + timedelta(hours=settings.REPORT_DEADLINE_HOURS),
+            **values,
+        )
+
+
+def lease_end(batch: Batch) -> datetime:
+    assert batch.lease_until is not None
+    return batch.lease_until
+
+
+def _worker_name() -> str:
+    return f"{socket.gethostname()[:60]}:{os.getpid()}"

@@ -1,0 +1,10 @@
+"""Single steps of dispatch, for tests that look at what is between them."""
+
+from messaging.calls import Call
+from messaging.models import Batch
+from messaging.opening import open_attempts
+
+
+def opened_of(batch: Batch) -> Call | None:
+    """The call that may begin for a leased batch."""
+    return next(iter(open_attempts([batch])), None)
