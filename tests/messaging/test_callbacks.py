@@ -14,6 +14,7 @@ from tests.factories import make_campaign
 PATH = "/callbacks/simulator/{}"
 
 
+@pytest.mark.postgresql  # on SQLite in memory the server's thread would write in the middle of our transactions
 @pytest.mark.django_db(transaction=True)
 def test_pushed_reports_deliver(simulator, settings, live_server, monkeypatch):
     monkeypatch.undo()
