@@ -74,6 +74,22 @@ def test_a_look_up_says_nothing_of_messages_that_a_later_call_carries(simulator)
     assert Counter(simulator.accepted_ids()) == {first.message_id: 1}
 
 
+def test_absence_is_no_proof_before_its_time(simulator):
+    """The call arrived and its answer was lost; the provider's log lags, and does not know of it yet."""
+    simulator.set_faults(refuse_repeated=0, accept_reset=1.0, log_lag=60)
+    make_campaign(count=2)
+    expand_ready()
+    call = opened()
+    recording.record(calls.make_call(call))
+    assert statuses() == {"unknown": 2}
+    attempt = Attempt.objects.get()
+    asked = replace(reconciliation.ask(attempt), at=attempt.finished_at + timedelta(seconds=0.15))
+    assert (asked.answer.conclusive, asked.answer.reports) == (True, [])
+    reconciliation.record(asked)
+    assert statuses() == {"unknown": 2}
+    assert set(Counter(simulator.accepted_ids()).values()) == {1}
+
+
 def test_a_stale_look_up_proves_nothing(simulator):
     """A worker is frozen between the provider's 'not here' and its transaction; meanwhile the messages went out."""
     simulator.set_faults(refuse_repeated=0)
