@@ -4,6 +4,7 @@ From another machine they want the API key, like everything else.
 """
 
 from ipaddress import ip_address
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import orjson
@@ -82,7 +83,7 @@ def add_routes(app: web.Application, simulator: "Simulator") -> None:
 def _message_lines(simulator: "Simulator", offset: int, limit: int) -> bytes:
     ledger = simulator.ledger
     lines = bytearray()
-    for entry in list(ledger.entries.values())[offset : offset + limit]:
+    for entry in islice(ledger, offset, offset + limit):
         times = 1 + ledger.extra[entry.message_id] if entry.outcome.accepted else 0
         line = {
             "id": entry.message_id,
@@ -92,7 +93,7 @@ def _message_lines(simulator: "Simulator", offset: int, limit: int) -> bytes:
             "times_accepted": times,
             "reference": entry.call.reference,
             "segments": entry.segments,
-            "sender": entry.call.sender,
+            "sender": entry.call.terms.sender,
             "is_reported": entry.is_reported,
             "is_contradicted": entry.is_contradicted,
         }

@@ -2,8 +2,10 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 #: Probability of each, 0 to 1, drawn per call unless said otherwise.
 FAULTS: dict[str, str] = {
@@ -78,11 +80,24 @@ class Faults:
         self._probabilities = {name: float(value) for name, value in values.items() if name in FAULTS and value}
         self._settings |= {name: float(value) for name, value in values.items() if name in SETTINGS}
 
+    def is_set(self, name: str) -> bool:
+        return name in self._probabilities
+
     def fires(self, name: str) -> bool:
-        probability = self._probabilities.get(name)
-        is_due = probability is not None and self._streams[name].random() < probability
+        """A fault that is not set draws nothing."""
+        if not self.is_set(name):
+            return False
+        is_due = self._streams[name].random() < self._probabilities[name]
         self.fired[name] += is_due
         return is_due
+
+    def struck(self, name: str, items: Sequence[T]) -> list[T]:
+        """Those of the items that it concerns, drawn for each."""
+        return [item for item in items if self.fires(name)] if self.is_set(name) else []
+
+    def spared(self, name: str, items: Sequence[T]) -> Sequence[T]:
+        """Those of the items that it does not concern, drawn for each."""
+        return [item for item in items if not self.fires(name)] if self.is_set(name) else items
 
     def first_of(self, names: tuple[str, ...]) -> str | None:
         return next((name for name in names if self.fires(name)), None)

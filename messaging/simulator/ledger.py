@@ -8,64 +8,68 @@ and, without waiting for the disk, one for each body of reports that was taken: 
 A simulator that starts with the file of an earlier one knows all of it.
 """
 
-import asyncio
-import os
-import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import orjson
 
+from messaging.simulator.calls import CONTRADICTED, REPORTED, Call, Terms
+from messaging.simulator.durable import DurableFile
 from messaging.simulator.outcomes import OUTCOMES, Kind, Outcome
 
 
-@dataclass(slots=True)
-class Call:
-    """One accepted call, or the part of it that shares sender and report URL. `at` in seconds since the epoch."""
-
-    reference: str
-    sender: str
-    report_url: str
-    at: float
-    delay: float
-    callback_data: str = ""
-    intermediate: bool = False
-    entries: list["Entry"] = field(default_factory=list)
-
-    @property
-    def done_at(self) -> float:
-        return self.at + self.delay
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One message, accepted or refused by number. `to` in digits without plus."""
+    """One message of a call, to be looked at."""
 
-    message_id: str
-    to: str
-    outcome: Outcome
-    segments: int
     call: Call
-    text: str = ""
-    is_reported: bool = False
-    is_contradicted: bool = False  # a contrary final report was taken, too
+    place: int
 
     @property
-    def is_final(self) -> bool:
-        return time.time() >= self.call.done_at
+    def message_id(self) -> str:
+        return self.call.ids[self.place]
+
+    @property
+    def to(self) -> str:
+        return self.call.numbers[self.place]
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.call.outcomes[self.place]
+
+    @property
+    def segments(self) -> int:
+        return self.call.segments[self.place]
+
+    @property
+    def text(self) -> str:
+        return self.call.texts[self.place] if self.call.texts else ""
+
+    @property
+    def is_reported(self) -> bool:
+        return bool(self.call.flags[self.place] & REPORTED)
+
+    @property
+    def is_contradicted(self) -> bool:
+        return bool(self.call.flags[self.place] & CONTRADICTED)
 
 
 class Ledger:
+    """Iterating gives each message once, in order of acceptance."""
+
     def __init__(self, path: Path | None = None) -> None:
-        self.entries: dict[str, Entry] = {}
-        self.calls: dict[str, list[Call]] = {}
         self.posts: Counter[str] = Counter()  # calls received by bulkId, whatever became of them
         self.repeats: Counter[str] = Counter()  # ids refused with status 23
         self.extra: Counter[str] = Counter()  # ids accepted more than once, and how many times more
-        self._file = _DurableFile(path) if path else None
+        self._calls: list[Call] = []
+        self._by_reference: dict[str, list[Call]] = {}
+        self._by_id: dict[str, Call] = {}  # the first that brought it
+        self._kinds: Counter[Kind] = Counter()
+        self._segments = self._reported = 0
+        self._file = DurableFile(path) if path else None
         if path and path.exists():
             self._load(path)
 
@@ -73,148 +77,133 @@ class Ledger:
         if self._file:
             self._file.close()
 
-    async def accept(self, calls: list[Call]) -> None:
+    def __contains__(self, message_id: str) -> bool:
+        return message_id in self._by_id
+
+    def is_new(self, message_ids: Sequence[str]) -> bool:
+        """None of them is known, and none is there twice."""
+        distinct = set(message_ids)
+        return len(distinct) == len(message_ids) and self._by_id.keys().isdisjoint(distinct)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return (Entry(call, place) for call in self._calls for place in call.firsts())
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        return {entry.message_id: entry for entry in self}
+
+    def entries_of(self, message_ids: Iterable[str]) -> Iterator[Entry]:
+        """Those of them that are known."""
+        for message_id in message_ids:
+            call = self._by_id.get(message_id)
+            if call:
+                yield Entry(call, call.ids.index(message_id))
+
+    def entries_under(self, references: Iterable[str]) -> Iterator[Entry]:
+        """All messages of these calls."""
+        calls = (call for reference in references for call in self._by_reference.get(reference, ()))
+        return (Entry(call, place) for call in calls for place in range(len(call.ids)))
+
+    async def accept(self, calls: Sequence[Call]) -> None:
         """Register, then return when it is on disk; what could not be written was not accepted (raises OSError)."""
         for call in calls:
             self._register(call)
-        if not self._file:
+        if not self._file or not calls:
             return
         try:
-            await self._file.append(b"".join(_line(call) for call in calls))
+            await self._file.append(b"".join(map(_line, calls)))
         except OSError:
             for call in calls:
                 self._forget(call)
             raise
 
-    def reported(self, entries: Iterable[Entry]) -> None:
+    def reported(self, reports: Iterable[tuple[Call, Sequence[int]]]) -> None:
+        """A body of reports was taken: of these places of calls."""
         ids = []
-        for entry in entries:
-            entry.is_reported = True
-            ids.append(entry.message_id)
+        for call, places in reports:
+            for place in places:
+                if not call.flags[place] & REPORTED:
+                    call.flags[place] |= REPORTED
+                    self._reported += place not in call.again
+                ids.append(call.ids[place])
         if self._file and ids:
             self._file.append_soon(orjson.dumps({"reported": ids}) + b"\n")
 
-    def unreported_calls(self) -> list[Call]:
-        """Parts of calls whose reports are still due, after a start with an earlier file."""
-        parts = []
-        for call in (call for calls in self.calls.values() for call in calls):
-            waiting = [entry for entry in call.entries if entry.outcome.accepted and not entry.is_reported]
-            if waiting:
-                parts.append(Call(call.reference, call.sender, call.report_url, call.at, call.delay, entries=waiting))
-        return parts
+    def unreported(self) -> Iterator[tuple[Call, list[int]]]:
+        """Places of each call whose reports are still due, after a start with an earlier file."""
+        for call in self._calls:
+            yield call, [place for place in call.accepted() if not call.flags[place] & REPORTED]
 
     def summary(self) -> dict[str, int]:
         """Figures over distinct message ids: accepted = delivered + undelivered + silent. `duplicates`: ids that
         were accepted more than once; `repeats`: ids refused because they came again; `posts`: calls received;
         `repeated_posts`: bulkIds that came more than once."""
-        kinds = Counter(entry.outcome.kind for entry in self.entries.values())
         return {
-            "accepted": sum(count for kind, count in kinds.items() if kind is not Kind.REJECTED),
-            **{str(kind): kinds[kind] for kind in Kind},
-            "reported": sum(entry.is_reported for entry in self.entries.values()),
+            "accepted": sum(count for kind, count in self._kinds.items() if kind is not Kind.REJECTED),
+            **{str(kind): self._kinds[kind] for kind in Kind},
+            "reported": self._reported,
             "duplicates": len(self.extra),
             "repeats": len(self.repeats),
             "posts": self.posts.total(),
             "repeated_posts": sum(count > 1 for count in self.posts.values()),
-            "segments": sum(entry.segments for entry in self.entries.values() if entry.outcome.accepted),
+            "segments": self._segments,
         }
 
     def _register(self, call: Call) -> None:
-        self.calls.setdefault(call.reference, []).append(call)
-        for entry in call.entries:
-            if self.entries.setdefault(entry.message_id, entry) is not entry:
-                self.extra[entry.message_id] += 1
+        self._calls.append(call)
+        self._by_reference.setdefault(call.reference, []).append(call)
+        if self.is_new(call.ids):
+            self._by_id.update(dict.fromkeys(call.ids, call))
+        else:
+            self._register_repeated(call)
+        self._count(call, 1)
+
+    def _register_repeated(self, call: Call) -> None:
+        for place, message_id in enumerate(call.ids):
+            if message_id in self._by_id:
+                self.extra[message_id] += 1
+                call.again.add(place)
+            else:
+                self._by_id[message_id] = call
 
     def _forget(self, call: Call) -> None:
-        self.calls[call.reference].remove(call)
-        for entry in call.entries:
-            if self.entries.get(entry.message_id) is entry:
-                del self.entries[entry.message_id]
+        self._count(call, -1)
+        self._calls.remove(call)
+        self._by_reference[call.reference].remove(call)
+        for place in call.firsts():
+            del self._by_id[call.ids[place]]
+
+    def _count(self, call: Call, sign: int) -> None:
+        """Add its messages to the figures, or take them out again."""
+        for outcome, count in Counter(call.outcomes[place] for place in call.firsts()).items():
+            self._kinds[outcome.kind] += sign * count
+        self._segments += sign * sum(call.segments[place] for place in call.firsts() if call.outcomes[place].accepted)
 
     def _load(self, path: Path) -> None:
+        reported: set[str] = set()
         with path.open("rb") as file:
             for raw in file:
                 line = orjson.loads(raw)
-                for message_id in line.get("reported", ()):
-                    self.entries[message_id].is_reported = True
+                reported.update(line.get("reported", ()))
                 if "messages" in line:
                     self.posts[line["bulkId"]] += 1
                     self._register(_call_of(line))
+        for call in self._calls:
+            for place in call.firsts():
+                if call.ids[place] in reported:
+                    call.flags[place] |= REPORTED
+                    self._reported += 1
 
 
 def _line(call: Call) -> bytes:
-    messages = [[entry.message_id, entry.to, entry.outcome.name, entry.segments] for entry in call.entries]
-    line = {"at": call.at, "bulkId": call.reference, "sender": call.sender, "url": call.report_url}
+    names = [outcome.name for outcome in call.outcomes]
+    messages = list(zip(call.ids, call.numbers, names, call.segments, strict=True))
+    line = {"at": call.at, "bulkId": call.reference, "sender": call.terms.sender, "url": call.terms.report_url}
     return orjson.dumps(line | {"delay": call.delay, "messages": messages}) + b"\n"
 
 
-def _call_of(line: dict[str, object]) -> Call:
-    call = Call(str(line["bulkId"]), str(line["sender"]), str(line["url"]), float(line["at"]), float(line["delay"]))  # type: ignore[arg-type]
-    call.entries = [
-        Entry(message_id, to, OUTCOMES[outcome], segments, call)
-        for message_id, to, outcome, segments in line["messages"]  # type: ignore[attr-defined]
-    ]
-    return call
-
-
-class _DurableFile:
-    """Appends of calls that are in flight together share one write and one fsync."""
-
-    def __init__(self, path: Path) -> None:
-        _drop_torn_line(path)
-        self._file: BinaryIO = path.open("ab", buffering=0)
-        self._waiting: list[tuple[bytes, asyncio.Future[None] | None]] = []
-        self._flush_task: asyncio.Task[None] | None = None
-
-    async def append(self, lines: bytes) -> None:
-        future = asyncio.get_running_loop().create_future()
-        self._add(lines, future)
-        await asyncio.shield(future)
-
-    def append_soon(self, lines: bytes) -> None:
-        self._add(lines, None)
-
-    def close(self) -> None:
-        if self._waiting:
-            self._write(b"".join(lines for lines, _ in self._waiting))
-        self._file.close()
-
-    def _add(self, lines: bytes, future: "asyncio.Future[None] | None") -> None:
-        self._waiting.append((lines, future))
-        if self._flush_task is None or self._flush_task.done():
-            self._flush_task = asyncio.get_running_loop().create_task(self._flush())
-
-    async def _flush(self) -> None:
-        while self._waiting:
-            taken, self._waiting = self._waiting, []
-            error: OSError | None = None
-            try:
-                await asyncio.to_thread(self._write, b"".join(lines for lines, _ in taken))
-            except OSError as failure:
-                error = failure
-            for _, future in taken:
-                if future and not future.done():
-                    future.set_exception(error) if error else future.set_result(None)
-
-    def _write(self, data: bytes) -> None:
-        """All of it, or nothing: a call that is not accepted may not be found here after a restart either."""
-        size = os.fstat(self._file.fileno()).st_size
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) :]
-            os.fsync(self._file.fileno())
-        except OSError:
-            os.ftruncate(self._file.fileno(), size)
-            raise
-
-
-def _drop_torn_line(path: Path) -> None:
-    """A line cut by a crash was never answered, so nothing of it was accepted."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
+def _call_of(line: dict[str, Any]) -> Call:
+    ids, numbers, names, segments = zip(*line["messages"], strict=True)
+    outcomes = [OUTCOMES[name] for name in names]
+    terms = Terms(line["sender"], line["url"])
+    return Call(line["bulkId"], terms, line["at"], line["delay"], ids, numbers, outcomes, segments)

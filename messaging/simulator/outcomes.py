@@ -9,10 +9,12 @@ A number ending in one of these has that outcome whatever the seed:
     999913 odd_status (accepted with a status group nobody documented, then delivered)
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import StrEnum
-from hashlib import blake2b
+from itertools import accumulate
 from typing import Any
+from zlib import crc32
 
 from messaging.simulator.options import Options
 
@@ -50,33 +52,35 @@ class Kind(StrEnum):
     REJECTED = "rejected"  # in the answer: never accepted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """`status` and `error` are the last word; `answer` is the status in the answer to the send."""
+    """`status` and `error` are the last word; `answer` is the status in the answer to the send.
+
+    There is one object of each, equal to itself only.
+    """
 
     name: str
     kind: Kind
     status: Json
     error: Json = field(default_factory=lambda: NO_ERROR)
     answer: Json = field(default_factory=lambda: PENDING_ACCEPTED)
-
-    @property
-    def accepted(self) -> bool:
-        return self.kind is not Kind.REJECTED
+    accepted: bool = True
+    is_told: bool = True  # by a delivery report
 
 
 def _rejected(name: str, status: Json, error: Json = NO_ERROR) -> Outcome:
-    return Outcome(name, Kind.REJECTED, status, error, answer=status)
+    return Outcome(name, Kind.REJECTED, status, error, answer=status, accepted=False, is_told=False)
 
 
 DELIVERED = Outcome("delivered", Kind.DELIVERED, TO_HANDSET)
-SILENT = Outcome("silent", Kind.SILENT, PENDING_ENROUTE)
+SILENT = Outcome("silent", Kind.SILENT, PENDING_ENROUTE, is_told=False)
 REFUSED_ACCOUNT = _rejected("no_credit", NO_CREDIT)
 REFUSED_NUMBER = _rejected("bad_number", BAD_NUMBER, _error(2, "USER_ERRORS", 351, "EC_INVALID_DESTINATION_ADDRESS"))
 REFUSED_BLOCKLISTED = _rejected(
     "blocklisted", BLOCKLISTED, _error(2, "USER_ERRORS", 2052, "EC_BLACKLISTED_DESTINATIONADDRESS", permanent=True)
 )
 REFUSED_TOO_LONG = _rejected("too_long", TOO_LONG)
+REFUSED_REPEATED = _rejected("repeated", REPEATED)
 
 #: Natural pairs of status and error, the first ones more frequent.
 UNDELIVERED = (
@@ -142,24 +146,35 @@ SUFFIXES: dict[str, Outcome] = {
     "999913": OUTCOMES["odd_status"],
 }
 
-_RANGE = float(1 << 32)
+#: Shares of those that are not delivered, in 35ths.
+_UNDELIVERED_WEIGHTS = (11, 9, 7, 5, 3)
+_RANGE = 1 << 32
+_SPREAD = 0x9E3779B1  # odd: numbers that follow each other, whose checksums resemble each other, land far apart
 
 
-def outcome_of(number: str, options: Options) -> Outcome:
-    """`number` in digits without plus; what is no number at all is refused as such."""
-    if not (number.isascii() and number.isdecimal() and 7 <= len(number) <= 15):
-        return REFUSED_NUMBER
-    forced = SUFFIXES.get(number[-SUFFIX_LENGTH:])
-    if forced is not None:
-        return forced
-    digest = blake2b(f"{options.seed}:{number}".encode(), digest_size=8).digest()
-    place = int.from_bytes(digest[:4]) / _RANGE
-    if place < options.rejected:
-        return REFUSED_BLOCKLISTED if digest[4] & 1 else REFUSED_NUMBER
-    place -= options.rejected
-    if place < options.undelivered:
-        return UNDELIVERED[min(digest[4] % 7, digest[5] % 5)]
-    return SILENT if place - options.undelivered < options.silent else DELIVERED
+class Outcomes:
+    """What becomes of each number, for one seed and its shares."""
+
+    def __init__(self, options: Options) -> None:
+        shares = [
+            (options.rejected / 2, REFUSED_BLOCKLISTED),
+            (options.rejected / 2, REFUSED_NUMBER),
+            *((options.undelivered * w / 35, o) for w, o in zip(_UNDELIVERED_WEIGHTS, UNDELIVERED, strict=True)),
+            (options.silent, SILENT),
+        ]
+        self._ends = [round(end * _RANGE) for end in accumulate(share for share, _ in shares)]
+        self._outcomes = (*(outcome for _, outcome in shares), DELIVERED)
+        self._seed = crc32(f"{options.seed}:".encode())
+
+    def of(self, number: str) -> Outcome:
+        """`number` in digits without plus; what is no number at all is refused as such."""
+        if not (number.isascii() and number.isdecimal() and 7 <= len(number) <= 15):
+            return REFUSED_NUMBER
+        forced = SUFFIXES.get(number[-SUFFIX_LENGTH:])
+        if forced is not None:
+            return forced
+        place = crc32(number.encode(), self._seed) * _SPREAD % _RANGE
+        return self._outcomes[bisect_right(self._ends, place)]
 
 
 def contrary(outcome: Outcome) -> Outcome:

@@ -1,6 +1,7 @@
 """Infobip's JSON: reading a send, writing answers, reports, log entries and errors."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -9,8 +10,10 @@ from typing import Any
 
 import orjson
 
+from messaging.simulator.calls import Call, Stage, Terms
 from messaging.simulator.ledger import Entry
-from messaging.simulator.outcomes import PENDING_ENROUTE, TO_OPERATOR, Json, Outcome
+from messaging.simulator.outcomes import PENDING_ENROUTE, TO_OPERATOR, Json, Outcome, contrary
+from messaging.simulator.responses import raw
 
 GSM7_BASE = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
@@ -18,6 +21,7 @@ GSM7_BASE = frozenset(
 )
 GSM7_EXTENSION = frozenset("\f^{}\\[~]|€")
 GSM7 = GSM7_BASE | GSM7_EXTENSION
+_is_base = re.compile(f"[{re.escape(''.join(GSM7_BASE))}]*").fullmatch
 MAX_SEGMENTS = 25
 
 #: Millionths of the currency for one segment, by country code.
@@ -35,24 +39,16 @@ class InvalidRequest(Exception):
 
 
 @dataclass(slots=True)
-class Group:
-    """One element of `messages[]`: a text and who gets it, as (to, messageId or "")."""
-
-    sender: str
-    text: str
-    segments: int
-    report_url: str
-    notify: bool
-    intermediate: bool
-    callback_data: str
-    destinations: list[tuple[str, str]]
-
-
-@dataclass(slots=True)
 class Send:
+    """The messages of a call in columns, in the order of the call; an id may be empty."""
+
     reference: str
     with_count: bool
-    groups: list[Group]
+    numbers: Sequence[str]
+    ids: Sequence[str]
+    texts: Sequence[str]
+    segments: Sequence[int]
+    terms: Sequence[Terms]
 
 
 def read_send(body: bytes) -> Send:
@@ -69,52 +65,63 @@ def read_send(body: bytes) -> Send:
     violations: list[tuple[str, str]] = []
     if not isinstance(reference, str) or len(reference) > 100:
         violations.append(("options.schedule.bulkId", "Size must be between 0 and 100."))
-    groups = [_group(message, f"messages[{index}]", violations) for index, message in enumerate(messages)]
+    rows = list(_rows(messages, violations))
     if violations:
         raise InvalidRequest(violations)
-    return Send(reference, bool(options.get("includeSmsCountInResponse")), groups)
+    return Send(reference, bool(options.get("includeSmsCountInResponse")), *zip(*rows, strict=True))
 
 
-def _group(message: Any, path: str, violations: list[tuple[str, str]]) -> Group:
-    message = message if isinstance(message, dict) else {}
-    text = _dict(message, "content").get("text")
-    if not isinstance(text, str) or not text:
-        violations.append((f"{path}.content.text", "Must not be empty."))
-        text = ""
+def _rows(messages: list[Any], violations: list[tuple[str, str]]) -> Iterator[tuple[str, str, str, int, Terms]]:
+    """(to, messageId or "", text, segments, terms) of each destination."""
+    terms, terms_before = Terms("", ""), None
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict):
+            message = {}
+        text = _dict(message, "content").get("text")
+        if not isinstance(text, str) or not text:
+            violations.append((f"messages[{index}].content.text", "Must not be empty."))
+            text = ""
+        terms_given = message.get("sender", ""), message.get("options"), message.get("webhooks")
+        if violations or terms_given != terms_before:  # equal ones, as most are, need not be read again
+            terms, terms_before = _terms(message, index, violations), terms_given
+        segments = segment_count(text)
+        for to, message_id in _destinations(message.get("destinations"), index, violations):
+            yield to, message_id, text, segments, terms
+
+
+def _terms(message: dict[str, Any], index: int, violations: list[tuple[str, str]]) -> Terms:
     sender = message.get("sender", "")
     if not isinstance(sender, str):
-        violations.append((f"{path}.sender", "Must be a string."))
+        violations.append((f"messages[{index}].sender", "Must be a string."))
     validity = _dict(_dict(message, "options"), "validityPeriod")
     if validity and not isinstance(validity.get("amount"), int):
-        violations.append((f"{path}.options.validityPeriod.amount", "Must not be null."))
+        violations.append((f"messages[{index}].options.validityPeriod.amount", "Must not be null."))
     webhooks = _dict(message, "webhooks")
     delivery = _dict(webhooks, "delivery")
-    return Group(
+    is_notified = delivery.get("notify") is not False
+    return Terms(
         sender=str(sender),
-        text=text,
-        segments=segment_count(text),
-        report_url=str(delivery.get("url") or ""),
-        notify=delivery.get("notify") is not False,
-        intermediate=bool(delivery.get("intermediateReport")),
+        report_url=str(delivery.get("url") or "") if is_notified else "",
         callback_data=str(webhooks.get("callbackData") or ""),
-        destinations=list(_destinations(message.get("destinations"), path, violations)),
+        intermediate=bool(delivery.get("intermediateReport")),
     )
 
 
-def _destinations(value: Any, path: str, violations: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+def _destinations(value: Any, index: int, violations: list[tuple[str, str]]) -> list[tuple[str, str]]:
     if not isinstance(value, list) or not value:
-        violations.append((f"{path}.destinations", "Must not be empty."))
-        return
-    for index, destination in enumerate(value):
-        to = destination.get("to") if isinstance(destination, dict) else None
+        violations.append((f"messages[{index}].destinations", "Must not be empty."))
+        return []
+    found = []
+    for place, given in enumerate(value):
+        destination = given if isinstance(given, dict) else {}
+        to, message_id = destination.get("to"), destination.get("messageId") or ""
         if not isinstance(to, str) or not 0 < len(to) <= 64:
-            violations.append((f"{path}.destinations[{index}].to", "Size must be between 1 and 64."))
-            continue
-        message_id = destination.get("messageId") or ""
-        if not isinstance(message_id, str) or len(message_id) > 200:
-            violations.append((f"{path}.destinations[{index}].messageId", "Size must be between 0 and 200."))
-            continue
-        yield to.removeprefix("+"), message_id
+            violations.append((f"messages[{index}].destinations[{place}].to", "Size must be between 1 and 64."))
+        elif not isinstance(message_id, str) or len(message_id) > 200:
+            violations.append((f"messages[{index}].destinations[{place}].messageId", "Size must be between 0 and 200."))
+        else:
+            found.append((to.removeprefix("+"), message_id))
+    return found
 
 
 def _dict(parent: dict[str, Any], key: str) -> dict[str, Any]:
@@ -124,6 +131,8 @@ def _dict(parent: dict[str, Any], key: str) -> dict[str, Any]:
 
 def segment_count(text: str) -> int:
     """160 septets or 153 each in GSM-7, 70 UTF-16 units or 67 each in UCS-2; no pair is ever split."""
+    if _is_base(text):
+        return 1 if len(text) <= 160 else ceil(len(text) / 153)
     if set(text) <= GSM7:
         widths = [2 if character in GSM7_EXTENSION else 1 for character in text]
         return _fill(widths, 160, 153)
@@ -146,7 +155,12 @@ def _fill(widths: list[int], single: int, joined: int) -> int:
 
 def price_of(to: str) -> int:
     """Millionths of the currency for one segment."""
-    return PRICES.get(to[:2]) or PRICES.get(to[:1]) or DEFAULT_PRICE
+    return _price_under(to[:2])
+
+
+@lru_cache(maxsize=1024)
+def _price_under(prefix: str) -> int:
+    return PRICES.get(prefix) or PRICES.get(prefix[:1]) or DEFAULT_PRICE
 
 
 @lru_cache(maxsize=256)  # all messages of a call share theirs
@@ -155,39 +169,47 @@ def date(seconds: float) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
 
 
-def answer_entry(message_id: str, to: str, status: Json, segments: int | None) -> Json:
-    entry: Json = {"messageId": message_id, "status": status, "destination": to}
-    if segments is not None:
-        entry["details"] = {"messageCount": segments}
-    return entry
+def reports(call: Call, places: Iterable[int], currency: str, stage: Stage = Stage.FINAL) -> list[Json]:
+    """Delivery reports on these messages of a call, as pushed and pulled. Those on one outcome differ in little."""
+    forms: dict[tuple[Outcome, int, int], Json] = {}
+    results = []
+    for place in places:
+        to = call.numbers[place]
+        key = call.outcomes[place], call.segments[place], price_of(to)
+        if key not in forms:
+            forms[key] = _report_form(call, *key, currency, stage)
+        report = forms[key].copy()
+        report["messageId"], report["to"] = call.ids[place], to
+        results.append(report)
+    return results
 
 
-def report(entry: Entry, outcome: Outcome, currency: str, *, intermediate: bool = False) -> Json:
-    """A delivery report, as pushed and pulled. `outcome` is not the entry's own where reports conflict."""
-    call = entry.call
-    result: Json = {
+def _report_form(call: Call, outcome: Outcome, segments: int, price: int, currency: str, stage: Stage) -> Json:
+    """A delivery report with id and number to be filled in."""
+    said = contrary(outcome) if stage is Stage.CONTRARY else outcome
+    form: Json = {
         "bulkId": call.reference,
-        "messageId": entry.message_id,
-        "to": entry.to,
-        "sender": call.sender,
+        "messageId": "",
+        "to": "",
+        "sender": call.terms.sender,
         "sentAt": date(call.at),
         "doneAt": date(call.done_at),
-        "messageCount": entry.segments,
+        "messageCount": segments,
         "mccMnc": "22801",
-        "price": {"pricePerMessage": price_of(entry.to) / MICRO, "currency": currency},
-        "status": TO_OPERATOR if intermediate else outcome.status,
-        "error": outcome.error,
+        "price": raw({"pricePerMessage": price / MICRO, "currency": currency}),
+        "status": raw(TO_OPERATOR if stage is Stage.INTERMEDIATE else said.status),
+        "error": raw(said.error),
     }
-    if call.callback_data:
-        result["callbackData"] = call.callback_data
-    return result
+    if call.terms.callback_data:
+        form["callbackData"] = call.terms.callback_data
+    return form
 
 
 def log_entry(entry: Entry, currency: str) -> Json:
     """As the log shows it now: under way, or with its outcome. The recipient is `destination` here."""
-    result = report(entry, entry.outcome, currency)
+    (result,) = reports(entry.call, [entry.place], currency)
     result["destination"] = result.pop("to")
-    if entry.outcome.accepted and not entry.is_final:
+    if entry.outcome.accepted and not entry.call.is_final:
         result["status"] = PENDING_ENROUTE
     result["content"] = {"text": entry.text}
     return result

@@ -6,6 +6,7 @@ import itertools
 import logging
 import time
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -13,11 +14,13 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
+from messaging.simulator.calls import Call, Stage
 from messaging.simulator.faults import Faults
-from messaging.simulator.ledger import Call, Entry, Ledger
+from messaging.simulator.ledger import Ledger
 from messaging.simulator.options import Options
-from messaging.simulator.outcomes import Json, Kind, Outcome, contrary
-from messaging.simulator.protocol import report
+from messaging.simulator.outcomes import Json
+from messaging.simulator.parts import Part, count, cut, parts_of, singly
+from messaging.simulator.protocol import reports
 
 logger = logging.getLogger(__name__)
 
@@ -27,21 +30,12 @@ MAX_TRIES = 21
 PORTIONS = 4  # a call's reports do not all come in the same instant
 
 
-@dataclass(slots=True)
-class Stage:
-    """One report to come. `outcome` differs from the entry's own in a conflict; `intermediate`: operator has it."""
-
-    entry: Entry
-    outcome: Outcome
-    intermediate: bool = False
-
-
 @dataclass(order=True, slots=True)
 class Due:
     at: float  # monotonic
     order: int
     url: str = field(compare=False)
-    stages: list[Stage] = field(compare=False)
+    parts: list[Part] = field(compare=False)
     tries: int = field(compare=False, default=0)
 
 
@@ -53,16 +47,18 @@ class Pusher:
         self._changed = asyncio.Event()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._pushing: set[asyncio.Task[None]] = set()
-        self._to_pull: deque[Stage] = deque()
+        self._to_pull: deque[Part] = deque()
         self._refused_hosts: set[str] = set()
         self._session: aiohttp.ClientSession | None = None
         self._runner: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-        self._session = aiohttp.ClientSession(timeout=timeout, headers={"Content-Type": "application/json"})
-        for call in self._ledger.unreported_calls():
-            self.schedule(call)
+        self._session = aiohttp.ClientSession(
+            timeout=timeout, headers={"Content-Type": "application/json"}, cookie_jar=aiohttp.DummyCookieJar()
+        )
+        for call, places in self._ledger.unreported():
+            self.schedule(call, places)
         self._runner = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
@@ -75,32 +71,29 @@ class Pusher:
 
     @property
     def pending(self) -> int:
-        return sum(len(due.stages) for due in self._due)
+        return sum(count(due.parts) for due in self._due)
 
-    def schedule(self, call: Call) -> None:
-        """Put a call's reports on their way, in a few portions. Faults decide about each."""
-        stages = self._stages(call)
-        url = call.report_url if call.report_url and self._may_push(call.report_url) else ""
-        size = -(-len(stages) // PORTIONS) or 1
-        for portion, start in enumerate(range(0, len(stages), size)):
-            wait = call.done_at - time.time() + portion * call.delay / PORTIONS
-            self._add(url, stages[start : start + size], max(0.0, wait))
-        conflicts = [
-            Stage(stage.entry, contrary(stage.entry.outcome))
-            for stage in stages
-            if not stage.intermediate and self._faults.fires("report_conflict")
-        ]
+    def schedule(self, call: Call, places: Sequence[int]) -> None:
+        """Put the reports on these places of a call on their way, in a few portions. Faults decide about each."""
+        parts = self._parts(call, places)
+        url = call.terms.report_url if self._may_push(call.terms.report_url) else ""
+        size = -(-count(parts) // PORTIONS)
+        for number, portion in enumerate(cut(parts, size)):
+            wait = call.done_at - time.time() + number * call.delay / PORTIONS
+            self._add(url, portion, max(0.0, wait))
+        final = [place for part in parts if part.stage is Stage.FINAL for place in part.places]
+        conflicts = self._faults.struck("report_conflict", final)
         if conflicts:
-            self._add(url, conflicts, call.delay * 2)
+            self._add(url, [Part(call, conflicts, Stage.CONTRARY)], call.delay * 2)
 
-    async def push_early(self, call: Call) -> None:
+    async def push_early(self, call: Call, places: Sequence[int]) -> None:
         """Push a call's reports before it is answered; what is not taken follows later."""
-        stages = self._stages(call)
-        if not call.report_url or not self._may_push(call.report_url):
-            self._to_pull += stages
+        parts = self._parts(call, places)
+        if not self._may_push(call.terms.report_url):
+            self._to_pull += parts
             return
-        for bucket in self._buckets(stages):
-            await self._push(Due(0.0, 0, call.report_url, bucket))
+        for body in cut(parts, self._options.bucket):
+            await self._push(Due(0.0, 0, call.terms.report_url, body))
 
     async def flush(self) -> None:
         """Push everything that is due or will be, once, and wait for the answers."""
@@ -113,32 +106,30 @@ class Pusher:
 
     def pull(self, limit: int, reference: str | None, message_id: str | None) -> list[Json]:
         """Reports nobody is pushed, each given once, whatever becomes of the answer."""
-        taken: list[Stage] = []
-        kept: deque[Stage] = deque()
-        while self._to_pull and len(taken) < limit:
-            stage = self._to_pull.popleft()
-            wrong_call = reference and stage.entry.call.reference != reference
-            wrong_message = message_id and stage.entry.message_id != message_id
-            (kept if wrong_call or wrong_message else taken).append(stage)
-        self._to_pull.extendleft(reversed(kept))
-        self._ledger.reported(stage.entry for stage in taken)
-        return [self._json(stage) for stage in taken]
+        taken: list[Part] = []
+        kept: deque[Part] = deque()
+        room = limit
+        while self._to_pull and room:
+            part = self._to_pull.popleft()
+            wanted = _wanted(part, reference, message_id)[:room]
+            taken.append(part.over(wanted))
+            kept.append(part.over(sorted(set(part.places).difference(wanted))))
+            room -= len(wanted)
+        self._to_pull.extendleft(part for part in reversed(kept) if part.places)
+        self._ledger.reported((part.call, part.places) for part in taken)
+        return [report for part in taken for report in self._reports(part)]
 
-    def _stages(self, call: Call) -> list[Stage]:
-        stages = []
-        for entry in call.entries:
-            if not entry.outcome.accepted or self._faults.fires("report_never"):
-                continue
-            if call.intermediate:
-                stages.append(Stage(entry, entry.outcome, intermediate=True))
-            if entry.outcome.kind is not Kind.SILENT or entry.outcome.name == "operator_only":
-                stages.append(Stage(entry, entry.outcome))
+    def _parts(self, call: Call, places: Sequence[int]) -> list[Part]:
+        parts = parts_of(call, self._faults.spared("report_never", places))
         if self._faults.fires("report_reorder"):
-            self._faults.shuffle(stages)
-        return stages
+            parts = singly(parts)
+            self._faults.shuffle(parts)
+        return parts
 
     def _may_push(self, url: str) -> bool:
         """Only to this machine, unless another host was allowed by name; such reports wait to be pulled."""
+        if not url:
+            return False
         host = urlsplit(url).hostname or ""
         if host in self._options.push_hosts or host == "localhost":
             return True
@@ -152,8 +143,8 @@ class Pusher:
             logger.warning("no reports are pushed to %s: not this machine, and not allowed by --allow-push-host", host)
         return False
 
-    def _add(self, url: str, stages: list[Stage], wait: float, tries: int = 0) -> None:
-        heapq.heappush(self._due, Due(time.monotonic() + wait, next(self._order), url, stages, tries))
+    def _add(self, url: str, parts: list[Part], wait: float, tries: int = 0) -> None:
+        heapq.heappush(self._due, Due(time.monotonic() + wait, next(self._order), url, parts, tries))
         self._changed.set()
 
     async def _run(self) -> None:
@@ -161,7 +152,7 @@ class Pusher:
             self._changed.clear()
             for due in self._bundled(self._pop_due()):
                 if not due.url:
-                    self._to_pull += due.stages
+                    self._to_pull += due.parts
                     continue
                 await self._slots.acquire()
                 task = asyncio.create_task(self._push_in_slot(due))
@@ -182,16 +173,13 @@ class Pusher:
 
     def _bundled(self, due: list[Due]) -> list[Due]:
         """First tries to one URL share bodies of up to a bucket's size; a body tried again stays as it was."""
-        fresh: defaultdict[str, list[Stage]] = defaultdict(list)
+        fresh: defaultdict[str, list[Part]] = defaultdict(list)
         for item in due:
             if not item.tries:
-                fresh[item.url] += item.stages
+                fresh[item.url] += item.parts
         again = [item for item in due if item.tries]
-        return again + [Due(0.0, 0, url, bucket) for url, stages in fresh.items() for bucket in self._buckets(stages)]
-
-    def _buckets(self, stages: list[Stage]) -> list[list[Stage]]:
         size = self._options.bucket
-        return [stages[start : start + size] for start in range(0, len(stages), size)]
+        return again + [Due(0.0, 0, url, body) for url, parts in fresh.items() for body in cut(parts, size)]
 
     async def _push_in_slot(self, due: Due) -> None:
         try:
@@ -200,7 +188,7 @@ class Pusher:
             self._slots.release()
 
     async def _push(self, due: Due) -> None:
-        results = [self._json(stage) for stage in due.stages]
+        results = [report for part in due.parts for report in self._reports(part)]
         if self._faults.fires("report_unknown_id"):
             results.append(results[0] | {"messageId": f"nobody-{time.monotonic_ns()}"})
         body = orjson.dumps({"results": results})
@@ -209,14 +197,17 @@ class Pusher:
             await self._post(due.url, body)
             await self._post(due.url, body)
         if taken:
-            self._ledger.reported(stage.entry for stage in due.stages if not stage.intermediate)
-            for stage in due.stages:
-                stage.entry.is_contradicted |= stage.outcome is not stage.entry.outcome
+            self._ledger.reported(
+                (part.call, part.places) for part in due.parts if part.stage is not Stage.INTERMEDIATE
+            )
+            for part in due.parts:
+                if part.stage is Stage.CONTRARY:
+                    part.call.contradict(part.places)
         elif due.tries + 1 < MAX_TRIES:
             # Infobip's cycle: 1 minute + 1 minute × n² before try n + 1, 20 of them.
-            self._add(due.url, due.stages, 60 * (1 + due.tries**2) * self._options.time_scale, due.tries + 1)
+            self._add(due.url, due.parts, 60 * (1 + due.tries**2) * self._options.time_scale, due.tries + 1)
         else:
-            logger.warning("a body of %d reports was given up after %d tries", len(due.stages), MAX_TRIES)
+            logger.warning("a body of %d reports was given up after %d tries", count(due.parts), MAX_TRIES)
 
     async def _post(self, url: str, body: bytes) -> bool:
         if self._session is None:
@@ -227,5 +218,11 @@ class Pusher:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return False
 
-    def _json(self, stage: Stage) -> Json:
-        return report(stage.entry, stage.outcome, self._options.currency, intermediate=stage.intermediate)
+    def _reports(self, part: Part) -> list[Json]:
+        return reports(part.call, part.places, self._options.currency, part.stage)
+
+
+def _wanted(part: Part, reference: str | None, message_id: str | None) -> list[int]:
+    if reference and part.call.reference != reference:
+        return []
+    return [place for place in part.places if not message_id or part.call.ids[place] == message_id]

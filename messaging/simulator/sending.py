@@ -3,32 +3,28 @@
 import itertools
 import math
 import time
+from collections import defaultdict
 
 from aiohttp import web
 
+from messaging.simulator.calls import Call, Terms
 from messaging.simulator.faults import Faults
-from messaging.simulator.ledger import Call, Entry, Ledger
+from messaging.simulator.ledger import Ledger
 from messaging.simulator.options import Options
 from messaging.simulator.outcomes import (
-    NO_CREDIT,
     REFUSED_ACCOUNT,
     REFUSED_BLOCKLISTED,
+    REFUSED_REPEATED,
     REFUSED_TOO_LONG,
-    REPEATED,
     Json,
     Outcome,
-    outcome_of,
+    Outcomes,
 )
-from messaging.simulator.protocol import (
-    MAX_SEGMENTS,
-    MICRO,
-    Group,
-    Send,
-    answer_entry,
-    error_body,
-    price_of,
-)
-from messaging.simulator.responses import json_response
+from messaging.simulator.protocol import MAX_SEGMENTS, MICRO, Send, error_body, price_of
+from messaging.simulator.responses import json_response, raw
+
+#: An id refused for one of these may come again: when there is credit; and the first with it counts.
+NOT_REMEMBERED = (REFUSED_ACCOUNT, REFUSED_REPEATED)
 
 
 class Account:
@@ -36,7 +32,7 @@ class Account:
 
     def __init__(self, options: Options, ledger: Ledger) -> None:
         self._balance = round(options.balance * MICRO)
-        for entry in ledger.entries.values():
+        for entry in ledger:
             if entry.outcome.accepted:
                 self._balance -= price_of(entry.to) * entry.segments
 
@@ -63,7 +59,7 @@ class Throttle:
         if not limit:
             return True
         room = min(limit, self._room + (now - self._at) * limit)
-        count = sum(len(group.destinations) for group in send.groups)
+        count = len(send.ids)
         is_taken = count <= room
         self._room, self._at = room - count * is_taken, now
         return is_taken
@@ -81,52 +77,89 @@ class Desk:
 
     def __init__(self, options: Options, ledger: Ledger, faults: Faults, account: Account) -> None:
         self._options, self._ledger, self._faults, self._account = options, ledger, faults, account
-        self._ids = itertools.count(time.time_ns())
+        self._outcomes = Outcomes(options)
+        self._new_ids = map(str, itertools.count(time.time_ns()))
 
     def accept(self, send: Send) -> tuple[list[Call], list[Json]]:
         """Nothing is written yet: the caller hands the calls to the ledger before it answers."""
-        reference = send.reference or str(next(self._ids))
-        send.reference = reference
-        is_refused = self._faults.fires("refuse_account")
-        calls: dict[tuple[str, str, str, bool], Call] = {}
-        answer: list[Json] = []
+        send.reference = send.reference or next(self._new_ids)
+        send.ids = [message_id or next(self._new_ids) for message_id in send.ids]
+        if self._faults.fires("refuse_account"):
+            outcomes = [REFUSED_ACCOUNT] * len(send.ids)
+        else:
+            outcomes = self._at_once(send) or self._one_by_one(send)
+        return self._calls(send, outcomes), _answer(send, outcomes)
+
+    def _at_once(self, send: Send) -> list[Outcome] | None:
+        """What becomes of the numbers; None if anything else has a say: a fault, length, a repeated id, credit."""
+        if (
+            self._faults.is_set("refuse_message")
+            or max(send.segments) > MAX_SEGMENTS
+            or not self._ledger.is_new(send.ids)
+        ):
+            return None
+        outcomes = list(map(self._outcomes.of, send.numbers))
+        messages = zip(outcomes, send.numbers, send.segments, strict=True)
+        cost = sum(price_of(to) * segments for outcome, to, segments in messages if outcome.accepted)
+        return outcomes if self._account.charge(cost) else None
+
+    def _one_by_one(self, send: Send) -> list[Outcome]:
+        """The credit that is left depends on the messages before, and so does which ids are repeated."""
+        refuses_repeated = self._faults.setting("refuse_repeated")
         seen: set[str] = set()
-        for group in send.groups:
-            call = self._call_for(group, reference, calls)
-            count = group.segments if send.with_count else None
-            for to, given_id in group.destinations:
-                message_id = given_id or str(next(self._ids))
-                status = NO_CREDIT if is_refused else self._place(call, group, to, message_id, seen)
-                answer.append(answer_entry(message_id, to, status, count))
-        return [call for call in calls.values() if call.entries], answer
+        outcomes = []
+        for message_id, to, segments in zip(send.ids, send.numbers, send.segments, strict=True):
+            if refuses_repeated and (message_id in self._ledger or message_id in seen):
+                self._ledger.repeats[message_id] += 1
+                outcomes.append(REFUSED_REPEATED)
+                continue
+            outcome = self._outcome(to, segments)
+            if outcome is not REFUSED_ACCOUNT:
+                seen.add(message_id)
+            outcomes.append(outcome)
+        return outcomes
 
-    def _call_for(self, group: Group, reference: str, calls: dict[tuple[str, str, str, bool], Call]) -> Call:
-        """Texts may differ within a call; what its reports need does not."""
-        url = group.report_url if group.notify else ""
-        key = (group.sender, url, group.callback_data, group.intermediate)
-        if key not in calls:
-            delay = self._faults.setting("report_delay_ms") / 1000
-            calls[key] = Call(reference, group.sender, url, time.time(), delay, group.callback_data, group.intermediate)
-        return calls[key]
-
-    def _place(self, call: Call, group: Group, to: str, message_id: str, seen: set[str]) -> Json:
-        if (message_id in self._ledger.entries or message_id in seen) and self._faults.setting("refuse_repeated"):
-            self._ledger.repeats[message_id] += 1
-            return REPEATED
-        outcome = self._outcome(group, to)
-        if outcome is REFUSED_ACCOUNT:  # not remembered: the same id may come again when there is credit
-            return outcome.answer
-        seen.add(message_id)
-        text = group.text if self._options.keep_text else ""
-        call.entries.append(Entry(message_id, to, outcome, group.segments, call, text))
-        return outcome.answer
-
-    def _outcome(self, group: Group, to: str) -> Outcome:
-        if group.segments > MAX_SEGMENTS:
+    def _outcome(self, to: str, segments: int) -> Outcome:
+        if segments > MAX_SEGMENTS:
             return REFUSED_TOO_LONG
         if self._faults.fires("refuse_message"):
             return REFUSED_BLOCKLISTED
-        outcome = outcome_of(to, self._options)
-        if outcome.accepted and not self._account.charge(price_of(to) * group.segments):
+        outcome = self._outcomes.of(to)
+        if outcome.accepted and not self._account.charge(price_of(to) * segments):
             return REFUSED_ACCOUNT
         return outcome
+
+    def _calls(self, send: Send, outcomes: list[Outcome]) -> list[Call]:
+        """A call for each of the terms: texts may differ within it, what its reports need does not."""
+        places_by_terms: defaultdict[Terms, list[int]] = defaultdict(list)
+        for place, (terms, outcome) in enumerate(zip(send.terms, outcomes, strict=True)):
+            if outcome not in NOT_REMEMBERED:
+                places_by_terms[terms].append(place)
+        delay = self._faults.setting("report_delay_ms") / 1000
+        return [
+            Call(
+                send.reference,
+                terms,
+                time.time(),
+                delay,
+                ids=[send.ids[place] for place in places],
+                numbers=[send.numbers[place] for place in places],
+                outcomes=[outcomes[place] for place in places],
+                segments=[send.segments[place] for place in places],
+                texts=[send.texts[place] for place in places] if self._options.keep_text else (),
+            )
+            for terms, places in places_by_terms.items()
+        ]
+
+
+def _answer(send: Send, outcomes: list[Outcome]) -> list[Json]:
+    statuses = {outcome: raw(outcome.answer) for outcome in set(outcomes)}
+    entries: list[Json] = [
+        {"messageId": message_id, "status": statuses[outcome], "destination": to}
+        for message_id, to, outcome in zip(send.ids, send.numbers, outcomes, strict=True)
+    ]
+    if send.with_count:
+        details = {segments: raw({"messageCount": segments}) for segments in set(send.segments)}
+        for entry, segments in zip(entries, send.segments, strict=True):
+            entry["details"] = details[segments]
+    return entries

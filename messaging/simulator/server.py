@@ -4,14 +4,15 @@ import asyncio
 import hmac
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import orjson
 from aiohttp import web
 
 from messaging.simulator import breakage, control
+from messaging.simulator.calls import Call
 from messaging.simulator.faults import Faults
-from messaging.simulator.ledger import Call, Entry, Ledger
+from messaging.simulator.ledger import Entry, Ledger
 from messaging.simulator.options import Options
 from messaging.simulator.outcomes import Json
 from messaging.simulator.protocol import (
@@ -106,16 +107,16 @@ class Simulator:
         await self.ledger.accept(calls)
         for call in calls:
             await self._report(call)
-        entries = [entry for entry in entries if not self.faults.fires("omit_ids")]
+        entries = list(self.faults.spared("omit_ids", entries))
         if self.faults.fires("reorder_answer"):
             self.faults.shuffle(entries)
         return orjson.dumps({"bulkId": send.reference, "messages": entries})
 
     async def _report(self, call: Call) -> None:
         if self.faults.fires("report_early"):
-            await self.pusher.push_early(call)
+            await self.pusher.push_early(call, call.accepted())
         else:
-            self.pusher.schedule(call)
+            self.pusher.schedule(call, call.accepted())
 
     async def _reports(self, request: web.Request) -> web.Response:
         query = request.query
@@ -150,13 +151,11 @@ class Simulator:
         references = _several(request, "bulkId")
         ids = _several(request, "messageId")
         destination = request.query.get("destination")
+        entries: Iterable[Entry] = self.ledger
         if references:
-            calls = (call for reference in references for call in self.ledger.calls.get(reference, ()))
-            entries = (entry for call in calls for entry in call.entries if not ids or entry.message_id in ids)
+            entries = (entry for entry in self.ledger.entries_under(references) if not ids or entry.message_id in ids)
         elif ids:
-            entries = (self.ledger.entries[name] for name in ids if name in self.ledger.entries)
-        else:
-            entries = (entry for entry in self.ledger.entries.values())
+            entries = self.ledger.entries_of(ids)
         return (entry for entry in entries if destination is None or entry.to == destination)
 
     def _log_limit_reached(self) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import orjson
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -21,17 +22,21 @@ from hypothesis import strategies as st
 
 from messaging.choices import MessageStatus
 from messaging.gateways.base import GatewayError, NotSent, OutgoingMessage, Policy, Refused, Report, Submission, Unknown
-from messaging.gateways.infobip import Infobip
+from messaging.gateways.infobip import Infobip, request_body
 from messaging.simulator import breakage, control
+from messaging.simulator.faults import Faults
+from messaging.simulator.ledger import Ledger
 from messaging.simulator.options import Options
-from messaging.simulator.outcomes import SUFFIXES, Kind, outcome_of
-from messaging.simulator.protocol import segment_count
+from messaging.simulator.outcomes import SUFFIXES, Kind, Outcome, Outcomes
+from messaging.simulator.protocol import read_send, segment_count
+from messaging.simulator.sending import Account, Desk
 from smsapp.lib import text as text_lib
 from tests.messaging.gateway_servers import report_receiver
 from tests.messaging.simulators import RunningSimulator, running_simulator
 
 M = MessageStatus
 ROOT = Path(__file__).resolve().parents[2]
+KEY = {"Authorization": "App simulator"}
 ALL_DELIVERED = {"undelivered": 0, "rejected": 0}
 
 
@@ -163,13 +168,133 @@ def test_id_that_comes_twice_in_one_call_is_accepted_once() -> None:
 
 def test_number_has_the_same_outcome_for_a_seed_and_shares_are_kept() -> None:
     numbers = [f"4479{n:08d}" for n in range(20_000)]
-    options = Options(undelivered=0.1, rejected=0.05, silent=0.01)
-    first = [outcome_of(number, options) for number in numbers]
-    assert first == [outcome_of(number, options) for number in numbers]
-    assert first != [outcome_of(number, Options(seed=2, undelivered=0.1, rejected=0.05)) for number in numbers]
+
+    def outcomes(seed: int) -> list[Outcome]:
+        return list(map(Outcomes(Options(seed=seed, undelivered=0.1, rejected=0.05, silent=0.01)).of, numbers))
+
+    first = outcomes(1)
+    assert first == outcomes(1)
+    assert first != outcomes(2)
     kinds = Counter(outcome.kind for outcome in first)
     for kind, share in ((Kind.UNDELIVERED, 0.1), (Kind.REJECTED, 0.05), (Kind.SILENT, 0.01), (Kind.DELIVERED, 0.84)):
         assert kinds[kind] / 20_000 == pytest.approx(share, rel=0.2)
+
+
+def desk(**faults: float) -> tuple[Desk, Account]:
+    options, rules = Options(balance=8.0), Faults(1, faults)
+    ledger = Ledger()
+    account = Account(options, ledger)
+    return Desk(options, ledger, rules, account), account
+
+
+def test_deciding_one_by_one_and_all_at_once_is_the_same() -> None:
+    """A fault that is set but as good as never comes about makes the simulator look at each message."""
+    (at_once, left), (one_by_one, also_left) = desk(), desk(refuse_message=1e-300)
+    for reference in ("a", "b", "c", "d"):  # the credit runs out in the third
+        sent = [
+            OutgoingMessage(f"{reference}{n}", f"+4479{n:08d}" if n % 20 else f"+4479009999{n % 13 + 1:02d}", "Hi")
+            for n in range(70)
+        ]
+        body = request_body(Submission(reference, [*sent, *sent[:3]] if reference == "b" else sent))
+        calls, answer = at_once.accept(read_send(body))
+        same_calls, same_answer = one_by_one.accept(read_send(body))
+        assert orjson.dumps(answer) == orjson.dumps(same_answer)
+        assert [(call.ids, call.outcomes) for call in calls] == [(call.ids, call.outcomes) for call in same_calls]
+        assert left.balance == also_left.balance
+
+
+def post(simulator: RunningSimulator, *entries: dict[str, Any], reference: str = "b") -> Any:
+    """Messages as a customer of the provider might write them; the answer, or the error's body."""
+    body = {"messages": entries, "options": {"schedule": {"bulkId": reference}}}
+    return httpx2.post(f"{simulator.url}/sms/3/messages", json=body, headers=KEY, trust_env=False).json()
+
+
+def entry(name: str, **others: Any) -> dict[str, Any]:
+    destinations = [{"to": "447900000001", "messageId": name}]
+    return {"sender": "A", "content": {"text": "Hi"}, "destinations": destinations} | others
+
+
+def test_messages_of_one_call_may_differ_in_sender_and_report_url(receiver: Any) -> None:
+    webhooks = {"delivery": {"url": receiver.url}, "callbackData": "mine"}
+    sent = [entry("m0", webhooks=webhooks), entry("m1", sender="B"), entry("m2", webhooks=webhooks), entry("m3")]
+    with running_simulator(report_delay_ms=0, **ALL_DELIVERED) as simulator:
+        answer = post(simulator, *sent)
+        simulator.flush()
+        assert [message["messageId"] for message in answer["messages"]] == ["m0", "m1", "m2", "m3"]
+        assert {message["id"]: message["sender"] for message in simulator.messages()} == {
+            "m0": "A", "m1": "B", "m2": "A", "m3": "A"
+        }  # fmt: skip
+        assert {(result["messageId"], result["callbackData"]) for result in receiver.results()} == {
+            ("m0", "mine"),
+            ("m2", "mine"),
+        }
+        assert simulator.ledger()["accepted"] == 4
+
+
+def test_every_property_that_is_wrong_is_named() -> None:
+    with running_simulator() as simulator:
+        refused = post(simulator, entry("m0"), entry("m1", sender=1), entry("m2", sender=1), entry("m3" * 101))
+        assert [violation["property"] for violation in refused["violations"]] == [
+            "messages[1].sender",
+            "messages[2].sender",
+            "messages[3].destinations[0].messageId",
+        ]
+        assert simulator.ledger()["accepted"] == 0
+
+
+def test_stages_of_a_message_come_in_their_order_unless_reordered(receiver: Any) -> None:
+    webhooks = {"delivery": {"url": receiver.url, "intermediateReport": True}}
+    with running_simulator(report_delay_ms=0, **ALL_DELIVERED) as simulator:
+
+        def pushed(prefix: str) -> list[tuple[str, str]]:
+            receiver.bodies.clear()
+            post(simulator, *(entry(f"{prefix}{n}", webhooks=webhooks) for n in range(30)), reference=prefix)
+            simulator.flush()
+            return [(result["messageId"][1:], result["status"]["name"]) for result in receiver.results()]
+
+        stages = ("DELIVERED_TO_OPERATOR", "DELIVERED_TO_HANDSET")
+        in_order = [(str(n), stage) for n in range(30) for stage in stages]
+        assert pushed("a") == in_order
+        simulator.set_faults(report_reorder=1)
+        shuffled = pushed("b")
+        assert sorted(shuffled) == sorted(in_order)
+        assert any(shuffled.index((str(n), stages[1])) < shuffled.index((str(n), stages[0])) for n in range(30))
+
+
+def test_reports_are_pulled_once_each_however_they_are_asked_for() -> None:
+    with running_simulator(report_delay_ms=0, **ALL_DELIVERED) as simulator:
+        for reference in ("a", "b"):
+            simulator.gateway().submit(Submission(reference, messages(5, reference)))
+        simulator.flush()
+
+        def pulled(query: str) -> list[str]:
+            answer = httpx2.get(f"{simulator.url}/sms/3/reports?{query}", headers=KEY, trust_env=False)
+            return [result["messageId"] for result in answer.json()["results"]]
+
+        assert pulled("messageId=b3") == ["b3"]
+        assert pulled("limit=2") == ["a0", "a1"]
+        assert pulled("limit=2&bulkId=b") == ["b0", "b1"]
+        assert pulled("") == ["a2", "a3", "a4", "b2", "b4"]
+        assert pulled("") == []
+        assert simulator.ledger()["reported"] == 10
+
+
+def test_figures_of_the_ledger_are_those_of_its_messages(receiver: Any) -> None:
+    faults = {"refuse_message": 0.2, "report_never": 0.2, "report_repeat": 0.5, "report_conflict": 0.3}
+    with running_simulator(seed=3, report_delay_ms=0, refuse_repeated=0, undelivered=0.3, **faults) as simulator:
+        for reference in ("a", "b", "a"):  # the last repeats the first
+            sent = [OutgoingMessage(f"{reference}{n}", f"+4479{n:08d}", "Hi" * (1 + n)) for n in range(200)]
+            simulator.gateway().submit(Submission(reference, [*sent, sent[7]], report_url=receiver.url))
+        simulator.flush()
+        found, figures = simulator.messages(), simulator.ledger()
+    assert len(found) == len({message["id"] for message in found}) == 400
+    kinds = Counter(message["kind"] for message in found)
+    accepted = [message for message in found if message["kind"] != "rejected"]
+    assert {kind: figures[kind] for kind in kinds} == kinds
+    assert figures["accepted"] == len(accepted)
+    assert figures["segments"] == sum(message["segments"] for message in accepted)
+    assert figures["reported"] == sum(message["is_reported"] for message in found) > 0
+    assert figures["duplicates"] == 201
 
 
 def test_suffixes_force_outcomes_from_answer_to_report() -> None:
@@ -289,6 +414,8 @@ def test_reports_follow_their_faults(receiver: Any) -> None:
         assert any(result["messageId"].startswith("nobody-") for result in pushed("e", report_unknown_id=1))
         contrary = [result for result in pushed("f", report_conflict=1) if result["messageId"] == "f7"]
         assert {result["status"]["groupName"] for result in contrary} == {"DELIVERED", "EXPIRED"}
+        contradicted = {message["id"] for message in simulator.messages() if message["is_contradicted"]}
+        assert contradicted == {f"f{n}" for n in range(20)}
 
 
 def test_early_report_comes_before_the_answer(receiver: Any) -> None:

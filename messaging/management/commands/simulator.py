@@ -1,6 +1,7 @@
 """The simulator as a process of its own. It touches neither database nor broker."""
 
 import asyncio
+import gc
 import signal
 from argparse import ArgumentParser
 from pathlib import Path
@@ -52,6 +53,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         await simulator.start()
+        gc.freeze()  # what Django loaded stays: reading a large call would have it searched again and again
         self.stdout.write(f"simulator ready at {simulator.url}")
         self.stdout.flush()
         await stopping.wait()
