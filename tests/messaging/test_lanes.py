@@ -88,6 +88,7 @@ def test_a_lane_takes_its_own_batches_only(simulator):
 def test_single_sends_leave_while_a_campaign_still_waits(simulator, settings):
     """The gateway is slow, the campaign's worker is busy with it, and the single sends come last."""
     settings.GATEWAY_TIMEOUT = 5.0
+    settings.GATEWAY_CALLS_IN_FLIGHT = 2
     simulator.set_faults(latency_ms=LATENCY_MS)
     make_campaign(count=CAMPAIGN_BATCHES)
     expand_ready()
