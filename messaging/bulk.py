@@ -123,7 +123,7 @@ def insert_messages(batches: Mapping[int, NewMessages]) -> None:
     marks = ", ".join(["%s"] * (columns.count(",") + 1))
     with connection.cursor() as cursor:
         for first, new in batches.items():
-            cursor.executemany(f"INSERT INTO {_TABLE} ({columns}) VALUES ({marks})", _message_records(first, new))  # noqa: S608
+            cursor.executemany(f"INSERT INTO {_TABLE} ({columns}) VALUES ({marks})", _message_records(first, new))
 
 
 def _message_lines(first: int, new: NewMessages) -> list[bytes]:
@@ -159,12 +159,12 @@ def read_messages(numbers: Collection[int]) -> dict[int, StoredMessage]:
     columns, span = "id, status, segment_count, sent_at IS NOT NULL", _span(numbers)
     with connection.cursor() as cursor:
         if span:  # with a few between them that are not asked for
-            statement = f"SELECT {columns} FROM {_TABLE} WHERE id BETWEEN %s AND %s"  # noqa: S608
+            statement = f"SELECT {columns} FROM {_TABLE} WHERE id BETWEEN %s AND %s"
             cursor.execute(statement, span)
         elif _is_postgres():
-            cursor.execute(f"SELECT {columns} FROM {_TABLE} WHERE id = ANY(%s::bigint[])", [_array(numbers)])  # noqa: S608
+            cursor.execute(f"SELECT {columns} FROM {_TABLE} WHERE id = ANY(%s::bigint[])", [_array(numbers)])
         else:
-            statement = f"SELECT {columns} FROM {_TABLE} WHERE id IN (SELECT value FROM json_each(%s))"  # noqa: S608
+            statement = f"SELECT {columns} FROM {_TABLE} WHERE id IN (SELECT value FROM json_each(%s))"
             cursor.execute(statement, [_array(numbers)])
         wanted = set(numbers)
         return {row[0]: StoredMessage(*row) for row in cursor.fetchall() if row[0] in wanted}
@@ -174,7 +174,7 @@ def read_numbers(first: int, last: int, status: MessageStatus) -> list[int]:
     """Numbers of the messages between `first` and `last` (inclusive) that are in `status`, in order."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT id FROM {_TABLE} WHERE id BETWEEN %s AND %s AND status = %s ORDER BY id",  # noqa: S608
+            f"SELECT id FROM {_TABLE} WHERE id BETWEEN %s AND %s AND status = %s ORDER BY id",
             [first, last, int(status)],
         )
         return [row[0] for row in cursor.fetchall()]
@@ -184,7 +184,7 @@ def read_queued(first: int, last: int, limit: int) -> list[QueuedMessage]:
     """The first queued messages, at most `limit`, between `first` and `last` (inclusive), in order."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT id, phone_number, variables FROM {_TABLE} "  # noqa: S608
+            f"SELECT id, phone_number, variables FROM {_TABLE} "
             "WHERE id BETWEEN %s AND %s AND status = %s ORDER BY id LIMIT %s",
             [first, last, int(MessageStatus.QUEUED), limit],
         )
@@ -196,7 +196,7 @@ def mark_sent(numbers: Collection[int], sent_at: datetime) -> dict[int, int]:
     assert MESSAGE.may(MessageStatus.QUEUED, MessageStatus.SENT, FactSource.ANSWER)
     among, values = _among(numbers)
     statement = (
-        f"UPDATE {_TABLE} SET status = %s, reason = '', detail = '', sent_at = %s "  # noqa: S608
+        f"UPDATE {_TABLE} SET status = %s, reason = '', detail = '', sent_at = %s "
         f"WHERE status = %s AND {among} RETURNING id, segment_count"
     )
     with connection.cursor() as cursor:
@@ -253,14 +253,14 @@ def _update_alike(changes: Sequence[MessageChange]) -> None:
     is_whole = span is not None and len(numbers) == span[1] - span[0] + 1
     if len(moments) > 1 or (span and not is_whole):
         statement = (
-            f"UPDATE {_TABLE} m SET {sets}, done_at = v.done_at "  # noqa: S608
+            f"UPDATE {_TABLE} m SET {sets}, done_at = v.done_at "
             "FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(id, done_at) WHERE m.id = v.id"
         )
         values += [_array(change.id for change in changes), _array_of_moments(change.done_at for change in changes)]
         if span:
             statement, values = f"{statement} AND m.id BETWEEN %s AND %s", [*values, *span]
     else:
-        statement, values = f"UPDATE {_TABLE} SET {sets}, done_at = %s WHERE ", [*values, *moments]  # noqa: S608
+        statement, values = f"UPDATE {_TABLE} SET {sets}, done_at = %s WHERE ", [*values, *moments]
         if span:
             statement, values = f"{statement} id BETWEEN %s AND %s", [*values, *span]
         else:
@@ -272,7 +272,7 @@ def _update_alike(changes: Sequence[MessageChange]) -> None:
 def _update_unlike(changes: Sequence[MessageChange]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {_TABLE} m SET status = v.status, reason = v.reason, detail = v.detail, "  # noqa: S608
+            f"UPDATE {_TABLE} m SET status = v.status, reason = v.reason, detail = v.detail, "
             "sent_at = COALESCE(m.sent_at, v.sent_at), done_at = v.done_at "
             "FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::timestamptz[], "
             "%s::timestamptz[]) AS v(id, status, reason, detail, sent_at, done_at) WHERE m.id = v.id",
@@ -290,7 +290,7 @@ def _update_unlike(changes: Sequence[MessageChange]) -> None:
 def _update_one_by_one(changes: Sequence[MessageChange]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"UPDATE {_TABLE} SET status = %s, reason = %s, detail = %s, "  # noqa: S608
+            f"UPDATE {_TABLE} SET status = %s, reason = %s, detail = %s, "
             "sent_at = COALESCE(sent_at, %s), done_at = %s WHERE id = %s",
             [(c.status, c.reason, c.detail, _to_sqlite(c.sent_at), _to_sqlite(c.done_at), c.id) for c in changes],
         )
@@ -306,7 +306,7 @@ def insert_reports(rows: Sequence[NewReport]) -> None:
     marks = ", ".join(["%s"] * len(NewReport._fields))
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO {_REPORTS} ({columns}) VALUES ({marks})",  # noqa: S608
+            f"INSERT INTO {_REPORTS} ({columns}) VALUES ({marks})",
             [
                 (
                     *row[:7],
@@ -356,14 +356,14 @@ def _move_tallies(table: type[Tally], deltas: Mapping[int, Mapping[str, int]], c
             columns, marks = ", ".join(f"more_{status}" for status in moved), ", ".join(["%s::bigint[]"] * len(rows[0]))
             sets = ", ".join(f"{status} = {status} + more_{status}" for status in moved)
             cursor.execute(
-                f"UPDATE {name} SET {sets} FROM unnest({marks}) AS v(key, {columns}) "  # noqa: S608
+                f"UPDATE {name} SET {sets} FROM unnest({marks}) AS v(key, {columns}) "
                 f"WHERE id = v.key RETURNING id, {condition}",
                 [_array(column) for column in zip(*rows, strict=True)],
             )
             return [key for key, meets_it in cursor.fetchall() if meets_it]
         found = []
         for key, *counts in rows:
-            cursor.execute(f"UPDATE {name} SET {sets} WHERE id = %s RETURNING id, {condition}", [*counts, key])  # noqa: S608
+            cursor.execute(f"UPDATE {name} SET {sets} WHERE id = %s RETURNING id, {condition}", [*counts, key])
             found += [key for key, meets_it in cursor.fetchall() if meets_it]
         return found
 
@@ -381,7 +381,7 @@ def insert_deltas(rows: Sequence[tuple[int, int, Mapping[str, int]]]) -> None:
     with connection.cursor() as cursor:
         if _is_postgres():
             arrays = [_array(column) for column in zip(*values, strict=True)]
-            cursor.execute(f"{start} SELECT * FROM unnest({'::bigint[], '.join(marks)}::bigint[])", arrays)  # noqa: S608
+            cursor.execute(f"{start} SELECT * FROM unnest({'::bigint[], '.join(marks)}::bigint[])", arrays)
         else:
             cursor.executemany(f"{start} VALUES ({', '.join(marks)})", values)
 
