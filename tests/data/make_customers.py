@@ -42,6 +42,8 @@ ORDINARY = (
     Range("48", "50", 7, 10**7, 3_141_593),
 )
 
+FORCED = 9999  # before the last two digits: what becomes of such a number the simulator has fixed; one ends a campaign
+
 NAMES = (
     "Anna", "Bernd Müller", "Chloé", "Ðorđe", "Елена Иванова", "Γιώργος", "Zoë 🌻", "José", "Łukasz", "Ольга",
     "Ελένη Παππά", "Smith; John", 'Robert "Bob" Hill', "Maria\nLouise", "Åse", "Jürgen", "Seán", "İpek", "Tom 🚲",
@@ -64,6 +66,8 @@ def number(index: int, seed: int) -> tuple[str, str]:
     if n >= numbers.capacity:
         raise ValueError("too many rows: the ranges have no more numbers")
     serial = (n * numbers.step + seed * 1009) % numbers.capacity
+    while serial % 10**6 // 100 == FORCED:
+        serial = (serial * numbers.step + seed * 1009) % numbers.capacity
     return numbers.country_code, f"{numbers.prefix}{serial:0{numbers.digits}}"
 
 
