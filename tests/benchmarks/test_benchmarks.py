@@ -2,8 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
@@ -11,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from smsapp.processes import Program, Supervisor
 from tests.benchmarks.figures import Figure
@@ -19,6 +16,7 @@ from tests.benchmarks.numbers import compare
 from tests.benchmarks.options import OUTSIDE, PARTS
 from tests.benchmarks.path import mismatch
 from tests.benchmarks.processes import Memory, cpu_seconds, difference, program_of
+from tests.modules import output_of
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what processes cost from /proc")
 SIZES = {
@@ -39,21 +37,7 @@ def bench(folder: Path) -> list[str]:
     """The lines of a run on servers of its own."""
     environment = {name: value for name, value in os.environ.items() if name not in (*OUTSIDE, "ONLY", "KEEP")}
     sizes = {name: str(value) for name, value in SIZES.items()}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks"],
-        env=environment | sizes | {"VAR_DIR": str(folder)},
-        cwd=settings.BASE_DIR,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        output, errors = process.communicate(timeout=240)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGTERM)  # so that it takes its own processes along
-        output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, output + errors
-    return output.splitlines()
+    return output_of("tests.benchmarks", environment | sizes | {"VAR_DIR": str(folder)})
 
 
 @linux

@@ -2,16 +2,14 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from tests.chaos.plan import Target
+from tests.modules import output_of
 
 pytestmark = [
     pytest.mark.once,
@@ -28,21 +26,9 @@ def chaos(folder: Path, **options: object) -> dict[str, Any]:
     """The last line of a run that was good, on servers of its own, of which nothing is left."""
     environment = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
     options = {"TIMEOUT": 150, "SEED": 1} | options
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos"],
-        env=environment | {name: str(value) for name, value in options.items()} | {"VAR_DIR": str(folder)},
-        cwd=settings.BASE_DIR,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        output, errors = process.communicate(timeout=240)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGTERM)  # so that it takes its own processes along
-        output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, output + errors
-    outcome: dict[str, Any] = json.loads(output.splitlines()[-1])
+    values = {name: str(value) for name, value in options.items()} | {"VAR_DIR": str(folder)}
+    *_, last = output_of("tests.chaos", environment | values)
+    outcome: dict[str, Any] = json.loads(last)
     assert set(outcome) >= KEYS
     assert (outcome["lost"], outcome["doubled"], outcome["misstated"]) == (0, 0, 0)
     assert list(folder.iterdir()) == []
