@@ -6,7 +6,7 @@ transaction of its own.
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -450,8 +450,3 @@ def _moment(moment: datetime) -> datetime | str | None:
 
 def _to_sqlite(moment: datetime | None) -> str | None:
     return connection.ops.adapt_datetimefield_value(moment) if moment else None
-
-
-def _from_sqlite(moment: datetime | None) -> datetime | None:
-    """SQLite keeps UTC without an offset."""
-    return moment.replace(tzinfo=UTC) if moment else None

@@ -48,12 +48,9 @@ def lease(lane: Lane, limit: int, modes: Sequence[Mode] = tuple(Mode), *, with_s
 
 
 def lock(batches: Sequence[Batch]) -> None:
-    list(
-        Batch.objects.filter(pk__in=[batch.pk for batch in batches])
-        .order_by("pk")
-        .select_for_update()
-        .values_list("pk")
-    )
+    """In the order that everybody keeps; the caller's transaction holds them to its end."""
+    rows = Batch.objects.filter(pk__in=[batch.pk for batch in batches])
+    list(rows.order_by("pk").select_for_update().values_list("pk"))
 
 
 def release(batches: Sequence[Batch], now: datetime, **values: object) -> None:

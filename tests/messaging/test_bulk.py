@@ -131,3 +131,11 @@ def _sum(deltas: object) -> tuple[int, dict[str, int]]:
         segments += more
         total = {status: count + tally[status] for status, count in total.items()}
     return segments, total
+
+
+def test_accepting_moves_nothing_of_a_batch_that_is_gone(numbers: list[int]) -> None:
+    """Its row is the lock of its messages, and has their tally."""
+    Batch.objects.all().delete()
+    applied = settlement.apply([], accepted=numbers)
+    assert (applied.changed, applied.unmatched) == (0, MANY)
+    assert set(Message.objects.values_list("status", flat=True)) == {S.QUEUED}
