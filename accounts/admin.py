@@ -33,6 +33,7 @@ class AccountAdmin(ConsoleAdmin):
     list_filter = ("is_active",)
     search_fields = ("name",)
     search_help_text = "Part of the name"
+    fields = ("name", "default_country", "is_active", "created_at", "updated_at")
     readonly_fields = ("created_at", "updated_at")
     inlines = (MembershipInline,)
 

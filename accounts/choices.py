@@ -29,5 +29,52 @@ class SenderStatus(TextChoices):
     REJECTED = "rejected", "Rejected"
 
 
+class LedgerKind(TextChoices):
+    TOP_UP = "top_up", "Top-up"
+    RESERVE = "reserve", "Reserved for a campaign"
+    SETTLE = "settle", "Charged"
+    REFUND = "refund", "Given back"
+    CORRECTION = "correction", "Correction by an operator"
+
+
+class EndpointKind(TextChoices):
+    ENDPOINT = "endpoint", "Endpoint"
+    CALLBACK = "callback", "Callback URL of a send"
+
+
+class WebhookState(TextChoices):
+    WAITING = "waiting", "Waiting"
+    DELIVERED = "delivered", "Delivered"
+    FAILED = "failed", "Failed"
+
+
+class Scope(TextChoices):
+    """What a key may be allowed; a role is a set of them. `read` never changes anything."""
+
+    MESSAGES_READ = "messages:read", "See messages and delivery reports"
+    MESSAGES_SEND = "messages:send", "Send to single numbers"
+    CAMPAIGNS_READ = "campaigns:read", "See campaigns and templates"
+    CAMPAIGNS_WRITE = "campaigns:write", "Make, start and stop campaigns; change templates"
+    CONTACTS_READ = "contacts:read", "See uploads, contacts and opt-outs"
+    CONTACTS_WRITE = "contacts:write", "Upload files; change contacts and opt-outs"
+    ACCOUNT_READ = "account:read", "See balance, ledger, usage and senders"
+    ACCOUNT_WRITE = "account:write", "Ask for senders"
+    WEBHOOKS_READ = "webhooks:read", "See webhooks and their deliveries"
+    WEBHOOKS_WRITE = "webhooks:write", "Change, test and replay webhooks"
+    KEYS_READ = "keys:read", "See API keys"
+    KEYS_WRITE = "keys:write", "Make, rotate and revoke API keys"
+
+
+_READ = frozenset(scope for scope in Scope if scope.value.endswith(":read") and scope is not Scope.KEYS_READ)
+_SEND = _READ | {Scope.MESSAGES_SEND, Scope.CAMPAIGNS_WRITE, Scope.CONTACTS_WRITE}
+
+#: What each role may do.
+SCOPES_OF: dict[Role, frozenset[Scope]] = {
+    Role.OWNER: frozenset(Scope),
+    Role.ADMIN: frozenset(Scope),
+    Role.SENDER: _SEND,
+    Role.VIEWER: _READ,
+}
+
 #: Roles that may start something that costs money.
 SENDING_ROLES = {Role.OWNER, Role.ADMIN, Role.SENDER}

@@ -1,20 +1,45 @@
-"""What a call may do, from the role of the person whose key it carries."""
+"""What a call may do: each view names the scope that reading and the scope that writing needs."""
 
-from rest_framework.permissions import BasePermission
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from accounts.authentication import key_of
-from accounts.choices import SENDING_ROLES
+from accounts.caller import Caller
+from accounts.choices import Scope
+
+if TYPE_CHECKING:  # REST framework imports this module while it imports its views
+    from rest_framework.views import APIView
 
 
-class MaySend(BasePermission):
-    """Owner, admin or sender of the key's account: a key never may more than its owner."""
+class Scoped:
+    """Mixed into every view of the API that is not open to everybody. A scope left out allows nobody."""
 
-    message = "The owner of this API key may not send for this account."
+    read_scope: ClassVar[Scope | None] = None
+    write_scope: ClassVar[Scope | None] = None
+    #: Scopes of single actions of a viewset, by the action's name, where they differ.
+    action_scopes: ClassVar[Mapping[str, Scope]] = {}
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        if request.auth is None:
+
+def scope_needed(view: "APIView", method: str) -> Scope | None:
+    """The scope a method of this view needs; None if nobody may."""
+    action: str = getattr(view, "action", None) or ""
+    scopes: Mapping[str, Scope] = getattr(view, "action_scopes", {})
+    if action in scopes:
+        return scopes[action]
+    return getattr(view, "read_scope" if method in SAFE_METHODS else "write_scope", None)
+
+
+class HasScope(BasePermission):
+    """The default of every view, so one that names no scope is closed."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        method = request.method or ""
+        if not hasattr(view, method.lower()):
+            return True  # REST framework answers 405
+        scope = scope_needed(view, method)
+        if not isinstance(request.auth, Caller) or scope is None:
             return False
-        key = key_of(request)
-        return key.user.memberships.filter(account_id=key.account_id, role__in=SENDING_ROLES).exists()
+        self.message = f"This call needs the scope {scope.value}, which the key or your role does not have."
+        return scope in request.auth.scopes

@@ -5,6 +5,7 @@ import hmac
 import logging
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.choices import Mode, Role, SenderKind, SenderStatus
+from accounts.choices import Mode, Role, Scope, SenderKind, SenderStatus
 from accounts.models import Account, ApiKey, Membership, SenderId, User
 from smsapp.exceptions import AccountSuspended, SenderNotAllowed, ValidationError
 
@@ -36,12 +37,20 @@ class DemoAccount:
     sender: str
 
 
-def issue_api_key(account: Account, user: User, name: str, mode: Mode = Mode.LIVE) -> tuple[ApiKey, str]:
+def issue_api_key(
+    account: Account, user: User, name: str, mode: Mode = Mode.LIVE, scopes: Iterable[Scope] = tuple(Scope)
+) -> tuple[ApiKey, str]:
     """A new key and its text, `sms_<mode>_<prefix>_<secret>`, which is shown now and can never be read again."""
     prefix = "".join(secrets.choice(_PREFIX_ALPHABET) for _ in range(10))
     secret = secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
-        account=account, user=user, name=name, mode=mode, prefix=prefix, secret_hash=_hash(secret)
+        account=account,
+        user=user,
+        name=name,
+        mode=mode,
+        prefix=prefix,
+        secret_hash=_hash(secret),
+        scopes=[scope.value for scope in scopes],
     )
     return key, f"sms_{mode}_{prefix}_{secret}"
 

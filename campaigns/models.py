@@ -40,7 +40,12 @@ class Campaign(Tally):
     sender_id = models.CharField(max_length=16, blank=True)
     callback_url = models.URLField(max_length=500, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
-    audience = models.ForeignKey(Audience, on_delete=models.PROTECT, related_name="campaigns")
+    client_reference = models.CharField(
+        max_length=64, null=True, blank=True, help_text="The customer's own name for it; unique in the account."
+    )
+    audience = models.ForeignKey(
+        Audience, on_delete=models.PROTECT, related_name="campaigns", help_text="Of a draft it may be empty."
+    )
     resend_of = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="resends",
         help_text="The campaign whose failed messages this one sends again, as new messages.",
@@ -59,6 +64,23 @@ class Campaign(Tally):
     completed_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
 
+    approval_hash = models.CharField(
+        max_length=64, blank=True, help_text="Of the text, sender and audience that were approved; any edit voids it."
+    )
+    approval_requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    approved_at = models.DateTimeField(null=True, blank=True)
+    preflight = models.JSONField(
+        null=True, blank=True, help_text="The receipt before sending, and what it was made of."
+    )
+    reserved_micro = models.BigIntegerField(
+        default=0, help_text="Credit reserved for it and not yet charged or given back, in millionths."
+    )
+
     total_recipients = models.PositiveIntegerField(default=0)
     chunk_count = models.PositiveIntegerField(default=0)
     chunks_done = models.PositiveIntegerField(default=0, help_text="Chunks expanded into batches and messages.")
@@ -71,6 +93,7 @@ class Campaign(Tally):
         constraints = [
             models.CheckConstraint(condition=models.Q(status__in=CampaignStatus.values), name="campaign_status_known"),
             models.CheckConstraint(condition=models.Q(kind__in=CampaignKind.values), name="campaign_kind_known"),
+            models.UniqueConstraint(fields=["account", "mode", "client_reference"], name="campaign_reference_once"),
         ]
         indexes = [
             models.Index(fields=["account", "kind", "-id"], name="campaign_list"),  # the customer's list
@@ -97,3 +120,21 @@ class Campaign(Tally):
     def waiting(self) -> int:
         """Recipients not yet expanded into messages."""
         return self.total_recipients - sum(self.tally.values())
+
+
+class MessageTemplate(models.Model):
+    """A text with {placeholders} that is used again and again."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="templates")
+    template_id = models.CharField(max_length=40, unique=True)
+    name = models.CharField(max_length=120)
+    message = models.TextField(help_text="The text, with {placeholders}.")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "name"], name="template_name_once")]
+
+    def __str__(self) -> str:
+        return self.name

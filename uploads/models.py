@@ -121,3 +121,37 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return f"…{self.phone_hint}"
+
+
+class ContactList(models.Model):
+    """People an account texts again and again. A campaign gets a snapshot of it, an Audience."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="contact_lists")
+    list_id = models.CharField(max_length=40, unique=True)
+    name = models.CharField(max_length=120)
+    contact_count = models.PositiveIntegerField(default=0)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "name"], name="contact_list_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Contact(models.Model):
+    """One number in one contact list, with the values that fill placeholders."""
+
+    contact_list = models.ForeignKey(ContactList, on_delete=models.CASCADE, related_name="contacts")
+    phone_number = models.CharField(max_length=16)
+    values = models.JSONField(default=dict, blank=True, help_text="By placeholder name.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["contact_list", "phone_number"], name="contact_once_per_list")]
+
+    def __str__(self) -> str:
+        return self.phone_number

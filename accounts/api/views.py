@@ -8,7 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.authentication import key_of
+from accounts.caller import caller_of
+from accounts.choices import Scope
+from accounts.permissions import Scoped
 from messaging.balance import provider_balance
 
 
@@ -19,9 +21,11 @@ class BalanceAnswer(serializers.Serializer[Any]):
     as_of = serializers.DateTimeField(help_text="Asked at most every five minutes.")
 
 
-class BalanceView(APIView):
+class BalanceView(Scoped, APIView):
+    read_scope = Scope.ACCOUNT_READ
+
     @extend_schema(
         operation_id="account_balance", summary="Balance at the provider", tags=["account"], responses=BalanceAnswer
     )
     def get(self, request: Request) -> Response:
-        return Response(BalanceAnswer(provider_balance(key_of(request).mode)).data)
+        return Response(BalanceAnswer(provider_balance(caller_of(request).mode)).data)

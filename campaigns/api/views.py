@@ -10,9 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.authentication import key_of
+from accounts.caller import caller_of
+from accounts.choices import Scope
 from accounts.models import Account
-from accounts.permissions import MaySend
+from accounts.permissions import Scoped
 from campaigns.api.requests import campaign_request
 from campaigns.api.serializers import BulkAnswer, BulkRequest, CampaignSerializer
 from campaigns.choices import CampaignKind
@@ -29,8 +30,8 @@ from uploads.services import audience_from_numbers, ready_audience, screen_numbe
 MAX_REFUSED_SHOWN = 100
 
 
-class BulkView(APIView):
-    permission_classes = (MaySend,)
+class BulkView(Scoped, APIView):
+    write_scope = Scope.CAMPAIGNS_WRITE
 
     @extend_schema(
         operation_id="sms_bulk", summary="Start a bulk campaign", tags=["sms"],
@@ -40,16 +41,16 @@ class BulkView(APIView):
         """From an upload, whose columns fill the `{placeholders}`, or from the numbers of the request."""
         form = BulkRequest(data=request.data)
         form.is_valid(raise_exception=True)
-        data, key = form.validated_data, key_of(request)
-        wanted = campaign_request(data, CampaignKind.BULK, key.mode)
+        data, caller = form.validated_data, caller_of(request)
+        wanted = campaign_request(data, CampaignKind.BULK, caller.mode)
         refused: Sequence[RefusedRow] = ()
         with transaction.atomic():
             if "upload_id" in data:
-                audience = ready_audience(key.account, data["upload_id"])
+                audience = ready_audience(caller.account, data["upload_id"])
             else:
-                check_request(key.account, wanted)
-                audience, refused = _audience(key.account, data["phone_numbers"])
-            campaign = create_campaign(key.account, key.user, wanted, audience)
+                check_request(caller.account, wanted)
+                audience, refused = _audience(caller.account, data["phone_numbers"])
+            campaign = create_campaign(caller.account, caller.user, wanted, audience)
         answer = {
             **CampaignSerializer(campaign).data,
             "refused_count": len(refused),
@@ -78,7 +79,8 @@ def _audience(account: Account, numbers: list[str]) -> tuple[Audience, list[Refu
         ],
     )
 )
-class CampaignListView(generics.ListAPIView[Campaign]):
+class CampaignListView(Scoped, generics.ListAPIView[Campaign]):
+    read_scope = Scope.CAMPAIGNS_READ
     serializer_class = CampaignSerializer
     pagination_class = NewestFirst
 
@@ -87,17 +89,18 @@ class CampaignListView(generics.ListAPIView[Campaign]):
         kind = self.request.query_params.get("kind", CampaignKind.BULK)
         if kind not in CampaignKind.values:
             raise ValidationError("This must be `bulk` or `single`.", "kind", kind)
-        key = key_of(self.request)
-        return Campaign.objects.for_account(key.account, key.mode).filter(kind=kind)
+        caller = caller_of(self.request)
+        return Campaign.objects.for_account(caller.account, caller.mode).filter(kind=kind)
 
 
 @extend_schema_view(
     get=extend_schema(operation_id="campaigns_read", summary="Read a campaign or a single send", tags=["campaigns"])
 )
-class CampaignView(generics.RetrieveAPIView[Campaign]):
+class CampaignView(Scoped, generics.RetrieveAPIView[Campaign]):
+    read_scope = Scope.CAMPAIGNS_READ
     serializer_class = CampaignSerializer
     lookup_field = "bulk_id"
 
     def get_queryset(self) -> QuerySet[Campaign]:
-        key = key_of(self.request)
-        return Campaign.objects.for_account(key.account, key.mode)
+        caller = caller_of(self.request)
+        return Campaign.objects.for_account(caller.account, caller.mode)

@@ -5,8 +5,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.authentication import key_of
-from accounts.permissions import MaySend
+from accounts.caller import caller_of
+from accounts.choices import Scope
+from accounts.permissions import Scoped
 from campaigns.api.requests import campaign_request
 from campaigns.choices import CampaignKind
 from messaging.api.serializers import SendAnswer, SendRequest
@@ -21,8 +22,8 @@ EXAMPLE = OpenApiExample(
 )
 
 
-class SendView(APIView):
-    permission_classes = (MaySend,)
+class SendView(Scoped, APIView):
+    write_scope = Scope.MESSAGES_SEND
 
     @extend_schema(
         operation_id="sms_send", summary="Send one text to 1–100 numbers", tags=["sms"],
@@ -32,9 +33,9 @@ class SendView(APIView):
         """All numbers are accepted or none is. Accepted means durable: each message is handed over at most once."""
         form = SendRequest(data=request.data)
         form.is_valid(raise_exception=True)
-        key = key_of(request)
+        caller = caller_of(request)
         campaign = send(
-            key.account, key.user, campaign_request(form.validated_data, CampaignKind.SINGLE, key.mode),
+            caller.account, caller.user, campaign_request(form.validated_data, CampaignKind.SINGLE, caller.mode),
             form.validated_data["phone_numbers"],
         )  # fmt: skip
         messages = messages_of(campaign)

@@ -5,7 +5,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.authentication import account_of, key_of
+from accounts.caller import caller_of
+from accounts.choices import Scope
+from accounts.permissions import Scoped
 from reports.api.serializers import MessageReport, ReportPage, ReportSerializer
 from reports.delivery_reports import (
     ReportFilter,
@@ -22,7 +24,9 @@ MAX_PAGE = 200
 FILTERS = ("bulk_id", "message_id", "phone_number")
 
 
-class ReportListView(APIView):
+class ReportListView(Scoped, APIView):
+    read_scope = Scope.MESSAGES_READ
+
     @extend_schema(
         operation_id="sms_reports", summary="Delivery reports, newest messages first", tags=["reports"],
         parameters=[
@@ -35,31 +39,33 @@ class ReportListView(APIView):
         responses=ReportPage,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
-        key = key_of(request)
+        caller = caller_of(request)
         require_known(request, *FILTERS, "cursor", "limit")
         wanted = _filter(request)
         limit = whole_number(request, "limit", 50, 1, MAX_PAGE)
         cursor = request.query_params.get("cursor")
-        found = page(key.account, key.mode, wanted, decode_cursor(cursor) if cursor else None, limit)
+        found = page(caller.account, caller.mode, wanted, decode_cursor(cursor) if cursor else None, limit)
         next_cursor = encode_cursor(found.next) if found.next else None
         return Response({"results": ReportSerializer(found.rows, many=True).data, "next_cursor": next_cursor})
 
 
-class ReportView(APIView):
+class ReportView(Scoped, APIView):
+    read_scope = Scope.MESSAGES_READ
+
     @extend_schema(
         operation_id="sms_report", summary="One message and its delivery reports", tags=["reports"],
         responses=MessageReport,
     )  # fmt: skip
     def get(self, request: Request, message_id: str) -> Response:
-        key = key_of(request)
-        return Response(MessageReport(find_message(key.account, key.mode, message_id)).data)
+        caller = caller_of(request)
+        return Response(MessageReport(find_message(caller.account, caller.mode, message_id)).data)
 
 
 def _filter(request: Request) -> ReportFilter:
     values = {name: request.query_params.get(name, "") for name in FILTERS}
     if values["phone_number"]:
         try:
-            values["phone_number"] = parse_number(values["phone_number"], account_of(request).default_country)
+            values["phone_number"] = parse_number(values["phone_number"], caller_of(request).account.default_country)
         except RefusedNumber as error:
             raise ValidationError("This is not a phone number.", "phone_number", values["phone_number"]) from error
     return ReportFilter(**values)

@@ -288,7 +288,7 @@ UPLOAD_KEEP_HOURS = env.float("UPLOAD_KEEP_HOURS", default=24.0)  # the file its
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["smsapp.api.envelope.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": ["smsapp.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "smsapp.api.schema.EnvelopeSchema",

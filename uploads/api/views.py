@@ -10,8 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.authentication import account_of, key_of
-from accounts.permissions import MaySend
+from accounts.caller import caller_of
+from accounts.choices import Scope
+from accounts.permissions import Scoped
 from smsapp.api.query import require_known, whole_number
 from smsapp.exceptions import NotFound, ValidationError
 from uploads.api.serializers import Numbers, RefusedRow, RefusedRows, UploadRequest, UploadSerializer
@@ -26,8 +27,8 @@ PAGE = [
 ]
 
 
-class FileUploadView(APIView):
-    permission_classes = (MaySend,)
+class FileUploadView(Scoped, APIView):
+    write_scope = Scope.CONTACTS_WRITE
     parser_classes = (MultiPartParser,)
 
     @extend_schema(
@@ -40,24 +41,27 @@ class FileUploadView(APIView):
             raise ValidationError("One file at a time: the request holds several.", "file")
         form = UploadRequest(data=cast(QueryDict, request.data).dict())
         form.is_valid(raise_exception=True)
-        options, key = dict(form.validated_data), key_of(request)
+        options, caller = dict(form.validated_data), caller_of(request)
         file = options.pop("file")
-        upload = accept_upload(key.account, key.user, file, **options)
+        upload = accept_upload(caller.account, caller.user, file, **options)
         return Response(UploadSerializer(upload).data, status=201)
 
 
 @extend_schema_view(
     get=extend_schema(operation_id="uploads_read", summary="Read the state of an upload", tags=["uploads"])
 )
-class UploadView(generics.RetrieveAPIView[Upload]):
+class UploadView(Scoped, generics.RetrieveAPIView[Upload]):
+    read_scope = Scope.CONTACTS_READ
     serializer_class = UploadSerializer
     lookup_field = "upload_id"
 
     def get_queryset(self) -> UploadQuerySet:
-        return Upload.objects.for_account(account_of(self.request))
+        return Upload.objects.for_account(caller_of(self.request).account)
 
 
-class UploadErrorsView(APIView):
+class UploadErrorsView(Scoped, APIView):
+    read_scope = Scope.CONTACTS_READ
+
     @extend_schema(
         operation_id="uploads_errors", summary="Rows that are no recipients, and why", tags=["uploads"],
         parameters=PAGE, responses=RefusedRows,
@@ -69,7 +73,9 @@ class UploadErrorsView(APIView):
         return Response({"rows": rows, "next_offset": offset + limit if len(found) > limit else None})
 
 
-class UploadNumbersView(APIView):
+class UploadNumbersView(Scoped, APIView):
+    read_scope = Scope.CONTACTS_READ
+
     @extend_schema(
         operation_id="uploads_numbers", summary="The numbers read from a file", tags=["uploads"],
         parameters=PAGE, responses=Numbers,
@@ -82,7 +88,7 @@ class UploadNumbersView(APIView):
 
 
 def _upload(request: Request, upload_id: str) -> Upload:
-    upload = Upload.objects.for_account(account_of(request)).filter(upload_id=upload_id).first()
+    upload = Upload.objects.for_account(caller_of(request).account).filter(upload_id=upload_id).first()
     if upload is None:
         raise NotFound("There is no such upload.")
     return upload
