@@ -6,17 +6,33 @@ import time
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
-_REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+
+
+@dataclass(slots=True)
+class Call:
+    """The request being answered; outside of one everything is empty. Authentication fills in the key."""
+
+    request_id: str = ""
+    ip_address: str = ""
+    api_key_prefix: str = ""
+
+
+_CALL: ContextVar[Call] = ContextVar("call")
+
+
+def current_call() -> Call:
+    return _CALL.get(None) or Call()
 
 
 def current_request_id() -> str:
     """The id of the request being answered; made when asked for outside of one."""
-    return _REQUEST_ID.get() or str(uuid.uuid4())
+    return current_call().request_id or str(uuid.uuid4())
 
 
 class RequestIdMiddleware:
@@ -27,11 +43,11 @@ class RequestIdMiddleware:
         offered = request.headers.get("X-Request-Id", "")
         request_id = offered if _ACCEPTABLE.match(offered) else str(uuid.uuid4())
         request.started = time.monotonic()  # type: ignore[attr-defined]
-        token = _REQUEST_ID.set(request_id)
+        token = _CALL.set(Call(request_id, request.META.get("REMOTE_ADDR", "")))
         try:
             response = self.get_response(request)
         finally:
-            _REQUEST_ID.reset(token)
+            _CALL.reset(token)
         response.headers["X-Request-Id"] = request_id
         return response
 
@@ -50,6 +66,6 @@ class RefuseNulMiddleware:
 
 class RequestIdFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        request_id = _REQUEST_ID.get()
+        request_id = current_call().request_id
         record.request_id = f" request_id={request_id}" if request_id else ""
         return True

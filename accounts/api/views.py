@@ -10,8 +10,8 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
-from accounts.permissions import Scoped
 from messaging.balance import provider_balance
+from smsapp.api.views import AccountMixin
 
 
 class BalanceAnswer(serializers.Serializer[Any]):
@@ -21,7 +21,7 @@ class BalanceAnswer(serializers.Serializer[Any]):
     as_of = serializers.DateTimeField(help_text="Asked at most every five minutes.")
 
 
-class BalanceView(Scoped, APIView):
+class BalanceView(AccountMixin, APIView):
     read_scope = Scope.ACCOUNT_READ
 
     @extend_schema(

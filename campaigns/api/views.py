@@ -13,7 +13,6 @@ from rest_framework.views import APIView
 from accounts.caller import caller_of
 from accounts.choices import Scope
 from accounts.models import Account
-from accounts.permissions import Scoped
 from campaigns.api.requests import campaign_request
 from campaigns.api.serializers import BulkAnswer, BulkRequest, CampaignSerializer
 from campaigns.choices import CampaignKind
@@ -21,6 +20,7 @@ from campaigns.models import Campaign
 from campaigns.services import check_request, create_campaign
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known
+from smsapp.api.views import AccountMixin
 from smsapp.exceptions import InvalidPhoneNumber, ValidationError
 from uploads.api.serializers import RefusedRow as RefusedRowSerializer
 from uploads.chunks import RefusedRow
@@ -30,7 +30,7 @@ from uploads.services import audience_from_numbers, ready_audience, screen_numbe
 MAX_REFUSED_SHOWN = 100
 
 
-class BulkView(Scoped, APIView):
+class BulkView(AccountMixin, APIView):
     write_scope = Scope.CAMPAIGNS_WRITE
 
     @extend_schema(
@@ -79,7 +79,7 @@ def _audience(account: Account, numbers: list[str]) -> tuple[Audience, list[Refu
         ],
     )
 )
-class CampaignListView(Scoped, generics.ListAPIView[Campaign]):
+class CampaignListView(AccountMixin, generics.ListAPIView[Campaign]):
     read_scope = Scope.CAMPAIGNS_READ
     serializer_class = CampaignSerializer
     pagination_class = NewestFirst
@@ -96,7 +96,7 @@ class CampaignListView(Scoped, generics.ListAPIView[Campaign]):
 @extend_schema_view(
     get=extend_schema(operation_id="campaigns_read", summary="Read a campaign or a single send", tags=["campaigns"])
 )
-class CampaignView(Scoped, generics.RetrieveAPIView[Campaign]):
+class CampaignView(AccountMixin, generics.RetrieveAPIView[Campaign]):
     read_scope = Scope.CAMPAIGNS_READ
     serializer_class = CampaignSerializer
     lookup_field = "bulk_id"

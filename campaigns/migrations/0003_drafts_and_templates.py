@@ -6,82 +6,114 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0003_api_access'),
-        ('campaigns', '0002_resend_of'),
-        ('uploads', '0003_contacts'),
+        ("accounts", "0003_api_access"),
+        ("campaigns", "0002_resend_of"),
+        ("uploads", "0003_contacts"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='MessageTemplate',
+            name="MessageTemplate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('template_id', models.CharField(max_length=40, unique=True)),
-                ('name', models.CharField(max_length=120)),
-                ('message', models.TextField(help_text='The text, with {placeholders}.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("template_id", models.CharField(max_length=40, unique=True)),
+                ("name", models.CharField(max_length=120)),
+                ("message", models.TextField(help_text="The text, with {placeholders}.")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='approval_hash',
-            field=models.CharField(blank=True, help_text='Of the text, sender and audience that were approved; any edit voids it.', max_length=64),
+            model_name="campaign",
+            name="approval_hash",
+            field=models.CharField(
+                blank=True,
+                help_text="Of the text, sender and audience that were approved; any edit voids it.",
+                max_length=64,
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='approval_requested_by',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="campaign",
+            name="approval_requested_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='approved_at',
+            model_name="campaign",
+            name="approved_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='approved_by',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="campaign",
+            name="approved_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='client_reference',
-            field=models.CharField(blank=True, help_text="The customer's own name for it; unique in the account.", max_length=64, null=True),
+            model_name="campaign",
+            name="client_reference",
+            field=models.CharField(
+                blank=True, help_text="The customer's own name for it; unique in the account.", max_length=64, null=True
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='preflight',
-            field=models.JSONField(blank=True, help_text='The receipt before sending, and what it was made of.', null=True),
+            model_name="campaign",
+            name="preflight",
+            field=models.JSONField(
+                blank=True, help_text="The receipt before sending, and what it was made of.", null=True
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='reserved_micro',
-            field=models.BigIntegerField(default=0, help_text='Credit reserved for it and not yet charged or given back, in millionths.'),
+            model_name="campaign",
+            name="reserved_micro",
+            field=models.BigIntegerField(
+                default=0, help_text="Credit reserved for it and not yet charged or given back, in millionths."
+            ),
         ),
         migrations.AlterField(
-            model_name='campaign',
-            name='audience',
-            field=models.ForeignKey(help_text='Of a draft it may be empty.', on_delete=django.db.models.deletion.PROTECT, related_name='campaigns', to='uploads.audience'),
+            model_name="campaign",
+            name="audience",
+            field=models.ForeignKey(
+                help_text="Of a draft it may be empty.",
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="campaigns",
+                to="uploads.audience",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaign',
-            constraint=models.UniqueConstraint(fields=('account', 'mode', 'client_reference'), name='campaign_reference_once'),
+            model_name="campaign",
+            constraint=models.UniqueConstraint(
+                fields=("account", "mode", "client_reference"), name="campaign_reference_once"
+            ),
         ),
         migrations.AddField(
-            model_name='messagetemplate',
-            name='account',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='templates', to='accounts.account'),
+            model_name="messagetemplate",
+            name="account",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="templates", to="accounts.account"
+            ),
         ),
         migrations.AddField(
-            model_name='messagetemplate',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="messagetemplate",
+            name="user",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddConstraint(
-            model_name='messagetemplate',
-            constraint=models.UniqueConstraint(fields=('account', 'name'), name='template_name_once'),
+            model_name="messagetemplate",
+            constraint=models.UniqueConstraint(fields=("account", "name"), name="template_name_once"),
         ),
     ]

@@ -7,13 +7,13 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
-from accounts.permissions import Scoped
 from campaigns.api.requests import campaign_request
 from campaigns.choices import CampaignKind
 from messaging.api.serializers import SendAnswer, SendRequest
 from messaging.choices import MessageStatus
 from messaging.models import Message
 from messaging.services import messages_of, send
+from smsapp.api.views import AccountMixin
 
 EXAMPLE = OpenApiExample(
     "Two recipients",
@@ -22,7 +22,7 @@ EXAMPLE = OpenApiExample(
 )
 
 
-class SendView(Scoped, APIView):
+class SendView(AccountMixin, APIView):
     write_scope = Scope.MESSAGES_SEND
 
     @extend_schema(

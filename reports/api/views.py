@@ -7,7 +7,6 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
-from accounts.permissions import Scoped
 from reports.api.serializers import MessageReport, ReportPage, ReportSerializer
 from reports.delivery_reports import (
     ReportFilter,
@@ -17,6 +16,7 @@ from reports.delivery_reports import (
     page,
 )
 from smsapp.api.query import require_known, whole_number
+from smsapp.api.views import AccountMixin
 from smsapp.exceptions import ValidationError
 from smsapp.lib.phone import RefusedNumber, parse_number
 
@@ -24,7 +24,7 @@ MAX_PAGE = 200
 FILTERS = ("bulk_id", "message_id", "phone_number")
 
 
-class ReportListView(Scoped, APIView):
+class ReportListView(AccountMixin, APIView):
     read_scope = Scope.MESSAGES_READ
 
     @extend_schema(
@@ -49,7 +49,7 @@ class ReportListView(Scoped, APIView):
         return Response({"results": ReportSerializer(found.rows, many=True).data, "next_cursor": next_cursor})
 
 
-class ReportView(Scoped, APIView):
+class ReportView(AccountMixin, APIView):
     read_scope = Scope.MESSAGES_READ
 
     @extend_schema(

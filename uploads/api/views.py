@@ -12,8 +12,8 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
-from accounts.permissions import Scoped
 from smsapp.api.query import require_known, whole_number
+from smsapp.api.views import AccountMixin
 from smsapp.exceptions import NotFound, ValidationError
 from uploads.api.serializers import Numbers, RefusedRow, RefusedRows, UploadRequest, UploadSerializer
 from uploads.models import Upload
@@ -27,7 +27,7 @@ PAGE = [
 ]
 
 
-class FileUploadView(Scoped, APIView):
+class FileUploadView(AccountMixin, APIView):
     write_scope = Scope.CONTACTS_WRITE
     parser_classes = (MultiPartParser,)
 
@@ -50,7 +50,7 @@ class FileUploadView(Scoped, APIView):
 @extend_schema_view(
     get=extend_schema(operation_id="uploads_read", summary="Read the state of an upload", tags=["uploads"])
 )
-class UploadView(Scoped, generics.RetrieveAPIView[Upload]):
+class UploadView(AccountMixin, generics.RetrieveAPIView[Upload]):
     read_scope = Scope.CONTACTS_READ
     serializer_class = UploadSerializer
     lookup_field = "upload_id"
@@ -59,7 +59,7 @@ class UploadView(Scoped, generics.RetrieveAPIView[Upload]):
         return Upload.objects.for_account(caller_of(self.request).account)
 
 
-class UploadErrorsView(Scoped, APIView):
+class UploadErrorsView(AccountMixin, APIView):
     read_scope = Scope.CONTACTS_READ
 
     @extend_schema(
@@ -73,7 +73,7 @@ class UploadErrorsView(Scoped, APIView):
         return Response({"rows": rows, "next_offset": offset + limit if len(found) > limit else None})
 
 
-class UploadNumbersView(Scoped, APIView):
+class UploadNumbersView(AccountMixin, APIView):
     read_scope = Scope.CONTACTS_READ
 
     @extend_schema(

@@ -1,0 +1,7 @@
+"""What every view of the API has that acts for an account."""
+
+from accounts.permissions import Scoped
+
+
+class AccountMixin(Scoped):
+    """First base of each such view. It names its scopes; what it shows and changes belongs to the caller's account."""
