@@ -73,6 +73,55 @@ class SenderNotAllowed(ValidationError):
     http_status = 422
 
 
+class AuthenticationRefused(SmsappError):
+    """Who calls could not be established; one text for every wrong key, name or password."""
+
+    code = "INVALID_CREDENTIALS"
+    http_status = 401
+
+
+class ApiKeyExpired(AuthenticationRefused):
+    code = "API_KEY_EXPIRED"
+
+
+class ApiKeyRevoked(AuthenticationRefused):
+    code = "API_KEY_REVOKED"
+
+
+class TokenExpired(AuthenticationRefused):
+    code = "TOKEN_EXPIRED"
+
+
+class TokenInvalid(AuthenticationRefused):
+    code = "TOKEN_INVALID"
+
+
+class IpNotAllowed(AuthenticationRefused):
+    code = "IP_NOT_ALLOWED"
+    http_status = 403
+
+
+class CsrfFailed(SmsappError):
+    code = "CSRF_FAILED"
+    http_status = 403
+
+
+class PermissionDenied(SmsappError):
+    code = "PERMISSION_DENIED"
+    http_status = 403
+
+
+class InsufficientScope(PermissionDenied):
+    code = "INSUFFICIENT_SCOPE"
+
+
+class LoginThrottled(SmsappError):
+    """Too many wrong passwords; `retry_after` in seconds."""
+
+    code = "LOGIN_THROTTLED"
+    http_status = 429
+
+
 class AccountSuspended(SmsappError):
     code = "ACCOUNT_SUSPENDED"
     http_status = 403

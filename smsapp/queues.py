@@ -22,6 +22,9 @@ WORKERS = (
 )
 
 TASK_QUEUES: dict[str, str] = {
+    "accounts.store_usage": PERIODIC,
+    "accounts.purge_usage": PERIODIC,
+    "accounts.seal_audit": PERIODIC,
     "uploads.parse": FILES,
     "uploads.wake": PERIODIC,
     "uploads.remove_files": PERIODIC,
@@ -65,5 +68,8 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "look for signs of a restored copy": _every(5, "messaging.watch"),
     "parse waiting uploads": _every(10, "uploads.wake"),
     "remove parsed files": _every(300, "uploads.remove_files"),
+    "store the request log": _every(2, "accounts.store_usage"),
+    "seal the audit log": _every(30, "accounts.seal_audit"),
+    "purge the request log": _every(3600, "accounts.purge_usage"),
     "purge old report bodies": _every(3600, "messaging.purge"),
 }

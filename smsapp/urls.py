@@ -3,7 +3,8 @@ from django.urls import include, path
 
 from messaging.callbacks import delivery_reports
 from messaging.views import sending
-from smsapp.api.health import HealthView
+from smsapp.api.health import HealthView, LiveView, ReadyView
+from smsapp.api.metrics import metrics
 
 urlpatterns = [
     path("admin/sending/", sending, name="sending"),
@@ -11,6 +12,9 @@ urlpatterns = [
     path("api/v1/", include("smsapp.api.urls")),
     path("callbacks/<slug:gateway>/<str:token>", delivery_reports, name="delivery-reports"),
     path("health", HealthView.as_view(schema=None), name="health"),  # documented under /api/v1
+    path("health/live", LiveView.as_view(schema=None), name="health-live"),
+    path("health/ready", ReadyView.as_view(schema=None), name="health-ready"),
+    path("metrics", metrics, name="metrics"),
     path("accounts/", include("accounts.urls")),
     path("", include("campaigns.urls")),
 ]

@@ -1,7 +1,9 @@
-"""`GET /health`: can this installation accept and keep messages?"""
+"""Can this installation accept and keep messages? `GET /health`, `/health/live`, `/health/ready`."""
 
 from typing import Any
 
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django_redis import get_redis_connection
 from drf_spectacular.utils import extend_schema
 from redis.exceptions import RedisError
@@ -13,6 +15,7 @@ from rest_framework.views import APIView
 
 from accounts import hold
 from smsapp import __version__
+from smsapp.exceptions import ServiceUnavailable
 
 
 class HealthAnswer(serializers.Serializer[Any]):
@@ -27,10 +30,19 @@ class HealthAnswer(serializers.Serializer[Any]):
     hold_reason = serializers.CharField(help_text="Why nothing is sent; empty while sending is on.")
 
 
-class HealthView(APIView):
+class LiveAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok"])
+    version = serializers.CharField()
+
+
+class OpenView(APIView):
+    """Asked by load balancers and monitors, without a key; counted for nobody."""
+
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
+
+class HealthView(OpenView):
     @extend_schema(operation_id="health", summary="Health", tags=["service"], responses=HealthAnswer, auth=[])
     def get(self, request: Request) -> Response:
         """200 while messages can be accepted and kept; 503 SERVICE_UNAVAILABLE without the database."""
@@ -46,6 +58,34 @@ class HealthView(APIView):
                 "hold_reason": held.reason if held else "",
             }
         )
+
+
+class LiveView(OpenView):
+    @extend_schema(operation_id="health_live", summary="Alive", tags=["service"], responses=LiveAnswer, auth=[])
+    def get(self, request: Request) -> Response:
+        """200 while this process answers at all; a process for which it does not is restarted."""
+        return Response({"status": "ok", "version": __version__})
+
+
+class ReadyView(OpenView):
+    @extend_schema(operation_id="health_ready", summary="Ready", tags=["service"], responses=HealthAnswer, auth=[])
+    def get(self, request: Request) -> Response:
+        """As `/health`, and 503 as well while tables are missing that this version needs: send no traffic here yet."""
+        if _migrations_missing():
+            raise ServiceUnavailable("The database has not been migrated to this version.")
+        return HealthView().get(request)
+
+
+def _migrations_missing() -> bool:
+    """Once there are none, there are none for as long as this process lives."""
+    global _migrated
+    if not _migrated:
+        executor = MigrationExecutor(connection)
+        _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return not _migrated
+
+
+_migrated = False
 
 
 def _broker_answers() -> bool:

@@ -86,6 +86,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "smsapp.middleware.RequestIdMiddleware",
+    "smsapp.api.usage.UsageMiddleware",
     "smsapp.middleware.RefuseNulMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -285,6 +286,15 @@ UPLOAD_MAX_ROWS = env.int("UPLOAD_MAX_ROWS", default=2_000_000)
 UPLOAD_KEEP_HOURS = env.float("UPLOAD_KEEP_HOURS", default=24.0)  # the file itself, after it was parsed
 
 # --- API --------------------------------------------------------------------------------------------------
+
+#: Calls a minute. A key may have a limit of its own.
+API_RATE_KEY = env.int("API_RATE_KEY", default=3000)
+API_RATE_USER = env.int("API_RATE_USER", default=6000)
+API_RATE_ACCOUNT = env.int("API_RATE_ACCOUNT", default=6000)
+API_RATE_ADDRESS = env.int("API_RATE_ADDRESS", default=12_000)
+API_RATE_REFUSED = env.int("API_RATE_REFUSED", default=60)  # wrong keys and passwords, by address
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # asked of whoever reads /metrics; empty: nobody is asked
+API_USAGE_DAYS = env.int("API_USAGE_DAYS", default=90)  # how long the request log is kept
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],

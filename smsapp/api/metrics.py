@@ -1,0 +1,117 @@
+"""`GET /metrics`, for Prometheus: what the database and Redis know, so that any process may answer for all.
+
+Nothing is counted in a process's memory: with several web processes a scrape would see another count each time.
+"""
+
+import hmac
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db.models import Min, Q, Sum
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+from django_redis import get_redis_connection
+from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client.core import CollectorRegistry, CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from redis.exceptions import RedisError
+
+from accounts import hold, usage
+from accounts.choices import Mode, WebhookState
+from accounts.models import WebhookDelivery
+from campaigns.choices import CampaignStatus
+from campaigns.models import Campaign
+from campaigns.tally import COUNTED_STATUSES
+from messaging.choices import BatchState
+from messaging.models import Batch, ReportInbox
+from reports.models import DailyStat
+from smsapp import __version__, queues
+
+
+@require_GET
+def metrics(request: HttpRequest) -> HttpResponse:
+    """403 without the token, where METRICS_TOKEN is set."""
+    offered = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if settings.METRICS_TOKEN and not hmac.compare_digest(offered.encode(), settings.METRICS_TOKEN.encode()):
+        return HttpResponse("These metrics need their token.", status=403, content_type="text/plain")
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Installation())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class _Installation:
+    def collect(self) -> Iterator[Metric]:
+        yield from _service()
+        yield from _messages()
+        yield from _waiting()
+        yield from _broker()
+
+
+def _service() -> Iterator[Metric]:
+    info = GaugeMetricFamily("app_info", "The version that answers.", labels=["version"])
+    info.add_metric([__version__], 1)
+    yield info
+    yield GaugeMetricFamily("sms_sending_held", "1 while nothing is sent.", value=int(hold.is_held()))
+
+
+def _messages() -> Iterator[Metric]:
+    """From folded statistics: some ten seconds behind, and one row for each account and day."""
+    sums = DailyStat.objects.filter(mode=Mode.LIVE).aggregate(
+        segments=Sum("segments"), **{f"n_{status}": Sum(status) for status in COUNTED_STATUSES}
+    )
+    messages = GaugeMetricFamily("sms_messages_total", "Live messages, by what became of them.", labels=["status"])
+    for status in COUNTED_STATUSES:
+        messages.add_metric([status], sums[f"n_{status}"] or 0)
+    yield messages
+    yield CounterMetricFamily("sms_segments", "Segments of live messages a provider took.", value=sums["segments"] or 0)
+
+
+def _waiting() -> Iterator[Metric]:
+    now = timezone.now()
+    campaigns = GaugeMetricFamily("sms_campaigns", "Campaigns that are not over.", labels=["status"])
+    open_states = (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.SCHEDULED, CampaignStatus.MISSED)
+    for status in open_states:
+        campaigns.add_metric([status.value], Campaign.objects.filter(status=status, closed_at=None).count())
+    yield campaigns
+    ready = Batch.objects.filter(state=BatchState.READY, next_attempt_at__lte=now, mode=Mode.LIVE)
+    running = ready.filter(campaign__status=CampaignStatus.RUNNING).aggregate(oldest=Min("next_attempt_at"))
+    yield _age("sms_oldest_batch_seconds", "How long the batch waits that has waited longest.", running["oldest"], now)
+    states = Q(state__in=[BatchState.UNKNOWN, BatchState.LEASED])
+    unknown = Batch.objects.filter(states).aggregate(total=Sum("unknown"))["total"]
+    yield GaugeMetricFamily("sms_unknown", "Messages whose outcome is being looked up.", value=unknown or 0)
+    inbox = ReportInbox.objects.filter(applied_at=None).aggregate(oldest=Min("received_at"))
+    yield _age("sms_oldest_report_seconds", "How long the report body waits that has waited longest.",
+               inbox["oldest"], now)  # fmt: skip
+    outbox = WebhookDelivery.objects.filter(state=WebhookState.WAITING, next_attempt_at__lte=now)
+    due = outbox.aggregate(oldest=Min("next_attempt_at"))["oldest"]
+    yield _age("sms_oldest_webhook_seconds", "How long the webhook is due that is due longest.", due, now)
+
+
+def _age(name: str, words: str, oldest: object, now: object) -> Metric:
+    seconds = (now - oldest).total_seconds() if oldest else 0  # type: ignore[operator]
+    return GaugeMetricFamily(name, words, value=max(seconds, 0))
+
+
+def _broker() -> Iterator[Metric]:
+    """Left out while Redis is lost, but for `sms_broker_up`."""
+    try:
+        redis = get_redis_connection("default")
+        depths = {name: redis.llen(f"{settings.REDIS_KEY_PREFIX}:{name}") for name in queues.QUEUES}
+        calls = usage.counts()
+    except RedisError:
+        yield GaugeMetricFamily("sms_broker_up", "1 while the broker answers.", value=0)
+        return
+    yield GaugeMetricFamily("sms_broker_up", "1 while the broker answers.", value=1)
+    depth = GaugeMetricFamily("sms_queue_depth", "Wake-ups waiting in a queue.", labels=["queue"])
+    for name, count in depths.items():
+        depth.add_metric([name], count)
+    yield depth
+    requests = CounterMetricFamily("api_requests", "Calls of the API.", labels=["method", "endpoint", "status"])
+    seconds = CounterMetricFamily("api_request_seconds", "Time spent on them.", labels=["method", "endpoint"])
+    for (method, endpoint, status), count in calls.requests.items():
+        requests.add_metric([method, endpoint, status], count)
+    for (method, endpoint), total in calls.seconds.items():
+        seconds.add_metric([method, endpoint], total)
+    yield requests
+    yield seconds

@@ -1,0 +1,126 @@
+"""How often something may happen: fixed windows, counted in Redis for all processes together.
+
+A window begins with the first event in it and ends `window` seconds later, so a caller that waits as long as it is told
+finds room. Several buckets are asked in one atomic step: if one of them is full nothing is counted anywhere, so a
+refused call costs nobody else's room. While Redis is lost each process counts for itself with the same limits.
+
+Not for money: what costs something is held against rows in SQL.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from django.conf import settings
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+LOST_FOR = 5.0  # seconds after a failure in which Redis is not tried: each try may cost its time-outs
+MAX_LOCAL = 100_000  # windows that one process keeps while Redis is lost
+
+_COUNT = """
+local refused = 0
+for i, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or '0') >= tonumber(ARGV[2 * i - 1]) then refused = 1 end
+end
+local answer = {refused}
+for i, key in ipairs(KEYS) do
+  local used
+  if refused == 0 then
+    used = redis.call('INCR', key)
+    if used == 1 then redis.call('PEXPIRE', key, ARGV[2 * i]) end
+  else
+    used = tonumber(redis.call('GET', key) or '0')
+  end
+  answer[2 * i] = used
+  answer[2 * i + 1] = redis.call('PTTL', key)
+end
+return answer
+"""
+
+
+class Bucket(NamedTuple):
+    """At most `limit` events of this `name` in `window` seconds; `policy` is what a caller is told of it."""
+
+    policy: str
+    name: str
+    limit: int
+    window: int
+
+
+class Standing(NamedTuple):
+    """A bucket after an event: how much room is left, and in how many seconds its window ends."""
+
+    bucket: Bucket
+    remaining: int
+    resets_in: int
+
+
+class Counted(NamedTuple):
+    """`refused`: a bucket was full, and the event was counted in none."""
+
+    refused: bool
+    standings: list[Standing]
+
+    @property
+    def tightest(self) -> Standing:
+        """The bucket that stops first: the full one that opens last, or the one with the least share left."""
+        return min(self.standings, key=lambda one: (one.remaining / one.bucket.limit, -one.resets_in))
+
+
+_lost_until = 0.0
+_local: dict[str, tuple[int, float]] = {}
+_lock = threading.Lock()
+
+
+def count(buckets: Sequence[Bucket]) -> Counted:
+    """Count one event in all buckets, or in none if one is full."""
+    global _lost_until
+    if time.monotonic() >= _lost_until:
+        try:
+            return _count_in_redis(buckets)
+        except RedisError as error:
+            _lost_until = time.monotonic() + LOST_FOR
+            logger.warning("limits are counted by each process for itself: %s", error)
+    return _count_here(buckets, time.monotonic())
+
+
+def _count_in_redis(buckets: Sequence[Bucket]) -> Counted:
+    keys = [f"{settings.REDIS_KEY_PREFIX}:limit:{bucket.name}" for bucket in buckets]
+    arguments = [value for bucket in buckets for value in (bucket.limit, bucket.window * 1000)]
+    script = get_redis_connection("default").register_script(_COUNT)
+    refused, *answer = script(keys=keys, args=arguments)
+    pairs = zip(answer[::2], answer[1::2], strict=True)
+    return Counted(
+        bool(refused),
+        [
+            Standing(bucket, max(bucket.limit - used, 0), math.ceil(max(left, 0) / 1000) if used else bucket.window)
+            for bucket, (used, left) in zip(buckets, pairs, strict=True)
+        ],
+    )
+
+
+def _count_here(buckets: Sequence[Bucket], now: float) -> Counted:
+    with _lock:
+        if len(_local) > MAX_LOCAL:
+            _local.clear()
+        windows = []
+        for bucket in buckets:
+            used, ends_at = _local.get(bucket.name, (0, 0.0))
+            windows.append((used, ends_at) if ends_at > now else (0, now + bucket.window))
+        refused = any(used >= bucket.limit for bucket, (used, _) in zip(buckets, windows, strict=True))
+        if not refused:
+            windows = [(used + 1, ends_at) for used, ends_at in windows]
+            _local.update({bucket.name: window for bucket, window in zip(buckets, windows, strict=True)})
+    return Counted(
+        refused,
+        [
+            Standing(bucket, max(bucket.limit - used, 0), math.ceil(ends_at - now))
+            for bucket, (used, ends_at) in zip(buckets, windows, strict=True)
+        ],
+    )
