@@ -10,7 +10,7 @@ from django.utils.html import format_html
 
 from messaging.choices import AttemptState, BatchState
 from messaging.identity import batch_of, number_of, public_id
-from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox
+from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, ReportInbox
 from smsapp.console import ReadOnlyAdmin, row_number
 from smsapp.lib.phone import RefusedNumber, parse_number
 
@@ -170,3 +170,16 @@ class ReportInboxAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReportInbox]:
         return super().get_queryset(request).defer("body")
+
+
+@admin.register(InboundMessage)
+class InboundMessageAdmin(ReadOnlyAdmin):
+    """What handsets wrote. Without an account: nobody could say whose it is."""
+
+    list_display = ("received_at", "account", "phone_number", "recipient", "keyword", "gateway")
+    list_filter = (("account", admin.EmptyFieldListFilter),)
+    list_select_related = ("account",)
+    search_help_text = "Inbound id (`in-…`), in full"
+
+    def find(self, term: str) -> Q | None:
+        return Q(inbound_id=term)

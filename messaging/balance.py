@@ -1,18 +1,25 @@
-"""What is left on our account at the provider, asked at most every five minutes."""
+"""What is left on our account at the provider, asked at most every five minutes; for operators only."""
 
+import json
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
 from accounts.choices import Mode
+from accounts.models import Setting
 from messaging import gateways
 from messaging.gateways.base import GatewayError
 from smsapp.exceptions import ServiceUnavailable
 
+logger = logging.getLogger(__name__)
+
 KEEP_SECONDS = 300
+KEY = "provider_balance"  # a Setting, which the console shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +44,34 @@ def provider_balance(mode: str) -> ProviderBalance:
     balance = ProviderBalance(answer.amount, answer.currency, gateway.name, timezone.now())
     cache.set(key, balance, KEEP_SECONDS)
     return balance
+
+
+def check() -> bool:
+    """Write down what the provider of live messages says, for the console; whether it is above the threshold."""
+    try:
+        known = provider_balance(Mode.LIVE)
+    except ServiceUnavailable as error:
+        logger.warning("%s", error.message)
+        return False
+    told = {
+        "balance": str(known.balance), "currency": known.currency, "gateway": known.gateway,
+        "as_of": known.as_of.isoformat(timespec="seconds"),
+    }  # fmt: skip
+    Setting.objects.update_or_create(
+        key=KEY,
+        defaults={"value": json.dumps(told)},
+        create_defaults={
+            "value": json.dumps(told), "is_fixed": True, "description": "What is left at the provider of live messages."
+        },
+    )  # fmt: skip
+    return not is_low(json.dumps(told))
+
+
+def is_low(stored: str) -> bool:
+    """Whether what `check` wrote down is below the threshold."""
+    try:
+        balance = Decimal(json.loads(stored)["balance"])
+    except (ValueError, KeyError, TypeError, ArithmeticError):
+        return False
+    threshold: float = settings.PROVIDER_LOW_BALANCE
+    return balance < Decimal(threshold)

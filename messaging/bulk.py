@@ -8,8 +8,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+import psycopg
 from django.db import connection
 from django.db.models import Case, F, Value, When
 
@@ -20,9 +22,9 @@ from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES, Tally
 from messaging.choices import BATCH, MESSAGE, Actor, BatchState, FactSource, MessageStatus, Reason
 from messaging.identity import batch_of
-from messaging.models import Batch, DeliveryReport, Message, StatDelta
+from messaging.models import Batch, DeliveryReport, Message, ReportInbox, StatDelta
 
-_TABLE, _REPORTS = Message._meta.db_table, DeliveryReport._meta.db_table
+_TABLE, _REPORTS, _INBOX = (model._meta.db_table for model in (Message, DeliveryReport, ReportInbox))
 _ARRAY, _ARRAY_ON_SQLITE = "%s::bigint[]", "(SELECT value FROM json_each(%s))"
 _MIN_ALIKE = 20  # changes that are worth a statement of their own
 _DENSE = 3  # a range is read when at least a third of it is wanted
@@ -40,7 +42,7 @@ class NewMessages(NamedTuple):
     """The messages of a new batch as expansion stores them, in columns of equal length.
 
     `variables` are JSON arrays in UTF-8, or empty. `failures` are those that failed already, by their place in the
-    columns; all others are queued.
+    columns; all others are queued. `price_micro`: of one segment of each of them, in millionths.
     """
 
     campaign_id: int
@@ -49,6 +51,7 @@ class NewMessages(NamedTuple):
     variables: Sequence[bytes]
     segment_counts: Sequence[int]
     failures: Mapping[int, Failure]
+    price_micro: int = 0
 
 
 class StoredMessage(NamedTuple):
@@ -69,9 +72,10 @@ class QueuedMessage(NamedTuple):
 
 
 class NewReport(NamedTuple):
-    """A row of `delivery_reports`."""
+    """A row of `delivery_reports`. From `status` on, most of many are alike."""
 
     message_id: int
+    done_at: datetime | None
     status: int
     reason: str
     source: str
@@ -80,7 +84,6 @@ class NewReport(NamedTuple):
     error_description: str
     price: Decimal | None
     currency: str
-    done_at: datetime | None
     received_at: datetime
 
 
@@ -309,10 +312,11 @@ def insert_reports(rows: Sequence[NewReport]) -> None:
             f"INSERT INTO {_REPORTS} ({columns}) VALUES ({marks})",
             [
                 (
-                    *row[:7],
+                    row.message_id,
+                    _to_sqlite(row.done_at),
+                    *row[2:8],
                     row.price if row.price is None else str(row.price),
                     row.currency,
-                    _to_sqlite(row.done_at),
                     _to_sqlite(row.received_at),
                 )
                 for row in rows
@@ -321,19 +325,48 @@ def insert_reports(rows: Sequence[NewReport]) -> None:
 
 
 def _report_line(row: NewReport) -> str:
-    price = "\\N" if row.price is None else row.price
     done_at = "\\N" if row.done_at is None else row.done_at.isoformat()
-    return (
-        f"{row.message_id}\t{row.status:d}\t{row.reason}\t{row.source}\t{_copy_text(row.provider_status)}"
-        f"\t{_copy_text(row.error_code)}\t{_copy_text(row.error_description)}\t{price}\t{_copy_text(row.currency)}"
-        f"\t{done_at}\t{row.received_at.isoformat()}\n"
+    return f"{row.message_id}\t{done_at}\t{_rest_of_report_line(*row[2:])}\n"
+
+
+@lru_cache(maxsize=256)
+def _rest_of_report_line(
+    status: int, reason: str, source: str, provider_status: str, error_code: str, error_description: str,
+    price: Decimal | None, currency: str, received_at: datetime,
+) -> str:  # fmt: skip
+    texts = map(_copy_text, (provider_status, error_code, error_description))
+    amount = "\\N" if price is None else str(price)
+    return "\t".join([f"{status:d}", reason, source, *texts, amount, _copy_text(currency), received_at.isoformat()])
+
+
+def insert_body(gateway: str, source: FactSource, body: bytes, report_count: int) -> None:
+    """Store a body of delivery reports that wait to be applied. On PostgreSQL it travels as it is: as a literal in the
+    statement it is twice as long, and both ends read all of that."""
+    if not _is_postgres():
+        ReportInbox.objects.create(gateway=gateway, source=source, body=body, report_count=report_count)
+        return
+    statement = (
+        f"INSERT INTO {_INBOX} (gateway, source, body, report_count, received_at, next_attempt_at, unmatched_count, "
+        "failure_count, error) VALUES (%s, %s, %b, %s, clock_timestamp(), clock_timestamp(), 0, 0, '')"
     )
+    with connection.wrap_database_errors, connection.cursor(), psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(statement, [gateway, source.value, body, report_count])
 
 
-def move_batches(deltas: Mapping[int, Mapping[str, int]]) -> None:
-    """Add to the tallies of batches in one statement. `deltas`: by primary key, by status. The rows are locked by the
-    caller, in id order."""
-    _move_tallies(Batch, deltas, "FALSE")
+def read_bodies(ids: Collection[int]) -> dict[int, bytes]:
+    """Bodies of delivery reports by primary key; from PostgreSQL as they are, not as text of twice the length."""
+    if not _is_postgres():
+        return {pk: bytes(body) for pk, body in ReportInbox.objects.filter(pk__in=ids).values_list("pk", "body")}
+    statement = f"SELECT id, body FROM {_INBOX} WHERE id = ANY({_ARRAY})"
+    with connection.wrap_database_errors, connection.cursor(), psycopg.Cursor(connection.connection) as cursor:
+        return dict(cursor.execute(statement, [_array(ids)], binary=True).fetchall())
+
+
+def move_batches(deltas: Mapping[int, Mapping[str, int]], segments: Mapping[int, int]) -> None:
+    """Add to the tallies of batches in one statement. `deltas`: by primary key, by status; `segments` that a provider
+    took: by primary key. The rows are locked by the caller, in id order."""
+    whole = {key: {**delta, "segments": segments.get(key, 0)} for key, delta in deltas.items()}
+    _move_tallies(Batch, whole, "FALSE", (*COUNTED_STATUSES, "segments"))
 
 
 def move_campaigns(deltas: Mapping[int, Mapping[str, int]]) -> list[int]:
@@ -343,9 +376,12 @@ def move_campaigns(deltas: Mapping[int, Mapping[str, int]]) -> list[int]:
     return _move_tallies(Campaign, deltas, f"queued <= 0 AND unknown <= 0 AND (sent <= 0 OR status IN ({running}))")
 
 
-def _move_tallies(table: type[Tally], deltas: Mapping[int, Mapping[str, int]], condition: str) -> list[int]:
+def _move_tallies(
+    table: type[Tally], deltas: Mapping[int, Mapping[str, int]], condition: str,
+    counted: Sequence[str] = COUNTED_STATUSES,
+) -> list[int]:  # fmt: skip
     """The keys of the rows that meet the condition afterwards."""
-    moved = [status for status in COUNTED_STATUSES if any(delta.get(status) for delta in deltas.values())]
+    moved = [status for status in counted if any(delta.get(status) for delta in deltas.values())]
     if not moved:
         return []
     name = table._meta.db_table

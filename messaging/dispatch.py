@@ -35,6 +35,8 @@ from smsapp.apart import apart, together
 from smsapp.wake import wake
 
 SHORT_WAIT = 1.0  # seconds a worker waits itself for the gateway's pace; for longer it ends, and beat wakes it again
+#: Seconds for which answers are waited for, to be recorded with the first. A single send waits for nobody.
+GATHER = {Lane.SINGLES: 0.0, Lane.CAMPAIGNS: 0.05}
 
 
 def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
@@ -57,7 +59,7 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
                     in_flight.add(threads.submit(make_call, call))
                     calls += 1
             if in_flight:
-                finished, in_flight = wait(in_flight, timeout=1, return_when=FIRST_COMPLETED)
+                finished, in_flight = wait_for_some(in_flight, GATHER[lane])
                 record_all([future.result() for future in finished])
             elif not leased and 0 < closed_for <= SHORT_WAIT and time_left:
                 time.sleep(closed_for)
@@ -66,6 +68,18 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
     if not time_left:
         wake(f"messaging.dispatch_{lane.name.lower()}")
     return calls
+
+
+def wait_for_some(in_flight: set[Future[Result]], gather: float) -> tuple[set[Future[Result]], set[Future[Result]]]:
+    """The calls that have ended, if any does within a second, and the others. The first to end waits for up to
+    `gather` seconds until half of them have: the more are recorded, leased and opened together, the less each costs,
+    and the gateway has the other half to work on meanwhile."""
+    finished, others = wait(in_flight, timeout=1, return_when=FIRST_COMPLETED)
+    stop_at = time.monotonic() + gather
+    while finished and len(finished) < len(others) and (left := stop_at - time.monotonic()) > 0:
+        more, others = wait(others, timeout=left, return_when=FIRST_COMPLETED)
+        finished |= more
+    return finished, others
 
 
 def lease_allowed(lane: Lane, modes: Sequence[Mode], limit: int, *, with_suspects: bool) -> list[Batch]:

@@ -10,22 +10,27 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
+from accounts.prices import PriceList
+from campaigns import charging
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from campaigns.rendering import EmptyValue, Renderer, Template
-from campaigns.services import pause_for_defect, settle_status
-from messaging import bulk, clock
+from campaigns.rendering import Renderer, Template
+from campaigns.services import pause_for_credit, pause_for_defect, settle_status
+from messaging import bulk, clock, results
 from messaging.bulk import Failure, NewMessages
-from messaging.choices import Lane, Reason
+from messaging.choices import Lane
 from messaging.identity import message_number
 from messaging.models import Batch
 from messaging.settlement import resting_state, write_statistics
-from messaging.texts import stored_values
+from messaging.texts import Unfit, fit_text, stored_values
 from messaging.turns import next_turn
-from smsapp.lib.text import MAX_TEXT_LENGTH, segment_count
+from smsapp.exceptions import InsufficientCredit
+from smsapp.lib.text import segment_count
+from smsapp.middleware import acting_for
+from smsapp.outages import is_outage
 from smsapp.wake import wake
 from uploads.chunks import Recipients, unpack_body
 
@@ -36,6 +41,7 @@ LANE_OF = {CampaignKind.SINGLE: Lane.SINGLES, CampaignKind.BULK: Lane.CAMPAIGNS}
 DISPATCH_TASK = {Lane.SINGLES: "messaging.dispatch_singles", Lane.CAMPAIGNS: "messaging.dispatch_campaigns"}
 # SQLite's busy handler, in seconds: how often it looks for the lock, and how often once it has waited for long.
 LOOKS_AGAIN, LOOKS_AGAIN_LATER, LONG_HELD = 0.03, 0.11, 0.1
+SHORT_HELD = 0.04  # seconds: for as long a chunk is followed by the next without giving way
 
 
 class NotOurs(Exception):
@@ -50,17 +56,24 @@ def expand_ready() -> int:
         if time.monotonic() >= stop_at:
             wake("messaging.expand")
             break
-        done += _expand_apart(campaign, stop_at)
+        with acting_for(campaign.request_id):
+            done += _expand_apart(campaign, stop_at)
     return done
 
 
 def _expand_apart(campaign: Campaign, stop_at: float) -> int:
     """A campaign that cannot be expanded is paused with the reason, and stops no other."""
+    if not campaign.chunks_done:
+        logger.info("campaign %s is made into messages", campaign.bulk_id)
     try:
         return expand_campaign(campaign, stop_at)
-    except (OperationalError, InterfaceError):
-        logger.exception("campaign %s could not be expanded now", campaign.bulk_id)
-    except Exception:
+    except InsufficientCredit as error:
+        if pause_for_credit(campaign.pk, "The rest of it costs more than the credit that is left."):
+            logger.warning("campaign %s paused: %s", campaign.bulk_id, error.details)
+    except Exception as error:
+        if is_outage(error):
+            logger.exception("campaign %s could not be expanded now", campaign.bulk_id)
+            return 0
         logger.exception("campaign %s cannot be expanded", campaign.bulk_id)
         pause_for_defect(campaign.pk, "Its recipients cannot be read; an operator has to look at it.")
     return 0
@@ -72,7 +85,7 @@ def expand_campaign(campaign: Campaign, stop_at: float) -> int:
     lease = Campaign.objects.to_expand(now).filter(pk=campaign.pk)
     if not lease.update(expansion_lease_until=now + timedelta(seconds=settings.LEASE_SECONDS)):
         return 0
-    done = 0
+    done, held = 0, 0.0
     try:
         for number in range(campaign.chunks_done, campaign.chunk_count):
             if done and time.monotonic() >= stop_at:
@@ -84,7 +97,7 @@ def expand_campaign(campaign: Campaign, stop_at: float) -> int:
             if not _store(campaign, number, parts):
                 break
             done += 1
-            _give_way(held=time.monotonic() - prepared, free=prepared - began)
+            held = _give_way(held + time.monotonic() - prepared, free=prepared - began)
     finally:
         Campaign.objects.filter(pk=campaign.pk).update(expansion_lease_until=None)
     return done
@@ -95,18 +108,47 @@ def expand_chunk(campaign: Campaign, number: int) -> bool:
     return _store(campaign, number, _prepare(campaign, number))
 
 
-def _give_way(held: float, free: float) -> None:
-    """Leave SQLite's write lock free (between chunks: `free`) for long enough that who waited for it while we held it
-    looks again, and does not find us at the next chunk each time. All in seconds."""
-    if connection.vendor == "sqlite":
-        time.sleep(max(0.0, (LOOKS_AGAIN if held < LONG_HELD else LOOKS_AGAIN_LATER) - free))
+def expand_new(campaign: Campaign) -> None:
+    """Store all messages of a campaign that the caller's transaction has stored, so that nobody else knows of it."""
+    for number in range(campaign.chunk_count):
+        _insert(campaign, number, _prepare(campaign, number))
+
+
+def _give_way(held: float, free: float) -> float:
+    """Leave SQLite's write lock free (between chunks: `free`) for long enough that who waited for it while we `held` it
+    looks again, and does not find us at the next chunk each time; how long it is held since. All in seconds."""
+    if connection.vendor != "sqlite" or held < SHORT_HELD:
+        return held
+    time.sleep(max(0.0, (LOOKS_AGAIN if held < LONG_HELD else LOOKS_AGAIN_LATER) - free))
+    return 0.0
 
 
 def _prepare(campaign: Campaign, number: int) -> list[NewMessages]:
     """The messages of a chunk's batches: all of the work that needs no lock."""
     body = campaign.audience.chunks.values_list("body", flat=True).get(number=number)
     renderer = Template(campaign.message).bind(campaign.audience.columns)
-    return [_new_messages(campaign, part, renderer) for part in _slices(unpack_body(body), settings.BATCH_SIZE)]
+    return [
+        _new_messages(campaign, part, renderer, price)
+        for price, recipients in _by_price(campaign, unpack_body(body))
+        for part in _slices(recipients, settings.BATCH_SIZE)
+    ]
+
+
+def _by_price(campaign: Campaign, recipients: Recipients) -> list[tuple[int, Recipients]]:
+    """What is billed at different prices goes into different batches, so that a batch's segments say what it costs."""
+    if campaign.prices is None or len(different := set(campaign.prices.values())) == 1:
+        return [(different.pop() if campaign.prices else 0, recipients)]
+    prices = PriceList(campaign.prices)
+    groups: dict[int, list[int]] = {}
+    for place, phone in enumerate(recipients.phones):
+        price = prices.price_of(phone[1:])
+        assert price is not None  # else the campaign had not been admitted
+        groups.setdefault(price, []).append(place)
+    rows, phones, values = recipients
+    return [
+        (price, Recipients([rows[n] for n in places], [phones[n] for n in places], [values[n] for n in places]))
+        for price, places in groups.items()
+    ]
 
 
 def _slices(recipients: Recipients, size: int) -> Iterator[Recipients]:
@@ -115,7 +157,7 @@ def _slices(recipients: Recipients, size: int) -> Iterator[Recipients]:
         yield Recipients(recipients.rows[start:end], recipients.phones[start:end], recipients.values[start:end])
 
 
-def _new_messages(campaign: Campaign, recipients: Recipients, renderer: Renderer) -> NewMessages:
+def _new_messages(campaign: Campaign, recipients: Recipients, renderer: Renderer, price_micro: int) -> NewMessages:
     rows, phones, values = recipients
     if renderer.is_constant:
         variables = [b""] * len(rows)
@@ -124,7 +166,7 @@ def _new_messages(campaign: Campaign, recipients: Recipients, renderer: Renderer
     else:
         variables = stored_values(values)
         counts, failures = _judge(values, renderer)
-    return NewMessages(campaign.pk, rows, phones, variables, counts, failures)
+    return NewMessages(campaign.pk, rows, phones, variables, counts, failures, price_micro)
 
 
 def _judge(values: Sequence[Sequence[str]], renderer: Renderer) -> tuple[list[int], dict[int, Failure]]:
@@ -132,16 +174,9 @@ def _judge(values: Sequence[Sequence[str]], renderer: Renderer) -> tuple[list[in
     counts, failures = [0] * len(values), {}
     for place, row in enumerate(values):
         try:
-            text = renderer.render(row)
-        except EmptyValue as missing:
-            failures[place] = Failure(Reason.MISSING_VALUE, missing.name[:120])
-            continue
-        if not text or text.isspace():
-            failures[place] = Failure(Reason.EMPTY_TEXT)
-        elif len(text) > MAX_TEXT_LENGTH:
-            failures[place] = Failure(Reason.TEXT_TOO_LONG, str(len(text)))
-        else:
-            counts[place] = segment_count(text)
+            counts[place] = segment_count(fit_text(renderer, row))
+        except Unfit as unfit:
+            failures[place] = Failure(unfit.reason, unfit.detail)
     return counts, failures
 
 
@@ -165,7 +200,10 @@ def _insert(campaign: Campaign, number: int, parts: Sequence[NewMessages]) -> No
     batches = Batch.objects.bulk_create(
         [_new_batch(campaign, number, part, turn + part, new, now) for part, new in enumerate(parts)]
     )
-    bulk.insert_messages({message_number(batch.pk, 0): new for batch, new in zip(batches, parts, strict=True)})
+    made = {message_number(batch.pk, 0): new for batch, new in zip(batches, parts, strict=True)}
+    bulk.insert_messages(made)
+    unfit = {first + place: failure for first, new in made.items() for place, failure in new.failures.items()}
+    results.tell_unfit(campaign.pk, unfit, now)
     write_statistics({batch.pk: batch.tally for batch in batches}, {})
     moved = Campaign.objects.filter(pk=campaign.pk, chunks_done=number, status__in=EXPANDING).update(
         chunks_done=number + 1,
@@ -175,7 +213,8 @@ def _insert(campaign: Campaign, number: int, parts: Sequence[NewMessages]) -> No
     )
     if not moved:
         raise NotOurs
-    if number + 1 == campaign.chunk_count:
+    charging.cover(campaign, sum(part.price_micro * sum(part.segment_counts) for part in parts))
+    if number + 1 == campaign.chunk_count and not any(batch.queued for batch in batches):
         settle_status([campaign.pk], now)
     wake(DISPATCH_TASK[_lane(campaign)])
 
@@ -191,6 +230,7 @@ def _new_batch(campaign: Campaign, chunk: int, part: int, turn: int, new: NewMes
         chunk=chunk,
         part=part,
         mode=campaign.mode,
+        price_micro=new.price_micro,
         lane=_lane(campaign),
         turn=turn,
         size=len(new.rows),

@@ -4,9 +4,10 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.urls import reverse
 
 from accounts import hold
@@ -16,6 +17,7 @@ from messaging.gateways.base import GatewayError, Report
 from messaging.identity import number_of
 from messaging.models import ReportInbox
 from smsapp.apart import apart
+from smsapp.outages import is_outage
 from smsapp.wake import wake
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,15 @@ REMATCH_AFTER = 45.0  # seconds: with the beat's own interval, a report has foun
 REMATCHED_AT_ONCE = 500  # bodies
 MAX_FAILURE_COUNT = 10_000
 _NOTED = ("applied_at", "report_count", "unmatched_count", "rematch_at", "failure_count", "next_attempt_at", "error")
+
+
+class _Reading(NamedTuple):
+    """What a body says; `foreign_count` of its reports are on ids that are not ours."""
+
+    body: ReportInbox
+    reports: Sequence[Report]
+    facts: Sequence[settlement.Fact]
+    foreign_count: int
 
 
 def report_url(gateway: str) -> str:
@@ -45,7 +56,7 @@ def receive(gateway: str, source: FactSource, body: bytes, report_count: int) ->
 
     Outside any transaction: one statement that commits by itself, half the way of one with BEGIN and COMMIT.
     """
-    ReportInbox.objects.create(gateway=gateway, source=source, body=body, report_count=report_count)
+    bulk.insert_body(gateway, source, body, report_count)
     wake("messaging.apply_reports", after=GATHER)
 
 
@@ -70,9 +81,9 @@ def _apply_some() -> int | None:
             bodies = _take_waiting(now)
             taken = [body.pk for body in bodies]
             return _apply(bodies, now) if bodies else None
-    except OperationalError:
-        raise  # the database is busy or away: nobody's fault, and beat comes again
-    except Exception:
+    except Exception as error:
+        if is_outage(error):  # nobody's fault, and beat comes again
+            raise
         logger.exception("report bodies %s cannot be applied together", taken)
     return sum(_apply_alone(pk) for pk in taken)
 
@@ -88,7 +99,10 @@ def _take_waiting(now: datetime) -> list[ReportInbox]:
             pk, count = sizes.pop(0)
             portion.append(pk)
             reports += count
-        if bodies := list(waiting.filter(pk__in=portion).select_for_update(skip_locked=True)):
+        if bodies := list(waiting.filter(pk__in=portion).select_for_update(skip_locked=True).defer("body")):
+            texts = bulk.read_bodies([body.pk for body in bodies])
+            for body in bodies:
+                body.body = texts[body.pk]
             return bodies
     return []
 
@@ -98,9 +112,9 @@ def _apply_alone(pk: int) -> int:
     try:
         with transaction.atomic():
             return _apply(list(ReportInbox.objects.filter(pk=pk, applied_at=None).select_for_update()), clock.now())
-    except OperationalError:
-        raise
     except Exception as error:
+        if is_outage(error):
+            raise
         logger.exception("report body %s cannot be applied", pk)
         body = ReportInbox.objects.get(pk=pk)
         _put_off(body, f"It cannot be applied: {type(error).__name__}", clock.now())
@@ -110,36 +124,41 @@ def _apply_alone(pk: int) -> int:
 
 def _apply(bodies: Sequence[ReportInbox], now: datetime) -> int:
     """Apply bodies we hold locked, and note what became of each; how many messages that changed."""
-    told = [(body, _read(body, now)) for body in bodies]
-    changed, absent = _apply_reports(told, now)
+    readings = [_reading_of(body, _read(body, now)) for body in bodies]
+    changed, absent = _apply_reports(readings, now)
     unremarkable: list[int] = []
-    for body, reports in told:
-        _count_unmatched(body, reports, absent, now)
+    for reading in readings:
+        body, report_count = reading.body, len(reading.reports)
+        _count_unmatched(reading, absent, now)
         if (
             body.applied_at
-            and len(reports) == body.report_count
+            and report_count == body.report_count
             and not body.unmatched_count
             and not body.failure_count
         ):
             unremarkable.append(body.pk)
         else:
-            body.report_count = len(reports)
+            body.report_count = report_count
             body.save(update_fields=_NOTED)
     ReportInbox.objects.filter(pk__in=unremarkable).update(applied_at=now)
     return changed
 
 
-def _apply_reports(told: Sequence[tuple[ReportInbox, Sequence[Report]]], now: datetime) -> tuple[int, set[int]]:
+def _reading_of(body: ReportInbox, reports: Sequence[Report]) -> _Reading:
+    return _Reading(body, reports, *settlement.facts_from(reports, FactSource(body.source)))
+
+
+def _apply_reports(readings: Sequence[_Reading], now: datetime) -> tuple[int, set[int]]:
     """How many messages changed, and the numbers of ours that have no message."""
-    facts = [fact for body, reports in told for fact in settlement.facts_from(reports, FactSource(body.source))[0]]
-    refused = [report for _, reports in told for report in reports if report.account_refused]
+    facts = [fact for reading in readings for fact in reading.facts]
+    refused = [report for reading in readings for report in reading.reports if report.account_refused]
     if refused:
         settlement.lock_for({fact.number for fact in facts} | _numbers(refused))
     applied = settlement.apply(facts, at=now)
     changed = applied.changed
     absent: set[int] = set()
     if applied.unmatched or refused:
-        absent = _absent(report for _, reports in told for report in reports)
+        absent = _absent(report for reading in readings for report in reading.reports)
     if applied.unmatched:
         changed += settlement.apply(facts).changed  # a message may have come into being just now
     return changed + settlement.apply_late_refusals(refused).changed, absent
@@ -177,12 +196,11 @@ def _put_off(body: ReportInbox, error: str, now: datetime) -> None:
     body.next_attempt_at = now + timedelta(minutes=2 ** min(body.failure_count, 6))  # an hour: it may be our defect
 
 
-def _count_unmatched(body: ReportInbox, reports: Sequence[Report], absent: Collection[int], now: datetime) -> None:
+def _count_unmatched(reading: _Reading, absent: Collection[int], now: datetime) -> None:
     """Reports on ids that are not ours, and on ids of ours that have no message: only these may find one later."""
-    numbers = [number_of(report.message_id) for report in reports]
-    orphans = sum(number in absent for number in numbers)
-    body.unmatched_count = numbers.count(None) + orphans
-    body.rematch_at = now + timedelta(seconds=REMATCH_AFTER) if orphans else None
+    orphans = sum(number_of(report.message_id) in absent for report in reading.reports) if absent else 0
+    reading.body.unmatched_count = reading.foreign_count + orphans
+    reading.body.rematch_at = now + timedelta(seconds=REMATCH_AFTER) if orphans else None
 
 
 def rematch() -> int:
@@ -206,13 +224,13 @@ def _rematch(seen: ReportInbox) -> int:
     if not ReportInbox.objects.filter(pk=seen.pk, rematch_at=seen.rematch_at).update(rematch_at=next_time):
         return 0
     body = ReportInbox.objects.get(pk=seen.pk)
-    reports = _parse(body)
-    _count_unmatched(body, reports, _absent(reports), now)
+    reading = _reading_of(body, _parse(body))
+    _count_unmatched(reading, _absent(reading.reports), now)
     if body.unmatched_count == seen.unmatched_count:
         return 0
     with transaction.atomic():
-        changed, absent = _apply_reports([(body, reports)], now)
-        _count_unmatched(body, reports, absent, now)
+        changed, absent = _apply_reports([reading], now)
+        _count_unmatched(reading, absent, now)
         body.save(update_fields=["unmatched_count", "rematch_at"])
     logger.warning("report body %s: %s messages have come into being and are reported", body.pk, changed)
     return changed

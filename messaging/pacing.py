@@ -229,9 +229,14 @@ def reset() -> None:
 os.register_at_fork(after_in_child=reset)
 
 
+def ceiling_of(gateway: str) -> float | None:
+    """Messages a second that an operator allows this gateway; None: no ceiling."""
+    return (settings.SIMULATOR_RATE if gateway == gateways.SIMULATOR else settings.GATEWAY_RATE) or None
+
+
 def _limits(gateway: str) -> Limits:
     return Limits(
-        ceiling=(settings.SIMULATOR_RATE if gateway == gateways.SIMULATOR else settings.GATEWAY_RATE) or None,
+        ceiling=ceiling_of(gateway),
         breaker_calls=settings.BREAKER_CALLS,
         breaker_share=settings.BREAKER_SHARE,
         breaker_window=settings.BREAKER_WINDOW,

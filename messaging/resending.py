@@ -23,12 +23,13 @@ from django.db.models import Q
 from accounts.models import User
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.services import create_resend, show_gathered, start_gathered
+from campaigns.resends import create_resend, show_gathered
+from campaigns.services import set_off_gathered
 from messaging.choices import MessageStatus, Reason
 from messaging.identity import batch_of, batch_range
 from messaging.models import Batch, Message
 from smsapp.apart import apart
-from smsapp.exceptions import InvalidState, ValidationError
+from smsapp.exceptions import InvalidState, SmsappError, ValidationError
 from smsapp.wake import wake
 from uploads.chunks import Recipients
 from uploads.services import add_recipients, last_recipient
@@ -79,9 +80,18 @@ def fill_resends() -> int:
             if time.monotonic() >= stop_at:
                 wake("messaging.fill_resends")
                 return done
-            more = apart(fill_chunk, resend_id)
+            more = apart(_fill_or_say_why, resend_id)
             done += 1
     return done
+
+
+def _fill_or_say_why(resend_id: int) -> bool:
+    """What cannot start now, for lack of credit for one, says so and is tried again."""
+    try:
+        return fill_chunk(resend_id)
+    except SmsappError as error:
+        Campaign.objects.to_gather().filter(pk=resend_id).update(status_detail=error.message[:300])
+        return False
 
 
 def fill_chunk(resend_id: int) -> bool:
@@ -106,7 +116,7 @@ def fill_chunk(resend_id: int) -> bool:
             show_gathered(resend)
         if len(messages) == settings.CHUNK_SIZE:
             return True
-        start_gathered(resend)
+        set_off_gathered(resend)
     return False
 
 

@@ -1,14 +1,17 @@
 """Sending to a few numbers at once."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from django.db import transaction
 
 from accounts.models import Account, User
 from campaigns.models import Campaign
-from campaigns.services import CampaignRequest, check_request, create_campaign
+from campaigns.rules import CampaignRequest, check_request
+from campaigns.services import accept_campaign
 from messaging import restored
-from messaging.expansion import expand_chunk
+from messaging.expansion import expand_new
+from messaging.identity import batch_range
 from messaging.models import Message
 from messaging.resending import resend_failed
 from smsapp.exceptions import InvalidPhoneNumber, RecipientOptedOut
@@ -46,13 +49,16 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
     restored.look_once()
     with transaction.atomic():
         audience = audience_from_numbers(account, good)
-        campaign = create_campaign(account, user, request, audience)
-        for number in range(campaign.chunk_count):
-            expand_chunk(campaign, number)
+        campaign = accept_campaign(account, user, request, audience)
+        expand_new(campaign)
     return campaign
 
 
 def messages_of(campaign: Campaign) -> list[Message]:
-    """The messages of a small campaign, in order; for a large one read batch by batch."""
-    batches = campaign.batches.order_by("id").values_list("id", flat=True)[:MAX_NUMBERS]
-    return [message for batch_id in batches for message in Message.objects.in_batch(batch_id).order_by("id")]
+    """The messages of a small campaign, in the order of the request."""
+    ids = list(campaign.batches.order_by("id").values_list("id", flat=True)[:MAX_NUMBERS])
+    if not ids:
+        return []
+    span = batch_range(ids[0])[0], batch_range(ids[-1])[1]  # what lies between is of sends at the same moment
+    messages = Message.objects.filter(id__range=span, campaign=campaign)
+    return sorted(messages, key=attrgetter("row"))  # numbers of different prices are in different batches

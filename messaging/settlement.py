@@ -16,13 +16,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.db import transaction
 
 from campaigns.models import Campaign
 from campaigns.services import pause_for_gateway, settle_status
-from messaging import bulk, clock, contradictions
+from messaging import bulk, clock, contradictions, results
 from messaging.bulk import MessageChange, NewReport, StoredMessage
 from messaging.choices import (
     ACCEPTED,
@@ -121,6 +122,8 @@ def apply(facts: Sequence[Fact], accepted: Sequence[int] = (), at: datetime | No
         decision = _decide(facts, known, now)
         bulk.update_messages(list(decision.changes.values()))
         bulk.insert_reports(decision.reports)
+        campaign_of = {pk: batch.campaign_id for pk, batch in batches.items()}
+        results.tell(campaign_of, decision.changes, known, segments, now)
         for number, count in segments.items():
             batch_id = batch_of(number)
             decision.moves[batch_id, QUEUED, SENT] += 1
@@ -247,6 +250,7 @@ def _new_report(fact: Fact, report: Report, target: MessageStatus, now: datetime
     price = report.price
     return NewReport(
         fact.number,
+        report.done_at,
         target,
         fact.reason,
         fact.source,
@@ -255,11 +259,11 @@ def _new_report(fact: Fact, report: Report, target: MessageStatus, now: datetime
         _fit(report.error_description, 200),
         price if price is None or abs(price) < MAX_PRICE else None,
         _fit(report.currency, 3),
-        report.done_at,
         now,
     )
 
 
+@lru_cache(maxsize=1024)
 def _fit(text: str, length: int) -> str:
     """A provider's text as the database takes it: PostgreSQL refuses NUL, and one odd report must not stop others."""
     return text[:length].replace("\x00", "")
@@ -286,7 +290,7 @@ def _lock_campaigns(ids: Iterable[int]) -> None:
 
 def _write_tallies(batches: Mapping[int, _Locked], decision: _Decision, now: datetime) -> None:
     tallies = _by_batch(decision.moves)
-    bulk.move_batches(tallies)
+    bulk.move_batches(tallies, decision.segments)
     bulk.rest_batches([pk for pk in sorted(tallies) if BATCH.targets(BatchState(batches[pk].state), Actor.TALLY)])
     write_statistics(tallies, decision.segments)
     _move_counters(batches, tallies, now)

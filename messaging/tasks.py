@@ -3,11 +3,14 @@
 from celery import shared_task
 
 from messaging import (
+    balance,
+    charges,
     clock,
     consistency,
     dispatch,
     expansion,
     inbox,
+    preflight_count,
     reconciliation,
     release,
     resending,
@@ -25,6 +28,11 @@ def expand() -> int:
 @shared_task(name="messaging.fill_resends")
 def fill_resends() -> int:
     return resending.fill_resends()
+
+
+@shared_task(name="messaging.preflight")
+def preflight(campaign_id: int) -> int:
+    return preflight_count.count_slice(campaign_id)
 
 
 @shared_task(name="messaging.dispatch_singles")
@@ -73,6 +81,21 @@ def watch() -> int:
     restored.watch()
     step = release.take_step()
     return step.checked if step else 0
+
+
+@shared_task(name="messaging.settle_credit")
+def settle_credit() -> int:
+    return charges.settle()
+
+
+@shared_task(name="messaging.settle_closed")
+def settle_closed() -> int:
+    return charges.settle_closed()
+
+
+@shared_task(name="messaging.check_balance")
+def check_balance() -> bool:
+    return balance.check()
 
 
 @shared_task(name="messaging.purge")

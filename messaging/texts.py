@@ -8,13 +8,39 @@ from typing import TYPE_CHECKING
 import orjson
 
 from campaigns.rendering import EmptyValue, Template
+from messaging.choices import Reason
+from smsapp.lib.text import MAX_TEXT_LENGTH
 
 if TYPE_CHECKING:
     from campaigns.models import Campaign
+    from campaigns.rendering import Renderer
     from messaging.models import Message
 
 #: Values of one row, as stored on the message (a JSON array, or empty), to the final text.
 RenderStored = Callable[[str], str]
+
+
+class Unfit(Exception):
+    """No text can be made for a recipient, or none that could be sent. `detail`: the placeholder without a value, or
+    the length of the text."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def fit_text(renderer: Renderer, values: Sequence[str]) -> str:
+    """The final text for one recipient's values; raises Unfit."""
+    try:
+        text = renderer.render(values)
+    except EmptyValue as missing:
+        raise Unfit(Reason.MISSING_VALUE, missing.name[:120]) from None
+    if not text or text.isspace():
+        raise Unfit(Reason.EMPTY_TEXT)
+    if len(text) > MAX_TEXT_LENGTH:
+        raise Unfit(Reason.TEXT_TOO_LONG, str(len(text)))
+    return text
 
 
 def renderer_for(campaign: Campaign) -> RenderStored:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TypeVar
 
-from django.db import OperationalError, close_old_connections
+from django.db import close_old_connections
+
+from smsapp.outages import is_outage
 
 logger = logging.getLogger(__name__)
 
@@ -25,15 +27,13 @@ def apart(act: Callable[[Item], Result], item: Item, until: float = 0.0) -> Resu
     for number in count(1):
         try:
             return act(item)
-        except OperationalError:
-            close_old_connections()
-            if number >= TRIES and time.monotonic() >= until:
+        except Exception as error:
+            if is_outage(error):
+                close_old_connections()
+            if not is_outage(error) or (number >= TRIES and time.monotonic() >= until):
                 logger.exception("%s failed", act)
                 break
             time.sleep(PAUSE)
-        except Exception:
-            logger.exception("%s failed", act)
-            break
     return None
 
 
@@ -47,6 +47,6 @@ def together(
             return list(act(items))
         except Exception as error:
             logger.warning("%s failed for %s together: %s", act, len(items), error)
-            if isinstance(error, OperationalError):
+            if is_outage(error):
                 close_old_connections()
     return [result for item in items for result in apart(lambda item: act([item]), item, until) or ()]

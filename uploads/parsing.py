@@ -4,7 +4,7 @@ Rows have the numbers a spreadsheet shows: records from 1, the header included. 
 the first record that can be read and is not empty.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class RowReader:
     def bytes_read(self) -> int:
         return self._records.bytes_read
 
-    def slices(self, seen: set[int], max_good: int, max_refused: int) -> Iterator[Rows]:
+    def slices(self, seen: set[int], max_good: int, max_refused: int) -> Generator[Rows, None, None]:
         """All rows, in order, in slices with up to so many recipients and refused rows.
 
         `seen`: numbers, as integers, that are duplicates when they come again; those read are added.

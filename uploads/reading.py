@@ -16,6 +16,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.choices import EventType, Mode
+from accounts.webhooks import emit
 from smsapp.wake import wake
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus
@@ -69,7 +71,7 @@ def store_chunk(
     refused: list[RefusedRow], last_row: int,
 ) -> None:  # fmt: skip
     """Write one chunk and move the audience's counts; inside the caller's transaction."""
-    _store_packed(_packed(audience, number, Rows(rows, phones, list(values), refused, last_row)))
+    _store_packed(packed(audience, number, Rows(rows, phones, list(values), refused, last_row)))
 
 
 @transaction.atomic
@@ -112,14 +114,20 @@ def _read_slice(upload: Upload) -> bool:
     deadline = time.monotonic() + settings.TASK_BUDGET
     rows_left = settings.UPLOAD_MAX_ROWS - upload.row_count
     slices = reader.slices(seen, settings.CHUNK_SIZE, _MAX_BAD_ROWS)
-    for number, found in enumerate(slices, _chunk_count(upload)):
-        rows_left -= len(found)
-        if rows_left < 0:
-            raise Unreadable(f"The file has more than {settings.UPLOAD_MAX_ROWS:,} rows.")
-        is_out_of_time = time.monotonic() >= deadline
-        _commit(upload, number, found, reader.bytes_read, release=is_out_of_time)
-        if is_out_of_time:
-            return False
+    try:
+        for number, found in enumerate(slices, _chunk_count(upload)):
+            rows_left -= len(found)
+            if rows_left < 0:
+                raise Unreadable(f"The file has more than {settings.UPLOAD_MAX_ROWS:,} rows.")
+            is_out_of_time = time.monotonic() >= deadline
+            _commit(upload, number, found, reader.bytes_read, release=is_out_of_time)
+            if is_out_of_time:
+                return False
+    finally:
+        # phonenumbers leaves an exception in a cycle with our frames where it reads a number in a second way
+        # (`+0049…`): until the collector comes by, a million numbers would stay beside those of the next slice.
+        slices.close()
+        seen.clear()
     return _finish(upload)
 
 
@@ -143,7 +151,7 @@ def _already_read(upload: Upload) -> tuple[set[int], int]:
     return seen, last_row
 
 
-def _packed(audience: Audience, number: int, found: Rows) -> AudienceChunk:
+def packed(audience: Audience, number: int, found: Rows) -> AudienceChunk:
     """A chunk that is not stored yet."""
     body = chunks.pack_body(found.rows, found.phones, found.values)
     return AudienceChunk(
@@ -155,6 +163,7 @@ def _packed(audience: Audience, number: int, found: Rows) -> AudienceChunk:
         bad_count=len(found.refused),
         last_row=found.last_row,
         checksum=chunks.checksum(body),
+        prefix_counts=chunks.count_prefixes(found.phones),
     )
 
 
@@ -167,7 +176,7 @@ def _store_packed(chunk: AudienceChunk) -> None:
 
 def _commit(upload: Upload, number: int, found: Rows, bytes_read: int, *, release: bool) -> None:
     assert upload.audience is not None
-    chunk = _packed(upload.audience, number, found)  # before the transaction: SQLite has one writer at a time
+    chunk = packed(upload.audience, number, found)  # before the transaction: SQLite has one writer at a time
     now = timezone.now()
     duplicates = found.duplicates
     with transaction.atomic():
@@ -192,22 +201,42 @@ def _finish(upload: Upload) -> bool:
     if not upload.phone_count:
         return _fail(upload, _why_nobody(upload))
     _update_leased(upload, status=UploadStatus.READY, processed_at=timezone.now(), lease_until=None)
+    _tell(upload, EventType.UPLOAD_COMPLETED)
     logger.info("upload %s: ready, %s of %s rows", upload.upload_id, upload.phone_count, upload.row_count)
     return True
 
 
 def _fail(upload: Upload, reason: str) -> bool:
     try:
-        _update_leased(
-            upload,
-            status=UploadStatus.FAILED,
-            failure_reason=reason[:300],
-            processed_at=timezone.now(),
-            lease_until=None,
-        )
+        with transaction.atomic():
+            _update_leased(
+                upload,
+                status=UploadStatus.FAILED,
+                failure_reason=reason[:300],
+                processed_at=timezone.now(),
+                lease_until=None,
+            )
+            _tell(upload, EventType.UPLOAD_FAILED)
     except LeaseLost:
         return False
     return True
+
+
+def _tell(upload: Upload, event_type: EventType) -> None:
+    """An upload has no mode: the endpoints of both are told."""
+    upload.refresh_from_db()
+    data = {
+        "upload_id": upload.upload_id,
+        "filename": upload.original_filename,
+        "status": upload.status,
+        "rows": upload.row_count,
+        "phone_count": upload.phone_count,
+        "invalid_count": upload.invalid_count,
+        "duplicate_count": upload.duplicate_count,
+        "failure_reason": upload.failure_reason or None,
+    }
+    for mode in Mode:
+        emit(upload.account_id, mode, event_type, data)
 
 
 def _update_leased(upload: Upload, **changes: object) -> None:

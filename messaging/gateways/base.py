@@ -97,6 +97,18 @@ class Report(NamedTuple):
     done_at: datetime | None = None
 
 
+class Inbound(NamedTuple):
+    """One SMS from a handset to a number of ours. `sender` in E.164 where it is a number; `recipient` as told."""
+
+    provider_reference: str
+    sender: str
+    recipient: str
+    text: str
+    keyword: str
+    segment_count: int
+    received_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class SubmitAnswer:
     """`accepted`: the ids of messages that the provider took, and says nothing else of. `reports`: what it says of
@@ -161,6 +173,9 @@ class Gateway(Protocol):
 
     def count_reports(self, body: bytes) -> int:
         """How many reports `parse_reports` will find at most, found out quickly; raises ValueError as that does."""
+
+    def parse_inbound(self, body: bytes) -> list[Inbound]:
+        """Messages from handsets in a pushed body; raises ValueError for a body that is none."""
 
     def poll_reports(self, limit: int) -> bytes | None:
         """The next body of reports waiting at the provider, None if there is none; raises GatewayError.

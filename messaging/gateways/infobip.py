@@ -8,12 +8,15 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
+import msgspec
 import orjson
+from msgspec import Raw
 
 from messaging.choices import MessageStatus, Reason
 from messaging.gateways.base import (
     Balance,
     GatewayError,
+    Inbound,
     Lookup,
     NotSent,
     Policy,
@@ -179,11 +182,11 @@ class Infobip:
         raise_for_status(response)
         ours = {message.message_id for message in submission.messages}
         try:
-            entries = _list_in(_object_of(response.body), "messages")
+            entries = _decode_answer(response.body).messages
         except ValueError as error:
             raise Unknown("The answer cannot be read.", response.status) from error
-        accepted = [entry["messageId"] for entry in entries if _is_plain_acceptance(entry)]
-        others = [entry for entry in entries if not _is_plain_acceptance(entry)] if len(accepted) < len(entries) else []
+        accepted = [message_id for entry in entries if (message_id := _plainly_accepted(entry))]
+        others = [entry for entry in entries if not _plainly_accepted(entry)] if len(accepted) < len(entries) else []
         return SubmitAnswer(
             response.status,
             reports=[report for report in _reports_of(others) if report.message_id in ours],
@@ -204,18 +207,16 @@ class Infobip:
             try:
                 response = self._transport.get("/sms/3/logs", query)
                 raise_for_status(response)
-                page = _object_of(response.body)
-                results = _list_in(page, "results")
+                page = _decode_page(response.body)
             except GatewayError as error:
                 return Lookup(reports, detail=f"The log could not be read: {error.detail}")
             except ValueError:
                 return Lookup(reports, detail="The log's answer cannot be read.")
-            found = _reports_of(results)
+            found = _reports_of(page.results)
             reports += found
-            if len(found) < len(results):
+            if len(found) < len(page.results):
                 return Lookup(reports, detail="The log has entries that cannot be read.")
-            cursor = page.get("cursor")
-            following = cursor.get("nextCursor") if isinstance(cursor, dict) else None
+            following = page.cursor.get("nextCursor") if isinstance(page.cursor, dict) else None
             if not following or not found:
                 return Lookup(reports, conclusive=True)
             query["cursor"] = str(following)
@@ -223,19 +224,23 @@ class Infobip:
 
     def parse_reports(self, body: bytes) -> list[Report]:
         """Delivery reports as pushed and polled, and log entries: they differ in nothing that is read here."""
-        return _reports_of(_list_in(_object_of(body), "results"))
+        return _reports_of(_decode_page(body).results)
 
     def count_reports(self, body: bytes) -> int:
-        return len(_list_in(_object_of(body), "results"))
+        return len(_decode_page(body).results)
+
+    def parse_inbound(self, body: bytes) -> list[Inbound]:
+        return [
+            inbound for entry in _list_in(_object_of(body), "results") if (inbound := _inbound_of(entry)) is not None
+        ]
 
     def poll_reports(self, limit: int = MAX_PAGE) -> bytes | None:
         response = self._transport.get("/sms/3/reports", {"limit": min(limit, MAX_PAGE)})
         raise_for_status(response)
         try:
-            results = _list_in(_object_of(response.body), "results")
+            return response.body if self.count_reports(response.body) else None
         except ValueError as error:
             raise Unknown("The reports cannot be read.", response.status) from error
-        return response.body if results else None
 
     def balance(self) -> Balance:
         response = self._transport.get("/account/1/balance")
@@ -344,34 +349,73 @@ def _list_in(answer: dict[str, Any], name: str) -> list[Any]:
     raise ValueError(f"no list of {name} in the body")
 
 
-def _reports_of(entries: Sequence[Any]) -> list[Report]:
+class _Answer(msgspec.Struct):
+    """To a send. Entries stay as they came until each is read: one that cannot be stops no other."""
+
+    messages: list[Raw]
+
+
+class _Page(msgspec.Struct):
+    """Of delivery reports, or of the log."""
+
+    results: list[Raw]
+    cursor: Any = None
+
+
+class _Entry(msgspec.Struct, rename="camel"):
+    """Of one message, in an answer, a delivery report or the log. What is the same in most of them stays as it came,
+    and is read once for all."""
+
+    message_id: str
+    status: Raw
+    error: Raw = Raw(b"null")
+    price: Raw = Raw(b"null")
+    bulk_id: Any = None
+    message_count: Any = None
+    details: Any = None
+    done_at: Any = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_page = msgspec.json.Decoder(_Page).decode
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+
+
+def _plainly_accepted(entry: Raw) -> str:
+    """Its message id, if it says no more than that the provider has the message; as nearly every entry of nearly
+    every answer does."""
+    try:
+        read = _decode_entry(entry)
+        return read.message_id if _is_plain_acceptance(bytes(read.status)) else ""
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=1024)
+def _is_plain_acceptance(status: bytes) -> bool:
+    said = _object_of(status)
+    return said.get("groupId") == PENDING and said.get("id") != REJECTED_DUPLICATE_MESSAGE_ID
+
+
+def _reports_of(entries: Sequence[Raw]) -> list[Report]:
     reports = [report for entry in entries if (report := _report_of(entry)) is not None]
     if len(reports) < len(entries):
         logger.warning("%d of %d entries have no message id or status", len(entries) - len(reports), len(entries))
     return reports
 
 
-def _is_plain_acceptance(entry: Any) -> bool:
-    """Nearly every entry of nearly every answer: there is nothing in it to remember."""
-    if not isinstance(entry, dict):
-        return False
-    message_id, status = entry.get("messageId"), entry.get("status")
-    if not message_id or not isinstance(message_id, str) or not isinstance(status, dict):
-        return False
-    return status.get("groupId") == PENDING and status.get("id") != REJECTED_DUPLICATE_MESSAGE_ID
-
-
-def _report_of(entry: Any) -> Report | None:
-    if not isinstance(entry, dict):
+def _report_of(entry: Raw) -> Report | None:
+    try:
+        read = _decode_entry(entry)
+        verdict = _verdict(bytes(read.status), bytes(read.error))
+        segment_count = _segment_count(read)
+        price, currency = _price(bytes(read.price), segment_count)
+    except ValueError:
         return None
-    message_id, status, error = entry.get("messageId"), entry.get("status"), entry.get("error")
-    if not message_id or not isinstance(message_id, str) or not isinstance(status, dict):
+    if not read.message_id:
         return None
-    verdict = _verdict_of(status, error if isinstance(error, dict) else {})
-    segment_count = _segment_count(entry)
-    price, currency = _price(entry.get("price"), segment_count)
-    done_at = _moment(entry.get("doneAt"))
-    return Report(message_id, *verdict, _text(entry.get("bulkId"), 60), price, currency, segment_count, done_at)
+    reference, done_at = _text(read.bulk_id, 60), _moment(read.done_at)
+    return Report(read.message_id, *verdict, reference, price, currency, segment_count, done_at)
 
 
 class _Verdict(NamedTuple):
@@ -386,37 +430,27 @@ class _Verdict(NamedTuple):
     error_description: str
 
 
-def _verdict_of(status: dict[str, Any], error: dict[str, Any]) -> _Verdict:
-    parts = (
-        *(status.get("groupId"), status.get("groupName"), status.get("id"), status.get("name")),
-        *(error.get("id"), error.get("name"), error.get("description")),
-    )
-    try:
-        return _verdict(*parts)
-    except TypeError:  # a list or an object where a word should be: nothing to remember it by
-        return _verdict.__wrapped__(*parts)
-
-
-@lru_cache(maxsize=1024, typed=True)  # typed: 1, 1.0 and true are equal, and read differently
-def _verdict(
-    group_id: object, group_name: object, id_: object, name: object, error_id: object, error_name: object, words: object
-) -> _Verdict:
-    status_id, error_code = _int_or_none(id_), _int_or_none(error_id) if error_id else None
-    message_status, reason = _meaning(_group(group_id, group_name), status_id, error_code)
+@lru_cache(maxsize=1024)
+def _verdict(status: bytes, error: bytes) -> _Verdict:
+    """Raises ValueError if the status is no object."""
+    said, why = _object_of(status), orjson.loads(error)
+    why = why if isinstance(why, dict) and why.get("id") else {}
+    status_id, error_code = _int_or_none(said.get("id")), _int_or_none(why.get("id"))
+    message_status, reason = _meaning(_group(said), status_id, error_code)
     return _Verdict(
         status=message_status,
         reason=reason,
         account_refused=message_status is MessageStatus.REJECTED and status_id in ACCOUNT_REFUSALS,
         is_repeated=status_id == REJECTED_DUPLICATE_MESSAGE_ID,
-        provider_status=_text(name or status_id, 60),
+        provider_status=_text(said.get("name") or status_id, 60),
         error_code=str(error_code) if error_code is not None else "",
-        error_description=_text(words or error_name, 200) if error_id else "",
+        error_description=_text(why.get("description") or why.get("name"), 200),
     )
 
 
-def _group(group_id: object, group_name: object) -> int:
-    group = _int_or_none(group_id)
-    return group if group in GROUPS else GROUP_IDS.get(str(group_name), PENDING)
+def _group(status: dict[str, Any]) -> int:
+    group = _int_or_none(status.get("groupId"))
+    return group if group in GROUPS else GROUP_IDS.get(str(status.get("groupName")), PENDING)
 
 
 def _meaning(group: int, status_id: int | None, error_id: int | None) -> tuple[MessageStatus, Reason]:
@@ -430,28 +464,22 @@ def _meaning(group: int, status_id: int | None, error_id: int | None) -> tuple[M
     return message_status, STATUS_REASONS.get(status_id, reason) if status_id is not None else reason
 
 
-def _segment_count(entry: dict[str, Any]) -> int | None:
-    count, details = entry.get("messageCount"), entry.get("details")
-    if count is None and isinstance(details, dict):  # the answer to a send
-        count = details.get("messageCount")
+def _segment_count(entry: _Entry) -> int | None:
+    count = entry.message_count
+    if count is None and isinstance(entry.details, dict):  # the answer to a send
+        count = entry.details.get("messageCount")
     return count if isinstance(count, int) and 0 < count < 256 else None
 
 
-def _price(price: object, segment_count: int | None) -> tuple[Decimal | None, str]:
+@lru_cache(maxsize=1024)
+def _price(price: bytes, segment_count: int | None) -> tuple[Decimal | None, str]:
     """Of the whole message: Infobip names that of one segment. None where the count or a sane figure is missing."""
-    if not isinstance(price, dict):
-        return None, ""
-    per_segment = price.get("pricePerMessage")
+    said = orjson.loads(price)
+    per_segment = said.get("pricePerMessage") if isinstance(said, dict) else None
     if segment_count is None or isinstance(per_segment, bool) or not isinstance(per_segment, int | float):
         return None, ""
-    amount = _amount(per_segment, segment_count)
-    return (amount, _text(price.get("currency"), 3)) if amount is not None else (None, "")
-
-
-@lru_cache(maxsize=1024, typed=True)
-def _amount(per_segment: float, segment_count: int) -> Decimal | None:
     amount = Decimal(repr(per_segment)) * segment_count
-    return amount if 0 <= amount < MAX_PRICE else None
+    return (amount, _text(said.get("currency"), 3)) if 0 <= amount < MAX_PRICE else (None, "")
 
 
 def _moment(value: object) -> datetime | None:
@@ -474,3 +502,20 @@ def _int_or_none(value: object) -> int | None:
 def _text(value: object, limit: int) -> str:
     """Short enough for its column, and without NUL, which PostgreSQL does not store."""
     return "" if value is None else str(value)[:limit].replace("\x00", "")
+
+
+def _inbound_of(entry: Any) -> Inbound | None:
+    """A message from a handset (format MO_JSON_2); None for what has no id, so that it could come in twice."""
+    if not isinstance(entry, dict) or not (reference := _text(entry.get("messageId"), 120)):
+        return None
+    sender = _text(entry.get("from"), 20)
+    count = entry.get("smsCount")
+    return Inbound(
+        provider_reference=reference,
+        sender=f"+{sender}"[:20] if sender.isascii() and sender.isdigit() and len(sender) > 6 else sender,
+        recipient=_text(entry.get("to"), 20),
+        text=_text(entry.get("text"), 2000),
+        keyword=_text(entry.get("keyword"), 40),
+        segment_count=count if isinstance(count, int) and 0 < count < 256 else 1,
+        received_at=_moment(entry.get("receivedAt")),
+    )

@@ -3,14 +3,47 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
+from messaging.migrations._view import drop_view, make_view
+
 
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0003_api_access"),
+        ("campaigns", "0003_drafts_and_templates"),
         ("messaging", "0004_hot_rows"),
     ]
 
     operations = [
+        drop_view(),
+        migrations.AddField(
+            model_name="batch",
+            name="price_micro",
+            field=models.BigIntegerField(
+                default=0, help_text="Of one segment, the same for all of its messages, in millionths. 0: free."
+            ),
+        ),
+        migrations.AddField(
+            model_name="batch",
+            name="segments",
+            field=models.IntegerField(
+                default=0, help_text="Of its messages that a provider took, as far as is known."
+            ),
+        ),
+        migrations.AddField(
+            model_name="batch",
+            name="charged_segments",
+            field=models.IntegerField(default=0, help_text="Of these, how many the ledger knows."),
+        ),
+        migrations.AddIndex(
+            model_name="batch",
+            index=models.Index(
+                condition=models.Q(
+                    ("price_micro__gt", 0), models.Q(("segments", models.F("charged_segments")), _negated=True)
+                ),
+                fields=["campaign"],
+                name="batch_uncharged",
+            ),
+        ),
         migrations.CreateModel(
             name="InboundMessage",
             fields=[
@@ -54,4 +87,5 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("gateway", "provider_reference"), name="inbound_once")],
             },
         ),
+        make_view(),
     ]

@@ -1,30 +1,35 @@
 """Every failure of the API in one shape: code, message, details."""
 
-import errno
 import logging
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
-from django.db import InterfaceError, InternalError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.template import loader
 from django.views import defaults
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from smsapp.api.envelope import failure
+from smsapp.catalogue import CATALOGUE
 from smsapp.exceptions import SmsappError, shown
+from smsapp.outages import RETRY_AFTER, is_outage
 
 logger = logging.getLogger(__name__)
 
 MAX_ERRORS = 100
-READ_ONLY = "25006"  # of PostgreSQL: a standby, or an administrator's measure
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+MAX_TEXT = 200  # characters of a message or the name of a field, either of which may repeat what was given
+SECRET_FIELDS = {"password", "refresh_token"}  # never shown back
+UNAVAILABLE = "The service is not available at the moment. Try again soon."
+DEFECT = "Something went wrong on our side; nothing was accepted."
 
 #: Failures that REST framework finds, by class: our code and the text if its own is not better.
 FRAMEWORK_CODES: dict[type[drf.APIException], str] = {
-    drf.ParseError: "INVALID_JSON",
+    drf.ParseError: "VALIDATION_ERROR",
     drf.NotAuthenticated: "AUTHENTICATION_REQUIRED",
     drf.AuthenticationFailed: "INVALID_CREDENTIALS",
     drf.PermissionDenied: "PERMISSION_DENIED",
@@ -40,22 +45,26 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     """REST framework's hook: any exception of a view as an answer; nothing of a half-done change stays."""
     set_rollback()
     if isinstance(error, SmsappError):
-        return _answer(error.http_status, error.code, error.message, error.details)
+        return _own_error(error, context)
     if isinstance(error, Http404):
         error = drf.NotFound()
     elif isinstance(error, DjangoPermissionDenied):
         error = drf.PermissionDenied()
+    elif isinstance(error, RequestDataTooBig):
+        return _answer("PAYLOAD_TOO_LARGE", "The request body is too large.")
+    elif isinstance(error, SuspiciousOperation | UnreadablePostError):
+        return _answer("VALIDATION_ERROR", "The request is malformed.")
     if isinstance(error, drf.ValidationError):
         return _invalid(error, context)
     if isinstance(error, drf.APIException):
         return _framework_error(error)
-    if _is_outage(error):
+    if is_outage(error):
         logger.error("nothing can be stored: %s", error)
-        response = _answer(503, "SERVICE_UNAVAILABLE", "The service is not available at the moment. Try again soon.")
-        response.headers["Retry-After"] = "5"
+        response = _answer("SERVICE_UNAVAILABLE", UNAVAILABLE)
+        response.headers["Retry-After"] = str(RETRY_AFTER)
         return response
     logger.exception("unhandled error in %s", context["view"].__class__.__name__)
-    return _answer(500, "INTERNAL_ERROR", "Something went wrong on our side; nothing was accepted.")
+    return _answer("INTERNAL_ERROR", DEFECT)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -65,9 +74,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's hook, called while it handles what escaped a page or a middleware: 503 in an outage, else 500."""
+    if (error := sys.exception()) is not None and is_outage(error):
+        return _unavailable(request)
     if request.path.startswith("/api/"):
-        message = "Something went wrong on our side; nothing was accepted."
-        return failure(request, _error("INTERNAL_ERROR", message), 500)
+        return failure(request, _error("INTERNAL_ERROR", DEFECT), 500)
     return defaults.server_error(request)
 
 
@@ -81,22 +92,32 @@ def _error(code: str, message: str, details: Mapping[str, Any] | None = None) ->
     return {"code": code, "message": message, "details": dict(details or {})}
 
 
-def _answer(status: int, code: str, message: str, details: Mapping[str, Any] | None = None) -> Response:
-    return Response(_error(code, message, details), status=status)
+def _answer(code: str, message: str, details: Mapping[str, Any] | None = None) -> Response:
+    return Response(_error(code, message, details), status=CATALOGUE[code].http_status)
 
 
-def _is_outage(error: Exception) -> bool:
-    """The database is away or read-only, or the disk is full: the request is not to blame, and may come again."""
-    if isinstance(error, InternalError):
-        return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
-    if isinstance(error, OSError):
-        return error.errno in NO_ROOM
-    return isinstance(error, OperationalError | InterfaceError)
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        response = failure(request, _error("SERVICE_UNAVAILABLE", UNAVAILABLE), 503)
+    else:
+        response = HttpResponse(loader.render_to_string("503.html"), status=503)  # without asking who is signed in
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+def _own_error(error: SmsappError, context: Mapping[str, Any]) -> Response:
+    response = _answer(error.code, error.message, _all_problems(error))
+    if error.http_status == 401:
+        challenge = context["view"].get_authenticate_header(context["request"])
+        response.headers["WWW-Authenticate"] = challenge or 'Bearer realm="api"'
+    if wait := error.details.get("retry_after"):
+        response.headers["Retry-After"] = str(wait)
+    return response
 
 
 def _framework_error(error: drf.APIException) -> Response:
     code = next((code for kind, code in FRAMEWORK_CODES.items() if isinstance(error, kind)), "INTERNAL_ERROR")
-    response = _answer(error.status_code, code, str(error.detail))
+    response = _answer(code, str(error.detail))
     if header := getattr(error, "auth_header", None):
         response.headers["WWW-Authenticate"] = header
     if wait := getattr(error, "wait", None):
@@ -107,12 +128,21 @@ def _framework_error(error: drf.APIException) -> Response:
 def _invalid(error: drf.ValidationError, context: Mapping[str, Any]) -> Response:
     data = context["request"].data
     errors = [
-        {"field": path, "code": detail.code, "message": str(detail), "value": shown(_value_at(data, path))}
+        {"field": _cut(path), "code": detail.code, "message": _cut(str(detail)), "value": _shown_at(data, path)}
         for path, detail in _flatten(error.detail)
     ][:MAX_ERRORS]
     first = errors[0]
     details = {"field": first["field"], "value": first["value"], "errors": errors}
-    return _answer(400, "VALIDATION_ERROR", first["message"], details)
+    return _answer("VALIDATION_ERROR", first["message"], details)
+
+
+def _all_problems(error: SmsappError) -> dict[str, Any]:
+    """The details of an error, with `errors` wherever a field is to blame."""
+    details = dict(error.details)
+    if details.get("field"):
+        only = {"field": details["field"], "code": error.code, "message": error.message, "value": details.get("value")}
+        details["errors"] = list(details.get("errors", [only]))[:MAX_ERRORS]
+    return details
 
 
 def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, drf.ErrorDetail]]:
@@ -131,6 +161,14 @@ def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, drf.ErrorDetail
             yield from _flatten(value, path)
     else:
         yield path, detail
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+def _shown_at(data: Any, path: str) -> Any:
+    return None if path in SECRET_FIELDS else shown(_value_at(data, path))
 
 
 def _value_at(data: Any, path: str) -> Any:

@@ -13,6 +13,7 @@ libphonenumber would say; all that is in doubt there goes the slow road, through
 """
 
 import re
+from traceback import clear_frames
 from typing import NamedTuple
 
 import phonenumbers
@@ -192,7 +193,8 @@ def _bare(text: str) -> str:
 def _read(text: str, country: str | None) -> _Reading | None:
     try:
         number = phonenumbers.parse(text, country)
-    except NumberParseException:
+    except NumberParseException as error:
+        clear_frames(error.__traceback__)  # one of them holds an exception that holds the frames of all callers
         return None
     # A type other than UNKNOWN is exactly what is_valid_number asks, at half the price of asking both.
     number_type = phonenumbers.number_type(number)

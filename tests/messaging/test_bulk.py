@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from messaging import bulk, settlement
+from messaging import bulk, clock, settlement
 from messaging.bulk import MessageChange, NewReport
 from messaging.choices import FactSource, MessageStatus, Reason
 from messaging.expansion import expand_ready
-from messaging.models import Batch, DeliveryReport, Message, StatDelta
+from messaging.models import Batch, DeliveryReport, Message, ReportInbox, StatDelta
 from messaging.settlement import Fact
 from tests.factories import make_campaign
 
@@ -78,12 +78,24 @@ def test_a_report_is_stored_as_it_is(numbers: list[int]) -> None:
     odd = "tab\t, line\nend, \\N, back\\slash, \u20ac, quote\" '"
     rows = [
         NewReport(
-            numbers[0], S.DELIVERED, "", FactSource.PUSH, odd, "0", odd, Decimal("0.0535"), "EUR", MOMENT, MOMENT
+            numbers[0], MOMENT, S.DELIVERED, "", FactSource.PUSH, odd, "0", odd, Decimal("0.0535"), "EUR", MOMENT
         ),
-        NewReport(numbers[1], S.UNDELIVERED, Reason.UNREACHABLE, FactSource.POLL, "", "", "", None, "", None, MOMENT),
+        NewReport(numbers[1], None, S.UNDELIVERED, Reason.UNREACHABLE, FactSource.POLL, "", "", "", None, "", MOMENT),
     ]
     bulk.insert_reports(rows)
     assert list(DeliveryReport.objects.order_by("id").values_list(*NewReport._fields)) == rows
+
+
+def test_a_body_is_stored_and_read_as_it_is() -> None:
+    """Not as text: it may be in any encoding, or in none."""
+    body = bytes(range(256)) * 300
+    bulk.insert_body("simulator", FactSource.PUSH, body, 7)
+    stored = ReportInbox.objects.get()
+    assert bulk.read_bodies([stored.pk, stored.pk + 1]) == {stored.pk: body}
+    assert (bytes(stored.body), stored.report_count, stored.applied_at, stored.error) == (body, 7, None, "")
+    age = clock.now() - stored.received_at
+    assert timedelta(0) <= age < timedelta(minutes=1)
+    assert stored.next_attempt_at <= clock.now()
 
 
 # --- an accepting answer: one statement for what `apply` does message by message ----------------------------

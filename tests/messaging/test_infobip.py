@@ -161,10 +161,24 @@ objects = st.dictionaries(st.sampled_from(field_names), json_values) | json_valu
 @given(status=objects, error=objects, price=objects, count=json_values, done_at=json_values)
 def test_no_field_of_a_wrong_type_breaks_reading(**fields: Any) -> None:
     entry = {"messageId": "m1", "messageCount": fields.pop("count"), "doneAt": fields.pop("done_at"), **fields}
-    for report in gateway().parse_reports(orjson.dumps({"results": [entry]})):
+    reports = gateway().parse_reports(orjson.dumps({"results": [entry]}))
+    assert len(reports) == isinstance(fields["status"], dict)
+    for report in reports:
         assert report.status in (M.SENT, M.DELIVERED, M.UNDELIVERED, M.REJECTED)
         assert len(report.provider_status) <= 60
         assert "\x00" not in report.provider_status + report.error_description
+
+
+def test_an_entry_that_is_no_text_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    good = b'{"messageId": "m-1", "status": {"groupId": 3, "id": 5}}'
+    bad = [
+        b'{"messageId": "\xff", "status": {"groupId": 3, "id": 5}}',
+        b'{"messageId": "m-2", "status": {"groupId": 3, "name": "\xff"}}',
+        b'{"messageId": "m-3", "status": {"groupId": 3}, "price": {"currency": "\xff"}}',
+    ]
+    reports = gateway().parse_reports(b'{"results": [%b]}' % b", ".join([*bad, good]))
+    assert [report.message_id for report in reports] == ["m-1"]
+    assert "3 of 4 entries" in caplog.text
 
 
 def test_request_groups_equal_texts_and_carries_ids_without_plus() -> None:

@@ -220,3 +220,21 @@ def test_release_asks_about_every_row_though_the_first_ones_never_left(simulator
     dispatch.dispatch_ready(Lane.CAMPAIGNS, 3)
     assert set(Counter(simulator.accepted_ids()).values()) == {1}
     assert len(simulator.accepted_ids()) == 200
+
+
+@pytest.mark.postgresql
+def test_a_full_disk_that_the_server_calls_internal_pauses_no_campaign(monkeypatch):
+    campaign = make_campaign(count=2)
+
+    def full(*args):
+        connection.cursor().execute(
+            "DO $$ BEGIN RAISE EXCEPTION 'could not extend file: File too large' USING ERRCODE = 'XX000'; END $$"
+        )
+
+    monkeypatch.setattr("messaging.bulk.insert_messages", full)
+    expand_ready()
+    campaign.refresh_from_db()
+    assert campaign.status == "running"
+    monkeypatch.undo()
+    expand_ready()
+    assert statuses() == {"queued": 2}

@@ -1,7 +1,9 @@
 """From a campaign to delivery reports, through the real simulator: what goes wrong is made to go wrong."""
 
+import threading
 import time
 from collections import Counter
+from concurrent.futures import Future
 from datetime import timedelta
 
 import orjson
@@ -232,6 +234,28 @@ def test_an_account_without_credit_pauses_and_fails_nothing(simulator):
     assert "NOT_ENOUGH_CREDITS" in campaign.status_detail
     assert statuses() == {"queued": 4}
     assert_counted(campaign)
+
+
+def test_half_of_the_calls_under_way_are_recorded_together():
+    calls = [Future() for _ in range(4)]
+    calls[0].set_result("first")
+    threading.Timer(0.05, calls[1].set_result, ["second"]).start()
+    assert dispatch.wait_for_some(set(calls), gather=60) == ({calls[0], calls[1]}, {calls[2], calls[3]})
+
+
+@pytest.mark.parametrize("gather", [0, 0.01])
+def test_an_answer_waits_no_longer_than_is_allowed_for_others(gather):
+    calls = [Future() for _ in range(4)]
+    calls[0].set_result("first")
+    assert dispatch.wait_for_some(set(calls), gather) == ({calls[0]}, set(calls[1:]))
+
+
+def test_an_answer_that_is_the_last_waits_for_nobody():
+    last = Future()
+    last.set_result("last")
+    began = time.monotonic()
+    assert dispatch.wait_for_some({last}, gather=60) == ({last}, set())
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(

@@ -107,3 +107,8 @@ def test_a_machine_allows_what_is_in_it_and_nothing_else():
     assert machine.targets("a") == ["b", "c"]
     assert machine.moves("y") == {"a": {"c"}}
     assert machine.drawing() == "a -> b  by x\na -> c  by x, y"
+
+
+def test_the_states_of_a_message_are_a_range_without_gaps():
+    """The table checks the ends only: a list costs SQLite half of an insert."""
+    assert sorted(MessageStatus) == list(range(min(MessageStatus), max(MessageStatus) + 1))

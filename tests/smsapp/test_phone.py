@@ -1,5 +1,7 @@
 """Numbers: any spelling in, E.164 out, and libphonenumber's verdict always."""
 
+import contextlib
+import gc
 import random
 
 import phonenumbers
@@ -137,3 +139,17 @@ def test_country_and_calling_code_of_a_number() -> None:
     assert (phone.country_of("+882161234567"), phone.calling_code("+999123")) == ("001", "")
     assert phone.country_of("nonsense") == ""
     assert [code for code in ("DE", "XX", "de", "") if phone.is_country(code)] == ["DE"]
+
+
+@pytest.mark.parametrize("raw", ["+999123456", "+490abc", "++49", "0049 171", "12ab"])
+def test_a_refused_number_leaves_nothing_for_the_garbage_collector(raw: str) -> None:
+    with pytest.raises(RefusedNumber):
+        parse_number(raw, "DE")  # what is made once only
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(RefusedNumber):
+            parse_number(raw, "DE")
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -1,0 +1,164 @@
+"""The receipt before sending: how many messages to which countries, in how many segments, at what price, and who is
+left out and why. Exact: every text is made as it will be sent."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+
+from accounts.choices import Mode
+from accounts.credit import amount_of
+from accounts.models import Account
+from campaigns.approval import audience_hash, is_needed
+from campaigns.choices import CampaignKind, CampaignStatus
+from campaigns.models import Campaign
+from campaigns.rendering import Template
+from messaging import gateways, pacing
+from messaging.choices import Reason
+from messaging.preflight_count import Count, counted, last_count
+from smsapp.exceptions import InvalidState
+from uploads.choices import RowReason
+
+LOOKED_BACK = 200  # campaigns among which one with the same text and recipients is looked for
+BEFORE_SENDING = (CampaignStatus.DRAFT, CampaignStatus.AWAITING_APPROVAL, CampaignStatus.SCHEDULED)
+NO_TEXT = (Reason.MISSING_VALUE, Reason.TEXT_TOO_LONG, Reason.EMPTY_TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    country: str
+    recipients: int
+    segments: int
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    code: str
+    message: str
+    bulk_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """`progress`: the share that was counted, 0 to 1; until it is 1 the counts are those of this share.
+
+    `seconds`: to hand all of it over at the gateway's rate, None without a ceiling. Money in the account's currency;
+    `balance_after` is None for an account that does not prepay, and in test mode.
+    """
+
+    progress: float
+    counted_at: str | None
+    recipients: int
+    segments: int
+    price: Decimal
+    currency: str
+    countries: list[Country]
+    removed: dict[str, int]
+    removed_count: int
+    encodings: dict[str, int]
+    longest: dict[str, int]
+    seconds: int | None
+    balance_after: Decimal | None
+    needs_approval: bool
+    warnings: list[Warned]
+
+
+def preflight(campaign: Campaign) -> Receipt:
+    """The receipt as far as it is counted (see `counted`): asking again tells how far it is by then.
+
+    Raises InvalidState once the campaign has been started, and TemplateVariableMissing.
+    """
+    _require_countable(campaign)
+    Template(campaign.message).bind(campaign.audience.columns if campaign.total_recipients else ())
+    return _receipt(campaign, counted(campaign))
+
+
+def stored_receipt(campaign: Campaign) -> Receipt | None:
+    """The last receipt of this text and these recipients, however old; None if there is none."""
+    count = last_count(campaign)
+    return _receipt(campaign, count) if count else None
+
+
+def _require_countable(campaign: Campaign) -> None:
+    is_gathering = campaign.resend_of_id is not None and campaign.status == CampaignStatus.DRAFT
+    if campaign.kind != CampaignKind.BULK or campaign.status not in BEFORE_SENDING or is_gathering:
+        raise InvalidState(
+            "There is a receipt only of a campaign that has not been started.",
+            current_state=campaign.status, allowed=[status.value for status in BEFORE_SENDING],
+        )  # fmt: skip
+
+
+def _receipt(campaign: Campaign, count: Count) -> Receipt:
+    account = campaign.account
+    rate = pacing.ceiling_of(gateways.gateway_for(campaign.mode).name)
+    prepays = account.is_metered and campaign.mode == Mode.LIVE
+    left = Account.objects.values_list("balance_micro", flat=True).get(pk=account.pk) if prepays else 0
+    left += campaign.reserved_micro - count.price_micro
+    countries = sorted(count.countries.items(), key=lambda item: (-item[1][0], item[0]))
+    is_complete = count.is_complete(campaign)
+    seconds = None if rate is None else round(count.recipients / rate)
+    return Receipt(
+        progress=1.0 if is_complete else round(count.chunks / campaign.chunk_count, 3),
+        counted_at=count.counted_at or None,
+        recipients=count.recipients,
+        segments=count.segments,
+        price=amount_of(count.price_micro),
+        currency=account.currency,
+        countries=[Country(code, people, segments, amount_of(price)) for code, (people, segments, price) in countries],
+        removed=_removed(count),
+        removed_count=sum(count.removed.values()),
+        encodings={"gsm7": 0, "ucs2": 0} | count.encodings,
+        longest={"length": count.longest_length, "segments": count.longest_segments, "row": count.longest_row},
+        seconds=seconds,
+        balance_after=amount_of(left) if prepays else None,
+        needs_approval=campaign.approved_by_id is None and is_needed(campaign),
+        warnings=_warnings(campaign, count, seconds, left if prepays else 0) if is_complete else [],
+    )
+
+
+def _removed(count: Count) -> dict[str, int]:
+    """By kind: every reason why a row is no recipient, but for repetition, is `invalid`."""
+    removed = Counter(count.removed)
+    told = {RowReason.DUPLICATE.value, Reason.OPTED_OUT.value, *(reason.value for reason in NO_TEXT)}
+    invalid = sum(number for reason, number in removed.items() if reason not in told)
+    return {
+        "invalid": invalid,
+        "duplicate": removed[RowReason.DUPLICATE.value],
+        "opted_out": removed[Reason.OPTED_OUT.value],
+        "no_text": sum(removed[reason.value] for reason in NO_TEXT),
+    }
+
+
+def _warnings(campaign: Campaign, count: Count, seconds: int | None, left: int) -> list[Warned]:
+    warnings = []
+    if not count.recipients:
+        warnings.append(Warned("nobody", "Nobody would receive this."))
+    if left < 0:
+        warnings.append(Warned("not_covered", "The credit of the account does not cover this."))
+    if count.unpriced and campaign.account.is_metered:
+        warnings.append(Warned("no_price", f"There is no price for {count.unpriced:,} of the recipients."))
+    begins = max(timezone.now(), campaign.scheduled_at or timezone.now())
+    if seconds and campaign.valid_until and begins + timedelta(seconds=seconds) > campaign.valid_until:
+        warnings.append(Warned("too_late", "At the gateway's rate not all of it is handed over before `valid_until`."))
+    if twin := _sent_today(campaign):
+        warnings.append(Warned("already_sent", "The same text went to the same recipients today.", twin.bulk_id))
+    return warnings
+
+
+def _sent_today(campaign: Campaign) -> Campaign | None:
+    """Another campaign with this text and these recipients that was started today (UTC)."""
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    others = Campaign.objects.for_account(campaign.account, campaign.mode).filter(kind=CampaignKind.BULK)
+    recent = others.exclude(pk=campaign.pk).select_related("audience").order_by("-pk")[:LOOKED_BACK]
+    wanted = None
+    for other in recent:
+        is_alike = (other.message, other.total_recipients) == (campaign.message, campaign.total_recipients)
+        if not is_alike or other.started_at is None or other.started_at < midnight:
+            continue
+        wanted = wanted or audience_hash(campaign.audience)
+        if other.audience_id == campaign.audience_id or audience_hash(other.audience) == wanted:
+            return other
+    return None
