@@ -9,12 +9,18 @@ from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from accounts.choices import Mode, SenderStatus
-from accounts.forms import ApiKeyForm, SenderIdForm
-from accounts.models import Account, ApiKey, Membership, SenderId, Setting, User
-from accounts.services import approve_sender, hold_account, issue_api_key, reject_sender, revoke_api_key
+import accounts.admin_logs
+import accounts.webhooks.admin  # noqa: F401  (their pages register themselves)
+from accounts import tokens
+from accounts.admin_credit import CreditPages, note_account
+from accounts.choices import SCOPES_OF, Mode, Role, SenderStatus
+from accounts.forms import AccountForm, ApiKeyForm, SenderIdForm
+from accounts.keys import Issuer, issue_api_key, revoke_api_key
+from accounts.models import Account, ApiKey, Membership, SenderId, Setting, TokenFamily, User
+from accounts.senders import approve_sender, reject_sender
+from accounts.services import hold_account, release_account
 from messaging.selectors import on_their_way_of, on_their_way_words
-from smsapp.console import ConsoleAdmin, confirmed_action
+from smsapp.console import ActingAdmin, Audited, ConsoleAdmin, confirmed_action
 
 admin.site.site_header = "smsapp console"
 admin.site.site_title = "smsapp console"
@@ -28,22 +34,32 @@ class MembershipInline(admin.TabularInline):
 
 
 @admin.register(Account)
-class AccountAdmin(ConsoleAdmin):
-    list_display = ("name", "default_country", "is_active", "created_at")
-    list_filter = ("is_active",)
+class AccountAdmin(CreditPages):
+    form = AccountForm
+    change_form_template = "admin/account_page.html"
+    list_display = ("name", "default_country", "is_active", "credit_left", "created_at")
+    list_filter = ("is_active", "is_metered")
     search_fields = ("name",)
     search_help_text = "Part of the name"
-    fields = ("name", "default_country", "is_active", "created_at", "updated_at")
-    readonly_fields = ("created_at", "updated_at")
+    fields = (
+        "name", "default_country", "is_active", "is_metered", "credit_left", "currency", "low_balance_micro",
+        "daily_message_limit", "approval_above", "created_at", "updated_at",
+    )  # fmt: skip
+    readonly_fields = ("credit_left", "created_at", "updated_at")
     inlines = (MembershipInline,)
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        if change and "is_active" in form.changed_data and not obj.is_active:
-            transaction.on_commit(partial(self._hold, request, obj))  # before the page is answered
+        # Only what was changed here: credit moves meanwhile.
+        obj.save(update_fields=[*form.changed_data, "updated_at"] if change else None)
+        note_account(obj, form, request, change)
+        if change and "is_active" in form.changed_data:
+            if obj.is_active:
+                release_account(obj, request.user)  # type: ignore[arg-type]
+            else:
+                transaction.on_commit(partial(self._hold, request, obj))  # before the page is answered
 
     def _hold(self, request: HttpRequest, account: Account) -> None:
-        hold_account(account)
+        hold_account(account, request.user)  # type: ignore[arg-type]
         words = on_their_way_words(on_their_way_of(account))
         self.message_user(request, f"{account} is on hold. {words}", messages.WARNING)
 
@@ -52,7 +68,7 @@ class AccountAdmin(ConsoleAdmin):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(Audited, DjangoUserAdmin):
     list_display = ("username", "email", "is_active", "is_staff", "last_login", "created_at")
     list_select_related = ()
     readonly_fields = ("last_login", "date_joined", "created_at", "updated_at")
@@ -84,12 +100,16 @@ class MembershipAdmin(ConsoleAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ConsoleAdmin):
-    list_display = ("name", "prefix", "account", "mode", "usable", "created_at", "expires_at", "last_used_at")
+    list_display = (
+        "name", "prefix", "account", "mode", "scope_count", "networks", "usable", "created_at", "expires_at",
+        "last_used_at",
+    )  # fmt: skip
     list_filter = ("mode", ("revoked_at", admin.EmptyFieldListFilter))
     list_select_related = ("account",)
     search_help_text = "Prefix of the key (the part between the second and third underscore), or account name"
     fields = (
-        "name", "account", "user", "mode", "prefix", "created_at", "expires_at", "revoked_at", "last_used_at",
+        "name", "account", "user", "mode", "prefix", "scopes", "allowed_networks", "rate_limit", "created_at",
+        "expires_at", "revoked_at", "last_used_at", "replaced_by",
     )  # fmt: skip
     raw_id_fields = ("account", "user")
     actions = ("revoke",)
@@ -101,15 +121,24 @@ class ApiKeyAdmin(ConsoleAdmin):
         return self.fields if obj else ApiKeyForm.Meta.fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        return ("account", "user", "mode", "prefix", "created_at", "revoked_at", "last_used_at") if obj else ()
+        return self.fields if obj else ()
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if change:
-            super().save_model(request, obj, form, change)
-            return
-        key, text = issue_api_key(obj.account, obj.user, obj.name, Mode(obj.mode))
+            return  # nothing of a key is edited here: its people change it through the API
+        role = Role(obj.user.memberships.get(account=obj.account).role)
+        issuer = Issuer(obj.account, obj.user, Mode.LIVE, SCOPES_OF[role])
+        key, text = issue_api_key(issuer, obj.name, Mode(obj.mode), by=request.user)  # type: ignore[arg-type]
         obj.pk, obj.prefix = key.pk, key.prefix
         self.message_user(request, f"The key, shown now and never again: {text}", messages.WARNING)
+
+    @admin.display(description="scopes")
+    def scope_count(self, key: ApiKey) -> int:
+        return len(key.scopes)
+
+    @admin.display(empty_value="anywhere")
+    def networks(self, key: ApiKey) -> str | None:
+        return ", ".join(key.allowed_networks) or None
 
     @admin.display(boolean=True)
     def usable(self, key: ApiKey) -> bool:
@@ -121,7 +150,36 @@ class ApiKeyAdmin(ConsoleAdmin):
     @admin.action(description="Revoke the chosen keys", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
         return confirmed_action(
-            self, request, queryset, question="Revoke these keys for good?", act=revoke_api_key, done="Revoked."
+            self,
+            request,
+            queryset,
+            question="Revoke these keys for good?",
+            done="Revoked.",
+            act=lambda key: revoke_api_key(key, request.user),  # type: ignore[arg-type]
+        )
+
+
+@admin.register(TokenFamily)
+class TokenFamilyAdmin(ActingAdmin):
+    list_display = ("user", "account", "created_at", "expires_at", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("user", "account")
+    search_help_text = "User name or account name, in full"
+    exclude = ("password_mark", "current_jti")
+    actions = ("revoke",)
+
+    def find(self, term: str) -> Q | None:
+        return Q(user__username=term) | Q(account__name=term)
+
+    @admin.action(description="Revoke the chosen sign-ins", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[TokenFamily]) -> HttpResponse | None:
+        return confirmed_action(
+            self,
+            request,
+            queryset,
+            question="End these sign-ins, with all their tokens?",
+            act=lambda family: tokens.end(family, request.user),  # type: ignore[arg-type]
+            done="Revoked.",
         )
 
 

@@ -1,37 +1,74 @@
-"""API keys: the header `X-API-Key` names a key, the key an account, a person and a mode."""
+"""Who calls: the header `X-API-Key`, a bearer token, or the session of the dashboard."""
 
+from typing import TYPE_CHECKING
+
+from django.conf import settings
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
 
 from accounts.caller import Caller
-from accounts.choices import SCOPES_OF, Mode, Role, Scope
-from accounts.models import Membership, User
-from accounts.services import find_api_key, note_use
+from accounts.choices import SCOPES_OF, Mode, Role
+from accounts.current import chosen_membership
+from accounts.keys import check_api_key, note_use, scopes_of
+from accounts.models import User
+from accounts.tokens import check_access_token
+from smsapp.exceptions import CsrfFailed, PermissionDenied
+from smsapp.middleware import current_call
 
-HEADER = "X-API-Key"
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+API_KEY_HEADER = "X-API-Key"
 
 
 class ApiKeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[User, Caller] | None:
-        text = request.headers.get(HEADER)
+        text = request.headers.get(API_KEY_HEADER)
         if text is None:
             return None
-        key = find_api_key(text)
-        if key is None or not key.user.is_active:
-            raise AuthenticationFailed("This API key is not valid.")
-        membership = Membership.objects.filter(account_id=key.account_id, user_id=key.user_id).first()
-        if membership is None:
-            raise AuthenticationFailed("The owner of this API key is no longer a member of its account.")
+        key, role = check_api_key(text, current_call().ip_address)
         note_use(key, timezone.now())
-        role = Role(membership.role)
-        scopes = SCOPES_OF[role] & frozenset(Scope(scope) for scope in key.scopes)
-        return key.user, Caller(key.account, key.user, Mode(key.mode), role, scopes, key)
+        return key.user, Caller(key.account, key.user, Mode(key.mode), role, SCOPES_OF[role] & scopes_of(key), key)
 
     def authenticate_header(self, request: Request) -> str:
-        return f'{HEADER} realm="api"'
+        return f'{API_KEY_HEADER} realm="api"'
+
+
+class TokenAuthentication(BaseAuthentication):
+    def authenticate(self, request: Request) -> tuple[User, Caller] | None:
+        scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        family, role = check_access_token(text.strip())
+        return family.user, Caller(family.account, family.user, Mode.LIVE, role, SCOPES_OF[role])
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="api"'
+
+
+class SessionAuthentication(BaseAuthentication):
+    """For the dashboard's own pages: never without a CSRF token where something may change."""
+
+    def authenticate(self, request: Request) -> tuple[User, Caller] | None:
+        page: HttpRequest = request._request
+        user = getattr(page, "user", None)
+        if not isinstance(user, User) or not user.is_active:  # lazy: isinstance sees through it
+            return None
+        _require_csrf_token(page)
+        membership = chosen_membership(page)
+        if membership is None:
+            raise PermissionDenied("You are not a member of an account.")
+        role = Role(membership.role)
+        return user, Caller(membership.account, user, Mode.LIVE, role, SCOPES_OF[role])
+
+
+def _require_csrf_token(page: "HttpRequest") -> None:
+    check = CSRFCheck(lambda request: None)  # type: ignore[arg-type]
+    check.process_request(page)
+    if check.process_view(page, None, (), {}):  # type: ignore[arg-type]
+        raise CsrfFailed("A call with the session of the dashboard needs its CSRF token.")
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -39,4 +76,37 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
-        return {"type": "apiKey", "in": "header", "name": HEADER}
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": API_KEY_HEADER,
+            "description": "An API key, `sms_live_…` or `sms_test_…`. What is sent with a test key goes to the "
+            "simulator and costs nothing.",
+        }
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = TokenAuthentication
+    name = "token"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "An access token of `POST /auth/token`; it acts for one person in one account.",
+        }
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = SessionAuthentication
+    name = "session"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": "The session of somebody signed in to the dashboard, for its own pages. Whatever changes "
+            "something needs the header `X-CSRFToken` as well.",
+        }

@@ -31,15 +31,41 @@ class SenderStatus(TextChoices):
 
 class LedgerKind(TextChoices):
     TOP_UP = "top_up", "Top-up"
-    RESERVE = "reserve", "Reserved for a campaign"
-    SETTLE = "settle", "Charged"
-    REFUND = "refund", "Given back"
+    CHARGE = "charge", "Charged"
+    REFUND = "refund", "Charge taken back"
     CORRECTION = "correction", "Correction by an operator"
 
 
 class EndpointKind(TextChoices):
     ENDPOINT = "endpoint", "Endpoint"
     CALLBACK = "callback", "Callback URL of a send"
+
+
+class EventType(TextChoices):
+    """What a customer's system may be told of. Results of messages come grouped, in events of type `message.status`."""
+
+    MESSAGE_ACCEPTED = "message.accepted", "Message taken by the provider"
+    MESSAGE_DELIVERED = "message.delivered", "Message delivered"
+    MESSAGE_UNDELIVERED = "message.undelivered", "Message not delivered"
+    MESSAGE_FAILED = "message.failed", "Message never handed over"
+    MESSAGE_EXPIRED = "message.expired", "Message not handed over in time"
+    MESSAGE_UNCONFIRMED = "message.unconfirmed", "Message closed without proof"
+    MESSAGE_CORRECTED = "message.corrected", "Earlier result of a message corrected"
+    CAMPAIGN_STARTED = "campaign.started", "Campaign started"
+    CAMPAIGN_PAUSED = "campaign.paused", "Campaign paused"
+    CAMPAIGN_COMPLETED = "campaign.completed", "Campaign completed"
+    CAMPAIGN_CANCELLED = "campaign.cancelled", "Campaign cancelled"
+    UPLOAD_COMPLETED = "upload.completed", "Upload read"
+    UPLOAD_FAILED = "upload.failed", "Upload could not be read"
+    BALANCE_LOW = "balance.low", "Balance low"
+    INBOUND_RECEIVED = "inbound.received", "Message received"
+    OPTOUT_RECEIVED = "optout.received", "Recipient opted out"
+    ENDPOINT_DISABLED = "endpoint.disabled", "Webhook endpoint switched off"
+    PING = "ping", "Test"
+
+
+#: The type of a body that carries results of messages; each of them names its own event of the list above.
+MESSAGE_STATUS = "message.status"
 
 
 class WebhookState(TextChoices):

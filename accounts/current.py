@@ -41,6 +41,17 @@ def switch_account(request: HttpRequest, account_id: int) -> None:
     request.session[SESSION_KEY] = account_id
 
 
+def memberships_of(request: HttpRequest) -> list[Membership]:
+    """All of the signed-in person's, the oldest first."""
+    return list(Membership.objects.filter(user=request.user.pk).select_related("account").order_by("pk"))
+
+
+def chosen_membership(request: HttpRequest) -> Membership | None:
+    """The membership that the signed-in person acts under; None for who belongs to no account."""
+    memberships = memberships_of(request)
+    return _chosen(request, memberships) if memberships else None
+
+
 def member_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Only for members of an account: strangers sign in first, a person without a membership is told so (403)."""
 
@@ -48,17 +59,19 @@ def member_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], Http
     def wrapper(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return _to_sign_in(request)
-        memberships = list(Membership.objects.filter(user=request.user).select_related("account").order_by("pk"))
+        memberships = memberships_of(request)
         if not memberships:
             return render(request, "accounts/no_account.html", status=403)
-        chosen = request.session.get(SESSION_KEY)
-        request.membership = next(  # type: ignore[attr-defined]
-            (membership for membership in memberships if membership.account_id == chosen), memberships[0]
-        )
+        request.membership = _chosen(request, memberships)  # type: ignore[attr-defined]
         request.memberships = memberships  # type: ignore[attr-defined]
         return view(request, *args, **kwargs)  # type: ignore[arg-type]
 
     return wrapper  # type: ignore[return-value]
+
+
+def _chosen(request: HttpRequest, memberships: list[Membership]) -> Membership:
+    chosen = request.session.get(SESSION_KEY)
+    return next((membership for membership in memberships if membership.account_id == chosen), memberships[0])
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

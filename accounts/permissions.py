@@ -7,7 +7,8 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from accounts.caller import Caller
-from accounts.choices import Scope
+from accounts.choices import SCOPES_OF, Scope
+from smsapp.exceptions import InsufficientScope, PermissionDenied
 
 if TYPE_CHECKING:  # REST framework imports this module while it imports its views
     from rest_framework.views import APIView
@@ -41,5 +42,14 @@ class HasScope(BasePermission):
         scope = scope_needed(view, method)
         if not isinstance(request.auth, Caller) or scope is None:
             return False
-        self.message = f"This call needs the scope {scope.value}, which the key or your role does not have."
-        return scope in request.auth.scopes
+        caller = request.auth
+        if scope not in SCOPES_OF[caller.role]:
+            raise PermissionDenied(
+                f"This call needs the scope {scope.value}, which the role {caller.role.value} does not have.",
+                required_scope=scope.value,
+            )
+        if scope not in caller.scopes:
+            raise InsufficientScope(
+                f"This call needs the scope {scope.value}, which this key does not have.", required_scope=scope.value
+            )
+        return True

@@ -3,7 +3,8 @@
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import audit, usage
+from accounts import audit, idempotency, tokens, usage
+from accounts.webhooks import delivery, endpoints
 
 
 @shared_task(name="accounts.store_usage")
@@ -16,6 +17,26 @@ def purge_usage() -> int:
     return usage.purge(timezone.now())
 
 
+@shared_task(name="accounts.purge_tokens")
+def purge_tokens() -> int:
+    return tokens.purge(timezone.now())
+
+
+@shared_task(name="accounts.purge_idempotency_keys")
+def purge_idempotency_keys() -> int:
+    return idempotency.purge(timezone.now())
+
+
 @shared_task(name="accounts.seal_audit")
 def seal_audit() -> int:
     return audit.seal()
+
+
+@shared_task(name="accounts.deliver_webhooks")
+def deliver_webhooks() -> int:
+    return delivery.deliver_due()
+
+
+@shared_task(name="accounts.purge_webhooks")
+def purge_webhooks() -> int:
+    return endpoints.purge(timezone.now())

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import orjson
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import Error, transaction
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from accounts.models import Account, ApiKey, ApiUsageLog, User
+from smsapp.outages import is_outage
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +94,9 @@ def purge(now: datetime) -> int:
 def _store_or_put_back(taken: list[bytes]) -> int:
     try:
         return _store([orjson.loads(row) for row in taken])
-    except OperationalError:  # the database is away: they wait for the next time
-        get_redis_connection("default").lpush(_waiting(), *reversed(taken))
+    except Error as error:
+        if is_outage(error):  # they wait for the next time
+            get_redis_connection("default").lpush(_waiting(), *reversed(taken))
         raise
 
 

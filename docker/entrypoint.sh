@@ -1,5 +1,5 @@
 #!/bin/sh
-# web | worker | worker-fast | worker-periodic | beat | migrate | simulator | any other arguments: manage.py gets them
+# web | worker | worker-fast | worker-periodic | worker-webhooks | beat | migrate | simulator | any other arguments: manage.py gets them
 set -eu
 role="${1:-web}"
 case "$role" in
@@ -17,6 +17,10 @@ case "$role" in
         ;;
     worker-periodic)
         exec celery --quiet -A smsapp worker -n "worker-periodic@%h" -Q periodic -c "${WORKER_CHILDREN:-2}" \
+            --without-gossip --without-mingle --loglevel INFO
+        ;;
+    worker-webhooks)
+        exec celery --quiet -A smsapp worker -n "worker-webhooks@%h" -Q webhooks -c "${WORKER_CHILDREN:-2}" \
             --without-gossip --without-mingle --loglevel INFO
         ;;
     beat)

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 MIN_KEY_LENGTH = 50
+MIN_ENCRYPTION_KEY = 32
 MAX_BATCH = 1000  # a message number has ten bits for the place in its batch, and the provider takes 1,000 a call
 TASK_OVERHEAD = 15.0  # seconds that a task may need beyond its budget to finish what it holds
 
@@ -119,6 +120,19 @@ def secrets(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             Error(f"SECRET_KEY is shorter than {MIN_KEY_LENGTH} characters.", id="smsapp.E102"),
         ),
         (
+            not settings.ENCRYPTION_KEYS,
+            Error(
+                "ENCRYPTION_KEYS is not set: stored secrets are encrypted with a key derived from SECRET_KEY, which "
+                "could then never change.",
+                hint="Set ENCRYPTION_KEYS to 32 random characters or more, and run `manage.py rotate_secrets` once.",
+                id="smsapp.E104",
+            ),
+        ),
+        (
+            any(len(key) < MIN_ENCRYPTION_KEY for key in settings.ENCRYPTION_KEYS),
+            Error(f"A key of ENCRYPTION_KEYS is shorter than {MIN_ENCRYPTION_KEY} characters.", id="smsapp.E105"),
+        ),
+        (
             not (os.environ.get("SUPPRESSION_KEY") or os.environ.get("SUPPRESSION_KEY_FILE")),
             Warning(
                 "SUPPRESSION_KEY is derived from SECRET_KEY: after a change of that key opted-out numbers "
@@ -161,6 +175,22 @@ def web(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
                 "Sessions are not bound to TLS.",
                 hint="Run with DJANGO_SETTINGS_MODULE=smsapp.settings.prod behind a proxy that sets X-Forwarded-Proto.",
                 id="smsapp.E115",
+            ),
+        ),
+        (
+            settings.TRUSTED_PROXY_COUNT == 0,
+            Warning(
+                "TRUSTED_PROXY_COUNT is 0: behind a proxy every caller has the proxy's address, and shares its limits.",
+                hint="Set TRUSTED_PROXY_COUNT to the number of proxies that append to X-Forwarded-For.",
+                id="smsapp.W116",
+            ),
+        ),
+        (
+            settings.WEBHOOK_ALLOW_LOCAL,
+            Error(
+                "WEBHOOK_ALLOW_LOCAL is on: customers could make this service call itself and its neighbours.",
+                hint="Unset it; it is for tests and demonstrations.",
+                id="smsapp.E116",
             ),
         ),
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import model_ngettext
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
@@ -12,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 
+from accounts import audit
+from accounts.models import Account
 from smsapp.exceptions import SmsappError
 
 if TYPE_CHECKING:  # generic for the type checker only
@@ -35,7 +38,36 @@ class BoundedPaginator(AnyPaginator):
         return int(rows.order_by()[:COUNT_LIMIT].count())
 
 
-class ConsoleAdmin(AnyModelAdmin):
+class Audited(AnyModelAdmin):
+    """What an operator adds, changes or deletes here stands in the audit log: which fields, never their values."""
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
+        _audit(request, obj, "added", message)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
+        _audit(request, obj, "changed", message)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        for row in queryset:
+            _audit(request, row, "deleted", "")
+        return super().log_deletions(request, queryset)
+
+
+def _audit(request: HttpRequest, obj: Model, verb: str, message: Any) -> None:
+    account = obj if isinstance(obj, Account) else getattr(obj, "account", None)
+    audit.record(
+        f"console.{obj._meta.model_name}_{verb}",
+        account=account if isinstance(account, Account) else None,
+        by=request.user,  # type: ignore[arg-type]
+        target_type=obj._meta.model_name or "",
+        target_id=str(obj.pk),
+        after={"how": message} if message else None,
+    )
+
+
+class ConsoleAdmin(Audited):
     """A page of the console. Rows are not deleted here: what is over is held, revoked or deactivated.
 
     A subclass with a search names what can be found in `search_help_text` and answers `find`.
@@ -113,7 +145,7 @@ def confirmed_action(
         except SmsappError as error:
             page.message_user(request, f"{row}: {error.message}", messages.ERROR)
         else:
-            page.log_change(request, row, done)
+            AnyModelAdmin.log_change(page, request, row, done)  # the service has told the audit log
             count += 1
     if count:
         page.message_user(request, f"{count} {model_ngettext(page.opts, count)}: {done.lower()}", messages.SUCCESS)

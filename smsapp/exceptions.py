@@ -5,79 +5,117 @@
 
 from typing import Any
 
+from smsapp.catalogue import CATALOGUE
+
 MAX_VALUE_LENGTH = 64
 
 
 class SmsappError(Exception):
+    """`code`: a key of the catalogue, which says the rest."""
+
     code = "INTERNAL_ERROR"
-    http_status = 500
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
 
+    @property
+    def http_status(self) -> int:
+        return CATALOGUE[self.code].http_status
+
 
 class ValidationError(SmsappError):
     """A field breaks a rule of shape."""
 
     code = "VALIDATION_ERROR"
-    http_status = 400
 
     def __init__(self, message: str, field: str = "", value: Any = None, **details: Any) -> None:
         super().__init__(message, field=field, value=shown(value), **details)
 
 
+class InvalidJson(SmsappError):
+    code = "INVALID_JSON"
+
+
+class InvalidCursor(ValidationError):
+    code = "INVALID_CURSOR"
+
+
+class IdempotencyKeyInvalid(ValidationError):
+    code = "IDEMPOTENCY_KEY_INVALID"
+
+
+class IdempotencyKeyReused(ValidationError):
+    """The key stands for another call: other body, other address."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class IdempotencyInProgress(SmsappError):
+    """A call with this key is being carried out; `retry_after` in seconds."""
+
+    code = "IDEMPOTENCY_IN_PROGRESS"
+
+
 class InvalidPhoneNumber(ValidationError):
     code = "INVALID_PHONE_NUMBER"
-    http_status = 422
 
 
 class TemplateVariableMissing(ValidationError):
     code = "TEMPLATE_VARIABLE_MISSING"
-    http_status = 422
 
 
 class UploadInvalid(ValidationError):
     code = "UPLOAD_INVALID"
-    http_status = 422
 
 
 class ScheduleInPast(ValidationError):
     code = "SCHEDULE_IN_PAST"
-    http_status = 422
 
 
 class MessageTooLong(ValidationError):
     code = "MESSAGE_TOO_LONG"
-    http_status = 422
 
 
 class RecipientOptedOut(ValidationError):
     code = "RECIPIENT_OPTED_OUT"
-    http_status = 422
 
 
 class TooManyRecipients(ValidationError):
     code = "TOO_MANY_RECIPIENTS"
-    http_status = 422
 
 
 class PayloadTooLarge(SmsappError):
     code = "PAYLOAD_TOO_LARGE"
-    http_status = 413
 
 
 class SenderNotAllowed(ValidationError):
     code = "SENDER_NOT_ALLOWED"
-    http_status = 422
+
+
+class InsufficientCredit(SmsappError):
+    """`needed` and `available` in `currency`."""
+
+    code = "INSUFFICIENT_CREDIT"
+
+
+class QuotaExceeded(SmsappError):
+    """The day's messages are used up; `limit`, `used`, `requested`, `resets_at`."""
+
+    code = "QUOTA_EXCEEDED"
+
+
+class DestinationBlocked(ValidationError):
+    """Nothing is sent to such numbers for this account."""
+
+    code = "DESTINATION_BLOCKED"
 
 
 class AuthenticationRefused(SmsappError):
     """Who calls could not be established; one text for every wrong key, name or password."""
 
     code = "INVALID_CREDENTIALS"
-    http_status = 401
 
 
 class ApiKeyExpired(AuthenticationRefused):
@@ -98,17 +136,14 @@ class TokenInvalid(AuthenticationRefused):
 
 class IpNotAllowed(AuthenticationRefused):
     code = "IP_NOT_ALLOWED"
-    http_status = 403
 
 
 class CsrfFailed(SmsappError):
     code = "CSRF_FAILED"
-    http_status = 403
 
 
 class PermissionDenied(SmsappError):
     code = "PERMISSION_DENIED"
-    http_status = 403
 
 
 class InsufficientScope(PermissionDenied):
@@ -119,37 +154,55 @@ class LoginThrottled(SmsappError):
     """Too many wrong passwords; `retry_after` in seconds."""
 
     code = "LOGIN_THROTTLED"
-    http_status = 429
 
 
 class AccountSuspended(SmsappError):
     code = "ACCOUNT_SUSPENDED"
-    http_status = 403
 
 
 class NotFound(SmsappError):
     code = "NOT_FOUND"
-    http_status = 404
+
+
+class AlreadyExists(ValidationError):
+    """A name that must be unique is taken."""
+
+    code = "ALREADY_EXISTS"
+
+
+class DuplicateReference(ValidationError):
+    """`existing_id`: the bulk_id of the send that has this client_reference."""
+
+    code = "DUPLICATE_REFERENCE"
 
 
 class InvalidState(SmsappError):
     code = "INVALID_STATE"
-    http_status = 409
+
+
+class CallbackUrlNotAllowed(ValidationError):
+    """Webhooks are not sent to this address; one text, whatever the reason."""
+
+    code = "CALLBACK_URL_NOT_ALLOWED"
 
 
 class UploadNotReady(SmsappError):
     code = "UPLOAD_NOT_READY"
-    http_status = 409
 
 
 class ServiceUnavailable(SmsappError):
     code = "SERVICE_UNAVAILABLE"
-    http_status = 503
+
+
+class OutcomeUnknown(SmsappError):
+    """The connection was lost in COMMIT: whether it was done, only the same key can tell. `retry_after` in seconds."""
+
+    code = "OUTCOME_UNKNOWN"
 
 
 def shown(value: Any) -> Any:
     """A value as an error may show it: short, and of a JSON type."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
         return value
     text = str(value).encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 1] + "…"

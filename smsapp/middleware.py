@@ -1,15 +1,19 @@
 """Every request has an id, taken from `X-Request-Id` or made, returned and in every log line; and a starting time."""
 
+import ipaddress
 import logging
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
+from django.urls import resolve
 
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
@@ -30,9 +34,38 @@ def current_call() -> Call:
     return _CALL.get(None) or Call()
 
 
+@contextmanager
+def acting_for(request_id: str) -> Iterator[None]:
+    """Work that goes on after the call that asked for it: its log lines and audit events carry that call's id."""
+    token = _CALL.set(Call(request_id))
+    try:
+        yield
+    finally:
+        _CALL.reset(token)
+
+
 def current_request_id() -> str:
     """The id of the request being answered; made when asked for outside of one."""
     return current_call().request_id or str(uuid.uuid4())
+
+
+def client_address(request: HttpRequest) -> str:
+    """The caller's IP address: that of the connection or, behind TRUSTED_PROXY_COUNT proxies, the one that the
+    outermost of them saw. Whatever else `X-Forwarded-For` says was written by the caller. Empty on a local socket.
+    """
+    count: int = settings.TRUSTED_PROXY_COUNT
+    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if count else []
+    forwarded = _address(hops[-count]) if len(hops) >= max(count, 1) else ""
+    return forwarded or _address(request.META.get("REMOTE_ADDR", ""))
+
+
+def _address(text: str) -> str:
+    """In its one spelling; empty if it is none."""
+    try:
+        address = ipaddress.ip_address(text.strip().partition("%")[0])
+    except ValueError:
+        return ""
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 class RequestIdMiddleware:
@@ -43,7 +76,7 @@ class RequestIdMiddleware:
         offered = request.headers.get("X-Request-Id", "")
         request_id = offered if _ACCEPTABLE.match(offered) else str(uuid.uuid4())
         request.started = time.monotonic()  # type: ignore[attr-defined]
-        token = _CALL.set(Call(request_id, request.META.get("REMOTE_ADDR", "")))
+        token = _CALL.set(Call(request_id, client_address(request)))
         try:
             response = self.get_response(request)
         finally:
@@ -62,6 +95,22 @@ class RefuseNulMiddleware:
         if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             raise BadRequest("The address contains a NUL character.")
         return self.get_response(request)
+
+
+class CallbackMiddleware:
+    """A provider's push goes straight to its view: what is further in serves people, with sessions, pages and forms,
+    and costs as much as storing the push."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path_info.startswith("/callbacks/"):
+            return self.get_response(request)
+        request.resolver_match = resolve(request.path_info)
+        view, args, kwargs = request.resolver_match
+        response: HttpResponse = view(request, *args, **kwargs)
+        return response
 
 
 class RequestIdFilter(logging.Filter):

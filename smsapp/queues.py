@@ -11,26 +11,33 @@ CAMPAIGNS = "campaigns"  # expansion and dispatch of bulk campaigns
 REPORTS = "reports"  # delivery reports in; shares the process of single sends
 FILES = "files"  # parsing of uploads
 PERIODIC = "periodic"  # due campaigns, polling, look-ups, sweeps: what has a deadline never waits behind a million
+WEBHOOKS = "webhooks"  # events out: endpoints that hang must hold up nothing but one another
 
-QUEUES = (SINGLES, CAMPAIGNS, REPORTS, FILES, PERIODIC)
+QUEUES = (SINGLES, CAMPAIGNS, REPORTS, FILES, PERIODIC, WEBHOOKS)
 
 #: The worker processes of the embedded default: (name, queues, prefork children).
 WORKERS = (
     ("worker", (CAMPAIGNS, FILES), 2),
     ("worker-fast", (SINGLES, REPORTS), 2),
     ("worker-periodic", (PERIODIC,), 2),
+    ("worker-webhooks", (WEBHOOKS,), 2),
 )
 
 TASK_QUEUES: dict[str, str] = {
     "accounts.store_usage": PERIODIC,
     "accounts.purge_usage": PERIODIC,
+    "accounts.purge_tokens": PERIODIC,
+    "accounts.purge_idempotency_keys": PERIODIC,
     "accounts.seal_audit": PERIODIC,
+    "accounts.deliver_webhooks": WEBHOOKS,
+    "accounts.purge_webhooks": PERIODIC,
     "uploads.parse": FILES,
     "uploads.wake": PERIODIC,
     "uploads.remove_files": PERIODIC,
     "campaigns.start_due": PERIODIC,
     "messaging.expand": CAMPAIGNS,
     "messaging.fill_resends": CAMPAIGNS,
+    "messaging.preflight": FILES,
     "messaging.dispatch_singles": SINGLES,
     "messaging.dispatch_campaigns": CAMPAIGNS,
     "messaging.apply_reports": REPORTS,
@@ -40,6 +47,9 @@ TASK_QUEUES: dict[str, str] = {
     "messaging.sweep": PERIODIC,
     "messaging.check_consistency": PERIODIC,
     "messaging.watch": PERIODIC,
+    "messaging.settle_credit": PERIODIC,
+    "messaging.settle_closed": PERIODIC,
+    "messaging.check_balance": PERIODIC,
     "messaging.purge": PERIODIC,
     "reports.fold_statistics": PERIODIC,
 }
@@ -65,11 +75,18 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep overdue states": _every(5, "messaging.sweep"),
     "check that states agree": _every(600, "messaging.check_consistency"),
     "fold statistics": _every(10, "reports.fold_statistics"),
+    "deliver webhooks": _every(2, "accounts.deliver_webhooks"),
+    "purge old webhook events": _every(3600, "accounts.purge_webhooks"),
     "look for signs of a restored copy": _every(5, "messaging.watch"),
     "parse waiting uploads": _every(10, "uploads.wake"),
     "remove parsed files": _every(300, "uploads.remove_files"),
     "store the request log": _every(2, "accounts.store_usage"),
     "seal the audit log": _every(30, "accounts.seal_audit"),
     "purge the request log": _every(3600, "accounts.purge_usage"),
+    "purge idempotency keys": _every(600, "accounts.purge_idempotency_keys"),
+    "purge sign-ins of the API": _every(3600, "accounts.purge_tokens"),
     "purge old report bodies": _every(3600, "messaging.purge"),
+    "charge what was sent": _every(3600, "messaging.settle_credit"),
+    "settle closed campaigns": _every(30, "messaging.settle_closed"),
+    "look at the balance at the provider": _every(300, "messaging.check_balance"),
 }

@@ -1,7 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from messaging.callbacks import delivery_reports
+from messaging.callbacks import delivery_reports, inbound_messages
 from messaging.views import sending
 from smsapp.api.health import HealthView, LiveView, ReadyView
 from smsapp.api.metrics import metrics
@@ -11,6 +11,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("smsapp.api.urls")),
     path("callbacks/<slug:gateway>/<str:token>", delivery_reports, name="delivery-reports"),
+    path("callbacks/<slug:gateway>/<str:token>/inbound", inbound_messages, name="inbound-messages"),
     path("health", HealthView.as_view(schema=None), name="health"),  # documented under /api/v1
     path("health/live", LiveView.as_view(schema=None), name="health-live"),
     path("health/ready", ReadyView.as_view(schema=None), name="health-ready"),

@@ -1,17 +1,21 @@
 """Rows for tests, with defaults that make a working account."""
 
+import secrets
 from typing import Any
 
 import factory
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from accounts import services as account_services
-from accounts.choices import Mode, Role, SenderKind, SenderStatus
+from accounts.choices import SCOPES_OF, Mode, Role, Scope, SenderKind, SenderStatus
+from accounts.keys import Issuer, issue_api_key
 from accounts.models import Account, ApiKey, Membership, SenderId, User
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from campaigns.services import CampaignRequest, create_campaign
-from uploads.models import Audience
+from campaigns.rules import CampaignRequest
+from campaigns.services import create_campaign
+from uploads.choices import AudienceSource, UploadStatus
+from uploads.models import Audience, Upload
 from uploads.services import audience_from_numbers
 
 
@@ -72,6 +76,34 @@ def make_campaign(account: Account | None = None, count: int = 3, **options: Any
     return create_campaign(membership.account, membership.user, request, audience)
 
 
-def make_api_key(account: Account | None = None, mode: Mode = Mode.LIVE) -> tuple[ApiKey, str]:
-    membership = MembershipFactory(account=account) if account else MembershipFactory()
-    return account_services.issue_api_key(membership.account, membership.user, "test key", mode)
+def make_api_key(
+    account: Account | None = None, mode: Mode = Mode.LIVE, role: Role = Role.OWNER, **options: Any
+) -> tuple[ApiKey, str]:
+    """A key of a new member, and its text; without `scopes` it may whatever the role may."""
+    membership = MembershipFactory(**({"account": account} if account else {}), role=role)
+    issuer = Issuer(membership.account, membership.user, Mode.LIVE, frozenset(Scope))
+    return issue_api_key(issuer, "test key", mode, **{"scopes": SCOPES_OF[role]} | options)
+
+
+def make_upload(account: Account, rows: list[tuple[str, ...]], columns: list[str], **options: Any) -> Upload:
+    """An upload that was read: one row for each recipient, the number first; its values are all columns."""
+    recipients = [(place, row[0]) for place, row in enumerate(rows, 2)]
+    audience = audience_from_numbers(account, recipients, columns, [list(row) for row in rows])
+    audience.source = AudienceSource.UPLOAD
+    audience.save(update_fields=["source"])
+    values = {
+        "user": MembershipFactory(account=account).user,
+        "upload_id": f"upl-{secrets.token_hex(8)}",
+        "filename": "x.csv",
+        "original_filename": "people.csv",
+        "file_size": 1000,
+        "checksum": secrets.token_hex(32),
+        "status": UploadStatus.READY,
+        "columns": columns,
+        "country": account.default_country,
+        "audience": audience,
+        "row_count": len(rows),
+        "phone_count": len(rows),
+        "processed_at": timezone.now(),
+    }
+    return Upload.objects.create(account=account, **(values | options))

@@ -35,7 +35,7 @@ class DayUsage(serializers.Serializer[Any]):
 
 
 class UsageAnswer(serializers.Serializer[Any]):
-    days = DayUsage(many=True)
+    days = DayUsage(many=True, help_text="Every day asked for, the first one first.")
     daily_limit = serializers.IntegerField(allow_null=True, help_text="Messages a day, at most; null: no limit.")
     used_today = serializers.IntegerField(help_text="Messages that count against today's limit.")
 
@@ -98,13 +98,30 @@ class CallSerializer(serializers.ModelSerializer[ApiUsageLog]):
             "response_size", "ip_address", "user_agent", "api_key_prefix", "mode", "request_id",
         )  # fmt: skip
         read_only_fields = fields
+        extra_kwargs = {
+            "created_at": {"help_text": "When it was answered."},
+            "method": {"help_text": "E.g. `POST`."},
+            "endpoint": {"help_text": "Its address without ids, e.g. `/api/v1/campaigns/<bulk_id>`."},
+            "status_code": {"help_text": "HTTP status of the answer."},
+            "error_code": {"help_text": "`error.code` of the answer; empty on success."},
+            "response_time_ms": {"help_text": "Milliseconds."},
+            "request_size": {"help_text": "Bytes of the body sent."},
+            "response_size": {"help_text": "Bytes of the body answered."},
+            "ip_address": {"help_text": "Where the call came from."},
+            "user_agent": {"help_text": "What the program calls itself, shortened."},
+            "api_key_prefix": {"help_text": "`key_id` of the key; empty: a person's token."},
+            "mode": {"help_text": "`live` or `test`."},
+            "request_id": {"help_text": "As the answer's X-Request-Id."},
+        }
 
 
 @extend_schema_view(
     get=extend_schema(
         operation_id="account_requests", summary="The request log, newest first", tags=["account"],
         parameters=[
-            OpenApiParameter("status_code", int, description="100 to 599."),
+            OpenApiParameter(
+                "status_code", {"type": "integer", "minimum": 100, "maximum": 599}, description="Answered so, e.g. 429."
+            ),
             OpenApiParameter("api_key_prefix", str, description="The public part of a key."),
         ],
     )

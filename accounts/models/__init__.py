@@ -7,6 +7,7 @@ from accounts.models.idempotency import IdempotencyKey
 from accounts.models.people import Account, Membership, User
 from accounts.models.sender import SenderId
 from accounts.models.setting import Setting
+from accounts.models.token import TokenFamily
 from accounts.models.usage import ApiUsageLog
 from accounts.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
@@ -22,6 +23,7 @@ __all__ = [
     "Price",
     "SenderId",
     "Setting",
+    "TokenFamily",
     "User",
     "WebhookAttempt",
     "WebhookDelivery",

@@ -20,7 +20,10 @@ class Price(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["account", "currency", "prefix"], name="price_once", nulls_distinct=False),
+            models.UniqueConstraint(fields=["account", "currency", "prefix"], name="price_once"),
+            models.UniqueConstraint(
+                fields=["currency", "prefix"], name="general_price_once", condition=models.Q(account=None)
+            ),
             models.CheckConstraint(condition=models.Q(price_micro__gte=0), name="price_not_negative"),
         ]
 
@@ -29,12 +32,15 @@ class Price(models.Model):
 
 
 class LedgerEntry(models.Model):
-    """One change of an account's credit. Only ever added; the balance is the sum of its entries."""
+    """One movement of an account's money. Only ever added; their sum is its balance and what is reserved of it.
+
+    Reserving for a campaign, and giving back what it did not need, moves nothing: `Account.reserved_micro`.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="ledger")
     kind = models.CharField(max_length=10, choices=LedgerKind)
-    amount_micro = models.BigIntegerField(help_text="Signed: what it adds to the balance.")
-    balance_micro = models.BigIntegerField(help_text="The balance after it.")
+    amount_micro = models.BigIntegerField(help_text="Signed: what it adds to the credit.")
+    balance_micro = models.BigIntegerField(help_text="The credit after it, with what is reserved.")
     campaign_id = models.BigIntegerField(null=True, blank=True, help_text="The campaign it belongs to.")
     note = models.CharField(max_length=200, blank=True)
     user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")

@@ -14,7 +14,7 @@ class IdempotencyKey(models.Model):
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, route and body.")
     status_code = models.PositiveSmallIntegerField(null=True)
-    body = models.BinaryField(default=b"")
+    body = models.TextField(blank=True, help_text="Encrypted: it may hold a secret that is shown once.")
     request_id = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
 

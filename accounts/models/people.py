@@ -19,7 +19,10 @@ class Account(models.Model):
     )
     currency = models.CharField(max_length=3, default="EUR", help_text="ISO 4217; of its price list and its credit.")
     balance_micro = models.BigIntegerField(
-        default=0, help_text="Credit left to reserve, in millionths of the currency; moved with a ledger entry only."
+        default=0, help_text="Credit left to reserve, in millionths of the currency. Moved by services only."
+    )
+    reserved_micro = models.BigIntegerField(
+        default=0, help_text="Credit set aside for campaigns that are not charged yet, in millionths."
     )
     low_balance_micro = models.BigIntegerField(default=0, help_text="Below this the account is told. 0: never.")
     daily_message_limit = models.PositiveIntegerField(

@@ -36,6 +36,12 @@ class WebhookEndpoint(models.Model):
             models.UniqueConstraint(fields=["account", "mode", "kind", "url"], name="webhook_endpoint_once"),
             models.CheckConstraint(condition=models.Q(kind__in=EndpointKind.values), name="webhook_kind_known"),
         ]
+        indexes = [
+            # what the console shows as failing
+            models.Index(
+                fields=["failing_since"], name="webhook_failing", condition=models.Q(failing_since__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.url
@@ -45,8 +51,8 @@ class WebhookDelivery(models.Model):
     """A finished event for one endpoint, committed in the transaction of the change it tells of: the outbox.
 
     waiting -> delivered          2xx
-    waiting -> failed             the last try failed, or the endpoint is gone (410)
-    failed | delivered -> a new row by replay, with the same event id
+    waiting -> failed             the last try failed, or the endpoint was switched off
+    failed | delivered -> waiting  by replay, with the same event id; the log keeps every try
     """
 
     endpoint = models.ForeignKey(WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries")
@@ -68,8 +74,11 @@ class WebhookDelivery(models.Model):
             models.CheckConstraint(condition=models.Q(state__in=WebhookState.values), name="webhook_state_known"),
         ]
         indexes = [
+            # claiming: from endpoint to endpoint, of each the next few
             models.Index(
-                fields=["next_attempt_at"], name="webhook_waiting", condition=models.Q(state=WebhookState.WAITING)
+                fields=["endpoint", "next_attempt_at"],
+                name="webhook_waiting",
+                condition=models.Q(state=WebhookState.WAITING),
             ),
             models.Index(fields=["endpoint", "-id"], name="webhook_list"),  # an endpoint's log, newest first
             models.Index(fields=["created_at"], name="webhook_age"),  # purging

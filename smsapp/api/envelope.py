@@ -33,7 +33,7 @@ def failure(request: HttpRequest, error: Mapping[str, Any], status: int) -> Http
 
 
 class EnvelopeRenderer(BaseRenderer):
-    """Whatever a view returns is `data`; what the exception handler returns is `error`."""
+    """Whatever a view returns is `data`; what the exception handler returns is `error`. 204 has no body."""
 
     media_type = "application/json"
     format = "json"
@@ -44,6 +44,8 @@ class EnvelopeRenderer(BaseRenderer):
     ) -> bytes:
         context = renderer_context or {}
         response, request = context["response"], context["request"]
+        if response.status_code == 204:
+            return b""
         failed = response.status_code >= 400
         body = envelope(None if failed else data, data if failed else None, getattr(request, "started", None))
         return orjson.dumps(body, default=str)

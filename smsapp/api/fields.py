@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+CLIENT_REFERENCE = r"^[!-~]([ -~]{0,62}[!-~])?\Z"
 _HAS_ZONE = re.compile(r"T.*(Z|[+-]\d\d:?\d\d)\Z", re.IGNORECASE).search
 
 
@@ -19,3 +20,17 @@ class ZonedDateTimeField(serializers.DateTimeField):
         if isinstance(value, str) and not _HAS_ZONE(value.strip()):
             self.fail("zone")
         return moment
+
+
+class ClientReferenceField(serializers.RegexField):
+    """The customer's own name for a send: 1 to 64 printable ASCII characters, so that it means the same everywhere."""
+
+    default_error_messages = {"invalid": "1 to 64 printable ASCII characters, none of them at the ends a space."}
+
+    def __init__(self, **options: Any) -> None:
+        help_text = (
+            "Your own name for it, e.g. `order-4711`: unique in your account, for ever. A second send with it is "
+            "refused with DUPLICATE_REFERENCE, which names the first."
+        )
+        defaults = {"required": False, "default": None, "allow_null": True, "trim_whitespace": False}
+        super().__init__(CLIENT_REFERENCE, **{**defaults, "help_text": help_text, **options})

@@ -23,7 +23,7 @@ class HealthAnswer(serializers.Serializer[Any]):
         ["ok", "degraded"],
         help_text="Degraded: messages are accepted and kept, and go out once the broker is back or the hold released.",
     )
-    version = serializers.CharField()
+    version = serializers.CharField(help_text="Of this installation, e.g. `1.0.0`.")
     database = serializers.CharField(help_text="ok")
     broker = serializers.CharField(help_text="ok or down")
     sending = serializers.CharField(help_text="on or held")
@@ -31,8 +31,8 @@ class HealthAnswer(serializers.Serializer[Any]):
 
 
 class LiveAnswer(serializers.Serializer[Any]):
-    status = serializers.ChoiceField(["ok"])
-    version = serializers.CharField()
+    status = serializers.ChoiceField(["ok"], help_text="It answers.")
+    version = serializers.CharField(help_text="Of this installation, e.g. `1.0.0`.")
 
 
 class OpenView(APIView):

@@ -5,6 +5,7 @@ Nothing is counted in a process's memory: with several web processes a scrape wo
 
 import hmac
 from collections.abc import Iterator
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Min, Q, Sum
@@ -27,6 +28,35 @@ from messaging.choices import BatchState
 from messaging.models import Batch, ReportInbox
 from reports.models import DailyStat
 from smsapp import __version__, queues
+
+#: For the OpenAPI document.
+OPERATION: dict[str, Any] = {
+    "operationId": "metrics",
+    "summary": "Metrics",
+    "description": "For Prometheus, in its text format and not in the envelope: queues, messages by status, ages of "
+    "what waits, calls by endpoint. Where the installation has set METRICS_TOKEN, it must be offered as "
+    "`Authorization: Bearer …`.",
+    "tags": ["service"],
+    "security": [{}, {"metricsToken": []}],
+    "parameters": [{"$ref": "#/components/parameters/X-Request-Id"}],
+    "responses": {
+        "200": {
+            "description": "One line for each metric and set of labels.",
+            "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+            "content": {
+                "text/plain": {
+                    "schema": {"type": "string", "description": "Prometheus' text format."},
+                    "example": "# HELP sms_sending_held 1 while nothing is sent.\nsms_sending_held 0.0\n",
+                }
+            },
+        },
+        "403": {
+            "description": "The token is missing or wrong.",
+            "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+            "content": {"text/plain": {"schema": {"type": "string", "description": "That it is."}}},
+        },
+    },
+}
 
 
 @require_GET

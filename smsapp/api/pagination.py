@@ -2,48 +2,56 @@
 
 from typing import Any
 
-from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from smsapp.api.query import whole_number
-from smsapp.exceptions import ValidationError
+from smsapp.api import cursors
+from smsapp.api.query import CURSOR, LIMIT, limit_of
 
 
 class NewestFirst(CursorPagination):
+    """By primary key. Raises ValidationError for a limit, InvalidCursor for a cursor that makes no sense."""
+
     ordering = "-id"
     page_size = 50
     max_page_size = 200
     page_size_query_param = "limit"
 
     def get_page_size(self, request: Request) -> int:
-        return whole_number(request, "limit", self.page_size, 1, self.max_page_size)
+        return limit_of(request, self.page_size, self.max_page_size)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """Raises ValidationError for anything that is no cursor of ours; its position is a primary key."""
-        text = request.query_params.get(self.cursor_query_param)
-        try:
-            cursor: Cursor | None = super().decode_cursor(request)
-        except NotFound as error:
-            raise ValidationError("This is no cursor of ours.", "cursor", text) from error
-        position = cursor.position if cursor else None
-        if text is not None and (cursor is None or not _is_key(position)):
-            raise ValidationError("This is no cursor of ours.", "cursor", text)
-        return cursor
+        found = cursors.position_of(request, 2)
+        return Cursor(offset=0, reverse=bool(found[0]), position=str(found[1])) if found else None  # type: ignore[arg-type]
+
+    def encode_cursor(self, cursor: Cursor) -> str:
+        """The link to a page. Keys are unique, so there is always a position and never an offset."""
+        assert cursor.position is not None
+        position = [int(cursor.reverse), int(cursor.position)]
+        return cursors.link_to(self.request, position) or ""  # type: ignore[attr-defined]
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()})
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return [
+            {"name": one.name, "in": one.location, "description": one.description, "required": False,
+             "schema": one.type if isinstance(one.type, dict) else {"type": "string"}}
+            for one in (CURSOR, LIMIT)
+        ]  # fmt: skip
+
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        link = {"type": ["string", "null"], "format": "uri"}
         return {
             "type": "object",
             "required": ["results", "next", "previous"],
-            "properties": {"results": schema, "next": link, "previous": link},
+            "properties": {
+                "results": {**schema, "description": "The rows of this page, newest first."},
+                "next": _link("Where the next page is; null at the end."),
+                "previous": _link("Where the page before is; null at the start."),
+            },
         }
 
 
-def _is_key(position: object) -> bool:
-    text = str(position)
-    return position is None or (text.isascii() and text.isdigit() and len(text) <= 18)
+def _link(description: str) -> dict[str, Any]:
+    return {"type": ["string", "null"], "format": "uri", "description": description}

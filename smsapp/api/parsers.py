@@ -1,15 +1,18 @@
 """JSON in: bounded, UTF-8, without duplicate keys, NaN or bottomless nesting."""
 
 import json
+import math
 from collections.abc import Mapping
+from email.message import Message
 from typing import IO, Any
 
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
-from smsapp.exceptions import PayloadTooLarge
+from smsapp.exceptions import InvalidJson, PayloadTooLarge
 
 MAX_BODY = 4 * 1024 * 1024  # bytes; 10,000 numbers are about 200 kB
+MAX_DEPTH = 20  # objects and lists within one another
 
 
 class StrictJSONParser(BaseParser):
@@ -18,23 +21,35 @@ class StrictJSONParser(BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        """Raises ParseError or PayloadTooLarge."""
+        """Raises InvalidJson, PayloadTooLarge or UnsupportedMediaType."""
+        if _charset(media_type or "") not in ("", "utf-8", "utf8"):
+            raise UnsupportedMediaType(media_type or "")
         body = stream.read(MAX_BODY + 1)
         if len(body) > MAX_BODY:
             raise PayloadTooLarge("The request body is too large.", max=MAX_BODY)
         try:
-            data = json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant)
+            data = json.loads(
+                body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_float=_number
+            )
             if rb"\ud" in body.lower():
                 json.dumps(data, ensure_ascii=False).encode("utf-8")
         except RecursionError as error:
-            raise ParseError("The body is nested too deeply.") from error
+            raise InvalidJson("The body is nested too deeply.") from error
         except UnicodeEncodeError as error:
-            raise ParseError("The body is not valid JSON: a \\u escape is half of a character.") from error
+            raise InvalidJson("The body is not valid JSON: a \\u escape is half of a character.") from error
         except ValueError as error:
-            raise ParseError(f"The body is not valid JSON: {error}") from error
+            raise InvalidJson(f"The body is not valid JSON: {error}") from error
         if not isinstance(data, dict):
-            raise ParseError("The body must be a JSON object.")
+            raise InvalidJson("The body must be a JSON object.")
+        if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_deep(data):
+            raise InvalidJson("The body is nested too deeply.")
         return data
+
+
+def _charset(media_type: str) -> str:
+    header = Message()
+    header["Content-Type"] = media_type
+    return (header.get_content_charset() or "").lower()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -46,3 +61,24 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _is_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner += value.values()
+            elif isinstance(value, list):
+                inner += value
+        if not (level := inner):
+            return False
+    return any(isinstance(value, dict | list) for value in level)

@@ -1,17 +1,71 @@
 """What every serializer of the API shares."""
 
-from typing import Any
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
+#: Characters that nobody sees and that break lines: in logs, headers, files.
+CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_has_control_character = re.compile(f"[{CONTROL}]").search
+
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses fields it does not know, by name: a misspelt option never goes unnoticed."""
+    """Refuses fields it does not know, by name: a misspelt option never goes unnoticed; values of another JSON type,
+    for which REST framework finds a meaning; and control characters."""
+
+    #: Whether a number must be a number: not in forms, where everything is a text.
+    is_json: ClassVar[bool] = True
+    #: What the OpenAPI document says of its fields together, as JSON Schema; a partial form is not held to it.
+    rules: ClassVar[Mapping[str, Any]] = {}
+    #: Fields that are texts of several lines, or are read as numbers anyway: they say themselves what is wrong.
+    free_text: ClassVar[Collection[str]] = ("message", "values", "phone_numbers")
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
             raise serializers.ValidationError(
                 {name: [ErrorDetail("This field is not known.", code="unknown")] for name in unknown}
             )
-        return super().to_internal_value(data)
+        if self.is_json and isinstance(data, dict):
+            known = {name: field for name, field in self.fields.items() if name in data}
+            if mistyped := {name: error for name in known if (error := _mistyped(known[name], data[name]))}:
+                raise serializers.ValidationError(mistyped)
+        values = super().to_internal_value(data)
+        broken = [name for name in values if name not in self.free_text and _is_broken(values[name])]
+        if broken:
+            detail = ErrorDetail("Control characters and line breaks are not allowed here.", code="control_characters")
+            raise serializers.ValidationError({name: [detail] for name in broken})
+        return values
+
+
+_TYPES: tuple[tuple[type[Any], type[Any]], ...] = (
+    (serializers.BooleanField, bool),
+    (serializers.CharField, str),
+    (serializers.IntegerField, int),
+)
+
+
+def _mistyped(field: Any, value: Any) -> Any:
+    """What is to be said of a value of another JSON type, as details of REST framework; None if there is nothing."""
+    if isinstance(field, serializers.ListField) and isinstance(value, list):
+        return dict(_mistyped_parts(field.child, enumerate(value))) or None
+    if isinstance(field, serializers.DictField) and isinstance(value, dict):
+        return dict(_mistyped_parts(field.child, value.items())) or None
+    wanted = next((kind for fields, kind in _TYPES if isinstance(field, fields)), None)
+    if value is None or wanted is None or type(value) is wanted:
+        return None
+    return [ErrorDetail(field.error_messages["invalid"], code="invalid")]
+
+
+def _mistyped_parts(field: Any, parts: Any) -> Iterator[tuple[Any, Any]]:
+    return ((place, error) for place, part in parts if (error := _mistyped(field, part)))
+
+
+def _is_broken(value: Any) -> bool:
+    if isinstance(value, str):
+        return _has_control_character(value) is not None
+    if isinstance(value, Mapping):
+        return any(_is_broken(part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(_is_broken(part) for part in value)

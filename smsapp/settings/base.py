@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,16 @@ def derived_secret(purpose: str) -> str:
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or generated_secret_key()
+#: Keys of before: what was hashed with one is still recognised, and hashed with SECRET_KEY when it is used.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 PORT = env.int("PORT", default=5001)
 #: Where providers reach this installation, e.g. https://sms.example.com. Empty: delivery reports are polled.
 PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
 #: Names this installation wherever its database is: one that comes to another is held as a copy.
 INSTANCE_ID = env.str("INSTANCE_ID", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+#: Proxies between callers and this server that append to X-Forwarded-For. 0: the header is ignored.
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 ROOT_URLCONF = "smsapp.urls"
 WSGI_APPLICATION = "smsapp.wsgi.application"
@@ -81,18 +86,21 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "django_htmx",
     "axes",
+    "corsheaders",
     "csp",
 ]
 
 MIDDLEWARE = [
     "smsapp.middleware.RequestIdMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "smsapp.api.usage.UsageMiddleware",
     "smsapp.middleware.RefuseNulMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "smsapp.middleware.CallbackMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -208,6 +216,7 @@ AXES_COOLOFF_TIME = 0.25  # hours; axes' own default is to lock for ever
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "smsapp.middleware.client_address"
 AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -227,6 +236,11 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request body that is not a file
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+#: Keys of the secrets that are stored encrypted: the first encrypts, all decrypt, the derived one as the last.
+ENCRYPTION_KEYS = [key for text in env.list("ENCRYPTION_KEYS", default=[]) if (key := text.strip())]
+ENCRYPTION_KEY_DERIVED = derived_secret("encryption")
+#: Events also to http and to this machine: for tests and demonstrations only.
+WEBHOOK_ALLOW_LOCAL = env.bool("WEBHOOK_ALLOW_LOCAL", default=False)
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
 # --- Gateway ----------------------------------------------------------------------------------------------
@@ -274,6 +288,7 @@ REPORT_DEADLINE_HOURS = env.float("REPORT_DEADLINE_HOURS", default=120.0)  # val
 REPORT_CHECK_AFTER = env.float("REPORT_CHECK_AFTER", default=900.0)  # to the first look-up of missing reports
 RELEASE_LOOKUPS_PER_MINUTE = env.float("RELEASE_LOOKUPS_PER_MINUTE", default=60.0)  # of the 120 Infobip allows
 LATE_START_WINDOW = env.float("LATE_START_WINDOW", default=3600.0)  # a campaign due longer ago is `missed`
+PROVIDER_LOW_BALANCE = env.float("PROVIDER_LOW_BALANCE", default=0.0)  # in its currency; 0: never
 REPORT_INBOX_HOURS = env.int("REPORT_INBOX_HOURS", default=72)
 TASK_BUDGET = env.float("TASK_BUDGET", default=5.0)  # how long one dispatch or expansion task works on
 
@@ -297,7 +312,11 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # asked of whoever reads /
 API_USAGE_DAYS = env.int("API_USAGE_DAYS", default=90)  # how long the request log is kept
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.ApiKeyAuthentication",
+        "accounts.authentication.TokenAuthentication",
+        "accounts.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["smsapp.api.envelope.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": ["smsapp.api.parsers.StrictJSONParser"],
@@ -306,20 +325,84 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+SIMPLE_JWT: dict[str, Any] = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": derived_secret("access-tokens"),
+    "ISSUER": "smsapp",
+    "AUDIENCE": "smsapp-api",
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=14),  # of a sign-in and all that is refreshed from it
+    "USER_ID_CLAIM": "sub",
+}
+
+#: Origins whose pages may call the API from a browser, with a key or a token and never with cookies.
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_METHODS = ["DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT"]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id"]
+CORS_EXPOSE_HEADERS = [
+    "idempotency-original-request-id", "idempotency-replayed", "ratelimit", "ratelimit-policy", "retry-after",
+    "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id",
+]  # fmt: skip
+
 SPECTACULAR_SETTINGS = {
     "TITLE": "smsapp API",
     "VERSION": "1",
-    "DESCRIPTION": "Send single SMS and bulk campaigns, upload numbers, read delivery reports.",
+    "DESCRIPTION": (BASE_DIR / "smsapp" / "api" / "guide.md").read_text(encoding="utf-8"),
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "WEBHOOKS": ["accounts.api.webhook_events.message_status", "accounts.api.webhook_events.other"],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "smsapp.api.document.add_metrics",
+        "smsapp.api.document.describe_codes",
+        "smsapp.api.document.give_examples",
+        "smsapp.api.document.share_parts",
+    ],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "metricsToken": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "METRICS_TOKEN of the installation, for `/metrics` only.",
+            }
+        }
+    },
+    "SERVERS": [{"url": "/", "description": "This installation."}],
+    "TAGS": [
+        {"name": name, "description": description}
+        for name, description in (
+            ("sms", "Send: one text to up to 100 numbers, or a campaign in one call."),
+            ("messages", "Single messages: what became of each, what was answered, what would be sent."),
+            ("reports", "Delivery reports, as providers gave them."),
+            ("campaigns", "From draft to receipt, approval, launch, pause and the end."),
+            ("templates", "Texts kept to be used again."),
+            ("uploads", "Files of recipients."),
+            ("contacts", "Contact lists, and numbers that are never texted."),
+            ("senders", "What the handset shows."),
+            ("webhooks", "Where events go, and what became of each."),
+            ("account", "Credit, usage, and the log of calls."),
+            ("api-keys", "Credentials of programs."),
+            ("auth", "Tokens of people."),
+            ("service", "For load balancers and monitors."),
+        )
+    ],
     "ENUM_NAME_OVERRIDES": {
+        "EndpointKind": "accounts.choices.EndpointKind",
+        "CampaignKind": "campaigns.choices.CampaignKind",
+        "SenderKind": "accounts.choices.SenderKind",
+        "SenderStatus": "accounts.choices.SenderStatus",
         "CampaignStatus": "campaigns.choices.CampaignStatus",
         "UploadStatus": "uploads.choices.UploadStatus",
         "HealthStatus": ["ok", "degraded"],
+        "LiveStatus": ["ok"],
+        "MessageStatus": "reports.api.messages.STATUSES",
     },
 }
 
@@ -337,7 +420,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "smsapp.middleware.RequestIdFilter"}},
-    "formatters": {"line": {"format": "%(levelname)s %(name)s %(message)s%(request_id)s"}},
+    "formatters": {
+        "line": {
+            "class": "smsapp.redaction.RedactingFormatter",
+            "format": "%(levelname)s %(name)s %(message)s%(request_id)s",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {

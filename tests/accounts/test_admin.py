@@ -9,9 +9,11 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from accounts.choices import SenderKind, SenderStatus
-from accounts.models import Account, ApiKey, SenderId
-from accounts.services import find_api_key
+from accounts import tokens
+from accounts.choices import SCOPES_OF, Role, Scope, SenderKind, SenderStatus
+from accounts.keys import match_api_key
+from accounts.models import Account, ApiKey, AuditEvent, SenderId, TokenFamily
+from smsapp.exceptions import TokenInvalid
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, UserFactory, make_api_key
 from uploads.models import Suppression
 from uploads.services import suppressed_among
@@ -51,15 +53,16 @@ def test_new_sender_is_checked_and_waits_for_approval(admin_client: Client) -> N
 def test_revoked_key_no_longer_opens_anything(admin_client: Client) -> None:
     key, text = make_api_key()
     act(admin_client, key, "revoke")
-    assert find_api_key(text) is not None
+    assert match_api_key(text).is_usable
     act(admin_client, key, "revoke", confirmed="yes")
-    assert find_api_key(text) is None
+    assert not match_api_key(text).is_usable
 
 
 def test_account_can_be_held_but_not_deleted(admin_client: Client) -> None:
     account = AccountFactory()
     form: dict[str, Any] = {
-        "name": account.name, "default_country": "DE", "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0,
+        "name": account.name, "default_country": "DE", "currency": "EUR", "low_balance_micro": "0",
+        "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0,
     }  # fmt: skip
     admin_client.post(reverse("admin:accounts_account_change", args=[account.pk]), form)
     assert Account.objects.get().is_active is False
@@ -93,7 +96,7 @@ def test_a_new_key_is_shown_once_and_works(admin_client):
     page = admin_client.post("/admin/accounts/apikey/add/", data, follow=True).content.decode()
     text = re.search(r"sms_test_[A-Za-z0-9_-]+", page)
     assert text is not None
-    assert find_api_key(text[0]) == ApiKey.objects.get(name="Shop")
+    assert match_api_key(text[0]) == ApiKey.objects.get(name="Shop")
     assert text[0] not in admin_client.get("/admin/accounts/apikey/").content.decode()
 
 
@@ -103,3 +106,55 @@ def test_a_key_is_only_for_a_member(admin_client):
     page = admin_client.post("/admin/accounts/apikey/add/", data).content.decode()
     assert "does not belong to the account" in page
     assert not ApiKey.objects.exists()
+
+
+def test_the_console_shows_what_a_key_may_and_changes_none_of_it(admin_client):
+    key, _ = make_api_key(scopes=[Scope.MESSAGES_SEND], allowed_networks=["203.0.113.0/24"])
+    listed = admin_client.get("/admin/accounts/apikey/").content.decode()
+    assert "203.0.113.0/24" in listed
+    page = f"/admin/accounts/apikey/{key.pk}/change/"
+    assert "messages:send" in admin_client.get(page).content.decode()
+    before = ApiKey.objects.values().get()
+    admin_client.post(page, {"name": "Mine", "scopes": '["keys:write"]', "allowed_networks": "[]", "rate_limit": 1})
+    assert ApiKey.objects.values().get() == before
+
+
+def test_a_key_made_in_the_console_never_may_more_than_its_person(admin_client):
+    member = MembershipFactory(role="viewer")
+    data = {"account": member.account.pk, "user": member.user.pk, "name": "Shop", "mode": "live"}
+    admin_client.post("/admin/accounts/apikey/add/", data)
+    assert set(ApiKey.objects.get().scopes) == SCOPES_OF[Role.VIEWER]
+
+
+def test_what_operators_do_is_in_the_audit_log(admin_client, admin_user):
+    member = MembershipFactory()
+    data = {"account": member.account.pk, "user": member.user.pk, "name": "Shop", "mode": "live"}
+    admin_client.post("/admin/accounts/apikey/add/", data)
+    act(admin_client, ApiKey.objects.get(), "revoke", confirmed="yes")
+    act(admin_client, SenderIdFactory(account=member.account, status=SenderStatus.PENDING), "approve", confirmed="yes")
+    events = AuditEvent.objects.exclude(action__startswith="console.").order_by("pk")
+    assert [(event.action, event.user, event.account) for event in events] == [
+        (action, admin_user, member.account) for action in ("api_key.issued", "api_key.revoked", "sender.approved")
+    ]
+
+
+def test_an_operator_ends_a_sign_in(admin_client, admin_user):
+    member = MembershipFactory()
+    pair = tokens.sign_in(member.user)
+    page = admin_client.get("/admin/accounts/tokenfamily/").content.decode()
+    assert member.user.username in page
+    act(admin_client, TokenFamily.objects.get(), "revoke", confirmed="yes")
+    with pytest.raises(TokenInvalid):
+        tokens.check_access_token(pair.access_token)
+    assert AuditEvent.objects.get(action="token.revoked").user == admin_user
+
+
+def test_what_an_operator_changes_is_in_the_audit_log_without_its_values(admin_client: Client) -> None:
+    membership = MembershipFactory(role=Role.VIEWER)
+    page = reverse("admin:accounts_membership_change", args=[membership.pk])
+    data = {"account": membership.account_id, "user": membership.user_id, "role": "admin"}
+    assert admin_client.post(page, data).status_code == 302
+    event = AuditEvent.objects.get(action="console.membership_changed")
+    assert (event.account, event.target_id, event.user.is_superuser) == (membership.account, str(membership.pk), True)
+    assert event.after == {"how": [{"changed": {"fields": ["Role"]}}]}
+    assert event.ip_address == "127.0.0.1"

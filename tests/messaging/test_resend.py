@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.services import hold_account
+from campaigns import resends
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
@@ -178,7 +179,7 @@ def test_a_resend_is_like_its_original():
     sender = SenderIdFactory()
     original = ended(
         S.FAILED, account=sender.account, sender_id=sender.value, mode="test", kind=CampaignKind.SINGLE, name="Parcel",
-        callback_url="https://example.com/hook",
+        callback_url="https://1.1.1.1/hook",
     )  # fmt: skip
     operator = MembershipFactory(account=sender.account).user
     resend = resend_failed(original, operator)
@@ -247,7 +248,7 @@ def test_a_campaign_is_resent_once_and_then_its_resend():
 def test_a_resend_that_was_cancelled_before_it_started_does_not_count(settings):
     settings.CHUNK_SIZE = 2
     original = ended(*[S.FAILED] * 5)
-    draft = campaign_services.create_resend(original, original.user, ["failed"])
+    draft = resends.create_resend(original, original.user, ["failed"])
     assert fill_chunk(draft.pk) is True
     campaign_services.cancel(draft, original.user)
     assert fill_chunk(draft.pk) is False
@@ -326,7 +327,7 @@ def test_a_task_whose_time_is_over_leaves_the_rest_to_the_next(draft, settings):
     assert_complete(draft)
 
 
-@pytest.mark.parametrize("place", ["add_recipients", "show_gathered", "start_gathered"])
+@pytest.mark.parametrize("place", ["add_recipients", "show_gathered", "set_off_gathered"])
 def test_a_process_that_dies_while_gathering_leaves_no_row_twice_or_out(draft, place, monkeypatch):
     """It dies right after each of these has done its work, every second time that it gets there."""
     real, deaths = getattr(resending, place), []

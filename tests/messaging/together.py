@@ -1,10 +1,11 @@
 """Several workers at once: threads with database connections of their own."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 SECONDS = 60  # after which a worker that has not ended is a failure
 
@@ -52,6 +53,19 @@ def meanwhile(*steps: Callable[[], object]) -> Iterator[None]:
             yield
         finally:
             is_over.set()
+
+
+def patiently(act: Callable[[], object]) -> None:
+    """`act` until the database lets us: SQLite in memory refuses at once where a file would make us wait."""
+    while True:
+        try:
+            act()
+        except OperationalError:
+            if connection.vendor != "sqlite":
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def run_together(*acts: Callable[[], object]) -> None:

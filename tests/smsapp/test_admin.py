@@ -16,17 +16,30 @@ from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from accounts.models import ApiKey, Setting
+from accounts.models import (
+    Account,
+    ApiKey,
+    ApiUsageLog,
+    DailyUse,
+    IdempotencyKey,
+    LedgerEntry,
+    Price,
+    Setting,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from accounts.tokens import sign_in
 from campaigns.choices import CampaignStatus, PauseReason
-from campaigns.models import Campaign
+from campaigns.models import Campaign, MessageTemplate
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus
 from messaging.identity import message_number
-from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox, StatDelta
+from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, ReportInbox, StatDelta
 from reports.models import DailyStat
 from reports.selectors import attention
 from smsapp.console import ReadOnlyAdmin
 from tests.factories import SenderIdFactory, make_api_key, make_campaign, phones
-from uploads.models import Upload
+from uploads.models import Contact, ContactList, Upload
 from uploads.services import accept_upload, suppress
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +60,7 @@ def rows() -> Campaign:
     campaign = make_campaign()
     account, user, now = campaign.account, campaign.user, timezone.now()
     make_api_key(account)
+    sign_in(user)
     SenderIdFactory(account=account)
     suppress(account, phones(1)[0], "STOP")
     Upload.objects.create(
@@ -66,7 +80,30 @@ def rows() -> Campaign:
     ReportInbox.objects.create(gateway="simulator", source="push", body=b"+4915112000000")
     StatDelta.objects.create(batch_id=batch.pk, queued=-1, sent=1)
     DailyStat.objects.create(account=account, mode="live", day=now.date(), queued=1)
+    InboundMessage.objects.create(
+        account=account, inbound_id="in-1", gateway="simulator", provider_reference="1", phone_number=phones(1)[0],
+        recipient="491511", received_at=now,
+    )  # fmt: skip
+    MessageTemplate.objects.create(account=account, user=user, template_id="tpl-1", name="Hello", message="Hello")
+    contact_list = ContactList.objects.create(account=account, user=user, list_id="lst-1", name="All")
+    Contact.objects.create(contact_list=contact_list, phone_number=phones(1)[0])
+    _rows_of_access(account, campaign)
     return campaign
+
+
+def _rows_of_access(account: Account, campaign: Campaign) -> None:
+    now = timezone.now()
+    Price.objects.create(prefix="49", price_micro=70_000)
+    LedgerEntry.objects.create(account=account, kind="top_up", amount_micro=10, balance_micro=10)
+    DailyUse.objects.get_or_create(account=account, day=now.date(), defaults={"message_count": 1})
+    IdempotencyKey.objects.create(account=account, mode="live", key="k", fingerprint="0" * 64, request_id="r")
+    ApiUsageLog.objects.create(
+        account=account, endpoint="/api/v1/sms/send", method="POST", status_code=202, response_time_ms=1,
+        request_size=1, response_size=1, created_at=now,
+    )  # fmt: skip
+    endpoint = WebhookEndpoint.objects.create(account=account, endpoint_id="we-1", url="https://example.com/hook")
+    delivery = WebhookDelivery.objects.create(endpoint=endpoint, event_id="evt_1", event_type="ping", body="{}")
+    WebhookAttempt.objects.create(delivery=delivery, duration_ms=5, http_status=500)
 
 
 def test_every_model_of_ours_is_registered() -> None:

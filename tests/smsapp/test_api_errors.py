@@ -55,7 +55,7 @@ def test_a_revoked_key(client):
     row, key = make_api_key()
     type(row).objects.update(revoked_at=row.created_at)
     answer = client.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": key})
-    failure_of(answer, 401, "INVALID_CREDENTIALS")
+    failure_of(answer, 401, "API_KEY_REVOKED")
 
 
 def test_an_address_that_is_none(client, key):
@@ -206,8 +206,7 @@ def test_the_schema_names_every_path(client):
     "path",
     [
         "campaigns/%00", "campaigns/a%00b", "uploads/%00", "uploads/%00/errors", "sms/reports?bulk_id=%00",
-        "sms/reports?bogus=1", "campaigns?bogus=1", "campaigns?cursor=cD1hYmM=", "campaigns?cursor=cD0lMDA=",
-        "campaigns?cursor=bz0xJnA9YWJj", "campaigns?cursor=x", "campaigns?limit=0", "campaigns?limit=abc",
+        "sms/reports?bogus=1", "campaigns?bogus=1", "campaigns?limit=0", "campaigns?limit=abc",
     ],
 )  # fmt: skip
 def test_an_address_or_query_that_makes_no_sense(client, key, path):

@@ -16,11 +16,13 @@ PRODUCTION = {
     "DEBUG": False,
     "ALLOWED_HOSTS": ["sms.example.com"],
     "PUBLIC_URL": "https://sms.example.com",
+    "TRUSTED_PROXY_COUNT": 1,
     "SESSION_COOKIE_SECURE": True,
     "CSRF_COOKIE_SECURE": True,
     "SECURE_SSL_REDIRECT": True,
     "INFOBIP_BASE_URL": "https://x.api.infobip.com",
     "INFOBIP_API_KEY": "key",
+    "ENCRYPTION_KEYS": ["e" * 44],
 }
 SECRETS = {"SECRET_KEY": "k" * 60, "SUPPRESSION_KEY": "s" * 60, "REDIS_URL": "redis://redis:6379/0"}
 ALL = (
@@ -71,6 +73,7 @@ def test_a_complete_production_lacks_nothing(production: Any) -> None:
         ("ALLOWED_HOSTS", ["*"], "smsapp.E113"),
         ("PUBLIC_URL", "http://sms.example.com", "smsapp.E114"),
         ("CSRF_COOKIE_SECURE", False, "smsapp.E115"),
+        ("TRUSTED_PROXY_COUNT", 0, "smsapp.W116"),
         ("INFOBIP_BASE_URL", "", "smsapp.E131"),
     ],
 )

@@ -12,6 +12,7 @@ from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.db import transaction
 
+import messaging.tasks  # noqa: F401  (registers the task)
 from smsapp import wake as waking
 from smsapp.wake import wake
 

@@ -1,0 +1,157 @@
+"""The console's pages on money: prices, the ledger, and an account's credit."""
+
+from io import TextIOWrapper
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from accounts import audit, prices
+from accounts.credit import amount_of
+from accounts.forms import AccountForm, CreditForm, ImportForm, PriceForm
+from accounts.models import Account, LedgerEntry, Price
+from accounts.prices import PricesInvalid, RowError, import_prices
+from smsapp.console import ConsoleAdmin, ReadOnlyAdmin
+
+
+def note_account(account: Account, form: AccountForm, request: HttpRequest, change: bool) -> None:
+    """Write down what an operator changed of an account, but for its hold, which is noted by itself."""
+    changed = [name for name in form.changed_data if name != "is_active"]
+    if changed or not change:
+        audit.record(
+            "account.changed" if change else "account.created", account=account, by=request.user,  # type: ignore[arg-type]
+            target_type="account", target_id=str(account.pk),
+            before={name: str(form.initial.get(name)) for name in changed} if change else None,
+            after={name: str(form.cleaned_data[name]) for name in changed},
+        )  # fmt: skip
+
+
+class CreditPages(ConsoleAdmin):
+    """What the page of an account has beside its own: its credit, and a page that changes it."""
+
+    @admin.display(description="credit")
+    def credit_left(self, account: Account) -> str:
+        if not account.is_metered:
+            return "not metered"
+        return f"{amount_of(account.balance_micro)} {account.currency}, {amount_of(account.reserved_micro)} reserved"
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("<int:pk>/credit/", self.admin_site.admin_view(self.change_credit), name="accounts_account_credit")
+        return [own, *super().get_urls()]
+
+    def change_credit(self, request: HttpRequest, pk: int) -> HttpResponse:
+        account = self.get_object(request, str(pk))
+        if account is None or not self.has_change_permission(request, account):
+            raise PermissionDenied
+        form = CreditForm(request.POST or None)
+        if form.is_valid() and (entry := form.book(account, request.user)):  # type: ignore[arg-type]
+            self.log_change(request, account, f"{entry.get_kind_display()} of {amount_of(entry.amount_micro)}")
+            self.message_user(request, f"{entry.get_kind_display()}: {amount_of(entry.amount_micro)}", messages.SUCCESS)
+            return redirect("admin:accounts_account_change", pk)
+        context = self.admin_site.each_context(request) | {
+            "title": f"Credit of {account}",
+            "form": form,
+            "opts": self.opts,
+            "words": self.credit_left(account),
+            "back": reverse("admin:accounts_account_change", args=[pk]),
+            "button": "Book it",
+        }
+        return TemplateResponse(request, "admin/money_form.html", context)
+
+
+@admin.register(Price)
+class PriceAdmin(ConsoleAdmin):
+    form = PriceForm
+    list_display = ("prefix_shown", "account", "price", "currency", "updated_at")
+    list_filter = ("currency", ("account", admin.EmptyFieldListFilter))
+    list_select_related = ("account",)
+    search_help_text = "Prefix, or account name in full"
+    raw_id_fields = ("account",)
+    ordering = ("prefix",)
+    change_list_template = "admin/price_list.html"
+
+    @admin.display(description="prefix", ordering="prefix")
+    def prefix_shown(self, price: Price) -> str:
+        return f"+{price.prefix}" if price.prefix else "everywhere else"
+
+    @admin.display(ordering="price_micro")
+    def price(self, price: Price) -> str:
+        return str(amount_of(price.price_micro))
+
+    def find(self, term: str) -> Q | None:
+        return Q(prefix=term.removeprefix("+")) | Q(account__name=term)
+
+    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
+        before = prices.shown(Price.objects.get(pk=obj.pk)) if change else None
+        super().save_model(request, obj, form, change)
+        prices.note_change(obj, request.user, before)  # type: ignore[arg-type]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: Price) -> None:
+        prices.note_removal(obj, request.user)  # type: ignore[arg-type]
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Price]) -> None:
+        with transaction.atomic():
+            for price in queryset:
+                self.delete_model(request, price)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("import/", self.admin_site.admin_view(self.import_file), name="accounts_price_import")
+        return [own, *super().get_urls()]
+
+    def import_file(self, request: HttpRequest) -> HttpResponse:
+        """All rows of a file, or none of them and what is wrong with which."""
+        if not (self.has_add_permission(request) and self.has_change_permission(request)):
+            raise PermissionDenied
+        form = ImportForm(request.POST or None, request.FILES or None)
+        errors: list[RowError] = []
+        if form.is_valid():
+            data = form.cleaned_data
+            lines = TextIOWrapper(data["file"], "utf-8-sig", newline="")
+            try:
+                count = import_prices(lines, data["account"], data["currency"], request.user)  # type: ignore[arg-type]
+            except PricesInvalid as refused:
+                form.add_error("file", refused.message)
+                errors = refused.errors
+            else:
+                self.message_user(request, f"{count} prices set.", messages.SUCCESS)
+                return redirect("admin:accounts_price_changelist")
+        context = self.admin_site.each_context(request) | {
+            "title": "Import prices",
+            "form": form,
+            "opts": self.opts,
+            "errors": errors,
+            "back": reverse("admin:accounts_price_changelist"),
+            "button": "Import",
+        }
+        return TemplateResponse(request, "admin/money_form.html", context)
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "account", "kind", "amount", "credit_after", "note", "campaign_id", "user")
+    list_filter = ("kind",)
+    list_select_related = ("account", "user")
+    search_help_text = "Account name in full, or the number of a campaign"
+    fields = ("account", "kind", "amount", "credit_after", "campaign_id", "note", "user", "created_at")
+
+    @admin.display(ordering="amount_micro")
+    def amount(self, entry: LedgerEntry) -> str:
+        return f"{amount_of(entry.amount_micro):+f} {entry.account.currency}"
+
+    @admin.display(description="credit after it")
+    def credit_after(self, entry: LedgerEntry) -> str:
+        return str(amount_of(entry.balance_micro))
+
+    def find(self, term: str) -> Q | None:
+        by_name = Q(account__name=term)
+        return by_name | Q(campaign_id=int(term)) if term.isascii() and term.isdigit() and len(term) < 19 else by_name

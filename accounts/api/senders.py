@@ -1,0 +1,109 @@
+"""`/senders`: what the handset may show."""
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_view,
+)
+from rest_framework import serializers
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from accounts.caller import caller_of
+from accounts.choices import Scope
+from accounts.models import SenderId
+from accounts.senders import request_sender, sender_of, withdraw_sender
+from smsapp.api.pagination import NewestFirst
+from smsapp.api.query import require_known
+from smsapp.api.schema import may_fail
+from smsapp.api.serializers import StrictSerializer
+from smsapp.api.views import AccountMixin
+from smsapp.exceptions import InvalidState
+
+
+@extend_schema_field(
+    {
+        "type": "string",
+        "pattern": r"^(\+[1-9][0-9]{6,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11})$",
+        "maxLength": 16,
+        "example": "YourBrand",
+    }
+)
+class SenderField(serializers.CharField):
+    """Read by `sender_kind`."""
+
+
+class SenderRequest(StrictSerializer):
+    sender_id = SenderField(
+        max_length=16,
+        help_text="1–11 letters, digits and spaces with a letter among them, e.g. `YourBrand`; a number such as "
+        "`+4915112345678`; or a short code of 3–8 digits.",
+    )
+
+
+class SenderSerializer(serializers.ModelSerializer[SenderId]):
+    sender_id = serializers.CharField(source="value", help_text="What the handset shows, e.g. `YourBrand`.")
+
+    class Meta:
+        model = SenderId
+        fields = ("id", "sender_id", "kind", "status", "note", "created_at", "decided_at")
+        read_only_fields = fields
+        extra_kwargs = {
+            "id": {"help_text": "Names the request in addresses."},
+            "kind": {"help_text": "Follows from `sender_id`."},
+            "status": {"help_text": "Only an approved sender can be used."},
+            "created_at": {"help_text": "When it was asked for."},
+            "decided_at": {"help_text": "When an operator decided; null: not yet."},
+        }
+
+
+@extend_schema_view(
+    list=extend_schema(operation_id="senders_list", summary="List senders, newest first", tags=["senders"]),
+    retrieve=extend_schema(operation_id="senders_read", summary="Read a sender", tags=["senders"]),
+)
+class SenderViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericViewSet[SenderId]):
+    read_scope = Scope.ACCOUNT_READ
+    write_scope = Scope.ACCOUNT_WRITE
+    serializer_class = SenderSerializer
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> QuerySet[SenderId]:
+        require_known(self.request, "cursor", "limit")
+        return SenderId.objects.filter(account=caller_of(self.request).account)
+
+    def get_object(self) -> SenderId:
+        require_known(self.request)
+        return sender_of(caller_of(self.request).account, self.kwargs["id"])
+
+    @extend_schema(
+        operation_id="senders_request", summary="Ask for a sender", tags=["senders"], request=SenderRequest,
+        examples=[OpenApiExample("A name", {"sender_id": "YourBrand"}, request_only=True)],
+        extensions=may_fail(InvalidState),
+        responses={
+            201: OpenApiResponse(SenderSerializer, "It waits for an operator's approval."),
+            200: OpenApiResponse(SenderSerializer, "It was asked for before."),
+        },
+    )  # fmt: skip
+    def create(self, request: Request) -> Response:
+        """An operator approves or rejects it; asking twice is the same as asking once."""
+        form = SenderRequest(data=request.data)
+        form.is_valid(raise_exception=True)
+        caller = caller_of(request)
+        sender, is_new = request_sender(caller.account, form.validated_data["sender_id"], caller.user)
+        return Response(SenderSerializer(sender).data, status=201 if is_new else 200)
+
+    @extend_schema(
+        operation_id="senders_withdraw", summary="Take back a request", tags=["senders"],
+        extensions=may_fail(InvalidState),
+        responses={200: SenderSerializer},
+    )  # fmt: skip
+    def destroy(self, request: Request, id: int) -> Response:
+        """While nobody has decided on it."""
+        require_known(request)
+        caller = caller_of(request)
+        return Response(SenderSerializer(withdraw_sender(caller.account, id, caller.user)).data)

@@ -1,0 +1,402 @@
+"""`/webhooks`: where events go, what became of each, and how to send them again."""
+
+import json
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_view,
+)
+from rest_framework import serializers
+from rest_framework.exceptions import Throttled
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet, ViewSet
+
+from accounts.caller import caller_of
+from accounts.choices import MESSAGE_STATUS, EndpointKind, EventType, Scope, WebhookState
+from accounts.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from accounts.webhooks import endpoints, guard
+from accounts.webhooks.endpoints import CHOOSABLE, MAX_REPLAYED, REPLAYS_A_SECOND
+from smsapp.api.fields import ZonedDateTimeField
+from smsapp.api.pagination import NewestFirst
+from smsapp.api.query import require_known
+from smsapp.api.schema import may_fail
+from smsapp.api.serializers import StrictSerializer
+from smsapp.api.views import AccountMixin
+from smsapp.exceptions import CallbackUrlNotAllowed, InvalidState, NotFound, ValidationError
+from smsapp.limits import Bucket, count
+
+TYPES = [(kind.value, kind.label) for kind in CHOOSABLE]
+EVENT_TYPES = (MESSAGE_STATUS, *EventType.values)
+LARGEST_KEY = 2**63 - 1
+
+
+class WebhookChange(StrictSerializer):
+    url = serializers.CharField(
+        max_length=500,
+        help_text="https, port 443 or 8443, a public server that answers 2xx within 15 seconds; redirects are not "
+        "followed. E.g. `https://your-app.com/webhook`.",
+    )
+    event_types = serializers.ListField(
+        child=serializers.ChoiceField(TYPES), required=False, max_length=len(TYPES),
+        help_text="Events it gets. Empty or left out: all, also those to come. Results of messages arrive grouped, in "
+        "bodies of type `message.status`, of which each message names its own `event`.",
+    )  # fmt: skip
+    description = serializers.CharField(
+        required=False, allow_blank=True, max_length=120, help_text="For people, e.g. `Order system`."
+    )
+    show_numbers = serializers.BooleanField(
+        required=False, help_text="Phone numbers in full. Left out or false: only their country and last two digits."
+    )
+
+
+class ReplayRequest(StrictSerializer):
+    failed_since = ZonedDateTimeField(
+        help_text="Events since then whose delivery failed, e.g. `2027-06-17T18:00:00Z`. They are kept for 30 days."
+    )
+
+
+class ReplayAnswer(serializers.Serializer[Any]):
+    replayed = serializers.IntegerField(
+        help_text=f"Events that wait again, {REPLAYS_A_SECOND} a second. {MAX_REPLAYED}: there may be more, ask again."
+    )
+
+
+class WebhookSerializer(serializers.ModelSerializer[WebhookEndpoint]):
+    id = serializers.CharField(source="endpoint_id", help_text="E.g. `we_4be29c0d2a71f0c9d3a1`.")
+    event_types = serializers.ListField(
+        child=serializers.ChoiceField(TYPES), help_text="Events it gets. Empty: all of them."
+    )
+
+    class Meta:
+        model = WebhookEndpoint
+        fields = (
+            "id", "kind", "mode", "url", "description", "event_types", "show_numbers", "is_active", "disabled_at",
+            "disabled_reason", "failing_since", "failure_count", "slow_until", "old_secret_until", "created_at",
+        )  # fmt: skip
+        read_only_fields = fields
+        extra_kwargs = {
+            "kind": {"help_text": "`endpoint`: set up here. `callback`: the `callback_url` of sends."},
+            "mode": {"help_text": "`live` or `test`: of the same mode as the key that made it."},
+            "url": {"help_text": "Where events go."},
+            "description": {"help_text": "For people."},
+            "show_numbers": {"help_text": "Whether phone numbers are sent in full."},
+            "is_active": {"help_text": "false: switched off after failures or a 410; nothing goes out."},
+            "disabled_at": {"help_text": "When it was switched off; null: it was not."},
+            "disabled_reason": {"help_text": "Why, in words; empty: it was not."},
+            "failing_since": {"help_text": "The first failure since its last success; null: the last call succeeded."},
+            "failure_count": {"help_text": "Failures since its last success."},
+            "slow_until": {"help_text": "Nothing goes out before, since it answered too slowly or asked for a pause."},
+            "old_secret_until": {"help_text": "Until when the secret before the last rotation signs, too."},
+            "created_at": {"help_text": "When it was made."},
+        }
+
+
+class NewWebhook(WebhookSerializer):
+    secret = serializers.CharField(
+        help_text="Checks the signatures, e.g. `whsec_…`. Shown now and never again; a lost one is rotated."
+    )
+
+    class Meta(WebhookSerializer.Meta):
+        fields = ("secret", *WebhookSerializer.Meta.fields)  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+
+class CallbackSecret(serializers.Serializer[Any]):
+    secret = serializers.CharField(help_text="Checks the signatures of calls to any `callback_url`, e.g. `whsec_…`.")
+
+
+class AttemptSerializer(serializers.ModelSerializer[WebhookAttempt]):
+    class Meta:
+        model = WebhookAttempt
+        fields = ("started_at", "duration_ms", "http_status", "error", "response")
+        read_only_fields = fields
+        extra_kwargs = {
+            "started_at": {"help_text": "When it began."},
+            "duration_ms": {"help_text": "How long it took, in milliseconds."},
+            "http_status": {"help_text": "What your server answered; null: nothing."},
+            "error": {"help_text": "Why there was no answer; empty: there was one."},
+            "response": {"help_text": "The first 1,024 characters of the answer. Escape them before you show them."},
+        }
+
+
+class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
+    event_id = serializers.CharField(help_text="The header `webhook-id`: the same at every try and replay.")
+    next_attempt_at = serializers.SerializerMethodField(help_text="When it is tried next; null: never again.")
+
+    class Meta:
+        model = WebhookDelivery
+        fields = (
+            "id", "event_id", "event_type", "state", "attempt_count", "last_status", "created_at", "next_attempt_at",
+            "delivered_at",
+        )  # fmt: skip
+        read_only_fields = fields
+        extra_kwargs = {
+            "id": {"help_text": "Of this delivery of the event to this endpoint."},
+            "event_type": {"help_text": "The body's `type`, e.g. `message.status`."},
+            "state": {"help_text": "`waiting`, `delivered` or `failed`."},
+            "attempt_count": {"help_text": "Tries so far, since it was made or last replayed."},
+            "last_status": {"help_text": "HTTP status of the last answer; null: none."},
+            "created_at": {"help_text": "When the event happened."},
+            "delivered_at": {"help_text": "When your server answered 2xx; null: not yet."},
+        }
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_next_attempt_at(self, delivery: WebhookDelivery) -> Any:
+        if delivery.state != WebhookState.WAITING:
+            return None
+        return serializers.DateTimeField().to_representation(delivery.next_attempt_at)
+
+
+class DeliveryDetail(DeliverySerializer):
+    body = serializers.SerializerMethodField(help_text="The event as it is sent.")
+    attempts = serializers.SerializerMethodField(help_text="The last 50 tries, the newest first.")
+
+    class Meta(DeliverySerializer.Meta):
+        fields = (*DeliverySerializer.Meta.fields, "body", "attempts")  # type: ignore[assignment]
+        read_only_fields = fields  # type: ignore[assignment]
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_body(self, delivery: WebhookDelivery) -> Any:
+        return json.loads(delivery.body)
+
+    @extend_schema_field(AttemptSerializer(many=True))
+    def get_attempts(self, delivery: WebhookDelivery) -> Any:
+        return AttemptSerializer(delivery.attempts.order_by("-pk")[:50], many=True).data
+
+
+EXAMPLE = OpenApiExample(
+    "Results and ends of campaigns",
+    {"url": "https://your-app.com/webhook",
+     "event_types": ["message.delivered", "message.undelivered", "message.failed", "campaign.completed"]},
+    request_only=True,
+)  # fmt: skip
+
+
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="webhooks_list", summary="List endpoints, newest first", tags=["webhooks"],
+        parameters=[OpenApiParameter("kind", str, enum=EndpointKind.values, description="Only of this kind.")],
+    ),
+    retrieve=extend_schema(operation_id="webhooks_read", summary="Read an endpoint", tags=["webhooks"]),
+)  # fmt: skip
+class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericViewSet[WebhookEndpoint]):
+    """Endpoints of the account in the mode of the key. At most ten, beside callback URLs of sends."""
+
+    read_scope = Scope.WEBHOOKS_READ
+    write_scope = Scope.WEBHOOKS_WRITE
+    serializer_class = WebhookSerializer
+    pagination_class = NewestFirst
+
+    def look_ahead(self, request: Request) -> None:
+        if self.action == "create":
+            url = request.data.get("url") if isinstance(request.data, dict) else None
+            if isinstance(url, str):
+                guard.check_url(url)
+        elif self.action == "enable":
+            guard.check_url(self.get_object().url)
+
+    def get_queryset(self) -> QuerySet[WebhookEndpoint]:
+        require_known(self.request, "cursor", "limit", "kind")
+        found = _endpoints_of(self.request)
+        if kind := self.request.query_params.get("kind"):
+            if kind not in EndpointKind.values:
+                raise ValidationError("There is no such kind.", "kind", kind)
+            found = found.filter(kind=kind)
+        return found
+
+    def get_object(self) -> WebhookEndpoint:
+        require_known(self.request)
+        return _endpoint(self.request, self.kwargs["endpoint_id"])
+
+    @extend_schema(
+        operation_id="webhooks_create", summary="Make an endpoint", tags=["webhooks"],
+        request=WebhookChange, responses={201: NewWebhook}, examples=[EXAMPLE],
+        extensions=may_fail(CallbackUrlNotAllowed, InvalidState),
+    )  # fmt: skip
+    def create(self, request: Request) -> Response:
+        """Its secret is in this answer only. Bodies are signed as Standard Webhooks 1.0.0 says."""
+        form = WebhookChange(data=request.data)
+        form.is_valid(raise_exception=True)
+        caller, values = caller_of(request), dict(form.validated_data)
+        endpoint, secret = endpoints.create(caller.account, caller.mode, caller.user, values.pop("url"), **values)
+        return Response(_with_secret(endpoint, secret), status=201)
+
+    @extend_schema(
+        operation_id="webhooks_update", summary="Change an endpoint", tags=["webhooks"],
+        request=WebhookChange(partial=True), responses=WebhookSerializer,
+        extensions=may_fail(CallbackUrlNotAllowed, InvalidState),
+        examples=[OpenApiExample("All events", {"event_types": []}, request_only=True)],
+    )  # fmt: skip
+    def partial_update(self, request: Request, endpoint_id: str) -> Response:
+        """Fields that are left out stay as they are."""
+        form = WebhookChange(data=request.data, partial=True)
+        form.is_valid(raise_exception=True)
+        changed = endpoints.change(self.get_object(), caller_of(request).user, dict(form.validated_data))
+        return Response(WebhookSerializer(changed).data)
+
+    @extend_schema(
+        operation_id="webhooks_delete", summary="Remove an endpoint", tags=["webhooks"], responses={204: None}
+    )
+    def destroy(self, request: Request, endpoint_id: str) -> Response:
+        """With its log and whatever still waits for it."""
+        endpoints.remove(self.get_object(), caller_of(request).user)
+        return Response(status=204)
+
+    @extend_schema(
+        operation_id="webhooks_rotate_secret", summary="Give an endpoint a new secret", tags=["webhooks"],
+        request=None, responses=NewWebhook, extensions=may_fail(InvalidState),
+    )  # fmt: skip
+    def rotate_secret(self, request: Request, endpoint_id: str) -> Response:
+        """The old secret signs beside the new one for 24 hours: in that time each body carries both signatures."""
+        _require_no_fields(request)
+        return Response(_with_secret(*endpoints.rotate_secret(self.get_object(), caller_of(request).user)))
+
+    @extend_schema(
+        operation_id="webhooks_test", summary="Send a test event", tags=["webhooks"],
+        request=None, responses={202: DeliverySerializer}, extensions=may_fail(InvalidState),
+    )  # fmt: skip
+    def test(self, request: Request, endpoint_id: str) -> Response:
+        """An event of type `ping`; see its delivery for what came of it."""
+        _require_no_fields(request)
+        endpoint = self.get_object()
+        _limit(endpoint)
+        return Response(DeliverySerializer(endpoints.ping(endpoint, caller_of(request).user)).data, status=202)
+
+    @extend_schema(
+        operation_id="webhooks_enable", summary="Switch an endpoint on again", tags=["webhooks"],
+        request=None, responses=WebhookSerializer, extensions=may_fail(CallbackUrlNotAllowed, InvalidState),
+    )  # fmt: skip
+    def enable(self, request: Request, endpoint_id: str) -> Response:
+        """What failed before is sent again by `replay`; events while it was off were not kept."""
+        _require_no_fields(request)
+        return Response(WebhookSerializer(endpoints.enable(self.get_object(), caller_of(request).user)).data)
+
+    @extend_schema(
+        operation_id="webhooks_replay", summary="Send failed events again", tags=["webhooks"],
+        request=ReplayRequest, responses={202: ReplayAnswer}, extensions=may_fail(InvalidState),
+        examples=[OpenApiExample("Since the outage", {"failed_since": "2027-06-17T18:00:00Z"}, request_only=True)],
+    )  # fmt: skip
+    def replay(self, request: Request, endpoint_id: str) -> Response:
+        """The same `webhook-id` and body, a new timestamp."""
+        form = ReplayRequest(data=request.data)
+        form.is_valid(raise_exception=True)
+        endpoint = self.get_object()
+        _limit(endpoint)
+        since = form.validated_data["failed_since"]
+        return Response({"replayed": endpoints.replay_failed(endpoint, caller_of(request).user, since)}, status=202)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="webhooks_deliveries", summary="List an endpoint's deliveries, newest first", tags=["webhooks"],
+        parameters=[
+            OpenApiParameter("state", str, enum=WebhookState.values, description="Only in this state."),
+            OpenApiParameter("event_type", str, description="Only of this type, e.g. `message.status`."),
+        ],
+    ),
+)  # fmt: skip
+class WebhookDeliveryViewSet(AccountMixin, ListModelMixin, GenericViewSet[WebhookDelivery]):
+    read_scope = Scope.WEBHOOKS_READ
+    write_scope = Scope.WEBHOOKS_WRITE
+    serializer_class = DeliverySerializer
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> QuerySet[WebhookDelivery]:
+        require_known(self.request, "cursor", "limit", "state", "event_type")
+        found = _endpoint(self.request, self.kwargs["endpoint_id"]).deliveries.defer("body")
+        if state := self.request.query_params.get("state"):
+            if state not in WebhookState.values:
+                raise ValidationError("There is no such state.", "state", state)
+            found = found.filter(state=state)
+        if event_type := self.request.query_params.get("event_type"):
+            if event_type not in EVENT_TYPES:
+                raise ValidationError("There is no such event type.", "event_type", event_type)
+            found = found.filter(event_type=event_type)
+        return found
+
+    def get_object(self) -> WebhookDelivery:
+        require_known(self.request)
+        endpoint, key = _endpoint(self.request, self.kwargs["endpoint_id"]), self.kwargs["delivery_id"]
+        found = endpoint.deliveries.filter(pk=key).first() if key <= LARGEST_KEY else None
+        if found is None:
+            raise NotFound("There is no such delivery.")
+        found.endpoint = endpoint
+        return found
+
+    @extend_schema(
+        operation_id="webhooks_delivery", summary="Read a delivery with its tries", tags=["webhooks"],
+        responses=DeliveryDetail,
+    )  # fmt: skip
+    def retrieve(self, request: Request, endpoint_id: str, delivery_id: int) -> Response:
+        return Response(DeliveryDetail(self.get_object()).data)
+
+    @extend_schema(
+        operation_id="webhooks_delivery_replay", summary="Send one event again", tags=["webhooks"],
+        request=None, responses={202: DeliverySerializer}, extensions=may_fail(InvalidState),
+    )  # fmt: skip
+    def replay(self, request: Request, endpoint_id: str, delivery_id: int) -> Response:
+        """The same `webhook-id` and body, a new timestamp; its tries begin anew."""
+        _require_no_fields(request)
+        delivery = self.get_object()
+        _limit(delivery.endpoint)
+        return Response(DeliverySerializer(endpoints.replay(delivery, caller_of(request).user)).data, status=202)
+
+
+class CallbackSecretViewSet(AccountMixin, ViewSet):
+    read_scope = Scope.WEBHOOKS_WRITE  # who knows it can forge events
+    write_scope = Scope.WEBHOOKS_WRITE
+
+    @extend_schema(
+        operation_id="webhooks_callback_secret", summary="Read the secret of callback URLs", tags=["webhooks"],
+        responses=CallbackSecret,
+    )  # fmt: skip
+    def retrieve(self, request: Request) -> Response:
+        """Made when it is first read or needed; one for all `callback_url`s of the account."""
+        require_known(request)
+        return Response({"secret": endpoints.callback_secret(caller_of(request).account)})
+
+    @extend_schema(
+        operation_id="webhooks_callback_secret_rotate", summary="Change the secret of callback URLs",
+        tags=["webhooks"], request=None, responses=CallbackSecret,
+    )  # fmt: skip
+    def rotate(self, request: Request) -> Response:
+        """The old secret signs beside the new one for 24 hours."""
+        _require_no_fields(request)
+        caller = caller_of(request)
+        return Response({"secret": endpoints.rotate_callback_secret(caller.account, caller.user)})
+
+
+def _endpoints_of(request: Request) -> QuerySet[WebhookEndpoint]:
+    """The caller's: of its account and its mode."""
+    caller = caller_of(request)
+    return WebhookEndpoint.objects.filter(account=caller.account, mode=caller.mode).select_related("account")
+
+
+def _endpoint(request: Request, endpoint_id: str) -> WebhookEndpoint:
+    endpoint = _endpoints_of(request).filter(endpoint_id=endpoint_id).first()
+    if endpoint is None:
+        raise NotFound("There is no such endpoint.")
+    return endpoint
+
+
+def _require_no_fields(request: Request) -> None:
+    """The call takes none, so a field in it is a mistake of the caller."""
+    StrictSerializer(data=request.data).is_valid(raise_exception=True)
+
+
+def _with_secret(endpoint: WebhookEndpoint, secret: str) -> dict[str, Any]:
+    return {"secret": secret, **WebhookSerializer(endpoint).data}
+
+
+def _limit(endpoint: WebhookEndpoint) -> None:
+    counted = count([Bucket("replay", f"webhook-replay:{endpoint.endpoint_id}", REPLAYS_A_SECOND, 1)])
+    if counted.refused:
+        raise Throttled(counted.tightest.resets_in)

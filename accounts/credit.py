@@ -1,0 +1,133 @@
+"""Prepaid credit. Money is integers: millionths of the account's currency.
+
+    reserve     balance -> reserved        nothing is sent that was not reserved, by one conditional update
+    give_back   reserved -> balance
+    post        reserved -> spent, or back: a ledger entry
+    top_up, correct                        a ledger entry
+
+So at any moment: the sum of an account's ledger = its balance + what is reserved. `messaging/charges.py` says when what
+is posted; its `disagreements` holds the books against one another.
+"""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db import connection, transaction
+
+from accounts import audit
+from accounts.choices import EventType, LedgerKind, Mode
+from accounts.models import Account, LedgerEntry, User
+from accounts.webhooks import emit
+from smsapp.exceptions import InsufficientCredit, ValidationError
+
+MICRO = 1_000_000
+MAX_AMOUNT = 10**9 * MICRO  # of one top-up or correction
+
+
+class _Funds(NamedTuple):
+    """An account's money after a movement."""
+
+    balance: int
+    reserved: int
+    low_balance: int
+    currency: str
+
+
+def amount_of(micro: int) -> Decimal:
+    """Millionths as an amount with six places."""
+    return (Decimal(micro) / MICRO).quantize(Decimal("0.000001"))
+
+
+def reserve(account: Account, amount: int) -> None:
+    """Set credit aside, in the transaction that accepts what it is for; raises InsufficientCredit, exact under any
+    concurrency. The account's row is locked until that transaction ends."""
+    if amount and _move(account.pk, -amount, amount, at_least=amount) is None:
+        available = Account.objects.values_list("balance_micro", flat=True).get(pk=account.pk)
+        raise InsufficientCredit(
+            "There is not enough credit for this.",
+            needed=str(amount_of(amount)), available=str(amount_of(available)), currency=account.currency,
+        )  # fmt: skip
+
+
+def give_back(account_id: int, amount: int) -> None:
+    """Return what was reserved and not needed."""
+    if amount:
+        _move(account_id, amount, -amount)
+
+
+def post(account_id: int, amount: int, reserved: int, note: str, campaign_id: int | None = None) -> None:
+    """Charge `amount`, of which `reserved` was set aside for it, and the rest comes from the balance, even below zero:
+    the message was sent. Below zero both put money back where it came from."""
+    funds = _move(account_id, reserved - amount, -reserved)
+    assert funds is not None
+    kind = LedgerKind.CHARGE if amount >= 0 else LedgerKind.REFUND
+    _enter(account_id, kind, -amount, funds, note, campaign_id=campaign_id)
+
+
+def top_up(account: Account, amount: int, reason: str, by: User | None) -> LedgerEntry:
+    """Add credit. Raises ValidationError unless the amount is above zero and a reason is given."""
+    if amount <= 0:
+        raise ValidationError("This must be more than zero.", "amount", str(amount_of(amount)))
+    return _change(account, LedgerKind.TOP_UP, amount, reason, by)
+
+
+def correct(account: Account, amount: int, reason: str, by: User | None) -> LedgerEntry:
+    """Add or take away credit by hand. Raises ValidationError without an amount or a reason, and if the balance would
+    be less than nothing."""
+    if not amount:
+        raise ValidationError("This must not be zero.", "amount", "0")
+    return _change(account, LedgerKind.CORRECTION, amount, reason, by)
+
+
+@transaction.atomic
+def _change(account: Account, kind: LedgerKind, amount: int, reason: str, by: User | None) -> LedgerEntry:
+    reason = reason.strip()
+    if not reason:
+        raise ValidationError("Say why.", "reason", "")
+    if abs(amount) > MAX_AMOUNT:
+        raise ValidationError("This is too much at once.", "amount", str(amount_of(amount)))
+    funds = _move(account.pk, amount, 0, at_least=max(0, -amount) or None)
+    if funds is None:
+        raise ValidationError("The account does not have so much.", "amount", str(amount_of(amount)))
+    entry = _enter(account.pk, kind, amount, funds, reason, by=by)
+    audit.record(
+        f"credit.{kind.value}", account=account, by=by, target_type="ledger_entry", target_id=str(entry.pk),
+        before={"balance": str(amount_of(funds.balance - amount))},
+        after={"balance": str(amount_of(funds.balance)), "reason": entry.note},
+    )  # fmt: skip
+    return entry
+
+
+def _move(account_id: int, balance: int, reserved: int, at_least: int | None = None) -> _Funds | None:
+    """Add to the balance and to what is reserved; None if the balance is not `at_least` so much. Whoever takes it
+    below its threshold tells the account, once."""
+    condition, values = ("", []) if at_least is None else (" AND balance_micro >= %s", [at_least])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {Account._meta.db_table} "  # noqa: S608
+            "SET balance_micro = balance_micro + %s, reserved_micro = reserved_micro + %s "
+            f"WHERE id = %s{condition} RETURNING balance_micro, reserved_micro, low_balance_micro, currency",
+            [balance, reserved, account_id, *values],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    funds = _Funds(*row)
+    if funds.balance < funds.low_balance <= funds.balance - balance:
+        told = {
+            "balance": str(amount_of(funds.balance)),
+            "threshold": str(amount_of(funds.low_balance)),
+            "currency": funds.currency,
+        }
+        emit(account_id, Mode.LIVE, EventType.BALANCE_LOW, told)
+    return funds
+
+
+def _enter(
+    account_id: int, kind: LedgerKind, amount: int, funds: _Funds, note: str, *,
+    campaign_id: int | None = None, by: User | None = None,
+) -> LedgerEntry:  # fmt: skip
+    return LedgerEntry.objects.create(
+        account_id=account_id, kind=kind, amount_micro=amount, balance_micro=funds.balance + funds.reserved,
+        campaign_id=campaign_id, note=note[:200], user=by,
+    )  # fmt: skip

@@ -1,0 +1,167 @@
+"""A call with an Idempotency-Key is carried out once, however often it comes; repetitions get the stored answer.
+
+The key's row is inserted first, in the transaction of the work, and holds the answer when both are committed. So a
+second caller waits for the first at the unique constraint, and what was rolled back, a refusal for instance, leaves the
+key free. Answers are encrypted: they may hold secrets that are shown once.
+"""
+
+import logging
+import re
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import Error, OperationalError, connection, transaction
+from django.utils import timezone
+
+from accounts.caller import Caller
+from accounts.models import IdempotencyKey
+from accounts.secrets import decrypt, encrypt
+from smsapp.exceptions import IdempotencyInProgress, IdempotencyKeyInvalid, IdempotencyKeyReused, OutcomeUnknown
+from smsapp.middleware import current_call
+from smsapp.outages import RETRY_AFTER, is_outage
+
+logger = logging.getLogger(__name__)
+
+KEPT_FOR = timedelta(days=7)
+WAIT = 5  # seconds for the call that came first
+PURGE_BATCH = 1000
+SECONDS_AT_ONCE = 5.0
+_KEY = re.compile(r"[ -~]{1,255}\Z")
+_INSERT = f"""
+    INSERT INTO {IdempotencyKey._meta.db_table} (account_id, mode, key, fingerprint, request_id, created_at, body)
+    SELECT %s, %s, %s, %s, %s, %s, ''
+"""
+_LOCK_NOT_AVAILABLE = "55P03"  # of PostgreSQL: lock_timeout
+
+
+class Answer(NamedTuple):
+    """`request_id`: of the call that was carried out."""
+
+    status_code: int
+    body: bytes
+    request_id: str
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status_code < 300
+
+
+def parse_key(text: str) -> str:
+    """The key of a header, bare or in double quotes. Raises IdempotencyKeyInvalid."""
+    key = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    if not _KEY.match(key):
+        raise IdempotencyKeyInvalid("A key is 1 to 255 printable ASCII characters.", "Idempotency-Key", text)
+    return key
+
+
+def carry_out(caller: Caller, key: str, fingerprint: str, work: Callable[[], Answer]) -> tuple[Answer, bool]:
+    """The answer of `work`, which is done in a transaction, and whether it is that of an earlier call.
+
+    `work` is rolled back unless it answers with success. Raises what it raises, and IdempotencyInProgress,
+    IdempotencyKeyReused, or OutcomeUnknown if the database was lost while it committed.
+    """
+    is_done = False
+    try:
+        with _transaction():
+            row = _claimed(caller, key, fingerprint)
+            if row.status_code is not None:
+                return _kept(row, fingerprint), True
+            answer = work()
+            if answer.is_success:
+                _keep(row, answer)
+            else:
+                transaction.set_rollback(True)
+            is_done = answer.is_success
+    except Error as error:
+        if is_done and is_outage(error):
+            logger.error("the database was lost in COMMIT: %s", error)
+            raise OutcomeUnknown(
+                "It is not known whether this was done. Ask again with the same key.", retry_after=RETRY_AFTER
+            ) from error
+        raise
+    return answer, False
+
+
+def purge(now: datetime) -> int:
+    """Forget keys older than they are kept, some in one transaction; how many."""
+    old = IdempotencyKey.objects.filter(created_at__lt=now - KEPT_FOR).order_by("created_at")
+    stop_at = time.monotonic() + SECONDS_AT_ONCE
+    purged = 0
+    while time.monotonic() < stop_at and (keys := list(old.values_list("pk", flat=True)[:PURGE_BATCH])):
+        purged += IdempotencyKey.objects.filter(pk__in=keys).delete()[0]
+    return purged
+
+
+@contextmanager
+def _transaction() -> Iterator[None]:
+    """SQLite has one lock for all who write, taken at the start: whoever holds it may be the call that came first."""
+    with ExitStack() as stack:
+        try:
+            with _brief_patience():
+                stack.enter_context(transaction.atomic())
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                raise _in_progress() from error
+            raise
+        yield
+
+
+@contextmanager
+def _brief_patience() -> Iterator[None]:
+    """On SQLite waits for a lock WAIT seconds at most."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        (usual,) = cursor.fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {WAIT * 1000}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {usual}")
+
+
+def _claimed(caller: Caller, key: str, fingerprint: str) -> IdempotencyKey:
+    """The key's row: ours, without an answer, or the one of a call that was carried out."""
+    row = IdempotencyKey(
+        account=caller.account, mode=caller.mode, key=key, fingerprint=fingerprint,
+        request_id=current_call().request_id,
+    )  # fmt: skip
+    try:
+        row.pk = _inserted(row)
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+            raise _in_progress() from error
+        raise
+    return row if row.pk else IdempotencyKey.objects.get(account=caller.account, mode=caller.mode, key=key)
+
+
+def _inserted(row: IdempotencyKey) -> int | None:
+    """The id of the new row; None if its key is there. Waits for whoever is inserting it, on PostgreSQL for WAIT."""
+    source = f"FROM set_config('lock_timeout', '{WAIT}s', true)" if connection.vendor == "postgresql" else "WHERE true"
+    values: list[Any] = [row.account_id, row.mode, row.key, row.fingerprint, row.request_id, timezone.now()]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_INSERT} {source} ON CONFLICT DO NOTHING RETURNING id", values)
+        inserted = cursor.fetchone()
+    return inserted[0] if inserted else None
+
+
+def _in_progress() -> IdempotencyInProgress:
+    return IdempotencyInProgress("A call with this key is being carried out. Ask again for its answer.", retry_after=1)
+
+
+def _kept(row: IdempotencyKey, fingerprint: str) -> Answer:
+    if row.fingerprint != fingerprint:
+        raise IdempotencyKeyReused("This key stands for another call.", "Idempotency-Key", row.key)
+    assert row.status_code is not None
+    return Answer(row.status_code, decrypt(row.body).encode(), row.request_id)
+
+
+def _keep(row: IdempotencyKey, answer: Answer) -> None:
+    row.status_code, row.body = answer.status_code, encrypt(answer.body.decode())
+    row.save(update_fields=["status_code", "body"])

@@ -1,0 +1,328 @@
+"""API keys: `sms_<live|test>_<id>_<secret><checksum>`.
+
+The id is public and finds the row. The secret has 256 bits and is stored as a hash keyed with SECRET_KEY, so neither a
+copy of the database nor of the settings opens anything. The checksum tells a typo, and lets a scanner of source code
+recognise a key, without a query.
+"""
+
+import hashlib
+import hmac
+import logging
+import re
+import secrets
+import string
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils import timezone
+
+from accounts import audit
+from accounts.choices import SCOPES_OF, Mode, Role, Scope
+from accounts.models import Account, ApiKey, Membership, User
+from smsapp.exceptions import (
+    ApiKeyExpired,
+    ApiKeyRevoked,
+    AuthenticationRefused,
+    InvalidState,
+    IpNotAllowed,
+    NotFound,
+    PermissionDenied,
+    ValidationError,
+)
+from smsapp.middleware import current_call
+
+logger = logging.getLogger(__name__)
+
+SECRET_LENGTH = 43  # of 62 characters: 256 bits
+KEY_PATTERN = re.compile(r"(sms_(live|test)_([a-z0-9]{10})_([A-Za-z0-9]{43}))([A-Za-z0-9]{6})\Z")
+#: What a key may do unless it is said.
+DEFAULT_SCOPES = SCOPES_OF[Role.SENDER]
+MAX_KEYS = 100  # usable keys of one account
+MAX_NETWORKS = 50
+LAST_USED_STEP = 60  # seconds between two writes of last_used_at
+_PREFIX_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who makes and changes keys: never one that may more than they do, and in test mode only test keys."""
+
+    account: Account
+    user: User
+    mode: Mode
+    scopes: frozenset[Scope]
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        return (Mode.LIVE, Mode.TEST) if self.mode is Mode.LIVE else (Mode.TEST,)
+
+
+def keys_of(issuer: Issuer) -> QuerySet[ApiKey]:
+    return ApiKey.objects.filter(account=issuer.account, mode__in=issuer.modes).select_related("user", "replaced_by")
+
+
+def key_of(issuer: Issuer, prefix: str) -> ApiKey:
+    """Raises NotFound."""
+    key = keys_of(issuer).filter(prefix=prefix).first()
+    if key is None:
+        raise NotFound("There is no such API key.")
+    return key
+
+
+def issue_api_key(
+    issuer: Issuer,
+    name: str,
+    mode: Mode,
+    *,
+    scopes: Iterable[Scope] | None = None,
+    allowed_networks: Sequence[str] = (),
+    rate_limit: int | None = None,
+    expires_at: datetime | None = None,
+    by: User | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key of the issuer and its text, which is shown now and can never be read again.
+
+    `scopes`: None for DEFAULT_SCOPES as far as the issuer has them. `by`: an operator who makes it for them.
+    Raises ValidationError naming the field, or InvalidState.
+    """
+    if mode not in issuer.modes:
+        raise ValidationError("A test key makes test keys only.", "mode", mode.value)
+    values = {
+        "scopes": _scopes(issuer, DEFAULT_SCOPES & issuer.scopes if scopes is None else scopes),
+        "allowed_networks": _networks(allowed_networks),
+        "rate_limit": rate_limit,
+        "expires_at": _expiry(expires_at),
+    }
+    with transaction.atomic():
+        Account.objects.select_for_update(no_key=True).get(pk=issuer.account.pk)  # keys are counted one by one
+        usable = ApiKey.objects.filter(account=issuer.account, revoked_at=None).exclude(expires_at__lte=timezone.now())
+        if usable.count() >= MAX_KEYS:
+            raise InvalidState(f"An account has at most {MAX_KEYS} keys; revoke one first.", limit=MAX_KEYS)
+        key, text = _make(issuer.account, issuer.user, mode, name, values)
+        _record("issued", key, by or issuer.user, after=_shown(key))
+    return key, text
+
+
+def update_api_key(issuer: Issuer, prefix: str, **changes: Any) -> ApiKey:
+    """Change `name`, `scopes`, `allowed_networks`, `rate_limit` or `expires_at` of a usable key.
+
+    Raises NotFound, InvalidState, PermissionDenied, or ValidationError naming the field.
+    """
+    with transaction.atomic():
+        key = _lock(issuer, prefix)
+        _require_power_over(issuer, key)
+        before = _shown(key)
+        if "scopes" in changes:
+            changes["scopes"] = _scopes(issuer, changes["scopes"])
+        if "allowed_networks" in changes:
+            changes["allowed_networks"] = _networks(changes["allowed_networks"])
+        if "expires_at" in changes:
+            changes["expires_at"] = _expiry(changes["expires_at"])
+        for field, value in changes.items():
+            setattr(key, field, value)
+        key.save(update_fields=list(changes))
+        after = _shown(key)
+        changed = {field for field in after if after[field] != before[field]}
+        if changed:
+            _record("updated", key, issuer.user, _only(before, changed), _only(after, changed))
+    return key
+
+
+def rotate_api_key(issuer: Issuer, prefix: str, overlap: timedelta) -> tuple[ApiKey, str]:
+    """A new key of the issuer with the same properties, and its text; the old one works for `overlap` longer.
+
+    A key that expires is replaced by one of the same lifetime. Raises NotFound, InvalidState or
+    PermissionDenied.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        old = _lock(issuer, prefix)
+        _require_power_over(issuer, old)
+        if old.replaced_by_id is not None:
+            raise InvalidState("This key was rotated before.", current_state="rotated")
+        values = {
+            "scopes": old.scopes,
+            "allowed_networks": old.allowed_networks,
+            "rate_limit": old.rate_limit,
+            "expires_at": now + (old.expires_at - old.created_at) if old.expires_at else None,
+        }
+        new, text = _make(old.account, issuer.user, Mode(old.mode), old.name, values)
+        old.expires_at = min(filter(None, (old.expires_at, now + overlap)))
+        old.replaced_by = new
+        old.save(update_fields=["expires_at", "replaced_by"])
+        _record("rotated", old, issuer.user, after={"new_key": new.prefix, "expires_at": old.expires_at.isoformat()})
+    return new, text
+
+
+def revoke_api_key(key: ApiKey, by: User) -> ApiKey:
+    """Effective with the next call, wherever it comes in. Revoking twice is the same as revoking once."""
+    with transaction.atomic():
+        now = timezone.now()
+        if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
+            key.revoked_at = now
+            _record("revoked", key, by)
+    return key
+
+
+def check_api_key(text: str, address: str) -> tuple[ApiKey, Role]:
+    """The usable key behind a text, with its account and its user, and the role of that person; in one query.
+
+    Raises AuthenticationRefused, the same for whatever is wrong with id or secret; who holds the secret is told more:
+    ApiKeyRevoked, ApiKeyExpired, IpNotAllowed.
+    """
+    key = match_api_key(text)
+    if key is None:
+        raise AuthenticationRefused("This API key is not valid.")
+    current_call().api_key_prefix = key.prefix
+    if key.revoked_at is not None:
+        raise ApiKeyRevoked("This API key has been revoked.")
+    if not key.is_usable:
+        raise ApiKeyExpired("This API key has expired.")
+    role: str | None = getattr(key, "role")  # noqa: B009  # an annotation of the query
+    if not key.user.is_active or role is None:
+        raise ApiKeyRevoked("The owner of this API key is no longer a member of its account.")
+    if key.allowed_networks and not _is_within(address, key.allowed_networks):
+        raise IpNotAllowed("This API key may not be used from this address.", value=address)
+    return key, Role(role)
+
+
+def match_api_key(text: str) -> ApiKey | None:
+    """The key whose secret this text holds, usable or not; as much work for a wrong id as for a wrong secret."""
+    match = KEY_PATTERN.match(text)
+    if match is None or _checksum(match[1]) != match[5]:
+        return None
+    role = Membership.objects.filter(account=OuterRef("account"), user=OuterRef("user")).values("role")[:1]
+    key = (
+        ApiKey.objects.select_related("account", "user")
+        .annotate(role=Subquery(role))
+        .filter(prefix=match[3], mode=match[2])
+        .first()
+    )
+    stored = key.secret_hash if key else ""
+    matching = [
+        hmac.compare_digest(stored, _hash(match[4], secret))
+        for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    ]
+    if key is None or not any(matching):
+        return None
+    if not matching[0]:  # hashed with a SECRET_KEY that is on its way out
+        ApiKey.objects.filter(pk=key.pk).update(secret_hash=_hash(match[4], settings.SECRET_KEY))
+    return key
+
+
+def scopes_of(key: ApiKey) -> frozenset[Scope]:
+    return frozenset(scope for scope in Scope if scope.value in key.scopes)
+
+
+def note_use(key: ApiKey, now: datetime) -> None:
+    """Keep `last_used_at` true to a minute, at one write a minute."""
+    if key.last_used_at is None or (now - key.last_used_at).total_seconds() > LAST_USED_STEP:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+
+
+def _make(account: Account, user: User, mode: Mode, name: str, values: dict[str, Any]) -> tuple[ApiKey, str]:
+    prefix = "".join(secrets.choice(_PREFIX_ALPHABET) for _ in range(10))
+    secret = "".join(secrets.choice(_BASE62) for _ in range(SECRET_LENGTH))
+    key = ApiKey.objects.create(
+        account=account, user=user, name=name, mode=mode, prefix=prefix,
+        secret_hash=_hash(secret, settings.SECRET_KEY), **values,
+    )  # fmt: skip
+    text = f"sms_{mode.value}_{prefix}_{secret}"
+    return key, text + _checksum(text)
+
+
+def _lock(issuer: Issuer, prefix: str) -> ApiKey:
+    key = ApiKey.objects.select_for_update().get(pk=key_of(issuer, prefix).pk)
+    if not key.is_usable:
+        state = "revoked" if key.revoked_at else "expired"
+        raise InvalidState(f"This key is {state}.", current_state=state)
+    return key
+
+
+def _require_power_over(issuer: Issuer, key: ApiKey) -> None:
+    """Who could change or rotate a key that may more than they do could use it."""
+    if not scopes_of(key) <= issuer.scopes:
+        raise PermissionDenied("This key may more than you, so you can revoke it and not change it.")
+
+
+def _scopes(issuer: Issuer, scopes: Iterable[Scope]) -> list[str]:
+    wanted = list(scopes)
+    for position, scope in enumerate(wanted):
+        if scope not in issuer.scopes:
+            raise ValidationError("A key never may more than who makes or changes it.", f"scopes[{position}]", scope)
+    return [scope.value for scope in Scope if scope in wanted]
+
+
+def _networks(texts: Sequence[str]) -> list[str]:
+    """Each once, as 203.0.113.0/24 and 2001:db8::/32, however it was written."""
+    if len(texts) > MAX_NETWORKS:
+        raise ValidationError(f"At most {MAX_NETWORKS} networks.", "allowed_networks", len(texts))
+    networks: dict[str, None] = {}
+    for position, text in enumerate(texts):
+        try:
+            networks[str(ip_network(text, strict=False))] = None
+        except ValueError as error:
+            raise ValidationError(
+                "This is no IPv4 or IPv6 network such as 203.0.113.0/24.", f"allowed_networks[{position}]", text
+            ) from error
+    return list(networks)
+
+
+def _expiry(expires_at: datetime | None) -> datetime | None:
+    if expires_at is not None and expires_at <= timezone.now():
+        raise ValidationError("This time is past.", "expires_at", expires_at.isoformat())
+    return expires_at
+
+
+def _is_within(address: str, networks: Iterable[str]) -> bool:
+    try:
+        client = ip_address(address)
+    except ValueError:
+        return False
+    return any(client in ip_network(network) for network in networks)
+
+
+def _hash(secret: str, key: str) -> str:
+    return hmac.new(key.encode(), b"api-key:" + secret.encode(), hashlib.sha256).hexdigest()
+
+
+def _checksum(text: str) -> str:
+    """CRC-32 in six characters of base 62."""
+    number, digits = zlib.crc32(text.encode()), ""
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        digits = _BASE62[digit] + digits
+    return digits
+
+
+def _shown(key: ApiKey) -> dict[str, Any]:
+    return {
+        "name": key.name,
+        "mode": key.mode,
+        "scopes": key.scopes,
+        "allowed_networks": key.allowed_networks,
+        "rate_limit": key.rate_limit,
+        "expires_at": key.expires_at.isoformat() if key.expires_at else None,
+    }
+
+
+def _only(values: dict[str, Any], fields: set[str]) -> dict[str, Any]:
+    return {field: values[field] for field in values if field in fields}
+
+
+def _record(
+    verb: str, key: ApiKey, by: User, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None
+) -> None:
+    audit.record(
+        f"api_key.{verb}", account=key.account, by=by, target_type="api_key", target_id=key.prefix,
+        before=before, after=after,
+    )  # fmt: skip
+    logger.info("API key %s of account %s was %s", key.prefix, key.account_id, verb)

@@ -1,0 +1,91 @@
+"""Secrets that we have to know again are encrypted where they are stored: of a dump nobody learns them.
+
+The first of ENCRYPTION_KEYS encrypts and all of them decrypt, so a key is changed without a pause: put the new one in
+front, run `manage.py rotate_secrets`, take the old one away. The last is always the key derived from SECRET_KEY, under
+which everything stands until ENCRYPTION_KEYS is set.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.apps import apps
+from django.conf import settings
+from django.db.models import Model
+
+BATCH = 500  # rows re-encrypted at a time
+
+#: Every field that holds an encrypted secret, as (model, field). Whoever adds one names it here, or at its app's start.
+_FIELDS: list[tuple[str, str]] = [
+    ("accounts.Account", "callback_secret"),
+    ("accounts.WebhookEndpoint", "secret"),
+    ("accounts.WebhookEndpoint", "old_secret"),
+    ("accounts.IdempotencyKey", "body"),
+]
+
+
+class SecretUnreadable(Exception):
+    """No key fits: ENCRYPTION_KEYS (or SECRET_KEY) has lost the one a secret was encrypted with."""
+
+
+def register(model: str, field: str) -> None:
+    """Name a text field (`app.Model`, field) that holds encrypted secrets, so that rotation finds it."""
+    if (model, field) not in _FIELDS:
+        _FIELDS.append((model, field))
+
+
+def encrypt(text: str) -> str:
+    """Encrypted with the first key, as ASCII text; an empty text stays empty."""
+    return _keys().encrypt(text.encode()).decode() if text else ""
+
+
+def decrypt(text: str) -> str:
+    """Raises SecretUnreadable if no key fits."""
+    try:
+        return _keys().decrypt(text.encode()).decode() if text else ""
+    except InvalidToken as error:
+        raise _unreadable() from error
+
+
+def rotate() -> Iterator[tuple[str, int]]:
+    """Encrypt everything anew with the first key: per field its name and how many secrets it held.
+
+    Row by row and only where a row still holds what was read, so it may run beside everything else and be repeated.
+    Raises SecretUnreadable at the first secret that no key fits, naming its row.
+    """
+    for label, field in _FIELDS:
+        yield f"{label}.{field}", _rotate_field(apps.get_model(label), field)
+
+
+def _rotate_field(model: type[Model], field: str) -> int:
+    keys, count, last = _keys(), 0, 0
+    while True:
+        rows = model._default_manager.filter(pk__gt=last).exclude(**{field: ""}).order_by("pk")
+        found = list(rows.values_list("pk", field)[:BATCH])
+        if not found:
+            return count
+        for pk, old in found:
+            try:
+                new = keys.rotate(old.encode()).decode()
+            except InvalidToken as error:
+                raise _unreadable(f" ({model._meta.label} {pk}, {field})") from error
+            count += model._default_manager.filter(pk=pk, **{field: old}).update(**{field: new})
+        last = found[-1][0]
+
+
+def _keys() -> MultiFernet:
+    texts = [*settings.ENCRYPTION_KEYS, settings.ENCRYPTION_KEY_DERIVED]
+    return MultiFernet([Fernet(_fernet_key(text)) for text in texts])
+
+
+def _fernet_key(text: str) -> bytes:
+    """Any long random text is a key: Fernet wants 32 bytes of it."""
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+
+
+def _unreadable(where: str = "") -> SecretUnreadable:
+    return SecretUnreadable(
+        f"A stored secret{where} cannot be decrypted: the key it was encrypted with is in neither ENCRYPTION_KEYS nor "
+        "SECRET_KEY. Add the former key at the end of ENCRYPTION_KEYS."
+    )

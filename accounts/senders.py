@@ -1,0 +1,106 @@
+"""Senders: what a handset may show. An account asks for one, an operator decides, and only then it is used."""
+
+import logging
+import re
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.choices import SenderKind, SenderStatus
+from accounts.models import Account, SenderId, User
+from smsapp.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 20  # requests of one account that an operator has not decided on
+MAX_ID = 2**63 - 1
+_ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}\Z")
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}\Z")
+_SHORT_CODE = re.compile(r"[0-9]{3,8}\Z")
+
+
+def sender_kind(value: str) -> SenderKind:
+    """Raises ValidationError naming `sender_id` if it is no alphanumeric sender, number or short code."""
+    if _SHORT_CODE.match(value):
+        return SenderKind.SHORT_CODE
+    if _NUMBER.match(value):
+        return SenderKind.NUMBER
+    if _ALPHANUMERIC.match(value):
+        return SenderKind.ALPHANUMERIC
+    raise ValidationError(
+        "A sender is 1 to 11 letters, digits and spaces with at least one letter, "
+        "a number in international format, or a short code of 3 to 8 digits.",
+        "sender_id",
+        value,
+    )
+
+
+def sender_of(account: Account, sender_pk: int) -> SenderId:
+    """Raises NotFound."""
+    sender = SenderId.objects.filter(account=account, pk=sender_pk).first() if sender_pk <= MAX_ID else None
+    if sender is None:
+        raise NotFound("There is no such sender.")
+    return sender
+
+
+def request_sender(account: Account, value: str, by: User) -> tuple[SenderId, bool]:
+    """Ask for a sender; an operator approves it. Asking twice is the same as asking once: False if it was known.
+
+    Raises ValidationError naming `sender_id`, or InvalidState while too many requests wait.
+    """
+    kind = sender_kind(value)
+    with transaction.atomic():
+        Account.objects.select_for_update(no_key=True).get(pk=account.pk)  # requests are counted one by one
+        if known := SenderId.objects.filter(account=account, value=value).first():
+            return known, False
+        if SenderId.objects.filter(account=account, status=SenderStatus.PENDING).count() >= MAX_WAITING:
+            raise InvalidState(f"{MAX_WAITING} requests are waiting for an operator already.", limit=MAX_WAITING)
+        sender = SenderId.objects.create(account=account, value=value, kind=kind)
+        _record("requested", sender, by)
+    return sender, True
+
+
+def withdraw_sender(account: Account, sender_pk: int, by: User) -> SenderId:
+    """Take back a request that nobody decided on yet. Raises NotFound or InvalidState."""
+    with transaction.atomic():
+        sender = sender_of(account, sender_pk)
+        if not SenderId.objects.filter(pk=sender.pk, status=SenderStatus.PENDING).delete()[0]:
+            raise InvalidState("Only a request that waits can be taken back.", current_state=sender.status)
+        _record("withdrawn", sender, by)
+    return sender
+
+
+def approve_sender(sender: SenderId, by: User | None) -> SenderId:
+    return _decide(sender, SenderStatus.APPROVED, by)
+
+
+def reject_sender(sender: SenderId, by: User | None, note: str = "") -> SenderId:
+    return _decide(sender, SenderStatus.REJECTED, by, note)
+
+
+def require_sender(account: Account, value: str) -> None:
+    """An empty sender leaves the choice to the provider. Raises ValidationError or SenderNotAllowed."""
+    if not value:
+        return
+    sender_kind(value)
+    if not account.sender_ids.filter(value=value, status=SenderStatus.APPROVED).exists():
+        raise SenderNotAllowed("This sender is not approved for your account.", "sender_id", value)
+
+
+def _decide(sender: SenderId, status: SenderStatus, by: User | None, note: str = "") -> SenderId:
+    before = sender.status
+    with transaction.atomic():
+        sender.status, sender.note, sender.decided_at = status, note, timezone.now()
+        sender.save(update_fields=["status", "note", "decided_at"])
+        _record(status.value, sender, by, before)
+    return sender
+
+
+def _record(verb: str, sender: SenderId, by: User | None, before: str = "") -> None:
+    audit.record(
+        f"sender.{verb}", account=sender.account, by=by, target_type="sender", target_id=sender.value,
+        before={"status": before} if before else None,
+        after={"status": sender.status, "note": sender.note} if before else None,
+    )  # fmt: skip
+    logger.info("sender %s of account %s was %s", sender.value, sender.account_id, verb)

@@ -1,0 +1,298 @@
+"""What an account does with its endpoints: make, change, test, switch on again, replay. And callback URLs of sends.
+
+Addresses are looked up before the transaction that saves them.
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.choices import EndpointKind, EventType, WebhookState
+from accounts.models import Account, User, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from accounts.secrets import decrypt, encrypt
+from accounts.webhooks import guard
+from accounts.webhooks.outbox import TASK, write
+from accounts.webhooks.signing import new_secret
+from smsapp.exceptions import AlreadyExists, CallbackUrlNotAllowed, InvalidState, NotFound, ValidationError
+from smsapp.wake import wake
+
+MAX_ENDPOINTS = 10  # of an account in one mode
+OLD_SECRET_FOR = timedelta(hours=24)
+REPLAYS_A_SECOND = 10  # of one endpoint
+MAX_REPLAYED = 10_000  # by one call
+KEPT_FOR = timedelta(days=30)  # bodies, whatever became of them
+CALLBACK_KEPT_FOR = timedelta(days=400)  # an unused callback URL: campaigns are scheduled up to a year ahead
+PURGE_BATCH = 1000
+
+#: What an endpoint may choose; a ping comes always, and when it was asked for.
+CHOOSABLE = tuple(kind for kind in EventType if kind is not EventType.PING)
+
+
+def create(
+    account: Account, mode: str, by: User, url: str, *,
+    event_types: Sequence[str] = (), description: str = "", show_numbers: bool = False,
+) -> tuple[WebhookEndpoint, str]:  # fmt: skip
+    """A new endpoint and its secret, which is shown now only. Raises an SmsappError."""
+    _check_types(event_types)
+    guard.check_url(url)
+    secret = new_secret()
+    try:
+        with transaction.atomic():
+            Account.objects.select_for_update(no_key=True).get(pk=account.pk)  # two at once count one another
+            if _of(account, mode).filter(kind=EndpointKind.ENDPOINT).count() >= MAX_ENDPOINTS:
+                raise InvalidState(f"An account has {MAX_ENDPOINTS} endpoints at most.", max=MAX_ENDPOINTS)
+            endpoint = WebhookEndpoint.objects.create(
+                account=account, mode=mode, kind=EndpointKind.ENDPOINT, endpoint_id=_new_id(), url=url,
+                event_types=sorted(set(event_types)), description=description, show_numbers=show_numbers,
+                secret=encrypt(secret),
+            )  # fmt: skip
+            _note("webhook.created", endpoint, by, after=_facts(endpoint))
+    except IntegrityError as error:
+        raise _taken(url) from error
+    return endpoint, secret
+
+
+def change(endpoint: WebhookEndpoint, by: User, changes: dict[str, Any]) -> WebhookEndpoint:
+    """Change `url`, `event_types`, `description` or `show_numbers`. A callback URL keeps its address and types."""
+    if endpoint.kind == EndpointKind.CALLBACK and {"url", "event_types"} & set(changes):
+        raise InvalidState("Address and events of a callback URL are given by the sends that name it.")
+    _check_types(changes.get("event_types", ()))
+    if changes.get("url", endpoint.url) != endpoint.url:
+        guard.check_url(changes["url"])
+    try:
+        with transaction.atomic():
+            locked = _locked(endpoint)
+            before = _facts(locked)
+            for name, value in changes.items():
+                setattr(locked, name, sorted(set(value)) if name == "event_types" else value)
+            locked.save(update_fields=[*changes, "updated_at"])
+            if (after := _facts(locked)) != before:
+                _note("webhook.changed", locked, by, before=before, after=after)
+    except IntegrityError as error:
+        raise _taken(changes["url"]) from error
+    return locked
+
+
+def remove(endpoint: WebhookEndpoint, by: User) -> None:
+    """With its log and whatever waits for it."""
+    with transaction.atomic():
+        locked = _locked(endpoint)
+        _note("webhook.removed", locked, by, before=_facts(locked))
+        while _remove_deliveries(locked.deliveries.values_list("pk", flat=True)[:PURGE_BATCH]):
+            pass
+        locked.delete()
+
+
+def rotate_secret(endpoint: WebhookEndpoint, by: User) -> tuple[WebhookEndpoint, str]:
+    """A new secret, shown now only; the old one signs beside it for 24 hours."""
+    if endpoint.kind == EndpointKind.CALLBACK:
+        raise InvalidState("Callback URLs are signed with the account's callback secret.")
+    secret = new_secret()
+    with transaction.atomic():
+        locked = _locked(endpoint)
+        locked.old_secret, locked.old_secret_until = locked.secret, timezone.now() + OLD_SECRET_FOR
+        locked.secret = encrypt(secret)
+        locked.save(update_fields=["secret", "old_secret", "old_secret_until", "updated_at"])
+        _note("webhook.secret_rotated", locked, by)
+    return locked, secret
+
+
+def enable(endpoint: WebhookEndpoint, by: User) -> WebhookEndpoint:
+    """Switch on again; what failed meanwhile is there to be replayed."""
+    guard.check_url(endpoint.url)
+    with transaction.atomic():
+        locked = _locked(endpoint)
+        if not locked.is_active:
+            _note("webhook.enabled", locked, by, before={"disabled_reason": locked.disabled_reason})
+        _reset(locked)
+    wake(TASK)
+    return locked
+
+
+def ping(endpoint: WebhookEndpoint, by: User) -> WebhookDelivery:
+    """Send a test event. Raises InvalidState if the endpoint is switched off."""
+    _require_active(endpoint)
+    with transaction.atomic():
+        (delivery,) = write([(endpoint.pk, EventType.PING, {"endpoint_id": endpoint.endpoint_id})])
+        _note("webhook.tested", endpoint, by)
+    return delivery
+
+
+def replay(delivery: WebhookDelivery, by: User | None) -> WebhookDelivery:
+    """Send an event again: the same id and body, a new timestamp; its tries begin anew."""
+    endpoint = delivery.endpoint
+    _require_active(endpoint)
+    with transaction.atomic():
+        now = timezone.now()
+        ended = WebhookDelivery.objects.filter(pk=delivery.pk).exclude(state=WebhookState.WAITING)
+        if not ended.update(state=WebhookState.WAITING, attempt_count=0, next_attempt_at=now, delivered_at=None):
+            raise InvalidState("This event still waits to be delivered.", current_state=WebhookState.WAITING)
+        _note("webhook.replayed", endpoint, by, after={"event_id": delivery.event_id})
+        wake(TASK)
+    delivery.refresh_from_db()
+    return delivery
+
+
+def replay_failed(endpoint: WebhookEndpoint, by: User | None, since: datetime) -> int:
+    """Send again what failed of the events since then, the oldest first, ten a second; how many: MAX_REPLAYED at
+    most, so a caller that is told so many asks again."""
+    _require_active(endpoint)
+    with transaction.atomic():
+        _locked(endpoint)
+        failed = endpoint.deliveries.filter(state=WebhookState.FAILED, created_at__gte=since).order_by("pk")
+        rows = list(failed.only("endpoint")[:MAX_REPLAYED])  # without it, Django asks for it row by row
+        now = timezone.now()
+        for place, row in enumerate(rows):
+            row.state, row.attempt_count = WebhookState.WAITING, 0
+            row.next_attempt_at = now + timedelta(seconds=place // REPLAYS_A_SECOND)
+        WebhookDelivery.objects.bulk_update(rows, ["state", "attempt_count", "next_attempt_at"], batch_size=PURGE_BATCH)
+        _note("webhook.failed_replayed", endpoint, by, after={"since": since.isoformat(), "count": len(rows)})
+        wake(TASK)
+    return len(rows)
+
+
+# --- Callback URLs of sends -------------------------------------------------------------------------------
+
+
+def check_callback(account: Account, mode: str, url: str) -> None:
+    """The guard for the `callback_url` of a send. One that is in use is looked up where it is called, not here, so
+    that a send waits for a name server once. Raises CallbackUrlNotAllowed naming `callback_url`."""
+    try:
+        guard.target_of(url)
+    except CallbackUrlNotAllowed as error:
+        raise guard.refusal("callback_url", url) from error
+    if not _of(account, mode).filter(kind=EndpointKind.CALLBACK, url=url, is_active=True).exists():
+        guard.check_url(url, "callback_url")
+
+
+def use_callback(account: Account, mode: str, url: str) -> None:
+    """Have results sent to the callback URL of a send, in its transaction. One that was switched off is on again:
+    somebody counts on it."""
+    endpoint, is_new = WebhookEndpoint.objects.get_or_create(
+        account=account, mode=mode, kind=EndpointKind.CALLBACK, url=url, defaults={"endpoint_id": _new_id()}
+    )
+    if is_new:
+        callback_secret(account)
+    elif not endpoint.is_active:
+        _reset(endpoint)
+    elif endpoint.updated_at < timezone.now() - timedelta(days=1):
+        endpoint.save(update_fields=["updated_at"])  # it is in use: purging leaves it
+
+
+def callback_secret(account: Account) -> str:
+    """What signs the calls of the account's callback URLs; made when it is first asked for."""
+    stored = Account.objects.values_list("callback_secret", flat=True)
+    if not stored.get(pk=account.pk):
+        Account.objects.filter(pk=account.pk, callback_secret="").update(callback_secret=encrypt(new_secret()))
+    return decrypt(stored.get(pk=account.pk))
+
+
+def rotate_callback_secret(account: Account, by: User) -> str:
+    """A new one; the old one signs beside it for 24 hours."""
+    secret = new_secret()
+    with transaction.atomic():
+        locked = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+        WebhookEndpoint.objects.filter(account=account, kind=EndpointKind.CALLBACK).update(
+            old_secret=locked.callback_secret, old_secret_until=timezone.now() + OLD_SECRET_FOR
+        )
+        locked.callback_secret = encrypt(secret)
+        locked.save(update_fields=["callback_secret", "updated_at"])
+        audit.record(
+            "webhook.callback_secret_rotated", account=account, by=by, target_type="account", target_id=str(account.pk)
+        )
+    return secret
+
+
+def signing_secrets(endpoint: WebhookEndpoint) -> list[str]:
+    """The secrets that sign a call of it, the newest first. Raises SecretUnreadable."""
+    stored = [endpoint.secret or endpoint.account.callback_secret]
+    if endpoint.old_secret and endpoint.old_secret_until and endpoint.old_secret_until > timezone.now():
+        stored.append(endpoint.old_secret)
+    return [decrypt(text) for text in stored]
+
+
+# --- Housekeeping -----------------------------------------------------------------------------------------
+
+
+def purge(now: datetime) -> int:
+    """Remove events older than they are kept, some at a time, and callback URLs that nobody uses; how many events."""
+    removed = 0
+    while count := _remove_deliveries(
+        WebhookDelivery.objects.filter(created_at__lt=now - KEPT_FOR).values_list("pk", flat=True)[:PURGE_BATCH]
+    ):
+        removed += count
+    unused = WebhookEndpoint.objects.filter(
+        kind=EndpointKind.CALLBACK, updated_at__lt=now - CALLBACK_KEPT_FOR, deliveries=None
+    )
+    WebhookEndpoint.objects.filter(pk__in=list(unused.values_list("pk", flat=True)[:PURGE_BATCH])).delete()
+    return removed
+
+
+def _remove_deliveries(keys: Iterable[int]) -> int:
+    chosen = list(keys)
+    WebhookAttempt.objects.filter(delivery__in=chosen).delete()
+    WebhookDelivery.objects.filter(pk__in=chosen).delete()
+    return len(chosen)
+
+
+def _reset(endpoint: WebhookEndpoint) -> None:
+    """As if it had never failed."""
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
+        is_active=True, disabled_at=None, disabled_reason="", failing_since=None, failure_count=0, slow_until=None,
+        told_failing_at=None, updated_at=timezone.now(),
+    )  # fmt: skip
+    endpoint.refresh_from_db()
+
+
+def _of(account: Account, mode: str) -> Any:
+    return WebhookEndpoint.objects.filter(account=account, mode=mode)
+
+
+def _locked(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    locked = WebhookEndpoint.objects.select_for_update(of=("self",), no_key=True).filter(pk=endpoint.pk).first()
+    if locked is None:
+        raise NotFound("There is no such endpoint.")
+    return locked
+
+
+def _require_active(endpoint: WebhookEndpoint) -> None:
+    if not endpoint.is_active:
+        raise InvalidState(
+            f"The endpoint is switched off ({endpoint.disabled_reason.rstrip('.')}). Enable it first.",
+            current_state="disabled", allowed=["active"],
+        )  # fmt: skip
+
+
+def _check_types(event_types: Sequence[str]) -> None:
+    for place, name in enumerate(event_types):
+        if name not in CHOOSABLE:
+            raise ValidationError("There is no such event type.", f"event_types[{place}]", name)
+
+
+def _taken(url: str) -> AlreadyExists:
+    return AlreadyExists("There is an endpoint with this address already.", "url", url)
+
+
+def _new_id() -> str:
+    return f"we_{secrets.token_hex(10)}"
+
+
+def _facts(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    return {
+        "url": endpoint.url,
+        "event_types": endpoint.event_types,
+        "description": endpoint.description,
+        "show_numbers": endpoint.show_numbers,
+    }
+
+
+def _note(action: str, endpoint: WebhookEndpoint, by: User | None, *, before: Any = None, after: Any = None) -> None:
+    audit.record(
+        action, account=endpoint.account, by=by,
+        target_type="webhook", target_id=endpoint.endpoint_id, before=before, after=after,
+    )  # fmt: skip

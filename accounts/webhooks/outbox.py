@@ -1,0 +1,70 @@
+"""The outbox: finished bodies, written in the transaction of the change they tell of, only where somebody listens.
+
+One row is one body for one endpoint. Its event id is the header `webhook-id`: the same at every try and replay.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.choices import EndpointKind
+from accounts.models import WebhookDelivery, WebhookEndpoint
+from smsapp.wake import wake
+
+TASK = "accounts.deliver_webhooks"
+
+
+def emit(account_id: int, mode: str, event_type: str, data: Mapping[str, Any]) -> None:
+    """Tell the account's endpoints of this mode that chose this type; in the caller's transaction.
+
+    `data` is of JSON types, times as ISO 8601 in UTC. One query where nobody listens.
+    """
+    endpoints = [
+        endpoint
+        for endpoint in WebhookEndpoint.objects.filter(
+            account_id=account_id, mode=mode, kind=EndpointKind.ENDPOINT, is_active=True
+        )
+        if wants(endpoint.event_types, event_type)
+    ]
+    write([(endpoint.pk, event_type, data) for endpoint in endpoints])
+
+
+def wants(chosen: Iterable[str], event_type: str) -> bool:
+    """Whether an endpoint with these types gets one: none chosen means all."""
+    chosen = list(chosen)
+    return not chosen or event_type in chosen
+
+
+def write(events: Iterable[tuple[int, str, Mapping[str, Any]]]) -> list[WebhookDelivery]:
+    """Store events as (endpoint, type, data) and wake their delivery on commit."""
+    now = timezone.now()
+    rows = [
+        WebhookDelivery(
+            endpoint_id=endpoint_id,
+            event_id=new_event_id(),
+            event_type=event_type,
+            body=body_of(event_type, data),
+            next_attempt_at=now,
+            created_at=now,
+        )
+        for endpoint_id, event_type, data in events
+    ]
+    if rows:
+        with transaction.atomic():
+            WebhookDelivery.objects.bulk_create(rows)
+            wake(TASK)
+    return rows
+
+
+def body_of(event_type: str, data: Mapping[str, Any]) -> str:
+    """The body as it is signed and sent: type, time of the event, data."""
+    moment = timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    return orjson.dumps({"type": event_type, "timestamp": moment, "data": data}).decode()
+
+
+def new_event_id() -> str:
+    return f"evt_{secrets.token_hex(12)}"
