@@ -11,12 +11,12 @@ from django.utils.html import format_html_join
 from accounts.models import Account, User
 from campaigns import services
 from campaigns.choices import CampaignKind, CampaignStatus
-from campaigns.models import Campaign
+from campaigns.models import Campaign, MessageTemplate
 from campaigns.tally import COUNTED_STATUSES
 from messaging.resending import FAILED_STATUSES
 from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
 from messaging.services import resend_failed
-from smsapp.console import ActingAdmin, confirmed_action
+from smsapp.console import ActingAdmin, ReadOnlyAdmin, confirmed_action
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -132,3 +132,13 @@ class CampaignAdmin(ActingAdmin):
         if stopped:
             self.message_user(request, on_their_way_words(sum(map(on_their_way, stopped))))
         return answer
+
+
+@admin.register(MessageTemplate)
+class MessageTemplateAdmin(ReadOnlyAdmin):
+    list_display = ("name", "account", "user", "updated_at")
+    list_select_related = ("account", "user")
+    search_help_text = "Template id (`tpl-…`) or account name, in full"
+
+    def find(self, term: str) -> Q | None:
+        return Q(template_id=term) | Q(account__name=term)

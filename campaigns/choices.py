@@ -39,7 +39,7 @@ PERSON, CLOCK, PIPELINE = Actor.PERSON, Actor.CLOCK, Actor.PIPELINE
 CAMPAIGN: Machine[CampaignStatus, Actor] = Machine(
     {
         S.DRAFT: {
-            S.AWAITING_APPROVAL: (PERSON,),
+            S.AWAITING_APPROVAL: (PERSON, PIPELINE),
             S.SCHEDULED: (PERSON,),
             S.RUNNING: (PERSON, PIPELINE),  # the pipeline: a resent campaign, once its recipients are gathered
             S.CANCELLED: (PERSON,),
@@ -51,6 +51,7 @@ CAMPAIGN: Machine[CampaignStatus, Actor] = Machine(
             S.CANCELLED: (PERSON,),
             S.RUNNING: (CLOCK,),
             S.MISSED: (CLOCK,),
+            S.AWAITING_APPROVAL: (CLOCK,),  # it is not what was approved
         },
         S.RUNNING: {
             S.PAUSED: (PERSON, PIPELINE),
@@ -69,4 +70,5 @@ FINAL = frozenset(status for status in CampaignStatus if not CAMPAIGN.targets(st
 class PauseReason(TextChoices):
     BY_USER = "by_user", "Paused by a person"
     GATEWAY_REFUSED = "gateway_refused", "The gateway refuses our account"
+    NO_CREDIT = "no_credit", "The credit does not suffice"
     DEFECT = "defect", "Something is wrong on our side"

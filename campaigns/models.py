@@ -14,11 +14,11 @@ from uploads.models import Audience
 class Campaign(Tally):
     """One text, one audience, one schedule.
 
-        draft -> awaiting_approval | scheduled | cancelled            by person
-        draft -> running                                              by person, pipeline
+        draft -> awaiting_approval | running                          by person, pipeline
+        draft -> scheduled | cancelled                                by person
         awaiting_approval -> draft | scheduled | running | cancelled  by person
         scheduled -> draft | paused | cancelled                       by person
-        scheduled -> running | missed                                 by clock
+        scheduled -> running | missed | awaiting_approval             by clock
         running -> paused                                             by person, pipeline
         running -> cancelled                                          by person
         running -> completed | failed                                 by pipeline
@@ -77,9 +77,17 @@ class Campaign(Tally):
     preflight = models.JSONField(
         null=True, blank=True, help_text="The receipt before sending, and what it was made of."
     )
+    prices = models.JSONField(
+        null=True, blank=True, help_text="Of one segment by prefix, as they were when credit was reserved. Empty: free."
+    )
     reserved_micro = models.BigIntegerField(
         default=0, help_text="Credit reserved for it and not yet charged or given back, in millionths."
     )
+    charged_micro = models.BigIntegerField(default=0, help_text="What the ledger says of it so far, in millionths.")
+    cost_micro = models.BigIntegerField(
+        default=0, help_text="Of the messages made so far, if a provider takes them all, in millionths."
+    )
+    counted_on = models.DateField(null=True, blank=True, help_text="The day whose daily limit it counts against.")
 
     total_recipients = models.PositiveIntegerField(default=0)
     chunk_count = models.PositiveIntegerField(default=0)
@@ -100,6 +108,8 @@ class Campaign(Tally):
             models.Index(fields=["status", "scheduled_at"], name="campaign_due"),  # what beat looks for
             # sweeping: what is not closed yet, never the whole history
             models.Index(fields=["status", "valid_until"], name="campaign_open", condition=models.Q(closed_at=None)),
+            # settling: closed, with credit to give back
+            models.Index(fields=["account"], name="campaign_reserved", condition=models.Q(reserved_micro__gt=0)),
         ]
 
     def __str__(self) -> str:

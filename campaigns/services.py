@@ -1,4 +1,4 @@
-"""The life of a campaign: the only place that moves its status.
+"""The life of a campaign: the only place that moves its status, and tells of it: in the audit log and to webhooks.
 
 Pause and cancel take the campaign's row FOR UPDATE before they answer; dispatch reads it FOR KEY SHARE before it
 commits an attempt. So once one of them has answered no call is prepared any more; those whose attempt was committed
@@ -7,213 +7,159 @@ just before are on their way, and the answer counts them.
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from accounts.choices import Mode
 from accounts.models import Account, User
-from accounts.services import require_active, require_sender
+from accounts.services import require_active
+from accounts.webhooks import endpoints
+from campaigns import approval, charging, events
 from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
-from campaigns.rendering import Template
-from smsapp.exceptions import InvalidState, MessageTooLong, ScheduleInPast, ValidationError
-from smsapp.lib.text import MAX_TEXT_LENGTH, forbidden_characters
+from campaigns.moves import locked_campaign, move, moved, not_from, note, require_draft, require_may
+from campaigns.rules import SCHEDULE_GRACE, CampaignRequest, check_request, request_of, write_request
+from smsapp.apart import apart
+from smsapp.exceptions import DuplicateReference, InvalidState, TooManyRecipients, ValidationError
 from smsapp.wake import wake
 from uploads.models import Audience
-from uploads.services import audience_to_fill
 
 logger = logging.getLogger(__name__)
 
-SCHEDULE_GRACE = timedelta(seconds=60)  # "now" written by a client whose clock is a little behind
-SCHEDULE_MAX = timedelta(days=365)
-#: Nothing of it goes on by itself. A paused campaign may be resumed, and then sends what waits: that is no failure.
-RESENDABLE = (CampaignStatus.COMPLETED, CampaignStatus.CANCELLED, CampaignStatus.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignRequest:
-    """What a door asks for. Times are aware; `valid_until` None means no limit."""
-
-    kind: CampaignKind
-    message: str
-    name: str = ""
-    sender_id: str = ""
-    mode: Mode = Mode.LIVE
-    scheduled_at: datetime | None = None
-    valid_until: datetime | None = None
-    callback_url: str = ""
-    request_id: str = ""
-
-
-def check_message(message: str, columns: Sequence[str] = ()) -> None:
-    """The rules of a text before any value is filled in.
-
-    Raises ValidationError, MessageTooLong (over 1,600 characters) or TemplateVariableMissing, all naming `message`.
-    """
-    if not message.strip():
-        raise ValidationError("The message is empty.", "message", message)
-    if forbidden := forbidden_characters(message):
-        raise ValidationError(
-            f"The message contains a character that no text message may contain: {forbidden[0]!r}.", "message", message
-        )
-    if len(message) > MAX_TEXT_LENGTH:
-        raise MessageTooLong(
-            f"The message has {len(message)} characters; {MAX_TEXT_LENGTH} are allowed.",
-            "message", message, length=len(message), max=MAX_TEXT_LENGTH,
-        )  # fmt: skip
-    Template(message).bind(columns)
-
-
-def check_schedule(scheduled_at: datetime | None, valid_until: datetime | None) -> None:
-    """Raises ScheduleInPast or ValidationError."""
-    now = timezone.now()
-    if scheduled_at is not None:
-        if scheduled_at < now - SCHEDULE_GRACE:
-            raise ScheduleInPast("The schedule time is in the past.", "schedule_time", scheduled_at.isoformat())
-        if scheduled_at > now + SCHEDULE_MAX:
-            raise ValidationError(
-                "The schedule time is more than a year away.", "schedule_time", scheduled_at.isoformat()
-            )
-    if valid_until is not None and valid_until <= max(now, scheduled_at or now):
-        raise ValidationError("Nothing could be sent before this time.", "valid_until", valid_until.isoformat())
-
-
-def check_request(account: Account, request: CampaignRequest, columns: Sequence[str] = ()) -> None:
-    """Everything that can be refused before an audience exists. Raises an SmsappError."""
-    require_active(account)
-    check_message(request.message, columns)
-    require_sender(account, request.sender_id)
-    check_schedule(request.scheduled_at, request.valid_until)
+#: Fields that setting a campaign off changes.
+SET_OFF = (
+    "status", "status_detail", "started_at", "approval_hash", "approval_requested_by", "approved_by", "approved_at",
+    *charging.FIELDS,
+)  # fmt: skip
+VERBS = {
+    CampaignStatus.AWAITING_APPROVAL: "approval_requested",
+    CampaignStatus.SCHEDULED: "scheduled",
+    CampaignStatus.RUNNING: "started",
+}
 
 
 def create_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
-    """Store a checked request as a campaign that starts at once or at its time; its work is woken on commit."""
+    """Store a checked request as a campaign that starts at once, at its time, or when it is approved (see `launch`)."""
     check_request(account, request, audience.columns)
-    if not audience.recipient_count:
-        raise ValidationError("There is no recipient to send to.", "phone_numbers")
-    starts_now = request.scheduled_at is None or request.scheduled_at <= timezone.now()
-    campaign = Campaign.objects.create(
-        account=account,
-        user=user,
-        kind=request.kind,
-        mode=request.mode,
-        bulk_id=f"bulk-{secrets.token_hex(10)}",
-        name=request.name,
-        message=request.message,
-        sender_id=request.sender_id,
-        callback_url=request.callback_url,
-        request_id=request.request_id,
-        audience=audience,
-        status=CampaignStatus.RUNNING if starts_now else CampaignStatus.SCHEDULED,
-        scheduled_at=request.scheduled_at,
-        valid_until=request.valid_until,
-        started_at=timezone.now() if starts_now else None,
-        total_recipients=audience.recipient_count,
-        chunk_count=audience.chunk_count,
-    )
+    with transaction.atomic():
+        return accept_campaign(account, user, request, audience)
+
+
+def accept_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
+    """`create_campaign` of a request that was checked, inside the caller's transaction."""
+    _require_recipients(audience)
+    campaign = unsaved_campaign(account, user, request, audience)
+    _set_off(campaign, user)
+    save_new(campaign)
+    _announce(campaign, user)
     logger.info("campaign %s created with %s recipients", campaign.bulk_id, campaign.total_recipients)
-    if request.kind is CampaignKind.BULK:  # a single send is expanded by its service, in the same transaction
-        wake("messaging.expand")
     return campaign
 
 
-def create_resend(original: Campaign, by: User, statuses: Sequence[str]) -> Campaign:
-    """A draft that will send the messages of these statuses again; the pipeline gathers its recipients and starts it.
-
-    A campaign is resent once, decided under its row's lock: two clicks make one resend, and no message is ever in two
-    of them. What fails again is sent again by resending the resend. A resend that was cancelled before it started does
-    not count. `valid_until` is kept while it is ahead. Raises an SmsappError.
-    """
-    with transaction.atomic():
-        locked = Campaign.objects.select_for_update(of=("self",)).select_related("account", "audience")
-        original = locked.get(pk=original.pk)
-        _check_resend(original, statuses)
-        is_constant = Template(original.message).bind(original.audience.columns).is_constant
-        columns = () if is_constant else original.audience.columns
-        valid_until = original.valid_until
-        if valid_until is not None and valid_until <= timezone.now():
-            valid_until = None
-        request = CampaignRequest(
-            kind=CampaignKind(original.kind), message=original.message, sender_id=original.sender_id,
-            valid_until=valid_until,
-        )  # fmt: skip
-        check_request(original.account, request, columns)
-        resend = Campaign.objects.create(
-            account=original.account,
-            user=by,
-            kind=original.kind,
-            mode=original.mode,
-            bulk_id=f"bulk-{secrets.token_hex(10)}",
-            name=original.name,
-            message=original.message,
-            sender_id=original.sender_id,
-            callback_url=original.callback_url,
-            audience=audience_to_fill(original.account, columns),
-            resend_of=original,
-            resend_statuses=list(statuses),
-            status=CampaignStatus.DRAFT,
-            valid_until=valid_until,
-        )
-    logger.info("campaign %s sends the %s of %s again", resend.bulk_id, ", ".join(statuses), original.bulk_id)
-    return resend
+def unsaved_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
+    """What a request asks for, as a draft that is not stored yet."""
+    campaign = Campaign(
+        account=account, user=user, kind=request.kind, mode=request.mode, bulk_id=f"bulk-{secrets.token_hex(10)}",
+        audience=audience, total_recipients=audience.recipient_count, chunk_count=audience.chunk_count,
+        request_id=request.request_id,
+    )  # fmt: skip
+    write_request(campaign, request)
+    return campaign
 
 
-def is_resendable(campaign: Campaign, statuses: Sequence[str]) -> bool:
-    """Whether a door should offer it: `create_resend` decides. Asks nothing of the database while it may not be."""
+def save_new(campaign: Campaign, fields: Sequence[str] | None = None) -> None:
+    """Save a new campaign, or these fields of one. Raises DuplicateReference, naming the campaign that has it."""
     try:
-        _check_resend(campaign, statuses)
-    except InvalidState:
-        return False
-    return True
+        with transaction.atomic(savepoint=campaign.client_reference is not None):
+            campaign.save(force_insert=fields is None, update_fields=fields)
+    except IntegrityError as error:
+        if campaign.client_reference is None:
+            raise
+        of_mode = Campaign.objects.for_account(campaign.account, campaign.mode).exclude(pk=campaign.pk)
+        other = of_mode.filter(client_reference=campaign.client_reference).first()
+        if other is None:
+            raise
+        raise DuplicateReference(
+            "Another send has this client_reference.", "client_reference", campaign.client_reference,
+            existing_id=other.bulk_id,
+        ) from error  # fmt: skip
 
 
-def _check_resend(original: Campaign, statuses: Sequence[str]) -> None:
-    """Raises InvalidState with the reason."""
-    state = {"current_state": original.status, "allowed": [str(status) for status in RESENDABLE]}
-    if original.status not in RESENDABLE:
-        raise InvalidState(
-            f"A campaign that is {original.get_status_display().lower()} cannot be resent: it has to be completed "
-            "or cancelled first.",
-            **state,
-        )
-    if original.queued > 0 or original.unknown > 0:
-        raise InvalidState("Some of its messages are still being closed or looked up. Try again in a minute.", **state)
-    if resend := next(filter(_counts_as_resend, original.resends.all()), None):
-        raise InvalidState(
-            "The failed messages of this campaign were sent again already. What failed again is sent again from there.",
-            **state, bulk_id=resend.bulk_id,
-        )  # fmt: skip
-    if not any(original.tally[status] > 0 for status in statuses):
-        raise InvalidState("This campaign has no failed messages to send again.", **state)
+def launch(campaign: Campaign, by: User) -> Campaign:
+    """Set off a draft: it waits for its approval or its time, or runs. Of many at once one wins, the others, as for
+    anything but a draft, raise InvalidState. Raises an SmsappError for what cannot be sent as it stands."""
+    require_draft(campaign, "launched")
+    _check_campaign(campaign)
+    with transaction.atomic():
+        draft = locked_campaign(campaign)
+        require_draft(draft, "launched")
+        _check_campaign(draft)
+        _set_off(draft, by)
+        draft.save(update_fields=SET_OFF)
+        _announce(draft, by)
+    return draft
 
 
-def _counts_as_resend(resend: Campaign) -> bool:
-    """Nothing was ever sent of one that was cancelled before it started."""
-    return resend.status != CampaignStatus.CANCELLED or resend.started_at is not None
+def approve(campaign: Campaign, by: User, approval_hash: str = "") -> Campaign:
+    """Approve, as a second person, and set off. `approval_hash`: what the approver has seen, if they say so.
+
+    A schedule that passed while it waited for the approval starts at once, as late as a due campaign may start. Raises
+    InvalidState unless it waits for approval as it was asked for, PermissionDenied, and whatever `launch` raises.
+    """
+    approval.require_approver(campaign, by)
+    grace = timedelta(seconds=settings.LATE_START_WINDOW)
+    require_may(campaign, CampaignStatus.RUNNING, CampaignStatus.AWAITING_APPROVAL)
+    _check_campaign(campaign, grace)
+    with transaction.atomic():
+        waiting = locked_campaign(campaign)
+        require_may(waiting, CampaignStatus.RUNNING, CampaignStatus.AWAITING_APPROVAL)
+        approval.require_approver(waiting, by)
+        _check_campaign(waiting, grace)
+        if approval.is_void(waiting) or approval_hash not in ("", waiting.approval_hash):
+            raise InvalidState(
+                "This campaign is not what was to be approved any more. Look at it again.",
+                current_state=waiting.status, approval_hash=approval.content_hash(waiting),
+            )  # fmt: skip
+        waiting.approved_by, waiting.approved_at, waiting.status_detail = by, timezone.now(), ""
+        note(waiting, "approved", by, after={"approval_hash": waiting.approval_hash})
+        _set_off(waiting, by)
+        waiting.save(update_fields=SET_OFF)
+        _announce(waiting, by)
+    return waiting
 
 
-def show_gathered(resend: Campaign) -> None:
-    """Move a draft's totals to what its audience holds; in the transaction that stored it."""
-    resend.total_recipients = resend.audience.recipient_count
-    resend.chunk_count = resend.audience.chunk_count
-    resend.save(update_fields=["total_recipients", "chunk_count"])
+def withdraw(campaign: Campaign, by: User) -> Campaign:
+    """Back to a draft, which voids its approval. Raises InvalidState unless it waits for its approval or its time, and
+    for what never was a draft of its own: a single send or a resend."""
+    with transaction.atomic():
+        waiting = locked_campaign(campaign)
+        before = waiting.status
+        require_may(waiting, CampaignStatus.DRAFT)
+        if waiting.kind != CampaignKind.BULK or waiting.resend_of_id is not None:
+            raise InvalidState("This can be cancelled, not changed.", current_state=before)
+        waiting.status, waiting.status_detail = CampaignStatus.DRAFT, ""
+        waiting.approval_hash, waiting.approval_requested_by = "", None
+        waiting.approved_by, waiting.approved_at = None, None
+        charging.take_back(waiting)
+        waiting.save(update_fields=SET_OFF)
+        note(waiting, "withdrawn", by, before={"status": before}, after={"status": waiting.status})
+    return waiting
 
 
-def start_gathered(resend: Campaign) -> None:
-    """Start a resend whose recipients are all there; inside the caller's transaction, which holds its row."""
-    now = timezone.now()
+def set_off_gathered(resend: Campaign) -> None:
+    """Set off a resend whose recipients are all there; inside the caller's transaction, which holds its row."""
     if not CAMPAIGN.may(CampaignStatus(resend.status), CampaignStatus.RUNNING, Actor.PIPELINE):
-        raise _not_from(resend, CampaignStatus.RUNNING)
-    resend.status, resend.started_at = CampaignStatus.RUNNING, now
-    resend.save(update_fields=["status", "started_at"])
-    settle_status([resend.pk], now)  # with no recipient at all it is complete
-    wake("messaging.expand")
+        raise not_from(resend, CampaignStatus.RUNNING)
+    _set_off(resend, resend.user)
+    resend.save(update_fields=SET_OFF)
+    _announce(resend, None)
+    settle_status([resend.pk], timezone.now())  # with no recipient at all it is complete
 
 
 def start_due(now: datetime) -> int:
@@ -226,13 +172,35 @@ def start_due(now: datetime) -> int:
     )
     if missed:
         logger.warning("%s campaigns missed their time and wait for a decision", missed)
-    started = Campaign.objects.due(now).update(status=CampaignStatus.RUNNING, started_at=now)
+    due = Campaign.objects.due(now)
+    started = due.filter(kind=CampaignKind.SINGLE).update(status=CampaignStatus.RUNNING, started_at=now)
+    for campaign_id in list(due.values_list("pk", flat=True)):
+        started += bool(apart(partial(_start_due, now=now), campaign_id))
     if started:
         wake("messaging.sweep")  # takes up what was set aside meanwhile
         wake("messaging.expand")
         wake("messaging.dispatch_singles")
         wake("messaging.dispatch_campaigns")
     return started
+
+
+@transaction.atomic
+def _start_due(campaign_id: int, now: datetime) -> bool:
+    """Start one whose time has come, unless it is not what was approved."""
+    due = Campaign.objects.due(now).select_for_update(of=("self",)).select_related("account", "audience")
+    campaign = due.filter(pk=campaign_id).first()
+    if campaign is None:
+        return False
+    if approval.is_void(campaign):
+        logger.error("campaign %s is not what was approved", campaign.bulk_id)
+        _ask_for_approval(campaign, campaign.approval_requested_by)
+        charging.take_back(campaign)
+        campaign.status_detail = "It is not what was approved any more, so it was not started."
+    else:
+        _go(campaign, now)
+    campaign.save(update_fields=SET_OFF)
+    _announce(campaign, None)
+    return campaign.status == CampaignStatus.RUNNING
 
 
 def miss_uncertain(now: datetime, detail: str) -> int:
@@ -244,14 +212,20 @@ def miss_uncertain(now: datetime, detail: str) -> int:
 
 def pause(campaign: Campaign, by: User) -> Campaign:
     """Raises InvalidState unless it is running or scheduled."""
-    return _move(
-        campaign, CampaignStatus.PAUSED, pause_reason=PauseReason.BY_USER, status_detail=f"Paused by {by.username}."
-    )
+    return move(
+        campaign, by, "paused", CampaignStatus.PAUSED, pause_reason=PauseReason.BY_USER,
+        status_detail=f"Paused by {by.username}.",
+    )  # fmt: skip
 
 
 def pause_for_gateway(campaign_id: int, detail: str) -> bool:
     """Pause a running campaign because the gateway refuses our account; False if it was not running."""
     return _pause_running(campaign_id, PauseReason.GATEWAY_REFUSED, detail)
+
+
+def pause_for_credit(campaign_id: int, detail: str) -> bool:
+    """Pause a running campaign that turns out to cost more than its account has; False if it was not running."""
+    return _pause_running(campaign_id, PauseReason.NO_CREDIT, detail)
 
 
 def pause_for_defect(campaign_id: int, detail: str) -> bool:
@@ -260,18 +234,20 @@ def pause_for_defect(campaign_id: int, detail: str) -> bool:
 
 
 def resume(campaign: Campaign, by: User) -> Campaign:
-    """Go on where it stopped. Raises InvalidState unless it is paused or missed."""
+    """Go on where it stopped. Raises InvalidState unless it is paused or missed, and as it was approved."""
     if campaign.status not in (CampaignStatus.PAUSED, CampaignStatus.MISSED):
-        raise _not_from(campaign, CampaignStatus.RUNNING)
+        raise not_from(campaign, CampaignStatus.RUNNING)
     require_active(campaign.account)
+    if campaign.started_at is None and approval.is_void(campaign):
+        raise InvalidState("This campaign is not what was approved any more.", current_state=campaign.status)
     now = timezone.now()
     if campaign.scheduled_at and campaign.scheduled_at > now:
-        return _move(campaign, CampaignStatus.SCHEDULED, pause_reason="", status_detail="")
-    resumed = _move(
-        campaign, CampaignStatus.RUNNING, pause_reason="", status_detail="", started_at=campaign.started_at or now
-    )
+        return move(campaign, by, "resumed", CampaignStatus.SCHEDULED, pause_reason="", status_detail="")
+    resumed = move(
+        campaign, by, "resumed", CampaignStatus.RUNNING, pause_reason="", status_detail="",
+        started_at=campaign.started_at or now,
+    )  # fmt: skip
     settle_status([campaign.pk], now)
-    logger.info("campaign %s resumed by user %s", campaign.bulk_id, by.pk)
     for task in (
         "messaging.sweep", "messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"
     ):  # fmt: skip
@@ -281,9 +257,9 @@ def resume(campaign: Campaign, by: User) -> Campaign:
 
 def cancel(campaign: Campaign, by: User) -> Campaign:
     """Stop for good. Messages in a call cannot be stopped; the others are closed as cancelled by the sweep."""
-    cancelled = _move(
-        campaign, CampaignStatus.CANCELLED, pause_reason="", status_detail=f"Cancelled by {by.username}.",
-        completed_at=timezone.now(),
+    cancelled = move(
+        campaign, by, "cancelled", CampaignStatus.CANCELLED, pause_reason="",
+        status_detail=f"Cancelled by {by.username}.", completed_at=timezone.now(),
     )  # fmt: skip
     wake("messaging.sweep")
     return cancelled
@@ -292,47 +268,78 @@ def cancel(campaign: Campaign, by: User) -> Campaign:
 def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
     """Complete what has nothing left to hand over, close what has nothing left to learn."""
     among = Campaign.objects.filter(pk__in=campaign_ids, queued__lte=0, unknown__lte=0)
-    among.filter(
+    complete = among.filter(
         status__in=CAMPAIGN.sources(CampaignStatus.COMPLETED, Actor.PIPELINE), chunks_done=F("chunk_count")
-    ).update(status=CampaignStatus.COMPLETED, completed_at=now)  # fmt: skip
+    )
+    with transaction.atomic():
+        if keys := list(complete.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True)):
+            Campaign.objects.filter(pk__in=keys).update(status=CampaignStatus.COMPLETED, completed_at=now)
+            for campaign in Campaign.objects.filter(pk__in=keys, kind=CampaignKind.BULK):
+                events.tell(campaign)
     among.filter(
         Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED), closed_at=None, sent__lte=0
     ).update(closed_at=now)  # fmt: skip
 
 
+def _require_recipients(audience: Audience) -> None:
+    if not audience.recipient_count:
+        raise ValidationError("There is no recipient to send to.", "phone_numbers")
+
+
+def _check_campaign(campaign: Campaign, grace: timedelta = SCHEDULE_GRACE) -> None:
+    _require_recipients(campaign.audience)
+    check_request(campaign.account, request_of(campaign), campaign.audience.columns, grace)
+
+
+def _set_off(campaign: Campaign, by: User) -> None:
+    """Decide where a checked campaign goes: to a second person, or on its way, for which its credit is reserved. Not
+    saved here; in the transaction that saves it."""
+    if campaign.approved_by_id is not None or not approval.is_needed(campaign):
+        charging.admit(campaign)
+        return _go(campaign, timezone.now())
+    if campaign.kind == CampaignKind.SINGLE:
+        raise TooManyRecipients(
+            "So many recipients need the approval of a second person: send them as a campaign.",
+            "phone_numbers", campaign.total_recipients, max=campaign.account.approval_above,
+        )  # fmt: skip
+    return _ask_for_approval(campaign, by)
+
+
+def _ask_for_approval(campaign: Campaign, by: User | None) -> None:
+    campaign.status, campaign.approval_requested_by = CampaignStatus.AWAITING_APPROVAL, by
+    campaign.approval_hash = approval.content_hash(campaign)
+    campaign.approved_by, campaign.approved_at = None, None
+
+
+def _go(campaign: Campaign, now: datetime) -> None:
+    """At its time, or at once."""
+    if campaign.scheduled_at is not None and campaign.scheduled_at > now:
+        campaign.status = CampaignStatus.SCHEDULED
+    else:
+        campaign.status, campaign.started_at = CampaignStatus.RUNNING, now
+
+
+def _announce(campaign: Campaign, by: User | None) -> None:
+    """Tell where it went, and have its work woken; in the transaction that saved it.
+
+    A single send is not noted apart: its own row says who asked for it, when and in which call.
+    """
+    if campaign.status != CampaignStatus.AWAITING_APPROVAL and campaign.callback_url:
+        endpoints.use_callback(campaign.account, campaign.mode, campaign.callback_url)
+    events.tell(campaign)
+    if campaign.kind == CampaignKind.BULK:
+        note(campaign, VERBS[CampaignStatus(campaign.status)], by, after=_facts(campaign))
+        wake("messaging.expand")  # a single send is expanded by its service, in the same transaction
+
+
+def _facts(campaign: Campaign) -> dict[str, Any]:
+    return {
+        "status": campaign.status,
+        "total_recipients": campaign.total_recipients,
+        "scheduled_at": campaign.scheduled_at.isoformat() if campaign.scheduled_at else None,
+    }
+
+
 def _pause_running(campaign_id: int, reason: PauseReason, detail: str) -> bool:
     values = {"pause_reason": reason, "status_detail": detail[:300]}
-    return _moved(campaign_id, CampaignStatus.PAUSED, Actor.PIPELINE, values)
-
-
-def _move(campaign: Campaign, to: CampaignStatus, **values: object) -> Campaign:
-    """A person's move; raises InvalidState if it is not allowed."""
-    moved = _moved(campaign.pk, to, Actor.PERSON, values)
-    current = Campaign.objects.get(pk=campaign.pk)
-    if not moved:
-        raise _not_from(current, to)
-    return current
-
-
-def _moved(campaign_id: int, to: CampaignStatus, actor: Actor, values: Mapping[str, object]) -> bool:
-    """Make one move; False if the table does not allow it.
-
-    The row is written twice. The first time shows the move to everybody at once, so that no stream of new attempts,
-    each sharing the row with the one before, keeps its lock from us. The second time waits for those under way.
-    """
-    among = Campaign.objects.filter(pk=campaign_id, status__in=CAMPAIGN.sources(to, actor))
-    if not among.update(status=to, **values):
-        return False
-    with transaction.atomic():
-        campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
-        campaign.save(update_fields=["status"])
-    logger.info("campaign %s is now %s", campaign.bulk_id, campaign.status)
-    return True
-
-
-def _not_from(campaign: Campaign, to: CampaignStatus) -> InvalidState:
-    return InvalidState(
-        f"A campaign that is {campaign.get_status_display().lower()} cannot become {to.label.lower()}.",
-        current_state=campaign.status,
-        allowed=[str(status) for status in CAMPAIGN.sources(to, Actor.PERSON)],
-    )
+    return moved(campaign_id, CampaignStatus.PAUSED, Actor.PIPELINE, None, "paused", values)

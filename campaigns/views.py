@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.current import MemberRequest, current_account, may_send, member_required
 from accounts.models import User
-from campaigns import services
+from campaigns import resends, services
 from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.forms import CampaignListQuery, MessageFilter, RefusedQuery, ResendForm
 from campaigns.models import Campaign
@@ -241,7 +241,7 @@ def _controls(request: MemberRequest, campaign: Campaign) -> set[str]:
         controls.add("resume")
     if CAMPAIGN.may(status, CampaignStatus.CANCELLED, Actor.PERSON):
         controls.add("cancel")
-    if services.is_resendable(campaign, [status.label for status in (*FAILED_STATUSES, *ON_REQUEST)]):
+    if resends.is_resendable(campaign, [status.label for status in (*FAILED_STATUSES, *ON_REQUEST)]):
         controls.add("resend")
     return controls
 

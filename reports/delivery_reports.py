@@ -7,15 +7,17 @@ come out short; its cursor goes on where it stopped. So a page costs the same ho
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 from operator import or_
 
 from django.db.models import Q, QuerySet
 
 from accounts.models import Account
-from messaging.identity import batch_of, batch_range, number_of, public_id
+from messaging.choices import MessageStatus
+from messaging.identity import batch_of, batch_range, number_of
 from messaging.models import Batch, DeliveryReport, Message
-from smsapp.exceptions import NotFound, ValidationError
+from smsapp.exceptions import NotFound
 
 MAX_RANGES = 1000  # that one page looks at: batches, or the messages to one number
 RANGES_AT_ONCE = 50  # read by one query
@@ -25,11 +27,16 @@ Position = tuple[int, int]  # (message number, report id); a page holds what com
 
 @dataclass(frozen=True, slots=True)
 class ReportFilter:
-    """Empty strings filter nothing. `phone_number` in E.164."""
+    """None and empty strings filter nothing. `phone_number` in E.164; `status`: what a report made of its message;
+    times are those of accepting the message, from `created_after` to before `created_before`."""
 
     bulk_id: str = ""
+    client_reference: str = ""
     message_id: str = ""
     phone_number: str = ""
+    status: MessageStatus | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ def page(account: Account, mode: str, wanted: ReportFilter, before: Position | N
     rest = (ranges[-1][0], 0) if len(ranges) == MAX_RANGES else None
     reports: list[DeliveryReport] = []
     for some in _in_groups(ranges, RANGES_AT_ONCE):
-        reports += _in_ranges(some, before)[: limit + 1 - len(reports)]
+        reports += _in_ranges(some, wanted.status, before)[: limit + 1 - len(reports)]
         if len(reports) > limit:
             break
     messages = Message.objects.select_related("campaign").in_bulk({report.message_id for report in reports})
@@ -83,46 +90,50 @@ def reports_of(message: Message) -> list[ReportRow]:
     return [ReportRow(report, message) for report in DeliveryReport.objects.filter(message=message).order_by("id")]
 
 
-def encode_cursor(position: Position) -> str:
-    return f"{public_id(position[0])}.{position[1]}"
-
-
-def decode_cursor(text: str) -> Position:
-    """Raises ValidationError for anything that `encode_cursor` did not make."""
-    message_id, _, report = text.partition(".")
-    number = number_of(message_id)
-    if number is None or not report.isascii() or not report.isdigit() or len(report) > 18:
-        raise ValidationError("This is no cursor of ours.", "cursor", text)
-    return number, int(report)
-
-
 def _batches(account: Account, mode: str, wanted: ReportFilter, before: Position | None) -> list[int]:
     """Batches that may have reports, from the newest down."""
     reported = Q(sent__gt=0) | Q(delivered__gt=0) | Q(undelivered__gt=0) | Q(rejected__gt=0)
-    batches = Batch.objects.filter(reported, account=account, mode=mode).order_by("-id")
-    if wanted.bulk_id:
-        batches = batches.filter(campaign__bulk_id=wanted.bulk_id)
+    batches = Batch.objects.filter(reported, _of_campaign(wanted), account=account, mode=mode).order_by("-id")
+    if wanted.created_after is not None:
+        batches = batches.filter(created_at__gte=wanted.created_after)
+    if wanted.created_before is not None:
+        batches = batches.filter(created_at__lt=wanted.created_before)
     if before is not None:
         batches = batches.filter(id__lte=batch_of(before[0]))
     return list(batches.values_list("id", flat=True)[:MAX_RANGES])
 
 
 def _numbers(account: Account, mode: str, wanted: ReportFilter, before: Position | None) -> list[int]:
-    messages = Message.objects.for_account(account, mode)
+    messages = Message.objects.for_account(account, mode).filter(_of_campaign(wanted))
+    if wanted.created_after is not None:
+        messages = messages.filter(campaign__created_at__gte=wanted.created_after)
+    if wanted.created_before is not None:
+        messages = messages.filter(campaign__created_at__lt=wanted.created_before)
     if wanted.message_id:
         messages = messages.filter(pk=number_of(wanted.message_id) or 0)
     if wanted.phone_number:
         messages = messages.filter(phone_number=wanted.phone_number)
-    if wanted.bulk_id:
-        messages = messages.filter(campaign__bulk_id=wanted.bulk_id)
     if before is not None:
         messages = messages.filter(pk__lte=before[0])
     return list(messages.order_by("-id").values_list("id", flat=True)[:MAX_RANGES])
 
 
-def _in_ranges(ranges: Sequence[tuple[int, int]], before: Position | None) -> QuerySet[DeliveryReport]:
+def _of_campaign(wanted: ReportFilter) -> Q:
+    found = Q()
+    if wanted.bulk_id:
+        found &= Q(campaign__bulk_id=wanted.bulk_id)
+    if wanted.client_reference:
+        found &= Q(campaign__client_reference=wanted.client_reference)
+    return found
+
+
+def _in_ranges(
+    ranges: Sequence[tuple[int, int]], status: MessageStatus | None, before: Position | None
+) -> QuerySet[DeliveryReport]:
     within = reduce(or_, (Q(message_id__gte=first, message_id__lte=last) for first, last in ranges))
     reports = DeliveryReport.objects.filter(within).order_by("-message_id", "-id")
+    if status is not None:
+        reports = reports.filter(status=status)
     if before is not None:
         reports = reports.filter(Q(message_id__lt=before[0]) | Q(message_id=before[0], id__lt=before[1]))
     return reports

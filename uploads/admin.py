@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from smsapp.console import ConsoleAdmin, ReadOnlyAdmin, row_number
 from uploads.forms import SuppressionForm
-from uploads.models import Audience, AudienceChunk, Suppression, Upload
+from uploads.models import Audience, AudienceChunk, Contact, ContactList, Suppression, Upload
 from uploads.services import suppress
 
 
@@ -90,3 +90,23 @@ class SuppressionAdmin(ConsoleAdmin):
         suppress(obj.account, form.cleaned_data["phone_number"], obj.reason)
         stored = Suppression.objects.get(account=obj.account, phone_hash=obj.phone_hash)
         obj.pk = stored.pk
+
+
+@admin.register(ContactList)
+class ContactListAdmin(ReadOnlyAdmin):
+    list_display = ("name", "account", "contact_count", "created_at", "updated_at")
+    list_select_related = ("account",)
+    search_help_text = "List id (`lst-…`) or account name, in full"
+
+    def find(self, term: str) -> Q | None:
+        return Q(list_id=term) | Q(account__name=term)
+
+
+@admin.register(Contact)
+class ContactAdmin(ReadOnlyAdmin):
+    list_display = ("phone_number", "contact_list", "created_at", "updated_at")
+    list_select_related = ("contact_list",)
+    search_help_text = "List id (`lst-…`), in full"
+
+    def find(self, term: str) -> Q | None:
+        return Q(contact_list__list_id=term)

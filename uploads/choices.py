@@ -15,6 +15,8 @@ class AudienceSource(TextChoices):
     UPLOAD = "upload", "Uploaded file"
     REQUEST = "request", "Numbers in a request"
     RESEND = "resend", "Messages of an earlier campaign"
+    CONTACTS = "contacts", "Contact list"
+    EMPTY = "empty", "Nobody yet"
 
 
 class RowReason(TextChoices):

@@ -6,12 +6,14 @@ refused  [[row, reason, shown value, detail], …]
 
 import hashlib
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import orjson
 
 _LEVEL = 1  # deflate: three times as fast as the default and a tenth larger
+PREFIX_DIGITS = 4
 MAX_SHOWN = 64  # characters of a refused value that are kept
 
 
@@ -47,6 +49,11 @@ def pack_refused(refused: Sequence[RefusedRow]) -> bytes:
 
 def unpack_refused(packed: bytes | memoryview) -> list[RefusedRow]:
     return [RefusedRow(*row) for row in orjson.loads(zlib.decompress(packed))]
+
+
+def count_prefixes(phones: Sequence[str]) -> dict[str, int]:
+    """Recipients by the first PREFIX_DIGITS digits of their E.164 numbers: enough to say what they cost."""
+    return dict(Counter([phone[1 : PREFIX_DIGITS + 1] for phone in phones]))
 
 
 def checksum(body: bytes) -> str:

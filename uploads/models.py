@@ -41,6 +41,7 @@ class AudienceChunk(models.Model):
     bad_count = models.PositiveIntegerField()
     last_row = models.PositiveIntegerField(help_text="Number of the last row that went into this chunk.")
     checksum = models.CharField(max_length=64, help_text="SHA-256 of body; what an approval is bound to.")
+    prefix_counts = models.JSONField(default=dict, help_text="Recipients by the first four digits of their numbers.")
 
     class Meta:
         constraints = [

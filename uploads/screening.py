@@ -1,4 +1,5 @@
-"""What an uploaded file may not be or contain. Judged by content; the name only has to end in .txt or .csv.
+"""What an uploaded file may not be or contain. Judged by content; the name only has to end in .txt, .csv or .xlsx,
+and a workbook to be one is seen by whoever reads it (`spreadsheets.py`).
 
 Reads block by block, as the file is copied, and never holds more than a few KiB.
 """
@@ -8,13 +9,14 @@ from pathlib import PurePath
 from smsapp.exceptions import UploadInvalid
 from uploads.encodings import wide_encoding
 
-SUFFIXES = (".txt", ".csv")
+SPREADSHEET = ".xlsx"
+SUFFIXES = (".txt", ".csv", SPREADSHEET)
 
 _HEAD = 4096  # bytes; the mark of a tar archive stands at 257
 _EXECUTABLE = "The file is a program, not a list of numbers."
 _SCRIPT_FILE = "The file is a script, not a list of numbers."
 _ARCHIVE = "The file is an archive. Unpack it and upload the .csv or .txt file inside."
-_SPREADSHEET = "The file is a spreadsheet. Save it as CSV and upload that."
+_SPREADSHEET = "The file is a spreadsheet of another kind than .xlsx. Save it as CSV and upload that."
 _IMAGE = "The file is an image, not a list of numbers."
 _DOCUMENT = "The file is a document, not a list of numbers. Save the numbers as CSV or plain text."
 _MARKUP = "The file is a web page or XML document, not a list of numbers."
@@ -62,9 +64,9 @@ def check_name(name: str) -> str:
     suffix = PurePath(name).suffix.lower()
     if suffix in SUFFIXES:
         return suffix
-    if suffix in (".xlsx", ".xls", ".ods", ".numbers"):
+    if suffix in (".xls", ".xlsm", ".xlsb", ".ods", ".numbers"):
         raise _refusal(_SPREADSHEET)
-    raise _refusal("Only .csv and .txt files can be uploaded.", name)
+    raise _refusal("Only .csv, .txt and .xlsx files can be uploaded.", name)
 
 
 class Screening:

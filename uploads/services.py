@@ -7,7 +7,8 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -26,9 +27,10 @@ from uploads.choices import AudienceSource, RowReason, UploadStatus
 from uploads.chunks import Recipients, RefusedRow
 from uploads.inspection import inspect
 from uploads.models import Audience, AudienceChunk, Upload
-from uploads.parsing import FileShape
-from uploads.reading import read_upload, store_chunk, upload_path
-from uploads.screening import Screening, check_name
+from uploads.parsing import FileShape, Rows
+from uploads.reading import packed, read_upload, store_chunk, upload_path
+from uploads.screening import SPREADSHEET, Screening, check_name
+from uploads.spreadsheets import to_csv
 from uploads.suppressions import phone_hash, suppress, suppressed_among
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "add_recipients",
     "audience_from_numbers",
     "audience_to_fill",
+    "empty_audience",
     "last_recipient",
     "numbers",
     "phone_hash",
@@ -78,9 +81,9 @@ def accept_upload(
         raise UploadInvalid("There is no such country code.", field="country", value=country)
     _check_size(file.size or 0)
     upload_id = "upl-" + base64.b32encode(secrets.token_bytes(15)).decode().lower()
-    path = Path(settings.UPLOAD_DIR) / f"{upload_id}{suffix}"
+    path = Path(settings.UPLOAD_DIR) / f"{upload_id}{'.csv' if suffix == SPREADSHEET else suffix}"
     try:
-        size, digest = _store(file, path)
+        size, digest = _store_spreadsheet(file, path) if suffix == SPREADSHEET else _store(file.chunks(_BLOCK), path)
         shape = inspect(path, country, delimiter=delimiter, has_header=has_header, phone_column=phone_column)
         upload = Upload(account=account, user=user, upload_id=upload_id, filename=path.name, original_filename=name)
         return _record(upload, shape, size, digest, country)
@@ -112,7 +115,6 @@ def screen_numbers(raw: Sequence[str], country: str) -> tuple[list[tuple[int, st
     return good, refused
 
 
-@transaction.atomic
 def audience_from_numbers(
     account: Account,
     numbers: Sequence[tuple[int, str]],
@@ -128,22 +130,35 @@ def audience_from_numbers(
     rows = [[] for _ in numbers] if values is None else [list(row) for row in values]
     if len(rows) != len(numbers) or any(len(row) != len(columns) for row in rows):
         raise ValueError("every number needs one value for each column")
-    audience = Audience.objects.create(account=account, source=AudienceSource.REQUEST, columns=list(columns))
     step = settings.CHUNK_SIZE
-    for number, start in enumerate(range(0, len(numbers) or 1, step)):
+    starts = range(0, len(numbers) or 1, step)
+    audience = Audience(
+        account=account, source=AudienceSource.REQUEST, columns=list(columns), chunk_count=len(starts),
+        recipient_count=len(numbers),
+    )  # fmt: skip
+    stored = []
+    for number, start in enumerate(starts):
         part = numbers[start : start + step]
         places = [place for place, _ in part]
         # Places are those of the request: what was refused up to this chunk's last number stands in it or before.
         bad = list(refused) if start == 0 else []
         last = max([*places, *(row.row for row in bad)], default=0)
-        store_chunk(audience, number, places, [phone for _, phone in part], rows[start : start + step], bad, last)
-    audience.refresh_from_db()
+        found = Rows(places, [phone for _, phone in part], list(rows[start : start + step]), bad, last)
+        stored.append(packed(audience, number, found))
+    with transaction.atomic(savepoint=False):
+        audience.save(force_insert=True)
+        AudienceChunk.objects.bulk_create(stored)
     return audience
 
 
 def audience_to_fill(account: Account, columns: Sequence[str] = ()) -> Audience:
     """An audience without recipients yet: `add_recipients` stores them chunk by chunk."""
     return Audience.objects.create(account=account, source=AudienceSource.RESEND, columns=list(columns))
+
+
+def empty_audience(account: Account) -> Audience:
+    """Of a draft whose recipients are not known yet."""
+    return Audience.objects.create(account=account, source=AudienceSource.EMPTY)
 
 
 def add_recipients(audience: Audience, recipients: Recipients) -> None:
@@ -228,12 +243,23 @@ def _check_size(size: int) -> None:
         raise PayloadTooLarge(f"The file is larger than {limit}.", field="file", value=size)
 
 
-def _store(file: "UploadedFile[bytes]", path: Path) -> tuple[int, str]:
+def _store_spreadsheet(file: "UploadedFile[bytes]", path: Path) -> tuple[int, str]:
+    """Keep the CSV of a workbook, screened as any other; its size in bytes and its SHA-256."""
+    with tempfile.TemporaryDirectory() as folder:
+        workbook, table = Path(folder) / "upload.xlsx", Path(folder) / "upload.csv"
+        with workbook.open("wb") as copy:
+            copy.writelines(file.chunks(_BLOCK))
+        to_csv(workbook, table)
+        with table.open("rb") as converted:
+            return _store(iter(lambda: converted.read(_BLOCK), b""), path)
+
+
+def _store(blocks: Iterable[bytes], path: Path) -> tuple[int, str]:
     """Copy a screened file in blocks; its size in bytes and its SHA-256."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     screening, digest, size = Screening(), hashlib.sha256(), 0
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-        for block in file.chunks(_BLOCK):
+        for block in blocks:
             size += len(block)
             _check_size(size)
             screening.feed(block)

@@ -3,22 +3,76 @@
 from collections.abc import Mapping
 from typing import Any
 
-from accounts.choices import Mode
+from rest_framework.request import Request
+
+from accounts.caller import Caller, caller_of
+from accounts.models import Account
+from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
-from campaigns.services import CampaignRequest
+from campaigns.recipients import Recipients
+from campaigns.rules import CampaignRequest
+from campaigns.templates import template_of
+from smsapp.api.schema import may_fail
+from smsapp.exceptions import (
+    AccountSuspended,
+    CallbackUrlNotAllowed,
+    DestinationBlocked,
+    DuplicateReference,
+    InsufficientCredit,
+    InvalidPhoneNumber,
+    MessageTooLong,
+    NotFound,
+    QuotaExceeded,
+    RecipientOptedOut,
+    ScheduleInPast,
+    SenderNotAllowed,
+    TemplateVariableMissing,
+    TooManyRecipients,
+    UploadInvalid,
+    UploadNotReady,
+)
 from smsapp.lib.text import normalise
 from smsapp.middleware import current_request_id
 
+#: What may be wrong with whatever sends, beside the shape of the request.
+SEND_ERRORS = (
+    AccountSuspended, CallbackUrlNotAllowed, DestinationBlocked, DuplicateReference, InsufficientCredit,
+    InvalidPhoneNumber, MessageTooLong, NotFound, QuotaExceeded, RecipientOptedOut, ScheduleInPast, SenderNotAllowed,
+    TemplateVariableMissing, TooManyRecipients, UploadInvalid, UploadNotReady,
+)  # fmt: skip
+SEND_FAILURES = may_fail(*SEND_ERRORS)
+#: Fields of a request and of the service that have other names.
+NAMES = {"schedule_time": "scheduled_at"}
+TO_WHOM = ("phone_numbers", "upload_id", "list_id")
 
-def campaign_request(data: Mapping[str, Any], kind: CampaignKind, mode: str) -> CampaignRequest:
-    return CampaignRequest(
-        kind=kind,
-        message=normalise(data["message"]),
-        name=data["name"],
-        sender_id=data["sender_id"],
-        mode=Mode(mode),
-        scheduled_at=data["schedule_time"],
-        valid_until=data["valid_until"],
-        callback_url=data["callback_url"],
-        request_id=current_request_id(),
-    )
+
+def campaign_request(data: Mapping[str, Any], kind: CampaignKind, caller: Caller) -> CampaignRequest:
+    """Of a checked form of a whole request. Raises NotFound for another account's template."""
+    changes = changes_of(data, caller.account)
+    return CampaignRequest(kind=kind, mode=caller.mode, request_id=current_request_id(), **changes)
+
+
+def check_callback_of(request: Request) -> None:
+    """Look the callback URL of a request up, before the transaction in which it is used. Raises
+    CallbackUrlNotAllowed; whatever else is wrong with it is said later."""
+    assert isinstance(request.data, dict)
+    url = request.data.get("callback_url")
+    if isinstance(url, str) and url:
+        caller = caller_of(request)
+        endpoints.check_callback(caller.account, caller.mode, url)
+
+
+def changes_of(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
+    """Fields of a CampaignRequest by name, as far as the form has them."""
+    changes = {NAMES.get(name, name): value for name, value in data.items() if name not in TO_WHOM}
+    if template_id := changes.pop("template_id", None):
+        changes["message"] = template_of(account, template_id).message
+    elif "message" in changes:
+        changes["message"] = normalise(changes["message"])
+    return changes
+
+
+def recipients_of(data: Mapping[str, Any]) -> Recipients | None:
+    """None if the form names none."""
+    named = {name: data[name] for name in TO_WHOM if name in data}
+    return Recipients(**named) if named else None

@@ -1,17 +1,35 @@
-"""Shapes of campaigns, and the options that every sending call takes."""
+"""Shapes of campaigns and templates, and the options that every sending call takes."""
 
+from itertools import combinations
 from typing import Any
 
 from rest_framework import serializers
 
-from campaigns.models import Campaign
+from campaigns.choices import PauseReason
+from campaigns.models import Campaign, MessageTemplate
+from campaigns.rendering import Template
 from campaigns.tally import COUNTED_STATUSES
-from smsapp.api.fields import ZonedDateTimeField
+from messaging.resending import ON_REQUEST
+from smsapp.api.fields import ClientReferenceField, ZonedDateTimeField
 from smsapp.api.serializers import StrictSerializer
 from smsapp.exceptions import TooManyRecipients
+from smsapp.lib.text import GSM7, UCS2, analyse
 from uploads.api.serializers import RefusedRow
+from uploads.choices import AudienceSource
 
 MAX_NUMBERS = 10_000
+
+#: What the counters of a campaign count, where their names do not say it.
+COUNTS = {
+    "queued": "waiting to be handed over",
+    "sent": "with the provider, without a final report yet",
+    "rejected": "refused by the provider",
+    "failed": "given up before they were handed over",
+    "expired": "never handed over, since `valid_until` had passed",
+    "suppressed": "to recipients who have opted out",
+    "unknown": "being looked up at the provider",
+    "unconfirmed": "closed without proof of what became of them",
+}
 
 
 class SendOptions(StrictSerializer):
@@ -21,27 +39,47 @@ class SendOptions(StrictSerializer):
         trim_whitespace=False, max_length=None, help_text="1 to 1,600 characters. Longer than one SMS is split."
     )
     sender_id = serializers.CharField(
-        required=False, default="", help_text="Approved sender of your account; left out, the provider chooses."
+        required=False, default="", allow_blank=True,
+        help_text="Approved sender of your account, e.g. `YourBrand`; left out, the provider chooses.",
+    )  # fmt: skip
+    name = serializers.CharField(
+        required=False, default="", allow_blank=True, max_length=120, help_text="For your own eyes."
     )
-    name = serializers.CharField(required=False, default="", max_length=120, help_text="For your own eyes.")
     schedule_time = ZonedDateTimeField(
-        required=False, default=None, allow_null=True, help_text="ISO 8601 with zone; left out, it is sent at once."
-    )
+        required=False, default=None, allow_null=True,
+        help_text="ISO 8601 with zone, e.g. `2027-06-17T18:00:00Z`; left out, it is sent at once.",
+    )  # fmt: skip
     valid_until = ZonedDateTimeField(
         required=False, default=None, allow_null=True, help_text="Nothing is handed over after this time."
     )
     callback_url = serializers.URLField(
-        required=False, default="", max_length=500,
-        help_text="Kept with the send for status callbacks, which this version does not make yet.",
+        required=False, default="", allow_blank=True, max_length=500,
+        help_text="Where results of this send go, signed with the callback secret of your account (see `webhooks`). "
+        "https, port 443 or 8443, a public server; e.g. `https://your-app.com/webhook`.",
     )  # fmt: skip
+    client_reference = ClientReferenceField()
 
 
-class BulkRequest(SendOptions):
+class CampaignOptions(SendOptions):
+    """All of them may be left out, and are in a change. What must be there is said by the forms below."""
+
+    message = serializers.CharField(
+        required=False, trim_whitespace=False, max_length=None,
+        help_text="The text, with `{placeholders}` filled from the columns of the recipients. 1 to 1,600 characters.",
+    )  # fmt: skip
+    template_id = serializers.CharField(
+        required=False, max_length=40, help_text="Instead of `message`: a template, whose text is copied."
+    )
     phone_numbers = serializers.ListField(
         child=serializers.CharField(max_length=40), required=False, allow_empty=False,
-        help_text=f"Up to {MAX_NUMBERS:,} numbers; or an upload.",
+        help_text=f"Up to {MAX_NUMBERS:,} numbers; or an upload, or a contact list.",
     )  # fmt: skip
-    upload_id = serializers.CharField(required=False, help_text="A ready upload, whose columns fill {placeholders}.")
+    upload_id = serializers.CharField(
+        required=False, max_length=40, help_text="A ready upload, whose columns fill `{placeholders}`."
+    )
+    list_id = serializers.CharField(
+        required=False, max_length=40, help_text="A contact list: its contacts as they are at this moment."
+    )
 
     def validate_phone_numbers(self, numbers: list[str]) -> list[str]:
         if len(numbers) > MAX_NUMBERS:
@@ -52,30 +90,185 @@ class BulkRequest(SendOptions):
         return numbers
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        if ("phone_numbers" in data) == ("upload_id" in data):
-            raise serializers.ValidationError({"phone_numbers": ["Give either phone_numbers or upload_id."]})
+        if "message" in data and "template_id" in data:
+            raise serializers.ValidationError({"template_id": ["Give either message or template_id."]})
+        if sum(name in data for name in ("phone_numbers", "upload_id", "list_id")) > 1:
+            raise serializers.ValidationError({"phone_numbers": ["Give one of phone_numbers, upload_id and list_id."]})
         return data
 
 
+TEXT = {"oneOf": [{"required": ["message"]}, {"required": ["template_id"]}]}
+RECIPIENTS = [{"required": [name]} for name in ("phone_numbers", "upload_id", "list_id")]
+NOT_TWO = {
+    "not": {"anyOf": [{"required": [a, b]} for a, b in combinations(("phone_numbers", "upload_id", "list_id"), 2)]}
+}
+
+
+class DraftRequest(CampaignOptions):
+    """The recipients of a draft may be given later."""
+
+    rules = {"allOf": [TEXT, NOT_TWO]}
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if not self.partial and "message" not in data and "template_id" not in data:
+            raise serializers.ValidationError({"message": ["Give either message or template_id."]})
+        return super().validate(data)
+
+
+class BulkRequest(DraftRequest):
+    rules = {"allOf": [TEXT, {"oneOf": RECIPIENTS}]}
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if not {"phone_numbers", "upload_id", "list_id"} & set(data):
+            raise serializers.ValidationError({"phone_numbers": ["Give one of phone_numbers, upload_id and list_id."]})
+        return super().validate(data)
+
+
+class ApproveRequest(StrictSerializer):
+    approval_hash = serializers.CharField(
+        required=False, default="", max_length=64,
+        help_text="`approval_hash` of the campaign as you have seen it: refused if it is another by now.",
+    )  # fmt: skip
+
+
+class ResendRequest(StrictSerializer):
+    also = serializers.MultipleChoiceField(
+        choices=[status.label for status in ON_REQUEST], required=False, default=set,
+        help_text="Sent again beside what failed. An `unconfirmed` message may have arrived: its recipient may get it "
+        "twice.",
+    )  # fmt: skip
+
+
+class NothingMore(StrictSerializer):
+    """The body of an action that takes none."""
+
+
 class CampaignSerializer(serializers.ModelSerializer[Campaign]):
+    recipients_from = serializers.SerializerMethodField(
+        help_text="Where its recipients are from; null: it has none yet."
+    )
+    upload_id = serializers.SerializerMethodField(help_text="The upload they are from, or null.")
+    columns = serializers.ListField(
+        source="audience.columns", child=serializers.CharField(), help_text="What may stand in placeholders."
+    )
     waiting = serializers.IntegerField(read_only=True, help_text="Recipients not yet expanded into messages.")
     successful_count = serializers.IntegerField(read_only=True, help_text="Delivered.")
     failed_count = serializers.IntegerField(read_only=True, help_text="Ended without delivery.")
-    scheduled_time = serializers.DateTimeField(source="scheduled_at", read_only=True)
+    scheduled_time = serializers.DateTimeField(
+        source="scheduled_at", read_only=True, allow_null=True, help_text="When it starts; null: at once."
+    )
+    callback_url = serializers.CharField(
+        read_only=True, help_text="Where results go, beside your endpoints; may be empty."
+    )
+    pause_reason = serializers.CharField(
+        read_only=True,
+        help_text=f"Why it is paused: {', '.join(f'`{one}`' for one in PauseReason.values)}; else empty.",
+    )
+    resend_of = serializers.CharField(
+        source="resend_of.bulk_id",
+        default=None,
+        allow_null=True,
+        help_text="The campaign whose failed messages it sends again.",
+    )
+    approval_requested_by = serializers.CharField(
+        source="approval_requested_by.username",
+        default=None,
+        allow_null=True,
+        help_text="Who launched it; another has to approve.",
+    )
+    approved_by = serializers.CharField(
+        source="approved_by.username", default=None, allow_null=True, help_text="The second person."
+    )
 
     class Meta:
         model = Campaign
         fields = (
-            "bulk_id", "kind", "mode", "name", "message", "sender_id", "status", "pause_reason", "status_detail",
-            "total_recipients", "successful_count", "failed_count", "waiting", *COUNTED_STATUSES,
-            "scheduled_time", "valid_until", "created_at", "started_at", "completed_at", "closed_at",
+            "bulk_id", "client_reference", "kind", "mode", "name", "message", "sender_id", "callback_url", "status",
+            "pause_reason", "status_detail", "recipients_from", "upload_id", "columns", "total_recipients",
+            "successful_count", "failed_count", "waiting", *COUNTED_STATUSES, "scheduled_time", "valid_until",
+            "created_at", "started_at", "completed_at", "closed_at", "resend_of", "approval_requested_by",
+            "approved_by", "approved_at",
+            "approval_hash",
         )  # fmt: skip
         read_only_fields = fields
+        extra_kwargs = {name: {"help_text": f"Messages {COUNTS.get(name, name)}."} for name in COUNTED_STATUSES} | {
+            "bulk_id": {"help_text": "Its id, e.g. `bulk-3f1c…`."},
+            "client_reference": {"help_text": "Your own name for it, or null."},
+            "kind": {"help_text": "`single`: of `/sms/send`."},
+            "mode": {"help_text": "`test`: sent to the simulator."},
+            "status": {"help_text": "`completed`: nothing is left to hand over."},
+            "name": {"help_text": "For your own eyes; may be empty."},
+            "sender_id": {"help_text": "What handsets show; empty: the provider chooses."},
+            "created_at": {"help_text": "When it was made."},
+            "started_at": {"help_text": "When sending began; null: not yet."},
+            "completed_at": {"help_text": "When nothing was left to hand over; null: not yet."},
+            "approved_at": {"help_text": "When the second person approved; null: nobody did or had to."},
+            "total_recipients": {"help_text": "Numbers it goes to, before opt-outs."},
+            "closed_at": {"help_text": "When the last delivery report, or its deadline, was in."},
+            "approval_hash": {"help_text": "Of text, sender, times and recipients, as approval was asked for."},
+        }
+
+    def get_recipients_from(self, campaign: Campaign) -> str | None:
+        source: str = campaign.audience.source
+        return None if source == AudienceSource.EMPTY else source
+
+    def get_upload_id(self, campaign: Campaign) -> str | None:
+        is_upload = campaign.audience.source == AudienceSource.UPLOAD
+        upload = getattr(campaign.audience, "upload", None) if is_upload else None
+        return upload.upload_id if upload else None
 
 
 class BulkAnswer(CampaignSerializer):
-    refused_count = serializers.IntegerField()
+    refused_count = serializers.IntegerField(help_text="Numbers of the request that are no recipients.")
     refused = RefusedRow(many=True, help_text="The first 100 numbers of the request that are no recipients, and why.")
 
     class Meta(CampaignSerializer.Meta):
         fields = (*CampaignSerializer.Meta.fields, "refused_count", "refused")  # type: ignore[assignment]
+
+
+class StoppedAnswer(CampaignSerializer):
+    on_their_way = serializers.IntegerField(help_text="Messages in a call at that moment: they could not be stopped.")
+
+    class Meta(CampaignSerializer.Meta):
+        fields = (*CampaignSerializer.Meta.fields, "on_their_way")  # type: ignore[assignment]
+
+
+class TemplateRequest(StrictSerializer):
+    name = serializers.CharField(max_length=120, help_text="Unique in your account, e.g. `Appointment reminder`.")
+    message = serializers.CharField(
+        trim_whitespace=False, max_length=None,
+        help_text="1 to 1,600 characters, e.g. `Hello {first_name|there}, see you at {time}.`",
+    )  # fmt: skip
+
+
+class TemplateSerializer(serializers.ModelSerializer[MessageTemplate]):
+    placeholders = serializers.SerializerMethodField(
+        help_text="Columns that the recipients must have: placeholders without a default."
+    )
+    encoding = serializers.SerializerMethodField(
+        help_text=f"`{GSM7}`, or `{UCS2}` (70 characters a segment instead of 160), of the text as it is written here."
+    )
+    segments = serializers.SerializerMethodField(
+        help_text="Billed units of the text as it is written here; values that are filled in may change it."
+    )
+
+    class Meta:
+        model = MessageTemplate
+        fields = ("template_id", "name", "message", "placeholders", "encoding", "segments", "created_at", "updated_at")
+        read_only_fields = fields
+        extra_kwargs = {
+            "template_id": {"help_text": "Its id, e.g. `tpl-3f1c…`."},
+            "name": {"help_text": "One of its kind in your account."},
+            "message": {"help_text": "The text, with its `{placeholders}`."},
+            "created_at": {"help_text": "When it was made."},
+            "updated_at": {"help_text": "When it was changed last."},
+        }
+
+    def get_placeholders(self, template: MessageTemplate) -> list[str]:
+        return list(Template(template.message).names)
+
+    def get_encoding(self, template: MessageTemplate) -> str:
+        return analyse(template.message).encoding
+
+    def get_segments(self, template: MessageTemplate) -> int:
+        return analyse(template.message).segment_count

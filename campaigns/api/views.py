@@ -1,106 +1,346 @@
-"""`POST /sms/bulk`, and reading campaigns."""
+"""`POST /sms/bulk`, and `campaigns`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
-from rest_framework import generics
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
-from accounts.models import Account
-from campaigns.api.requests import campaign_request
-from campaigns.api.serializers import BulkAnswer, BulkRequest, CampaignSerializer
-from campaigns.choices import CampaignKind
+from accounts.models import User
+from accounts.webhooks.endpoints import check_callback
+from campaigns import drafts, services
+from campaigns.api.receipts import PreviewAnswer, ReceiptAnswer
+from campaigns.api.requests import (
+    SEND_ERRORS,
+    SEND_FAILURES,
+    campaign_request,
+    changes_of,
+    check_callback_of,
+    recipients_of,
+)
+from campaigns.api.serializers import (
+    ApproveRequest,
+    BulkAnswer,
+    BulkRequest,
+    CampaignSerializer,
+    DraftRequest,
+    NothingMore,
+    ResendRequest,
+    StoppedAnswer,
+)
+from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from campaigns.services import check_request, create_campaign
+from campaigns.recipients import Recipients, gather
+from campaigns.rendering import Template
+from campaigns.rules import check_request
+from messaging.choices import MessageStatus
+from messaging.preflight import preflight, stored_receipt
+from messaging.preview import first_rows, one_row
+from messaging.resending import FAILED_STATUSES
+from messaging.selectors import on_their_way
+from messaging.services import resend_failed
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import require_known
+from smsapp.api.query import in_time, require_known, whole_number
+from smsapp.api.schema import may_fail
+from smsapp.api.serializers import StrictSerializer
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import InvalidPhoneNumber, ValidationError
+from smsapp.exceptions import InvalidState, NotFound, TemplateVariableMissing, ValidationError
 from uploads.api.serializers import RefusedRow as RefusedRowSerializer
 from uploads.chunks import RefusedRow
-from uploads.models import Audience
-from uploads.services import audience_from_numbers, ready_audience, screen_numbers
 
 MAX_REFUSED_SHOWN = 100
+MAX_PREVIEWS = 100
+MAX_ROW = 10**9
+LAUNCH_FAILURES = may_fail(*SEND_ERRORS, InvalidState)
+
+FILTERS = [
+    OpenApiParameter("kind", str, enum=["bulk", "single"], description="Single sends are left out by default."),
+    OpenApiParameter("status", str, enum=CampaignStatus.values, description="In this state now."),
+    OpenApiParameter("created_after", OpenApiTypes.DATETIME, description="Made at this time or later."),
+    OpenApiParameter("created_before", OpenApiTypes.DATETIME, description="Made before this time."),
+    OpenApiParameter("client_reference", str, description="The one with this name of yours, of either kind."),
+]
+DRAFT = OpenApiExample(
+    "From an upload, at a time",
+    {
+        "name": "Spring sale",
+        "message": "Hello {first_name|there}, our sale begins on Friday.",
+        "sender_id": "DemoShop",
+        "upload_id": "upl-k3v7q2m5x4wz6abc",
+        "schedule_time": "2027-03-19T09:00:00Z",
+    },
+    request_only=True,
+)
 
 
 class BulkView(AccountMixin, APIView):
     write_scope = Scope.CAMPAIGNS_WRITE
 
+    def look_ahead(self, request: Request) -> None:
+        check_callback_of(request)
+
     @extend_schema(
         operation_id="sms_bulk", summary="Start a bulk campaign", tags=["sms"],
-        request=BulkRequest, responses={202: BulkAnswer},
+        request=BulkRequest, responses={202: BulkAnswer}, examples=[DRAFT], extensions=SEND_FAILURES,
     )  # fmt: skip
     def post(self, request: Request) -> Response:
-        """From an upload, whose columns fill the `{placeholders}`, or from the numbers of the request."""
-        form = BulkRequest(data=request.data)
-        form.is_valid(raise_exception=True)
-        data, caller = form.validated_data, caller_of(request)
-        wanted = campaign_request(data, CampaignKind.BULK, caller.mode)
-        refused: Sequence[RefusedRow] = ()
+        """From an upload or contact list, whose columns fill the `{placeholders}`, or the numbers of the request.
+
+        The same as making a draft and launching it: with more recipients than your account allows one person to send
+        to, it is `awaiting_approval`.
+        """
+        data, caller = _checked(BulkRequest, request), caller_of(request)
+        wanted = campaign_request(data, CampaignKind.BULK, caller)
+        check_request(caller.account, wanted, columns=None)
         with transaction.atomic():
-            if "upload_id" in data:
-                audience = ready_audience(caller.account, data["upload_id"])
-            else:
-                check_request(caller.account, wanted)
-                audience, refused = _audience(caller.account, data["phone_numbers"])
-            campaign = create_campaign(caller.account, caller.user, wanted, audience)
-        answer = {
-            **CampaignSerializer(campaign).data,
-            "refused_count": len(refused),
-            "refused": RefusedRowSerializer(refused[:MAX_REFUSED_SHOWN], many=True).data,
-        }
-        return Response(answer, status=202)
-
-
-def _audience(account: Account, numbers: list[str]) -> tuple[Audience, list[RefusedRow]]:
-    good, refused = screen_numbers(numbers, account.default_country)
-    if not good:
-        errors = RefusedRowSerializer(refused[:MAX_REFUSED_SHOWN], many=True).data
-        raise InvalidPhoneNumber(
-            "None of the numbers can receive an SMS.", "phone_numbers[0]", numbers[0], errors=errors
-        )
-    return audience_from_numbers(account, good, refused=refused), refused
+            audience, refused = gather(caller.account, recipients_of(data) or Recipients())
+            campaign = services.create_campaign(caller.account, caller.user, wanted, audience)
+        return _with_refused(campaign, refused, 202)
 
 
 @extend_schema_view(
-    get=extend_schema(
-        operation_id="campaigns_list",
-        summary="List campaigns, newest first",
-        tags=["campaigns"],
-        parameters=[
-            OpenApiParameter("kind", str, enum=["bulk", "single"], description="Single sends are left out by default.")
-        ],
-    )
+    list=extend_schema(operation_id="campaigns_list", summary="List campaigns, newest first", parameters=FILTERS),
+    retrieve=extend_schema(operation_id="campaigns_read", summary="Read a campaign or a single send"),
 )
-class CampaignListView(AccountMixin, generics.ListAPIView[Campaign]):
+@extend_schema(tags=["campaigns"])
+class CampaignViewSet(
+    AccountMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Campaign]
+):
     read_scope = Scope.CAMPAIGNS_READ
+    write_scope = Scope.CAMPAIGNS_WRITE
     serializer_class = CampaignSerializer
     pagination_class = NewestFirst
-
-    def get_queryset(self) -> QuerySet[Campaign]:
-        require_known(self.request, "cursor", "limit", "kind")
-        kind = self.request.query_params.get("kind", CampaignKind.BULK)
-        if kind not in CampaignKind.values:
-            raise ValidationError("This must be `bulk` or `single`.", "kind", kind)
-        caller = caller_of(self.request)
-        return Campaign.objects.for_account(caller.account, caller.mode).filter(kind=kind)
-
-
-@extend_schema_view(
-    get=extend_schema(operation_id="campaigns_read", summary="Read a campaign or a single send", tags=["campaigns"])
-)
-class CampaignView(AccountMixin, generics.RetrieveAPIView[Campaign]):
-    read_scope = Scope.CAMPAIGNS_READ
-    serializer_class = CampaignSerializer
     lookup_field = "bulk_id"
+    only_reading = ("count",)
 
     def get_queryset(self) -> QuerySet[Campaign]:
         caller = caller_of(self.request)
-        return Campaign.objects.for_account(caller.account, caller.mode)
+        rows = Campaign.objects.for_account(caller.account, caller.mode).select_related(
+            "account", "audience__upload", "resend_of", "approval_requested_by", "approved_by"
+        )
+        return self._filtered(rows) if self.action == "list" else rows
+
+    def _filtered(self, rows: QuerySet[Campaign]) -> QuerySet[Campaign]:
+        query = self.request.query_params
+        require_known(self.request, "cursor", "limit", *(parameter.name for parameter in FILTERS))
+        for name, values in (("kind", CampaignKind.values), ("status", CampaignStatus.values)):
+            if query.get(name, values[0]) not in values:
+                raise ValidationError(f"This must be one of {', '.join(values)}.", name, query[name])
+        if "client_reference" in query:
+            rows = rows.filter(client_reference=query["client_reference"])
+        if "kind" in query or "client_reference" not in query:
+            rows = rows.filter(kind=query.get("kind", CampaignKind.BULK))
+        if "status" in query:
+            rows = rows.filter(status=query["status"])
+        return in_time(rows, self.request)
+
+    def get_object(self) -> Campaign:
+        require_known(self.request, *(("row", "limit") if self.action == "preview" else ()))
+        found = self.get_queryset().filter(bulk_id=self.kwargs["bulk_id"]).first()
+        if found is None:
+            raise NotFound("There is no such campaign.")
+        return found
+
+    @extend_schema(
+        operation_id="campaigns_create", summary="Make a draft",
+        request=DraftRequest, responses={201: BulkAnswer}, examples=[DRAFT],
+        extensions=SEND_FAILURES,
+    )  # fmt: skip
+    def create(self, request: Request) -> Response:
+        """Nothing is sent until it is launched. Its recipients may be given later."""
+        data, caller = _checked(DraftRequest, request), caller_of(request)
+        wanted = campaign_request(data, CampaignKind.BULK, caller)
+        draft, refused = drafts.create_draft(caller.account, caller.user, wanted, recipients_of(data))
+        return _with_refused(draft, refused, 201)
+
+    @extend_schema(
+        operation_id="campaigns_update", summary="Change a draft",
+        request=DraftRequest(partial=True), responses=BulkAnswer,
+        examples=[OpenApiExample("Another text", {"message": "Our sale begins on Monday."}, request_only=True)],
+        extensions=LAUNCH_FAILURES,
+    )  # fmt: skip
+    def partial_update(self, request: Request, bulk_id: str) -> Response:
+        """What is left out stays. Anything but a draft is refused; `withdraw` makes a draft of what has not begun."""
+        campaign, data, caller = self.get_object(), _checked(DraftRequest, request, partial=True), caller_of(request)
+        changes = changes_of(data, caller.account)
+        draft, refused = drafts.change_draft(campaign, caller.user, changes, recipients_of(data))
+        return _with_refused(draft, refused, 200)
+
+    @extend_schema(
+        operation_id="campaigns_delete",
+        summary="Delete a draft",
+        responses={204: None},
+        extensions=may_fail(InvalidState),
+    )
+    def destroy(self, request: Request, bulk_id: str) -> Response:
+        """Anything else stays on record: it can be cancelled."""
+        drafts.delete_draft(self.get_object(), caller_of(request).user)
+        return Response(status=204)
+
+    @extend_schema(
+        operation_id="campaigns_preview", summary="Read texts as recipients would", responses=PreviewAnswer,
+        parameters=[
+            OpenApiParameter("row", {"type": "integer", "minimum": 1, "maximum": MAX_ROW},
+                             description="Of this row of the file, or place in the request, from 1."),
+            OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_PREVIEWS, "default": 10},
+                             description="Or of the first ones, so many."),
+        ],
+        extensions=may_fail(TemplateVariableMissing),
+    )  # fmt: skip
+    def preview(self, request: Request, bulk_id: str) -> Response:
+        campaign = self.get_object()
+        if "row" in request.query_params:
+            rows = [one_row(campaign, whole_number(request, "row", 1, 1, MAX_ROW))]
+        else:
+            rows = first_rows(campaign, whole_number(request, "limit", 10, 1, MAX_PREVIEWS))
+        answer = {"placeholders": Template(campaign.message).names, "results": rows}
+        return Response(PreviewAnswer(answer).data)
+
+    @extend_schema(
+        operation_id="campaigns_preflight", summary="Count what it would send",
+        request=None, responses={200: ReceiptAnswer, 202: ReceiptAnswer},
+        extensions=may_fail(InvalidState, TemplateVariableMissing),
+    )  # fmt: skip
+    def count(self, request: Request, bulk_id: str) -> Response:
+        """The receipt before sending, exact: every text is made as it would be sent. A large campaign is counted by a
+        task: 202 with the `progress`; ask again. Nothing is sent or charged."""
+        _checked(NothingMore, request)
+        receipt = preflight(self.get_object())
+        return Response(ReceiptAnswer(receipt).data, status=200 if receipt.progress == 1 else 202)
+
+    @extend_schema(
+        operation_id="campaigns_preflight_read", summary="Read the last receipt",
+        responses=ReceiptAnswer,
+    )  # fmt: skip
+    def receipt(self, request: Request, bulk_id: str) -> Response:
+        """As it was counted last, also after the campaign was started. 404 if its text or recipients were changed."""
+        receipt = stored_receipt(self.get_object())
+        if receipt is None:
+            raise NotFound("There is no receipt of this campaign as it stands now.")
+        return Response(ReceiptAnswer(receipt).data)
+
+    @extend_schema(
+        operation_id="campaigns_launch", summary="Launch a draft",
+        request=None, responses=CampaignSerializer,
+        extensions=LAUNCH_FAILURES,
+    )  # fmt: skip
+    def launch(self, request: Request, bulk_id: str) -> Response:
+        """It runs at once, or is `scheduled`, or with more recipients than your account allows one person to send to,
+        `awaiting_approval`. A second launch is refused: 409 with `current_state`."""
+        return self._act(request, services.launch)
+
+    @extend_schema(
+        operation_id="campaigns_approve", summary="Approve a campaign, as a second person",
+        request=ApproveRequest,
+        examples=[OpenApiExample("What was seen", {"approval_hash": "9b2c…"}, request_only=True)],
+        responses=CampaignSerializer,
+        extensions=LAUNCH_FAILURES,
+    )  # fmt: skip
+    def approve(self, request: Request, bulk_id: str) -> Response:
+        """For an owner or admin who is not the one that launched it; a key acts as the person who made it. It then runs
+        or is `scheduled`. The approval holds for exactly what was approved."""
+        data = _checked(ApproveRequest, request)
+        return self._act(request, lambda campaign, by: services.approve(campaign, by, data["approval_hash"]))
+
+    @extend_schema(
+        operation_id="campaigns_withdraw", summary="Make a draft of it again",
+        request=None, responses=CampaignSerializer,
+        extensions=may_fail(InvalidState),
+    )  # fmt: skip
+    def withdraw(self, request: Request, bulk_id: str) -> Response:
+        """While it is `awaiting_approval` or `scheduled`. Its approval is void."""
+        return self._act(request, services.withdraw)
+
+    @extend_schema(
+        operation_id="campaigns_pause", summary="Pause a campaign",
+        request=None, responses=StoppedAnswer,
+        extensions=may_fail(InvalidState),
+    )  # fmt: skip
+    def pause(self, request: Request, bulk_id: str) -> Response:
+        """After the answer no message is handed over, but for those that were on their way."""
+        return self._stop(request, services.pause)
+
+    @extend_schema(
+        operation_id="campaigns_resume", summary="Go on with a campaign",
+        request=None, responses=CampaignSerializer,
+        extensions=LAUNCH_FAILURES,
+    )  # fmt: skip
+    def resume(self, request: Request, bulk_id: str) -> Response:
+        """Where it was paused, or although its time was `missed`."""
+        return self._act(request, services.resume)
+
+    @extend_schema(
+        operation_id="campaigns_cancel", summary="Stop a campaign for good",
+        request=None, responses=StoppedAnswer,
+        extensions=may_fail(InvalidState),
+    )  # fmt: skip
+    def cancel(self, request: Request, bulk_id: str) -> Response:
+        """After the answer no message is handed over, but for those that were on their way."""
+        return self._stop(request, services.cancel)
+
+    @extend_schema(
+        operation_id="campaigns_resend_failed", summary="Send the failed messages again",
+        request=ResendRequest,
+        examples=[OpenApiExample("And those without proof", {"also": ["unconfirmed"]}, request_only=True)],
+        responses={201: CampaignSerializer},
+        extensions=LAUNCH_FAILURES,
+    )  # fmt: skip
+    def resend_failed(self, request: Request, bulk_id: str) -> Response:
+        """Of a completed or cancelled campaign, once, as a new campaign with new messages. A large one is a draft until
+        its recipients are gathered, and then starts by itself."""
+        also = _checked(ResendRequest, request)["also"]
+        statuses = [*FAILED_STATUSES, *(MessageStatus[name.upper()] for name in sorted(also))]
+        return self._act(request, lambda campaign, by: resend_failed(campaign, by, statuses), status=201)
+
+    @extend_schema(
+        operation_id="campaigns_clone", summary="Make a draft from a campaign",
+        request=None, responses={201: CampaignSerializer},
+        extensions=may_fail(InvalidState),
+    )  # fmt: skip
+    def clone(self, request: Request, bulk_id: str) -> Response:
+        """With its text, sender, callback and recipients; without times and `client_reference`."""
+        return self._act(request, drafts.clone, status=201)
+
+    def look_ahead(self, request: Request) -> None:
+        if self.action == "create":
+            check_callback_of(request)
+        elif self.action in ("launch", "approve", "resend_failed") and (url := self.get_object().callback_url):
+            caller = caller_of(request)
+            check_callback(caller.account, caller.mode, url)
+
+    def _act(self, request: Request, act: Callable[[Campaign, User], Campaign], status: int = 200) -> Response:
+        campaign = self._acted(request, act)
+        return Response(CampaignSerializer(campaign).data, status=status)
+
+    def _stop(self, request: Request, act: Callable[[Campaign, User], Campaign]) -> Response:
+        campaign = self._acted(request, act)
+        return Response({**CampaignSerializer(campaign).data, "on_their_way": on_their_way(campaign)})
+
+    def _acted(self, request: Request, act: Callable[[Campaign, User], Campaign]) -> Campaign:
+        if self.action not in ("approve", "resend_failed"):
+            _checked(NothingMore, request)
+        return act(self.get_object(), caller_of(request).user)
+
+
+def _checked(form_class: type[StrictSerializer], request: Request, *, partial: bool = False) -> dict[str, Any]:
+    form = form_class(data=request.data, partial=partial)
+    form.is_valid(raise_exception=True)
+    data: dict[str, Any] = form.validated_data
+    return data
+
+
+def _with_refused(campaign: Campaign, refused: Sequence[RefusedRow], status: int) -> Response:
+    answer = {
+        **CampaignSerializer(campaign).data,
+        "refused_count": len(refused),
+        "refused": RefusedRowSerializer(refused[:MAX_REFUSED_SHOWN], many=True).data,
+    }
+    return Response(answer, status=status)

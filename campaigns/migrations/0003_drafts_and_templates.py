@@ -14,6 +14,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # SQLite remakes the table; messaging's next migration makes the view again.
+        migrations.RunSQL("DROP VIEW IF EXISTS sms_messages", migrations.RunSQL.noop),
         migrations.CreateModel(
             name="MessageTemplate",
             fields=[
@@ -80,6 +82,52 @@ class Migration(migrations.Migration):
             name="reserved_micro",
             field=models.BigIntegerField(
                 default=0, help_text="Credit reserved for it and not yet charged or given back, in millionths."
+            ),
+        ),
+        migrations.AddField(
+            model_name="campaign",
+            name="prices",
+            field=models.JSONField(
+                blank=True,
+                help_text="Of one segment by prefix, as they were when credit was reserved. Empty: free.",
+                null=True,
+            ),
+        ),
+        migrations.AddField(
+            model_name="campaign",
+            name="charged_micro",
+            field=models.BigIntegerField(default=0, help_text="What the ledger says of it so far, in millionths."),
+        ),
+        migrations.AddField(
+            model_name="campaign",
+            name="cost_micro",
+            field=models.BigIntegerField(
+                default=0, help_text="Of the messages made so far, if a provider takes them all, in millionths."
+            ),
+        ),
+        migrations.AddField(
+            model_name="campaign",
+            name="counted_on",
+            field=models.DateField(blank=True, help_text="The day whose daily limit it counts against.", null=True),
+        ),
+        migrations.AddIndex(
+            model_name="campaign",
+            index=models.Index(
+                condition=models.Q(("reserved_micro__gt", 0)), fields=["account"], name="campaign_reserved"
+            ),
+        ),
+        migrations.AlterField(
+            model_name="campaign",
+            name="pause_reason",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("by_user", "Paused by a person"),
+                    ("gateway_refused", "The gateway refuses our account"),
+                    ("no_credit", "The credit does not suffice"),
+                    ("defect", "Something is wrong on our side"),
+                ],
+                max_length=20,
             ),
         ),
         migrations.AlterField(

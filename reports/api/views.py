@@ -7,21 +7,25 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
+from messaging.choices import MessageStatus
 from reports.api.serializers import MessageReport, ReportPage, ReportSerializer
-from reports.delivery_reports import (
-    ReportFilter,
-    decode_cursor,
-    encode_cursor,
-    find_message,
-    page,
+from reports.delivery_reports import ReportFilter, find_message, page
+from smsapp.api.cursors import link_to, position_of
+from smsapp.api.query import (
+    CREATED,
+    CREATED_NAMES,
+    CURSOR,
+    LIMIT,
+    choice_of,
+    limit_of,
+    moment,
+    number_of,
+    require_known,
 )
-from smsapp.api.query import require_known, whole_number
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import ValidationError
-from smsapp.lib.phone import RefusedNumber, parse_number
 
-MAX_PAGE = 200
-FILTERS = ("bulk_id", "message_id", "phone_number")
+NAMES = ("bulk_id", "client_reference", "message_id", "phone_number", "status", *CREATED_NAMES)
+STATUSES = {status.public: status for status in MessageStatus}
 
 
 class ReportListView(AccountMixin, APIView):
@@ -31,22 +35,23 @@ class ReportListView(AccountMixin, APIView):
         operation_id="sms_reports", summary="Delivery reports, newest messages first", tags=["reports"],
         parameters=[
             OpenApiParameter("bulk_id", str, description="Of one campaign or send."),
+            OpenApiParameter("client_reference", str, description="Of one campaign or send, by your own name for it."),
             OpenApiParameter("message_id", str, description="Of one message."),
             OpenApiParameter("phone_number", str, description="Of one number, in any format."),
-            OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),
-            OpenApiParameter("limit", int, description=f"1 to {MAX_PAGE}; 50 if left out."),
+            OpenApiParameter("status", str, enum=list(STATUSES), description="What the report made of its message."),
+            *CREATED, CURSOR, LIMIT,
         ],
         responses=ReportPage,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
+        """`created_after` and `created_before` are about when a message was accepted. A page may hold fewer reports
+        than `limit` and have a next one."""
         caller = caller_of(request)
-        require_known(request, *FILTERS, "cursor", "limit")
-        wanted = _filter(request)
-        limit = whole_number(request, "limit", 50, 1, MAX_PAGE)
-        cursor = request.query_params.get("cursor")
-        found = page(caller.account, caller.mode, wanted, decode_cursor(cursor) if cursor else None, limit)
-        next_cursor = encode_cursor(found.next) if found.next else None
-        return Response({"results": ReportSerializer(found.rows, many=True).data, "next_cursor": next_cursor})
+        require_known(request, *NAMES, "cursor", "limit")
+        before = position_of(request, 2)
+        found = page(caller.account, caller.mode, _filter(request), before, limit_of(request))  # type: ignore[arg-type]
+        rows = ReportSerializer(found.rows, many=True).data
+        return Response({"results": rows, "next": link_to(request, found.next)})
 
 
 class ReportView(AccountMixin, APIView):
@@ -62,10 +67,13 @@ class ReportView(AccountMixin, APIView):
 
 
 def _filter(request: Request) -> ReportFilter:
-    values = {name: request.query_params.get(name, "") for name in FILTERS}
-    if values["phone_number"]:
-        try:
-            values["phone_number"] = parse_number(values["phone_number"], caller_of(request).account.default_country)
-        except RefusedNumber as error:
-            raise ValidationError("This is not a phone number.", "phone_number", values["phone_number"]) from error
-    return ReportFilter(**values)
+    status = choice_of(request, "status", STATUSES)
+    return ReportFilter(
+        bulk_id=request.query_params.get("bulk_id", ""),
+        client_reference=request.query_params.get("client_reference", ""),
+        message_id=request.query_params.get("message_id", ""),
+        phone_number=number_of(request, "phone_number", caller_of(request).account) or "",
+        status=STATUSES[status] if status is not None else None,
+        created_after=moment(request, "created_after"),
+        created_before=moment(request, "created_before"),
+    )

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from accounts import hold
 from accounts.choices import SenderStatus
-from accounts.models import SenderId, Setting
+from accounts.models import SenderId, Setting, WebhookEndpoint
 from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign
-from messaging import contradictions
+from messaging import balance, contradictions
 from messaging.choices import BatchState
 from messaging.models import Attempt, Batch, ReportInbox
 from uploads.choices import UploadStatus
@@ -60,12 +60,13 @@ class _Question:
 
 def attention() -> list[Notice]:
     """Only what is not empty, the urgent first."""
-    settings = Setting.objects.filter(key__in=(hold.KEY, contradictions.PROVIDER, contradictions.STATES))
+    settings = Setting.objects.filter(key__in=(hold.KEY, balance.KEY, contradictions.PROVIDER, contradictions.STATES))
     stored = dict(settings.values_list("key", "value"))
     questions = _questions()
     counts = _counts([question.rows for question in questions])
     notices = [
         *_hold_notice(stored),
+        *_balance_notice(stored.get(balance.KEY, "")),
         _contradiction_notice(
             stored,
             contradictions.PROVIDER,
@@ -146,6 +147,18 @@ def _questions() -> list[_Question]:
             "status=failed",
         ),
         _Question(
+            "Webhook endpoints that have failed for a day",
+            "Their owners lose events in the end: an endpoint is switched off after three days.",
+            WebhookEndpoint.objects.filter(failing_since__isnull=False, told_failing_at__isnull=False, is_active=True),
+            "success=failing-day",
+        ),
+        _Question(
+            "Campaigns paused: their account's credit does not suffice",
+            "When it is topped up, its people resume them.",
+            paused.filter(pause_reason=PauseReason.NO_CREDIT),
+            "status=paused",
+        ),
+        _Question(
             "Campaigns paused by a person",
             "For information.",
             paused.filter(pause_reason=PauseReason.BY_USER),
@@ -160,6 +173,13 @@ def _hold_notice(stored: Mapping[str, str]) -> list[Notice]:
         return []
     title = f"Sending is held: {held.reason}"
     return [Notice(title, held.detail or f"By {held.by}.", 1, "accounts.setting", f"key={hold.KEY}", True, "sending")]
+
+
+def _balance_notice(stored: str) -> list[Notice]:
+    if not balance.is_low(stored):
+        return []
+    advice = "Top it up: when it is used up, the gateway refuses our account and campaigns are paused."
+    return [Notice("The balance at the provider is low", advice, 1, "accounts.setting", f"key={balance.KEY}", True)]
 
 
 def _contradiction_notice(stored: Mapping[str, str], key: str, title: str, advice: str) -> Notice:

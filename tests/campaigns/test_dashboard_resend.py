@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from accounts.choices import Role
 from accounts.models import Account
-from campaigns import services
+from campaigns import resends, services
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from messaging.choices import MessageStatus
@@ -107,7 +107,7 @@ def test_viewers_and_strangers_send_nothing_again(client: Client) -> None:
 
 def test_a_draft_that_is_being_gathered_says_so_and_can_be_cancelled(client: Client) -> None:
     campaign = ended(S.FAILED)
-    draft = services.create_resend(campaign, campaign.user, ["failed"])
+    draft = resends.create_resend(campaign, campaign.user, ["failed"])
     member(client, campaign.account)
     page = text(client.get(url("campaign-detail", draft)))
     assert "Its recipients are being gathered" in page
@@ -198,7 +198,8 @@ def test_holding_an_account_says_how_many_could_not_be_stopped(admin_client: Cli
     campaign = make_campaign(count=2)
     make_attempt(make_batch(campaign, [S.QUEUED] * 2, lease_epoch=1, state="leased"), "open", 2)
     form = {
-        "name": "Shop", "default_country": "DE", "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0,
+        "name": "Shop", "default_country": "DE", "currency": "EUR", "low_balance_micro": "0",
+        "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0,
     }  # fmt: skip
     account_url = reverse("admin:accounts_account_change", args=[campaign.account.pk])
     page = text(admin_client.post(account_url, form, follow=True))

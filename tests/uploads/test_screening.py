@@ -91,11 +91,12 @@ def test_text_in_any_encoding_passes(encoding: str) -> None:
     screen("BMW MZ BZh GIF\n".encode(encoding))
 
 
-def test_only_names_of_text_files_are_taken() -> None:
+def test_only_names_of_lists_are_taken() -> None:
+    assert check_name("numbers.xlsx") == ".xlsx"
     assert check_name("Numbers.CSV") == ".csv"
     assert check_name("a.b.txt") == ".txt"
     for name in ("numbers.exe", "numbers", "numbers.csv.zip", ".csv", ""):
         with pytest.raises(UploadInvalid, match="csv"):
             check_name(name)
     with pytest.raises(UploadInvalid, match="Save it as CSV"):
-        check_name("numbers.xlsx")
+        check_name("numbers.xls")

@@ -9,28 +9,34 @@ from uploads import chunks
 from uploads.choices import RowReason
 from uploads.models import Upload
 
+NEXT_OFFSET = "`offset` of the next page; null at the end."
+
 
 class UploadRequest(StrictSerializer):
+    is_json = False
     file = serializers.FileField(
-        allow_empty_file=True, max_length=None, help_text="`.txt` (one number a line) or `.csv`."
-    )
+        allow_empty_file=True, max_length=None,
+        help_text="`.txt` (one number a line), `.csv`, or `.xlsx` (its first sheet).",
+    )  # fmt: skip
     phone_column = serializers.CharField(
-        required=False, default=None, allow_null=True, help_text="Name or number (from 0); left out, it is guessed."
+        required=False, default=None, help_text="Name or number (from 0); left out, it is guessed."
     )
     country = serializers.RegexField(
-        r"^[A-Z]{2}$", required=False, default=None, allow_null=True,
+        r"^[A-Z]{2}$", required=False, default=None,
         help_text="ISO 3166 code for numbers in national format; left out, your account's.",
     )  # fmt: skip
     has_header = serializers.BooleanField(
         required=False, default=None, allow_null=True, help_text="Left out, it is guessed."
     )
     delimiter = serializers.CharField(
-        required=False, default=None, allow_null=True, max_length=3, help_text="`;` `,` `|` or `tab`; else guessed.",
+        required=False, default=None, max_length=3, help_text="`;` `,` `|` or `tab`; else guessed.",
     )  # fmt: skip
 
 
 class UploadSerializer(serializers.ModelSerializer[Upload]):
-    filename = serializers.CharField(source="original_filename", read_only=True)
+    filename = serializers.CharField(
+        source="original_filename", read_only=True, help_text="As it was given, e.g. `spring.csv`."
+    )
     phone_column = serializers.SerializerMethodField(help_text="Name of the column with the numbers.")
     progress = serializers.SerializerMethodField(help_text="Share of the file that was read, 0 to 1.")
 
@@ -42,6 +48,23 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
             "duplicate_count", "uploaded_at", "processed_at",
         )  # fmt: skip
         read_only_fields = fields
+        extra_kwargs = {
+            "upload_id": {"help_text": "Its id, e.g. `upl-k3v7q2m5x4wz6abc`."},
+            "file_size": {"help_text": "Bytes."},
+            "status": {"help_text": "`ready`: it can be sent to. `retired`: its numbers were deleted for their age."},
+            "failure_reason": {"help_text": "Why it could not be read; empty if it could."},
+            "encoding": {"help_text": "How the text was read, e.g. `utf-8`; empty until then."},
+            "delimiter": {"help_text": "What separates its columns; empty if there is one column."},
+            "has_header": {"help_text": "Whether its first row names the columns."},
+            "columns": {"help_text": "Names of its columns, for placeholders."},
+            "country": {"help_text": "ISO 3166 code for its numbers in national format."},
+            "row_count": {"help_text": "Rows that were read."},
+            "phone_count": {"help_text": "Recipients: valid numbers, each once."},
+            "invalid_count": {"help_text": "Rows that are no recipients; see `/uploads/{upload_id}/errors`."},
+            "duplicate_count": {"help_text": "Rows that repeat a number."},
+            "uploaded_at": {"help_text": "When the file came."},
+            "processed_at": {"help_text": "When it was read; null: not yet."},
+        }
 
     def get_phone_column(self, upload: Upload) -> str | None:
         return upload.columns[upload.phone_column] if upload.phone_column < len(upload.columns) else None
@@ -57,22 +80,22 @@ class RefusedRow(serializers.Serializer[Any]):
     reason = serializers.CharField(help_text="Stable; decide by it.")
     message = serializers.SerializerMethodField(help_text="The reason in words.")
     value = serializers.CharField(help_text="What stood there, shortened.")
-    detail = serializers.CharField()
+    detail = serializers.CharField(help_text="What the reason names, e.g. a length; may be empty.")
 
     def get_message(self, row: chunks.RefusedRow) -> str:
         return str(RowReason(row.reason).label)
 
 
 class RefusedRows(serializers.Serializer[Any]):
-    rows = RefusedRow(many=True)
-    next_offset = serializers.IntegerField(allow_null=True)
+    rows = RefusedRow(many=True, help_text="In the order of the file.")
+    next_offset = serializers.IntegerField(allow_null=True, help_text=NEXT_OFFSET)
 
 
 class Number(serializers.Serializer[Any]):
-    row = serializers.IntegerField()
+    row = serializers.IntegerField(help_text="As a spreadsheet shows it, header included.")
     phone_number = serializers.CharField(help_text="E.164, with plus.")
 
 
 class Numbers(serializers.Serializer[Any]):
-    numbers = Number(many=True)
-    next_offset = serializers.IntegerField(allow_null=True)
+    numbers = Number(many=True, help_text="In the order of the file.")
+    next_offset = serializers.IntegerField(allow_null=True, help_text=NEXT_OFFSET)

@@ -3,7 +3,7 @@
 from typing import cast
 
 from django.http import QueryDict
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import generics
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -12,19 +12,31 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
-from smsapp.api.query import require_known, whole_number
+from smsapp.api.pagination import NewestFirst
+from smsapp.api.query import choice_of, require_known, whole_number
+from smsapp.api.schema import may_fail
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import NotFound, ValidationError
+from smsapp.exceptions import NotFound, UploadInvalid, ValidationError
 from uploads.api.serializers import Numbers, RefusedRow, RefusedRows, UploadRequest, UploadSerializer
+from uploads.choices import UploadStatus
 from uploads.models import Upload
 from uploads.querysets import UploadQuerySet
 from uploads.services import accept_upload, numbers, refused_rows
 
 MAX_PAGE = 1000
 PAGE = [
-    OpenApiParameter("offset", int, description="Rows to pass over; 0 at first, then `next_offset`."),
-    OpenApiParameter("limit", int, description=f"1 to {MAX_PAGE}; 100 if left out."),
-]
+    OpenApiParameter(
+        "offset", {"type": "integer", "minimum": 0, "maximum": 10**9, "default": 0},
+        description="Rows to pass over; 0 at first, then `next_offset`.",
+    ),
+    OpenApiParameter(
+        "limit", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 100}, description="Rows of a page."
+    ),
+]  # fmt: skip
+EXAMPLE = OpenApiExample(
+    "A CSV file", {"file": "numbers.csv", "phone_column": "mobile", "country": "DE"},
+    request_only=True, media_type="multipart/form-data",
+)  # fmt: skip
 
 
 class FileUploadView(AccountMixin, APIView):
@@ -33,7 +45,8 @@ class FileUploadView(AccountMixin, APIView):
 
     @extend_schema(
         operation_id="files_upload", summary="Upload a file of phone numbers", tags=["uploads"],
-        request={"multipart/form-data": UploadRequest}, responses={201: UploadSerializer},
+        request={"multipart/form-data": UploadRequest}, responses={201: UploadSerializer}, examples=[EXAMPLE],
+        extensions=may_fail(UploadInvalid),
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         """The file is checked at once and read in the background: poll `/uploads/{upload_id}` until it is `ready`."""
@@ -45,6 +58,24 @@ class FileUploadView(AccountMixin, APIView):
         file = options.pop("file")
         upload = accept_upload(caller.account, caller.user, file, **options)
         return Response(UploadSerializer(upload).data, status=201)
+
+
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="uploads_list", summary="List uploads, newest first", tags=["uploads"],
+        parameters=[OpenApiParameter("status", str, enum=UploadStatus.values, description="In this state now.")],
+    )
+)  # fmt: skip
+class UploadListView(AccountMixin, generics.ListAPIView[Upload]):
+    read_scope = Scope.CONTACTS_READ
+    serializer_class = UploadSerializer
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> UploadQuerySet:
+        require_known(self.request, "cursor", "limit", "status")
+        uploads = Upload.objects.for_account(caller_of(self.request).account)
+        status = choice_of(self.request, "status", UploadStatus.values)
+        return uploads if status is None else uploads.filter(status=status)
 
 
 @extend_schema_view(

@@ -13,6 +13,25 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="audiencechunk",
+            name="prefix_counts",
+            field=models.JSONField(default=dict, help_text="Recipients by the first four digits of their numbers."),
+        ),
+        migrations.AlterField(
+            model_name="audience",
+            name="source",
+            field=models.CharField(
+                choices=[
+                    ("upload", "Uploaded file"),
+                    ("request", "Numbers in a request"),
+                    ("resend", "Messages of an earlier campaign"),
+                    ("contacts", "Contact list"),
+                    ("empty", "Nobody yet"),
+                ],
+                max_length=8,
+            ),
+        ),
         migrations.CreateModel(
             name="ContactList",
             fields=[

@@ -1,0 +1,51 @@
+"""Approval by a second person. It is bound to a hash of what would be sent and to whom, so any change voids it."""
+
+import hashlib
+from datetime import UTC, datetime
+
+import orjson
+
+from accounts.choices import Role
+from accounts.models import Membership, User
+from campaigns.models import Campaign
+from smsapp.exceptions import PermissionDenied
+from uploads.models import Audience, AudienceChunk
+
+APPROVING_ROLES = (Role.OWNER, Role.ADMIN)
+
+
+def is_needed(campaign: Campaign) -> bool:
+    limit = campaign.account.approval_above
+    return limit is not None and campaign.total_recipients > limit
+
+
+def content_hash(campaign: Campaign) -> str:
+    """SHA-256, hex, over text, sender, times and every recipient with their values."""
+    content = [
+        campaign.message, campaign.sender_id, _moment(campaign.scheduled_at), _moment(campaign.valid_until),
+        audience_hash(campaign.audience),
+    ]  # fmt: skip
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()
+
+
+def audience_hash(audience: Audience) -> str:
+    """SHA-256, hex, over the columns and the checksums of all chunks."""
+    checksums = AudienceChunk.objects.filter(audience=audience).order_by("number").values_list("checksum", flat=True)
+    return hashlib.sha256(orjson.dumps([audience.columns, *checksums])).hexdigest()
+
+
+def is_void(campaign: Campaign) -> bool:
+    """Whether it was approved, or approval was asked for, and is not the same any more."""
+    return campaign.approval_hash != "" and campaign.approval_hash != content_hash(campaign)
+
+
+def require_approver(campaign: Campaign, by: User) -> None:
+    """Raises PermissionDenied unless `by` is an owner or admin of the account, and not who asked for the approval."""
+    if not Membership.objects.filter(account=campaign.account_id, user=by, role__in=APPROVING_ROLES).exists():
+        raise PermissionDenied("Only an owner or an admin of the account may approve a campaign.")
+    if campaign.approval_requested_by_id == by.pk:
+        raise PermissionDenied("A second person has to approve: this campaign was launched by you.")
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat() if moment else None

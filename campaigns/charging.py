@@ -1,0 +1,137 @@
+"""What a campaign costs, and the credit that is reserved for it.
+
+1. `admit` counts its recipients against the day's limit and reserves what it costs at the prices of that moment, which
+   the campaign keeps: nothing it sends costs anything else, whatever becomes of the list.
+2. Where its recipients are one chunk, every single send among them, that is exact: each text is made. Beyond, it is
+   reckoned from the recipients by first digits and the mean length of the first chunk's texts.
+3. `cover`, called as each chunk of its messages is made, reserves what is missing, or the campaign is paused; after the
+   last it returns what is too much. So nothing is ever sent that was not reserved.
+
+Test mode and accounts without metering skip all of it, without a query.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from accounts import credit, quota
+from accounts.choices import Mode
+from accounts.prices import PriceList
+from campaigns.models import Campaign
+from campaigns.rendering import EmptyValue, Renderer, Template
+from smsapp.exceptions import DestinationBlocked
+from smsapp.lib.text import MAX_TEXT_LENGTH, segment_count
+from uploads.chunks import PREFIX_DIGITS, Recipients, count_prefixes, unpack_body
+from uploads.models import AudienceChunk
+
+#: Fields of the campaign that `admit` and `take_back` change.
+FIELDS = ("prices", "reserved_micro", "counted_on")
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a campaign costs, in millionths, and the prices that this follows from."""
+
+    amount: int
+    prices: PriceList
+
+
+def admit(campaign: Campaign) -> None:
+    """Count and reserve, in the transaction that accepts the campaign; not saved here, and done once.
+
+    Raises QuotaExceeded, InsufficientCredit, or DestinationBlocked where a number has no price.
+    """
+    if campaign.mode != Mode.LIVE or not campaign.total_recipients:
+        return
+    account = campaign.account
+    quote = quote_of(campaign) if account.is_metered and campaign.prices is None else None
+    if campaign.counted_on is None:
+        campaign.counted_on = quota.count(account, campaign.total_recipients)
+    if quote is not None:
+        credit.reserve(account, quote.amount)
+        campaign.prices, campaign.reserved_micro = quote.prices.prices, quote.amount
+
+
+def take_back(campaign: Campaign) -> None:
+    """Undo `admit` for a campaign of which nothing was sent; in the transaction that saves it and holds its row."""
+    quota.give_back(campaign.account_id, campaign.counted_on, campaign.total_recipients)
+    credit.give_back(campaign.account_id, campaign.reserved_micro)
+    campaign.prices, campaign.reserved_micro, campaign.counted_on = None, 0, None
+
+
+def cover(campaign: Campaign, cost: int) -> None:
+    """Note what the messages of one more chunk cost; in the transaction that makes them and has moved the campaign's
+    row. Raises InsufficientCredit if they turn out to cost more than was reserved, and the account has no more."""
+    if campaign.prices is None or campaign.chunk_count == 1:
+        return
+    row = Campaign.objects.get(pk=campaign.pk)
+    total = row.cost_micro + cost
+    surplus = row.reserved_micro + row.charged_micro - total
+    if surplus < 0:
+        credit.reserve(row.account, -surplus)
+        row.reserved_micro -= surplus
+    elif row.chunks_done == row.chunk_count:
+        credit.give_back(row.account_id, surplus)
+        row.reserved_micro -= surplus
+    Campaign.objects.filter(pk=row.pk).update(cost_micro=total, reserved_micro=row.reserved_micro)
+
+
+def quote_of(campaign: Campaign) -> Quote:
+    """What a campaign costs: exactly, if its recipients are one chunk. Raises DestinationBlocked."""
+    chunks = AudienceChunk.objects.filter(audience=campaign.audience_id).order_by("number")
+    renderer = Template(campaign.message).bind(campaign.audience.columns)
+    first = unpack_body(chunks.values_list("body", flat=True)[0])
+    segments = _segments(renderer, first)
+    if campaign.audience.chunk_count == 1:
+        prices = PriceList.of(campaign.account, first.phones)
+        return _exact(prices, first.phones, segments)
+    counts: Counter[str] = Counter()
+    for counted in chunks.values_list("prefix_counts", flat=True).iterator(chunk_size=100):
+        counts.update(counted)
+    if counts.total() < campaign.audience.recipient_count:  # stored before anybody counted
+        bodies = chunks.values_list("body", flat=True).iterator(chunk_size=10)
+        counts = Counter(phone[1 : PREFIX_DIGITS + 1] for body in bodies for phone in unpack_body(body).phones)
+    mean = sum(segments) / max(1, len(segments))
+    return _reckoned(PriceList.of(campaign.account), counts, mean)
+
+
+def _exact(prices: PriceList, phones: Sequence[str], segments: Sequence[int]) -> Quote:
+    amount = 0
+    for phone, count in zip(phones, segments, strict=True):
+        price = prices.price_of(phone[1:])
+        if price is None:
+            raise no_price(phone[1:5])
+        amount += price * count
+    return Quote(amount, prices.cut_to(count_prefixes(phones)))
+
+
+def _reckoned(prices: PriceList, counts: Counter[str], mean: float) -> Quote:
+    amount = 0
+    for beginning, count in counts.items():
+        price = prices.highest_of(beginning)
+        if price is None:
+            raise no_price(beginning)
+        amount += price * ceil(count * mean)
+    return Quote(amount, prices.cut_to(counts))
+
+
+def no_price(beginning: str) -> DestinationBlocked:
+    return DestinationBlocked(
+        f"This account has no price for numbers that begin with +{beginning}.", "phone_numbers", f"+{beginning}"
+    )
+
+
+def _segments(renderer: Renderer, recipients: Recipients) -> list[int]:
+    """Of each recipient's text; 0 where none can be sent."""
+    if renderer.is_constant:
+        return [_count(renderer, ())] * len(recipients.phones)
+    return [_count(renderer, row) for row in recipients.values]
+
+
+def _count(renderer: Renderer, row: Sequence[str]) -> int:
+    try:
+        text = renderer.render(row)
+    except EmptyValue:
+        return 0
+    return segment_count(text) if text.strip() and len(text) <= MAX_TEXT_LENGTH else 0

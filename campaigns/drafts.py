@@ -1,0 +1,119 @@
+"""Drafts: campaigns that are put together step by step, and copies of earlier ones. Nothing of a draft is sent."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import Account, User
+from campaigns.choices import CampaignKind, CampaignStatus
+from campaigns.models import Campaign
+from campaigns.moves import locked_campaign, note, require_draft
+from campaigns.recipients import Recipients, gather
+from campaigns.rules import CampaignRequest, check_message, check_request, request_of, write_request
+from campaigns.services import save_new, unsaved_campaign
+from smsapp.exceptions import InvalidState
+from uploads.chunks import RefusedRow
+from uploads.models import Audience, Upload
+from uploads.services import empty_audience
+
+
+def create_draft(
+    account: Account, user: User, request: CampaignRequest, wanted: Recipients | None = None
+) -> tuple[Campaign, list[RefusedRow]]:
+    """A draft, with or without recipients yet, and the numbers of the request that are none. Raises an SmsappError."""
+    check_request(account, request, columns=None)
+    with transaction.atomic():
+        audience, refused = gather(account, wanted) if wanted else (empty_audience(account), [])
+        _check_placeholders(request, audience)
+        draft = unsaved_campaign(account, user, request, audience)
+        save_new(draft)
+        note(draft, "created", user, after=_facts(draft))
+    return draft, refused
+
+
+def change_draft(
+    campaign: Campaign, by: User, changes: Mapping[str, Any], wanted: Recipients | None = None
+) -> tuple[Campaign, list[RefusedRow]]:
+    """Change fields of a CampaignRequest by name, the recipients, or both; what is left out stays.
+
+    Raises InvalidState for anything but a draft, and an SmsappError for what could not be sent.
+    """
+    require_draft(campaign, "changed")
+    _check_change(campaign, changes)
+    with transaction.atomic():
+        draft = locked_campaign(campaign)
+        require_draft(draft, "changed")
+        before, old_audience = _facts(draft), draft.audience
+        request = replace(request_of(draft), **changes)
+        refused: list[RefusedRow] = []
+        if wanted:
+            draft.audience, refused = gather(draft.account, wanted)
+            draft.total_recipients, draft.chunk_count = draft.audience.recipient_count, draft.audience.chunk_count
+        _check_placeholders(request, draft.audience)
+        fields = write_request(draft, request)
+        draft.preflight = None
+        save_new(draft, [*fields, "audience", "total_recipients", "chunk_count", "preflight"])
+        if wanted:
+            _forget(old_audience)
+        note(draft, "changed", by, before=before, after=_facts(draft) | {"changed": sorted(changes)})
+    return draft, refused
+
+
+def delete_draft(campaign: Campaign, by: User) -> None:
+    """Raises InvalidState for anything but a draft."""
+    with transaction.atomic():
+        draft = locked_campaign(campaign)
+        require_draft(draft, "deleted")
+        note(draft, "deleted", by, before=_facts(draft))
+        draft.delete()
+        _forget(draft.audience)
+
+
+def clone(campaign: Campaign, by: User) -> Campaign:
+    """A draft with the same text, sender and recipients as any bulk campaign. It has no times and no client_reference:
+    those belong to one send."""
+    with transaction.atomic():
+        original = locked_campaign(campaign)  # so that its recipients are not removed meanwhile
+        if original.kind != CampaignKind.BULK or (original.resend_of_id and original.status == CampaignStatus.DRAFT):
+            raise InvalidState("Only a bulk campaign whose recipients are known can be cloned.",
+                               current_state=original.status)  # fmt: skip
+        request = replace(request_of(original), scheduled_at=None, valid_until=None, client_reference=None)
+        copy = unsaved_campaign(original.account, by, request, original.audience)
+        save_new(copy)
+        note(copy, "created", by, after=_facts(copy) | {"cloned_from": original.bulk_id})
+    return copy
+
+
+def _check_change(draft: Campaign, changes: Mapping[str, Any]) -> None:
+    """A time that has passed meanwhile is refused when the draft is launched, not when something else is changed."""
+    request = replace(request_of(draft), **changes)
+    if not {"scheduled_at", "valid_until"} & set(changes):
+        request = replace(request, scheduled_at=None, valid_until=None)
+    check_request(draft.account, request, columns=None)
+
+
+def _check_placeholders(request: CampaignRequest, audience: Audience) -> None:
+    """Once there are recipients, they have to have what the text asks for."""
+    if audience.recipient_count:
+        check_message(request.message, audience.columns)
+
+
+def _forget(audience: Audience) -> None:
+    """Remove recipients that nothing needs any more. Those of an upload belong to it."""
+    is_needed = Campaign.objects.filter(audience=audience).exists() or Upload.objects.filter(audience=audience).exists()
+    if not is_needed:
+        audience.delete()
+
+
+def _facts(draft: Campaign) -> dict[str, Any]:
+    """What may stand in the audit log: no text."""
+    return {
+        "name": draft.name,
+        "sender_id": draft.sender_id,
+        "scheduled_at": draft.scheduled_at.isoformat() if draft.scheduled_at else None,
+        "valid_until": draft.valid_until.isoformat() if draft.valid_until else None,
+        "total_recipients": draft.total_recipients,
+        "source": draft.audience.source,
+    }

@@ -1,0 +1,35 @@
+"""Events of campaigns, into the outbox of the account's webhooks. Single sends are told by their messages alone."""
+
+from accounts.choices import EventType
+from accounts.webhooks import emit
+from campaigns.choices import CampaignKind, CampaignStatus
+from campaigns.models import Campaign
+
+EVENT_OF = {
+    CampaignStatus.RUNNING: EventType.CAMPAIGN_STARTED,
+    CampaignStatus.PAUSED: EventType.CAMPAIGN_PAUSED,
+    CampaignStatus.COMPLETED: EventType.CAMPAIGN_COMPLETED,
+    CampaignStatus.CANCELLED: EventType.CAMPAIGN_CANCELLED,
+}
+
+
+def tell(campaign: Campaign) -> None:
+    """Tell of the status a campaign has just got, in the transaction that gave it."""
+    event_type = EVENT_OF.get(CampaignStatus(campaign.status))
+    if event_type is None or campaign.kind != CampaignKind.BULK:
+        return
+    emit(
+        campaign.account_id,
+        campaign.mode,
+        event_type,
+        {
+            "bulk_id": campaign.bulk_id,
+            "client_reference": campaign.client_reference,
+            "name": campaign.name,
+            "status": campaign.status,
+            "pause_reason": campaign.pause_reason or None,
+            "status_detail": campaign.status_detail,
+            "total_recipients": campaign.total_recipients,
+            **campaign.tally,
+        },
+    )

@@ -1,0 +1,49 @@
+"""To whom: the numbers of a request, a ready upload, or a contact list as it stands now, as an Audience."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from accounts.models import Account
+from smsapp.exceptions import InvalidPhoneNumber
+from uploads.choices import RowReason
+from uploads.chunks import RefusedRow
+from uploads.contacts import snapshot
+from uploads.models import Audience
+from uploads.services import audience_from_numbers, ready_audience, screen_numbers
+
+MAX_ERRORS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Exactly one of them is given."""
+
+    phone_numbers: Sequence[str] = ()
+    upload_id: str = ""
+    list_id: str = ""
+
+
+def gather(account: Account, wanted: Recipients) -> tuple[Audience, list[RefusedRow]]:
+    """The audience, and the numbers of the request that are no recipients.
+
+    Raises InvalidPhoneNumber if none of the numbers is one, and what `ready_audience` and `snapshot` raise.
+    """
+    if wanted.upload_id:
+        return ready_audience(account, wanted.upload_id), []
+    if wanted.list_id:
+        return snapshot(account, wanted.list_id), []
+    good, refused = screen_numbers(wanted.phone_numbers, account.default_country)
+    if not good:
+        errors = [
+            {
+                "field": f"phone_numbers[{row.row - 1}]",
+                "code": row.reason,
+                "message": str(RowReason(row.reason).label),
+                "value": row.value,
+            }
+            for row in refused[:MAX_ERRORS]
+        ]
+        raise InvalidPhoneNumber(
+            "None of the numbers can receive an SMS.", "phone_numbers[0]", wanted.phone_numbers[0], errors=errors
+        )
+    return audience_from_numbers(account, good, refused=refused), refused

@@ -1,0 +1,118 @@
+"""What a campaign may ask for: its text, sender, times and callback, before anybody receives anything."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.choices import Mode
+from accounts.models import Account
+from accounts.senders import require_sender
+from accounts.services import require_active
+from accounts.webhooks import endpoints
+from campaigns.choices import CampaignKind
+from campaigns.models import Campaign
+from campaigns.rendering import Template
+from smsapp.exceptions import MessageTooLong, ScheduleInPast, ValidationError
+from smsapp.lib.text import MAX_TEXT_LENGTH, forbidden_characters
+
+SCHEDULE_GRACE = timedelta(seconds=60)  # "now" written by a client whose clock is a little behind
+SCHEDULE_MAX = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRequest:
+    """What a door asks for. Times are aware; `valid_until` None means no limit."""
+
+    kind: CampaignKind
+    message: str
+    name: str = ""
+    sender_id: str = ""
+    mode: Mode = Mode.LIVE
+    scheduled_at: datetime | None = None
+    valid_until: datetime | None = None
+    callback_url: str = ""
+    request_id: str = ""
+    client_reference: str | None = None
+
+
+def check_text(message: str) -> None:
+    """The rules of a text whoever it goes to. Raises ValidationError or MessageTooLong (over 1,600 characters), both
+    naming `message`."""
+    if not message.strip():
+        raise ValidationError("The message is empty.", "message", message)
+    if forbidden := forbidden_characters(message):
+        raise ValidationError(
+            f"The message contains a character that no text message may contain: {forbidden[0]!r}.", "message", message
+        )
+    if len(message) > MAX_TEXT_LENGTH:
+        raise MessageTooLong(
+            f"The message has {len(message)} characters; {MAX_TEXT_LENGTH} are allowed.",
+            "message", message, length=len(message), max=MAX_TEXT_LENGTH,
+        )  # fmt: skip
+
+
+def check_message(message: str, columns: Sequence[str] = ()) -> None:
+    """The rules of a text for recipients with these columns, before any value is filled in.
+
+    Raises ValidationError, MessageTooLong or TemplateVariableMissing, all naming `message`.
+    """
+    check_text(message)
+    Template(message).bind(columns)
+
+
+def check_schedule(
+    scheduled_at: datetime | None, valid_until: datetime | None, grace: timedelta = SCHEDULE_GRACE
+) -> None:
+    """`grace`: by how much the schedule may have passed. Raises ScheduleInPast or ValidationError."""
+    now = timezone.now()
+    if scheduled_at is not None:
+        if scheduled_at < now - grace:
+            raise ScheduleInPast("The schedule time is in the past.", "schedule_time", scheduled_at.isoformat())
+        if scheduled_at > now + SCHEDULE_MAX:
+            raise ValidationError(
+                "The schedule time is more than a year away.", "schedule_time", scheduled_at.isoformat()
+            )
+    if valid_until is not None and valid_until <= max(now, scheduled_at or now):
+        raise ValidationError("Nothing could be sent before this time.", "valid_until", valid_until.isoformat())
+
+
+def check_request(
+    account: Account, request: CampaignRequest, columns: Sequence[str] | None = (), grace: timedelta = SCHEDULE_GRACE
+) -> None:
+    """Everything that can be refused whoever the recipients are; `columns`: None while nobody knows. A callback URL
+    may be looked up, so not inside a transaction for the first time. Raises an SmsappError."""
+    require_active(account)
+    if columns is None:
+        check_text(request.message)
+    else:
+        check_message(request.message, columns)
+    require_sender(account, request.sender_id)
+    check_schedule(request.scheduled_at, request.valid_until, grace)
+    if request.callback_url:
+        endpoints.check_callback(account, request.mode, request.callback_url)
+
+
+def write_request(campaign: Campaign, request: CampaignRequest) -> list[str]:
+    """Set what may be changed while it is a draft; the names of these fields."""
+    values: dict[str, Any] = {
+        name: getattr(request, name)
+        for name in (
+            "name", "message", "sender_id", "scheduled_at", "valid_until", "callback_url", "client_reference"
+        )
+    }  # fmt: skip
+    for name, value in values.items():
+        setattr(campaign, name, value)
+    return list(values)
+
+
+def request_of(campaign: Campaign) -> CampaignRequest:
+    """What was asked for when the campaign was made, or changed."""
+    return CampaignRequest(
+        kind=CampaignKind(campaign.kind), message=campaign.message, name=campaign.name, sender_id=campaign.sender_id,
+        mode=Mode(campaign.mode), scheduled_at=campaign.scheduled_at, valid_until=campaign.valid_until,
+        callback_url=campaign.callback_url, request_id=campaign.request_id,
+        client_reference=campaign.client_reference,
+    )  # fmt: skip

@@ -1,0 +1,250 @@
+"""Above an account's threshold a second person approves exactly what is then sent."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts.choices import Role
+from accounts.models import AuditEvent
+from campaigns import drafts, services
+from campaigns.approval import content_hash
+from campaigns.choices import CampaignKind, CampaignStatus
+from campaigns.models import Campaign
+from campaigns.recipients import Recipients
+from campaigns.rules import CampaignRequest
+from messaging.choices import MessageStatus, Reason
+from messaging.expansion import expand_ready
+from messaging.models import Batch, Message
+from messaging.services import resend_failed, send
+from messaging.settlement import control
+from smsapp.exceptions import InvalidState, PermissionDenied, ScheduleInPast, TooManyRecipients
+from tests.factories import AccountFactory, MembershipFactory, make_audience, phones
+from tests.messaging.together import patiently, run_together
+from uploads.models import AudienceChunk
+
+pytestmark = pytest.mark.django_db
+
+S = CampaignStatus
+
+
+@pytest.fixture
+def account():
+    return AccountFactory(approval_above=3)
+
+
+@pytest.fixture
+def sender(account):
+    return MembershipFactory(account=account, role=Role.SENDER).user
+
+
+@pytest.fixture
+def admin(account):
+    return MembershipFactory(account=account, role=Role.ADMIN).user
+
+
+def draft_of(account, by, count: int = 4, **options) -> Campaign:
+    request = CampaignRequest(kind=CampaignKind.BULK, message="Hello", **options)
+    return drafts.create_draft(account, by, request, Recipients(phone_numbers=phones(count)))[0]
+
+
+def waiting_of(account, by, **options) -> Campaign:
+    return services.launch(draft_of(account, by, **options), by)
+
+
+@pytest.mark.parametrize(("count", "status"), [(3, S.RUNNING), (4, S.AWAITING_APPROVAL)])
+def test_more_recipients_than_the_threshold_wait_for_a_second_person(account, admin, count, status):
+    campaign = services.launch(draft_of(account, admin, count), admin)
+    assert campaign.status == status
+    expand_ready()
+    assert Batch.objects.exists() == (status == S.RUNNING)
+
+
+def test_without_a_threshold_nobody_is_asked(admin):
+    account = AccountFactory()
+    assert services.launch(draft_of(account, admin, 100), admin).status == S.RUNNING
+
+
+def test_the_call_that_makes_and_launches_at_once_waits_too(account, sender):
+    request = CampaignRequest(kind=CampaignKind.BULK, message="Hello")
+    campaign = services.create_campaign(account, sender, request, make_audience(account, 4))
+    assert (campaign.status, campaign.approval_requested_by) == (S.AWAITING_APPROVAL, sender)
+
+
+def test_a_single_send_of_so_many_is_refused(account, sender):
+    request = CampaignRequest(kind=CampaignKind.SINGLE, message="Hello")
+    with pytest.raises(TooManyRecipients) as error:
+        send(account, sender, request, phones(4))
+    assert error.value.details["max"] == 3
+    assert not Campaign.objects.exists()
+
+
+def test_an_approved_campaign_runs_and_says_who(account, sender, admin):
+    waiting = waiting_of(account, sender)
+    assert waiting.approval_requested_by == sender
+    approved = services.approve(waiting, admin, waiting.approval_hash)
+    assert (approved.status, approved.approved_by) == (S.RUNNING, admin)
+    expand_ready()
+    assert Batch.objects.get().size == 4
+    assert list(AuditEvent.objects.order_by("pk").values_list("action", "user"))[-3:] == [
+        ("campaign.approval_requested", sender.pk),
+        ("campaign.approved", admin.pk),
+        ("campaign.started", admin.pk),
+    ]
+
+
+@pytest.mark.parametrize("role", [Role.SENDER, Role.VIEWER])
+def test_only_owners_and_admins_approve(account, sender, role):
+    waiting = waiting_of(account, sender)
+    with pytest.raises(PermissionDenied):
+        services.approve(waiting, MembershipFactory(account=account, role=role).user)
+    with pytest.raises(PermissionDenied):
+        services.approve(waiting, MembershipFactory(role=Role.OWNER).user)
+    assert Campaign.objects.get().status == S.AWAITING_APPROVAL
+
+
+def test_nobody_approves_their_own_launch(account, admin):
+    waiting = waiting_of(account, admin)
+    with pytest.raises(PermissionDenied):
+        services.approve(waiting, admin)
+    assert Campaign.objects.get().status == S.AWAITING_APPROVAL
+
+
+def test_who_asked_is_whoever_launched_it_last(account, sender, admin):
+    """The approver takes it back and launches it: now they are the first person, and somebody else the second."""
+    withdrawn = services.withdraw(waiting_of(account, sender), admin)
+    waiting = services.launch(withdrawn, admin)
+    with pytest.raises(PermissionDenied):
+        services.approve(waiting, admin)
+    owner = MembershipFactory(account=account, role=Role.OWNER).user
+    assert services.approve(waiting, owner).status == S.RUNNING
+
+
+def test_an_edit_voids_the_approval(account, sender, admin):
+    scheduled_at = timezone.now() + timedelta(hours=1)
+    approved = services.approve(waiting_of(account, sender, scheduled_at=scheduled_at), admin)
+    assert approved.status == S.SCHEDULED
+    with pytest.raises(InvalidState):
+        drafts.change_draft(approved, sender, {"message": "Other"})
+    withdrawn = services.withdraw(approved, sender)
+    assert (withdrawn.approval_hash, withdrawn.approved_by, withdrawn.approved_at) == ("", None, None)
+    drafts.change_draft(withdrawn, sender, {"message": "Other"})
+    assert services.launch(Campaign.objects.get(), sender).status == S.AWAITING_APPROVAL
+
+
+def test_who_has_seen_something_else_approves_nothing(account, sender, admin):
+    seen = waiting_of(account, sender)
+    draft = services.withdraw(seen, sender)
+    drafts.change_draft(draft, sender, {"message": "Other"})
+    services.launch(Campaign.objects.get(), sender)
+    with pytest.raises(InvalidState):
+        services.approve(Campaign.objects.get(), admin, seen.approval_hash)
+    assert Campaign.objects.get().status == S.AWAITING_APPROVAL
+
+
+def tamper_text(campaign):
+    Campaign.objects.update(message="Other")
+
+
+def tamper_sender(campaign):
+    Campaign.objects.update(sender_id="")
+
+
+def tamper_time(campaign):
+    Campaign.objects.update(scheduled_at=campaign.scheduled_at + timedelta(seconds=1))
+
+
+def tamper_validity(campaign):
+    Campaign.objects.update(valid_until=None)
+
+
+def tamper_recipients(campaign):
+    AudienceChunk.objects.update(checksum="0" * 64)
+
+
+@pytest.mark.parametrize(
+    "tamper", [tamper_text, tamper_sender, tamper_time, tamper_validity, tamper_recipients], ids=lambda it: it.__name__
+)
+def test_what_was_changed_behind_the_approval_is_not_started(account, sender, admin, tamper):
+    account.sender_ids.create(value="DemoShop", kind="alphanumeric", status="approved")
+    now = timezone.now()
+    times = {"scheduled_at": now + timedelta(hours=1), "valid_until": now + timedelta(days=1)}
+    waiting = waiting_of(account, sender, sender_id="DemoShop", **times)
+    services.approve(waiting, admin)
+    tamper(waiting)
+    assert services.start_due(now + timedelta(hours=1, seconds=5)) == 0
+    campaign = Campaign.objects.get()
+    assert (campaign.status, campaign.approved_by) == (S.AWAITING_APPROVAL, None)
+    expand_ready()
+    assert not Batch.objects.exists()
+    assert services.approve(campaign, admin).status == S.SCHEDULED  # looked at again
+
+
+def test_what_was_not_changed_starts_at_its_time(account, sender, admin):
+    now = timezone.now()
+    services.approve(waiting_of(account, sender, scheduled_at=now + timedelta(hours=1)), admin)
+    assert services.start_due(now + timedelta(hours=1, seconds=5)) == 1
+    assert Campaign.objects.get().status == S.RUNNING
+
+
+def test_a_campaign_that_was_changed_before_the_approval_is_not_approved(account, sender, admin):
+    waiting = waiting_of(account, sender)
+    tamper_text(waiting)
+    with pytest.raises(InvalidState):
+        services.approve(waiting, admin)
+    assert Campaign.objects.get().status == S.AWAITING_APPROVAL
+
+
+def test_a_paused_campaign_that_was_changed_is_not_resumed(account, sender, admin):
+    approved = services.approve(waiting_of(account, sender, scheduled_at=timezone.now() + timedelta(hours=1)), admin)
+    services.pause(approved, sender)
+    tamper_text(approved)
+    with pytest.raises(InvalidState):
+        services.resume(Campaign.objects.get(), sender)
+    assert Campaign.objects.get().status == S.PAUSED
+
+
+@pytest.mark.parametrize(("late", "status"), [(timedelta(minutes=30), S.RUNNING), (timedelta(hours=2), None)])
+def test_a_time_that_passed_while_it_waited(account, sender, admin, settings, late, status):
+    """It starts at once while a due campaign would still be started, and else has to get another time."""
+    settings.LATE_START_WINDOW = 3600
+    waiting = waiting_of(account, sender, scheduled_at=timezone.now() + timedelta(minutes=1))
+    Campaign.objects.update(scheduled_at=timezone.now() - late)
+    waiting.refresh_from_db()
+    Campaign.objects.update(approval_hash=content_hash(waiting))  # as if it had been asked for with that time
+    waiting.refresh_from_db()
+    if status is None:
+        with pytest.raises(ScheduleInPast):
+            services.approve(waiting, admin)
+    else:
+        assert services.approve(waiting, admin).status == status
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_approvals_at_once_one_counts(account, sender):
+    waiting = waiting_of(account, sender)
+    admins = [MembershipFactory(account=account, role=Role.ADMIN).user for _ in range(8)]
+    refused = []
+
+    def approve(by):
+        try:
+            services.approve(Campaign.objects.get(pk=waiting.pk), by)
+        except InvalidState as error:
+            refused.append(error.details["current_state"])
+
+    run_together(*[lambda by=by: patiently(lambda: approve(by)) for by in admins])
+    assert refused == [S.RUNNING] * 7
+    assert AuditEvent.objects.filter(action="campaign.approved").count() == 1
+
+
+def test_a_large_resend_waits_for_approval_as_well(account, sender, admin):
+    services.approve(waiting_of(account, sender), admin)
+    expand_ready()
+    control(list(Message.objects.values_list("id", flat=True)), MessageStatus.FAILED, Reason.POISON)
+    services.settle_status([Campaign.objects.get().pk], timezone.now())
+    resend = resend_failed(Campaign.objects.get(), sender)
+    resend.refresh_from_db()
+    assert (resend.status, resend.approval_requested_by) == (S.AWAITING_APPROVAL, sender)
+    with pytest.raises(InvalidState):
+        services.withdraw(resend, sender)
+    assert services.approve(resend, admin).status == S.RUNNING
