@@ -26,15 +26,16 @@ class SendRequest(SendOptions):
 
 
 class SentMessage(serializers.Serializer[Any]):
-    message_id = serializers.CharField()
-    to = serializers.CharField(source="phone_number")
+    message_id = serializers.CharField(help_text="Ask `/messages/{message_id}` what became of it.")
+    to = serializers.CharField(source="phone_number", help_text="E.164, with plus.")
     status = serializers.CharField(help_text="PENDING, or why it cannot be sent.")
-    segments = serializers.IntegerField(source="segment_count")
+    segments = serializers.IntegerField(source="segment_count", help_text="Billed units.")
 
 
 class SendAnswer(serializers.Serializer[Any]):
-    bulk_id = serializers.CharField()
+    bulk_id = serializers.CharField(help_text="Of the send as a whole, e.g. `bulk-3f1c…`.")
+    client_reference = serializers.CharField(allow_null=True, help_text="Your own name for it, or null.")
     total_sent = serializers.IntegerField(help_text="Numbers in the request.")
     successful = serializers.IntegerField(help_text="Accepted: they will be handed over at most once, and not lost.")
-    failed = serializers.IntegerField()
-    messages = SentMessage(many=True)
+    failed = serializers.IntegerField(help_text="Numbers that get no message; the status of each says why.")
+    messages = SentMessage(many=True, help_text="One for each number, in the order of the request.")

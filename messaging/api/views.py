@@ -7,8 +7,9 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
-from campaigns.api.requests import campaign_request
+from campaigns.api.requests import SEND_FAILURES, campaign_request, check_callback_of
 from campaigns.choices import CampaignKind
+from messaging import restored
 from messaging.api.serializers import SendAnswer, SendRequest
 from messaging.choices import MessageStatus
 from messaging.models import Message
@@ -25,9 +26,13 @@ EXAMPLE = OpenApiExample(
 class SendView(AccountMixin, APIView):
     write_scope = Scope.MESSAGES_SEND
 
+    def look_ahead(self, request: Request) -> None:
+        restored.look_once()
+        check_callback_of(request)
+
     @extend_schema(
         operation_id="sms_send", summary="Send one text to 1–100 numbers", tags=["sms"],
-        request=SendRequest, responses={202: SendAnswer}, examples=[EXAMPLE],
+        request=SendRequest, responses={202: SendAnswer}, examples=[EXAMPLE], extensions=SEND_FAILURES,
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         """All numbers are accepted or none is. Accepted means durable: each message is handed over at most once."""
@@ -35,13 +40,14 @@ class SendView(AccountMixin, APIView):
         form.is_valid(raise_exception=True)
         caller = caller_of(request)
         campaign = send(
-            caller.account, caller.user, campaign_request(form.validated_data, CampaignKind.SINGLE, caller.mode),
+            caller.account, caller.user, campaign_request(form.validated_data, CampaignKind.SINGLE, caller),
             form.validated_data["phone_numbers"],
         )  # fmt: skip
         messages = messages_of(campaign)
         accepted = sum(message.status == MessageStatus.QUEUED for message in messages)
         answer = {
             "bulk_id": campaign.bulk_id,
+            "client_reference": campaign.client_reference,
             "total_sent": len(messages),
             "successful": accepted,
             "failed": len(messages) - accepted,

@@ -1,0 +1,67 @@
+"""`inbound`: what handsets wrote to the account's numbers."""
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import serializers, viewsets
+
+from accounts.caller import caller_of
+from accounts.choices import Scope
+from messaging.identity import public_id
+from messaging.models import InboundMessage
+from smsapp.api.pagination import NewestFirst
+from smsapp.api.query import number_of, require_known
+from smsapp.api.views import AccountMixin
+
+
+class InboundSerializer(serializers.ModelSerializer[InboundMessage]):
+    segments = serializers.IntegerField(source="segment_count", read_only=True, help_text="As the provider counts.")
+    reply_to = serializers.SerializerMethodField(help_text="Message id of what it most likely answers; or null.")
+
+    class Meta:
+        model = InboundMessage
+        fields = (
+            "inbound_id", "phone_number", "recipient", "text", "keyword", "segments", "reply_to", "received_at",
+            "created_at",
+        )  # fmt: skip
+        read_only_fields = fields
+        extra_kwargs = {
+            "inbound_id": {"help_text": "Its id, e.g. `in-3f1c…`."},
+            "phone_number": {"help_text": "Who wrote, in E.164 with plus."},
+            "recipient": {"help_text": "The number or short code of yours that it was sent to."},
+            "text": {"help_text": "As it was written."},
+            "keyword": {"help_text": "Its first word in capitals, e.g. `STOP`; may be empty."},
+            "received_at": {"help_text": "When the provider had it."},
+            "created_at": {"help_text": "When it came to us."},
+        }
+
+    def get_reply_to(self, row: InboundMessage) -> str | None:
+        return public_id(row.reply_to) if row.reply_to is not None else None
+
+
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="inbound_list",
+        summary="List inbound messages, newest first",
+        parameters=[OpenApiParameter("phone_number", str, description="Who wrote, in any format.")],
+    ),
+    retrieve=extend_schema(operation_id="inbound_read", summary="Read an inbound message"),
+)
+@extend_schema(tags=["messages"])
+class InboundViewSet(AccountMixin, viewsets.ReadOnlyModelViewSet[InboundMessage]):
+    """Live keys only: a test key has no numbers that a handset could answer."""
+
+    read_scope = Scope.MESSAGES_READ
+    serializer_class = InboundSerializer
+    pagination_class = NewestFirst
+    lookup_field = "inbound_id"
+
+    def get_queryset(self) -> QuerySet[InboundMessage]:
+        caller = caller_of(self.request)
+        rows = InboundMessage.objects.filter(account=caller.account)
+        if caller.mode != "live":
+            return rows.none()
+        if self.action != "list":
+            return rows
+        require_known(self.request, "cursor", "limit", "phone_number")
+        phone = number_of(self.request, "phone_number", caller.account)
+        return rows if phone is None else rows.filter(phone_number=phone)
