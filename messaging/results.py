@@ -75,7 +75,11 @@ def tell(
 ) -> None:  # fmt: skip
     """Tell of what one application changed, in its transaction: `changes` of messages that were `known`, and those of
     which no more is to say than that the provider has `taken` them. `campaign_of`: by batch."""
-    results = [Result(number, S.QUEUED, S.SENT, sequence_of(S.SENT, True), now) for number in taken]
+    numbers = list(taken)
+    listeners = _listeners(campaign_of.values()) if numbers or changes else []
+    if not listeners:
+        return
+    results = [Result(number, S.QUEUED, S.SENT, sequence_of(S.SENT, True), now) for number in numbers]
     for number, change in changes.items():
         status, stored = S(change.status), known[number]
         if status in EVENT_OF:
@@ -84,14 +88,15 @@ def tell(
             sequence = sequence_of(status, was_taken)
             result = Result(number, S(stored.status), status, sequence, occurred_at, change.reason, change.detail)
             results.append(result)
-    _write(campaign_of, results)
+    _write(listeners, campaign_of, results)
 
 
 def tell_unfit(campaign_id: int, failures: Mapping[int, Failure], now: datetime) -> None:
     """Tell of messages, by number, that failed as they were made; in the transaction that stores them."""
-    sequence = sequence_of(S.FAILED, False)
-    results = [Result(number, None, S.FAILED, sequence, now, *failure) for number, failure in failures.items()]
-    _write({batch_of(number): campaign_id for number in failures}, results)
+    if listeners := _listeners([campaign_id]) if failures else []:
+        sequence = sequence_of(S.FAILED, False)
+        results = [Result(number, None, S.FAILED, sequence, now, *failure) for number, failure in failures.items()]
+        _write(listeners, {batch_of(number): campaign_id for number in failures}, results)
 
 
 def sequence_of(status: MessageStatus, was_taken: bool) -> int:
@@ -106,14 +111,8 @@ def sequence_of(status: MessageStatus, was_taken: bool) -> int:
     return 4
 
 
-def _write(campaign_of: Mapping[int, int], results: Sequence[Result]) -> None:
-    if not results:
-        return
+def _write(listeners: Sequence[_Listener], campaign_of: Mapping[int, int], results: Sequence[Result]) -> None:
     results = sorted(results)
-    campaigns = {campaign_of[batch_of(result.number)] for result in results}
-    listeners = _listeners(campaigns)
-    if not listeners:
-        return
     heard = {listener.campaign_id for listener in listeners}
     rows = _rows([result.number for result in results if campaign_of[batch_of(result.number)] in heard])
     events = []

@@ -15,7 +15,7 @@ from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus
 from campaigns.rendering import Renderer
 from messaging import calls, dispatch, gateways, inbox, leases, reconciliation, recording, sweeps
-from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
+from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
 from messaging.expansion import expand_chunk, expand_ready
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from tests.factories import make_audience, make_campaign, phones
@@ -477,7 +477,7 @@ def test_accounts_take_turns(simulator, settings):
 def test_an_unreadable_body_of_reports_stops_no_other(simulator):
     make_campaign(count=2)
     expand_ready()
-    inbox.receive("simulator", "poll", b"not json", 1)
+    inbox.receive("simulator", FactSource.POLL, b"not json", 1)
     send()
     eventually(lambda: statuses() == {"delivered": 2}, run_dry)
     waiting = inbox.ReportInbox.objects.get(applied_at=None)
