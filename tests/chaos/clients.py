@@ -1,5 +1,9 @@
-"""Customers' programs that go on while the web server is killed under them. None of them ever asks twice: what a
-request that got no answer has done is for the oracle to find out."""
+"""Customers' programs that go on while the web server is killed under them.
+
+Most name each call with an Idempotency-Key and repeat it until they know what became of it; on some they hang up, and
+some answers that they have they ask for once more. One never asks twice: what a call without an answer has done is for
+the oracle to find out.
+"""
 
 import itertools
 import random
@@ -11,6 +15,7 @@ from typing import Any, NamedTuple
 
 import httpx2
 
+from smsapp.exceptions import IdempotencyInProgress
 from tests.chaos.answers import Request, Told
 from tests.chaos.oracle import Finding
 from tests.data.make_customers import number
@@ -24,18 +29,26 @@ UPLOAD_TEXT = "Hello {name}, your table is ready."
 SINGLE_NUMBERS, LIST_NUMBERS, FILE_ROWS = 3, 30, 45
 SELDOM = 20  # waits
 UPLOAD_TIME = 60.0  # seconds for a file to be read; then its sender has no use for it any more
+REPEAT_TIME = 90.0  # seconds in which a call is repeated
+ASKED_AGAIN = 0.2  # share of the answers
+HURRIED = 0.15  # share of the calls that are hung up on before their answer
+HURRY = (0.005, 0.1)  # seconds until then
+KEYLESS = 1  # place of the program that never asks twice
 READING = ("uploaded", "processing")
 
 
 class Reply(NamedTuple):
-    """`status` 0: none came; `cause` then says why, else it is the code of an error."""
+    """`status` 0: none came; `cause` then says why, else it is the code of an error. `is_replay`: of a call before."""
 
     status: int
     data: dict[str, Any]
     cause: str
+    is_replay: bool = False
 
     @property
     def told(self) -> Told:
+        if self.cause == IdempotencyInProgress.code:
+            return Told.UNKNOWN
         if 200 <= self.status < 300:
             return Told.ACCEPTED
         return Told.REFUSED if 400 <= self.status < 500 else Told.UNKNOWN
@@ -52,11 +65,18 @@ class Record:
         self.requests: list[Request] = []
         self.surprises: list[Finding] = []
         self.answers: Counter[str] = Counter()
+        self.repeats = {"unanswered": 0, "answered": 0, "replayed": 0}
         self._lock = threading.Lock()
 
     def heard(self, what: str, reply: Reply) -> None:
         with self._lock:
             self.answers[f"{what} {reply.status or 'no answer'}"] += 1
+
+    def repeated(self, reply: Reply, had_answer: bool) -> None:
+        """A call was asked for again, with this answer now."""
+        with self._lock:
+            self.repeats["answered" if had_answer else "unanswered"] += 1
+            self.repeats["replayed"] += reply.is_replay
 
     def asked(self, request: Request) -> None:
         with self._lock:
@@ -68,16 +88,19 @@ class Record:
 
 
 class Line:
-    """One program's line to the web server."""
+    """One program's line to the web server. `keys` for its calls, if they are to be repeated."""
 
-    def __init__(self, connection: httpx2.Client, sender: str, record: Record, chance: random.Random) -> None:
+    def __init__(
+        self, connection: httpx2.Client, sender: str, record: Record, chance: random.Random, keys: Iterator[str] | None
+    ) -> None:
         self._connection, self._sender, self._record, self.chance = connection, sender, record, chance
+        self._keys = keys
 
     def send(self, path: str, numbers: Sequence[str], **fields: Any) -> Reply:
         """A request to send to these numbers, which are named in it unless an upload is."""
         if "upload_id" not in fields:
             fields["phone_numbers"] = [f"+{phone}" for phone in numbers]
-        reply = self._ask("POST", path, json={"sender_id": self._sender} | fields)
+        reply = self._order(path, json={"sender_id": self._sender} | fields)
         ids = {shown["to"].removeprefix("+"): shown["message_id"] for shown in reply.data.get("messages", ())}
         bulk_id = reply.data.get("bulk_id", "")
         self._record.asked(Request(path, tuple(numbers), reply.told, reply.answer, bulk_id, ids))
@@ -86,7 +109,7 @@ class Line:
     def send_file(self, numbers: Sequence[str]) -> str:
         """A file, and a campaign from it as soon as it was read; the upload's id, empty if that was not given."""
         rows = "".join(f"Guest {place},+{phone}\n" for place, phone in enumerate(numbers, 1))
-        reply = self._ask("POST", "/files/upload", files={"file": ("guests.csv", f"name,phone\n{rows}", "text/csv")})
+        reply = self._order("/files/upload", files={"file": ("guests.csv", f"name,phone\n{rows}", "text/csv")})
         if reply.told is Told.REFUSED:
             self._record.surprise(f"a file was refused with {reply.answer}")
         if reply.told is not Told.ACCEPTED:
@@ -111,6 +134,30 @@ class Line:
             status = self.read(f"/uploads/{upload_id}").get("status", status)
         return status == "ready"
 
+    def _order(self, path: str, **content: Any) -> Reply:
+        """Have something done: once, however often it has to be asked for."""
+        if self._keys is None:
+            return self._ask("POST", path, **content)
+        content["headers"] = {"Idempotency-Key": next(self._keys)}
+        deadline = time.monotonic() + REPEAT_TIME
+        hurry = {"timeout": self.chance.uniform(*HURRY)} if self.chance.random() < HURRIED else {}
+        reply = self._ask("POST", path, **content, **hurry)
+        while reply.told is Told.UNKNOWN and time.monotonic() < deadline:
+            reply = self._repeat(path, content, had_answer=False)
+        if reply.told is Told.UNKNOWN:
+            self._record.surprise(f"POST {path} was repeated in vain, with {reply.answer} at last")
+        elif self.chance.random() < ASKED_AGAIN:
+            again = self._repeat(path, content, had_answer=True)
+            if again.told is not Told.UNKNOWN and (again.status, again.data) != (reply.status, reply.data):
+                self._record.surprise(f"POST {path} was answered {reply}, and with the same key {again}")
+        return reply
+
+    def _repeat(self, path: str, content: dict[str, Any], had_answer: bool) -> Reply:
+        time.sleep(self.chance.uniform(*WAIT))
+        reply = self._ask("POST", path, **content)
+        self._record.repeated(reply, had_answer)
+        return reply
+
     def _ask(self, method: str, path: str, **content: Any) -> Reply:
         reply = self._reply(method, path, **content)
         shown = f"/{path.split('/')[1]}" if method == "GET" else path
@@ -126,7 +173,8 @@ class Line:
             body = response.json()
         except ValueError:
             return Reply(response.status_code, {}, "no JSON")
-        return Reply(response.status_code, body["data"] or {}, (body["error"] or {}).get("code", ""))
+        is_replay = response.headers.get("Idempotency-Replayed") == "true"
+        return Reply(response.status_code, body["data"] or {}, (body["error"] or {}).get("code", ""), is_replay)
 
 
 class Clients:
@@ -147,11 +195,14 @@ class Clients:
             self._threads.append(thread)
             thread.start()
 
-    def stop(self) -> None:
-        """Let each finish what it does."""
+    def stop(self, meanwhile: Callable[[], object]) -> None:
+        """Let each finish what it does, and do something `meanwhile`, again and again."""
         self._stopping.set()
+        deadline = time.monotonic() + UPLOAD_TIME + 2 * REPEAT_TIME + 2 * PATIENCE
+        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < deadline:
+            meanwhile()
+            time.sleep(WAIT[0])
         for thread in self._threads:
-            thread.join(UPLOAD_TIME + 2 * PATIENCE)
             if thread.is_alive():
                 self.record.surprise(f"{thread.name} does not come to an end")
 
@@ -159,7 +210,8 @@ class Clients:
         chance = random.Random(f"client:{self._seed}:{place}")
         options = {"headers": {"X-API-Key": self._api_key}, "timeout": PATIENCE, "trust_env": False}
         with httpx2.Client(base_url=f"{self._url}/api/v1", **options) as connection:
-            for _ in program(Line(connection, self._sender, self.record, chance)):
+            keys = None if place == KEYLESS else (f"client-{place}-{call}" for call in itertools.count())
+            for _ in program(Line(connection, self._sender, self.record, chance, keys)):
                 if self._stopping.wait(chance.uniform(*WAIT)):
                     break
 

@@ -13,6 +13,10 @@ PIPELINE = "tests/messaging/test_pipeline.py"
 SETTLEMENT = "tests/messaging/test_settlement.py"
 STATE_MACHINE = "tests/messaging/test_state_machine.py"
 CONCURRENCY = "tests/messaging/test_concurrency.py"
+RESULTS = "tests/messaging/test_results.py"
+CHARGES = "tests/messaging/test_charges.py"
+WEBHOOKS = "tests/accounts/test_webhook_delivery.py"
+IDEMPOTENCY = "tests/smsapp/test_idempotency.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,8 @@ DEFECTS = (
         (
             (
                 "messaging/inbox.py",
-                "    ReportInbox.objects.create(gateway=gateway,",
-                "    with contextlib.suppress(Exception): ReportInbox.objects.create(gateway=gateway,",
+                "    bulk.insert_body(gateway,",
+                "    with contextlib.suppress(Exception): bulk.insert_body(gateway,",
             ),
             ("messaging/inbox.py", "import logging\n", "import contextlib\nimport logging\n"),
         ),
@@ -145,5 +149,49 @@ DEFECTS = (
                 "Lookup(conclusive=True)",
             ),
         ),
+    ),
+    Defect(
+        "events told outside of the transaction",
+        (
+            (
+                "messaging/settlement.py",
+                "        results.tell(campaign_of, decision.changes, known, segments, now)\n",
+                "        told = campaign_of, decision.changes, known, segments, now\n"
+                "        transaction.on_commit(lambda: results.tell(*told))\n",
+            ),
+        ),
+        detectors=(f"{RESULTS}::test_what_changes_nothing_is_not_told_again",),
+    ),
+    Defect(
+        "an event that counts as delivered before its call",
+        (
+            (
+                "accounts/webhooks/queue.py",
+                "            lease_owner=lease, lease_until=now + LEASE, next_attempt_at=now + LEASE\n",
+                "            lease_owner=lease, state=WebhookState.DELIVERED, delivered_at=now\n",
+            ),
+        ),
+        detectors=(f"{WEBHOOKS}::test_whatever_is_killed_every_event_arrives",),
+    ),
+    Defect(
+        "segments charged and not counted as charged",
+        (
+            (
+                "messaging/charges.py",
+                '.update(charged_segments=F("segments"))',
+                '.update(charged_segments=F("charged_segments"))',
+            ),
+        ),
+        detectors=(CHARGES,),
+    ),
+    Defect(
+        "a refusal that is charged",
+        (("messaging/settlement.py", "        if taken:\n", "        if taken > 0:\n"),),
+        detectors=(CHARGES,),
+    ),
+    Defect(
+        "a key that keeps no answer",
+        (("accounts/idempotency.py", "        if row.status_code is not None:\n", "        if False:\n"),),
+        detectors=(IDEMPOTENCY,),
     ),
 )

@@ -5,6 +5,9 @@ from collections.abc import Collection, Sequence
 
 from django.db.models import QuerySet, Sum
 
+from accounts import audit
+from accounts.choices import WebhookState
+from accounts.models import WebhookDelivery
 from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES
 from messaging.choices import AttemptState, BatchState, MessageStatus
@@ -12,6 +15,7 @@ from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbo
 from reports.models import DailyStat
 from tests.chaos.answers import Request, judge_requests, recipients_of
 from tests.chaos.ledger import Ledger
+from tests.chaos.money import unbalanced
 from tests.chaos.oracle import (
     Finding,
     Row,
@@ -23,6 +27,7 @@ from tests.chaos.oracle import (
     segments_taken,
     untold,
 )
+from tests.chaos.webhooks import FORGED, Listener, undelivered, unheard
 from uploads.choices import UploadStatus
 from uploads.models import Upload
 
@@ -31,9 +36,15 @@ SOME = 5
 
 
 def judge(
-    recipients: Sequence[str], requests: Sequence[Request], ledger: Ledger | None, poisoned: Collection[int] = ()
+    recipients: Sequence[str],
+    requests: Sequence[Request],
+    ledger: Ledger | None,
+    *,
+    listener: Listener | None = None,
+    poisoned: Collection[int] = (),
 ) -> Verdict:
-    """All of the database. `recipients`: numbers of the campaign; `requests`: what clients asked for beside it."""
+    """All of the database. `recipients`: numbers of the campaign; `requests`: what clients asked for beside it;
+    `listener`: who was told of everything."""
     rows = _rows()
     parts = [examine(rows, [*recipients, *recipients_of(requests)], poisoned), judge_requests(requests, rows)]
     if ledger:
@@ -45,6 +56,10 @@ def judge(
         verdict.misstated += part.misstated
     verdict.lost += _unread()
     verdict.misstated += _miscounted(rows) + _not_in_statistics(rows) + _untold(rows) + _never_ended()
+    verdict.misstated += unbalanced(rows, ledger.entries if ledger else None) + _tampered()
+    if listener:
+        verdict.lost += undelivered(listener) + unheard(rows, listener.told)
+        verdict.misstated += [Finding("a webhook had no good signature")] * listener.calls[FORGED]
     return verdict
 
 
@@ -101,6 +116,13 @@ def _unread() -> list[Finding]:
     return [Finding(f"upload {upload.upload_id} is {upload.status} {upload.failure_reason}") for upload in uploads]
 
 
+def _tampered() -> list[Finding]:
+    """Where the chain of the audit log, sealed to its end, does not hold."""
+    while audit.seal():
+        pass
+    return [Finding(f"audit event {fault.position}: {fault.problem}") for fault in audit.verify()]
+
+
 def is_settled() -> bool:
     """Nothing is left to learn, and nobody holds anything any more."""
     left = (
@@ -109,6 +131,7 @@ def is_settled() -> bool:
         unsettled_calls(),
         ReportInbox.objects.filter(applied_at=None),
         Upload.objects.filter(status__in=[UploadStatus.UPLOADED, UploadStatus.PROCESSING]),
+        WebhookDelivery.objects.filter(state=WebhookState.WAITING),
     )
     return not any(rows.exists() for rows in left)
 
@@ -127,6 +150,8 @@ def unsettled() -> str:
     lines += [f"batch {batch.pk} is {batch.state}: {batch.tally}" for batch in batches]
     lines += [f"call {call.reference} is {call.state}, {call.lookup_count} look-ups" for call in calls]
     lines += [f"upload {upload.upload_id} is {upload.status}" for upload in uploads]
+    webhooks = WebhookDelivery.objects.filter(state=WebhookState.WAITING)[:SOME]
+    lines += [f"webhook {one} waits until {one.next_attempt_at:{CLOCK}}, {one.attempt_count} tries" for one in webhooks]
     return "\n    ".join(lines)
 
 

@@ -8,7 +8,10 @@ import time
 from pathlib import Path
 
 from django.db.models import F
+from django.utils import timezone
 
+from accounts.choices import WebhookState
+from accounts.models import WebhookDelivery
 from messaging.choices import AttemptState, BatchState
 from messaging.models import Attempt, ReportInbox
 from smsapp.processes import Child, Supervisor, group_members
@@ -25,14 +28,20 @@ PROGRAMS: dict[Target, str] = {
     Target.REPORTS_WORKER: "worker-fast",
     Target.PERIODIC_CHILD: "worker-periodic",
     Target.PERIODIC_WORKER: "worker-periodic",
+    Target.WEBHOOKS_CHILD: "worker-webhooks",
+    Target.WEBHOOKS_WORKER: "worker-webhooks",
     Target.WEB: "web",
     Target.WEB_CHILD: "web",
     Target.BEAT: "beat",
     Target.BROKER: "broker",
     Target.DATABASE: "postgres",
 }
-ONE_CHILD = (Target.CHILD, Target.FREEZE, Target.REPORTS_CHILD, Target.PERIODIC_CHILD, Target.WEB_CHILD)
+ONE_CHILD = (
+    *(Target.CHILD, Target.FREEZE, Target.REPORTS_CHILD, Target.PERIODIC_CHILD, Target.WEBHOOKS_CHILD),
+    Target.WEB_CHILD,
+)
 AT_REPORTS = (Target.WEB, Target.WEB_CHILD)  # hit while delivery reports come in
+AT_WEBHOOKS = (Target.WEBHOOKS_CHILD, Target.WEBHOOKS_WORKER)  # hit while the customer's server is being called
 REPORT_PATIENCE = 3.0  # seconds until one does
 PATIENCE = 10.0  # seconds until there is a call, or a child, to kill; then whatever is there is killed
 
@@ -45,6 +54,8 @@ def strike(supervisor: Supervisor, event: Event) -> int:
     if event.target in AT_REPORTS:
         known = _bodies(supervisor)
         wait_until(lambda: _bodies(supervisor) > known, REPORT_PATIENCE)
+    if event.target in AT_WEBHOOKS:
+        wait_until(lambda: _is_calling(supervisor), REPORT_PATIENCE)
     child, victims = _find(supervisor, event)
     time.sleep(event.delay)
     family = {child.pid, *processes_of(child)} if event.target not in ONE_CHILD else victims
@@ -152,3 +163,9 @@ def _signal(pids: set[int], number: signal.Signals) -> None:
 
 def _bodies(supervisor: Supervisor) -> int:
     return patiently(supervisor, ReportInbox.objects.count)
+
+
+def _is_calling(supervisor: Supervisor) -> bool:
+    """Whether a webhook is under way; what a killed process held counts until its lease ends."""
+    held = WebhookDelivery.objects.filter(state=WebhookState.WAITING, lease_until__gt=timezone.now())
+    return patiently(supervisor, held.exists)

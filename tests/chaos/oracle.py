@@ -1,11 +1,13 @@
 """Our database beside the simulator's ledger: what was lost, doubled or mis-stated. Pure.
 
 lost       a recipient without a message, an id that was given to a client and does not exist, a message that is not
-           final or was given up without a cause, an accepted id that we do not know
+           final or was given up without a cause, an accepted id that we do not know; a message of which the customer's
+           server was not told, with a good signature, what it has become; a webhook that still waits
 doubled    an id or a number that was accepted more than once, a number with two messages
 misstated  a message whose status, reason or segments the ledger contradicts; a change of status written down twice, or
            not; a counter or a statistic that is not the count of its rows; a call that still counts as open; a call
-           begun during a pause
+           begun during a pause; credit that was charged for anything but the segments a provider took; a ledger that
+           does not add up; a call that was repeated with its key and answered otherwise; an audit log that was changed
 `unconfirmed` is counted. It claims only its reason, and that no report was taken.
 """
 

@@ -22,6 +22,8 @@ class Target(StrEnum):
     REPORTS_WORKER = "reports worker"
     PERIODIC_CHILD = "periodic child"  # of the worker that looks up, polls and sweeps
     PERIODIC_WORKER = "periodic worker"
+    WEBHOOKS_CHILD = "webhooks child"
+    WEBHOOKS_WORKER = "webhooks worker"  # it calls the customer's server
     WEB = "web"  # the web server with its processes
     WEB_CHILD = "web child"
     BEAT = "beat"
@@ -42,10 +44,11 @@ IN_CALLS = (*SENDING, Target.FREEZE, Target.DATABASE, Target.CONNECTIONS)
 
 #: How often each is hit, in relation to the others.
 WEIGHTS: dict[tuple[Target, ...], int] = {
-    (Target.CHILD,): 48,
+    (Target.CHILD,): 54,
     (Target.WORKER, Target.WORKER_ALONE): 32,  # alternately, as are the others that stand together
     (Target.REPORTS_CHILD, Target.REPORTS_WORKER): 8,
     (Target.PERIODIC_CHILD, Target.PERIODIC_WORKER): 8,
+    (Target.WEBHOOKS_CHILD, Target.WEBHOOKS_WORKER): 6,
     (Target.WEB, Target.WEB_CHILD): 9,
     (Target.BEAT,): 6,
     (Target.BROKER,): 7,
@@ -83,8 +86,9 @@ def make_plan(seed: int, messages: int, kills: int, targets: Collection[Target])
 def _victims(chance: random.Random, kills: int, targets: Collection[Target]) -> list[Target]:
     weights = {kinds: weight for kinds, weight in WEIGHTS.items() if set(kinds) <= set(targets)}
     turns = dict.fromkeys(weights, 0)
-    # of these no plan is without
-    victims = [target for target in (Target.DATABASE, Target.CHILD, Target.WORKER) if target in targets][:kills]
+    # of these no plan is without, unless it is a short one
+    always = (Target.DATABASE, Target.CHILD, Target.WORKER, Target.WEBHOOKS_WORKER, Target.WEBHOOKS_CHILD)
+    victims = [target for target in always if target in targets][:kills]
     for kinds in chance.choices(list(weights), list(weights.values()), k=kills - len(victims)):
         victims.append(kinds[turns[kinds] % len(kinds)])
         turns[kinds] += 1

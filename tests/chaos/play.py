@@ -5,9 +5,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from accounts import audit
 from campaigns import services
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
@@ -21,10 +23,12 @@ from tests.chaos.clients import Clients
 from tests.chaos.evidence import is_settled, judge, story, unsettled
 from tests.chaos.ledger import Ledger, ask_for_ledger, read_ledger
 from tests.chaos.left_behind import left_behind
+from tests.chaos.money import is_paid, meter
 from tests.chaos.oracle import Finding, Verdict
 from tests.chaos.patience import patiently
 from tests.chaos.plan import NO_KILL, SENDING, Event, Target, make_plan
 from tests.chaos.stand import CALM, LEASE, REPORT_DEADLINE, Stand, misbehaviour
+from tests.chaos.webhooks import Listener
 from tests.data.make_customers import number
 
 LOOK = 0.05  # seconds between two looks at the campaign
@@ -53,6 +57,7 @@ class Run:
         self.begun_in_pause: list[Finding] = []
         self.recovery: float | None = None
         self.recipients = phones(messages, seed)
+        self.listener = Listener()
 
     def play(self) -> bool:
         """Leaves `outcome`; True if nothing was lost, doubled or mis-stated, and everything settled in time."""
@@ -60,6 +65,8 @@ class Run:
         self.stand.start()
         self.stand.set_faults(misbehaviour(self.messages // int(self.stand.timers["BATCH_SIZE"])))
         demo = self.stand.credentials()
+        self._read(partial(meter, "Demo"))
+        self.listener.start("Demo")
         self.campaign = send(self.stand, self.recipients, self.deadline)
         limit = 20 + self.messages // 20
         self.clients = Clients(
@@ -68,12 +75,13 @@ class Run:
         self.clients.start()
         try:
             self._strike_all()
-            self.clients.stop()
+            self.clients.stop(self.stand.supervisor.watch)
             self._recover()
         except Overdue as error:
             say(f"OVERDUE: {error}")
-            self.clients.stop()
+            self.clients.stop(self.stand.supervisor.watch)
         self.stand.stop()
+        self.listener.stop()
         return self._conclude()
 
     # --- blows --------------------------------------------------------------------------------------------
@@ -139,12 +147,13 @@ class Run:
         """From the last fault until nothing is left to learn and nobody holds anything."""
         self._wait_for("the frozen to go on", lambda: not any(timer.is_alive() for timer in self.frozen))
         self.stand.set_faults(CALM)
+        self.listener.calm()
         started = time.monotonic()
         self.deadline = min(self.deadline, started + RECOVERY)
         self._wait_for("everything to be settled", is_settled)
         self.recovery = round(time.monotonic() - started, 1)
         self.stand.push_reports()  # contrary ones that are still to come
-        self._wait_for("the last reports to be applied", is_settled)
+        self._wait_for("the last reports to be applied and paid for", lambda: is_settled() and is_paid())
 
     def _wait_for(self, what: str, condition: Callable[[], bool]) -> None:
         while True:
@@ -166,7 +175,7 @@ class Run:
 
     def _conclude(self) -> bool:
         ledger, record = self._ledger(), self.clients.record
-        verdict = self._read(lambda: judge(self.recipients, record.requests, ledger))
+        verdict = self._read(lambda: judge(self.recipients, record.requests, ledger, listener=self.listener))
         verdict.misstated += self.begun_in_pause + record.surprises
         tell(verdict)
         told = Counter(request.told for request in record.requests)
@@ -180,6 +189,10 @@ class Run:
             "left_behind": self._read(lambda: left_behind(ledger.calls)) if ledger else {},
             "requests": {told_so: told[told_so] for told_so in Told},
             "answers": dict(sorted(record.answers.items())),
+            "repeats": record.repeats,
+            "webhooks": dict(sorted(self.listener.calls.items())),
+            "told": len(self.listener.told),
+            "audited": self._read(audit.head)[0],
             "lost": len(verdict.lost),
             "doubled": len(verdict.doubled),
             "misstated": len(verdict.misstated),

@@ -51,6 +51,10 @@ def test_nothing_is_lost_doubled_or_misstated_whatever_is_killed(
     assert outcome["requests"]["accepted"] > 5
     assert outcome["requests"]["refused"] == 0
     assert outcome["ledger"] == "compared"
+    assert outcome["told"] >= outcome["messages"]
+    assert outcome["webhooks"]["taken"] > outcome["webhooks"]["500"] >= 1
+    assert outcome["repeats"]["replayed"] >= 1
+    assert outcome["audited"] > 5
 
 
 def test_a_batch_that_kills_whoever_takes_it_is_given_up_and_harms_no_other(tmp_path: Path) -> None:
