@@ -10,7 +10,7 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev assets run demo test bench chaos chaos-selftest lint format types check lock clean
+.PHONY: help install install-dev assets run demo test bench chaos chaos-selftest lint format schema fuzz types check lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -69,6 +69,12 @@ lint: $(VENV)/.dev  ## ruff: rules and formatting
 format: $(VENV)/.dev  ## ruff: put formatting and import order right
 	@$(BIN)/ruff check --fix-only --select I .
 	@$(BIN)/ruff format .
+
+schema: $(VENV)/.dev  ## tests/data/openapi.json, the API as it is documented, anew
+	@DJANGO_SETTINGS_MODULE=smsapp.settings.test $(MANAGE) spectacular --validate --fail-on-warn --format openapi-json --file tests/data/openapi.json
+
+fuzz: install-dev  ## the API compared with its document, with many made-up calls; SCHEMATHESIS_EXAMPLES=
+	@SCHEMATHESIS_EXAMPLES=$${SCHEMATHESIS_EXAMPLES:-200} $(BIN)/python -m tests.run tests/smsapp/test_api_contract.py
 
 types: $(VENV)/.dev  ## mypy
 	@mkdir -p var && VAR_DIR=var/mypy $(BIN)/mypy .

@@ -1,12 +1,31 @@
 """The API's document for people: `/docs` to try calls, `/redoc` to read. Everything comes from this installation."""
 
+from threading import Lock
+from typing import Any, ClassVar
+
 from csp.decorators import csp_update
 from django.utils.decorators import method_decorator
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 
 
+class _MadeOnce(SchemaGenerator):
+    """Once in each process and by one thread, for it takes a second and drf-spectacular makes but one at a time."""
+
+    lock: ClassVar[Lock] = Lock()
+    made: ClassVar[Any] = None
+
+    def get_schema(self, request: Any = None, public: bool = False) -> Any:
+        """The same whoever asks."""
+        with self.lock:
+            if _MadeOnce.made is None:
+                _MadeOnce.made = super().get_schema(None, public=True)
+        return _MadeOnce.made
+
+
 class DocumentView(SpectacularAPIView):
+    generator_class = _MadeOnce
     authentication_classes = ()
     permission_classes = (AllowAny,)
 

@@ -95,6 +95,9 @@ class EnvelopeSchema(AutoSchema):
         self._add_failures(operation, [*self._shared_codes(operation), *operation.pop(DECLARED, ())])
         for status, response in operation["responses"].items():
             response["headers"] = {name: _shared_header(name) for name in self._headers(status)}
+        for parameter in operation.get("parameters", ()):
+            if parameter["schema"] == {"type": "string"}:
+                parameter["schema"]["pattern"] = r"^[^\x00]*$"
         names = [REQUEST_ID, *([HEADER] if self._takes_key() else [])]
         operation.setdefault("parameters", []).extend({"$ref": f"#/components/parameters/{name}"} for name in names)
         return operation

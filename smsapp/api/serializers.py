@@ -56,6 +56,8 @@ def _mistyped(field: Any, value: Any) -> Any:
     wanted = next((kind for fields, kind in _TYPES if isinstance(field, fields)), None)
     if value is None or wanted is None or type(value) is wanted:
         return None
+    if wanted is int and isinstance(value, float) and value.is_integer():
+        return None  # to JSON, 68.0 is a whole number
     return [ErrorDetail(field.error_messages["invalid"], code="invalid")]
 
 

@@ -121,7 +121,7 @@ def test_a_refusal_leaves_the_key_free(caller: Caller) -> None:
 
 def test_a_defect_undoes_all_of_the_work(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr("messaging.api.views.messages_of", lambda campaign: 1 / 0)
+        broken.setattr("messaging.api.views._shown", lambda message: 1 / 0)
         assert code_of(caller.post()) == (500, "INTERNAL_ERROR")
     assert not Campaign.objects.exists()
     assert not IdempotencyKey.objects.exists()
@@ -178,8 +178,9 @@ def test_a_key_costs_a_fixed_number_of_queries(caller: Caller) -> None:
     with CaptureQueriesContext(connection) as replay:
         caller.post("k2")
 
-    assert len(first) - len(without) <= 4  # its transaction's SAVEPOINT and RELEASE, or BEGIN and COMMIT, among them
-    assert len(replay) <= 5
+    patience = 3 if connection.vendor == "sqlite" else 0  # PRAGMA
+    assert len(first) - len(without) <= 4 + patience  # the transaction's own two among them
+    assert len(replay) <= 5 + patience
 
 
 def test_keys_are_forgotten_after_a_week(caller: Caller) -> None:

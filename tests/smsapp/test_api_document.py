@@ -1,0 +1,214 @@
+"""The OpenAPI document says everything: nothing is without a description, no answer undocumented, no change unseen.
+
+`make schema` writes tests/data/openapi.json anew; the difference is part of the change that caused it.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from drf_spectacular.generators import SchemaGenerator
+from jsonschema import Draft202012Validator
+
+from smsapp.catalogue import CATALOGUE
+from tests.factories import make_api_key
+from uploads.contacts import create_list
+
+SNAPSHOT = Path(settings.BASE_DIR, "tests", "data", "openapi.json")
+METHODS = ("get", "post", "put", "patch", "delete")
+#: Answered by what stands before the views, or by nobody's key.
+OPEN = {"health", "health_live", "health_ready", "metrics", "auth_token", "auth_token_refresh", "auth_token_revoke"}
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    """As a client gets it."""
+    return json.loads(json.dumps(SchemaGenerator().get_schema(public=True)))
+
+
+def operations(document: Any) -> Iterator[tuple[str, Any]]:
+    for path, item in {**document["paths"], **document["webhooks"]}.items():
+        for method in METHODS:
+            if method in item:
+                yield f"{method.upper()} {path}", item[method]
+
+
+def resolved(document: Any, part: Any) -> Any:
+    """The part itself where another place is named."""
+    while "$ref" in part:
+        found = document
+        for name in part["$ref"].removeprefix("#/").split("/"):
+            found = found[name]
+        part = found
+    return part
+
+
+def undescribed(document: Any, schema: Any, where: str) -> Iterator[str]:
+    """Properties without a word about them, of a schema and of all within it."""
+    for name, inner in schema.get("properties", {}).items():
+        if not inner.get("description") and not resolved(document, inner).get("description"):
+            yield f"{where}.{name}"
+        yield from undescribed(document, inner, f"{where}.{name}")
+    for word in ("allOf", "anyOf", "oneOf"):
+        for inner in schema.get(word, ()):
+            yield from undescribed(document, inner, where)
+    if isinstance(schema.get("items"), dict):
+        yield from undescribed(document, schema["items"], f"{where}[]")
+
+
+def test_the_document_is_the_one_that_was_reviewed(document: Any) -> None:
+    assert document == json.loads(SNAPSHOT.read_text()), "The document has changed: run `make schema`, review it."
+
+
+def test_every_schema_in_it_is_json_schema(document: Any) -> None:
+    assert document["openapi"] == "3.1.0"
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_every_reference_leads_somewhere(document: Any) -> None:
+    def walk(part: Any) -> None:
+        if isinstance(part, dict):
+            if "$ref" in part:
+                resolved(document, part)
+            for inner in part.values():
+                walk(inner)
+        elif isinstance(part, list):
+            for inner in part:
+                walk(inner)
+
+    walk(document)
+
+
+def test_every_operation_is_named_and_described(document: Any) -> None:
+    names = [operation["operationId"] for _, operation in operations(document)]
+    assert len(names) == len(set(names))
+    tags = [tag["name"] for tag in document["tags"]]
+    assert all(tag["description"] for tag in document["tags"])
+    for title, operation in operations(document):
+        assert operation["summary"], title
+        assert operation["description"], title
+        assert set(operation["tags"]) <= set(tags), title
+    assert {tag for _, operation in operations(document) for tag in operation["tags"]} == set(tags)
+
+
+def test_every_parameter_and_header_is_described(document: Any) -> None:
+    for title, operation in operations(document):
+        for part in operation.get("parameters", ()):
+            parameter = resolved(document, part)
+            assert parameter["description"], (title, parameter["name"])
+            assert parameter["schema"].get("type"), (title, parameter["name"])
+            if parameter["in"] == "path":
+                assert parameter["example"], (title, parameter["name"])
+        for status, response in operation["responses"].items():
+            for header in resolved(document, response).get("headers", {}).values():
+                assert resolved(document, header)["description"], (title, status)
+
+
+def test_every_field_is_described(document: Any) -> None:
+    missing = [
+        where
+        for name, schema in document["components"]["schemas"].items()
+        for where in undescribed(document, schema, name)
+    ]
+    for title, operation in operations(document):
+        for status, response in operation["responses"].items():
+            for content in resolved(document, response).get("content", {}).values():
+                missing += undescribed(document, content["schema"], f"{title} {status}")
+    assert missing == []
+
+
+def test_every_body_has_an_example_that_it_allows(document: Any) -> None:
+    for title, operation in operations(document):
+        for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+            examples = [one["value"] for one in content.get("examples", {}).values()] or [content.get("example")]
+            assert all(examples), title
+            schema = {**content["schema"], "components": document["components"]}
+            for example in examples:
+                if kind == "application/json":
+                    Draft202012Validator(schema).validate(example)
+
+
+def test_every_operation_says_what_can_go_wrong(document: Any) -> None:
+    for title, operation in operations(document):
+        name, statuses = operation["operationId"], set(operation["responses"])
+        if name.startswith("webhook_"):
+            continue
+        assert "default" not in statuses, title
+        if name not in OPEN:
+            assert {"400", "401", "403", "406", "429", "500", "503"} <= statuses, title
+            assert {tuple(one) for one in operation["security"]} == {("apiKey",), ("token",), ("session",)}, title
+        if "{" in title:
+            assert "404" in statuses, title
+        if name != "metrics" and not title.startswith("GET"):
+            assert {"413", "415"} <= statuses, title
+
+
+def test_every_failure_names_codes_of_the_catalogue_with_their_status(document: Any) -> None:
+    seen = set()
+    for title, operation in operations(document):
+        for status, response in operation["responses"].items():
+            content = resolved(document, response).get("content", {}).get("application/json")
+            if content is None or status.startswith("2"):
+                continue
+            codes = content["schema"]["allOf"][1]["properties"]["error"]["properties"]["code"]["enum"]
+            assert codes, (title, status)
+            assert {CATALOGUE[code].http_status for code in codes} == {int(status)}, title
+            seen |= set(codes)
+    assert set(CATALOGUE) - seen == {"METHOD_NOT_ALLOWED"}  # that is no operation
+
+
+def test_where_headers_apply_they_are_told(document: Any) -> None:
+    for title, operation in operations(document):
+        if operation["operationId"].startswith("webhook_"):
+            continue
+        names = {resolved(document, one)["name"] for one in operation["parameters"]}
+        assert "X-Request-Id" in names, title
+        for status, response in operation["responses"].items():
+            headers = set(resolved(document, response)["headers"])
+            assert "X-Request-Id" in headers, (title, status)
+            assert ("Retry-After" in headers) or status not in ("429", "503"), (title, status)
+            assert ("Idempotency-Replayed" in headers) == ("Idempotency-Key" in names and status < "300"), title
+    posts = {operation["operationId"] for title, operation in operations(document) if title.startswith("POST /")}
+    without = {
+        operation["operationId"]
+        for _, operation in operations(document)
+        if operation["operationId"] in posts
+        and "Idempotency-Key" not in {resolved(document, one)["name"] for one in operation["parameters"]}
+    }
+    assert without == {"lookup", "campaigns_preflight"} | {name for name in OPEN if name.startswith("auth_")}
+
+
+def test_the_events_that_arrive_are_told(document: Any) -> None:
+    assert set(document["webhooks"]) == {"message.status", "event"}
+    for _, operation in operations({"paths": {}, "webhooks": document["webhooks"]}):
+        assert "webhook-signature" in operation["description"]
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ["docs", "redoc"])
+def test_the_pages_for_people_come_from_here_alone(client: Any, page: str) -> None:
+    answer = client.get(f"/api/v1/{page}")
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert re.findall(r'(?:src|href|spec-url)="(?!/)', text) == []
+    assert "<style" not in text
+    assert re.findall(r"<script(?! src=)", text) == []
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "script-src" not in policy  # that is the default
+    assert ("worker-src 'self' blob:" in policy) == ("unsafe-inline" in policy) == (page == "redoc")
+
+
+@pytest.mark.once
+@pytest.mark.django_db
+def test_what_was_deleted_is_answered_with_an_empty_body(client: Any) -> None:
+    row, key = make_api_key()
+    contact_list = create_list(row.account, row.user, "Friends")
+    answer = client.delete(f"/api/v1/contact-lists/{contact_list.list_id}", headers={"X-API-Key": key})
+    assert (answer.status_code, answer.content, answer.headers.get("Content-Type")) == (204, b"", None)
