@@ -49,6 +49,10 @@ MAX_NETWORKS = 50
 LAST_USED_STEP = 60  # seconds between two writes of last_used_at
 _PREFIX_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+#: Built once: making this query costs every call of the API more than its answer does.
+_KEYS = ApiKey.objects.select_related("account", "user").annotate(
+    role=Subquery(Membership.objects.filter(account=OuterRef("account"), user=OuterRef("user")).values("role")[:1])
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +203,7 @@ def match_api_key(text: str) -> ApiKey | None:
     match = KEY_PATTERN.match(text)
     if match is None or _checksum(match[1]) != match[5]:
         return None
-    role = Membership.objects.filter(account=OuterRef("account"), user=OuterRef("user")).values("role")[:1]
-    key = (
-        ApiKey.objects.select_related("account", "user")
-        .annotate(role=Subquery(role))
-        .filter(prefix=match[3], mode=match[2])
-        .first()
-    )
+    key = next(iter(_KEYS.filter(prefix=match[3], mode=match[2])), None)
     stored = key.secret_hash if key else ""
     matching = [
         hmac.compare_digest(stored, _hash(match[4], secret))

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -21,9 +22,9 @@ from campaigns.rendering import Renderer, Template
 from campaigns.services import pause_for_credit, pause_for_defect, settle_status
 from messaging import bulk, clock, results
 from messaging.bulk import Failure, NewMessages
-from messaging.choices import Lane
+from messaging.choices import Lane, MessageStatus
 from messaging.identity import message_number
-from messaging.models import Batch
+from messaging.models import Batch, Message
 from messaging.settlement import resting_state, write_statistics
 from messaging.texts import Unfit, fit_text, stored_values
 from messaging.turns import next_turn
@@ -108,10 +109,26 @@ def expand_chunk(campaign: Campaign, number: int) -> bool:
     return _store(campaign, number, _prepare(campaign, number))
 
 
-def expand_new(campaign: Campaign) -> None:
-    """Store all messages of a campaign that the caller's transaction has stored, so that nobody else knows of it."""
+def expand_new(campaign: Campaign) -> list[Message]:
+    """Store all messages of a small campaign that the caller's transaction has stored, so that nobody else knows of it.
+
+    Returns them as they were stored, in the order of their rows: messages of different prices are in different batches.
+    """
+    stored: list[Message] = []
     for number in range(campaign.chunk_count):
-        _insert(campaign, number, _prepare(campaign, number))
+        made = _insert(campaign, number, _prepare(campaign, number))
+        stored += [
+            _stored(campaign, first, new, place) for first, new in made.items() for place in range(len(new.rows))
+        ]
+    return sorted(stored, key=attrgetter("row"))
+
+
+def _stored(campaign: Campaign, first: int, new: NewMessages, place: int) -> Message:
+    return Message(
+        id=first + place, campaign=campaign, row=new.rows[place], phone_number=new.phones[place],
+        status=MessageStatus.FAILED if place in new.failures else MessageStatus.QUEUED,
+        segment_count=0 if place in new.failures else new.segment_counts[place],
+    )  # fmt: skip
 
 
 def _give_way(held: float, free: float) -> float:
@@ -193,8 +210,9 @@ def _store(campaign: Campaign, number: int, parts: Sequence[NewMessages]) -> boo
     return True
 
 
-def _insert(campaign: Campaign, number: int, parts: Sequence[NewMessages]) -> None:
-    """In the caller's transaction; raises NotOurs if the campaign has gone on, or may not go on."""
+def _insert(campaign: Campaign, number: int, parts: Sequence[NewMessages]) -> dict[int, NewMessages]:
+    """In the caller's transaction; by the number of the first message of each batch. Raises NotOurs if the campaign has
+    gone on, or may not go on."""
     turn = next_turn(campaign.account_id, _lane(campaign))
     now = clock.now()
     batches = Batch.objects.bulk_create(
@@ -217,6 +235,7 @@ def _insert(campaign: Campaign, number: int, parts: Sequence[NewMessages]) -> No
     if number + 1 == campaign.chunk_count and not any(batch.queued for batch in batches):
         settle_status([campaign.pk], now)
     wake(DISPATCH_TASK[_lane(campaign)])
+    return made
 
 
 def _lane(campaign: Campaign) -> Lane:

@@ -1,7 +1,7 @@
 """Sending to a few numbers at once."""
 
 from collections.abc import Sequence
-from operator import attrgetter
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -11,7 +11,6 @@ from campaigns.rules import CampaignRequest, check_request
 from campaigns.services import accept_campaign
 from messaging import restored
 from messaging.expansion import expand_new
-from messaging.identity import batch_range
 from messaging.models import Message
 from messaging.resending import resend_failed
 from smsapp.exceptions import InvalidPhoneNumber, RecipientOptedOut
@@ -19,12 +18,19 @@ from uploads.choices import RowReason
 from uploads.services import audience_from_numbers, screen_numbers
 from uploads.suppressions import suppressed_among
 
-__all__ = ["messages_of", "resend_failed", "send"]
+__all__ = ["Sent", "resend_failed", "send"]
 
 MAX_NUMBERS = 100
 
 
-def send(account: Account, user: User, request: CampaignRequest, numbers: Sequence[str]) -> Campaign:
+class Sent(NamedTuple):
+    """`messages` in the order of the request."""
+
+    campaign: Campaign
+    messages: list[Message]
+
+
+def send(account: Account, user: User, request: CampaignRequest, numbers: Sequence[str]) -> Sent:
     """Accept one text for 1 to 100 numbers, all of them or none; its messages exist when this returns.
 
     Raises an SmsappError naming the first field that is wrong; `details.errors` lists every wrong number.
@@ -50,15 +56,4 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
     with transaction.atomic():
         audience = audience_from_numbers(account, good)
         campaign = accept_campaign(account, user, request, audience)
-        expand_new(campaign)
-    return campaign
-
-
-def messages_of(campaign: Campaign) -> list[Message]:
-    """The messages of a small campaign, in the order of the request."""
-    ids = list(campaign.batches.order_by("id").values_list("id", flat=True)[:MAX_NUMBERS])
-    if not ids:
-        return []
-    span = batch_range(ids[0])[0], batch_range(ids[-1])[1]  # what lies between is of sends at the same moment
-    messages = Message.objects.filter(id__range=span, campaign=campaign)
-    return sorted(messages, key=attrgetter("row"))  # numbers of different prices are in different batches
+        return Sent(campaign, expand_new(campaign))

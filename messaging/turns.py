@@ -17,11 +17,12 @@ from messaging.models import Batch
 from messaging.querysets import MAY_SEND, BatchQuerySet
 
 AT_ONCE = 2000  # batches in one transaction, of an account and lane where they are taken up
+_WAITING = Batch.objects.filter(MAY_SEND, state=BatchState.READY)
 
 
 def next_turn(account_id: int, lane: int) -> int:
     """After the account's own waiting batches, and not before the front of everybody's queue."""
-    waiting = Batch.objects.filter(MAY_SEND, lane=lane, state=BatchState.READY)
+    waiting = _WAITING.filter(lane=lane)
     last_own = waiting.filter(account_id=account_id).order_by("-turn").values_list("turn", flat=True).first()
     return max(_front(waiting), 0 if last_own is None else last_own + 1)
 

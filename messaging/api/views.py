@@ -13,7 +13,7 @@ from messaging import restored
 from messaging.api.serializers import SendAnswer, SendRequest
 from messaging.choices import MessageStatus
 from messaging.models import Message
-from messaging.services import messages_of, send
+from messaging.services import send
 from smsapp.api.views import AccountMixin
 
 EXAMPLE = OpenApiExample(
@@ -39,11 +39,10 @@ class SendView(AccountMixin, APIView):
         form = SendRequest(data=request.data)
         form.is_valid(raise_exception=True)
         caller = caller_of(request)
-        campaign = send(
+        campaign, messages = send(
             caller.account, caller.user, campaign_request(form.validated_data, CampaignKind.SINGLE, caller),
             form.validated_data["phone_numbers"],
         )  # fmt: skip
-        messages = messages_of(campaign)
         accepted = sum(message.status == MessageStatus.QUEUED for message in messages)
         answer = {
             "bulk_id": campaign.bulk_id,
