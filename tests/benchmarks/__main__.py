@@ -7,6 +7,7 @@ embedded broker, WORKERS copies of each worker, web server, beat, and the simula
     GROWTH=10000,100000,1000000             sizes of file that are compared (`growth.py`); not set: those up to ROWS
     DASHBOARD_ROWS=1000000                  messages behind the screens (`dashboard.py`)
     NUMBERS=200000                          phone numbers in each of three lists (`numbers.py`)
+    CALLS=2000 CLIENTS=8                    calls of each kind, by so many at a time (`api.py`)
     SAMPLE=500                              messages of the ordinary design
     BUCKET=100                              reports in one push: Infobip's default, its largest is 2000
     ONLY=path,growth,…                      some of the parts, in the order of PARTS in `options.py`

@@ -63,6 +63,12 @@ def _shown(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The smallest value that so many percent do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(-(-len(ordered) * percent // 100) - 1, 0)]
+
+
 def shown_table(figures: Iterable[Figure]) -> str:
     rows = [(f.part, f.name, _shown(f.value), f.unit, f.goal, f.verdict) for f in figures]
     return table("Benchmark", ("part", "figure", "value", "unit", "goal", ""), rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 from smsapp.stack import ROOT
 
 SMALLER = (10_000, 100_000)  # sizes of file that ROWS is compared with, where GROWTH does not say it
-PARTS = ("path", "growth", "singles", "dashboard", "numbers", "embedded")
+PARTS = ("path", "growth", "singles", "api", "dashboard", "numbers", "embedded")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Options:
 
     `growth`: sizes of file whose cost is compared. `dashboard_rows`: messages behind the screens. `numbers` in each of
     three lists. `sample`: messages of the ordinary design. `bucket`: results in one push of delivery reports, as an
-    account has it with its provider. `seconds` bounds each single wait.
+    account has it with its provider. `calls` of each kind by so many `clients` at a time. `seconds` bounds each single
+    wait.
     """
 
     rows: int = 100_000
@@ -29,6 +30,8 @@ class Options:
     numbers: int = 200_000
     sample: int = 500
     bucket: int = 100
+    calls: int = 2000
+    clients: int = 8
     seconds: float = 900.0
     only: tuple[str, ...] = PARTS
     keep: bool = False
@@ -51,6 +54,8 @@ def options_from(environment: Mapping[str, str]) -> Options:
         numbers=_number(environment, "NUMBERS", default.numbers),
         sample=_number(environment, "SAMPLE", default.sample),
         bucket=_number(environment, "BUCKET", default.bucket),
+        calls=_number(environment, "CALLS", default.calls),
+        clients=_number(environment, "CLIENTS", default.clients),
         seconds=_number(environment, "TIMEOUT", int(default.seconds)),
         only=only,
         keep=environment.get("KEEP", "") not in ("", "0"),

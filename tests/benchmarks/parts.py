@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.benchmarks import dashboard, embedded, growth, numbers, rounds, singles
+from tests.benchmarks import api, dashboard, embedded, growth, numbers, rounds, singles
 from tests.benchmarks.report import Result
 from tests.benchmarks.stand import Stand
 
@@ -10,6 +10,7 @@ MEASURE: dict[str, Callable[[Stand], Result]] = {
     "path": rounds.measure,
     "growth": growth.measure,
     "singles": singles.measure,
+    "api": api.measure,
     "dashboard": dashboard.measure,
     "numbers": numbers.measure,
     "embedded": embedded.measure,

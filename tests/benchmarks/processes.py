@@ -27,6 +27,16 @@ def cpu_seconds(children: Mapping[str, Child]) -> Seconds:
     return dict(seconds)
 
 
+def pin(children: Mapping[str, Child], cores: Iterable[int]) -> None:
+    """Have these programs run on these cores only, with all their threads and what they start later."""
+    _, offspring = _processes()
+    for child in children.values():
+        for pid in _tree(child.pid, offspring):
+            with contextlib.suppress(OSError):  # it has just ended
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    os.sched_setaffinity(int(task), cores)
+
+
 def program_of(name: str) -> str:
     """`worker-fast-2` is the second copy of `worker-fast`."""
     program, _, number = name.rpartition("-")

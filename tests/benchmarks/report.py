@@ -27,6 +27,7 @@ class Report:
         names = (
             *("import_per_s", "accepted_per_s", "reports_per_s", "path_per_s", "raw_per_s", "path_vs_raw"),
             *("path_vs_per_message", "cpu_us_per_message", "peak_mib", "single_p95_ms_under_load"),
+            *("api_send_per_s", "api_send_p95_ms"),
         )
         self.line: dict[str, Any] = {"rows": options.rows, **dict.fromkeys(names)}
 

@@ -12,7 +12,7 @@ import httpx2
 import orjson
 
 from smsapp.processes import ProcessError
-from tests.benchmarks.figures import Figure
+from tests.benchmarks.figures import Figure, percentile
 from tests.benchmarks.path import REPORT_DELAY_MS, Journey
 from tests.benchmarks.stand import LATENCY_MS, Stand
 
@@ -33,16 +33,16 @@ class Singles:
 
     @property
     def line(self) -> dict[str, float]:
-        return {"single_p95_ms_under_load": _percentile(self.received, 95)}
+        return {"single_p95_ms_under_load": percentile(self.received, 95)}
 
     def figures(self) -> list[Figure]:
         return [
             Figure(PART, "single sends", len(self.received)),
             Figure(PART, "messages of the campaign beside them", self.campaign_messages),
-            Figure(PART, "request to answer, p50", _percentile(self.answered, 50), "ms"),
-            Figure(PART, "request to answer, p95", _percentile(self.answered, 95), "ms"),
-            Figure(PART, "request to provider, p50", _percentile(self.received, 50), "ms"),
-            Figure(PART, "request to provider, p95", _percentile(self.received, 95), "ms", at_most=2000),
+            Figure(PART, "request to answer, p50", percentile(self.answered, 50), "ms"),
+            Figure(PART, "request to answer, p95", percentile(self.answered, 95), "ms"),
+            Figure(PART, "request to provider, p50", percentile(self.received, 50), "ms"),
+            Figure(PART, "request to provider, p95", percentile(self.received, 95), "ms", at_most=2000),
         ]
 
 
@@ -101,9 +101,3 @@ def _times(stand: Stand, wanted: set[str]) -> dict[str, float]:
     with stand.ledger_path().open("rb") as file:
         calls = [call for line in file if line.endswith(b"\n") and "messages" in (call := orjson.loads(line))]
     return {message[0]: call["at"] for call in calls for message in call["messages"] if message[0] in wanted}
-
-
-def _percentile(values: list[float], percent: int) -> float:
-    """The smallest value that so many percent do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(-(-len(ordered) * percent // 100) - 1, 0)]

@@ -21,11 +21,12 @@ from tests.modules import output_of
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what processes cost from /proc")
 SIZES = {
     "ROWS": 300, "ROUNDS": 1, "WORKERS": 1, "SAMPLE": 10, "GROWTH": "40,80", "DASHBOARD_ROWS": 2000, "NUMBERS": 200,
-    "TIMEOUT": 60,
+    "CALLS": 16, "CLIENTS": 2, "TIMEOUT": 60,
 }  # fmt: skip
 KEYS = {
     "rows", "import_per_s", "accepted_per_s", "reports_per_s", "path_per_s", "raw_per_s", "path_vs_raw",
     "path_vs_per_message", "cpu_us_per_message", "peak_mib", "single_p95_ms_under_load",
+    "api_send_per_s", "api_send_p95_ms",
 }  # fmt: skip
 LEFT = {"bench.jsonl", "bench.svg"}
 BURNT = 0.5  # seconds of processor time
@@ -48,7 +49,8 @@ def test_a_small_run_measures_every_part_and_leaves_only_its_results(tmp_path: P
     assert set(outcome) >= KEYS
     assert outcome["rows"] == SIZES["ROWS"]
     assert all(outcome[name] is not None and outcome[name] for name in KEYS)
-    assert set(outcome["peak_mib"]) == {"beat", "broker", "postgres", "web", "worker", "worker-fast", "worker-periodic"}
+    workers = {"worker", "worker-fast", "worker-periodic", "worker-webhooks"}
+    assert set(outcome["peak_mib"]) == {"beat", "broker", "postgres", "web", *workers}
     assert {path.name for path in tmp_path.iterdir()} == LEFT
     figures = [json.loads(line) for line in (tmp_path / "bench.jsonl").read_text().splitlines()]
     assert {figure["part"] for figure in figures} == {*PARTS, "memory"}
