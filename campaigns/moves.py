@@ -25,11 +25,12 @@ def locked_campaign(campaign: Campaign) -> Campaign:
     return locked
 
 
-def not_from(campaign: Campaign, to: CampaignStatus) -> InvalidState:
+def not_from(campaign: Campaign, to: CampaignStatus, *sources: CampaignStatus) -> InvalidState:
+    """`sources`: where this move starts, if not everywhere that a person may make it from."""
     return InvalidState(
         f"A campaign that is {campaign.get_status_display().lower()} cannot become {to.label.lower()}.",
         current_state=campaign.status,
-        allowed=[str(status) for status in CAMPAIGN.sources(to, Actor.PERSON)],
+        allowed=[str(status) for status in sources or CAMPAIGN.sources(to, Actor.PERSON)],
     )
 
 
@@ -37,7 +38,7 @@ def require_may(campaign: Campaign, to: CampaignStatus, *sources: CampaignStatus
     """Raises InvalidState unless a person may make this move from where it stands, and it is among `sources`."""
     status = CampaignStatus(campaign.status)
     if not CAMPAIGN.may(status, to, Actor.PERSON) or (sources and status not in sources):
-        raise not_from(campaign, to)
+        raise not_from(campaign, to, *sources)
 
 
 def require_draft(campaign: Campaign, what: str) -> None:

@@ -235,8 +235,9 @@ def pause_for_defect(campaign_id: int, detail: str) -> bool:
 
 def resume(campaign: Campaign, by: User) -> Campaign:
     """Go on where it stopped. Raises InvalidState unless it is paused or missed, and as it was approved."""
-    if campaign.status not in (CampaignStatus.PAUSED, CampaignStatus.MISSED):
-        raise not_from(campaign, CampaignStatus.RUNNING)
+    stopped = CampaignStatus.PAUSED, CampaignStatus.MISSED
+    if campaign.status not in stopped:
+        raise not_from(campaign, CampaignStatus.RUNNING, *stopped)
     require_active(campaign.account)
     if campaign.started_at is None and approval.is_void(campaign):
         raise InvalidState("This campaign is not what was approved any more.", current_state=campaign.status)

@@ -37,23 +37,24 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
     """
     check_request(account, request)
     good, refused = screen_numbers(numbers, account.default_country)
-    if refused:
-        errors = [
-            {
-                "field": f"phone_numbers[{place - 1}]",
-                "code": reason,
-                "message": str(RowReason(reason).label),
-                "value": value,
-            }
-            for place, reason, value, _ in refused
-        ]
+    opted_out = suppressed_among(account, [phone for _, phone in good])
+    wrong = [_problem(place, reason, str(RowReason(reason).label), value) for place, reason, value, _ in refused]
+    left_out = [
+        _problem(place, RecipientOptedOut.code, "This recipient has opted out.", phone)
+        for place, phone in good
+        if phone in opted_out
+    ]
+    if errors := wrong + left_out:
         first = errors[0]
-        raise InvalidPhoneNumber(str(first["message"]), str(first["field"]), first["value"], errors=errors)
-    if opted_out := suppressed_among(account, [phone for _, phone in good]):
-        place, phone = next((place, phone) for place, phone in good if phone in opted_out)
-        raise RecipientOptedOut("This recipient has opted out.", f"phone_numbers[{place - 1}]", phone)
+        refusal = InvalidPhoneNumber if wrong else RecipientOptedOut
+        raise refusal(first["message"], first["field"], first["value"], errors=errors)
     restored.look_once()
     with transaction.atomic():
         audience = audience_from_numbers(account, good)
         campaign = accept_campaign(account, user, request, audience)
         return Sent(campaign, expand_new(campaign))
+
+
+def _problem(place: int, code: str, message: str, value: str) -> dict[str, str]:
+    """One entry of `details.errors`; `place` counts from 1."""
+    return {"field": f"phone_numbers[{place - 1}]", "code": code, "message": message, "value": value}

@@ -33,7 +33,7 @@ CATALOGUE: dict[str, Entry] = {
     "INVALID_CREDENTIALS": Entry(401, "The API key, name or password is wrong.", Retry.NEW_CREDENTIALS),
     "API_KEY_EXPIRED": Entry(401, "The API key is past its time.", Retry.NEW_CREDENTIALS),
     "API_KEY_REVOKED": Entry(401, "The API key was revoked.", Retry.NEW_CREDENTIALS),
-    "TOKEN_EXPIRED": Entry(401, "The access token is past its 15 minutes: refresh it.", Retry.NEW_CREDENTIALS),
+    "TOKEN_EXPIRED": Entry(401, "The access token is past its ten minutes: refresh it.", Retry.NEW_CREDENTIALS),
     "TOKEN_INVALID": Entry(401, "The token is no token of ours, or its sign-in has ended.", Retry.NEW_CREDENTIALS),
     "INSUFFICIENT_CREDIT": Entry(402, "It costs more than the account has left: `needed`, `available`.", Retry.LATER),
     "QUOTA_EXCEEDED": Entry(402, "The day's messages are used up until `details.resets_at`.", Retry.LATER),

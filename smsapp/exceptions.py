@@ -3,6 +3,7 @@
 `details` names the `field` and `value` of the first problem and, where there are several, all of them in `errors`.
 """
 
+import json
 from typing import Any
 
 from smsapp.catalogue import CATALOGUE
@@ -204,5 +205,6 @@ def shown(value: Any) -> Any:
     """A value as an error may show it: short, and of a JSON type."""
     if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
         return value
-    text = str(value).encode("utf-8", "replace").decode("utf-8")
+    as_text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else str(value)
+    text = as_text.encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 1] + "…"

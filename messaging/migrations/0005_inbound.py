@@ -25,9 +25,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="batch",
             name="segments",
-            field=models.IntegerField(
-                default=0, help_text="Of its messages that a provider took, as far as is known."
-            ),
+            field=models.IntegerField(default=0, help_text="Of its messages that a provider took, as far as is known."),
         ),
         migrations.AddField(
             model_name="batch",

@@ -19,7 +19,7 @@ class ReportSerializer(serializers.Serializer[Any]):
     to = serializers.CharField(source="message.phone_number", help_text="E.164, with plus.")
     status = serializers.SerializerMethodField(help_text="What this report made of the message.")
     reason = serializers.CharField(source="report.reason", help_text="Stable code; empty when nothing went wrong.")
-    description = serializers.CharField(source="report.get_reason_display", help_text="The reason in words.")
+    description = serializers.SerializerMethodField(help_text="The reason in words; empty when nothing went wrong.")
     provider_status = serializers.CharField(
         source="report.provider_status", help_text="The provider's own word for it."
     )
@@ -35,6 +35,9 @@ class ReportSerializer(serializers.Serializer[Any]):
     @extend_schema_field({"type": "string", "enum": [status.public for status in MessageStatus]})
     def get_status(self, row: ReportRow) -> str:
         return MessageStatus(row.report.status).public
+
+    def get_description(self, row: ReportRow) -> str:
+        return str(row.report.get_reason_display()) if row.report.reason else ""
 
 
 class ReportPage(serializers.Serializer[Any]):

@@ -117,11 +117,12 @@ def _own_error(error: SmsappError, context: Mapping[str, Any]) -> Response:
 
 def _framework_error(error: drf.APIException) -> Response:
     code = next((code for kind, code in FRAMEWORK_CODES.items() if isinstance(error, kind)), "INTERNAL_ERROR")
-    response = _answer(code, str(error.detail))
+    wait = getattr(error, "wait", None)  # whole seconds
+    response = _answer(code, str(error.detail), {"retry_after": wait} if wait else None)
     if header := getattr(error, "auth_header", None):
         response.headers["WWW-Authenticate"] = header
-    if wait := getattr(error, "wait", None):
-        response.headers["Retry-After"] = str(int(wait) + 1)
+    if wait:
+        response.headers["Retry-After"] = str(wait)
     return response
 
 

@@ -126,6 +126,20 @@ def test_an_opted_out_number_is_refused(caller):
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "RECIPIENT_OPTED_OUT")
 
 
+def test_every_wrong_and_every_opted_out_number_is_named_at_once(caller):
+    first, fine, second = phones(3)
+    for phone in (first, second):
+        suppress(caller.row.account, phone, "STOP")
+    error = caller.post("sms/send", {"phone_numbers": [first, fine, second, "bad"], "message": "Hi"}).json()["error"]
+    assert error["code"] == "INVALID_PHONE_NUMBER"
+    assert [(one["field"], one["code"]) for one in error["details"]["errors"]] == [
+        ("phone_numbers[3]", "not_a_number"),
+        ("phone_numbers[0]", "RECIPIENT_OPTED_OUT"),
+        ("phone_numbers[2]", "RECIPIENT_OPTED_OUT"),
+    ]
+    assert not Campaign.objects.exists()
+
+
 def test_nothing_of_another_account_is_visible(caller, client):
     data = caller.post("sms/send", {"phone_numbers": phones(1), "message": "Hi"}).json()["data"]
     stranger = Caller(client)
