@@ -5,7 +5,8 @@ role="${1:-web}"
 case "$role" in
     web)
         exec gunicorn smsapp.wsgi --bind "0.0.0.0:${PORT:-5001}" --worker-class gthread \
-            --workers "${WEB_PROCESSES:-2}" --threads "${WEB_THREADS:-4}" --worker-tmp-dir /dev/shm --access-logfile -
+            --workers "${WEB_PROCESSES:-2}" --threads "${WEB_THREADS:-4}" --keep-alive 75 --worker-tmp-dir /dev/shm \
+            --access-logfile -
         ;;
     worker)
         exec celery --quiet -A smsapp worker -n "worker@%h" -Q campaigns,files -c "${WORKER_CHILDREN:-2}" \

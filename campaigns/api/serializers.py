@@ -154,7 +154,7 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
     waiting = serializers.IntegerField(read_only=True, help_text="Recipients not yet expanded into messages.")
     successful_count = serializers.IntegerField(read_only=True, help_text="Delivered.")
     failed_count = serializers.IntegerField(read_only=True, help_text="Ended without delivery.")
-    scheduled_time = serializers.DateTimeField(
+    schedule_time = serializers.DateTimeField(
         source="scheduled_at", read_only=True, allow_null=True, help_text="When it starts; null: at once."
     )
     callback_url = serializers.CharField(
@@ -185,7 +185,7 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
         fields = (
             "bulk_id", "client_reference", "kind", "mode", "name", "message", "sender_id", "callback_url", "status",
             "pause_reason", "status_detail", "recipients_from", "upload_id", "columns", "total_recipients",
-            "successful_count", "failed_count", "waiting", *COUNTED_STATUSES, "scheduled_time", "valid_until",
+            "successful_count", "failed_count", "waiting", *COUNTED_STATUSES, "schedule_time", "valid_until",
             "created_at", "started_at", "completed_at", "closed_at", "resend_of", "approval_requested_by",
             "approved_by", "approved_at",
             "approval_hash",

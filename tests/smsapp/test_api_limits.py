@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from campaigns.models import Campaign
+from smsapp import limits
 from tests.factories import make_api_key
 
 pytestmark = pytest.mark.django_db
@@ -16,7 +17,8 @@ BODY = {"phone_numbers": ["+4915112345678"], "message": "Hello"}
 
 
 @pytest.fixture(autouse=True)
-def own_windows(settings: Any) -> None:
+def own_windows(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_local", {})
     settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-{secrets.token_hex(4)}"
 
 
