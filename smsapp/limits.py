@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
+EARLY = 50  # milliseconds by which a window ends before the second that a caller is told to wait for
 LOST_FOR = 5.0  # seconds after a failure in which Redis is not tried: each try may cost its time-outs
 MAX_LOCAL = 100_000  # windows that one process keeps while Redis is lost
 
@@ -92,7 +93,7 @@ def count(buckets: Sequence[Bucket]) -> Counted:
 
 def _count_in_redis(buckets: Sequence[Bucket]) -> Counted:
     keys = [f"{settings.REDIS_KEY_PREFIX}:limit:{bucket.name}" for bucket in buckets]
-    arguments = [value for bucket in buckets for value in (bucket.limit, bucket.window * 1000)]
+    arguments = [value for bucket in buckets for value in (bucket.limit, bucket.window * 1000 - EARLY)]
     script = get_redis_connection("default").register_script(_COUNT)
     refused, *answer = script(keys=keys, args=arguments)
     pairs = zip(answer[::2], answer[1::2], strict=True)
