@@ -1,5 +1,6 @@
 """Several workers at once: threads with database connections of their own."""
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,8 +33,9 @@ def together(*acts: Callable[[], object]) -> Iterator[None]:
     try:
         yield
     finally:
+        stop_at = time.monotonic() + SECONDS
         for thread in threads:
-            thread.join(SECONDS)
+            thread.join(max(stop_at - time.monotonic(), 0))
     assert not any(thread.is_alive() for thread in threads), "a worker did not end in time"
     if errors:
         raise errors[0]
@@ -55,6 +57,11 @@ def meanwhile(*steps: Callable[[], object]) -> Iterator[None]:
             is_over.set()
 
 
+def callers(count: int) -> int:
+    """So many on PostgreSQL; a few where one waits for the other by trying again."""
+    return count if connection.vendor == "postgresql" else min(count, 8)
+
+
 def patiently(act: Callable[[], object]) -> None:
     """`act` until the database lets us: SQLite in memory refuses at once where a file would make us wait."""
     while True:
@@ -63,7 +70,7 @@ def patiently(act: Callable[[], object]) -> None:
         except OperationalError:
             if connection.vendor != "sqlite":
                 raise
-            time.sleep(0.005)
+            time.sleep(random.uniform(0.01, 0.2))  # at random, or many would keep refusing one another
         else:
             return
 
