@@ -51,10 +51,12 @@ def running_receiver() -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            body = whole_body(self)
+            if body is None:
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             with lock:
-                receiver.received.append(Received(self.path, headers, body))
+                receiver.received.append(Received(self.path, headers, body.decode()))
                 receiver.at_once += 1
                 receiver.most_at_once = max(receiver.most_at_once, receiver.at_once)
             try:
@@ -80,6 +82,13 @@ def running_receiver() -> Iterator[Receiver]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def whole_body(handler: BaseHTTPRequestHandler) -> bytes | None:
+    """The body of a call; None if the caller was cut off, or killed, while it was writing."""
+    length = int(handler.headers.get("Content-Length", -1))
+    body = handler.rfile.read(max(length, 0))
+    return body if len(body) == length else None
 
 
 def answers(status: int, body: bytes = b"", **headers: str) -> Act:

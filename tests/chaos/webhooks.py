@@ -21,7 +21,7 @@ from accounts.models import Account, WebhookDelivery
 from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from tests.accounts.receivers import Act, answers, resets
+from tests.accounts.receivers import Act, answers, resets, whole_body
 from tests.chaos.oracle import Finding, Row
 
 GOOD_BETWEEN = 25  # calls taken between two that fail
@@ -81,7 +81,9 @@ class Listener:
 
     def take(self, handler: BaseHTTPRequestHandler) -> None:
         """One call."""
-        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        body = whole_body(handler)
+        if body is None:
+            return
         headers = {name.lower(): value for name, value in handler.headers.items()}
         with self._lock:
             assert self._verifier is not None

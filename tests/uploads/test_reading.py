@@ -117,7 +117,7 @@ def test_the_numbers_of_a_slice_are_let_go_without_the_garbage_collector(setting
     gc.disable()
     try:
         assert not read_upload(upload.pk, "reader")
-        holders = [held for held in gc.get_objects() if isinstance(held, set) and 491713920000 in held]
+        holders = [held for held in gc.get_objects() if type(held) is set and 491713920000 in held]
     finally:
         gc.enable()
     assert not holders
