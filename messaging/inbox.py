@@ -4,10 +4,11 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import transaction
+from django.db import Error, connection, transaction
 from django.urls import reverse
 
 from accounts import hold
@@ -54,9 +55,19 @@ def report_url(gateway: str) -> str:
 def receive(gateway: str, source: FactSource, body: bytes, report_count: int) -> None:
     """Commit a body; raises DatabaseError if that fails, and then nobody may be told it was received.
 
-    Outside any transaction: one statement that commits by itself, half the way of one with BEGIN and COMMIT.
+    Outside any transaction: one statement that commits by itself, half the way of one with BEGIN and COMMIT. Nor is the
+    connection tried before: the statement finds out that it is gone, and is given a new one. A body that was stored
+    twice by that does no harm.
     """
-    bulk.insert_body(gateway, source, body, report_count)
+    store = partial(bulk.insert_body, gateway, source, body, report_count)
+    connection.health_check_done = True  # type: ignore[attr-defined]
+    try:
+        store()
+    except Error:
+        connection.close_if_unusable_or_obsolete()
+        if connection.connection is not None:  # it works: it is the server that refuses
+            raise
+        store()
     wake("messaging.apply_reports", after=GATHER)
 
 

@@ -27,6 +27,7 @@ SILENCE = 5.0  # seconds without trying, after the broker could not be reached
 SIGN_FOR = 2.0  # seconds beside its delay that a wake-up is thought to be waiting: beat's own interval
 
 _silent_until = 0.0
+_waiting_until: dict[str, float] = {}  # by sign, when a wake-up of ours is begun at the earliest (monotonic)
 
 
 def wake(task_name: str, *ids: int, after: float = 0.0) -> None:
@@ -52,9 +53,14 @@ def _send(task_name: str, ids: tuple[int, ...], after: float) -> None:
 
 
 def _put_sign(task_name: str, after: float) -> bool:
-    """False if one was there."""
-    milliseconds = int(1000 * (SIGN_FOR + after))
-    return bool(get_redis_connection("default").set(_sign(task_name), 1, nx=True, px=milliseconds))
+    """False if one was there. Before the time at which one of our own is begun, nobody has to be asked."""
+    now, sign = time.monotonic(), _sign(task_name)
+    if now < _waiting_until.get(sign, 0.0):
+        return False
+    is_new = bool(get_redis_connection("default").set(sign, 1, nx=True, px=int(1000 * (SIGN_FOR + after))))
+    if is_new:
+        _waiting_until[sign] = now + after
+    return is_new
 
 
 @task_prerun.connect

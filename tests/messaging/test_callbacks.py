@@ -93,3 +93,19 @@ def test_nobody_is_told_200_for_a_body_that_was_not_stored(client, settings):
         answer = client.post(PATH.format("t" * 40), b'{"results":[]}', content_type="application/json")
     assert answer.status_code == 503
     assert not ReportInbox.objects.exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_cut_costs_no_push(client, settings):
+    """It is not tried before a push; the push finds out, and the provider is told 200 all the same."""
+    settings.INFOBIP_CALLBACK_TOKEN = "t" * 40
+    connection.ensure_connection()
+    backend = connection.connection.info.backend_pid
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [backend])
+    other.close()
+    answer = client.post(PATH.format("t" * 40), b'{"results":[]}', content_type="application/json")
+    assert answer.status_code == 200
+    assert ReportInbox.objects.count() == 1

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,6 +55,16 @@ def test_what_comes_after_the_task_has_begun_is_woken_again(sent: list[tuple[str
 def test_a_wake_up_that_was_lost_is_missed_for_two_seconds_at_most(sent: list[Any], redis_client: Any) -> None:
     wake(TASK, after=0.25)
     assert 0 < redis_client.pttl(waking._sign(TASK)) <= 2250
+
+
+def test_until_its_own_wake_up_can_begin_a_process_asks_nobody(sent: list[Any], redis_client: Any) -> None:
+    wake(TASK, after=0.25)
+    redis_client.delete(waking._sign(TASK))  # as if Redis were asked, this would be seen
+    wake(TASK, after=0.25)
+    assert len(sent) == 1
+    time.sleep(0.26)
+    wake(TASK, after=0.25)
+    assert len(sent) == 2
 
 
 def test_those_that_name_a_row_are_never_left_out(sent: list[tuple[str, Any]]) -> None:
