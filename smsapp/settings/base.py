@@ -140,13 +140,11 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=300)
     _database["CONN_HEALTH_CHECKS"] = True
-    # The same few statements come again and again: prepared, the server parses and plans each once for a connection,
-    # which is a quarter of its work on the way of a message. 0 where a pooler stands between that cannot have them.
-    _database["OPTIONS"] = _database.get("OPTIONS", {}) | {
-        "server_side_binding": True,
-        "prepare_threshold": env.int("DATABASE_PREPARE_THRESHOLD", default=5) or None,
-        "options": "-c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s",
-    }
+    # No server-side binding with prepared statements: plans for any value save the server a quarter of its work on the
+    # way of a message, and cannot use the indexes that are made for one (state = 'ready').
+    _database.setdefault("OPTIONS", {})["options"] = (
+        "-c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
+    )
 else:
     raise ImproperlyConfigured("DATABASE_URL must be a postgres:// or sqlite:// URL: no other database is supported.")
 
