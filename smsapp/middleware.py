@@ -1,12 +1,12 @@
 """Every request has an id, taken from `X-Request-Id` or made, returned and in every log line; and a starting time."""
 
+import contextlib
 import ipaddress
 import logging
 import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ def current_call() -> Call:
     return _CALL.get(None) or Call()
 
 
-@contextmanager
+@contextlib.contextmanager
 def acting_for(request_id: str) -> Iterator[None]:
     """Work that goes on after the call that asked for it: its log lines and audit events carry that call's id."""
     token = _CALL.set(Call(request_id))
@@ -95,6 +95,26 @@ class RefuseNulMiddleware:
         if "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             raise BadRequest("The address contains a NUL character.")
         return self.get_response(request)
+
+
+class UnreadBodyMiddleware:
+    """An answer may be made before the body was looked at (refused, limited, of a wrong type). What is left of it is
+    read all the same: the server would cut the connection else, and with it the caller's next call."""
+
+    MOST = 16 * 1024 * 1024  # bytes; whoever sends more of what is not wanted loses the connection
+    AT_ONCE = 64 * 1024
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.META.get("CONTENT_LENGTH") and not hasattr(request, "_body"):
+            with contextlib.suppress(OSError):  # the caller has gone
+                read = 0
+                while read < self.MOST and (part := request.read(self.AT_ONCE)):
+                    read += len(part)
+        return response
 
 
 class CallbackMiddleware:

@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "smsapp.middleware.RequestIdMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "smsapp.api.usage.UsageMiddleware",
+    "smsapp.middleware.UnreadBodyMiddleware",
     "smsapp.middleware.RefuseNulMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",

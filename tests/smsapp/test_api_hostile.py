@@ -3,8 +3,10 @@
 The routes come from the router and the fields from the schema, so a new one is thrown at without being named here.
 """
 
+import http.client
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from django.db.models import Max
 from accounts.models import ApiKey, ApiUsageLog, IdempotencyKey, Setting
 from campaigns.models import Campaign
 from tests.factories import make_api_key, phones
+from tests.smsapp.servers import running_server
 from tests.test_permissions import ROUTES, Things, filled, of_key, routes, value_in
 
 pytestmark = pytest.mark.django_db
@@ -248,3 +251,24 @@ def test_files_with_names_that_are_none(client: Any, headers: dict[str, str], na
     file.name = name
     answer = client.post("/api/v1/files/upload", {"file": file}, headers=headers)
     assert answer.status_code < 500
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "multipart/form-data; boundary=x"])
+def test_an_upload_without_a_body(client: Any, headers: dict[str, str], kind: str) -> None:
+    before = snapshot()
+    check(call(client, "POST", "files/upload", headers, b"", kind), kind)
+    assert snapshot() == before
+
+
+@pytest.mark.postgresql
+@pytest.mark.once
+@pytest.mark.django_db(transaction=True)
+def test_a_refused_body_costs_the_next_call_nothing(tmp_path: Path) -> None:
+    """It is read to its end though nobody looked at it, so that the connection carries what follows."""
+    with running_server(tmp_path) as server:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
+        for _ in range(10):
+            connection.request("POST", "/api/v1/sms/send", b"x" * 2_000_000, {"Content-Type": "text/plain"})
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()[:16]) == (401, b'{"success":false')
+        connection.close()

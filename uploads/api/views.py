@@ -1,7 +1,5 @@
 """`POST /files/upload`, and reading an upload back: its state, its refused rows, its numbers."""
 
-from typing import cast
-
 from django.http import QueryDict
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import generics
@@ -52,7 +50,8 @@ class FileUploadView(AccountMixin, APIView):
         """The file is checked at once and read in the background: poll `/uploads/{upload_id}` until it is `ready`."""
         if len(request.FILES.getlist("file")) > 1:
             raise ValidationError("One file at a time: the request holds several.", "file")
-        form = UploadRequest(data=cast(QueryDict, request.data).dict())
+        data = request.data  # no QueryDict where there is no body at all, whatever its type
+        form = UploadRequest(data=data.dict() if isinstance(data, QueryDict) else data)
         form.is_valid(raise_exception=True)
         options, caller = dict(form.validated_data), caller_of(request)
         file = options.pop("file")
