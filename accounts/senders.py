@@ -84,7 +84,7 @@ def require_sender(account: Account, value: str) -> None:
     if not value:
         return
     sender_kind(value)
-    if not SenderId.objects.filter(account_id=account.pk, value=value, status=SenderStatus.APPROVED).exists():
+    if not account.sender_ids.filter(value=value, status=SenderStatus.APPROVED).exists():
         raise SenderNotAllowed("This sender is not approved for your account.", "sender_id", value)
 
 

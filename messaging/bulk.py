@@ -71,15 +71,6 @@ class QueuedMessage(NamedTuple):
     variables: str
 
 
-class WaitingTurns(NamedTuple):
-    """Of the ready batches of a lane: the account's last turn, and everybody's lowest, which `lowest_is_new` if its
-    batch was never leased. None where none is ready."""
-
-    last_own: int | None
-    lowest: int | None
-    lowest_is_new: bool
-
-
 class NewReport(NamedTuple):
     """A row of `delivery_reports`. From `status` on, most of many are alike."""
 
@@ -429,19 +420,6 @@ def insert_deltas(rows: Sequence[tuple[int, int, Mapping[str, int]]]) -> None:
             cursor.execute(f"{start} SELECT * FROM unnest({'::bigint[], '.join(marks)}::bigint[])", arrays)
         else:
             cursor.executemany(f"{start} VALUES ({', '.join(marks)})", values)
-
-
-def waiting_turns(account_id: int, lane: int) -> WaitingTurns:
-    """By the two partial indexes that hold nothing but ready batches."""
-    ready = f"SELECT turn, lease_epoch FROM {Batch._meta.db_table} WHERE state = '{BatchState.READY}' AND lane = %s"
-    statement = (
-        f"SELECT (SELECT turn FROM ({ready} AND account_id = %s ORDER BY turn DESC LIMIT 1) own), turn, lease_epoch "
-        f"FROM (SELECT 1) one LEFT JOIN ({ready} ORDER BY turn, id LIMIT 1) lowest ON TRUE"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [lane, account_id, lane])
-        last_own, lowest, epoch = cursor.fetchone()
-    return WaitingTurns(last_own, lowest, not epoch)
 
 
 def rest_batches(ids: Sequence[int]) -> None:

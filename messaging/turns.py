@@ -12,21 +12,19 @@ from django.db import transaction
 from django.db.models import Q
 
 from campaigns.choices import CampaignStatus
-from messaging import bulk
 from messaging.choices import BatchState
 from messaging.models import Batch
-from messaging.querysets import MAY_SEND
+from messaging.querysets import MAY_SEND, BatchQuerySet
 
 AT_ONCE = 2000  # batches in one transaction, of an account and lane where they are taken up
+_WAITING = Batch.objects.filter(MAY_SEND, state=BatchState.READY)
 
 
 def next_turn(account_id: int, lane: int) -> int:
-    """After the account's own waiting batches, and not before the front of everybody's queue.
-
-    What may not leave and is not set aside yet is among them for the seconds until it is.
-    """
-    waiting = bulk.waiting_turns(account_id, lane)
-    return max(_front(lane, waiting), 0 if waiting.last_own is None else waiting.last_own + 1)
+    """After the account's own waiting batches, and not before the front of everybody's queue."""
+    waiting = _WAITING.filter(lane=lane)
+    last_own = waiting.filter(account_id=account_id).order_by("-turn").values_list("turn", flat=True).first()
+    return max(_front(waiting), 0 if last_own is None else last_own + 1)
 
 
 def set_aside() -> int:
@@ -59,11 +57,11 @@ def _take_up(account_id: int, lane: int) -> int:
         return Batch.objects.bulk_update(batches, ["turn", "state"], batch_size=500)
 
 
-def _front(lane: int, waiting: bulk.WaitingTurns) -> int:
+def _front(waiting: BatchQuerySet) -> int:
     """The turn that dispatch has come to. A batch that is tried again has kept its turn and says nothing of it,
     unless all of them are tried again."""
-    if waiting.lowest_is_new:
-        return waiting.lowest or 0
-    untried = Batch.objects.filter(state=BatchState.READY, lane=lane, lease_epoch=0).order_by("turn", "id")
-    lowest = untried.values_list("turn", flat=True).first()
-    return (waiting.lowest or 0) if lowest is None else lowest
+    in_order = waiting.order_by("turn", "id").values_list("turn", "lease_epoch")
+    lowest = in_order.first()
+    if lowest is not None and lowest[1]:
+        lowest = in_order.filter(lease_epoch=0).first() or lowest
+    return lowest[0] if lowest else 0

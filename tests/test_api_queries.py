@@ -189,7 +189,7 @@ TEMPLATE = always(name="New", message="Hi")
 NAME = always(name="New")
 
 ROWS: dict[Route, Row] = {
-    ("POST", "sms/send"): Row(15, 202, a_send),
+    ("POST", "sms/send"): Row(16, 202, a_send),
     ("POST", "sms/bulk"): Row(10, 202, a_send),
     ("GET", "sms/reports"): Row(2),
     ("GET", "sms/reports/{message_id}"): Row(3),
