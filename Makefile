@@ -10,7 +10,7 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev assets run demo test bench chaos chaos-selftest lint format schema fuzz types check lock clean
+.PHONY: help install install-dev assets run demo test test-long bench chaos chaos-selftest lint format schema fuzz screenshots messages messages-compiled types check lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -53,6 +53,9 @@ demo: install  ## a sample campaign from file to delivery reports; ROWS=, WORKER
 test: install-dev  ## all tests, on PostgreSQL with Redis and on SQLite; ARGS="tests/uploads -x"
 	@exec $(BIN)/python -m tests.run $(ARGS)
 
+test-long: install-dev  ## the tests that take minutes: chaos on both databases, a small benchmark; part of CI
+	@exec $(BIN)/python -m tests.run --long $(ARGS)
+
 bench: install-dev  ## speed, cost and memory beside the raw limit and an ordinary design; ROWS=, ROUNDS=, ONLY=path
 	@exec $(BIN)/python -m tests.benchmarks
 
@@ -61,6 +64,9 @@ chaos: install-dev  ## kill -9, outages and a full disk in mid campaign, compare
 
 chaos-selftest: install-dev  ## take out one guard after the other, and see that the tests notice; ONLY="no rank"
 	@exec $(BIN)/python -m tests.chaos.selftest
+
+screenshots: install-dev  ## every page of the dashboard: light, dark and on a phone, into var/screenshots; needs Chromium
+	@exec $(BIN)/python -m tests.browser.screenshots
 
 lint: $(VENV)/.dev  ## ruff: rules and formatting
 	@$(BIN)/ruff check .
@@ -75,6 +81,12 @@ schema: $(VENV)/.dev  ## tests/data/openapi.json, the API as it is documented, a
 
 fuzz: install-dev  ## the API compared with its document, with many made-up calls; SCHEMATHESIS_EXAMPLES=
 	@SCHEMATHESIS_EXAMPLES=$${SCHEMATHESIS_EXAMPLES:-200} $(BIN)/python -m tests.run tests/smsapp/test_api_contract.py
+
+messages: $(VENV)/.dev  ## what the dashboard says, for translators: smsapp/locale/LANGUAGE/LC_MESSAGES/django.po; LANGUAGE=de; needs gettext
+	@mkdir -p smsapp/locale && $(MANAGE) makemessages --locale $(LANGUAGE) --ignore .venv --ignore node_modules --ignore var
+
+messages-compiled: $(VENV)/.dev  ## what was translated becomes what is shown; needs gettext
+	@$(MANAGE) compilemessages --ignore .venv
 
 types: $(VENV)/.dev  ## mypy
 	@mkdir -p var && VAR_DIR=var/mypy $(BIN)/mypy .

@@ -14,9 +14,19 @@ import accounts.webhooks.admin  # noqa: F401  (their pages register themselves)
 from accounts import tokens
 from accounts.admin_credit import CreditPages, note_account
 from accounts.choices import SCOPES_OF, Mode, Role, SenderStatus
-from accounts.forms import AccountForm, ApiKeyForm, SenderIdForm
+from accounts.forms.console import AccountForm, ApiKeyForm, SenderIdForm
 from accounts.keys import Issuer, issue_api_key, revoke_api_key
-from accounts.models import Account, ApiKey, Membership, SenderId, Setting, TokenFamily, User
+from accounts.models import (
+    Account,
+    ApiKey,
+    Membership,
+    QuietHours,
+    ReservedName,
+    SenderId,
+    Setting,
+    TokenFamily,
+    User,
+)
 from accounts.senders import approve_sender, reject_sender
 from accounts.services import hold_account, release_account
 from messaging.selectors import on_their_way_of, on_their_way_words
@@ -42,10 +52,12 @@ class AccountAdmin(CreditPages):
     search_fields = ("name",)
     search_help_text = "Part of the name"
     fields = (
-        "name", "default_country", "is_active", "is_metered", "credit_left", "currency", "low_balance_micro",
-        "daily_message_limit", "approval_above", "created_at", "updated_at",
+        "name", "default_country", "is_active", "hold_reason", "is_metered", "credit_left", "currency",
+        "low_balance_micro", "daily_spend_limit_micro", "daily_message_limit", "approval_above",
+        "approval_above_micro", "rate", "quiet_from", "quiet_until", "allowed_countries", "recipient_hourly_limit",
+        "recipient_daily_limit", "guards_numbers", "opt_out_reply", "created_at", "updated_at",
     )  # fmt: skip
-    readonly_fields = ("credit_left", "created_at", "updated_at")
+    readonly_fields = ("credit_left", "hold_reason", "created_at", "updated_at")
     inlines = (MembershipInline,)
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
@@ -186,7 +198,7 @@ class TokenFamilyAdmin(ActingAdmin):
 @admin.register(SenderId)
 class SenderIdAdmin(ConsoleAdmin):
     form = SenderIdForm
-    list_display = ("value", "account", "kind", "status", "note", "created_at", "decided_at")
+    list_display = ("value", "account", "kind", "status", "is_transactional", "note", "created_at", "decided_at")
     list_filter = ("status", "kind")
     list_select_related = ("account",)
     search_help_text = "Sender or account name, in full"
@@ -195,7 +207,9 @@ class SenderIdAdmin(ConsoleAdmin):
 
     def get_fields(self, request: HttpRequest, obj: SenderId | None = None) -> Any:
         return (
-            ("account", "value", "kind", "status", "note", "created_at", "decided_at") if obj else ("account", "value")
+            ("account", "value", "kind", "status", "is_transactional", "rate", "note", "created_at", "decided_at")
+            if obj
+            else ("account", "value")
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: SenderId | None = None) -> Any:
@@ -225,6 +239,27 @@ class SenderIdAdmin(ConsoleAdmin):
             act=lambda sender: reject_sender(sender, request.user, sender.note),  # type: ignore[arg-type]
             done="Rejected.",
         )
+
+
+@admin.register(ReservedName)
+class ReservedNameAdmin(ConsoleAdmin):
+    """Beside those that are reserved everywhere."""
+
+    list_display = ("name", "note")
+    ordering = ("name",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+
+@admin.register(QuietHours)
+class QuietHoursAdmin(ConsoleAdmin):
+    list_display = ("prefix", "country", "begins", "ends", "is_enabled")
+    list_filter = ("is_enabled",)
+    ordering = ("prefix",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
 
 
 @admin.register(Setting)

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 
 from accounts import audit, prices
 from accounts.credit import amount_of
-from accounts.forms import AccountForm, CreditForm, ImportForm, PriceForm
+from accounts.forms.console import AccountForm, CreditForm, ImportForm, PriceForm
 from accounts.models import Account, LedgerEntry, Price
 from accounts.prices import PricesInvalid, RowError, import_prices
 from smsapp.console import ConsoleAdmin, ReadOnlyAdmin

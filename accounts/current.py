@@ -5,14 +5,16 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render, resolve_url
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.choices import SENDING_ROLES, Role
+from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import Account, Membership, User
 
 SESSION_KEY = "account_id"
+MODE_KEY = "mode"
 
 P = ParamSpec("P")
 
@@ -32,9 +34,18 @@ def current_account(request: MemberRequest) -> Account:
     return request.membership.account
 
 
-def may_send(membership: Membership) -> bool:
-    """May start, pause, resume and cancel."""
-    return Role(membership.role) in SENDING_ROLES
+def may(membership: Membership, scope: Scope) -> bool:
+    """Whether the role has this scope: people may what a key with all scopes of their role may."""
+    return scope in SCOPES_OF[Role(membership.role)]
+
+
+def current_mode(request: HttpRequest) -> Mode:
+    """Live, unless the person has switched to test mode."""
+    return Mode.TEST if request.session.get(MODE_KEY) == Mode.TEST else Mode.LIVE
+
+
+def switch_mode(request: HttpRequest, mode: Mode) -> None:
+    request.session[MODE_KEY] = mode.value
 
 
 def switch_account(request: HttpRequest, account_id: int) -> None:
@@ -67,6 +78,21 @@ def member_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], Http
         return view(request, *args, **kwargs)  # type: ignore[arg-type]
 
     return wrapper  # type: ignore[return-value]
+
+
+def allowed(scope: Scope) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponseBase]]:
+    """`member_required`, and only for roles with this scope: others are told so (403)."""
+
+    def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+        @wraps(view)
+        def checked(request: MemberRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not may(request.membership, scope):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return member_required(checked)  # type: ignore[arg-type]
+
+    return decorate
 
 
 def _chosen(request: HttpRequest, memberships: list[Membership]) -> Membership:

@@ -1,4 +1,4 @@
-"""How many messages an account may have accepted in one day (UTC)."""
+"""How many messages an account may have accepted, and how much it may spend, in one day (UTC)."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -6,8 +6,14 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.alarms import raise_alarm
+from accounts.choices import EventType, Mode
+from accounts.credit import amount_of
 from accounts.models import Account, DailyUse
-from smsapp.exceptions import QuotaExceeded
+from accounts.webhooks import emit
+from smsapp.exceptions import QuotaExceeded, SpendLimitReached
+
+ALERTS = (50, 80, 100)  # hundredths of a day's spending limit
 
 
 def count(account: Account, messages: int) -> date | None:
@@ -27,19 +33,58 @@ def count(account: Account, messages: int) -> date | None:
     return today
 
 
-def give_back(account_id: int, day: date | None, messages: int) -> None:
+def spend(account: Account, amount: int) -> date | None:
+    """Count an amount, in millionths, against today's spending limit, in the transaction that accepts what it is for;
+    the day it counts in, None for an account without a limit. Tells the account as it passes each of ALERTS.
+
+    Raises SpendLimitReached and counts nothing; then an alarm is raised, too, which puts the account on hold.
+    """
+    limit = account.daily_spend_limit_micro
+    if limit is None or not amount:
+        return None
+    today = timezone.now().date()
+    spent = _add_cost(account.pk, today, amount, limit) if amount <= limit else None
+    if spent is None:
+        raise_alarm(account.pk, f"It reached its limit of {amount_of(limit):f} {account.currency} a day.")
+        raise SpendLimitReached(
+            "This would cost more than the account may spend in a day.",
+            limit=str(amount_of(limit)), needed=str(amount_of(amount)), currency=account.currency,
+        )  # fmt: skip
+    for percent in ALERTS:
+        if spent - amount < limit * percent // 100 <= spent:
+            data = {"percent": percent, "spent": str(amount_of(spent)), "limit": str(amount_of(limit))}
+            emit(account.pk, Mode.LIVE, EventType.SPEND_ALERT, {**data, "currency": account.currency})
+    return today
+
+
+def give_back(account_id: int, day: date | None, messages: int, cost: int = 0) -> None:
     """What was accepted and taken back as a whole before anything was sent counts no more."""
-    if day is not None:
-        DailyUse.objects.filter(account=account_id, day=day, message_count__gte=messages).update(
-            message_count=F("message_count") - messages
+    if day is None:
+        return
+    used = DailyUse.objects.filter(account_id=account_id, day=day)
+    used.filter(message_count__gte=messages).update(message_count=F("message_count") - messages)
+    used.filter(spent_micro__gte=cost).update(spent_micro=F("spent_micro") - cost)
+
+
+def _add_cost(account_id: int, day: date, amount: int, limit: int) -> int | None:
+    """What is spent then; None, and nothing is counted, if it were more than the limit."""
+    table = DailyUse._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (account_id, day, message_count, spent_micro) VALUES (%s, %s, 0, %s) "  # noqa: S608
+            f"ON CONFLICT (account_id, day) DO UPDATE SET spent_micro = {table}.spent_micro + excluded.spent_micro "
+            f"WHERE {table}.spent_micro + excluded.spent_micro <= %s RETURNING spent_micro",
+            [account_id, connection.ops.adapt_datefield_value(day), amount, limit],
         )
+        found = cursor.fetchone()
+    return found[0] if found else None
 
 
 def _add(account_id: int, day: date, messages: int, limit: int) -> bool:
     table = DailyUse._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} (account_id, day, message_count) VALUES (%s, %s, %s) "  # noqa: S608
+            f"INSERT INTO {table} (account_id, day, message_count, spent_micro) VALUES (%s, %s, %s, 0) "  # noqa: S608
             "ON CONFLICT (account_id, day) DO UPDATE SET message_count = "
             f"{table}.message_count + excluded.message_count "
             f"WHERE {table}.message_count + excluded.message_count <= %s RETURNING message_count",

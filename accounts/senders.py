@@ -8,16 +8,30 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.choices import SenderKind, SenderStatus
-from accounts.models import Account, SenderId, User
+from accounts.models import Account, ReservedName, SenderId, User
+from smsapp.compiled import Compiled, Slot
 from smsapp.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
+from smsapp.lib.likeness import looks_like
 
 logger = logging.getLogger(__name__)
 
+#: Names that are imitated everywhere; those of a country, or of an installation's customers, stand in ReservedName.
+RESERVED = (
+    "PayPal", "Amazon", "Apple", "Google", "Microsoft", "Netflix", "Facebook", "Instagram", "WhatsApp", "Telegram",
+    "DHL", "FedEx", "UPS", "USPS", "Hermes", "RoyalMail", "Visa", "Mastercard", "AmEx", "HSBC", "Barclays", "Santander",
+    "Revolut", "Binance", "Coinbase", "IRS", "HMRC", "NHS", "GOVUK", "Police", "Polizei", "Interpol", "Bundesbank",
+    "Sparkasse", "Postbank", "Commerzbank", "Klarna", "Vodafone", "Telekom", "Infobip", "Twilio",
+)  # fmt: skip
 MAX_WAITING = 20  # requests of one account that an operator has not decided on
 MAX_ID = 2**63 - 1
 _ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}\Z")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}\Z")
 _SHORT_CODE = re.compile(r"[0-9]{3,8}\Z")
+_APPROVED = Compiled(
+    lambda: SenderId.objects.filter(
+        account_id=Slot("account"), value=Slot("value"), status=SenderStatus.APPROVED
+    ).values_list("pk")[:1]
+)
 
 
 def sender_kind(value: str) -> SenderKind:
@@ -50,6 +64,7 @@ def request_sender(account: Account, value: str, by: User) -> tuple[SenderId, bo
     Raises ValidationError naming `sender_id`, or InvalidState while too many requests wait.
     """
     kind = sender_kind(value)
+    require_not_reserved(value)
     with transaction.atomic():
         Account.objects.select_for_update(no_key=True).get(pk=account.pk)  # requests are counted one by one
         if known := SenderId.objects.filter(account=account, value=value).first():
@@ -59,6 +74,18 @@ def request_sender(account: Account, value: str, by: User) -> tuple[SenderId, bo
         sender = SenderId.objects.create(account=account, value=value, kind=kind)
         _record("requested", sender, by)
     return sender, True
+
+
+def require_not_reserved(value: str) -> None:
+    """Raises SenderNotAllowed for a name that looks like one of a bank, an authority or a brand. An operator may still
+    add it in the console, for whom it belongs to."""
+    names = (*RESERVED, *ReservedName.objects.values_list("name", flat=True))
+    if any(looks_like(value, name) for name in names):
+        raise SenderNotAllowed(
+            "This name looks like one that is reserved. If it is yours, please ask the operator for it.",
+            "sender_id",
+            value,
+        )
 
 
 def withdraw_sender(account: Account, sender_pk: int, by: User) -> SenderId:
@@ -84,7 +111,7 @@ def require_sender(account: Account, value: str) -> None:
     if not value:
         return
     sender_kind(value)
-    if not account.sender_ids.filter(value=value, status=SenderStatus.APPROVED).exists():
+    if not _APPROVED.row(account=account.pk, value=value):
         raise SenderNotAllowed("This sender is not approved for your account.", "sender_id", value)
 
 

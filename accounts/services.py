@@ -2,7 +2,9 @@
 
 import logging
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 
@@ -32,7 +34,7 @@ def require_active(account: Account) -> None:
         raise AccountSuspended("This account is on hold and cannot send. Please contact the operator.")
 
 
-def hold_account(account: Account, by: User | None = None) -> None:
+def hold_account(account: Account, by: User | None = None, reason: str = "") -> None:
     """Stop an account's sending; when this returns, no gateway call begins for it any more.
 
     The row is written twice: at once, so that nothing new begins, and again under the lock that conflicts with the
@@ -43,7 +45,7 @@ def hold_account(account: Account, by: User | None = None) -> None:
         locked = Account.objects.select_for_update().get(pk=account.pk)
         locked.is_active = False
         locked.save(update_fields=["is_active", "updated_at"])
-        _record("held", account, by)
+        _record("held", account, by, reason)
     account.is_active = False
     logger.warning("account %s is on hold", account.pk)
 
@@ -51,10 +53,27 @@ def hold_account(account: Account, by: User | None = None) -> None:
 def release_account(account: Account, by: User | None = None) -> None:
     """Let a held account send again."""
     with transaction.atomic():
-        Account.objects.filter(pk=account.pk).update(is_active=True)
+        Account.objects.filter(pk=account.pk).update(is_active=True, hold_reason="")
         _record("released", account, by)
     account.is_active = True
     logger.warning("account %s is released", account.pk)
+
+
+def change_account(account: Account, by: User, changes: Mapping[str, Any]) -> Account:
+    """Change fields that an account decides on itself, by name; what is left out stays."""
+    with transaction.atomic():
+        locked = Account.objects.select_for_update().get(pk=account.pk)
+        before = {name: _shown(getattr(locked, name)) for name in changes}
+        for name, value in changes.items():
+            setattr(locked, name, value)
+        after = {name: _shown(getattr(locked, name)) for name in changes}
+        if before != after:
+            locked.save(update_fields=[*changes, "updated_at"])
+            audit.record(
+                "account.changed", account=locked, by=by, target_type="account", target_id=str(locked.pk),
+                before=before, after=after,
+            )  # fmt: skip
+    return locked
 
 
 @transaction.atomic
@@ -82,5 +101,13 @@ def ensure_demo_account(password: str | None = None, api_key: str | None = None)
     return DemoAccount(account, user, user.username, password, api_key, sender.value)
 
 
-def _record(verb: str, account: Account, by: User | None) -> None:
-    audit.record(f"account.{verb}", account=account, by=by, target_type="account", target_id=str(account.pk))
+def _record(verb: str, account: Account, by: User | None, reason: str = "") -> None:
+    audit.record(
+        f"account.{verb}", account=account, by=by, target_type="account", target_id=str(account.pk),
+        after={"reason": reason} if reason else None,
+    )  # fmt: skip
+
+
+def _shown(value: Any) -> Any:
+    """As the audit log holds it."""
+    return value if value is None or isinstance(value, int | str) else str(value)

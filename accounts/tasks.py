@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from accounts import audit, idempotency, tokens, usage
+from accounts import alarms, audit, idempotency, tokens, usage
 from accounts.webhooks import delivery, endpoints
 
 
@@ -25,6 +25,11 @@ def purge_tokens() -> int:
 @shared_task(name="accounts.purge_idempotency_keys")
 def purge_idempotency_keys() -> int:
     return idempotency.purge(timezone.now())
+
+
+@shared_task(name="accounts.heed_alarms")
+def heed_alarms() -> int:
+    return alarms.heed()
 
 
 @shared_task(name="accounts.seal_audit")

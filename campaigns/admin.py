@@ -9,9 +9,9 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 
 from accounts.models import Account, User
-from campaigns import services
+from campaigns import recurring, services
 from campaigns.choices import CampaignKind, CampaignStatus
-from campaigns.models import Campaign, MessageTemplate
+from campaigns.models import Campaign, DraftPlan, MessageTemplate, RecurringCampaign
 from campaigns.tally import COUNTED_STATUSES
 from messaging.resending import FAILED_STATUSES
 from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
@@ -54,7 +54,7 @@ class CampaignAdmin(ActingAdmin):
     list_filter = (StatusFilter, KindFilter)
     list_select_related = ("account",)
     search_help_text = "Bulk id (bulk-…) or account name, in full"
-    actions = ("pause", "resume", "cancel", "resend")
+    actions = ("approve", "pause", "resume", "cancel", "resend")
     fieldsets = (
         (None, {"fields": ("name", "bulk_id", "account", "user", "kind", "mode", "message", "sender_id", "audience")}),
         ("State", {"fields": ("status", "pause_reason", "status_detail", "total_recipients", *COUNTED_STATUSES)}),
@@ -62,6 +62,22 @@ class CampaignAdmin(ActingAdmin):
         (
             "Inside",
             {"fields": ("chunk_count", "chunks_done", "expansion_lease_until", "callback_url", "request_id")},
+        ),
+        (
+            "Release",
+            {
+                "fields": (
+                    "quiet_from",
+                    "quiet_until",
+                    "canary_size",
+                    "canary_wait",
+                    "canary_floor",
+                    "canary_state",
+                    "canary_due_at",
+                    "recurring",
+                    "due_at",
+                )
+            },
         ),
         ("Sent again", {"fields": ("resend_of", "resend_statuses", "resent_by")}),
     )
@@ -71,6 +87,11 @@ class CampaignAdmin(ActingAdmin):
             return Q(bulk_id=term)
         # The accounts first, so that the index of campaigns by account serves.
         return Q(account__in=list(Account.objects.filter(name__iexact=term).values_list("pk", flat=True)))
+
+    @admin.action(description="Approve the chosen campaigns", permissions=["change"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
+        question = "Approve these campaigns as they are, in place of a second person of the account?"
+        return self._act(request, queryset, services.approve, question, "Approved.")[0]
 
     @admin.action(description="Pause the chosen campaigns", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> HttpResponse | None:
@@ -132,6 +153,52 @@ class CampaignAdmin(ActingAdmin):
         if stopped:
             self.message_user(request, on_their_way_words(sum(map(on_their_way, stopped))))
         return answer
+
+
+@admin.register(DraftPlan)
+class DraftPlanAdmin(ReadOnlyAdmin):
+    list_display = ("campaign", "contact_list", "rule")
+    list_select_related = ("campaign", "contact_list")
+    search_help_text = "Bulk id of the draft"
+
+    def find(self, term: str) -> Q | None:
+        return Q(campaign__bulk_id=term)
+
+
+@admin.register(RecurringCampaign)
+class RecurringCampaignAdmin(ActingAdmin):
+    list_display = (
+        "__str__", "recurring_id", "account", "status", "next_run_at", "last_run_at", "run_count", "failure_count",
+        "detail",
+    )  # fmt: skip
+    list_filter = ("status",)
+    list_select_related = ("account",)
+    search_help_text = "Its id (`rec-…`) or account name, in full"
+    actions = ("pause", "resume")
+
+    def find(self, term: str) -> Q | None:
+        return Q(recurring_id=term) | Q(account__name=term)
+
+    @admin.action(description="Pause the chosen recurring campaigns", permissions=["change"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[RecurringCampaign]) -> HttpResponse | None:
+        return self._act(request, queryset, recurring.pause, "Pause these recurring campaigns?", "Paused.")
+
+    @admin.action(description="Resume the chosen recurring campaigns", permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[RecurringCampaign]) -> HttpResponse | None:
+        return self._act(request, queryset, recurring.resume, "Resume them from their next moment on?", "Resumed.")
+
+    def _act(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[RecurringCampaign],
+        service: Callable[[RecurringCampaign, User], RecurringCampaign],
+        question: str,
+        done: str,
+    ) -> HttpResponse | None:
+        return confirmed_action(
+            self, request, queryset, question=question, done=done,
+            act=lambda row: service(row, request.user),  # type: ignore[arg-type]
+        )  # fmt: skip
 
 
 @admin.register(MessageTemplate)

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import orjson
 
-from accounts.choices import Role
+from accounts.choices import Mode, Role
 from accounts.models import Membership, User
+from campaigns.charging import quote_of
 from campaigns.models import Campaign
 from smsapp.exceptions import PermissionDenied
 from uploads.models import Audience, AudienceChunk
@@ -15,8 +16,14 @@ APPROVING_ROLES = (Role.OWNER, Role.ADMIN)
 
 
 def is_needed(campaign: Campaign) -> bool:
-    limit = campaign.account.approval_above
-    return limit is not None and campaign.total_recipients > limit
+    """By the number of recipients, or by what it costs, of an account that pays."""
+    account = campaign.account
+    if account.approval_above is not None and campaign.total_recipients > account.approval_above:
+        return True
+    limit = account.approval_above_micro
+    if limit is None or not account.is_metered or campaign.mode != Mode.LIVE or not campaign.total_recipients:
+        return False
+    return quote_of(campaign).amount > limit
 
 
 def content_hash(campaign: Campaign) -> str:
@@ -40,8 +47,12 @@ def is_void(campaign: Campaign) -> bool:
 
 
 def require_approver(campaign: Campaign, by: User) -> None:
-    """Raises PermissionDenied unless `by` is an owner or admin of the account, and not who asked for the approval."""
-    if not Membership.objects.filter(account=campaign.account_id, user=by, role__in=APPROVING_ROLES).exists():
+    """Raises PermissionDenied unless `by` is an owner or admin of the account, or an operator, and not who asked for
+    the approval."""
+    if (
+        not by.is_superuser
+        and not Membership.objects.filter(account=campaign.account_id, user=by, role__in=APPROVING_ROLES).exists()
+    ):
         raise PermissionDenied("Only an owner or an admin of the account may approve a campaign.")
     if campaign.approval_requested_by_id == by.pk:
         raise PermissionDenied("A second person has to approve: this campaign was launched by you.")

@@ -18,6 +18,7 @@ from math import ceil
 from accounts import credit, quota
 from accounts.choices import Mode
 from accounts.prices import PriceList
+from campaigns.links import blank
 from campaigns.models import Campaign
 from campaigns.rendering import EmptyValue, Renderer, Template
 from smsapp.exceptions import DestinationBlocked
@@ -49,13 +50,15 @@ def admit(campaign: Campaign) -> None:
     if campaign.counted_on is None:
         campaign.counted_on = quota.count(account, campaign.total_recipients)
     if quote is not None:
+        campaign.counted_on = quota.spend(account, quote.amount) or campaign.counted_on
         credit.reserve(account, quote.amount)
         campaign.prices, campaign.reserved_micro = quote.prices.prices, quote.amount
 
 
 def take_back(campaign: Campaign) -> None:
     """Undo `admit` for a campaign of which nothing was sent; in the transaction that saves it and holds its row."""
-    quota.give_back(campaign.account_id, campaign.counted_on, campaign.total_recipients)
+    counted = campaign.total_recipients if campaign.account.daily_message_limit is not None else 0
+    quota.give_back(campaign.account_id, campaign.counted_on, counted, campaign.reserved_micro)
     credit.give_back(campaign.account_id, campaign.reserved_micro)
     campaign.prices, campaign.reserved_micro, campaign.counted_on = None, 0, None
 
@@ -131,7 +134,7 @@ def _segments(renderer: Renderer, recipients: Recipients) -> list[int]:
 
 def _count(renderer: Renderer, row: Sequence[str]) -> int:
     try:
-        text = renderer.render(row)
+        text = blank(renderer.render(row))
     except EmptyValue:
         return 0
     return segment_count(text) if text.strip() and len(text) <= MAX_TEXT_LENGTH else 0

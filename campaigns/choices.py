@@ -3,25 +3,41 @@
 from enum import StrEnum
 
 from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 from smsapp.lib.states import Machine
 
 
 class CampaignKind(TextChoices):
-    SINGLE = "single", "Single send"
-    BULK = "bulk", "Bulk campaign"
+    SINGLE = "single", _("Single send")
+    BULK = "bulk", _("Bulk campaign")
 
 
 class CampaignStatus(TextChoices):
-    DRAFT = "draft", "Draft"
-    AWAITING_APPROVAL = "awaiting_approval", "Awaiting approval"
-    SCHEDULED = "scheduled", "Scheduled"
-    RUNNING = "running", "Running"
-    PAUSED = "paused", "Paused"
-    COMPLETED = "completed", "Completed"
-    CANCELLED = "cancelled", "Cancelled"
-    MISSED = "missed", "Missed"
-    FAILED = "failed", "Failed"
+    DRAFT = "draft", _("Draft")
+    AWAITING_APPROVAL = "awaiting_approval", _("Awaiting approval")
+    SCHEDULED = "scheduled", _("Scheduled")
+    RUNNING = "running", _("Running")
+    PAUSED = "paused", _("Paused")
+    COMPLETED = "completed", _("Completed")
+    CANCELLED = "cancelled", _("Cancelled")
+    MISSED = "missed", _("Missed")
+    FAILED = "failed", _("Failed")
+
+
+class CanaryState(TextChoices):
+    """Of a campaign whose first recipients are tried before the others; empty for one without, or not begun."""
+
+    SENDING = "sending", _("The first are being sent")
+    WAITING = "waiting", _("Reports on the first are awaited")
+    PASSED = "passed", _("The others follow")
+    FAILED = "failed", _("Too few of the first were delivered")
+
+
+class RecurringStatus(TextChoices):
+    ACTIVE = "active", _("Active")
+    PAUSED = "paused", _("Paused")
+    ENDED = "ended", _("Ended")
 
 
 class Actor(StrEnum):
@@ -68,7 +84,8 @@ FINAL = frozenset(status for status in CampaignStatus if not CAMPAIGN.targets(st
 
 
 class PauseReason(TextChoices):
-    BY_USER = "by_user", "Paused by a person"
-    GATEWAY_REFUSED = "gateway_refused", "The gateway refuses our account"
-    NO_CREDIT = "no_credit", "The credit does not suffice"
-    DEFECT = "defect", "Something is wrong on our side"
+    BY_USER = "by_user", _("Paused by a person")
+    GATEWAY_REFUSED = "gateway_refused", _("The gateway refuses our account")
+    CANARY = "canary", _("Too few of the first recipients got it")
+    NO_CREDIT = "no_credit", _("The credit does not suffice")
+    DEFECT = "defect", _("Something is wrong on our side")

@@ -8,13 +8,15 @@ from django.db import transaction
 
 from accounts.models import Account, User
 from campaigns.choices import CampaignKind, CampaignStatus
-from campaigns.models import Campaign
+from campaigns.models import Campaign, DraftPlan, RecurringCampaign
 from campaigns.moves import locked_campaign, note, require_draft
 from campaigns.recipients import Recipients, gather
+from campaigns.recurrence import Rule
 from campaigns.rules import CampaignRequest, check_message, check_request, request_of, write_request
 from campaigns.services import save_new, unsaved_campaign
 from smsapp.exceptions import InvalidState
 from uploads.chunks import RefusedRow
+from uploads.contacts import list_of
 from uploads.models import Audience, Upload
 from uploads.services import empty_audience
 
@@ -29,14 +31,17 @@ def create_draft(
         _check_placeholders(request, audience)
         draft = unsaved_campaign(account, user, request, audience)
         save_new(draft)
+        if wanted and wanted.list_id:
+            _plan(draft, wanted)
         note(draft, "created", user, after=_facts(draft))
     return draft, refused
 
 
 def change_draft(
-    campaign: Campaign, by: User, changes: Mapping[str, Any], wanted: Recipients | None = None
+    campaign: Campaign, by: User, changes: Mapping[str, Any], wanted: Recipients | None = None, **plan: Any
 ) -> tuple[Campaign, list[RefusedRow]]:
-    """Change fields of a CampaignRequest by name, the recipients, or both; what is left out stays.
+    """Change fields of a CampaignRequest by name, the recipients, or both; what is left out stays. `plan`: `rule`, by
+    which it is to be sent again and again, or None.
 
     Raises InvalidState for anything but a draft, and an SmsappError for what could not be sent.
     """
@@ -53,12 +58,27 @@ def change_draft(
             draft.total_recipients, draft.chunk_count = draft.audience.recipient_count, draft.audience.chunk_count
         _check_placeholders(request, draft.audience)
         fields = write_request(draft, request)
-        draft.preflight = None
-        save_new(draft, [*fields, "audience", "total_recipients", "chunk_count", "preflight"])
+        save_new(draft, [*fields, "audience", "total_recipients", "chunk_count"])
+        _plan(draft, wanted, **plan)
         if wanted:
             _forget(old_audience)
         note(draft, "changed", by, before=before, after=_facts(draft) | {"changed": sorted(changes)})
     return draft, refused
+
+
+def rule_of(draft: Campaign) -> Rule | None:
+    """By which it is to be sent again and again."""
+    plan = DraftPlan.objects.filter(campaign=draft).first()
+    return Rule(**plan.rule) if plan and plan.rule else None
+
+
+def recipients_of(draft: Campaign) -> Recipients | None:
+    """Where a draft's recipients come from, to take them again: a contact list as it stands by then, or an upload."""
+    plan = DraftPlan.objects.filter(campaign=draft).select_related("contact_list").first()
+    if plan is not None and plan.contact_list is not None:
+        return Recipients(list_id=plan.contact_list.list_id)
+    upload = Upload.objects.filter(audience=draft.audience_id).first()
+    return Recipients(upload_id=upload.upload_id) if upload else None
 
 
 def delete_draft(campaign: Campaign, by: User) -> None:
@@ -86,6 +106,15 @@ def clone(campaign: Campaign, by: User) -> Campaign:
     return copy
 
 
+def _plan(draft: Campaign, wanted: Recipients | None, **values: Any) -> None:
+    if "rule" in values and values["rule"] is not None:
+        values["rule"] = values["rule"].fields
+    if wanted:
+        values["contact_list"] = list_of(draft.account, wanted.list_id) if wanted.list_id else None
+    if any(values.values()) or (values and DraftPlan.objects.filter(campaign=draft).exists()):
+        DraftPlan.objects.update_or_create(campaign=draft, defaults=values)
+
+
 def _check_change(draft: Campaign, changes: Mapping[str, Any]) -> None:
     """A time that has passed meanwhile is refused when the draft is launched, not when something else is changed."""
     request = replace(request_of(draft), **changes)
@@ -102,8 +131,8 @@ def _check_placeholders(request: CampaignRequest, audience: Audience) -> None:
 
 def _forget(audience: Audience) -> None:
     """Remove recipients that nothing needs any more. Those of an upload belong to it."""
-    is_needed = Campaign.objects.filter(audience=audience).exists() or Upload.objects.filter(audience=audience).exists()
-    if not is_needed:
+    users = (Campaign, RecurringCampaign, Upload)
+    if not any(model.objects.filter(audience=audience).exists() for model in users):
         audience.delete()
 
 

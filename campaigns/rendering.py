@@ -5,6 +5,7 @@
 - Braces around anything that is neither a column nor written like a name (a letter, then letters, digits, spaces,
   `_`, `-`, `.`) are text: `{}`, `{0.__class__}`, `{% load %}`, a lone `{` or `}`.
 - A value goes in as it is: what looks like a placeholder inside a value is never expanded.
+- `{opt_out_link}` is no column: it stays as it is until the text is handed over (`links.py`).
 """
 
 import re
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from smsapp.exceptions import TemplateVariableMissing
 
+OPT_OUT_LINK = "{opt_out_link}"
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}|]+)(?:\|([^{}]*))?\}")
 _is_name = re.compile(r"[^\W\d][\w .\-]*").fullmatch
 
@@ -102,7 +104,8 @@ def _part(token: re.Match[str]) -> str | _Placeholder:
         return "{"
     if source == "}}":
         return "}"
-    return _Placeholder(source, token.group(1).strip(), token.group(2))
+    name = token.group(1).strip()
+    return OPT_OUT_LINK if name.casefold() == OPT_OUT_LINK[1:-1] else _Placeholder(source, name, token.group(2))
 
 
 def _without_column(placeholder: _Placeholder) -> str:

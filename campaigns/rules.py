@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -24,7 +24,12 @@ SCHEDULE_MAX = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class CampaignRequest:
-    """What a door asks for. Times are aware; `valid_until` None means no limit."""
+    """What a door asks for. Times are aware; `valid_until` None means no limit.
+
+    `quiet_from` and `quiet_until`, on the recipient's clock, go before the account's own quiet hours. The first
+    `canary_size` recipients, or `canary_percent` of all, go first: for `canary_wait` seconds their reports are awaited,
+    of which `canary_floor` hundredths have to say delivered.
+    """
 
     kind: CampaignKind
     message: str
@@ -36,6 +41,20 @@ class CampaignRequest:
     callback_url: str = ""
     request_id: str = ""
     client_reference: str | None = None
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    canary_size: int | None = None
+    canary_percent: int | None = None
+    canary_wait: int = 900
+    canary_floor: int = 80
+
+
+#: Fields of a request that stand under the same names on a campaign, and on a recurring one.
+COPIED = (
+    "name", "message", "sender_id", "callback_url", "quiet_from", "quiet_until", "canary_size", "canary_percent",
+    "canary_wait", "canary_floor",
+)  # fmt: skip
+MAX_CANARY_WAIT = 86_400  # seconds
 
 
 def check_text(message: str) -> None:
@@ -79,6 +98,22 @@ def check_schedule(
         raise ValidationError("Nothing could be sent before this time.", "valid_until", valid_until.isoformat())
 
 
+def check_release(request: CampaignRequest) -> None:
+    """Quiet hours and first recipients. Raises ValidationError."""
+    if (request.quiet_from is None) != (request.quiet_until is None):
+        raise ValidationError("Quiet hours have a beginning and an end.", "quiet_until")
+    if request.quiet_from is not None and request.quiet_from == request.quiet_until:
+        raise ValidationError("Quiet hours that begin and end at the same time are none.", "quiet_until")
+    if request.canary_size is not None and request.canary_percent is not None:
+        raise ValidationError("Give the first recipients as a number or in percent.", "canary_percent")
+    ranges = (("canary_size", 1, 10**6), ("canary_percent", 1, 50), ("canary_floor", 1, 100),
+              ("canary_wait", 60, MAX_CANARY_WAIT))  # fmt: skip
+    for name, least, most in ranges:
+        value = getattr(request, name)
+        if value is not None and not least <= value <= most:
+            raise ValidationError(f"This must be {least:,} to {most:,}.", name, value)
+
+
 def check_request(
     account: Account, request: CampaignRequest, columns: Sequence[str] | None = (), grace: timedelta = SCHEDULE_GRACE
 ) -> None:
@@ -91,28 +126,27 @@ def check_request(
         check_message(request.message, columns)
     require_sender(account, request.sender_id)
     check_schedule(request.scheduled_at, request.valid_until, grace)
+    check_release(request)
     if request.callback_url:
         endpoints.check_callback(account, request.mode, request.callback_url)
 
 
 def write_request(campaign: Campaign, request: CampaignRequest) -> list[str]:
     """Set what may be changed while it is a draft; the names of these fields."""
-    values: dict[str, Any] = {
-        name: getattr(request, name)
-        for name in (
-            "name", "message", "sender_id", "scheduled_at", "valid_until", "callback_url", "client_reference"
-        )
-    }  # fmt: skip
+    names = (*COPIED, "scheduled_at", "valid_until", "client_reference")
+    values: dict[str, Any] = {name: getattr(request, name) for name in names}
     for name, value in values.items():
         setattr(campaign, name, value)
     return list(values)
 
 
 def request_of(campaign: Campaign) -> CampaignRequest:
-    """What was asked for when the campaign was made, or changed."""
+    """What was asked for when it was made, or changed: of first recipients in percent, not how many these are."""
+    values = {name: getattr(campaign, name) for name in COPIED}
+    if campaign.canary_percent is not None:
+        values["canary_size"] = None
     return CampaignRequest(
-        kind=CampaignKind(campaign.kind), message=campaign.message, name=campaign.name, sender_id=campaign.sender_id,
-        mode=Mode(campaign.mode), scheduled_at=campaign.scheduled_at, valid_until=campaign.valid_until,
-        callback_url=campaign.callback_url, request_id=campaign.request_id,
-        client_reference=campaign.client_reference,
+        kind=CampaignKind(campaign.kind), mode=Mode(campaign.mode), scheduled_at=campaign.scheduled_at,
+        valid_until=campaign.valid_until, request_id=campaign.request_id, client_reference=campaign.client_reference,
+        **values,
     )  # fmt: skip

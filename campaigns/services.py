@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from math import ceil
 from typing import Any
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from accounts.models import Account, User
 from accounts.services import require_active
 from accounts.webhooks import endpoints
 from campaigns import approval, charging, events
-from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus, PauseReason
+from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus, CanaryState, PauseReason
 from campaigns.models import Campaign
 from campaigns.moves import locked_campaign, move, moved, not_from, note, require_draft, require_may
 from campaigns.rules import SCHEDULE_GRACE, CampaignRequest, check_request, request_of, write_request
@@ -34,7 +35,8 @@ logger = logging.getLogger(__name__)
 
 #: Fields that setting a campaign off changes.
 SET_OFF = (
-    "status", "status_detail", "started_at", "approval_hash", "approval_requested_by", "approved_by", "approved_at",
+    "status", "status_detail", "started_at", "canary_size", "canary_state", "approval_hash", "approval_requested_by",
+    "approved_by", "approved_at",
     *charging.FIELDS,
 )  # fmt: skip
 VERBS = {
@@ -53,13 +55,40 @@ def create_campaign(account: Account, user: User, request: CampaignRequest, audi
 
 def accept_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
     """`create_campaign` of a request that was checked, inside the caller's transaction."""
+    campaign = admit_campaign(account, user, request, audience)
+    store_campaign(campaign)
+    return campaign
+
+
+def admit_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
+    """The first half of `accept_campaign`: on its way, its credit reserved, and not stored yet."""
     _require_recipients(audience)
     campaign = unsaved_campaign(account, user, request, audience)
     _set_off(campaign, user)
-    save_new(campaign)
-    _announce(campaign, user)
-    logger.info("campaign %s created with %s recipients", campaign.bulk_id, campaign.total_recipients)
     return campaign
+
+
+def store_campaign(campaign: Campaign) -> None:
+    """The second half, in the same transaction."""
+    save_new(campaign)
+    _announce(campaign, campaign.user)
+    logger.info("campaign %s created with %s recipients", campaign.bulk_id, campaign.total_recipients)
+
+
+def set_off_recurring(campaign: Campaign, by: User, *, is_late: bool) -> None:
+    """Store the campaign of a moment, in the caller's transaction, and set it off; one that is late waits, `missed`,
+    for a person."""
+    _require_recipients(campaign.audience)
+    if is_late:
+        campaign.status = CampaignStatus.MISSED
+        campaign.status_detail = "Its time was over before it could begin."
+        campaign.scheduled_at = campaign.due_at
+        save_new(campaign)
+        note(campaign, "missed", None, after={"due_at": campaign.due_at and campaign.due_at.isoformat()})
+        return
+    _set_off(campaign, by)
+    save_new(campaign)
+    _announce(campaign, by)
 
 
 def unsaved_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
@@ -91,17 +120,22 @@ def save_new(campaign: Campaign, fields: Sequence[str] | None = None) -> None:
         ) from error  # fmt: skip
 
 
-def launch(campaign: Campaign, by: User) -> Campaign:
+def launch(campaign: Campaign, by: User, undo_for: timedelta | None = None) -> Campaign:
     """Set off a draft: it waits for its approval or its time, or runs. Of many at once one wins, the others, as for
-    anything but a draft, raise InvalidState. Raises an SmsappError for what cannot be sent as it stands."""
+    anything but a draft, raise InvalidState. Raises an SmsappError for what cannot be sent as it stands.
+
+    `undo_for`: what would run at once begins only then, and can be withdrawn until it does.
+    """
     require_draft(campaign, "launched")
     _check_campaign(campaign)
     with transaction.atomic():
         draft = locked_campaign(campaign)
         require_draft(draft, "launched")
         _check_campaign(draft)
+        if undo_for and draft.scheduled_at is None and not approval.is_needed(draft):
+            draft.scheduled_at = timezone.now() + undo_for
         _set_off(draft, by)
-        draft.save(update_fields=SET_OFF)
+        draft.save(update_fields=[*SET_OFF, "scheduled_at"])
         _announce(draft, by)
     return draft
 
@@ -136,7 +170,11 @@ def approve(campaign: Campaign, by: User, approval_hash: str = "") -> Campaign:
 
 def withdraw(campaign: Campaign, by: User) -> Campaign:
     """Back to a draft, which voids its approval. Raises InvalidState unless it waits for its approval or its time, and
-    for what never was a draft of its own: a single send or a resend."""
+    for what never was a draft of its own: a single send or a resend.
+
+    A time that is over before anybody could launch it again, as that of `undo_for` is, is dropped.
+    """
+    soon = timezone.now() + timedelta(seconds=settings.UNDO_SECONDS)
     with transaction.atomic():
         waiting = locked_campaign(campaign)
         before = waiting.status
@@ -146,8 +184,10 @@ def withdraw(campaign: Campaign, by: User) -> Campaign:
         waiting.status, waiting.status_detail = CampaignStatus.DRAFT, ""
         waiting.approval_hash, waiting.approval_requested_by = "", None
         waiting.approved_by, waiting.approved_at = None, None
+        if waiting.scheduled_at is not None and waiting.scheduled_at <= soon:
+            waiting.scheduled_at = None
         charging.take_back(waiting)
-        waiting.save(update_fields=SET_OFF)
+        waiting.save(update_fields=[*SET_OFF, "scheduled_at"])
         note(waiting, "withdrawn", by, before={"status": before}, after={"status": waiting.status})
     return waiting
 
@@ -223,6 +263,11 @@ def pause_for_gateway(campaign_id: int, detail: str) -> bool:
     return _pause_running(campaign_id, PauseReason.GATEWAY_REFUSED, detail)
 
 
+def pause_for_canary(campaign_id: int, detail: str) -> bool:
+    """Pause a running campaign of whose first recipients too few got it; False if it was not running."""
+    return _pause_running(campaign_id, PauseReason.CANARY, detail)
+
+
 def pause_for_credit(campaign_id: int, detail: str) -> bool:
     """Pause a running campaign that turns out to cost more than its account has; False if it was not running."""
     return _pause_running(campaign_id, PauseReason.NO_CREDIT, detail)
@@ -295,6 +340,7 @@ def _check_campaign(campaign: Campaign, grace: timedelta = SCHEDULE_GRACE) -> No
 def _set_off(campaign: Campaign, by: User) -> None:
     """Decide where a checked campaign goes: to a second person, or on its way, for which its credit is reserved. Not
     saved here; in the transaction that saves it."""
+    _set_canary(campaign)
     if campaign.approved_by_id is not None or not approval.is_needed(campaign):
         charging.admit(campaign)
         return _go(campaign, timezone.now())
@@ -304,6 +350,14 @@ def _set_off(campaign: Campaign, by: User) -> None:
             "phone_numbers", campaign.total_recipients, max=campaign.account.approval_above,
         )  # fmt: skip
     return _ask_for_approval(campaign, by)
+
+
+def _set_canary(campaign: Campaign) -> None:
+    """How many go first, now that all are known. Of so few that the first are all, nobody waits."""
+    if campaign.canary_percent is not None:
+        campaign.canary_size = ceil(campaign.total_recipients * campaign.canary_percent / 100)
+    has_others = campaign.canary_size is not None and campaign.canary_size < campaign.total_recipients
+    campaign.canary_state = CanaryState.SENDING if has_others else ""
 
 
 def _ask_for_approval(campaign: Campaign, by: User | None) -> None:

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
+import messaging.admin_gateways  # noqa: F401  (its pages register themselves)
 from messaging.choices import AttemptState, BatchState
 from messaging.identity import batch_of, number_of, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, ReportInbox
@@ -67,8 +68,8 @@ class AppliedFilter(admin.SimpleListFilter):
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
     list_display = (
-        "id", "account", "campaign", "state", "size", "queued", "sent", "delivered", "unknown", "retry_count",
-        "lease_owner", "lease_until", "next_attempt_at",
+        "id", "account", "campaign", "state", "gateway", "prefix", "size", "queued", "sent", "delivered", "unknown",
+        "retry_count", "lease_owner", "lease_until", "next_attempt_at",
     )  # fmt: skip
     list_filter = (BatchStateFilter,)
     list_select_related = ("account", "campaign")

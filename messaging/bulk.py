@@ -45,7 +45,6 @@ class NewMessages(NamedTuple):
     columns; all others are queued. `price_micro`: of one segment of each of them, in millionths.
     """
 
-    campaign_id: int
     rows: Sequence[int]
     phones: Sequence[str]
     variables: Sequence[bytes]
@@ -116,39 +115,40 @@ def _copy_text(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def insert_messages(batches: Mapping[int, NewMessages]) -> None:
-    """Store the messages of new batches, by the number of the first of each."""
+def insert_messages(campaign_id: int, batches: Mapping[int, NewMessages]) -> None:
+    """Store the messages of a campaign's new batches, by the number of the first of each."""
     columns = "id, campaign_id, row, phone_number, variables, status, reason, detail, segment_count"
     if _is_postgres():
-        lines = [line for first, new in batches.items() for line in _message_lines(first, new)]
+        lines = [line for first, new in batches.items() for line in _message_lines(campaign_id, first, new)]
         _copy(_TABLE, columns, b"".join(lines))
         return
     marks = ", ".join(["%s"] * (columns.count(",") + 1))
     with connection.cursor() as cursor:
         for first, new in batches.items():
-            cursor.executemany(f"INSERT INTO {_TABLE} ({columns}) VALUES ({marks})", _message_records(first, new))
+            records = _message_records(campaign_id, first, new)
+            cursor.executemany(f"INSERT INTO {_TABLE} ({columns}) VALUES ({marks})", records)
 
 
-def _message_lines(first: int, new: NewMessages) -> list[bytes]:
+def _message_lines(campaign_id: int, first: int, new: NewMessages) -> list[bytes]:
     """For COPY, whose text format knows a backslash in JSON for its own."""
     phones = [phone.encode() for phone in new.phones]
     variables = [values.replace(b"\\", b"\\\\") for values in new.variables]
-    queued = f"%d\t{new.campaign_id}\t%d\t%b\t%b\t{MessageStatus.QUEUED:d}\t\t\t%d\n".encode()
+    queued = f"%d\t{campaign_id}\t%d\t%b\t%b\t{MessageStatus.QUEUED:d}\t\t\t%d\n".encode()
     columns = zip(range(first, first + len(phones)), new.rows, phones, variables, new.segment_counts, strict=True)
     lines = [queued % values for values in columns]
-    failed = f"%d\t{new.campaign_id}\t%d\t%b\t%b\t{MessageStatus.FAILED:d}\t%b\t%b\t0\n".encode()
+    failed = f"%d\t{campaign_id}\t%d\t%b\t%b\t{MessageStatus.FAILED:d}\t%b\t%b\t0\n".encode()
     for n, (reason, detail) in new.failures.items():
         why = reason.value.encode(), _copy_text(detail).encode()
         lines[n] = failed % (first + n, new.rows[n], phones[n], variables[n], *why)
     return lines
 
 
-def _message_records(first: int, new: NewMessages) -> list[tuple[Any, ...]]:
+def _message_records(campaign_id: int, first: int, new: NewMessages) -> list[tuple[Any, ...]]:
     variables = [values.decode() for values in new.variables]
     columns = zip(
         range(first, first + len(variables)), new.rows, new.phones, variables, new.segment_counts, strict=True
     )
-    campaign_id, queued, failed = new.campaign_id, MessageStatus.QUEUED.value, MessageStatus.FAILED.value
+    queued, failed = MessageStatus.QUEUED.value, MessageStatus.FAILED.value
     records = [(id_, campaign_id, row, to, values, queued, "", "", count) for id_, row, to, values, count in columns]
     for n, (reason, detail) in new.failures.items():
         records[n] = (*records[n][:5], failed, reason.value, detail, 0)

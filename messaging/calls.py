@@ -36,8 +36,15 @@ class Result:
     error: GatewayError | None = None
 
     @property
+    def held_back(self) -> NotSent | None:
+        """Why some of the messages of an answered call were not sent."""
+        return self.answer.held_back if self.answer else None
+
+    @property
     def outcome(self) -> pacing.Outcome:
-        return pacing.Outcome.UNUSED if isinstance(self.error, NotBegun) else pacing.outcome_of(self.error)
+        if isinstance(self.error, NotBegun):
+            return pacing.Outcome.UNUSED
+        return pacing.outcome_of(self.error or self.held_back)
 
 
 def make_call(call: Call) -> Result:

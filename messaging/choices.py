@@ -6,6 +6,7 @@ Campaigns stand to the left; their table is in `campaigns/choices.py` and is nam
 from enum import StrEnum
 
 from django.db.models import IntegerChoices, TextChoices
+from django.utils.translation import gettext_lazy as _
 
 from campaigns.choices import CAMPAIGN
 from smsapp.lib.states import Machine
@@ -37,6 +38,11 @@ class MessageStatus(IntegerChoices):
 
 
 M = MessageStatus
+#: For translators: what the dashboard makes of the names above.
+STATUS_WORDS = (
+    _("Queued"), _("Unknown"), _("Sent"), _("Unconfirmed"), _("Delivered"), _("Undelivered"), _("Rejected"),
+    _("Failed"), _("Expired"), _("Cancelled"), _("Suppressed"), _("Sending"),
+)  # fmt: skip
 
 #: Facts only ever raise the rank.
 RANK: dict[MessageStatus, int] = {
@@ -63,31 +69,34 @@ class Reason(TextChoices):
     """Why a message ended as it did, in words for a customer. Provider codes stay in the delivery report."""
 
     NONE = "", "—"
-    MISSING_VALUE = "missing_value", "A value for a placeholder is missing in the row"
-    TEXT_TOO_LONG = "text_too_long", "With its values filled in, the text is longer than 1,600 characters"
-    EMPTY_TEXT = "empty_text", "With its values filled in, the text is empty"
-    OPTED_OUT = "opted_out", "The recipient has opted out"
-    TOO_LATE = "too_late", "It could not be handed over before its validity ended"
-    CANCELLED = "cancelled", "The campaign was cancelled"
-    POISON = "poison", "Processing broke off repeatedly; an operator has to look at it"
-    RECIPIENT_REFUSED = "recipient_refused", "The provider refuses this recipient"
-    SENDER_REFUSED = "sender_refused", "The provider refuses this sender"
-    CONTENT_REFUSED = "content_refused", "The provider or operator refuses this content"
-    PROVIDER_REFUSED = "provider_refused", "The provider refused the message"
-    UNREACHABLE = "unreachable", "The handset could not be reached in time"
-    UNKNOWN_NUMBER = "unknown_number", "The number is not in service"
-    NOT_DELIVERED = "not_delivered", "The operator could not deliver it"
-    ANSWER_LOST = "answer_lost", "The provider's answer was lost; it is being looked up"
-    NO_PROOF = "no_proof", "It is not known whether the provider took it; it was not sent again"
-    NO_REPORT = "no_report", "The provider took it and never reported the outcome"
+    MISSING_VALUE = "missing_value", _("A value for a placeholder is missing in the row")
+    TEXT_TOO_LONG = "text_too_long", _("With its values filled in, the text is longer than 1,600 characters")
+    EMPTY_TEXT = "empty_text", _("With its values filled in, the text is empty")
+    OPTED_OUT = "opted_out", _("The recipient has opted out")
+    COUNTRY_BLOCKED = "country_blocked", _("The account may not send to this country")
+    TOO_OFTEN = "too_often", _("The recipient got as many messages as one may get for now")
+    NO_ROUTE = "no_route", _("No gateway is set up for this destination")
+    TOO_LATE = "too_late", _("It could not be handed over before its validity ended")
+    CANCELLED = "cancelled", _("The campaign was cancelled")
+    POISON = "poison", _("Processing broke off repeatedly; an operator has to look at it")
+    RECIPIENT_REFUSED = "recipient_refused", _("The provider refuses this recipient")
+    SENDER_REFUSED = "sender_refused", _("The provider refuses this sender")
+    CONTENT_REFUSED = "content_refused", _("The provider or operator refuses this content")
+    PROVIDER_REFUSED = "provider_refused", _("The provider refused the message")
+    UNREACHABLE = "unreachable", _("The handset could not be reached in time")
+    UNKNOWN_NUMBER = "unknown_number", _("The number is not in service")
+    NOT_DELIVERED = "not_delivered", _("The operator could not deliver it")
+    ANSWER_LOST = "answer_lost", _("The provider's answer was lost; it is being looked up")
+    NO_PROOF = "no_proof", _("It is not known whether the provider took it; it was not sent again")
+    NO_REPORT = "no_report", _("The provider took it and never reported the outcome")
 
 
 class BatchState(TextChoices):
-    HELD = "held", "Held until its release time, or while nothing of its campaign may leave"
-    READY = "ready", "Ready"
-    LEASED = "leased", "A worker holds it"
-    UNKNOWN = "unknown", "An outcome is being looked up"
-    DONE = "done", "Nothing left to hand over"
+    HELD = "held", _("Held until its release time, or while nothing of its campaign may leave")
+    READY = "ready", _("Ready")
+    LEASED = "leased", _("A worker holds it")
+    UNKNOWN = "unknown", _("An outcome is being looked up")
+    DONE = "done", _("Nothing left to hand over")
 
 
 #: States of a batch that nobody holds; which of them, its tally says.
@@ -95,11 +104,17 @@ RESTING = (BatchState.READY, BatchState.UNKNOWN, BatchState.DONE)
 
 
 class AttemptState(TextChoices):
-    OPEN = "open", "The call may be in flight"
-    ANSWERED = "answered", "The provider answered"
-    NOT_SENT = "not_sent", "Not sent, for certain"
-    UNKNOWN = "unknown", "The outcome is unknown"
-    RESOLVED = "resolved", "The unknown outcome was cleared up"
+    OPEN = "open", _("The call may be in flight")
+    ANSWERED = "answered", _("The provider answered")
+    NOT_SENT = "not_sent", _("Not sent, for certain")
+    UNKNOWN = "unknown", _("The outcome is unknown")
+    RESOLVED = "resolved", _("The unknown outcome was cleared up")
+
+
+class GatewayKind(TextChoices):
+    INFOBIP = "infobip", _("Infobip")
+    TWILIO = "twilio", _("Twilio")
+    HTTP = "http", _("Custom HTTP")
 
 
 class Lane(IntegerChoices):
@@ -112,13 +127,13 @@ class Lane(IntegerChoices):
 class FactSource(TextChoices):
     """By what, or by whom, a message is moved."""
 
-    ANSWER = "answer", "Answer to our call"
-    PUSH = "push", "Pushed delivery report"
-    POLL = "poll", "Polled delivery report"
-    LOOKUP = "lookup", "Look-up at the provider"
-    REFUSAL = "refusal", "Refusal of our account, reported later"
-    DEADLINE = "deadline", "Deadline passed"
-    DECISION = "decision", "Our own decision"
+    ANSWER = "answer", _("Answer to our call")
+    PUSH = "push", _("Pushed delivery report")
+    POLL = "poll", _("Polled delivery report")
+    LOOKUP = "lookup", _("Look-up at the provider")
+    REFUSAL = "refusal", _("Refusal of our account, reported later")
+    DEADLINE = "deadline", _("Deadline passed")
+    DECISION = "decision", _("Our own decision")
 
 
 class Actor(StrEnum):

@@ -9,12 +9,13 @@
 
 Killed between any two lines, the sweep finds the batch by its lease and the attempt it left open.
 
-Batches of one campaign that were leased together are opened in one transaction, and answers that came meanwhile are
-recorded in one: what each costs beside its messages is then shared. If one of them breaks, each is done apart.
+Batches of one campaign and gateway that were leased together are opened in one transaction, and answers that came
+meanwhile are recorded in one: what each costs beside its messages is then shared. If one of them breaks, each is done
+apart.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import groupby
@@ -22,7 +23,6 @@ from operator import attrgetter
 
 from django.conf import settings
 
-from accounts.choices import Mode
 from messaging import gateways, pacing, restored
 from messaging.calls import Result, make_call
 from messaging.choices import Lane
@@ -35,6 +35,7 @@ from smsapp.apart import apart, together
 from smsapp.wake import wake
 
 SHORT_WAIT = 1.0  # seconds a worker waits itself for the gateway's pace; for longer it ends, and beat wakes it again
+UNCHOSEN = [""]  # batches for which nobody could choose a gateway when they were made
 #: Seconds for which answers are waited for, to be recorded with the first. A single send waits for nobody.
 GATHER = {Lane.SINGLES: 0.0, Lane.CAMPAIGNS: 0.05}
 
@@ -50,11 +51,11 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
             has_suspect = has_suspect and bool(in_flight)
             room = 0 if has_suspect else settings.GATEWAY_CALLS_IN_FLIGHT - len(in_flight)
             time_left = time.monotonic() < stop_at
-            modes, closed_for = open_modes(lane)
-            lease_some = partial(lease_allowed, lane, modes, with_suspects=not in_flight)
-            leased = apart(lease_some, room) if room and time_left and modes else None
+            usable, closed_for = open_gateways(lane)
+            lease_some = partial(lease_allowed, lane, usable, with_suspects=not in_flight)
+            leased = apart(lease_some, room) if room and time_left and usable else None
             has_suspect = has_suspect or any(batch.lease_count for batch in leased or ())
-            for batches in by_campaign(leased or ()):
+            for batches in by_road(leased or ()):
                 for call in together(open_attempts, batches):
                     in_flight.add(threads.submit(make_call, call))
                     calls += 1
@@ -82,19 +83,20 @@ def wait_for_some(in_flight: set[Future[Result]], gather: float) -> tuple[set[Fu
     return finished, others
 
 
-def lease_allowed(lane: Lane, modes: Sequence[Mode], limit: int, *, with_suspects: bool) -> list[Batch]:
+def lease_allowed(lane: Lane, usable: Collection[str], limit: int, *, with_suspects: bool) -> list[Batch]:
     """`lease`, unless the installation is held."""
-    return lease(lane, limit, modes, with_suspects=with_suspects) if restored.may_send() else []
+    return lease(lane, limit, usable, with_suspects=with_suspects) if restored.may_send() else []
 
 
-def by_campaign(batches: Iterable[Batch]) -> list[list[Batch]]:
-    """Runs of batches of one campaign, so that accounts keep their turns."""
-    return [list(run) for _, run in groupby(batches, key=attrgetter("campaign_id"))]
+def by_road(batches: Iterable[Batch]) -> list[list[Batch]]:
+    """Runs of batches of one campaign that go to the same gateway, so that accounts keep their turns."""
+    return [list(run) for _, run in groupby(batches, key=attrgetter("campaign_id", "gateway"))]
 
 
-def open_modes(lane: Lane) -> tuple[list[Mode], float]:
-    """The modes whose gateway may be called now, and the seconds until one of the others may, 0 if there is none."""
+def open_gateways(lane: Lane) -> tuple[list[str], float]:
+    """The gateways that may be called now, and the seconds until one of the others may, 0 if there is none."""
     wanted = 1 if lane is Lane.SINGLES else MAX_IN_BATCH
-    looks = {mode: pacing.may_call(gateways.gateway_for(mode).name, wanted) for mode in Mode}
+    looks = {name: pacing.may_call(name, wanted) for name in gateways.names()}
     waits = [look.wait for look in looks.values() if not look]
-    return [mode for mode, look in looks.items() if look], min(waits, default=0.0)
+    usable = [name for name, look in looks.items() if look]
+    return [*usable, *UNCHOSEN[: len(usable)]], min(waits, default=0.0)

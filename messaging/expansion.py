@@ -9,22 +9,26 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Sum
 
+from accounts.choices import Mode
 from accounts.prices import PriceList
 from campaigns import charging
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
+from campaigns.quiet_hours import Place, quiet_of
 from campaigns.rendering import Renderer, Template
-from campaigns.services import pause_for_credit, pause_for_defect, settle_status
-from messaging import bulk, clock, results
+from campaigns.services import pause_for_credit, pause_for_defect, settle_status, store_campaign
+from messaging import bulk, canary, clock, guard, results
 from messaging.bulk import Failure, NewMessages
-from messaging.choices import Lane, MessageStatus
+from messaging.choices import BatchState, Lane, MessageStatus, Reason
 from messaging.identity import message_number
 from messaging.models import Batch, Message
+from messaging.routing import Choice, Router
 from messaging.settlement import resting_state, write_statistics
 from messaging.texts import Unfit, fit_text, stored_values
 from messaging.turns import next_turn
@@ -37,12 +41,40 @@ from uploads.chunks import Recipients, unpack_body
 
 logger = logging.getLogger(__name__)
 
-EXPANDING = (CampaignStatus.RUNNING, CampaignStatus.SCHEDULED)  # a single send is expanded before its time
+BLOCKED = "-"  # instead of a prefix: nothing may be sent there
 LANE_OF = {CampaignKind.SINGLE: Lane.SINGLES, CampaignKind.BULK: Lane.CAMPAIGNS}
 DISPATCH_TASK = {Lane.SINGLES: "messaging.dispatch_singles", Lane.CAMPAIGNS: "messaging.dispatch_campaigns"}
 # SQLite's busy handler, in seconds: how often it looks for the lock, and how often once it has waited for long.
 LOOKS_AGAIN, LOOKS_AGAIN_LATER, LONG_HELD = 0.03, 0.11, 0.1
 SHORT_HELD = 0.04  # seconds: for as long a chunk is followed by the next without giving way
+
+
+class Group(NamedTuple):
+    """What the messages of a batch have in common. `price_micro`: of a segment, in millionths; `prefix`: None where no
+    route leads; `place`: where quiet hours are the same, None where there are none; `release_at`: when these end, None
+    if they are not now."""
+
+    price_micro: int
+    prefix: str | None
+    place: Place | None = None
+    release_at: datetime | None = None
+
+
+class Part(NamedTuple):
+    """A batch to be."""
+
+    group: Group
+    new: NewMessages
+    choice: Choice
+    waits: bool  # for the first recipients of its campaign
+
+    @property
+    def failed(self) -> int:
+        return len(self.new.failures)
+
+    @property
+    def queued(self) -> int:
+        return len(self.new.rows) - self.failed
 
 
 class NotOurs(Exception):
@@ -68,6 +100,8 @@ def _expand_apart(campaign: Campaign, stop_at: float) -> int:
         logger.info("campaign %s is made into messages", campaign.bulk_id)
     try:
         return expand_campaign(campaign, stop_at)
+    except NotOurs:
+        return 0
     except InsufficientCredit as error:
         if pause_for_credit(campaign.pk, "The rest of it costs more than the credit that is left."):
             logger.warning("campaign %s paused: %s", campaign.bulk_id, error.details)
@@ -78,6 +112,13 @@ def _expand_apart(campaign: Campaign, stop_at: float) -> int:
         logger.exception("campaign %s cannot be expanded", campaign.bulk_id)
         pause_for_defect(campaign.pk, "Its recipients cannot be read; an operator has to look at it.")
     return 0
+
+
+def _require_no_row(campaign: Campaign, phones: Sequence[str]) -> None:
+    """Of an account that is guarded: numbers in a row stop its campaign with the first chunk. Raises NotOurs."""
+    if campaign.mode == Mode.LIVE and not guard.watch_audience(campaign.account, phones):
+        pause_for_defect(campaign.pk, guard.IN_ROW)
+        raise NotOurs
 
 
 def expand_campaign(campaign: Campaign, stop_at: float) -> int:
@@ -109,17 +150,20 @@ def expand_chunk(campaign: Campaign, number: int) -> bool:
     return _store(campaign, number, _prepare(campaign, number))
 
 
-def expand_new(campaign: Campaign) -> list[Message]:
-    """Store all messages of a small campaign that the caller's transaction has stored, so that nobody else knows of it.
+def store_expanded(campaign: Campaign, recipients: Recipients) -> list[Message]:
+    """Store a campaign of one chunk, these recipients, that the caller's transaction has admitted, with all of its
+    messages: nobody ever sees it without.
 
-    Returns them as they were stored, in the order of their rows: messages of different prices are in different batches.
+    Returns them as they were stored, in the order of their rows: not all need be in the same batch.
     """
-    stored: list[Message] = []
-    for number in range(campaign.chunk_count):
-        made = _insert(campaign, number, _prepare(campaign, number))
-        stored += [
-            _stored(campaign, first, new, place) for first, new in made.items() for place in range(len(new.rows))
-        ]
+    parts = _parts(campaign, recipients)
+    campaign.chunks_done = 1
+    campaign.queued, campaign.failed = sum(part.queued for part in parts), sum(part.failed for part in parts)
+    store_campaign(campaign)
+    now = clock.now()
+    made = _insert_batches(campaign, 0, parts, now)
+    _go_on(campaign, 0, parts, now)
+    stored = [_stored(campaign, first, part.new, n) for first, part in made.items() for n in range(len(part.new.rows))]
     return sorted(stored, key=attrgetter("row"))
 
 
@@ -140,32 +184,78 @@ def _give_way(held: float, free: float) -> float:
     return 0.0
 
 
-def _prepare(campaign: Campaign, number: int) -> list[NewMessages]:
-    """The messages of a chunk's batches: all of the work that needs no lock."""
+def _prepare(campaign: Campaign, number: int) -> list[Part]:
+    """A chunk's batches: all of the work that needs no lock."""
     body = campaign.audience.chunks.values_list("body", flat=True).get(number=number)
+    recipients = unpack_body(body)
+    if number == 0:
+        _require_no_row(campaign, recipients.phones)
+    return _parts(campaign, recipients)
+
+
+def _parts(campaign: Campaign, recipients: Recipients) -> list[Part]:
     renderer = Template(campaign.message).bind(campaign.audience.columns)
+    router = Router(campaign.account_id, campaign.sender_id, campaign.mode)
     return [
-        _new_messages(campaign, part, renderer, price)
-        for price, recipients in _by_price(campaign, unpack_body(body))
-        for part in _slices(recipients, settings.BATCH_SIZE)
+        _part(group, _new_messages(slice_, renderer, group), router, waits)
+        for members, waits in _by_canary(campaign, recipients)
+        for group, alike in _groups(campaign, members, router)
+        for slice_ in _slices(alike, settings.BATCH_SIZE)
     ]
 
 
-def _by_price(campaign: Campaign, recipients: Recipients) -> list[tuple[int, Recipients]]:
-    """What is billed at different prices goes into different batches, so that a batch's segments say what it costs."""
-    if campaign.prices is None or len(different := set(campaign.prices.values())) == 1:
-        return [(different.pop() if campaign.prices else 0, recipients)]
-    prices = PriceList(campaign.prices)
-    groups: dict[int, list[int]] = {}
-    for place, phone in enumerate(recipients.phones):
-        price = prices.price_of(phone[1:])
-        assert price is not None  # else the campaign had not been admitted
-        groups.setdefault(price, []).append(place)
+def _part(group: Group, new: NewMessages, router: Router, waits: bool) -> Part:
+    choice = router.choose(group.prefix) if group.prefix not in (None, BLOCKED) else None
+    return Part(group, new, choice or Choice("", "No gateway is up at the moment."), waits)
+
+
+def _by_canary(campaign: Campaign, recipients: Recipients) -> list[tuple[Recipients, bool]]:
+    """The first recipients of a campaign that tries some before, and those that wait for what becomes of them."""
+    if campaign.canary_size is None or not canary.is_on(campaign.pk):
+        return [(recipients, False)]
+    made = Batch.objects.filter(campaign=campaign).aggregate(made=Sum("size", default=0))["made"]
+    first = max(0, campaign.canary_size - made)
     rows, phones, values = recipients
+    parts = (
+        (Recipients(rows[:first], phones[:first], values[:first]), False),
+        (Recipients(rows[first:], phones[first:], values[first:]), True),
+    )
+    return [(part, waits) for part, waits in parts if part.rows]
+
+
+def _groups(campaign: Campaign, recipients: Recipients, router: Router) -> list[tuple[Group, Recipients]]:
+    """Recipients by what a batch has in common, so that one word on the batch is true of each of its messages."""
+    rows, phones, values = recipients
+    prices = _prices(campaign, phones)
+    prefixes = router.prefixes_of(phones)
+    if blocked := guard.blocked_among(campaign.account, phones):
+        prefixes = [BLOCKED if phone in blocked else prefix for phone, prefix in zip(phones, prefixes, strict=True)]
+    quiet = quiet_of(campaign)
+    if quiet.is_none:
+        keys = list(map(Group, prices, prefixes))
+    else:
+        keys = list(map(Group, prices, prefixes, *zip(*quiet.releases(phones, clock.now()), strict=True)))
+    if len(set(keys)) <= 1:
+        return [(key, recipients) for key in keys[:1]]
+    places: dict[Group, list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
     return [
-        (price, Recipients([rows[n] for n in places], [phones[n] for n in places], [values[n] for n in places]))
-        for price, places in groups.items()
+        (key, Recipients([rows[n] for n in among], [phones[n] for n in among], [values[n] for n in among]))
+        for key, among in places.items()
     ]
+
+
+def _prices(campaign: Campaign, phones: Sequence[str]) -> list[int]:
+    """Of a segment to each of these numbers."""
+    if campaign.prices is None:
+        return [0] * len(phones)
+    if len(different := set(campaign.prices.values())) == 1:
+        return [different.pop()] * len(phones)
+    prices = PriceList(campaign.prices)
+    found = [prices.price_of(phone[1:]) for phone in phones]
+    assert None not in found  # else the campaign had not been admitted
+    return [price or 0 for price in found]
 
 
 def _slices(recipients: Recipients, size: int) -> Iterator[Recipients]:
@@ -174,8 +264,12 @@ def _slices(recipients: Recipients, size: int) -> Iterator[Recipients]:
         yield Recipients(recipients.rows[start:end], recipients.phones[start:end], recipients.values[start:end])
 
 
-def _new_messages(campaign: Campaign, recipients: Recipients, renderer: Renderer, price_micro: int) -> NewMessages:
+def _new_messages(recipients: Recipients, renderer: Renderer, group: Group) -> NewMessages:
     rows, phones, values = recipients
+    if group.prefix is None or group.prefix == BLOCKED:
+        reason = Reason.NO_ROUTE if group.prefix is None else Reason.COUNTRY_BLOCKED
+        failures = {place: Failure(reason) for place in range(len(rows))}
+        return NewMessages(rows, phones, stored_values(values), [0] * len(rows), failures)
     if renderer.is_constant:
         variables = [b""] * len(rows)
         (segments,), failures = _judge([()], renderer)
@@ -183,7 +277,7 @@ def _new_messages(campaign: Campaign, recipients: Recipients, renderer: Renderer
     else:
         variables = stored_values(values)
         counts, failures = _judge(values, renderer)
-    return NewMessages(campaign.pk, rows, phones, variables, counts, failures, price_micro)
+    return NewMessages(rows, phones, variables, counts, failures, group.price_micro)
 
 
 def _judge(values: Sequence[Sequence[str]], renderer: Renderer) -> tuple[list[int], dict[int, Failure]]:
@@ -197,7 +291,7 @@ def _judge(values: Sequence[Sequence[str]], renderer: Renderer) -> tuple[list[in
     return counts, failures
 
 
-def _store(campaign: Campaign, number: int, parts: Sequence[NewMessages]) -> bool:
+def _store(campaign: Campaign, number: int, parts: Sequence[Part]) -> bool:
     try:
         with transaction.atomic():
             _insert(campaign, number, parts)
@@ -210,52 +304,70 @@ def _store(campaign: Campaign, number: int, parts: Sequence[NewMessages]) -> boo
     return True
 
 
-def _insert(campaign: Campaign, number: int, parts: Sequence[NewMessages]) -> dict[int, NewMessages]:
-    """In the caller's transaction; by the number of the first message of each batch. Raises NotOurs if the campaign has
-    gone on, or may not go on."""
-    turn = next_turn(campaign.account_id, _lane(campaign))
+def _insert(campaign: Campaign, number: int, parts: Sequence[Part]) -> None:
+    """In the caller's transaction. Raises NotOurs if the campaign has gone on, or may not go on."""
     now = clock.now()
-    batches = Batch.objects.bulk_create(
-        [_new_batch(campaign, number, part, turn + part, new, now) for part, new in enumerate(parts)]
-    )
-    made = {message_number(batch.pk, 0): new for batch, new in zip(batches, parts, strict=True)}
-    bulk.insert_messages(made)
-    unfit = {first + place: failure for first, new in made.items() for place, failure in new.failures.items()}
-    results.tell_unfit(campaign.pk, unfit, now)
-    write_statistics({batch.pk: batch.tally for batch in batches}, {})
-    moved = Campaign.objects.filter(pk=campaign.pk, chunks_done=number, status__in=EXPANDING).update(
+    _insert_batches(campaign, number, parts, now)
+    ours = Campaign.objects.filter(pk=campaign.pk, chunks_done=number, status=CampaignStatus.RUNNING)
+    is_ours = ours.update(
         chunks_done=number + 1,
         expansion_lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),
-        queued=F("queued") + sum(batch.queued for batch in batches),
-        failed=F("failed") + sum(batch.failed for batch in batches),
+        queued=F("queued") + sum(part.queued for part in parts),
+        failed=F("failed") + sum(part.failed for part in parts),
     )
-    if not moved:
+    if not is_ours:
         raise NotOurs
-    charging.cover(campaign, sum(part.price_micro * sum(part.segment_counts) for part in parts))
-    if number + 1 == campaign.chunk_count and not any(batch.queued for batch in batches):
+    charging.cover(campaign, sum(part.new.price_micro * sum(part.new.segment_counts) for part in parts))
+    _go_on(campaign, number, parts, now)
+
+
+def _insert_batches(campaign: Campaign, number: int, parts: Sequence[Part], now: datetime) -> dict[int, Part]:
+    """With their messages; by the number of the first message of each."""
+    turn = next_turn(campaign.account_id, _lane(campaign))
+    batches = Batch.objects.bulk_create(
+        [_new_batch(campaign, number, place, turn + place, part, now) for place, part in enumerate(parts)]
+    )
+    made = {message_number(batch.pk, 0): part for batch, part in zip(batches, parts, strict=True)}
+    bulk.insert_messages(campaign.pk, {first: part.new for first, part in made.items()})
+    unfit = {first + place: failure for first, part in made.items() for place, failure in part.new.failures.items()}
+    results.tell_unfit(campaign.pk, unfit, now)
+    write_statistics({batch.pk: batch.tally for batch in batches}, {})
+    return made
+
+
+def _go_on(campaign: Campaign, number: int, parts: Sequence[Part], now: datetime) -> None:
+    """Wake whoever sends what was inserted; of a campaign of which nothing can be sent, this was all."""
+    if number + 1 == campaign.chunk_count and not any(part.queued for part in parts):
         settle_status([campaign.pk], now)
     wake(DISPATCH_TASK[_lane(campaign)])
-    return made
 
 
 def _lane(campaign: Campaign) -> Lane:
     return LANE_OF[CampaignKind(campaign.kind)]
 
 
-def _new_batch(campaign: Campaign, chunk: int, part: int, turn: int, new: NewMessages, now: datetime) -> Batch:
+def _new_batch(campaign: Campaign, chunk: int, place: int, turn: int, part: Part, now: datetime) -> Batch:
+    new = part.new
     batch = Batch(
         account_id=campaign.account_id,
         campaign=campaign,
         chunk=chunk,
-        part=part,
+        part=place,
         mode=campaign.mode,
+        gateway=part.choice.gateway,
+        prefix=(part.group.prefix or "").removeprefix(BLOCKED),
+        route_note=part.choice.note,
         price_micro=new.price_micro,
         lane=_lane(campaign),
         turn=turn,
         size=len(new.rows),
-        queued=len(new.rows) - len(new.failures),
-        failed=len(new.failures),
+        queued=part.queued,
+        failed=part.failed,
         next_attempt_at=now,
+        release_at=part.group.release_at,
+        waits_for_canary=part.waits,
     )
     batch.state = resting_state(batch)
+    if batch.state == BatchState.READY and (part.waits or part.group.release_at is not None):
+        batch.state = BatchState.HELD
     return batch

@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts import webhooks
 from accounts.choices import EventType, Mode, SenderStatus
 from accounts.models import SenderId
+from messaging import optouts
 from messaging.gateways.base import Inbound
 from messaging.identity import public_id
 from messaging.models import InboundMessage, Message
@@ -39,6 +40,7 @@ def _keep(gateway: str, message: Inbound) -> bool:
         with transaction.atomic():
             row = _row(gateway, message)
             row.save(force_insert=True)
+            optouts.heed(row, is_confirmed=message.is_answered)
             if row.account_id is not None:
                 webhooks.emit(row.account_id, Mode.LIVE, EventType.INBOUND_RECEIVED, event_data(row))
     except IntegrityError:  # pushed again: the provider did not see our answer

@@ -12,8 +12,8 @@ from django.db import Error, connection, transaction
 from django.urls import reverse
 
 from accounts import hold
-from messaging import bulk, clock, gateways, settlement
-from messaging.choices import FactSource
+from messaging import bulk, clock, gateways, optouts, references, settlement
+from messaging.choices import FactSource, Reason
 from messaging.gateways.base import GatewayError, Report
 from messaging.identity import number_of
 from messaging.models import ReportInbox
@@ -48,7 +48,7 @@ def report_url(gateway: str) -> str:
     base = settings.PUBLIC_URL
     if not base and gateways.is_local(gateway):
         base = f"http://127.0.0.1:{settings.PORT}"
-    path = reverse("delivery-reports", args=[gateway, settings.INFOBIP_CALLBACK_TOKEN])
+    path = reverse("delivery-reports", args=[gateway, gateways.callback_token(gateway)])
     return base + path if base else ""
 
 
@@ -167,6 +167,9 @@ def _apply_reports(readings: Sequence[_Reading], now: datetime) -> tuple[int, se
         settlement.lock_for({fact.number for fact in facts} | _numbers(refused))
     applied = settlement.apply(facts, at=now)
     changed = applied.changed
+    left = [report for reading in readings for report in reading.reports if report.reason is Reason.OPTED_OUT]
+    if left:
+        optouts.heed_provider(left)
     absent: set[int] = set()
     if applied.unmatched or refused:
         absent = _absent(report for reading in readings for report in reading.reports)
@@ -198,7 +201,8 @@ def _read(body: ReportInbox, now: datetime) -> list[Report]:
 
 
 def _parse(body: ReportInbox) -> list[Report]:
-    return gateways.get(body.gateway).parse_reports(bytes(body.body))
+    reports = gateways.get(body.gateway).parse_reports(bytes(body.body))
+    return references.only_of(body.gateway, references.with_our_ids(body.gateway, reports))
 
 
 def _put_off(body: ReportInbox, error: str, now: datetime) -> None:
@@ -208,9 +212,11 @@ def _put_off(body: ReportInbox, error: str, now: datetime) -> None:
 
 
 def _count_unmatched(reading: _Reading, absent: Collection[int], now: datetime) -> None:
-    """Reports on ids that are not ours, and on ids of ours that have no message: only these may find one later."""
+    """Reports on ids that are not ours, and on ids of ours that have no message or a provider's own that nobody knows:
+    only these may find one later."""
     orphans = sum(number_of(report.message_id) in absent for report in reading.reports) if absent else 0
-    reading.body.unmatched_count = reading.foreign_count + orphans
+    orphans += (nameless := sum(not report.message_id for report in reading.reports))
+    reading.body.unmatched_count = reading.foreign_count - nameless + orphans
     reading.body.rematch_at = now + timedelta(seconds=REMATCH_AFTER) if orphans else None
 
 
@@ -257,7 +263,7 @@ def poll() -> int:
         return 0
     stop_at = time.monotonic() + settings.TASK_BUDGET
     bodies = 0
-    for name in gateways.names():
+    for name in gateways.known():
         try:
             while time.monotonic() < stop_at:
                 body = gateways.get(name).poll_reports(POLL_LIMIT)

@@ -3,28 +3,30 @@
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from accounts.choices import Mode
 from messaging import clock, settlement
 from messaging.choices import BATCH, Actor, BatchState, Lane
 from messaging.models import Batch
 
 
-def lease(lane: Lane, limit: int, modes: Sequence[Mode] = tuple(Mode), *, with_suspects: bool = True) -> list[Batch]:
-    """Take up to `limit` ready batches of these modes. Their epoch is ours alone until `lease_until`.
+def lease(lane: Lane, limit: int, usable: Collection[str] | None = None, *, with_suspects: bool = True) -> list[Batch]:
+    """Take up to `limit` ready batches that go to these gateways, None: to any. Their epoch is ours alone until
+    `lease_until`.
 
     A batch whose last lease ended without a result is taken alone: should it be the one that kills its worker,
     no other batch is counted as doing so with it.
     """
     now = clock.now()
     with transaction.atomic():
-        ready = Batch.objects.to_lease(lane, now).filter(mode__in=modes)
+        ready = Batch.objects.to_lease(lane, now)
+        if usable is not None:
+            ready = ready.filter(gateway__in=usable)
         if not with_suspects:
             ready = ready.filter(lease_count=0)
         ready = ready.select_for_update(skip_locked=True, of=("self",))

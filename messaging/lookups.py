@@ -2,12 +2,14 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
-from messaging import gateways
-from messaging.gateways.base import Lookup
+from messaging import gateways, references
+from messaging.gateways.base import Lookup, LookUpBy
 from messaging.models import Attempt
 
 WOKEN_EVERY = 5.0  # seconds, by beat
@@ -44,11 +46,22 @@ def per_task(gateway: str) -> int:
 
 
 def look_up(attempt: Attempt) -> Lookup:
-    """What the provider knows of a call; inconclusive if its gateway is no longer configured."""
+    """What the provider knows of a call; inconclusive if its gateway is no longer configured.
+
+    One that knows its own ids only is asked about those that it answered with. That it says nothing of the others is no
+    refusal to tell: it has been asked all that it can be.
+    """
     try:
-        return gateways.get(attempt.gateway).look_up(attempt.reference)
-    except LookupError as error:
+        gateway = gateways.get(attempt.gateway)
+    except (LookupError, ImproperlyConfigured) as error:
         return Lookup(detail=str(error))
+    match gateway.policy.look_up_by:
+        case LookUpBy.OUR_ID:
+            return gateway.look_up(attempt.reference)
+        case LookUpBy.THEIR_ID if ids := references.of_attempt(attempt):
+            answer = gateway.look_up_messages(ids)
+            return replace(answer, reports=references.with_our_ids(attempt.gateway, answer.reports))
+    return Lookup(conclusive=True)
 
 
 def wait_after_no_answer(gateway: str) -> timedelta:

@@ -62,9 +62,21 @@ def may_call(gateway: str, wanted: int = 1) -> Grant:
     return _view_of(gateway).look(wanted)
 
 
+def is_down(gateway: str) -> bool:
+    """Whether its breaker is open: calls have found it down, and no probe has found it up since."""
+    return _view_of(gateway).is_down()
+
+
 def take(gateway: str, wanted: int) -> Grant:
     """Take room for up to `wanted` messages; what was granted and not sent is lost."""
     return _view_of(gateway).take(wanted)
+
+
+def take_within(name: str, rate: float, wanted: int) -> Grant:
+    """The same of something else than a gateway that has a rate, in messages a second: an account, a sender."""
+    view = _view_of(name)
+    view.ceiling = rate
+    return view.take(wanted)
 
 
 def tell(gateway: str, grant: Grant, outcome: Outcome, retry_after: float | None = None) -> None:
@@ -78,6 +90,7 @@ class View:
 
     def __init__(self, gateway: str) -> None:
         self._gateway = gateway
+        self.ceiling: float | None = None  # of what is no gateway
         self._lock = threading.Lock()
         self._shared = Pace()  # as last seen in Redis
         self._own: Pace | None = None  # while Redis is lost
@@ -91,6 +104,11 @@ class View:
                 self._with_redis(self._read)
             current = self._shared if self._own is None else self._own
             return pace.look(current, self._limits(), self._now(), wanted)
+
+    def is_down(self) -> bool:
+        self.look(1)
+        with self._lock:
+            return (self._shared if self._own is None else self._own).cool_down > 0
 
     def take(self, wanted: int) -> Grant:
         with self._lock:
@@ -131,7 +149,7 @@ class View:
 
     def _compare_and_set(self, redis: Redis, change: Change) -> Grant:
         """Tell what was gathered, then make the change. Where neither changes anything nothing is written."""
-        key, limits = _key(self._gateway), _limits(self._gateway)
+        key, limits = _key(self._gateway), self._usual_limits()
         pipe: Any  # its annotations do not know that after WATCH it answers at once
         with redis.pipeline() as pipe:
             for _ in range(TRIES):
@@ -182,8 +200,12 @@ class View:
         """The Redis server's time, as far as we know without asking."""
         return time.monotonic() + self._clock_ahead
 
-    def _limits(self) -> Limits:
+    def _usual_limits(self) -> Limits:
         limits = _limits(self._gateway)
+        return limits if self.ceiling is None else replace(limits, ceiling=self.ceiling)
+
+    def _limits(self) -> Limits:
+        limits = self._usual_limits()
         if self._own is None:
             return limits
         if limits.ceiling is None:
@@ -231,7 +253,8 @@ os.register_at_fork(after_in_child=reset)
 
 def ceiling_of(gateway: str) -> float | None:
     """Messages a second that an operator allows this gateway; None: no ceiling."""
-    return (settings.SIMULATOR_RATE if gateway == gateways.SIMULATOR else settings.GATEWAY_RATE) or None
+    setup = gateways.setup_of(gateway)
+    return setup.rate if setup else settings.GATEWAY_RATE or None
 
 
 def _limits(gateway: str) -> Limits:

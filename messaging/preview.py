@@ -13,6 +13,7 @@ from smsapp.exceptions import NotFound
 from smsapp.lib.text import analyse
 from uploads.chunks import unpack_body
 from uploads.models import AudienceChunk
+from uploads.samples import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ def first_rows(campaign: Campaign, limit: int) -> list[Preview]:
             if len(found) == limit:
                 return found
     return found
+
+
+def of_sample(message: str, sample: Sample, place: int) -> Preview | None:
+    """Of the sample's row at this place, from 0; None where there is none. Raises TemplateVariableMissing."""
+    if not 0 <= place < len(sample.rows):
+        return None
+    renderer, row = Template(message).bind(sample.columns), sample.rows[place]
+    return _preview(renderer, row.row, row.phone, list(row.values))
 
 
 def one_row(campaign: Campaign, row: int) -> Preview:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from messaging import models as m  # noqa: F401  (named in the base class)
 
 
-#: Of batches: nothing stops their campaign, or their account, as a whole.
-MAY_SEND = models.Q(campaign__status=CampaignStatus.RUNNING, account__is_active=True)
+#: Of batches: nothing stops them, their campaign or their account as a whole.
+MAY_SEND = models.Q(campaign__status=CampaignStatus.RUNNING, account__is_active=True, waits_for_canary=False)
 
 
 class BatchQuerySet(models.QuerySet["m.Batch"]):

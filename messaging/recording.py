@@ -11,13 +11,15 @@ from django.db import transaction
 from django.db.models import Q
 
 from campaigns.services import pause_for_gateway
-from messaging import bulk, clock, pacing, settlement
-from messaging.calls import Call, Result
+from messaging import bulk, clock, optouts, pacing, references, settlement
+from messaging.calls import Call, NotBegun, Result
 from messaging.choices import ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
+from messaging.failover import next_choice
 from messaging.gateways.base import GatewayError, NotSent, Refused, Report, SubmitAnswer
 from messaging.identity import MAX_IN_BATCH
 from messaging.leases import lock, release
 from messaging.models import Attempt, Batch
+from messaging.routing import Choice
 from messaging.settlement import Fact
 from smsapp.apart import apart, together
 
@@ -44,8 +46,9 @@ def record(result: Result) -> None:
     if result.answer is not None:
         record_answers([result])
     elif isinstance(error, Refused) and error.is_account:
-        _record_not_sent(call, error, wait_seconds=0)
-        if pause_for_gateway(call.batch.campaign_id, error.detail):
+        if not _record_not_sent(call, error, wait_seconds=0) and pause_for_gateway(
+            call.batch.campaign_id, error.detail
+        ):
             logger.warning("campaign %s paused: %s", call.batch.campaign_id, error.detail)
     elif isinstance(error, Refused):
         _record_refused(call, error)
@@ -69,6 +72,7 @@ def record_answers(results: Sequence[Result]) -> list[Result]:
             facts += settlement.facts_from(answer.reports, FactSource.ANSWER)[0]
             taken, unnamed = _by_id(call, answer)
             accepted += taken
+            references.keep(call.gateway.name, answer.provider_ids)
             if missing := _still_queued(unnamed):
                 detail = f"{len(missing)} messages are missing in the answer."
                 if _finish_attempts([call], AttemptState.UNKNOWN, now, answer.http_status, detail):
@@ -78,6 +82,7 @@ def record_answers(results: Sequence[Result]) -> list[Result]:
         for http_status, calls in complete.items():
             _finish_attempts(calls, AttemptState.ANSWERED, now, http_status)
         settlement.apply(facts, accepted, at=now)
+        optouts.heed_provider([report for result in results if result.answer for report in result.answer.reports])
         _plan_report_checks(results, now)
         _give_back(results, now)
     for result in results:
@@ -87,7 +92,7 @@ def record_answers(results: Sequence[Result]) -> list[Result]:
 
 def _by_id(call: Call, answer: SubmitAnswer) -> tuple[list[int], list[int]]:
     """Numbers of the call's messages that were accepted, and of those that the answer does not name."""
-    accepted, named = set(answer.accepted), {report.message_id for report in answer.reports}
+    accepted, named = set(answer.accepted), {report.message_id for report in answer.reports} | set(answer.not_sent)
     numbers = list(zip(call.numbers, (message.message_id for message in call.submission.messages), strict=True))
     return (
         [number for number, message_id in numbers if message_id in accepted],
@@ -96,9 +101,14 @@ def _by_id(call: Call, answer: SubmitAnswer) -> tuple[list[int], list[int]]:
 
 
 def _give_back(results: Sequence[Result], now: datetime) -> None:
-    """Answered; the next call may be twice as large again."""
+    """Answered; the next call may be twice as large again. What was held back waits as a call that was not sent."""
     sizes: dict[int, list[Batch]] = defaultdict(list)
     for result in results:
+        if (held_back := result.held_back) is not None:
+            batch = result.call.batch
+            wait = timedelta(seconds=_backoff(batch.retry_count, held_back.retry_after))
+            release([batch], now, next_attempt_at=now + wait, **_tried_again(result.call, held_back))
+            continue
         sizes[min(MAX_IN_BATCH, result.call.batch.call_size * 2)].append(result.call.batch)
     for call_size, batches in sizes.items():
         release(batches, now, retry_count=0, call_size=call_size)
@@ -107,9 +117,12 @@ def _give_back(results: Sequence[Result], now: datetime) -> None:
 def _heed_refusal(result: Result) -> None:
     reports = result.answer.reports if result.answer else ()
     refusal = next((report for report in reports if report.account_refused), None)
+    held_back = result.held_back
     if refusal is not None:
         detail = f"The gateway refuses our account: {refusal.provider_status}"
         pause_for_gateway(result.call.batch.campaign_id, detail)
+    elif isinstance(held_back, Refused) and held_back.is_account and not _other_road(result.call, held_back):
+        pause_for_gateway(result.call.batch.campaign_id, held_back.detail)
 
 
 def _still_queued(numbers: Sequence[int]) -> list[int]:
@@ -137,16 +150,31 @@ def _is_repeated(result: Result) -> bool:
     return result.answer is not None and any(report.is_repeated for report in result.answer.reports)
 
 
-def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> None:
+def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> bool:
+    """Whether another gateway takes its place, which need not wait."""
     now = clock.now()
+    road = _other_road(call, error)
     with transaction.atomic():
         lock([call.batch])
         _finish_attempts([call], AttemptState.NOT_SENT, now, error.http_status, error.detail)
-        release(
-            [call.batch], now, next_attempt_at=now + timedelta(seconds=wait_seconds),
-            retry_count=min(call.batch.retry_count + 1, MAX_RETRY_COUNT),
-        )  # fmt: skip
+        wait = 0.0 if road else wait_seconds
+        release([call.batch], now, next_attempt_at=now + timedelta(seconds=wait), **_tried_again(call, error, road))
     logger.info("attempt %s was not sent: %s", call.attempt.reference, error.detail)
+    return road is not None
+
+
+def _other_road(call: Call, error: NotSent) -> Choice | None:
+    """Not for a gateway that only wants us slower, nor for a call that we did not begin."""
+    if error.throttled or isinstance(error, NotBegun):
+        return None
+    return next_choice(call.batch, call.gateway.name, f"did not take it: {error.detail}")
+
+
+def _tried_again(call: Call, error: NotSent, road: Choice | None = None) -> dict[str, object]:
+    """What becomes of a batch with messages that were not sent."""
+    if road := road or _other_road(call, error):
+        return {"gateway": road.gateway, "route_note": road.note, "was_moved": True, "retry_count": 0}
+    return {"retry_count": min(call.batch.retry_count + 1, MAX_RETRY_COUNT)}
 
 
 def _record_refused(call: Call, error: Refused) -> None:
@@ -215,5 +243,6 @@ def record_before(result: Result) -> float:
 
 def tell_pace(result: Result) -> None:
     """What this call says of the gateway, for all who call it."""
-    retry_after = result.error.retry_after if isinstance(result.error, NotSent) else None
+    error = result.error or result.held_back
+    retry_after = error.retry_after if isinstance(error, NotSent) else None
     pacing.tell(result.call.gateway.name, result.call.grant, result.outcome, retry_after)

@@ -11,12 +11,13 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet, Sum
 
@@ -28,10 +29,11 @@ from campaigns.models import Campaign
 from campaigns.services import miss_uncertain
 from messaging import bulk, clock, gateways, restored, settlement
 from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus
-from messaging.gateways.base import MAX_IDS, Gateway, Report
+from messaging.gateways.base import MAX_IDS, Gateway, LookUpBy, Report
 from messaging.identity import batch_range, installation_prefix, number_of, public_id
 from messaging.lookups import wait_after_no_answer
 from messaging.models import Attempt, Batch
+from messaging.routing import Router
 from smsapp.exceptions import InvalidState
 from smsapp.wake import wake
 
@@ -138,7 +140,7 @@ def take_step() -> Release | None:
             release = _advanced(release, batch)
             written = _save(release, written)
             if release.tries:
-                wait = timedelta(0) if release.force else wait_after_no_answer(_gateway_name(batch))
+                wait = timedelta(0) if release.force else wait_after_no_answer(batch.gateway)
             if release.tries or time.monotonic() >= stop_at:
                 break
     except NotYet as error:
@@ -186,24 +188,32 @@ def _compare(batch: Batch) -> int:
     """Record what the provider has of one batch; how many messages. Raises NotTold or NotYet."""
     if batch.state == BatchState.LEASED:
         raise NotYet("A worker of before still holds a batch; its lease ends within a minute.")
+    found: dict[str, list[Report]] = {}
+    for gateway in _gateways_of(batch):
+        _require_conclusive(gateway)
+        found[gateway.name] = []
+        for status in (MessageStatus.UNKNOWN, MessageStatus.QUEUED):
+            for numbers in _slices(batch, status):
+                found[gateway.name] += _look_up(gateway, numbers)
+    return _record(batch, found)
+
+
+def _gateways_of(batch: Batch) -> list[Gateway]:
+    """All that may have some of it: in the time that the database has forgotten it may have gone from one to another.
+    Raises NotTold."""
+    router = Router(batch.account_id, batch.campaign.sender_id, batch.mode)
+    names = dict.fromkeys(filter(None, [batch.gateway, *router.gateways_of(batch.prefix)]))
     try:
-        gateway = gateways.get(_gateway_name(batch))
-    except LookupError as error:
+        return [gateways.get(name) for name in names]
+    except (LookupError, ImproperlyConfigured) as error:
         raise NotTold(str(error)) from error
-    _require_conclusive(gateway)
-    reports: list[Report] = []
-    for status in (MessageStatus.UNKNOWN, MessageStatus.QUEUED):
-        for numbers in _slices(batch, status):
-            reports += _look_up(gateway, numbers)
-    return _record(batch, gateway, reports)
-
-
-def _gateway_name(batch: Batch) -> str:
-    return batch.gateway or gateways.gateway_for(batch.mode).name
 
 
 def _require_conclusive(gateway: Gateway) -> None:
-    """Its log must reach back to the time of our data, and forward to the moment of the hold."""
+    """Its log must know messages by our ids, and reach back to the time of our data and forward to the moment of the
+    hold."""
+    if gateway.policy.look_up_by is not LookUpBy.OUR_ID:
+        raise NotTold(f"The provider of gateway {gateway.name} knows messages by no id of ours.")
     held, mark, now = hold.current(), restored.last_mark(), clock.now()
     if held is None:
         raise NotYet("Sending was released meanwhile.")
@@ -227,29 +237,32 @@ def _look_up(gateway: Gateway, numbers: Sequence[int]) -> Sequence[Report]:
     return answer.reports
 
 
-def _record(batch: Batch, gateway: Gateway, reports: Sequence[Report]) -> int:
-    facts, _ = settlement.facts_from(reports, FactSource.LOOKUP)
+def _record(batch: Batch, found: Mapping[str, Sequence[Report]]) -> int:
+    """`found`: what each gateway knows of it."""
+    facts, _ = settlement.facts_from([report for reports in found.values() for report in reports], FactSource.LOOKUP)
     with transaction.atomic():
         Batch.objects.select_for_update().get(pk=batch.pk)
-        _record_calls(batch, gateway, reports)
+        _record_calls(batch, found)
         return settlement.apply(facts).changed
 
 
-def _record_calls(batch: Batch, gateway: Gateway, reports: Sequence[Report]) -> None:
+def _record_calls(batch: Batch, found: Mapping[str, Sequence[Report]]) -> None:
     """The calls that the database has forgotten, and as not sent those between them, so that the next call's
     reference, which counts on from here, is a new one."""
     stem = f"{installation_prefix()}-{batch.pk}-"
     carried: dict[int, list[int]] = defaultdict(list)
-    for report in reports:
+    carriers: dict[int, str] = {}
+    for gateway, report in ((gateway, report) for gateway, reports in found.items() for report in reports):
         number, place = number_of(report.message_id), report.reference.removeprefix(stem)
         if number is not None and report.reference.startswith(stem) and place.isdecimal():
             carried[int(place)].append(number)
+            carriers[int(place)] = gateway
     known = Attempt.objects.filter(batch_id=batch.pk).count()
     now = clock.now()
     calls = [
         Attempt(
-            batch_id=batch.pk, gateway=gateway.name, reference=f"{stem}{place}", epoch=batch.lease_epoch,
-            first=min(carried.get(place, [0])), last=max(carried.get(place, [0])),
+            batch_id=batch.pk, gateway=carriers.get(place, next(iter(found))), reference=f"{stem}{place}",
+            epoch=batch.lease_epoch, first=min(carried.get(place, [0])), last=max(carried.get(place, [0])),
             message_count=len(carried.get(place, [])), started_at=now, deadline=now, finished_at=now,
             state=AttemptState.RESOLVED if place in carried else AttemptState.NOT_SENT,
             detail="Found at the provider after a restore." if place in carried else "Not known to the provider.",

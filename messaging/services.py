@@ -5,16 +5,25 @@ from typing import NamedTuple
 
 from django.db import transaction
 
+from accounts.choices import Mode
 from accounts.models import Account, User
 from campaigns.models import Campaign
 from campaigns.rules import CampaignRequest, check_request
-from campaigns.services import accept_campaign
-from messaging import restored
-from messaging.expansion import expand_new
+from campaigns.services import admit_campaign
+from messaging import guard, restored
+from messaging.expansion import store_expanded
 from messaging.models import Message
 from messaging.resending import resend_failed
-from smsapp.exceptions import InvalidPhoneNumber, RecipientOptedOut
+from messaging.routing import Router
+from smsapp.exceptions import (
+    AccountSuspended,
+    DestinationBlocked,
+    InvalidPhoneNumber,
+    RecipientLimitReached,
+    RecipientOptedOut,
+)
 from uploads.choices import RowReason
+from uploads.chunks import Recipients
 from uploads.services import audience_from_numbers, screen_numbers
 from uploads.suppressions import suppressed_among
 
@@ -48,11 +57,42 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
         first = errors[0]
         refusal = InvalidPhoneNumber if wrong else RecipientOptedOut
         raise refusal(first["message"], first["field"], first["value"], errors=errors)
+    _require_allowed(account, request, good)
+    _require_routes(account, request, good)
     restored.look_once()
     with transaction.atomic():
         audience = audience_from_numbers(account, good)
-        campaign = accept_campaign(account, user, request, audience)
-        return Sent(campaign, expand_new(campaign))
+        campaign = admit_campaign(account, user, request, audience)
+        places, phones = zip(*good, strict=True)
+        return Sent(campaign, store_expanded(campaign, Recipients(list(places), list(phones), [[] for _ in good])))
+
+
+def _require_allowed(account: Account, request: CampaignRequest, numbers: Sequence[tuple[int, str]]) -> None:
+    """Raises DestinationBlocked, RecipientLimitReached or, for who sends to numbers in a row, AccountSuspended."""
+    phones = [phone for _, phone in numbers]
+    for found, refusal, words in (
+        (guard.blocked_among(account, phones), DestinationBlocked, "Your account may not send to this country."),
+        (guard.too_often_among(account, phones), RecipientLimitReached, "This number got enough messages for now."),
+    ):
+        errors = [_problem(place, refusal.code, words, phone) for place, phone in numbers if phone in found]
+        if errors:
+            first = errors[0]
+            raise refusal(first["message"], first["field"], first["value"], errors=errors)
+    if request.mode == Mode.LIVE and not guard.watch_singles(account, phones):
+        raise AccountSuspended(guard.IN_ROW)
+
+
+def _require_routes(account: Account, request: CampaignRequest, numbers: Sequence[tuple[int, str]]) -> None:
+    router = Router(account.pk, request.sender_id, request.mode)
+    prefixes = router.prefixes_of([phone for _, phone in numbers])
+    errors = [
+        _problem(place, DestinationBlocked.code, "No gateway is set up for this destination.", phone)
+        for (place, phone), prefix in zip(numbers, prefixes, strict=True)
+        if prefix is None
+    ]
+    if errors:
+        first = errors[0]
+        raise DestinationBlocked(first["message"], first["field"], first["value"], errors=errors)
 
 
 def _problem(place: int, code: str, message: str, value: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from django.db.models import F, Q, QuerySet
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import settle_status
-from messaging import bulk, clock, gateways, report_checks, restored, settlement, turns
+from messaging import bulk, canary, clock, failover, gateways, references, report_checks, restored, settlement, turns
 from messaging.choices import ATTEMPT, Actor, AttemptState, BatchState, FactSource, MessageStatus, Reason
 from messaging.identity import batch_range
 from messaging.models import Attempt, Batch, ReportInbox
@@ -34,7 +34,7 @@ def sweep() -> dict[str, int]:
     overdue = Batch.objects.overdue_leases(now).values_list("pk", flat=True)
     done = {
         "leases": _each(partial(end_lease, now=now), overdue, stop_at),
-        "released": Batch.objects.filter(state=BatchState.HELD, release_at__lte=now).update(state=BatchState.READY),
+        "released": _held(now).update(state=BatchState.READY),
         "cancelled": _each(close_unsent, _unsent(status=CampaignStatus.CANCELLED), stop_at),
         "expired": _each(close_unsent, _unsent(valid_until__lte=now), stop_at),
         "planned": _each(plan_reports, _unplanned(), stop_at),
@@ -42,6 +42,8 @@ def sweep() -> dict[str, int]:
         "settled": _each(partial(_settle, now=now), _unsettled(), stop_at),
         "set aside": turns.set_aside(),
         "taken up": turns.take_up(),
+        "canaries": canary.check_due() + canary.release_late(),
+        "moved": failover.move_all(),
     }
     if done["taken up"]:
         wake("messaging.dispatch_singles")
@@ -57,6 +59,11 @@ def _each(act: Callable[[int], int], ids: Iterable[int], stop_at: float) -> int:
             break
         done += apart(act, pk) or 0
     return done
+
+
+def _held(now: datetime) -> QuerySet[Batch]:
+    """Batches whose release time has come."""
+    return Batch.objects.filter(state=BatchState.HELD, release_at__lte=now, waits_for_canary=False)
 
 
 def _unsent(**of_campaign: object) -> QuerySet[Batch, int]:
@@ -166,12 +173,13 @@ def give_up_reports(batch_id: int) -> int:
 
 
 def purge(now: datetime) -> int:
-    """Remove report bodies that were applied, or could not be, longer ago than they are kept."""
+    """Remove report bodies that were applied, or could not be, longer ago than they are kept, and with them providers'
+    ids of messages that are long settled."""
     old = ReportInbox.objects.filter(received_at__lt=now - timedelta(hours=settings.REPORT_INBOX_HOURS))
     if lost := old.filter(Q(rematch_at__isnull=False) | Q(applied_at=None)).count():
         logger.error("%s report bodies are removed that could not be read or never found their messages", lost)
     removed, _ = old.delete()
-    return removed
+    return removed + references.purge(now)
 
 
 def _queued(batch: Batch) -> list[int]:

@@ -9,6 +9,7 @@ from messaging import (
     consistency,
     dispatch,
     expansion,
+    health,
     inbox,
     preflight_count,
     reconciliation,
@@ -68,6 +69,11 @@ def reconcile() -> int:
 @shared_task(name="messaging.sweep")
 def sweep() -> dict[str, int]:
     return sweeps.sweep()
+
+
+@shared_task(name="messaging.measure_health")
+def measure_health() -> int:
+    return health.measure()
 
 
 @shared_task(name="messaging.check_consistency")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from campaigns.links import blank, filled
 from campaigns.rendering import EmptyValue, Template
 from messaging.choices import Reason
 from smsapp.lib.text import MAX_TEXT_LENGTH
@@ -31,9 +32,9 @@ class Unfit(Exception):
 
 
 def fit_text(renderer: Renderer, values: Sequence[str]) -> str:
-    """The final text for one recipient's values; raises Unfit."""
+    """The text for one recipient's values, as long as the final one; raises Unfit."""
     try:
-        text = renderer.render(values)
+        text = blank(renderer.render(values))
     except EmptyValue as missing:
         raise Unfit(Reason.MISSING_VALUE, missing.name[:120]) from None
     if not text or text.isspace():
@@ -59,7 +60,8 @@ def stored_values(rows: Iterable[Sequence[str]]) -> list[bytes]:
 
 def text_of(message: Message) -> str:
     """One message's final text; the campaign's own text where a value it needs is missing."""
+    campaign = message.campaign
     try:
-        return renderer_for(message.campaign)(message.variables)
+        return filled(renderer_for(campaign)(message.variables), campaign.account_id, message.phone_number)
     except EmptyValue:
-        return message.campaign.message
+        return campaign.message

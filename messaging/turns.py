@@ -9,22 +9,33 @@ may. Nothing depends on how soon it does: leasing itself asks whether campaign a
 """
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, Subquery
 
 from campaigns.choices import CampaignStatus
 from messaging.choices import BatchState
 from messaging.models import Batch
-from messaging.querysets import MAY_SEND, BatchQuerySet
+from messaging.querysets import MAY_SEND
+from smsapp.compiled import Compiled, Slot
 
 AT_ONCE = 2000  # batches in one transaction, of an account and lane where they are taken up
-_WAITING = Batch.objects.filter(MAY_SEND, state=BatchState.READY)
+_WAITING = Batch.objects.filter(MAY_SEND, state=BatchState.READY, lane=Slot("lane"))
+_LAST_OWN = _WAITING.filter(account_id=Slot("account")).order_by("-turn").values("turn")[:1]
+_IN_ORDER = _WAITING.order_by("turn", "id")
+#: The turn that dispatch has come to, how often its batch was tried, and the last turn of the account itself.
+_FRONT = Compiled(lambda: _IN_ORDER.values_list("turn", "lease_epoch", Subquery(_LAST_OWN))[:1])
+#: A batch that is tried again has kept its turn and says nothing of the front, unless all of them are tried again.
+_FRONT_UNTRIED = Compiled(lambda: _IN_ORDER.filter(lease_epoch=0).values_list("turn")[:1])
 
 
 def next_turn(account_id: int, lane: int) -> int:
     """After the account's own waiting batches, and not before the front of everybody's queue."""
-    waiting = _WAITING.filter(lane=lane)
-    last_own = waiting.filter(account_id=account_id).order_by("-turn").values_list("turn", flat=True).first()
-    return max(_front(waiting), 0 if last_own is None else last_own + 1)
+    front = _FRONT.row(lane=lane, account=account_id)
+    if front is None:
+        return 0
+    turn, lease_epoch, last_own = front
+    if lease_epoch:
+        (turn,) = _FRONT_UNTRIED.row(lane=lane) or (turn,)
+    return int(max(turn, 0 if last_own is None else last_own + 1))
 
 
 def set_aside() -> int:
@@ -55,13 +66,3 @@ def _take_up(account_id: int, lane: int) -> int:
         for turn, batch in enumerate(batches, first):
             batch.turn, batch.state = turn, BatchState.READY
         return Batch.objects.bulk_update(batches, ["turn", "state"], batch_size=500)
-
-
-def _front(waiting: BatchQuerySet) -> int:
-    """The turn that dispatch has come to. A batch that is tried again has kept its turn and says nothing of it,
-    unless all of them are tried again."""
-    in_order = waiting.order_by("turn", "id").values_list("turn", "lease_epoch")
-    lowest = in_order.first()
-    if lowest is not None and lowest[1]:
-        lowest = in_order.filter(lease_epoch=0).first() or lowest
-    return lowest[0] if lowest else 0

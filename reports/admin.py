@@ -5,7 +5,7 @@ from django.db.models import Q
 
 from campaigns.tally import COUNTED_STATUSES
 from messaging.models import StatDelta
-from reports.models import DailyStat
+from reports.models import DailyCountry, DailyStat
 from smsapp.console import ReadOnlyAdmin
 
 
@@ -13,7 +13,19 @@ from smsapp.console import ReadOnlyAdmin
 class DailyStatAdmin(ReadOnlyAdmin):
     """Ordered by when a day's row was made, which is nearly the order of days and needs no index."""
 
-    list_display = ("day", "account", "mode", *COUNTED_STATUSES, "segments")
+    list_display = ("day", "account", "mode", "sender_id", "gateway", *COUNTED_STATUSES, "segments")
+    list_select_related = ("account",)
+    search_help_text = "Account name, in full"
+
+    def find(self, term: str) -> Q | None:
+        return Q(account__name=term)
+
+
+@admin.register(DailyCountry)
+class DailyCountryAdmin(ReadOnlyAdmin):
+    """Ordered like the daily statistics."""
+
+    list_display = ("day", "account", "mode", "country", "messages")
     list_select_related = ("account",)
     search_help_text = "Account name, in full"
 

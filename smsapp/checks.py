@@ -11,6 +11,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from messaging import gateways
+
 MIN_KEY_LENGTH = 50
 MIN_ENCRYPTION_KEY = 32
 MAX_BATCH = 1000  # a message number has ten bits for the place in its batch, and the provider takes 1,000 a call
@@ -83,6 +85,14 @@ def gateway(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
                 "INFOBIP_BASE_URL is set and INFOBIP_API_KEY is not: every send would be refused.",
                 hint="Make an API key in Infobip's portal and set INFOBIP_API_KEY, or a file in INFOBIP_API_KEY_FILE.",
                 id="smsapp.E007",
+            ),
+        ),
+        (
+            bool(settings.TWILIO_ACCOUNT_SID) and not settings.TWILIO_AUTH_TOKEN,
+            Error(
+                "TWILIO_ACCOUNT_SID is set and TWILIO_AUTH_TOKEN is not: no send and no report could be proven.",
+                hint="Twilio's console shows it; or a file in TWILIO_AUTH_TOKEN_FILE.",
+                id="smsapp.E010",
             ),
         ),
         (
@@ -222,10 +232,11 @@ def stores(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 def live_gateway(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return _found(
         (
-            not settings.INFOBIP_BASE_URL,
+            gateways.names()[0] == gateways.SIMULATOR,
             Error(
                 "No gateway is configured: live messages would go to the simulator and reach nobody.",
-                hint="Set INFOBIP_BASE_URL and INFOBIP_API_KEY.",
+                hint="Set INFOBIP_BASE_URL and INFOBIP_API_KEY, or TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or add "
+                "one in the console.",
                 id="smsapp.E131",
             ),
         ),

@@ -2,7 +2,7 @@
 searches that use an index, and actions that ask first and then call one service."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
@@ -77,7 +77,7 @@ class ConsoleAdmin(Audited):
     show_facets = admin.ShowFacets.NEVER  # they count every choice of every filter
     paginator = BoundedPaginator
     list_per_page = 50
-    ordering = ("-id",)
+    ordering: ClassVar[tuple[str, ...]] = ("-id",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

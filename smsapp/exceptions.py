@@ -107,6 +107,18 @@ class QuotaExceeded(SmsappError):
     code = "QUOTA_EXCEEDED"
 
 
+class SpendLimitReached(SmsappError):
+    """It costs more than the account may spend in a day; `needed` and `limit` in `currency`."""
+
+    code = "SPEND_LIMIT_REACHED"
+
+
+class RecipientLimitReached(ValidationError):
+    """The number got as many messages as one number may get in that time."""
+
+    code = "RECIPIENT_LIMIT_REACHED"
+
+
 class DestinationBlocked(ValidationError):
     """Nothing is sent to such numbers for this account."""
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
 from django.urls import resolve
 
+API = "/api/"
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
@@ -138,3 +140,16 @@ class RequestIdFilter(logging.Filter):
         request_id = current_call().request_id
         record.request_id = f" request_id={request_id}" if request_id else ""
         return True
+
+
+class PagesLocaleMiddleware(LocaleMiddleware):
+    """Pages in the language that their reader's browser asks for; the API speaks English to everybody."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if not request.path_info.startswith(API):
+            super().process_request(request)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if request.path_info.startswith(API):
+            return response
+        return super().process_response(request, response)

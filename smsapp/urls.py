@@ -1,10 +1,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from campaigns.public import opt_out
 from messaging.callbacks import delivery_reports, inbound_messages
-from messaging.views import sending
+from messaging.views.console import sending
 from smsapp.api.health import HealthView, LiveView, ReadyView
 from smsapp.api.metrics import metrics
+from smsapp.pwa import manifest, offline, service_worker
 
 urlpatterns = [
     path("admin/sending/", sending, name="sending"),
@@ -12,12 +14,20 @@ urlpatterns = [
     path("api/v1/", include("smsapp.api.urls")),
     path("callbacks/<slug:gateway>/<str:token>", delivery_reports, name="delivery-reports"),
     path("callbacks/<slug:gateway>/<str:token>/inbound", inbound_messages, name="inbound-messages"),
+    path("callbacks/<slug:gateway>/<str:token>/<slug:message_id>", delivery_reports, name="message-reports"),
     path("health", HealthView.as_view(schema=None), name="health"),  # documented under /api/v1
     path("health/live", LiveView.as_view(schema=None), name="health-live"),
     path("health/ready", ReadyView.as_view(schema=None), name="health-ready"),
     path("metrics", metrics, name="metrics"),
+    path("o/<str:token>", opt_out, name="opt-out"),
     path("accounts/", include("accounts.urls")),
+    path("manifest.webmanifest", manifest, name="manifest"),
+    path("sw.js", service_worker, name="service-worker"),
+    path("offline/", offline, name="offline"),
+    path("", include("reports.urls")),
+    path("", include("messaging.urls")),
     path("", include("campaigns.urls")),
+    path("", include("uploads.urls")),
 ]
 
 handler400 = "smsapp.api.errors.bad_request"

@@ -19,6 +19,12 @@ from django.conf import settings as django_settings
 #: Test files of doors (`test_admin_messages.py`, …): a page is the same on either database, so they run once.
 DOORS = ("test_admin", "test_api", "test_dashboard", "test_sign_in", "test_views")
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
+#: Files whose tests run whole platforms. They come first and so mostly in one process, one at a time, while the others
+#: take whatever is left. (Stealing work would run tests after those that empty the database.)
+PLATFORMS = {
+    "test_api_contract.py", "test_benchmarks.py", "test_chaos.py", "test_demo.py", "test_guide.py", "test_run.py",
+    "test_selftest.py", "test_state_machine.py",
+}  # fmt: skip
 ON_POSTGRESQL = "postgresql" in django_settings.DATABASES["default"]["ENGINE"]
 
 
@@ -67,6 +73,25 @@ def own_folders(settings: Any, tmp_path: Path) -> None:
     settings.UPLOAD_DIR = tmp_path / "uploads"
 
 
+@pytest.fixture(autouse=True)
+def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What processes remember of the database for some seconds is another database's in the next test; and where there
+    is none, nobody asks it for gateways."""
+    from campaigns import quiet_hours
+    from messaging import gateways, rates, routing
+
+    def forget() -> None:
+        gateways.reset()
+        for module in (quiet_hours, rates, routing):
+            module.forget()
+
+    if not _uses_database(request.node):
+        monkeypatch.setattr(gateways, "_stored", dict)
+    forget()
+    yield
+    forget()
+
+
 @pytest.fixture
 def redis_client() -> Iterator["redis.Redis"]:
     """The server of REDIS_URL; use keys that begin with `settings.REDIS_KEY_PREFIX`: others use it too."""
@@ -80,6 +105,7 @@ def redis_client() -> Iterator["redis.Redis"]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in PLATFORMS)
     for item in items:
         if _uses_database(item) and not item.get_closest_marker("once") and not item.path.name.startswith(DOORS):
             item.add_marker("both")

@@ -1,6 +1,9 @@
-"""`make test`: all tests on PostgreSQL with Redis, then those marked `both` on SQLite, and a word on what that was.
+"""`make test`: all tests on PostgreSQL with Redis, those marked `both` on SQLite too, and a word on what that was.
 
-Arguments are handed to pytest. TEST_PROCESSES (default 2) is the number of parallel processes of each run.
+`make test-long` (`--long`): those marked `long` instead, which take minutes each.
+
+Arguments are handed to pytest. TEST_PROCESSES (default 3, since much of it waits) is the number of parallel processes
+of each run.
 REQUIRE_ALL=1: a skipped test fails the run.
 """
 
@@ -33,7 +36,8 @@ class Outcome:
 def pytest_run(database: str, folder: Path, environment: dict[str, str], arguments: list[str]) -> Outcome:
     report = folder / "report.json"
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-n", os.environ.get("TEST_PROCESSES", "2"), *arguments]
+    processes = os.environ.get("TEST_PROCESSES", "3")
+    command = [sys.executable, "-m", "pytest", "-n", processes, *arguments]
     print(f"\n=== {database}", flush=True)
     own = {"DJANGO_SETTINGS_MODULE": "smsapp.settings.test", "VAR_DIR": str(folder), "TEST_REPORT": str(report)}
     process = subprocess.run(command, env=os.environ | environment | own, check=False)
@@ -47,10 +51,14 @@ def run_all(arguments: list[str]) -> int:
     with folder as path, redis_server(name) as redis, postgresql(name) as database:
         shared = {"REDIS_URL": redis.url, "REDIS_KEY_PREFIX": name, "CELERY_BROKER_URL": redis.url}
         sqlite = {"DATABASE_URL": f"sqlite:///{path}/tests.sqlite3"}
-        only_both = ["-m", "both and not postgresql"]
+        postgres = shared | {"DATABASE_URL": database.url}
+        if "--long" in arguments:
+            only_long = ["-m", "long", *(one for one in arguments if one != "--long")]
+            return summary([pytest_run(str(database), Path(path), postgres, only_long)], str(redis))
+        only_both = ["-m", "both and not postgresql and not long", *arguments]
         outcomes = [
-            pytest_run(f"SQLite {sqlite3.sqlite_version}", Path(path), shared | sqlite, [*only_both, *arguments]),
-            pytest_run(str(database), Path(path), shared | {"DATABASE_URL": database.url}, arguments),
+            pytest_run(f"SQLite {sqlite3.sqlite_version}", Path(path), shared | sqlite, only_both),
+            pytest_run(str(database), Path(path), postgres, ["-m", "not long", *arguments]),
         ]
     return summary(outcomes, str(redis))
 

@@ -20,8 +20,8 @@ from accounts import tokens
 from accounts.choices import LedgerKind
 from accounts.models import ApiKey, ApiUsageLog, LedgerEntry, SenderId, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks.endpoints import MAX_ENDPOINTS
-from campaigns.choices import CampaignStatus
-from campaigns.models import Campaign, MessageTemplate
+from campaigns.choices import CampaignStatus, RecurringStatus
+from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
 from messaging.choices import BatchState, MessageStatus
 from messaging.expansion import expand_ready
 from messaging.models import InboundMessage, Message
@@ -161,6 +161,10 @@ def a_file(crowd: Crowd) -> dict[str, Any]:
     return {"file": SimpleUploadedFile("n.txt", "\n".join(crowd.numbers).encode())}
 
 
+def at_rest(crowd: Crowd) -> None:
+    RecurringCampaign.objects.filter(pk=crowd.recurring.pk).update(status=RecurringStatus.PAUSED)
+
+
 def active(crowd: Crowd) -> None:
     WebhookEndpoint.objects.filter(pk=crowd.endpoint.pk).update(is_active=True)
 
@@ -189,7 +193,7 @@ TEMPLATE = always(name="New", message="Hi")
 NAME = always(name="New")
 
 ROWS: dict[Route, Row] = {
-    ("POST", "sms/send"): Row(16, 202, a_send),
+    ("POST", "sms/send"): Row(13, 202, a_send),
     ("POST", "sms/bulk"): Row(10, 202, a_send),
     ("GET", "sms/reports"): Row(2),
     ("GET", "sms/reports/{message_id}"): Row(3),
@@ -204,7 +208,7 @@ ROWS: dict[Route, Row] = {
     ("POST", "campaigns"): Row(7, 201, a_send),
     ("GET", "campaigns/{bulk_id}"): Row(2),
     ("PATCH", "campaigns/{bulk_id}"): Row(7, 200, NAME, draft),
-    ("DELETE", "campaigns/{bulk_id}"): Row(17, 204, None, draft),
+    ("DELETE", "campaigns/{bulk_id}"): Row(19, 204, None, draft),
     ("GET", "campaigns/{bulk_id}/preview"): Row(3),
     ("GET", "campaigns/{bulk_id}/preflight"): Row(4, 200, None, counted_before),
     ("POST", "campaigns/{bulk_id}/preflight"): Row(16, 200, None, draft),
@@ -216,6 +220,14 @@ ROWS: dict[Route, Row] = {
     ("POST", "campaigns/{bulk_id}/cancel"): Row(15),
     ("POST", "campaigns/{bulk_id}/resend-failed"): Row(34, 201, None, failed),
     ("POST", "campaigns/{bulk_id}/clone"): Row(7, 201),
+    ("GET", "recurring-campaigns"): Row(2),
+    ("POST", "recurring-campaigns"): Row(10, 201, lambda crowd: a_send(crowd) | {"at": "09:00"}),
+    ("GET", "recurring-campaigns/{recurring_id}"): Row(2),
+    ("PATCH", "recurring-campaigns/{recurring_id}"): Row(8, 200, NAME),
+    ("DELETE", "recurring-campaigns/{recurring_id}"): Row(7),
+    ("GET", "recurring-campaigns/{recurring_id}/preview"): Row(2),
+    ("POST", "recurring-campaigns/{recurring_id}/pause"): Row(7),
+    ("POST", "recurring-campaigns/{recurring_id}/resume"): Row(7, 200, None, at_rest),
     ("GET", "templates"): Row(2),
     ("POST", "templates"): Row(8, 201, TEMPLATE),
     ("GET", "templates/{template_id}"): Row(2),
@@ -225,16 +237,17 @@ ROWS: dict[Route, Row] = {
     ("POST", "contact-lists"): Row(8, 201, NAME),
     ("GET", "contact-lists/{list_id}"): Row(2),
     ("PATCH", "contact-lists/{list_id}"): Row(9, 200, NAME),
-    ("DELETE", "contact-lists/{list_id}"): Row(10, 204),
+    ("DELETE", "contact-lists/{list_id}"): Row(12, 204),
     ("POST", "contact-lists/{list_id}/import"): Row(15, 200, lambda crowd: {"upload_id": crowd.upload.upload_id}),
     ("GET", "contact-lists/{list_id}/contacts"): Row(3),
     ("POST", "contact-lists/{list_id}/contacts"): Row(15, 201, always(phone_number=NEW_PHONE)),
     ("GET", "contact-lists/{list_id}/contacts/{phone_number}"): Row(4),
     ("DELETE", "contact-lists/{list_id}/contacts/{phone_number}"): Row(12, 204),
     ("GET", "suppressions"): Row(2),
-    ("POST", "suppressions"): Row(10, 201, always(phone_number=NEW_PHONE)),
+    ("POST", "suppressions"): Row(13, 201, always(phone_number=NEW_PHONE)),
+    ("POST", "suppressions/import"): Row(12, 200, lambda crowd: {"upload_id": crowd.upload.upload_id}),
     ("GET", "suppressions/{phone_number}"): Row(2),
-    ("DELETE", "suppressions/{phone_number}"): Row(7, 204),
+    ("DELETE", "suppressions/{phone_number}"): Row(8, 204),
     ("GET", "inbound"): Row(2),
     ("GET", "inbound/{inbound_id}"): Row(2),
     ("POST", "lookup"): Row(3, 200, a_send),
@@ -243,7 +256,7 @@ ROWS: dict[Route, Row] = {
     ("GET", "account/usage"): Row(3),
     ("GET", "account/requests"): Row(2),
     ("GET", "senders"): Row(2),
-    ("POST", "senders"): Row(8, 201, always(sender_id="NewShop")),
+    ("POST", "senders"): Row(9, 201, always(sender_id="NewShop")),
     ("GET", "senders/{id}"): Row(2),
     ("DELETE", "senders/{id}"): Row(7),
     ("GET", "api-keys"): Row(2),

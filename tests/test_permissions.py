@@ -5,7 +5,7 @@ A new route: one line in ROUTES, (method, path): Row(scope[, a well-formed body]
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import time, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,7 +19,8 @@ from accounts import tokens
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.keys import Issuer, issue_api_key, revoke_api_key
 from accounts.models import ApiKey, SenderId, WebhookDelivery, WebhookEndpoint
-from campaigns.models import Campaign, MessageTemplate
+from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
+from campaigns.recurrence import Every, Rule
 from messaging.expansion import expand_ready
 from messaging.models import InboundMessage, Message
 from smsapp.api.urls import urlpatterns
@@ -72,6 +73,14 @@ ROUTES: dict[Route, Row] = {
     ("POST", "campaigns/{bulk_id}/cancel"): Row(Scope.CAMPAIGNS_WRITE),
     ("POST", "campaigns/{bulk_id}/resend-failed"): Row(Scope.CAMPAIGNS_WRITE),
     ("POST", "campaigns/{bulk_id}/clone"): Row(Scope.CAMPAIGNS_WRITE),
+    ("GET", "recurring-campaigns"): Row(Scope.CAMPAIGNS_READ),
+    ("POST", "recurring-campaigns"): Row(Scope.CAMPAIGNS_WRITE),
+    ("GET", "recurring-campaigns/{recurring_id}"): Row(Scope.CAMPAIGNS_READ),
+    ("PATCH", "recurring-campaigns/{recurring_id}"): Row(Scope.CAMPAIGNS_WRITE, {"name": "Theirs"}),
+    ("DELETE", "recurring-campaigns/{recurring_id}"): Row(Scope.CAMPAIGNS_WRITE),
+    ("GET", "recurring-campaigns/{recurring_id}/preview"): Row(Scope.CAMPAIGNS_READ),
+    ("POST", "recurring-campaigns/{recurring_id}/pause"): Row(Scope.CAMPAIGNS_WRITE),
+    ("POST", "recurring-campaigns/{recurring_id}/resume"): Row(Scope.CAMPAIGNS_WRITE),
     ("GET", "templates"): Row(Scope.CAMPAIGNS_READ),
     ("POST", "templates"): Row(Scope.CAMPAIGNS_WRITE),
     ("GET", "templates/{template_id}"): Row(Scope.CAMPAIGNS_READ),
@@ -89,6 +98,7 @@ ROUTES: dict[Route, Row] = {
     ("DELETE", "contact-lists/{list_id}/contacts/{phone_number}"): Row(Scope.CONTACTS_WRITE),
     ("GET", "suppressions"): Row(Scope.CONTACTS_READ),
     ("POST", "suppressions"): Row(Scope.CONTACTS_WRITE),
+    ("POST", "suppressions/import"): Row(Scope.CONTACTS_WRITE, {"upload_id": "{upload_id}"}),
     ("GET", "suppressions/{phone_number}"): Row(Scope.CONTACTS_READ),
     ("DELETE", "suppressions/{phone_number}"): Row(Scope.CONTACTS_WRITE),
     ("GET", "inbound"): Row(Scope.MESSAGES_READ),
@@ -159,6 +169,13 @@ class Things:
         )
 
     @cached_property
+    def recurring(self) -> RecurringCampaign:
+        return RecurringCampaign.objects.create(
+            account=self.account, user=self.user, recurring_id="rec-1", message="Hello",
+            audience=self.campaign.audience, rule=Rule.at(Every.DAY, "UTC", time(9)).stored(),
+        )  # fmt: skip
+
+    @cached_property
     def upload(self) -> Upload:
         return accept_upload(self.account, self.user, SimpleUploadedFile("n.txt", PHONE.encode()))
 
@@ -206,6 +223,7 @@ THINGS: dict[str, tuple[Callable[[Things], Model], str]] = {
     "bulk_id": (lambda things: things.campaign, "bulk_id"),
     "message_id": (lambda things: things.message, "message_id"),
     "template_id": (lambda things: things.template, "template_id"),
+    "recurring_id": (lambda things: things.recurring, "recurring_id"),
     "upload_id": (lambda things: things.upload, "upload_id"),
     "list_id": (lambda things: things.contact_list, "list_id"),
     "phone_number": (lambda things: things.suppression, "phone_number"),

@@ -1,16 +1,17 @@
 """The console's pages on files, audiences and suppressions. Contents of files are not shown here."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
+from accounts.models import User
 from smsapp.console import ConsoleAdmin, ReadOnlyAdmin, row_number
-from uploads.forms import SuppressionForm
-from uploads.models import Audience, AudienceChunk, Contact, ContactList, Suppression, Upload
-from uploads.services import suppress
+from uploads.forms.suppression import SuppressionForm
+from uploads.models import Audience, AudienceChunk, Contact, ContactList, OptOutEvent, Suppression, Upload
+from uploads.suppressions import allow_by, suppress
 
 
 @admin.register(Upload)
@@ -87,9 +88,16 @@ class SuppressionAdmin(ConsoleAdmin):
         if change:
             obj.save(update_fields=["reason"])
             return
-        suppress(obj.account, form.cleaned_data["phone_number"], obj.reason)
+        suppress(obj.account, form.cleaned_data["phone_number"], obj.reason, by=cast(User, request.user))
         stored = Suppression.objects.get(account=obj.account, phone_hash=obj.phone_hash)
         obj.pk = stored.pk
+
+    def delete_model(self, request: HttpRequest, obj: Suppression) -> None:
+        allow_by(obj.account, cast(User, request.user), obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Suppression]) -> None:
+        for row in queryset.select_related("account"):
+            self.delete_model(request, row)
 
 
 @admin.register(ContactList)
@@ -110,3 +118,16 @@ class ContactAdmin(ReadOnlyAdmin):
 
     def find(self, term: str) -> Q | None:
         return Q(contact_list__list_id=term)
+
+
+@admin.register(OptOutEvent)
+class OptOutEventAdmin(ReadOnlyAdmin):
+    """Who left or came back, when and how."""
+
+    list_display = ("created_at", "account", "phone_hint", "is_out", "source", "detail", "user")
+    list_filter = ("source",)
+    list_select_related = ("account", "user")
+    search_help_text = "Account name, in full"
+
+    def find(self, term: str) -> Q | None:
+        return Q(account__name=term)

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.models import Account
-from uploads.choices import AudienceSource, UploadStatus
+from uploads.choices import AudienceSource, OptOutSource, UploadStatus
 from uploads.querysets import UploadQuerySet
 
 
@@ -113,6 +113,7 @@ class Suppression(models.Model):
     phone_hash = models.CharField(max_length=32, help_text="Keyed hash of the E.164 number; its key never rotates.")
     phone_hint = models.CharField(max_length=8, blank=True, help_text="Last two digits, for a person to recognise.")
     reason = models.CharField(max_length=200, blank=True)
+    source = models.CharField(max_length=8, choices=OptOutSource, default=OptOutSource.PERSON)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -122,6 +123,27 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return f"…{self.phone_hint}"
+
+
+class OptOutEvent(models.Model):
+    """The ledger of opt-outs: who left or came back, when and how. Never edited, and without the number itself."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="opt_out_events")
+    phone_hash = models.CharField(max_length=32)
+    phone_hint = models.CharField(max_length=8, blank=True)
+    is_out = models.BooleanField(help_text="Left; else came back.")
+    source = models.CharField(max_length=8, choices=OptOutSource)
+    detail = models.CharField(max_length=200, blank=True, help_text="The message, reason or file it came from.")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "phone_hash", "-id"], name="opt_out_ledger")]
+
+    def __str__(self) -> str:
+        return f"…{self.phone_hint} {'left' if self.is_out else 'came back'}"
 
 
 class ContactList(models.Model):

@@ -31,7 +31,7 @@ from uploads.parsing import FileShape, Rows
 from uploads.reading import packed, read_upload, store_chunk, upload_path
 from uploads.screening import SPREADSHEET, Screening, check_name
 from uploads.spreadsheets import to_csv
-from uploads.suppressions import phone_hash, suppress, suppressed_among
+from uploads.suppressions import phone_hash, suppress, suppress_all, suppressed_among
 
 __all__ = [
     "accept_upload",
@@ -42,6 +42,7 @@ __all__ = [
     "last_recipient",
     "numbers",
     "phone_hash",
+    "read_again",
     "read_upload",
     "ready_audience",
     "refused_rows",
@@ -90,6 +91,27 @@ def accept_upload(
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def read_again(
+    upload: Upload, user: User, *, country: str, phone_column: int, has_header: bool, delimiter: str
+) -> Upload:
+    """A new upload of the same file, read with other columns; the old one stays as it is.
+
+    Raises UploadInvalid, also once the file has been removed.
+    """
+    path = upload_path(upload)
+    if upload.file_removed_at is not None or not path.exists():
+        raise UploadInvalid("The file is not kept any more: please upload it again.", field="file")
+    name = upload.original_filename
+    if name.lower().endswith(".xlsx"):  # what is kept of a workbook is the CSV of it
+        name = f"{name[:-5]}.csv"
+    with path.open("rb") as stored:
+        file = UploadedFile(stored, name=name, size=upload.file_size)
+        return accept_upload(
+            upload.account, user, file, country=country, phone_column=phone_column, has_header=has_header,
+            delimiter=delimiter or None,
+        )  # fmt: skip
 
 
 def screen_numbers(raw: Sequence[str], country: str) -> tuple[list[tuple[int, str]], list[RefusedRow]]:
@@ -189,6 +211,14 @@ def ready_audience(account: Account, upload_id: str) -> Audience:
     if upload.status != UploadStatus.READY or upload.audience is None:
         raise UploadNotReady("This upload is still being read; try again when it is ready.", status=upload.status)
     return upload.audience
+
+
+def suppress_upload(account: Account, by: User, upload_id: str) -> int:
+    """Suppress the numbers of a ready upload; how many are new. Raises what `ready_audience` raises."""
+    audience = ready_audience(account, upload_id)
+    bodies = audience.chunks.order_by("number").values_list("body", flat=True).iterator(chunk_size=1)
+    phones = (phone for body in bodies for phone in chunks.unpack_body(body).phones)
+    return suppress_all(account, by, phones, f"upload {upload_id}")
 
 
 def numbers(audience: Audience, offset: int = 0, limit: int = 100) -> list[tuple[int, str]]:

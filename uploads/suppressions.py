@@ -1,21 +1,24 @@
 """Numbers an account must never text. Stored as keyed hashes, so that erasing a number keeps its suppression."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from django.conf import settings
 from django.db import transaction
 
-from accounts import audit
+from accounts import audit, webhooks
+from accounts.choices import EventType, Mode
 from accounts.models import Account, User
+from smsapp.compiled import Compiled, Slot
 from smsapp.exceptions import InvalidPhoneNumber
 from smsapp.lib.phone import RefusedNumber, parse_number
-from uploads.choices import RowReason
-from uploads.models import Suppression
+from uploads.choices import OptOutSource, RowReason
+from uploads.models import OptOutEvent, Suppression
 
 _HASH_BYTES = 16
 _SLICE = 5000  # hashes in one query
+_ANY = Compiled(lambda: Suppression.objects.filter(account_id=Slot("account")).values_list("pk")[:1])
 
 
 def phone_hash(account_id: int, phone: str) -> str:
@@ -24,21 +27,114 @@ def phone_hash(account_id: int, phone: str) -> str:
     return hashlib.blake2b(f"{account_id}:{phone}".encode(), key=key, digest_size=_HASH_BYTES).hexdigest()
 
 
-def suppress(account: Account, phone: str, reason: str) -> bool:
+def suppress(
+    account: Account, phone: str, reason: str, source: OptOutSource = OptOutSource.PERSON, by: User | None = None
+) -> bool:
     """Never text this E.164 number again. A number already suppressed keeps its first reason; whether it is new."""
-    _, is_new = Suppression.objects.get_or_create(
-        account=account,
-        phone_hash=phone_hash(account.pk, phone),
-        defaults={"phone_hint": phone[-2:], "reason": reason[:200]},
-    )
+    return _leave(account, phone_hash(account.pk, phone), phone[-2:], source, reason, by)
+
+
+def opt_out(account: Account, phone: str, source: OptOutSource, detail: str) -> bool:
+    """The number's owner wants no more, said in the message `detail`; its account is told. Whether that is new."""
+    is_new = _leave(account, phone_hash(account.pk, phone), phone[-2:], source, str(source.label), None, detail)
+    if is_new:
+        _tell(account, phone, source, detail)
     return is_new
+
+
+def opt_out_all(account: Account, said: Mapping[str, str], source: OptOutSource) -> int:
+    """The same of many E.164 numbers, with the message that said so of each; how many are new.
+
+    What is told again, as a repeated report does, takes no effect: the number may have come back since.
+    """
+    hashes = {phone_hash(account.pk, phone): phone for phone in said}
+    details = {hashed: said[phone] for hashed, phone in hashes.items()}
+    heeded = OptOutEvent.objects.filter(account=account, phone_hash__in=list(hashes), source=source)
+    told = set(heeded.values_list("phone_hash", "detail"))
+    fresh = {one: (phone[-2:], details[one]) for one, phone in hashes.items() if (one, details[one]) not in told}
+    new = _leave_all(account, fresh, source, str(source.label), None)
+    for hashed in new:
+        _tell(account, hashes[hashed], source, details[hashed])
+    return len(new)
+
+
+def opt_out_hash(account: Account, hashed: str, source: OptOutSource) -> bool:
+    """The same for a number of which nobody tells us more than its keyed hash."""
+    return _leave(account, hashed, "", source, str(source.label), None)
+
+
+def opt_in(account: Account, phone: str, source: OptOutSource, detail: str) -> bool:
+    """The number's owner wants messages again; whether they had left."""
+    hashed = phone_hash(account.pk, phone)
+    with transaction.atomic():
+        removed, _ = Suppression.objects.filter(account=account, phone_hash=hashed).delete()
+        if removed:
+            _enter(account, hashed, phone[-2:], source, detail, None, is_out=False)
+    return bool(removed)
+
+
+def suppress_all(account: Account, by: User, phones: Iterable[str], detail: str) -> int:
+    """Suppress many E.164 numbers, those of a file; how many are new."""
+    remaining, added = iter(phones), 0
+    while part := {phone_hash(account.pk, phone): (phone[-2:], detail) for phone in islice(remaining, _SLICE)}:
+        added += len(_leave_all(account, part, OptOutSource.FILE, detail, by))
+    audit.record(
+        "suppression.imported", account=account, by=by, target_type="suppression", target_id=detail[:60],
+        after={"added": added},
+    )  # fmt: skip
+    return added
+
+
+def _leave(
+    account: Account, hashed: str, hint: str, source: OptOutSource, reason: str, by: User | None, detail: str = ""
+) -> bool:
+    with transaction.atomic():
+        _, is_new = Suppression.objects.get_or_create(
+            account=account, phone_hash=hashed,
+            defaults={"phone_hint": hint, "reason": reason[:200], "source": source},
+        )  # fmt: skip
+        if is_new:
+            _enter(account, hashed, hint, source, detail or reason, by, is_out=True)
+    return is_new
+
+
+def _leave_all(
+    account: Account, rows: Mapping[str, tuple[str, str]], source: OptOutSource, reason: str, by: User | None
+) -> set[str]:
+    """`rows`: hint and detail by hash; the hashes that are new."""
+    with transaction.atomic():
+        known = Suppression.objects.filter(account=account, phone_hash__in=list(rows))
+        new = rows.keys() - set(known.values_list("phone_hash", flat=True))
+        values = {"account": account, "source": source}
+        Suppression.objects.bulk_create(
+            [Suppression(phone_hash=one, phone_hint=rows[one][0], reason=reason[:200], **values) for one in new],
+            ignore_conflicts=True,  # somebody else was quicker
+        )
+        OptOutEvent.objects.bulk_create(
+            [OptOutEvent(phone_hash=one, phone_hint=hint, detail=detail[:200], is_out=True, user=by, **values)
+             for one, (hint, detail) in rows.items() if one in new]
+        )  # fmt: skip
+    return new
+
+
+def _enter(
+    account: Account, hashed: str, hint: str, source: OptOutSource, detail: str, by: User | None, *, is_out: bool
+) -> None:
+    OptOutEvent.objects.create(
+        account=account, phone_hash=hashed, phone_hint=hint, source=source, detail=detail[:200], user=by, is_out=is_out
+    )
+
+
+def _tell(account: Account, phone: str, source: OptOutSource, detail: str) -> None:
+    data = {"phone_number": phone, "source": source.value, "detail": detail}
+    webhooks.emit(account.pk, Mode.LIVE, EventType.OPTOUT_RECEIVED, data)
 
 
 def suppressed_among(account: Account, phones: Iterable[str]) -> set[str]:
     """Those of some E.164 numbers that are suppressed: one cheap query if the account has none at all."""
-    rows = Suppression.objects.filter(account=account)
-    if not rows.exists():
+    if not _ANY.row(account=account.pk):
         return set()
+    rows = Suppression.objects.filter(account=account)
     found: set[str] = set()
     remaining = iter(phones)
     while part := {phone_hash(account.pk, phone): phone for phone in islice(remaining, _SLICE)}:
@@ -54,7 +150,7 @@ def suppress_by(account: Account, by: User, phone_number: str, reason: str) -> t
     except RefusedNumber as refusal:
         raise InvalidPhoneNumber(str(RowReason(refusal.reason).label), "phone_number", phone_number) from None
     with transaction.atomic():
-        is_new = suppress(account, phone, reason)
+        is_new = suppress(account, phone, reason, by=by)
         row = Suppression.objects.get(account=account, phone_hash=phone_hash(account.pk, phone))
         if is_new:
             _note("added", row, by)
@@ -73,7 +169,8 @@ def find(account: Account, phone_number: str) -> Suppression | None:
 def allow_by(account: Account, by: User, row: Suppression) -> None:
     with transaction.atomic():
         _note("removed", row, by)
-        Suppression.objects.filter(account=account, pk=row.pk).delete()
+        if Suppression.objects.filter(account=account, pk=row.pk).delete()[0]:
+            _enter(account, row.phone_hash, row.phone_hint, OptOutSource.PERSON, "", by, is_out=False)
 
 
 def _note(verb: str, row: Suppression, by: User) -> None:

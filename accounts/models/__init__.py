@@ -5,6 +5,8 @@ from accounts.models.audit import AuditEvent
 from accounts.models.credit import DailyUse, LedgerEntry, Price
 from accounts.models.idempotency import IdempotencyKey
 from accounts.models.people import Account, Membership, User
+from accounts.models.quiet import QuietHours
+from accounts.models.reserved import ReservedName
 from accounts.models.sender import SenderId
 from accounts.models.setting import Setting
 from accounts.models.token import TokenFamily
@@ -21,6 +23,8 @@ __all__ = [
     "LedgerEntry",
     "Membership",
     "Price",
+    "QuietHours",
+    "ReservedName",
     "SenderId",
     "Setting",
     "TokenFamily",

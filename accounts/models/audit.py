@@ -35,3 +35,14 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.target_id}"
+
+    @property
+    def words(self) -> str:
+        """“Campaign paused”, “API key issued”: the action as a person reads it."""
+        text = self.action.replace(".", " ").replace("_", " ")
+        return text[:1].upper() + text[1:] if not text.startswith("api ") else f"API{text[3:]}"
+
+    @property
+    def about(self) -> str:
+        """Its target, where that tells a person something: the hash of a number does not."""
+        return "" if self.target_type == "suppression" else self.target_id

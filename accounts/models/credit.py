@@ -65,6 +65,7 @@ class DailyUse(models.Model):
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
     day = models.DateField()
+    spent_micro = models.BigIntegerField(default=0, help_text="Of accounts with a spending limit, in millionths.")
     message_count = models.PositiveIntegerField(default=0)
 
     class Meta:

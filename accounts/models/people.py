@@ -1,6 +1,7 @@
 """Accounts, people, and what a person may do in an account."""
 
 from django.contrib.auth.models import AbstractUser
+from django.core.validators import MinValueValidator
 from django.db import models
 
 from accounts.choices import Role
@@ -14,6 +15,7 @@ class Account(models.Model):
         max_length=2, default="US", help_text="ISO 3166 code; numbers in national format are read as this country's."
     )
     is_active = models.BooleanField(default=True, help_text="A held account can sign in and read, and sends nothing.")
+    hold_reason = models.CharField(max_length=200, blank=True, help_text="Why it is on hold, where that was automatic.")
     is_metered = models.BooleanField(
         default=False, help_text="Pays from prepaid credit; others send without a balance."
     )
@@ -30,6 +32,40 @@ class Account(models.Model):
     )
     approval_above = models.PositiveIntegerField(
         null=True, blank=True, help_text="Campaigns with more recipients need a second person. Empty: none does."
+    )
+    approval_above_micro = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Campaigns that cost more need a second person, in millionths. Empty: no limit.",
+    )
+    rate = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.01)],
+        help_text="Messages a second of all its sends together. Empty: no limit.",
+    )  # fmt: skip
+    quiet_from = models.TimeField(null=True, blank=True, help_text="Nothing is sent in bulk from then, local time")
+    quiet_until = models.TimeField(null=True, blank=True, help_text="until then. Empty: as in the country.")
+    allowed_countries = models.CharField(
+        max_length=400, blank=True, help_text="ISO 3166 codes with spaces between them: DE AT CH. Empty: all."
+    )
+    guards_numbers = models.BooleanField(
+        default=False, help_text="Holds the account when it sends to numbers in a row, as who pumps traffic does."
+    )
+    recipient_hourly_limit = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="Messages to one number in an hour, of all campaigns together. Empty: no limit.",
+    )
+    recipient_daily_limit = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Messages to one number in 24 hours. Empty: no limit.",
+    )
+    daily_spend_limit_micro = models.BigIntegerField(
+        null=True, blank=True, help_text="What it may spend in one day (UTC), in millionths. Empty: no limit."
+    )
+    opt_out_reply = models.CharField(
+        max_length=160, blank=True, help_text="What a number that sends STOP is answered, once. Empty: nothing."
     )
     callback_secret = models.TextField(blank=True, help_text="Encrypted; signs what is sent to callback URLs.")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -23,9 +23,11 @@ from smsapp.exceptions import (
     MessageTooLong,
     NotFound,
     QuotaExceeded,
+    RecipientLimitReached,
     RecipientOptedOut,
     ScheduleInPast,
     SenderNotAllowed,
+    SpendLimitReached,
     TemplateVariableMissing,
     TooManyRecipients,
     UploadInvalid,
@@ -37,8 +39,9 @@ from smsapp.middleware import current_request_id
 #: What may be wrong with whatever sends, beside the shape of the request.
 SEND_ERRORS = (
     AccountSuspended, CallbackUrlNotAllowed, DestinationBlocked, DuplicateReference, InsufficientCredit,
-    InvalidPhoneNumber, MessageTooLong, NotFound, QuotaExceeded, RecipientOptedOut, ScheduleInPast, SenderNotAllowed,
-    TemplateVariableMissing, TooManyRecipients, UploadInvalid, UploadNotReady,
+    InvalidPhoneNumber, MessageTooLong, NotFound, QuotaExceeded, RecipientLimitReached, RecipientOptedOut,
+    ScheduleInPast, SenderNotAllowed, SpendLimitReached, TemplateVariableMissing, TooManyRecipients, UploadInvalid,
+    UploadNotReady,
 )  # fmt: skip
 SEND_FAILURES = may_fail(*SEND_ERRORS)
 #: Fields of a request and of the service that have other names.

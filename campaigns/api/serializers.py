@@ -5,12 +5,13 @@ from typing import Any
 
 from rest_framework import serializers
 
-from campaigns.choices import PauseReason
+from campaigns.choices import CanaryState, PauseReason
 from campaigns.models import Campaign, MessageTemplate
 from campaigns.rendering import Template
+from campaigns.rules import MAX_CANARY_WAIT
 from campaigns.tally import COUNTED_STATUSES
 from messaging.resending import ON_REQUEST
-from smsapp.api.fields import ClientReferenceField, ZonedDateTimeField
+from smsapp.api.fields import ClientReferenceField, WallTimeField, ZonedDateTimeField
 from smsapp.api.serializers import StrictSerializer
 from smsapp.exceptions import TooManyRecipients
 from smsapp.lib.text import GSM7, UCS2, analyse
@@ -60,9 +61,17 @@ class SendOptions(StrictSerializer):
     client_reference = ClientReferenceField()
 
 
+TEXT = {"oneOf": [{"required": ["message"]}, {"required": ["template_id"]}]}
+RECIPIENTS = [{"required": [name]} for name in ("phone_numbers", "upload_id", "list_id")]
+NOT_TWO = {
+    "not": {"anyOf": [{"required": [a, b]} for a, b in combinations(("phone_numbers", "upload_id", "list_id"), 2)]}
+}
+
+
 class CampaignOptions(SendOptions):
     """All of them may be left out, and are in a change. What must be there is said by the forms below."""
 
+    partial_rules = {"allOf": [{"not": {"required": ["message", "template_id"]}}, NOT_TWO]}
     message = serializers.CharField(
         required=False, trim_whitespace=False, max_length=None,
         help_text="The text, with `{placeholders}` filled from the columns of the recipients. 1 to 1,600 characters.",
@@ -81,6 +90,28 @@ class CampaignOptions(SendOptions):
         required=False, max_length=40, help_text="A contact list: its contacts as they are at this moment."
     )
 
+    quiet_from = WallTimeField(
+        help_text="With `quiet_until`, e.g. `21:00`: in between, on the recipient's clock, nothing is handed over; it "
+        "follows afterwards. Left out: as your account or the country has it."
+    )  # fmt: skip
+    quiet_until = WallTimeField(help_text="E.g. `08:00`.")
+    canary_size = serializers.IntegerField(
+        required=False, default=None, allow_null=True, min_value=1, max_value=10**6,
+        help_text="So many recipients go first, e.g. 200; the others wait for what becomes of them.",
+    )  # fmt: skip
+    canary_percent = serializers.IntegerField(
+        required=False, default=None, allow_null=True, min_value=1, max_value=50,
+        help_text="Or so many of a hundred, e.g. 5.",
+    )  # fmt: skip
+    canary_wait = serializers.IntegerField(
+        required=False, default=900, min_value=60, max_value=MAX_CANARY_WAIT,
+        help_text="Seconds that delivery reports on the first are waited for, e.g. 900.",
+    )  # fmt: skip
+    canary_floor = serializers.IntegerField(
+        required=False, default=80, min_value=1, max_value=100,
+        help_text="Of a hundred of the first, so many must be delivered, e.g. 80; else the campaign is paused.",
+    )  # fmt: skip
+
     def validate_phone_numbers(self, numbers: list[str]) -> list[str]:
         if len(numbers) > MAX_NUMBERS:
             raise TooManyRecipients(
@@ -95,13 +126,6 @@ class CampaignOptions(SendOptions):
         if sum(name in data for name in ("phone_numbers", "upload_id", "list_id")) > 1:
             raise serializers.ValidationError({"phone_numbers": ["Give one of phone_numbers, upload_id and list_id."]})
         return data
-
-
-TEXT = {"oneOf": [{"required": ["message"]}, {"required": ["template_id"]}]}
-RECIPIENTS = [{"required": [name]} for name in ("phone_numbers", "upload_id", "list_id")]
-NOT_TWO = {
-    "not": {"anyOf": [{"required": [a, b]} for a, b in combinations(("phone_numbers", "upload_id", "list_id"), 2)]}
-}
 
 
 class DraftRequest(CampaignOptions):
@@ -180,6 +204,20 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
         source="approved_by.username", default=None, allow_null=True, help_text="The second person."
     )
 
+    recurring_id = serializers.CharField(
+        source="recurring.recurring_id", default=None, allow_null=True, help_text="The recurring campaign it is one of."
+    )
+    canary_state = serializers.CharField(
+        read_only=True,
+        help_text=f"How far that is: {', '.join(f'`{one}`' for one in CanaryState.values)}; empty: not begun, or "
+        "nobody has to wait.",
+    )
+    quiet_from = serializers.TimeField(
+        format="%H:%M", read_only=True, allow_null=True, help_text="Nothing from then, on the recipient's clock; null: "
+        "as the account or the country has it.",
+    )  # fmt: skip
+    quiet_until = serializers.TimeField(format="%H:%M", read_only=True, allow_null=True, help_text="Until then.")
+
     class Meta:
         model = Campaign
         fields = (
@@ -187,8 +225,8 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
             "pause_reason", "status_detail", "recipients_from", "upload_id", "columns", "total_recipients",
             "successful_count", "failed_count", "waiting", *COUNTED_STATUSES, "schedule_time", "valid_until",
             "created_at", "started_at", "completed_at", "closed_at", "resend_of", "approval_requested_by",
-            "approved_by", "approved_at",
-            "approval_hash",
+            "approved_by", "approved_at", "approval_hash", "quiet_from", "quiet_until", "canary_size",
+            "canary_percent", "canary_wait", "canary_floor", "canary_state", "canary_due_at", "recurring_id", "due_at",
         )  # fmt: skip
         read_only_fields = fields
         extra_kwargs = {name: {"help_text": f"Messages {COUNTS.get(name, name)}."} for name in COUNTED_STATUSES} | {
@@ -202,6 +240,12 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
             "created_at": {"help_text": "When it was made."},
             "started_at": {"help_text": "When sending began; null: not yet."},
             "completed_at": {"help_text": "When nothing was left to hand over; null: not yet."},
+            "canary_size": {"help_text": "Recipients that go first; null: all go at once."},
+            "canary_percent": {"help_text": "The same, as it was asked for, of a hundred."},
+            "canary_wait": {"help_text": "Seconds that reports on the first are waited for."},
+            "canary_floor": {"help_text": "Of a hundred of the first, so many must be delivered."},
+            "canary_due_at": {"help_text": "Until when reports on the first are awaited; null: not yet."},
+            "due_at": {"help_text": "The moment of its recurring campaign that it is for, or null."},
             "approved_at": {"help_text": "When the second person approved; null: nobody did or had to."},
             "total_recipients": {"help_text": "Numbers it goes to, before opt-outs."},
             "closed_at": {"help_text": "When the last delivery report, or its deadline, was in."},

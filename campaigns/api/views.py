@@ -124,7 +124,7 @@ class CampaignViewSet(
     def get_queryset(self) -> QuerySet[Campaign]:
         caller = caller_of(self.request)
         rows = Campaign.objects.for_account(caller.account, caller.mode).select_related(
-            "account", "audience__upload", "resend_of", "approval_requested_by", "approved_by"
+            "account", "audience__upload", "resend_of", "approval_requested_by", "approved_by", "recurring"
         )
         return self._filtered(rows) if self.action == "list" else rows
 

@@ -1,101 +1,182 @@
-"""The gateways of this installation, by name. The only file here that reads settings.
+"""The gateways of this installation, by name: those of the environment, those of the console, and the simulator.
 
-A new provider is a file beside this one, a function below that makes it from settings, and a line in MAKERS.
+One in the console overrides one of the same name in the environment, in what it says; the rest stays. Each process
+reads the console's again every few seconds, and goes on with what it knows while the database is away.
 """
 
-from collections.abc import Callable
+import hashlib
+import hmac
+import logging
+import time
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import Error
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
 
-from messaging.gateways.base import Gateway, Policy
-from messaging.gateways.infobip import Infobip
+from accounts.secrets import SecretUnreadable
+from messaging.choices import GatewayKind
+from messaging.gateway_kinds import MAX_BATCH, Setup, make
+from messaging.gateways.base import Gateway, LookUpBy, Policy
+from messaging.models import Gateway as Row
 
-MAX_BATCH = 1000
+logger = logging.getLogger(__name__)
+
 SIMULATOR = "simulator"
 
-
-def _infobip() -> Gateway:
-    return Infobip(
-        base_url=settings.INFOBIP_BASE_URL,
-        api_key=settings.INFOBIP_API_KEY,
-        policy=Policy(
-            max_batch=MAX_BATCH,
-            lookup_grace=settings.UNKNOWN_GRACE,
-            resend_unknown_after=settings.RESEND_UNKNOWN_AFTER,
-            close_unknown_after=settings.UNKNOWN_CLOSE_AFTER,
-            lookups_per_minute=settings.LOOKUPS_PER_MINUTE,
-        ),
-        connect_timeout=settings.GATEWAY_CONNECT_TIMEOUT,
-        timeout=settings.GATEWAY_TIMEOUT,
-    )
-
-
-def _simulator() -> Gateway:
-    return Infobip(
-        name=SIMULATOR,
-        base_url=settings.SIMULATOR_URL,
-        api_key=settings.SIMULATOR_API_KEY,
-        policy=Policy(
-            max_batch=MAX_BATCH,
-            lookup_grace=settings.SIMULATOR_UNKNOWN_GRACE,
-            resend_unknown_after=settings.SIMULATOR_RESEND_UNKNOWN_AFTER,
-            close_unknown_after=settings.UNKNOWN_CLOSE_AFTER,
-            lookups_per_minute=settings.SIMULATOR_LOOKUPS_PER_MINUTE,
-        ),
-        connect_timeout=settings.GATEWAY_CONNECT_TIMEOUT,
-        timeout=settings.GATEWAY_TIMEOUT,
-    )
-
-
-MAKERS: dict[str, Callable[[], Gateway]] = {"infobip": _infobip, SIMULATOR: _simulator}
-
-_made: dict[str, Gateway] = {}
+_made: dict[str, tuple[Setup, Gateway]] = {}
+_rows: dict[str, Setup] = {}
+_read_at = float("-inf")  # monotonic
 
 
 def names() -> list[str]:
-    """The gateways that can be used, the preferred one first."""
-    return [name for name in MAKERS if name == SIMULATOR or settings.INFOBIP_BASE_URL]
+    """The gateways that messages may go to, the preferred one first, the simulator last."""
+    return [name for name, setup in _setups().items() if setup.is_enabled]
+
+
+def known() -> list[str]:
+    """These, and those that were switched off: their reports are still taken."""
+    return list(_setups())
 
 
 def get(name: str) -> Gateway:
     """The gateway of that name, one for each process (its connections survive no fork).
 
-    Raises LookupError for a name that is not configured, ImproperlyConfigured for a base URL that is none.
+    Raises LookupError for a name that is not configured, ImproperlyConfigured for a set-up that cannot work.
     """
-    if name not in _made:
-        if name not in names():
-            raise LookupError(f"no gateway {name!r} is configured")
+    setup = _setups().get(name)
+    if setup is None:
+        raise LookupError(f"no gateway {name!r} is configured")
+    made = _made.get(name)
+    if made is None or made[0] != setup:
         try:
-            _made[name] = MAKERS[name]()
+            _made[name] = made = (setup, make(setup))
         except ValueError as error:
             raise ImproperlyConfigured(f"{name.upper()} gateway: {error}") from error
-    return _made[name]
+    return made[1]
 
 
 def gateway_for(mode: str) -> Gateway:
-    """`test` goes to the simulator; `live` to the preferred gateway, which without any provider is the simulator
-    too (system checks refuse that in production)."""
+    """`test` goes to the simulator; `live`, where no route says more, to the preferred gateway, which without any
+    provider is the simulator too (system checks refuse that in production)."""
     return get(SIMULATOR if mode == "test" else names()[0])
+
+
+def setup_of(name: str) -> Setup | None:
+    return _setups().get(name)
 
 
 def policy_of(name: str) -> Policy:
     """Its policy; for one that is no longer configured the cautious one: look again, send nothing again."""
     try:
         return get(name).policy
-    except LookupError:
-        return Policy(MAX_BATCH, settings.UNKNOWN_GRACE, None, settings.UNKNOWN_CLOSE_AFTER)
+    except (LookupError, ImproperlyConfigured):
+        return Policy(
+            MAX_BATCH, settings.UNKNOWN_GRACE, None, settings.UNKNOWN_CLOSE_AFTER, look_up_by=LookUpBy.NOTHING
+        )
 
 
 def is_local(name: str) -> bool:
     """Whether the gateway runs on this machine, and so can reach us without a public address."""
-    url = settings.SIMULATOR_URL if name == SIMULATOR else settings.INFOBIP_BASE_URL
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    setup = _setups().get(name)
+    url = (setup.base_url or setup.rules.get("url", "")) if setup else ""
+    return urlsplit(str(url)).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def callback_token(name: str) -> str:
+    """The secret part of the addresses that this gateway's provider calls."""
+    token: str = settings.INFOBIP_CALLBACK_TOKEN
+    if name in ("infobip", SIMULATOR):
+        return token
+    return hmac.new(token.encode(), name.encode(), hashlib.sha256).hexdigest()[:40]
 
 
 def reset() -> None:
-    """Forget the gateways, so that the next call reads the settings again."""
-    for gateway in _made.values():
+    """Forget the gateways, so that the next call reads settings and database again."""
+    global _read_at
+    for _, gateway in _made.values():
         gateway.close()
     _made.clear()
+    _rows.clear()
+    _read_at = float("-inf")
+
+
+def setup_from(row: Row) -> Setup:
+    """With what the environment says of a gateway of the same name and kind, where the row says nothing. Raises
+    SecretUnreadable."""
+    kind = GatewayKind(row.kind)
+    usual = _from_environment().get(row.name)
+    if usual is None or usual.kind is not kind:
+        usual = Setup(row.name, kind)
+    return replace(
+        usual, base_url=row.base_url or usual.base_url, secrets={**usual.secrets, **row.secrets}, rules=row.rules,
+        rate=row.rate or usual.rate, max_batch=row.max_batch, validity=row.validity, is_enabled=row.is_enabled,
+    )  # fmt: skip
+
+
+def _setups() -> dict[str, Setup]:
+    """By name, the preferred first: what the environment names, then what was added in the console."""
+    rows = _stored()
+    setups = {name: rows.get(name, setup) for name, setup in _from_environment().items()}
+    return setups | {name: setup for name, setup in rows.items() if name not in setups} | {SIMULATOR: _simulator()}
+
+
+def _stored() -> dict[str, Setup]:
+    global _rows, _read_at
+    now = time.monotonic()
+    if now - _read_at < settings.GATEWAYS_READ_EVERY:
+        return _rows
+    try:
+        rows = list(Row.objects.order_by("pk"))
+    except Error as error:
+        logger.warning("gateways could not be read, those known are used: %s", type(error).__name__)
+        return _rows
+    _read_at = now
+    _rows = {}
+    for row in rows:
+        try:
+            setup = setup_from(row)
+            make(setup).close()
+        except (SecretUnreadable, ValueError) as error:
+            logger.error("gateway %s of the console cannot be used: %s", row.name, error)
+        else:
+            _rows[row.name] = setup
+    return _rows
+
+
+@receiver([post_save, post_delete], sender=Row)
+def _changed(**kwargs: Any) -> None:
+    """At least this process knows at once."""
+    global _read_at
+    _read_at = float("-inf")
+
+
+def _from_environment() -> dict[str, Setup]:
+    setups = {}
+    rate = settings.GATEWAY_RATE or None
+    if settings.INFOBIP_BASE_URL:
+        setups["infobip"] = Setup(
+            "infobip", GatewayKind.INFOBIP, settings.INFOBIP_BASE_URL, {"api_key": settings.INFOBIP_API_KEY},
+            rate=rate, resend_unknown_after=settings.RESEND_UNKNOWN_AFTER,
+        )  # fmt: skip
+    if settings.TWILIO_ACCOUNT_SID:
+        secrets = {
+            "account_sid": settings.TWILIO_ACCOUNT_SID, "auth_token": settings.TWILIO_AUTH_TOKEN,
+            "key_sid": settings.TWILIO_KEY_SID, "key_secret": settings.TWILIO_KEY_SECRET,
+            "messaging_service_sid": settings.TWILIO_MESSAGING_SERVICE_SID,
+        }  # fmt: skip
+        setups["twilio"] = Setup("twilio", GatewayKind.TWILIO, settings.TWILIO_BASE_URL, secrets, rate=rate)
+    return setups
+
+
+def _simulator() -> Setup:
+    return Setup(
+        SIMULATOR, GatewayKind.INFOBIP, settings.SIMULATOR_URL, {"api_key": settings.SIMULATOR_API_KEY},
+        rate=settings.SIMULATOR_RATE or None, lookup_grace=settings.SIMULATOR_UNKNOWN_GRACE,
+        lookups_per_minute=settings.SIMULATOR_LOOKUPS_PER_MINUTE,
+        resend_unknown_after=settings.SIMULATOR_RESEND_UNKNOWN_AFTER,
+    )  # fmt: skip

@@ -9,10 +9,11 @@ A gateway knows one provider's HTTP API and nothing else: no ORM, no settings, n
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from messaging.choices import MessageStatus, Reason
@@ -62,8 +63,9 @@ class OutgoingMessage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One call. `reference` is ours and names the call at the provider; `validity` in seconds; no byte of it may
-    leave after `begin_before` (monotonic seconds): the messages may be another worker's then."""
+    """One call. `reference` is ours and names the call at the provider; `report_url` without the message id, which who
+    needs it there adds (`report_url_of`); `validity` in seconds; no byte of it may leave after `begin_before`
+    (monotonic seconds): the messages may be another worker's then."""
 
     reference: str
     messages: Sequence[OutgoingMessage]
@@ -79,7 +81,8 @@ class Report(NamedTuple):
     `status` is one of SENT, DELIVERED, UNDELIVERED, REJECTED. `account_refused`: refused for a reason that
     concerns our account, not this message, which therefore may be sent later. `is_repeated`: refused because an
     earlier call with this id arrived, which is proof of acceptance. `reference` names the call it was carried by,
-    where the provider says so. `price` is for the whole message.
+    where the provider says so. `price` is for the whole message. `provider_id`: the provider's own id, of a report that
+    names no id of ours (`message_id` is empty then).
     """
 
     message_id: str
@@ -95,10 +98,12 @@ class Report(NamedTuple):
     currency: str = ""
     segment_count: int | None = None
     done_at: datetime | None = None
+    provider_id: str = ""
 
 
 class Inbound(NamedTuple):
-    """One SMS from a handset to a number of ours. `sender` in E.164 where it is a number; `recipient` as told."""
+    """One SMS from a handset to a number of ours. `sender` in E.164 where it is a number; `recipient` as told.
+    `is_answered`: the provider took it for an opt-out, and has confirmed it already."""
 
     provider_reference: str
     sender: str
@@ -107,16 +112,32 @@ class Inbound(NamedTuple):
     keyword: str
     segment_count: int
     received_at: datetime | None
+    is_answered: bool = False
+
+
+class Push(NamedTuple):
+    """A request of a provider's. `url`: as the provider called it, the installation's public address in front;
+    `headers` with lower-case names; `message_id`: ours, where it stood in the address, else empty."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitAnswer:
     """`accepted`: the ids of messages that the provider took, and says nothing else of. `reports`: what it says of
-    others. A message that is in neither was not named."""
+    others. `not_sent`: those it has not, for certain, of which `held_back` says why: they may be tried later. A message
+    that is in none of these was not named. `provider_ids`: the provider's own ids, by ours, where it takes none of us.
+    """
 
     http_status: int
     reports: Sequence[Report] = ()
     accepted: Sequence[str] = ()
+    not_sent: Sequence[str] = ()
+    held_back: NotSent | None = None
+    provider_ids: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def verdicts(self) -> dict[str, Report]:
@@ -141,6 +162,14 @@ class Balance:
     currency: str
 
 
+class LookUpBy(Enum):
+    """What a provider can be asked about later."""
+
+    OUR_ID = auto()  # a call by its reference, messages by our ids
+    THEIR_ID = auto()  # messages by the ids that it answered with: nothing of a call whose answer was lost
+    NOTHING = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the pipeline may assume of a gateway. Times in seconds.
@@ -153,11 +182,16 @@ class Policy:
     resend_unknown_after: float | None = None
     close_unknown_after: float = 47 * 3600.0
     lookups_per_minute: float = 120.0
+    look_up_by: LookUpBy = LookUpBy.OUR_ID
 
 
 class Gateway(Protocol):
+    """`push_answer`: what its provider wants to read when it has pushed something, and of which type."""
+
     name: str
     policy: Policy
+    push_answer: str
+    push_answer_type: str
 
     def submit(self, submission: Submission) -> SubmitAnswer:
         """Hand over; raises NotSent, Refused or Unknown."""
@@ -165,8 +199,15 @@ class Gateway(Protocol):
     def look_up(self, reference: str) -> Lookup:
         """What the provider knows of one call, by our reference; never raises for an ordinary failure."""
 
-    def look_up_messages(self, message_ids: Sequence[str]) -> Lookup:
-        """What the provider knows of up to MAX_IDS messages, by our ids, whichever calls carried them."""
+    def look_up_messages(self, ids: Sequence[str]) -> Lookup:
+        """What the provider knows of up to MAX_IDS messages, whichever calls carried them, by our ids or by its own: as
+        `policy.look_up_by` says."""
+
+    def is_genuine(self, push: Push) -> bool:
+        """Whether a push that came to the secret address is the provider's, as far as its own signature says."""
+
+    def body_of(self, push: Push) -> bytes:
+        """What is kept of a push of delivery reports: what `parse_reports` reads."""
 
     def parse_reports(self, body: bytes) -> list[Report]:
         """A pushed or polled body in our words; raises ValueError if it is no body of this provider's."""
@@ -186,3 +227,8 @@ class Gateway(Protocol):
 
     def close(self) -> None:
         """Let go of connections; the gateway may be used again."""
+
+
+def report_url_of(submission: Submission, message_id: str) -> str:
+    """Where reports on one message are pushed by a provider that knows it by no id of ours; empty: nowhere."""
+    return f"{submission.report_url}/{message_id}" if submission.report_url else ""

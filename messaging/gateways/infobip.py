@@ -20,6 +20,7 @@ from messaging.gateways.base import (
     Lookup,
     NotSent,
     Policy,
+    Push,
     Refused,
     Report,
     Submission,
@@ -107,7 +108,7 @@ ERROR_REASONS: dict[int, Reason] = {
     566: Reason.RECIPIENT_REFUSED,  # EC_DESTINATION_BLOCKED_BY_OPERATOR
     568: Reason.UNKNOWN_NUMBER,  # EC_DESTINATION_NOT_SMS_PROVISIONED
     569: Reason.UNKNOWN_NUMBER,  # EC_DEST_ADDRESS_SUSPENDED
-    603: Reason.RECIPIENT_REFUSED,  # EC_CONTENT_BLOCKED: the recipient sent STOP to the provider
+    603: Reason.OPTED_OUT,  # EC_CONTENT_BLOCKED: the recipient sent STOP to the provider
     607: Reason.CONTENT_REFUSED,  # EC_REJECTED_SPAM_BY_OPERATOR
     608: Reason.PROVIDER_REFUSED,  # EC_SIGNALS_BLOCKED
     811: Reason.UNREACHABLE,  # EC_MESSAGE_EXPIRED
@@ -147,6 +148,8 @@ MAX_PRICE = Decimal(100_000)
 
 class Infobip:
     """Send, look up and report through one Infobip account, or through a server that speaks its API."""
+
+    push_answer, push_answer_type = "OK", "text/plain"
 
     def __init__(
         self,
@@ -197,8 +200,8 @@ class Infobip:
         """What the log knows of one call's messages. It reaches back 48 hours and allows 120 requests a minute."""
         return self._read_log(bulkId=reference)
 
-    def look_up_messages(self, message_ids: Sequence[str]) -> Lookup:
-        return self._read_log(messageId=",".join(message_ids))
+    def look_up_messages(self, ids: Sequence[str]) -> Lookup:
+        return self._read_log(messageId=",".join(ids))
 
     def _read_log(self, **wanted: str) -> Lookup:
         reports: list[Report] = []
@@ -221,6 +224,13 @@ class Infobip:
                 return Lookup(reports, conclusive=True)
             query["cursor"] = str(following)
         return Lookup(reports, detail="The log has more pages than expected.")
+
+    def is_genuine(self, push: Push) -> bool:
+        """It signs nothing that a send could ask for: the secret address is the proof."""
+        return True
+
+    def body_of(self, push: Push) -> bytes:
+        return push.body
 
     def parse_reports(self, body: bytes) -> list[Report]:
         """Delivery reports as pushed and polled, and log entries: they differ in nothing that is read here."""

@@ -136,7 +136,10 @@ class Transport:
 
     def post(self, path: str, body: bytes, *, begin_before: float = math.inf) -> Response:
         """`begin_before`: on the monotonic clock; if not one byte has left by then, none will (NotSent)."""
-        return self._request(b"POST", path, body, begin_before)
+        return self.request("POST", path, body, begin_before=begin_before)
+
+    def request(self, method: str, path: str, body: bytes | None, *, begin_before: float = math.inf) -> Response:
+        return self._request(method.encode(), path, body, begin_before)
 
     def close(self) -> None:
         if self._pool_of and self._pool_of[0] == os.getpid():

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import NamedTuple
 
 from messaging.simulator.outcomes import Outcome
@@ -19,6 +19,13 @@ class Stage(Enum):
     CONTRARY = auto()  # final, and the opposite of what became of the message
 
 
+class Protocol(StrEnum):
+    """Whose reports its sender expects."""
+
+    INFOBIP = "infobip"
+    TWILIO = "twilio"
+
+
 class Terms(NamedTuple):
     """What a message's reports need and messages of one call usually share. No URL: not to be pushed."""
 
@@ -26,6 +33,7 @@ class Terms(NamedTuple):
     report_url: str
     callback_data: str = ""
     intermediate: bool = False
+    protocol: Protocol = Protocol.INFOBIP
 
 
 @dataclass(slots=True, eq=False)

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from messaging.simulator.calls import CONTRADICTED, REPORTED, Call, Terms
+from messaging.simulator.calls import CONTRADICTED, REPORTED, Call, Protocol, Terms
 from messaging.simulator.durable import DurableFile
 from messaging.simulator.outcomes import OUTCOMES, Kind, Outcome
 
@@ -199,11 +199,12 @@ def _line(call: Call) -> bytes:
     names = [outcome.name for outcome in call.outcomes]
     messages = list(zip(call.ids, call.numbers, names, call.segments, strict=True))
     line = {"at": call.at, "bulkId": call.reference, "sender": call.terms.sender, "url": call.terms.report_url}
+    line |= {"protocol": call.terms.protocol} if call.terms.protocol is not Protocol.INFOBIP else {}
     return orjson.dumps(line | {"delay": call.delay, "messages": messages}) + b"\n"
 
 
 def _call_of(line: dict[str, Any]) -> Call:
     ids, numbers, names, segments = zip(*line["messages"], strict=True)
     outcomes = [OUTCOMES[name] for name in names]
-    terms = Terms(line["sender"], line["url"])
+    terms = Terms(line["sender"], line["url"], protocol=Protocol(line.get("protocol", Protocol.INFOBIP)))
     return Call(line["bulkId"], terms, line["at"], line["delay"], ids, numbers, outcomes, segments)

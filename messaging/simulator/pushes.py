@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from messaging.simulator.calls import Call, Stage
+from messaging.simulator import twilio
+from messaging.simulator.calls import Call, Protocol, Stage
 from messaging.simulator.faults import Faults
 from messaging.simulator.ledger import Ledger
 from messaging.simulator.options import Options
@@ -188,14 +189,19 @@ class Pusher:
             self._slots.release()
 
     async def _push(self, due: Due) -> None:
-        results = [report for part in due.parts for report in self._reports(part)]
-        if self._faults.fires("report_unknown_id"):
-            results.append(results[0] | {"messageId": f"nobody-{time.monotonic_ns()}"})
-        body = orjson.dumps({"results": results})
-        taken = await self._post(due.url, body)
+        first = due.parts[0]
+        if first.call.terms.protocol is Protocol.TWILIO:  # an address of its own for each message, and so a body
+            pushes: list[tuple[bytes, dict[str, str]]] = [
+                twilio.push_of(part.call, place, part.stage, due.url, self._options.api_key)
+                for part in due.parts
+                for place in part.places
+            ]
+        else:
+            pushes = [(self._body(due), {})]
+        taken = all([await self._post(due.url, *push) for push in pushes])
         if taken and self._faults.fires("report_repeat"):
-            await self._post(due.url, body)
-            await self._post(due.url, body)
+            for push in pushes * 2:
+                await self._post(due.url, *push)
         if taken:
             self._ledger.reported(
                 (part.call, part.places) for part in due.parts if part.stage is not Stage.INTERMEDIATE
@@ -209,11 +215,17 @@ class Pusher:
         else:
             logger.warning("a body of %d reports was given up after %d tries", count(due.parts), MAX_TRIES)
 
-    async def _post(self, url: str, body: bytes) -> bool:
+    def _body(self, due: Due) -> bytes:
+        results = [report for part in due.parts for report in self._reports(part)]
+        if self._faults.fires("report_unknown_id"):
+            results.append(results[0] | {"messageId": f"nobody-{time.monotonic_ns()}"})
+        return orjson.dumps({"results": results})
+
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
         if self._session is None:
             return False
         try:
-            async with self._session.post(url, data=body, allow_redirects=False) as response:
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                 return response.status == 200
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return False

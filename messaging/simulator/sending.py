@@ -113,13 +113,14 @@ class Desk:
                 self._ledger.repeats[message_id] += 1
                 outcomes.append(REFUSED_REPEATED)
                 continue
-            outcome = self._outcome(to, segments)
+            outcome = self.outcome_of(to, segments)
             if outcome is not REFUSED_ACCOUNT:
                 seen.add(message_id)
             outcomes.append(outcome)
         return outcomes
 
-    def _outcome(self, to: str, segments: int) -> Outcome:
+    def outcome_of(self, to: str, segments: int) -> Outcome:
+        """What becomes of a message, for which is paid if it is taken."""
         if segments > MAX_SEGMENTS:
             return REFUSED_TOO_LONG
         if self._faults.fires("refuse_message"):

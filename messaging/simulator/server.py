@@ -1,4 +1,4 @@
-"""Infobip's SMS API on loopback: send, reports, logs, balance."""
+"""Infobip's SMS API on loopback: send, reports, logs, balance; and beside it Twilio's (`twilio.py`)."""
 
 import asyncio
 import hmac
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 import orjson
 from aiohttp import web
 
-from messaging.simulator import breakage, control
+from messaging.simulator import breakage, control, twilio
 from messaging.simulator.calls import Call
 from messaging.simulator.faults import Faults
 from messaging.simulator.ledger import Entry, Ledger
@@ -45,8 +45,8 @@ class Simulator:
         self.ledger = Ledger(options.ledger)
         self.account = Account(options, self.ledger)
         self.pusher = Pusher(self.ledger, self.faults, options)
-        self._desk = Desk(options, self.ledger, self.faults, self.account)
-        self._throttle = Throttle(self.faults)
+        self.desk = Desk(options, self.ledger, self.faults, self.account)
+        self.throttle = Throttle(self.faults)
         self._log_reads: deque[float] = deque()
         self._runner: web.AppRunner | None = None
 
@@ -56,6 +56,7 @@ class Simulator:
         app.router.add_get("/sms/3/reports", self._reports)
         app.router.add_get("/sms/3/logs", self._logs)
         app.router.add_get("/account/1/balance", self._balance)
+        twilio.add_routes(app, self)
         control.add_routes(app, self)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
@@ -75,6 +76,9 @@ class Simulator:
     async def _authenticate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if control.is_open(request):
             return await handler(request)
+        if twilio.is_ours(request):
+            is_allowed = twilio.is_allowed(request, self.options.api_key)
+            return await handler(request) if is_allowed else twilio.refusal(twilio.UNAUTHORIZED)
         expected = f"App {self.options.api_key}"
         if hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected.encode()):
             return await handler(request)
@@ -96,23 +100,23 @@ class Simulator:
         refusal = self.faults.first_of(breakage.BEFORE)
         if refusal:
             return await breakage.refuse(refusal, request, self.faults)
-        if not self._throttle.takes(send):
+        if not self.throttle.takes(send):
             return too_fast(self.faults)
         answer = await self._accept(send)
         fault = self.faults.first_of(breakage.AFTER)
         return await breakage.spoil(fault, answer, request, self.faults) if fault else _json(answer)
 
     async def _accept(self, send: Send) -> bytes:
-        calls, entries = self._desk.accept(send)
+        calls, entries = self.desk.accept(send)
         await self.ledger.accept(calls)
         for call in calls:
-            await self._report(call)
+            await self.report(call)
         entries = list(self.faults.spared("omit_ids", entries))
         if self.faults.fires("reorder_answer"):
             self.faults.shuffle(entries)
         return orjson.dumps({"bulkId": send.reference, "messages": entries})
 
-    async def _report(self, call: Call) -> None:
+    async def report(self, call: Call) -> None:
         if self.faults.fires("report_early"):
             await self.pusher.push_early(call, call.accepted())
         else:

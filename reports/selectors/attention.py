@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from accounts import hold
 from accounts.choices import SenderStatus
-from accounts.models import SenderId, Setting, WebhookEndpoint
-from campaigns.choices import CampaignStatus, PauseReason
-from campaigns.models import Campaign
+from accounts.models import Account, SenderId, Setting, WebhookEndpoint
+from campaigns.choices import CampaignStatus, PauseReason, RecurringStatus
+from campaigns.models import Campaign, RecurringCampaign
 from messaging import balance, contradictions
 from messaging.choices import BatchState
-from messaging.models import Attempt, Batch, ReportInbox
+from messaging.models import Attempt, Batch, ReportInbox, RouteHealth
+from messaging.models.gateways import FULL_SHARE
 from uploads.choices import UploadStatus
 from uploads.models import Upload
 
@@ -157,6 +158,31 @@ def _questions() -> list[_Question]:
             "When it is topped up, its people resume them.",
             paused.filter(pause_reason=PauseReason.NO_CREDIT),
             "status=paused",
+        ),
+        _Question(
+            "Campaigns paused: too few of their first recipients got it",
+            "Each says how many. Its people resume it, or cancel it.",
+            paused.filter(pause_reason=PauseReason.CANARY),
+            "status=paused",
+        ),
+        _Question(
+            "Recurring campaigns that stopped: their last moments made nothing",
+            "Each says why. Once it is put right, resume them.",
+            RecurringCampaign.objects.filter(status=RecurringStatus.PAUSED, failure_count__gt=0),
+            "status__exact=paused",
+        ),
+        _Question(
+            "Accounts that were put on hold automatically",
+            "Each says why. Release it on its page once that is cleared up.",
+            Account.objects.filter(is_active=False).exclude(hold_reason=""),
+            "is_active__exact=0",
+            is_urgent=True,
+        ),
+        _Question(
+            "Gateways that do badly in a country",
+            "They get less of its messages, and more again as they do better.",
+            RouteHealth.objects.filter(share__lt=FULL_SHARE),
+            "",
         ),
         _Question(
             "Campaigns paused by a person",

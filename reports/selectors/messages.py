@@ -39,18 +39,20 @@ class MessagePage:
     next_after: int | None
 
 
-def message_page(campaign: Campaign, status: MessageStatus | None = None, after: int = 0) -> MessagePage:
+def message_page(
+    campaign: Campaign, status: MessageStatus | None = None, after: int = 0, size: int = PAGE_SIZE
+) -> MessagePage:
     """Messages in the order of their ids, the first of them above `after`; at most a few queries."""
     found: list[Message] = []
-    wanted = PAGE_SIZE + 1
+    wanted = size + 1
     cursor, are_all = after, False
     while len(found) < wanted and not are_all:
         batches, are_all = _next_batches(campaign, status, cursor, wanted - len(found))
         if batches:
             found += _messages_of(batches, status, cursor, wanted - len(found))
             cursor = message_number(batches[-1] + 1, 0) - 1
-    page = found[:PAGE_SIZE]
-    return MessagePage(_rows(page), page[-1].id if len(found) > PAGE_SIZE else None)
+    page = found[:size]
+    return MessagePage(_rows(page), page[-1].id if len(found) > size else None)
 
 
 def display_status(status: MessageStatus, is_in_call: bool) -> str:

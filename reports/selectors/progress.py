@@ -38,6 +38,7 @@ REFRESH = {
     CampaignStatus.AWAITING_APPROVAL: 10,
     CampaignStatus.PAUSED: 10,
 }
+SOON = timedelta(minutes=2)  # before its time a campaign is watched as one that runs
 REFRESH_REPORTS = 5  # everything is handed over, delivery reports still come
 
 
@@ -182,6 +183,10 @@ def _time_left(campaign: Campaign, left: int, rate: float | None) -> timedelta |
 
 def _refresh(campaign: Campaign) -> int | None:
     status = CampaignStatus(campaign.status)
+    if status == CampaignStatus.DRAFT and campaign.resend_of_id is None:
+        return None
+    if status == CampaignStatus.SCHEDULED and campaign.scheduled_at and campaign.scheduled_at - timezone.now() < SOON:
+        return REFRESH[CampaignStatus.RUNNING]
     if status in (CampaignStatus.COMPLETED, CampaignStatus.CANCELLED) and campaign.closed_at is None:
         return REFRESH_REPORTS
     return REFRESH.get(status)

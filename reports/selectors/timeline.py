@@ -97,7 +97,14 @@ def _origin(message: Message) -> TimelineEntry:
 def _prepared(message: Message, batch: Batch) -> TimelineEntry:
     segments = "1 segment" if message.segment_count == 1 else f"{message.segment_count} segments"
     detail = f"The text was filled in: {segments}." if message.segment_count else ""
-    return TimelineEntry(batch.created_at, "queued", "Prepared for sending", detail, (("Batch", str(batch.pk)),))
+    facts = [("Batch", str(batch.pk))]
+    if batch.route_note:
+        facts.append(("Road", batch.route_note))
+    if batch.release_at:
+        facts.append(("Held for quiet hours until", f"{batch.release_at:%d %b %Y, %H:%M} UTC"))
+    if batch.waits_for_canary:
+        facts.append(("Waits", "for what becomes of the campaign's first recipients"))
+    return TimelineEntry(batch.created_at, "queued", "Prepared for sending", detail, tuple(facts))
 
 
 def _attempts_spanning(message: Message) -> list[Attempt]:

@@ -1,12 +1,14 @@
 """Fields that are stricter than the framework's."""
 
 import re
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 CLIENT_REFERENCE = r"^[!-~]([ -~]{0,62}[!-~])?\Z"
+WALL_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z"
 _HAS_ZONE = re.compile(r"T.*(Z|[+-]\d\d:?\d\d)\Z", re.IGNORECASE).search
 
 
@@ -20,6 +22,20 @@ class ZonedDateTimeField(serializers.DateTimeField):
         if isinstance(value, str) and not _HAS_ZONE(value.strip()):
             self.fail("zone")
         return moment
+
+
+class WallTimeField(serializers.RegexField):
+    """`21:00`: a time on somebody's clock, without date and zone."""
+
+    default_error_messages = {"invalid": "Hours and minutes of 24 hours, for example 21:00."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(WALL_TIME, **{"required": False, "default": None, "allow_null": True, **options})
+
+    def run_validation(self, data: Any = empty) -> time | None:
+        """Once its text has been found to be one."""
+        value = super().run_validation(data)
+        return time.fromisoformat(value) if isinstance(value, str) else value
 
 
 class ClientReferenceField(serializers.RegexField):

@@ -86,7 +86,7 @@ def _service() -> Iterator[Metric]:
 
 
 def _messages() -> Iterator[Metric]:
-    """From folded statistics: some ten seconds behind, and one row for each account and day."""
+    """From folded statistics: some ten seconds behind; a row for each account, day, sender and gateway."""
     sums = DailyStat.objects.filter(mode=Mode.LIVE).aggregate(
         segments=Sum("segments"), **{f"n_{status}": Sum(status) for status in COUNTED_STATUSES}
     )

@@ -35,6 +35,7 @@ IN_PATH: dict[str, dict[str, Any]] = {
     "inbound_id": _name("in-3f1c09a27d5e4b86", "The inbound message, as the list names it."),
     "upload_id": _name("upl-k3v7q2m5x4wz6abc", "The upload, as it was answered when the file came."),
     "template_id": _name("tpl-3f1c09a27d5e4b86", "The template, as it was answered when it was made."),
+    "recurring_id": _name("rec-3f1c09a27d5e4b86", "The recurring campaign, as it was answered when it was made."),
     "list_id": _name("lst-3f1c09a27d5e4b86", "The contact list, as it was answered when it was made."),
     "phone_number": _name(
         "+4915112345678", "In international format, the plus as it is or as `%2B`, or that of your account's country."
@@ -84,6 +85,8 @@ ANSWERED: dict[str, dict[str, Any]] = {
     "WWW-Authenticate": _text("How to say who calls.", 'X-API-Key realm="api"'),
 }  # fmt: skip
 
+#: 1 to 255 printable characters, bare or in quotes.
+KEY_PATTERN = r'^("[ -~]{1,255}"|"([ -~]{0,253}[!#-~])?|[!#-~]([ -~]{0,253}[!-~])?)$'
 SENT: dict[str, dict[str, Any]] = {
     REQUEST_ID: {
         "description": "An id of your own for this call: 1 to 64 of `A-Z a-z 0-9 . _ -`. It stands in our answer and "
@@ -95,7 +98,7 @@ SENT: dict[str, dict[str, Any]] = {
         "description": "A name of your own for this very call, e.g. a UUID. The call is carried out once, however "
         "often it is sent within 7 days: later ones get the first one's answer, byte by byte. A failed call leaves "
         "the key free.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+        "schema": {"type": "string", "pattern": KEY_PATTERN},
         "example": "6f1d0c0e-5c5f-4a41-9f0e-9d3a1c2b7e55",
     },
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import force_instance
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -102,6 +103,14 @@ class EnvelopeSchema(AutoSchema):
         operation.setdefault("parameters", []).extend({"$ref": f"#/components/parameters/{name}"} for name in names)
         return operation
 
+    def _get_request_body(self, direction: str = "request") -> dict[str, Any] | None:
+        """A form that has rules cannot be left out, even where none of its fields alone is required."""
+        body: dict[str, Any] | None = super()._get_request_body(direction)
+        form = force_instance(self.get_request_serializer()) if body else None
+        if body and isinstance(form, StrictSerializer) and form.rules and not form.partial:
+            body["required"] = True
+        return body
+
     def get_override_parameters(self) -> list[Any]:
         return [*path_parameters(self.path), *super().get_override_parameters()]
 
@@ -111,7 +120,7 @@ class EnvelopeSchema(AutoSchema):
             schema.pop("description", None)  # that of a base class
         if isinstance(serializer, StrictSerializer):
             schema["additionalProperties"] = False
-            schema |= serializer.rules if not serializer.partial else {}
+            schema |= serializer.partial_rules if serializer.partial else serializer.rules
         return schema
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:

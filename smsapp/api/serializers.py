@@ -18,8 +18,9 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     #: Whether a number must be a number: not in forms, where everything is a text.
     is_json: ClassVar[bool] = True
-    #: What the OpenAPI document says of its fields together, as JSON Schema; a partial form is not held to it.
+    #: What the OpenAPI document says of its fields together, as JSON Schema; and of those of a partial form.
     rules: ClassVar[Mapping[str, Any]] = {}
+    partial_rules: ClassVar[Mapping[str, Any]] = {}
     #: Fields that are texts of several lines, or are read as numbers anyway: they say themselves what is wrong.
     free_text: ClassVar[Collection[str]] = ("message", "values", "phone_numbers")
 

@@ -8,6 +8,7 @@ from accounts.api.senders import SenderViewSet
 from accounts.api.tokens import RefreshView, RevokeView, TokenView
 from accounts.api.usage import CallListView, UsageView
 from accounts.api.webhooks import CallbackSecretViewSet, WebhookDeliveryViewSet, WebhookViewSet
+from campaigns.api.recurring import RecurringViewSet
 from campaigns.api.templates import TemplateViewSet
 from campaigns.api.views import BulkView, CampaignViewSet
 from messaging.api.inbound import InboundViewSet
@@ -59,6 +60,31 @@ urlpatterns = [
         name="api-campaign-resend-failed",
     ),
     path("campaigns/<str:bulk_id>/clone", CampaignViewSet.as_view({"post": "clone"}), name="api-campaign-clone"),
+    path(
+        "recurring-campaigns",
+        RecurringViewSet.as_view({"get": "list", "post": "create"}),
+        name="api-recurring-campaigns",
+    ),
+    path(
+        "recurring-campaigns/<str:recurring_id>",
+        RecurringViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+        name="api-recurring-campaign",
+    ),
+    path(
+        "recurring-campaigns/<str:recurring_id>/preview",
+        RecurringViewSet.as_view({"get": "preview"}),
+        name="api-recurring-campaign-preview",
+    ),
+    path(
+        "recurring-campaigns/<str:recurring_id>/pause",
+        RecurringViewSet.as_view({"post": "pause"}),
+        name="api-recurring-campaign-pause",
+    ),
+    path(
+        "recurring-campaigns/<str:recurring_id>/resume",
+        RecurringViewSet.as_view({"post": "resume"}),
+        name="api-recurring-campaign-resume",
+    ),
     path("templates", TemplateViewSet.as_view({"get": "list", "post": "create"}), name="api-templates"),
     path(
         "templates/<str:template_id>",
@@ -89,6 +115,11 @@ urlpatterns = [
         name="api-contact",
     ),
     path("suppressions", SuppressionViewSet.as_view({"get": "list", "post": "create"}), name="api-suppressions"),
+    path(
+        "suppressions/import",
+        SuppressionViewSet.as_view({"post": "import_upload"}),
+        name="api-suppressions-import",
+    ),
     path(
         "suppressions/<str:phone_number>",
         SuppressionViewSet.as_view({"get": "retrieve", "delete": "destroy"}),

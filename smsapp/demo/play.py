@@ -104,12 +104,13 @@ class Demonstration:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith("INFOBIP_") and not name.endswith("_FILE")
+            if not name.startswith(("INFOBIP_", "TWILIO_")) and not name.endswith("_FILE")
         }
         redis_url = self.own.redis_url or stack.embedded_redis_url(self.broker_port)
         return kept | {
             # Set empty and not left out, or a `.env` file would fill them in again.
             **dict.fromkeys(("INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_CALLBACK_TOKEN"), ""),
+            **dict.fromkeys(("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"), ""),
             "DJANGO_SETTINGS_MODULE": "smsapp.settings.base",
             "SECRET_KEY": settings.SECRET_KEY,
             "VAR_DIR": str(self.own.folder.resolve()),

@@ -92,6 +92,11 @@ def is_country(code: str) -> bool:
     return code in phonenumbers.SUPPORTED_REGIONS
 
 
+def countries() -> list[tuple[str, int]]:
+    """ISO 3166 codes of all countries with numbers, in order, with their calling codes."""
+    return [(code, phonenumbers.country_code_for_region(code)) for code in sorted(phonenumbers.SUPPORTED_REGIONS)]
+
+
 def calling_code(number: str) -> str:
     """The country calling code (`49`) of an E.164 number, or an empty string if there is no such code."""
     return calling_code_of(number.lstrip("+"))
@@ -103,6 +108,16 @@ def country_of(number: str) -> str:
         return phonenumbers.region_code_for_number(phonenumbers.parse(number)) or ""
     except NumberParseException:
         return ""
+
+
+def country_of_beginning(digits: str) -> str:
+    """ISO 3166 code for the first digits of numbers, without plus: that with most of the numbers, where several
+    countries share a calling code; empty where there is no such code."""
+    filled = f"+{digits.ljust(11, '5')}"
+    code = calling_code_of(digits)
+    return country_of(filled) or (phonenumbers.region_code_for_country_code(int(code)) if code else "").replace(
+        "ZZ", ""
+    )
 
 
 def mask(number: str) -> str:

@@ -25,6 +25,13 @@ GSM7_BASIC = (
 )
 GSM7_EXTENSION = "\f^{}\\[~]|€"
 
+#: What office programs put for plain characters, and what a handset shows as well in the GSM alphabet.
+_PLAIN = {
+    **dict.fromkeys("“”„‟«»″", '"'), **dict.fromkeys("‘’‚‛′`´‹›", "'"), **dict.fromkeys("–—‐‑‒―−•·", "-"),
+    **dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\t", " "), "…": "...", "×": "x", "™": "TM", "©": "(c)",
+    "®": "(R)", "½": "1/2", "¼": "1/4", "→": "->", "≤": "<=", "≥": ">=", "ß": "ß", "ç": "Ç", "º": "o", "ª": "a",
+}  # fmt: skip
+
 _find_beyond_basic = re.compile(f"[^{re.escape(GSM7_BASIC)}]").search
 _is_gsm7 = re.compile(f"[{re.escape(GSM7_BASIC + GSM7_EXTENSION)}]*").fullmatch
 _GSM7_CHARACTERS = frozenset(GSM7_BASIC + GSM7_EXTENSION)
@@ -81,6 +88,15 @@ def segment_count(text: str) -> int:
 
 def encoding_of(text: str) -> str:
     return GSM7 if _is_gsm7(text) else UCS2
+
+
+def plain_for(character: str) -> str | None:
+    """What says the same within the GSM alphabet, e.g. a straight quote for a curly one, or the letter without its
+    accent; empty for what nobody sees, None where there is nothing."""
+    if _INVISIBLE.match(character):
+        return ""
+    plain = _PLAIN.get(character) or unicodedata.normalize("NFKD", character)[:1]
+    return plain if plain != character and _is_gsm7(plain) else None
 
 
 def forbidden_characters(text: str) -> list[str]:

@@ -80,6 +80,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "django.forms",  # its templates, beside our own
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -102,6 +103,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "smsapp.middleware.PagesLocaleMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -120,7 +122,9 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "smsapp.frame.frame",
             ],
+            "builtins": ["smsapp.templatetags.icons"],
         },
     },
 ]
@@ -205,7 +209,7 @@ CELERY_TIMEZONE = "UTC"
 
 AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL = "sign-in"
-LOGIN_REDIRECT_URL = "campaign-list"
+LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "sign-in"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = [
@@ -251,6 +255,8 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHand
 
 # --- Gateway ----------------------------------------------------------------------------------------------
 
+#: How long a campaign that somebody starts in the dashboard can be undone before it begins; 0: not at all.
+UNDO_SECONDS = env.int("UNDO_SECONDS", default=30)
 #: Default port of the simulator, the gateway of an installation that has not configured one.
 SIMULATOR_PORT = env.int("SIMULATOR_PORT", default=5003)
 SIMULATOR_API_KEY = env.str("SIMULATOR_API_KEY", default="simulator")
@@ -258,6 +264,13 @@ SIMULATOR_URL = env.str("SIMULATOR_URL", default=f"http://127.0.0.1:{SIMULATOR_P
 INFOBIP_BASE_URL = env.str("INFOBIP_BASE_URL", default="").rstrip("/")
 INFOBIP_API_KEY = env.str("INFOBIP_API_KEY", default="")
 INFOBIP_CALLBACK_TOKEN = env.str("INFOBIP_CALLBACK_TOKEN", default="") or derived_secret("infobip-callback")[:40]
+TWILIO_BASE_URL = env.str("TWILIO_BASE_URL", default="").rstrip("/")  # empty: Twilio's own
+TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
+TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
+TWILIO_KEY_SID = env.str("TWILIO_KEY_SID", default="")  # an API key, used to send instead of the token
+TWILIO_KEY_SECRET = env.str("TWILIO_KEY_SECRET", default="")
+TWILIO_MESSAGING_SERVICE_SID = env.str("TWILIO_MESSAGING_SERVICE_SID", default="")
+GATEWAYS_READ_EVERY = env.float("GATEWAYS_READ_EVERY", default=5.0)  # seconds; those of the console, and routes
 
 GATEWAY_CONNECT_TIMEOUT = env.float("GATEWAY_CONNECT_TIMEOUT", default=5.0)  # seconds
 GATEWAY_TIMEOUT = env.float("GATEWAY_TIMEOUT", default=15.0)  # seconds for a whole call
@@ -388,6 +401,7 @@ SPECTACULAR_SETTINGS = {
             ("messages", "Single messages: what became of each, what was answered, what would be sent."),
             ("reports", "Delivery reports, as providers gave them."),
             ("campaigns", "From draft to receipt, approval, launch, pause and the end."),
+            ("recurring-campaigns", "Campaigns that come again, by a rule on a clock."),
             ("templates", "Texts kept to be used again."),
             ("uploads", "Files of recipients."),
             ("contacts", "Contact lists, and numbers that are never texted."),
@@ -415,6 +429,12 @@ SPECTACULAR_SETTINGS = {
 # --- Language, time, files, logs --------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "smsapp" / "locale"]
+#: English, and whatever was translated: `make messages LANGUAGE=de`, then `make messages-compiled`.
+LANGUAGES = [
+    ("en", "English"),
+    *((found.parts[-3], found.parts[-3]) for found in sorted(LOCALE_PATHS[0].glob("*/LC_MESSAGES/django.mo"))),
+]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"

@@ -11,6 +11,7 @@ from smsapp.settings.base import *  # noqa: F403
 SECRET_KEY = "tests-only-not-a-secret-0123456789-0123456789-0123456789"  # noqa: S105
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 FALLBACK_RATE = 1_000_000.0  # messages/s; what is paced is tested on its own
+GATEWAYS_READ_EVERY = 3600.0  # those of one test are forgotten before the next
 WHITENOISE_AUTOREFRESH = True  # looks a file up when it is asked for, and lists none at the start of each test
 
 #: Many tests at once call from one address; those of the limits set their own.

@@ -21,7 +21,7 @@ def test_member_signs_in_and_lands_on_the_campaigns(client: Client) -> None:
     membership = MembershipFactory()
     response = sign_in(client, membership.user.username)
     assert response.status_code == 302
-    assert response["Location"] == reverse("campaign-list")
+    assert response["Location"] == reverse("overview")
     assert membership.account.name in client.get("/").content.decode()
 
 

@@ -341,7 +341,7 @@ def test_endpoints_of_one_host_share_its_room(receiver: Receiver, member: Member
 
 
 def test_endpoints_that_drip_hold_up_nobody_else(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calling, "TIMEOUT", 1.5)
+    monkeypatch.setattr(calling, "TIMEOUT", 4.0)
     monkeypatch.setattr(queue, "IN_FLIGHT_OF_HOST", 1000)  # here all of them are one host
     for number in range(20):
         dripping = make(MembershipFactory(), receiver.url(f"/drip/{number}"))
@@ -352,10 +352,10 @@ def test_endpoints_that_drip_hold_up_nobody_else(receiver: Receiver, monkeypatch
     for number in range(20):
         tell(healthy, number)
     began = timezone.now()
-    delivery.deliver_due(budget=1.0)
+    delivery.deliver_due(budget=3.0)
     arrived = healthy.deliveries.filter(state=WebhookState.DELIVERED).values_list("delivered_at", flat=True)
     assert len(arrived) == 20
-    assert max(arrived) - began < timedelta(seconds=1.4)  # before the first of the others has ended
+    assert max(arrived) - began < timedelta(seconds=3.9)  # before the first of the others has ended
     assert WebhookDelivery.objects.filter(state=WebhookState.WAITING).count() == 200
 
 
@@ -368,6 +368,7 @@ def test_claiming_costs_the_same_however_much_waits(
         queue.claim("a", timezone.now(), 100, Counter())
 
 
+@pytest.mark.long
 @pytest.mark.postgresql
 @pytest.mark.once
 @pytest.mark.django_db(transaction=True)

@@ -33,7 +33,7 @@ from tests.benchmarks.processes import Seconds, cpu_seconds, difference
 from tests.benchmarks.servers import Wrong
 from tests.benchmarks.stand import HELD_BACK_MS, Stand, is_product
 from uploads.choices import UploadStatus
-from uploads.models import Upload
+from uploads.models import OptOutEvent, Suppression, Upload
 
 REPORT_DELAY_MS = 200
 IN_LEDGER = ("delivered", "undelivered", "rejected")
@@ -152,7 +152,9 @@ class Journey:
         return not (self.campaign.waiting or self.campaign.queued or self.campaign.unknown)
 
     def _prepare(self, report_delay_ms: float) -> dict[str, int]:
-        """What the ledger says before."""
+        """What the ledger says before. Nobody is left out whom the provider called opted out in an earlier round."""
+        Suppression.objects.all().delete()
+        OptOutEvent.objects.all().delete()
         self.stand.file_of(self.rows)
         self.stand.delay_reports(report_delay_ms)
         self._client = self.stand.client()

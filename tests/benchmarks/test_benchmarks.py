@@ -43,6 +43,7 @@ def bench(folder: Path) -> list[str]:
 
 @linux
 @pytest.mark.once
+@pytest.mark.long
 def test_a_small_run_measures_every_part_and_leaves_only_its_results(tmp_path: Path) -> None:
     lines = bench(tmp_path)
     outcome: dict[str, Any] = json.loads(lines[-1])

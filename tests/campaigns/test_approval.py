@@ -103,6 +103,15 @@ def test_only_owners_and_admins_approve(account, sender, role):
     assert Campaign.objects.get().status == S.AWAITING_APPROVAL
 
 
+def test_first_recipients_in_percent_are_approved_and_changed_like_any(account, sender, admin):
+    waiting = waiting_of(account, sender, count=20)
+    draft = services.withdraw(waiting, sender)
+    drafts.change_draft(draft, sender, {"canary_percent": 10})
+    waiting = services.launch(Campaign.objects.get(), sender)
+    assert waiting.canary_size == 2
+    assert services.approve(waiting, admin).status == S.RUNNING
+
+
 def test_nobody_approves_their_own_launch(account, admin):
     waiting = waiting_of(account, admin)
     with pytest.raises(PermissionDenied):

@@ -11,19 +11,22 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.choices import Mode, Role
-from accounts.models import Account
+from accounts.models import Account, WebhookDelivery, WebhookEndpoint
 from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
 from messaging.identity import message_number, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, Message
-from reports.selectors import campaign_progress, message_page, message_timeline
+from reports.selectors import advice, campaign_progress, message_page, message_timeline
 from reports.selectors.progress import in_words
 from tests.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, phones
 from uploads.chunks import RefusedRow
 from uploads.services import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
+EXPLAINED_BY_REASON = {
+    MessageStatus.DELIVERED, MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.SUPPRESSED,
+}  # fmt: skip
 
 
 def member(client: Client, account: Account, role: Role = Role.OWNER) -> Client:
@@ -74,7 +77,7 @@ def test_list_asks_the_database_as_often_for_thirty_campaigns_as_for_one(
         make_campaign(campaign.account, audience=campaign.audience)
     member(client, campaign.account)
     with django_assert_num_queries(4):  # session, user, memberships, campaigns
-        response = client.get("/")
+        response = client.get("/campaigns/")
     assert len(response.context["campaigns"]) == min(count, 25)
 
 
@@ -83,11 +86,57 @@ def test_list_is_newest_first_and_pages_through_everything_once(client: Client) 
     for n in range(1, 30):
         make_campaign(campaign.account, audience=campaign.audience, name=f"Campaign {n}")
     member(client, campaign.account)
-    first = client.get("/")
-    second = client.get("/", {"before": first.context["next_before"]})
+    first = client.get("/campaigns/")
+    second = client.get("/campaigns/", {"before": first.context["next_before"]})
     names = [shown.name for page in (first, second) for shown, _ in page.context["campaigns"]]
     assert names == [f"Campaign {n}" for n in range(29, -1, -1)]
     assert second.context["next_before"] is None
+
+
+@pytest.mark.parametrize(
+    ("sort", "key"),
+    [
+        ("name", lambda campaign: (campaign.name, -campaign.pk)),
+        ("recipients", lambda campaign: (-campaign.total_recipients, -campaign.pk)),
+        ("delivered", lambda campaign: (-campaign.delivered, -campaign.pk)),
+    ],
+)
+def test_list_in_another_order_pages_through_everything_once(client: Client, sort: str, key: Any) -> None:
+    account = AccountFactory()
+    first = make_campaign(account)
+    for n in range(60):
+        campaign = make_campaign(account, audience=first.audience, name=f"No. {n % 7}")
+        Campaign.objects.filter(pk=campaign.pk).update(total_recipients=n % 5, delivered=n % 4)
+    client = member(client, account)
+    seen, address = [], f"?sort={sort}"
+    while address:
+        page = client.get(reverse("campaign-list") + address)
+        seen += [campaign.pk for campaign, _ in page.context["campaigns"]]
+        before = page.context["next_before"]
+        address = f"?sort={sort}&before={before}" if before else ""
+    assert seen == [campaign.pk for campaign in sorted(Campaign.objects.all(), key=key)]
+
+
+def test_list_can_be_searched_by_name_and_state(client: Client) -> None:
+    account = AccountFactory()
+    for name, status in (("Spring", "paused"), ("Late spring", "running"), ("Autumn", "paused")):
+        campaign = make_campaign(account, name=name)
+        Campaign.objects.filter(pk=campaign.pk).update(status=status)
+    client = member(client, account)
+
+    def found(**query: str) -> list[str]:
+        page = client.get(reverse("campaign-list"), query)
+        return sorted(campaign.name for campaign, _ in page.context["campaigns"])
+
+    assert found(name="spring") == ["Late spring", "Spring"]
+    assert found(name="spring", status="paused") == ["Spring"]
+    assert found(name="%") == []
+    assert "No campaign is like that" in client.get(reverse("campaign-list"), {"name": "%"}).content.decode()
+
+
+@pytest.mark.parametrize("query", ["sort=created", "sort=name&before=99999", "sort=name&kind=single", "status=x"])
+def test_an_order_or_state_that_does_not_exist_is_not_found(client: Client, query: str) -> None:
+    assert member(client, AccountFactory()).get(f"{reverse('campaign-list')}?{query}").status_code == 404
 
 
 def test_list_shows_neither_other_accounts_nor_single_sends_nor_test_campaigns(client: Client) -> None:
@@ -96,20 +145,19 @@ def test_list_shows_neither_other_accounts_nor_single_sends_nor_test_campaigns(c
     make_campaign(campaign.account, kind="single", name="Single")
     make_campaign(campaign.account, mode=Mode.TEST, name="Only a test")
     member(client, campaign.account)
-    assert [shown.name for shown, _ in client.get("/").context["campaigns"]] == ["Mine"]
-    assert [shown.name for shown, _ in client.get("/?mode=test").context["campaigns"]] == ["Only a test"]
+    assert [shown.name for shown, _ in client.get("/campaigns/").context["campaigns"]] == ["Mine"]
+    assert [shown.name for shown, _ in client.get("/campaigns/?mode=test").context["campaigns"]] == ["Only a test"]
 
 
 def test_empty_list_teaches_the_first_step(client: Client) -> None:
-    page = member(client, AccountFactory()).get("/").content.decode()
-    assert "/api/v1/files/upload" in page
-    assert "/api/v1/sms/bulk" in page
+    page = member(client, AccountFactory()).get("/campaigns/").content.decode()
+    assert 'href="/campaigns/new/"' in page
     assert 'href="/api/v1/docs"' in page
 
 
 @pytest.mark.parametrize("query", ["before=x", "before=-1", "before=99999999999999999999", "mode=other"])
 def test_nonsense_in_the_address_is_404(client: Client, query: str) -> None:
-    assert member(client, AccountFactory()).get(f"/?{query}").status_code == 404
+    assert member(client, AccountFactory()).get(f"/campaigns/?{query}").status_code == 404
 
 
 # --- The campaign page ------------------------------------------------------------------------------------
@@ -124,8 +172,9 @@ def test_campaign_page_asks_the_database_as_often_for_thirty_batches_as_for_one(
     for part in range(count):
         make_attempt(make_batch(campaign, [MessageStatus.DELIVERED] * 10, part=part), AttemptState.ANSWERED, 10)
     member(client, campaign.account).get(url("campaign-detail", campaign))  # the process learns the prefix of ids
-    # session, user, memberships, campaign, its resends, its audience with the upload, batches, messages
-    with django_assert_num_queries(8):
+    # session, user, memberships, campaign, its resends, its audience with the upload, batches, messages, the audit
+    # log, countries
+    with django_assert_num_queries(10):
         response = client.get(url("campaign-detail", campaign))
     assert len(response.context["page"].rows) == min(10 * count, 50)
 
@@ -379,6 +428,18 @@ def test_timeline_ends_with_our_own_decision() -> None:
     assert (last.title, last.detail) == ("Cancelled", "The campaign was cancelled")
 
 
+def test_one_recipient_of_a_campaign_is_found_by_number(client: Client) -> None:
+    campaign, other = make_campaign(), make_campaign()
+    number = phones(1)[0]
+    for made in (campaign, other):
+        make_batch(made, [MessageStatus.DELIVERED, MessageStatus.SENT])
+    client = member(client, campaign.account)
+    page = client.get(url("campaign-detail", campaign)).content.decode()
+    assert f'action="{reverse("message-search")}"' in page
+    found = client.get(reverse("message-search"), {"campaign": campaign.bulk_id, "number": number})
+    assert [row.phone_number for row, _ in found.context["rows"]] == [number]
+
+
 def test_message_page_shows_the_text_as_the_handset_does(client: Client) -> None:
     account = AccountFactory()
     audience = make_audience(account, 1, ("name",), [["Ольга"]])
@@ -389,7 +450,7 @@ def test_message_page_shows_the_text_as_the_handset_does(client: Client) -> None
     assert "Hello Ольга" in page.content.decode()
 
 
-def test_message_page_asks_the_database_seven_times(
+def test_message_page_asks_the_database_nine_times(
     client: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     campaign = make_campaign()
@@ -399,8 +460,38 @@ def test_message_page_asks_the_database_seven_times(
     member(client, campaign.account)
     page = reverse("message-detail", args=[public_id(message_number(batch.pk, 0))])
     # session, user, memberships, message with its campaign, audience with the upload, calls with their batch, reports
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(9):
         client.get(page)
+
+
+def test_message_page_says_what_to_do_what_it_cost_and_who_was_told(client: Client) -> None:
+    campaign = make_campaign()
+    endpoint = WebhookEndpoint.objects.create(
+        account=campaign.account, endpoint_id="whe_1", url="https://shop.example/h"
+    )
+    batch = make_batch(campaign, [MessageStatus.UNDELIVERED, MessageStatus.DELIVERED])
+    Batch.objects.filter(pk=batch.pk).update(price_micro=70_000)
+    message, other = Message.objects.in_batch(batch.pk).order_by("pk")
+    Message.objects.filter(pk=message.pk).update(reason=Reason.UNKNOWN_NUMBER, segment_count=2, done_at=timezone.now())
+    for about in (message, other):
+        body = f'{{"data":{{"messages":[{{"message_id":"{about.message_id}"}}]}}}}'
+        WebhookDelivery.objects.create(
+            endpoint=endpoint, event_id=f"evt_{about.pk}", event_type="message.status", body=body
+        )
+    owner = member(client, campaign.account)
+    page = owner.get(reverse("message-detail", args=[message.message_id]))
+    html = page.content.decode()
+    assert "take it off your list" in html
+    assert re.search(r"<dt>Cost</dt><dd>0\.14 ", html)
+    assert [delivery.event_id for delivery in page.context["webhooks"]] == [f"evt_{message.pk}"]
+    assert "What to do" not in owner.get(reverse("message-detail", args=[other.message_id])).content.decode()
+
+
+def test_every_reason_and_state_of_a_failure_has_its_advice() -> None:
+    for reason in set(Reason) - {Reason.NONE, Reason.CANCELLED, Reason.ANSWER_LOST, Reason.NO_PROOF, Reason.NO_REPORT}:
+        assert advice(Message(reason=reason, status=MessageStatus.FAILED))
+    for status in set(MessageStatus) - EXPLAINED_BY_REASON:
+        assert advice(Message(status=status))
 
 
 def test_message_of_another_account_or_of_nobody_is_404(client: Client) -> None:
@@ -414,7 +505,12 @@ def test_pages_hold_no_inline_script_or_style(client: Client) -> None:
     campaign = make_campaign()
     batch = make_batch(campaign, [MessageStatus.SENT])
     member(client, campaign.account)
-    pages = ["/", url("campaign-detail", campaign), reverse("message-detail", args=[public_id(batch.pk << 10)])]
+    pages = [
+        "/",
+        "/campaigns/",
+        url("campaign-detail", campaign),
+        reverse("message-detail", args=[public_id(batch.pk << 10)]),
+    ]
     for page in pages:
         html = client.get(page).content.decode()
         assert not re.search(r"<script>|<style|\sstyle=|\son\w+=", html)
@@ -423,6 +519,6 @@ def test_pages_hold_no_inline_script_or_style(client: Client) -> None:
 def test_single_sends_have_a_list_of_their_own(client: Client) -> None:
     campaign = make_campaign(count=1, kind=CampaignKind.SINGLE, name="One parcel")
     client.force_login(campaign.user)
-    assert "One parcel" not in client.get("/").content.decode()
-    assert "One parcel" in client.get("/?kind=single").content.decode()
-    assert client.get("/?kind=nonsense").status_code == 404
+    assert "One parcel" not in client.get("/campaigns/").content.decode()
+    assert "One parcel" in client.get("/campaigns/?kind=single").content.decode()
+    assert client.get("/campaigns/?kind=nonsense").status_code == 404

@@ -57,7 +57,7 @@ def test_confirming_makes_a_linked_campaign(client: Client) -> None:
     assert f'href="{url("campaign-detail", campaign)}">Spring</a>' in text(response)
     page = text(client.get(url("campaign-detail", campaign)))
     assert url("campaign-detail", resend) in page
-    assert "Failed messages, sent again" in text(client.get("/"))
+    assert "Failed messages, sent again" in text(client.get("/campaigns/"))
     assert BUTTON not in page
     again = client.post(url("campaign-resend", campaign), follow=True)
     assert "were sent again already" in text(again)

@@ -12,6 +12,9 @@ INFOBIP_BASE_URL (with INFOBIP_API_KEY) names a server that is used instead of a
 its ledger, as `manage.py simulator --ledger` writes it; without, the verdict is the database's alone. The recipients
 are invented and may be somebody's: a server elsewhere than on this machine is taken only with SENDS_NO_SMS=1.
 
+GATEWAYS=infobip,twilio gives the run two providers that share the messages, a simulator each; the second dies for good
+when half of them are handed over. The verdict is over the sum of both ledgers.
+
 POISON=1 is another run (see `poison.py`): one batch that is the death of whatever process takes it.
 
 The same SEED is the same plan (what is hit at how many messages handed over, in which order, for how long), the same
@@ -52,6 +55,7 @@ class Options:
     is_poison: bool
     gateway_url: str
     ledger_path: Path | None
+    has_two_gateways: bool
 
 
 def options_from(environment: dict[str, str]) -> Options:
@@ -66,6 +70,9 @@ def options_from(environment: dict[str, str]) -> Options:
     if gateway_url and urlsplit(gateway_url).hostname not in LOOPBACK and not _is_set(environment, "SENDS_NO_SMS"):
         sys.exit("INFOBIP_BASE_URL is not on this machine: say SENDS_NO_SMS=1 if no SMS can leave from there.")
     ledger = environment.get("LEDGER", "")
+    gateways = environment.get("GATEWAYS") or "infobip"
+    if gateways not in ("infobip", "infobip,twilio") or (gateways != "infobip" and gateway_url):
+        sys.exit("GATEWAYS is infobip, or infobip,twilio with simulators of the run's own.")
     return Options(
         messages=messages,
         kills=kills,
@@ -76,6 +83,7 @@ def options_from(environment: dict[str, str]) -> Options:
         is_poison=_is_set(environment, "POISON"),
         gateway_url=gateway_url,
         ledger_path=Path(ledger) if ledger else None,
+        has_two_gateways=gateways == "infobip,twilio",
     )
 
 
@@ -128,13 +136,17 @@ def run(options: Options, own: Scratch, supervisor: Supervisor) -> int:
     django.setup()
     from tests.chaos.play import Run
     from tests.chaos.poison import PoisonRun
+    from tests.chaos.roads import TwoRoads
     from tests.chaos.stand import Stand, batch_size
 
     if options.is_poison:
         play = PoisonRun(supervisor, own, options.messages, options.seed, options.seconds)
     else:
         timers = {"BATCH_SIZE": str(batch_size(options.messages, options.kills))}
-        stand = Stand(supervisor, own, options.gateway_url, timers)
+        if options.has_two_gateways:
+            stand: Stand = TwoRoads(supervisor, own, timers)
+        else:
+            stand = Stand(supervisor, own, options.gateway_url, timers)
         play = Run(stand, options.messages, options.kills, options.seed, options.seconds, options.ledger_path)
     is_good = play.play()
     connection.close()

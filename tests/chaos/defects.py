@@ -64,8 +64,8 @@ DEFECTS = (
         (
             (
                 "messaging/expansion.py",
-                "filter(pk=campaign.pk, chunks_done=number, status__in",
-                "filter(pk=campaign.pk, status__in",
+                "filter(pk=campaign.pk, chunks_done=number, status=",
+                "filter(pk=campaign.pk, status=",
             ),
             (
                 "messaging/migrations/0001_initial.py",

@@ -57,7 +57,6 @@ def strike(supervisor: Supervisor, event: Event) -> int:
     if event.target in AT_WEBHOOKS:
         wait_until(lambda: _is_calling(supervisor), REPORT_PATIENCE)
     child, victims = _find(supervisor, event)
-    time.sleep(event.delay)
     family = {child.pid, *processes_of(child)} if event.target not in ONE_CHILD else victims
     _signal(victims, signal.SIGKILL)
     if event.target is Target.WORKER_ALONE:
@@ -129,22 +128,29 @@ def _state_and_parent(pid: int) -> list[str]:
 
 
 def _find(supervisor: Supervisor, event: Event) -> tuple[Child, set[int]]:
-    """The program and the processes to kill, with a call open if that is wanted and comes about in time."""
+    """The program and the processes to kill, after the event's delay, with a call open if that is wanted and comes
+    about in time. A call that was answered and recorded during the delay is over: the next one is waited for."""
     deadline = time.monotonic() + PATIENCE
     while True:
         supervisor.watch()
         child = supervisor.children[PROGRAMS[event.target]]
         group = sorted(processes_of(child))
-        calling = callers(supervisor) if event.wants_call else []
-        if event.target is not Target.DATABASE:
-            calling = [pid for pid in calling if pid in group]
-        is_late = time.monotonic() > deadline
-        if victims := _victims(child, group, calling, event):
-            if calling or not event.wants_call or is_late:
-                return child, victims
-        elif is_late:
-            return child, {child.pid}
+        calling = _calling(supervisor, event, group)
+        victims = _victims(child, group, calling, event)
+        is_ready = bool(victims and (calling or not event.wants_call))
+        if is_ready:
+            time.sleep(event.delay)
+            watched = victims if event.target in ONE_CHILD else set(calling)
+            is_ready = not event.wants_call or not watched.isdisjoint(_calling(supervisor, event, group))
+        if is_ready or time.monotonic() > deadline:
+            return child, victims or {child.pid}
         time.sleep(LOOK)
+
+
+def _calling(supervisor: Supervisor, event: Event, group: list[int]) -> list[int]:
+    """The processes that have a call open, those of the group to be hit; none if the event does not ask for it."""
+    calling = callers(supervisor) if event.wants_call else []
+    return calling if event.target is Target.DATABASE else [pid for pid in calling if pid in group]
 
 
 def _victims(child: Child, group: list[int], calling: list[int], event: Event) -> set[int]:

@@ -21,7 +21,7 @@ from tests.chaos import kills
 from tests.chaos.answers import Told
 from tests.chaos.clients import Clients
 from tests.chaos.evidence import is_settled, judge, story, unsettled
-from tests.chaos.ledger import Ledger, ask_for_ledger, read_ledger
+from tests.chaos.ledger import Ledger, read_ledger
 from tests.chaos.left_behind import left_behind
 from tests.chaos.money import is_paid, meter
 from tests.chaos.oracle import Finding, Verdict
@@ -159,6 +159,7 @@ class Run:
         while True:
             self.stand.supervisor.watch()
             self._read(self.campaign.refresh_from_db)
+            self.stand.come_to(self._handed_over() / self.messages)
             if self._read(condition):
                 return
             if time.monotonic() > self.deadline:
@@ -201,12 +202,13 @@ class Run:
             "seed": self.seed,
             "database": "postgres" if self.stand.is_on_postgresql else "sqlite",
             "ledger": "compared" if ledger else "not compared",
+            **self.stand.outcome(),
         }
         return verdict.is_good and self.recovery is not None
 
     def _ledger(self) -> Ledger | None:
         if not self.stand.gateway_url:
-            return ask_for_ledger(self.stand.simulator_url)
+            return self.stand.ledger()
         return read_ledger(self.ledger_path) if self.ledger_path else None
 
 

@@ -12,6 +12,7 @@ from smsapp.demo.play import Demonstration
 from smsapp.demo.scratch import Scratch, delete_keys
 from smsapp.management.commands.demo_account import read_credentials
 from smsapp.processes import Program, Supervisor
+from tests.chaos.ledger import Ledger, ask_for_ledger
 from tests.chaos.outages import ON_POSTGRESQL, ON_SQLITE, cut_connections, fill_disk, make_read_only
 from tests.chaos.plan import LATENCY, Target
 
@@ -141,6 +142,17 @@ class Stand(Demonstration):
     def fired(self) -> dict[str, int]:
         """Exactly how often each fault came about; empty where nobody knows."""
         return {} if self.gateway_url else self._ask_simulator("GET", "faults")["fired"]
+
+    def come_to(self, share: float) -> None:
+        """So much of the campaign is handed over, 0 to 1."""
+
+    def ledger(self) -> Ledger:
+        """Of the run's own simulator."""
+        return ask_for_ledger(self.simulator_url)
+
+    def outcome(self) -> dict[str, Any]:
+        """What a run of this stand tells beside everything else."""
+        return {}
 
     def push_reports(self) -> None:
         """Have every report that is still to come pushed now."""

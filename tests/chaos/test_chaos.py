@@ -13,6 +13,7 @@ from tests.modules import output_of
 
 pytestmark = [
     pytest.mark.once,
+    pytest.mark.long,
     pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc, and limits them"),
 ]
 OUTSIDE = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "REDIS_KEY_PREFIX", "KEEP", "INFOBIP_BASE_URL", "LEDGER")
@@ -36,7 +37,7 @@ def chaos(folder: Path, **options: object) -> dict[str, Any]:
 
 
 ALWAYS = {Target.DISK, Target.FLUSH, Target.FREEZE, Target.PAUSE}
-RUNS = [("sqlite", 3, ALWAYS), ("postgres", 2, ALWAYS | {Target.DATABASE, Target.CONNECTIONS})]
+RUNS = [("sqlite", 2, ALWAYS), ("postgres", 2, ALWAYS | {Target.DATABASE, Target.CONNECTIONS})]
 
 
 @pytest.mark.parametrize(("database", "kills", "special"), RUNS)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from messaging.gateways.base import GatewayError, OutgoingMessage, Submission
 from tests.chaos.ledger import ask_for_ledger, read_ledger
+from tests.chaos.oracle import Entry
+from tests.chaos.roads import summed
 from tests.messaging.simulators import running_simulator
 
 
@@ -24,3 +26,12 @@ def test_the_file_says_what_the_simulator_says(tmp_path: Path) -> None:
     assert read.calls == {"call-a", "call-b"}
     assert {entry.times_accepted for entry in read.entries} == {0, 1, 2}
     assert {entry.kind for entry in read.entries} >= {"delivered", "rejected"}
+
+
+def test_what_two_providers_accepted_is_accepted_twice() -> None:
+    here, there = Entry("a", "49", "delivered", 1), Entry("a", "49", "delivered", 1, is_reported=True)
+    refused, alone = Entry("b", "49", "rejected", 0), Entry("c", "49", "silent", 1)
+    found = {entry.message_id: entry for entry in summed([here, refused, there, alone, Entry("b", "49", "silent", 1)])}
+    assert (found["a"].times_accepted, found["a"].is_reported) == (2, True)
+    assert (found["b"].times_accepted, found["b"].kind) == (1, "silent")
+    assert found["c"] == alone

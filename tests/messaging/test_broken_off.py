@@ -360,5 +360,5 @@ def test_reports_of_many_single_sends_are_applied_some_at_a_time(simulator, monk
 
 def test_the_next_turn_is_found_without_reading_every_batch(django_assert_num_queries):
     campaign = make_campaign(count=1)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         next_turn(campaign.account_id, Lane.CAMPAIGNS)

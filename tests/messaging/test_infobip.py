@@ -101,7 +101,7 @@ def test_unknown_status_goes_by_its_group_and_an_unknown_group_is_under_way() ->
     [
         ({"groupId": 2, "id": 9}, 1, Reason.UNKNOWN_NUMBER),
         ({"groupId": 2, "id": 9}, 27, Reason.UNREACHABLE),
-        ({"groupId": 2, "id": 4}, 603, Reason.RECIPIENT_REFUSED),
+        ({"groupId": 2, "id": 4}, 603, Reason.OPTED_OUT),
         ({"groupId": 2, "id": 4}, 607, Reason.CONTENT_REFUSED),
         ({"groupId": 5, "id": 11}, 368, Reason.SENDER_REFUSED),
         ({"groupId": 2, "id": 9}, 123456, Reason.NOT_DELIVERED),

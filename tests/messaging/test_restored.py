@@ -44,7 +44,7 @@ from messaging import (
 )
 from messaging.choices import AttemptState, Lane, MessageStatus
 from messaging.expansion import expand_chunk, expand_ready
-from messaging.models import Attempt, Batch, Message
+from messaging.models import Attempt, Batch, Gateway, Message, Route
 from messaging.place import Place
 from messaging.witness import Mark
 from tests.factories import MembershipFactory, make_campaign, phones
@@ -443,6 +443,19 @@ def test_a_provider_that_does_not_tell_keeps_the_hold(simulator, settings) -> No
     assert statuses() in ({"sent": 4}, {"delivered": 4})
     assert release.progress() is None
     assert_each_sent_once(simulator)
+
+
+def test_a_road_whose_provider_knows_no_id_of_ours_keeps_the_hold(simulator) -> None:
+    """In the lost time the rest may have gone that way, and nobody could say so."""
+    restored_backup()
+    twilio = Gateway(name="twilio", kind="twilio", base_url=simulator.url)
+    twilio.secrets = {"account_sid": "AC1", "auth_token": simulator.api_key}
+    twilio.save()
+    Route.objects.create(gateway=twilio)
+    with pytest.raises(CommandError, match="2 batches could not be compared"):
+        call_command("release")
+    assert hold.is_held()
+    assert "twilio knows messages by no id of ours" in release.progress().note
 
 
 def test_an_operator_may_insist_without_the_provider(simulator) -> None:

@@ -25,9 +25,10 @@ from messaging.models import Batch, Message, StatDelta
 from messaging.settlement import Fact
 from reports import folding
 from reports.folding import fold
-from reports.models import DailyStat
-from tests.factories import AccountFactory, make_audience, make_campaign
+from reports.models import DailyCountry, DailyStat
+from tests.factories import AccountFactory, SenderIdFactory, make_audience, make_campaign
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
+from uploads.services import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus
@@ -39,7 +40,10 @@ def cohort_of(row: Batch | DailyStat) -> tuple:
 
 
 def folded() -> dict[tuple, Counter]:
-    return {cohort_of(row): Counter(row.tally, segments=row.segments) for row in DailyStat.objects.all()}
+    sums: dict[tuple, Counter] = defaultdict(Counter)
+    for row in DailyStat.objects.all():
+        sums[cohort_of(row)].update(row.tally, segments=row.segments)
+    return dict(sums)
 
 
 def counted() -> dict[tuple, Counter]:
@@ -124,6 +128,45 @@ def test_accounts_modes_and_days_are_kept_apart():
     assert DailyStat.objects.count() == 4
 
 
+def test_senders_gateways_and_what_was_spent_are_told_apart():
+    account = AccountFactory()
+    for sender, count in (("Shop", 3), ("Bank", 2)):
+        SenderIdFactory(account=account, value=sender)
+        make_campaign(account, count, sender_id=sender)
+    expand_ready()
+    Batch.objects.filter(campaign__sender_id="Shop").update(price_micro=70_000, gateway="infobip")
+    move(Message.objects.all(), S.DELIVERED)
+    fold()
+    rows = DailyStat.objects.values_list("sender_id", "gateway", "delivered", "segments", "spent_micro")
+    gateway = Batch.objects.get(campaign__sender_id="Bank").gateway
+    assert sorted(rows) == [("Bank", gateway, 2, 2, 0), ("Shop", "infobip", 3, 3, 210_000)]
+
+
+def test_countries_of_new_messages_are_counted_once():
+    numbers = ["+4915112345678", "+436601234567", "+4915112345679", "+447700900123"]
+    audience = audience_from_numbers(AccountFactory(), list(enumerate(numbers, 1)))
+    make_campaign(audience.account, audience=audience)
+    expand_ready()
+    fold()
+    move(Message.objects.all()[:2], S.DELIVERED)
+    assert fold() == 1
+    make_campaign(audience.account, audience=audience, mode=Mode.TEST)
+    expand_ready()
+    fold()
+    counted = {("AT", 1), ("DE", 2), ("GB", 1)}
+    for mode in Mode:
+        assert set(DailyCountry.objects.filter(mode=mode).values_list("country", "messages")) == counted
+
+
+def test_a_chunk_in_several_batches_is_one_of_countries(settings):
+    settings.BATCH_SIZE = 10
+    make_campaign(count=35)
+    expand_ready()
+    assert Batch.objects.count() == 4
+    fold()
+    assert DailyCountry.objects.get().messages == 35
+
+
 def test_what_is_folded_is_not_folded_again():
     make_campaign(count=3)
     expand_ready()
@@ -204,12 +247,12 @@ def make_batches(days: int) -> list[Batch]:
     return batches
 
 
-def test_as_many_days_as_changes_at_once_fit_into_one_statement():
+def test_as_many_days_as_changes_at_once_fit_into_few_statements():
     batches = make_batches(days=folding.ROWS_AT_ONCE)
     StatDelta.objects.bulk_create(StatDelta(batch_id=batch.pk, queued=1) for batch in batches)
     with CaptureQueriesContext(connection) as queries:
         assert fold() == len(batches)
-    assert sum(query["sql"].startswith("INSERT") for query in queries) == 1
+    assert sum(query["sql"].startswith("INSERT") for query in queries) <= 3
     assert DailyStat.objects.filter(queued=1).count() == len(batches)
 
 

@@ -1,6 +1,7 @@
 """The operator console as a whole: every page opens, records of what happened cannot be changed."""
 
 import re
+from datetime import time
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ from accounts.models import (
     IdempotencyKey,
     LedgerEntry,
     Price,
+    QuietHours,
+    ReservedName,
     Setting,
     WebhookAttempt,
     WebhookDelivery,
@@ -31,11 +34,24 @@ from accounts.models import (
 )
 from accounts.tokens import sign_in
 from campaigns.choices import CampaignStatus, PauseReason
-from campaigns.models import Campaign, MessageTemplate
+from campaigns.models import Campaign, DraftPlan, MessageTemplate, RecurringCampaign
+from campaigns.recurrence import Every, Rule
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus
 from messaging.identity import message_number
-from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, ReportInbox, StatDelta
-from reports.models import DailyStat
+from messaging.models import (
+    Attempt,
+    Batch,
+    DeliveryReport,
+    Gateway,
+    InboundMessage,
+    Message,
+    ProviderReference,
+    ReportInbox,
+    Route,
+    RouteHealth,
+    StatDelta,
+)
+from reports.models import DailyCountry, DailyStat
 from reports.selectors import attention
 from smsapp.console import ReadOnlyAdmin
 from tests.factories import SenderIdFactory, make_api_key, make_campaign, phones
@@ -80,11 +96,21 @@ def rows() -> Campaign:
     ReportInbox.objects.create(gateway="simulator", source="push", body=b"+4915112000000")
     StatDelta.objects.create(batch_id=batch.pk, queued=-1, sent=1)
     DailyStat.objects.create(account=account, mode="live", day=now.date(), queued=1)
+    DailyCountry.objects.create(account=account, mode="live", day=now.date(), country="DE", messages=1)
+    DraftPlan.objects.create(campaign=campaign)
     InboundMessage.objects.create(
         account=account, inbound_id="in-1", gateway="simulator", provider_reference="1", phone_number=phones(1)[0],
         recipient="491511", received_at=now,
     )  # fmt: skip
     MessageTemplate.objects.create(account=account, user=user, template_id="tpl-1", name="Hello", message="Hello")
+    gateway = Gateway.objects.create(name="main", kind="twilio")
+    Route.objects.create(gateway=gateway)
+    RouteHealth.objects.create(gateway="main", measured_at=now)
+    ProviderReference.objects.create(gateway="main", reference="SM1", message_id=number)
+    RecurringCampaign.objects.create(
+        account=account, user=user, recurring_id="rec-1", message="Hello", audience=campaign.audience,
+        rule=Rule.at(Every.DAY, "UTC", time(9)).stored(),
+    )  # fmt: skip
     contact_list = ContactList.objects.create(account=account, user=user, list_id="lst-1", name="All")
     Contact.objects.create(contact_list=contact_list, phone_number=phones(1)[0])
     _rows_of_access(account, campaign)
@@ -94,6 +120,8 @@ def rows() -> Campaign:
 def _rows_of_access(account: Account, campaign: Campaign) -> None:
     now = timezone.now()
     Price.objects.create(prefix="49", price_micro=70_000)
+    ReservedName.objects.create(name="City")
+    QuietHours.objects.create(prefix="1", begins=time(21), ends=time(8))
     LedgerEntry.objects.create(account=account, kind="top_up", amount_micro=10, balance_micro=10)
     DailyUse.objects.get_or_create(account=account, day=now.date(), defaults={"message_count": 1})
     IdempotencyKey.objects.create(account=account, mode="live", key="k", fingerprint="0" * 64, request_id="r")
@@ -140,7 +168,9 @@ def test_record_cannot_be_added_changed_or_deleted(admin_client: Client, rows: C
 
 
 def test_pipeline_tables_are_read_only() -> None:
-    assert {Batch, Message, Attempt, DeliveryReport, ReportInbox, StatDelta, DailyStat, Upload} <= set(READ_ONLY)
+    assert {Batch, Message, Attempt, DeliveryReport, ReportInbox, StatDelta, DailyStat, DailyCountry, Upload} <= set(
+        READ_ONLY
+    )
 
 
 def test_front_page_says_nothing_needs_a_hand_only_when_so(admin_client: Client, rows: Campaign) -> None:

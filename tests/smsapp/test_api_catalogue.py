@@ -19,6 +19,8 @@ from accounts.choices import Role, Scope
 from accounts.keys import revoke_api_key
 from accounts.models import Account, ApiKey, Price
 from campaigns.models import Campaign
+from messaging.choices import MessageStatus
+from messaging.models import Message
 from smsapp import exceptions
 from smsapp.api.errors import FRAMEWORK_CODES
 from smsapp.catalogue import CATALOGUE
@@ -128,6 +130,21 @@ def _(w: World) -> Any:
 def _(w: World) -> Any:
     Account.objects.update(daily_message_limit=1)
     return w.send(phone_numbers=phones(2))
+
+
+@provokes("SPEND_LIMIT_REACHED")
+def _(w: World) -> Any:
+    Price.objects.create(prefix="", currency="EUR", price_micro=2)
+    Account.objects.update(is_metered=True, currency="EUR", balance_micro=100, daily_spend_limit_micro=1)
+    return w.send()
+
+
+@provokes("RECIPIENT_LIMIT_REACHED")
+def _(w: World) -> Any:
+    Account.objects.update(recipient_daily_limit=1)
+    assert w.send().status_code == 202
+    Message.objects.update(status=MessageStatus.SENT, sent_at=timezone.now())
+    return w.send()
 
 
 @provokes("PERMISSION_DENIED")
@@ -270,7 +287,10 @@ def test_the_code_is_answered_with_its_status(code: str, client: Any, settings: 
         assert set(error["details"]["errors"][0]) == {"field", "code", "message", "value"}
     if "Retry-After" in CATALOGUE[code].retry and code != "INTERNAL_ERROR":
         assert int(answer.headers["Retry-After"]) > 0
-    done_before = ("DUPLICATE_REFERENCE", "IDEMPOTENCY_KEY_REUSED", "INVALID_STATE", "RATE_LIMIT_EXCEEDED")
+    done_before = (
+        "DUPLICATE_REFERENCE", "IDEMPOTENCY_KEY_REUSED", "INVALID_STATE", "RATE_LIMIT_EXCEEDED",
+        "RECIPIENT_LIMIT_REACHED",
+    )  # fmt: skip
     assert Campaign.objects.count() - before == (code in done_before)
 
 

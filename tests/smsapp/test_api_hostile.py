@@ -6,6 +6,7 @@ The routes come from the router and the fields from the schema, so a new one is 
 import http.client
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,13 @@ def test_bodies_of_another_kind(client: Any, headers: dict[str, str], kind: str)
     assert snapshot() == before
 
 
-def fields() -> Iterator[tuple[str, str, str]]:
+@cache  # the schema takes seconds to make
+def fields() -> tuple[tuple[str, str, str], ...]:
     """(method, path, field) of every field that a JSON body may have, from the schema."""
+    return tuple(_fields())
+
+
+def _fields() -> Iterator[tuple[str, str, str]]:
     from drf_spectacular.generators import SchemaGenerator
 
     schema = SchemaGenerator().get_schema(request=None, public=True)
@@ -165,7 +171,7 @@ def fields() -> Iterator[tuple[str, str, str]]:
 def test_values_that_no_field_takes(client: Any, headers: dict[str, str], name: str) -> None:
     """A field may take one of them (null, true): then it is no refusal, and no error either."""
     before = snapshot()
-    for method, path, field in list(fields()):
+    for method, path, field in fields():
         whole = {**(ROUTES[(method, path)].body or {}), field: VALUES[name]}
         address = filled(path, lambda parameter: "1" if parameter in ("id", "delivery_id") else "nothing")
         with transaction.atomic():

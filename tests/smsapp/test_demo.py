@@ -143,6 +143,7 @@ def kill_in_the_middle(folder: Path) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_the_demo_adds_up_though_a_worker_is_killed(tmp_path: Path, embedded: dict[str, str]) -> None:
     with demo(tmp_path, embedded) as process:

@@ -70,6 +70,7 @@ def processes_of(folder: Path, text: str = "") -> list[int]:
     return found
 
 
+@pytest.mark.long
 def test_it_runs_stops_and_runs_again_with_the_same_key(tmp_path: Path) -> None:
     port = free_port()
     with running(tmp_path, port) as process:

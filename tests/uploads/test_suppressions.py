@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from tests.factories import AccountFactory, phones
-from uploads.models import Suppression
+from uploads.models import OptOutEvent, Suppression
 from uploads.services import phone_hash, suppress, suppressed_among
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +36,20 @@ def test_suppressing_twice_keeps_the_first_reason_and_never_the_number() -> None
     row = Suppression.objects.get()
     assert (row.reason, row.phone_hint) == ("STOP", phone[-2:])
     assert phone[1:] not in " ".join(str(value) for value in vars(row).values())
+
+
+def test_the_console_keeps_who_shut_a_number_out_and_who_let_it_in_again(admin_client: Client) -> None:
+    account = AccountFactory()
+    add = {"account": account.pk, "phone_number": phones(1)[0], "reason": "asked by letter"}
+    admin_client.post(reverse("admin:uploads_suppression_add"), add)
+    row = Suppression.objects.get()
+    selected = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+    admin_client.post(reverse("admin:uploads_suppression_changelist"), selected)
+    assert not Suppression.objects.exists()
+    left, back = OptOutEvent.objects.order_by("pk")
+    assert (left.is_out, left.detail, back.is_out) == (True, "asked by letter", False)
+    assert left.user
+    assert left.user == back.user
 
 
 def test_a_hash_depends_on_account_number_and_key(settings: Any) -> None:

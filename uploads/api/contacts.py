@@ -26,6 +26,7 @@ from smsapp.exceptions import (
 )
 from uploads import contacts, suppressions
 from uploads.models import Contact, ContactList, Suppression
+from uploads.services import suppress_upload
 
 MAX_NAME = 64  # characters of a value's name, as of a column of a file
 MAX_VALUE = 2000  # characters, as of a cell of a file
@@ -219,6 +220,14 @@ class SuppressionRequest(StrictSerializer):
     )
 
 
+class SuppressionImport(StrictSerializer):
+    upload_id = serializers.CharField(max_length=40, help_text="A ready upload; nobody in it is texted again.")
+
+
+class SuppressionsImported(serializers.Serializer[Any]):
+    added = serializers.IntegerField(help_text="Numbers that were not suppressed before.")
+
+
 class SuppressionSerializer(serializers.ModelSerializer[Suppression]):
     phone_hint = serializers.CharField(
         read_only=True, help_text="The last two digits: the number itself is not kept, only a keyed hash of it."
@@ -256,6 +265,18 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
         form, caller = _checked(SuppressionRequest, request), caller_of(request)
         row, is_new = suppressions.suppress_by(caller.account, caller.user, form["phone_number"], form["reason"])
         return Response(SuppressionSerializer(row).data, status=201 if is_new else 200)
+
+    @extend_schema(
+        operation_id="suppressions_import", summary="Never text the numbers of a file again",
+        request=SuppressionImport, responses=SuppressionsImported,
+        extensions=may_fail(NotFound, UploadInvalid, UploadNotReady),
+        examples=[OpenApiExample("An upload that is ready", {"upload_id": "upl-k3v7q2m5x4wz6abc"}, request_only=True)],
+    )  # fmt: skip
+    def import_upload(self, request: Request) -> Response:
+        """Those that are suppressed already keep their reason."""
+        form, caller = _checked(SuppressionImport, request), caller_of(request)
+        added = suppress_upload(caller.account, caller.user, form["upload_id"])
+        return Response({"added": added})
 
     @extend_schema(
         operation_id="suppressions_read", summary="Is a number suppressed?",

@@ -17,7 +17,12 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from smsapp.icons import ICONS
+
 TIME_LIMIT = 300  # seconds for npm
+SVG = re.compile(
+    r'<svg xmlns="[^"]+" viewBox="(?P<box>[^"]+)">(?P<notice><!--.*?-->)?(?P<shape><path.*/>)</svg>', re.DOTALL
+)
 SOURCE_MAP = re.compile(rb"^(//[#@] sourceMappingURL=.*|/\*[#@] sourceMappingURL=.*?\*/)\s*$", re.MULTILINE)
 
 
@@ -45,31 +50,12 @@ ASSETS = (
         "chartjs/chart.umd.min.js",
         "c17f2ce49fb9c71ef7fb39c03f868804ac5ab34730149976eebe6b7f807bef0c",
     ),
-    Asset(
-        "@fortawesome/fontawesome-free/css/all.min.css",
-        "fontawesome/css/all.min.css",
-        "e0b69df26e19596d4b81bf7eb0c54b6047e7221ec18d5d4d40c11eefd3ef8a4b",
-    ),
-    Asset(
-        "@fortawesome/fontawesome-free/webfonts/fa-brands-400.woff2",
-        "fontawesome/webfonts/fa-brands-400.woff2",
-        "ff66d1cfb67dbe3da432bbe36572cabfa4eef0e591303c2cba111474ba1d15bc",
-    ),
-    Asset(
-        "@fortawesome/fontawesome-free/webfonts/fa-regular-400.woff2",
-        "fontawesome/webfonts/fa-regular-400.woff2",
-        "f4722d10b9e1b41eefe3b51a026312ee1970edb7782f94b0080d3d475945734c",
-    ),
-    Asset(
-        "@fortawesome/fontawesome-free/webfonts/fa-solid-900.woff2",
-        "fontawesome/webfonts/fa-solid-900.woff2",
-        "24e5fae26b41c08b2df81c91669f5aaae71d81a84a4713fc56b5c621b78dd456",
-    ),
-    Asset(
-        "@fortawesome/fontawesome-free/webfonts/fa-v4compatibility.woff2",
-        "fontawesome/webfonts/fa-v4compatibility.woff2",
-        "c776ee1f1fe21cd72195e91de7afd5c9dbd007e9d06016254d65fbcc091398ca",
-    ),
+)
+#: Of the icons that are used, `source` being their folder.
+SPRITE = Asset(
+    "@fortawesome/fontawesome-free/svgs/solid",
+    "icons.svg",
+    "19a73eed7318b52403d17f888640a732efbf05b883f819c5169ac44240610c4b",
 )
 
 
@@ -83,11 +69,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, print_checksums: bool, installed: Path | None, **options: Any) -> None:
         vendor = settings.BASE_DIR / "static" / "vendor"
-        if not print_checksums and all(is_right(vendor / asset.target, asset.sha256) for asset in ASSETS):
+        wanted = (*ASSETS, SPRITE)
+        if not print_checksums and all(is_right(vendor / asset.target, asset.sha256) for asset in wanted):
             return
         with tempfile.TemporaryDirectory(prefix="smsapp-assets-") as folder:
             packages = installed or install(Path(folder))
             files = [(asset, read(packages / asset.source)) for asset in ASSETS]
+            files.append((SPRITE, sprite(packages / SPRITE.source)))
         if print_checksums:
             for asset, content in files:
                 self.stdout.write(f"{hashlib.sha256(content).hexdigest()}  {asset.source}")
@@ -134,6 +122,18 @@ def read(path: Path) -> bytes:
     except OSError as error:
         raise CommandError(f"The package has no such file: {error}") from error
     return SOURCE_MAP.sub(b"", content) if path.suffix in (".css", ".js") else content
+
+
+def sprite(folder: Path) -> bytes:
+    """One file with a symbol of each icon's name; raises CommandError for one that the package does not have."""
+    symbols, notice = [], ""
+    for name in ICONS:
+        found = SVG.fullmatch(read(folder / f"{name}.svg").decode().strip())
+        if found is None:
+            raise CommandError(f"The icon {name} is drawn in another way than the others.")
+        notice = found["notice"]
+        symbols.append(f'<symbol id="{name}" viewBox="{found["box"]}">{found["shape"]}</symbol>')
+    return f'<svg xmlns="http://www.w3.org/2000/svg">{notice}{"".join(symbols)}</svg>\n'.encode()
 
 
 def is_right(path: Path, sha256: str) -> bool:

@@ -43,7 +43,8 @@ class Command(BaseCommand):
             broker_port = broker_port if is_port_free(broker_port) else free_port()
             env["REDIS_URL"] = stack.embedded_redis_url(broker_port)
             foundations.append(stack.broker(env, broker_port))
-        if not settings.INFOBIP_BASE_URL and not os.environ.get("SIMULATOR_URL"):
+        provider = settings.INFOBIP_BASE_URL or (settings.TWILIO_ACCOUNT_SID and "Twilio")
+        if not provider and not os.environ.get("SIMULATOR_URL"):
             simulator_port = settings.SIMULATOR_PORT if is_port_free(settings.SIMULATOR_PORT) else free_port()
             simulator_url = f"http://127.0.0.1:{simulator_port}"
             env |= {"SIMULATOR_PORT": str(simulator_port), "SIMULATOR_URL": simulator_url}
@@ -54,7 +55,7 @@ class Command(BaseCommand):
         for child in children:
             child.wait_ready()
         supervisor.start_ready(stack.web(env, host, port), *stack.workers(env), stack.beat(env))
-        self._announce(url, simulator_url or settings.INFOBIP_BASE_URL or env["SIMULATOR_URL"], not simulator_url)
+        self._announce(url, simulator_url or provider or env["SIMULATOR_URL"], not simulator_url)
 
     def _announce(self, url: str, gateway: str, is_real: bool) -> None:
         path = settings.VAR_DIR / "demo.json"

@@ -1,0 +1,16 @@
+"""Names that no account gets as its sender without an operator's own decision."""
+
+from django.db import models
+
+
+class ReservedName(models.Model):
+    """A bank, an authority, a brand: whatever looks like it is refused when a customer asks for it."""
+
+    name = models.CharField(max_length=16, unique=True)
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

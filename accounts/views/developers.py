@@ -1,0 +1,179 @@
+"""The dashboard's pages for a customer's developers: keys, webhooks, the log of calls."""
+
+from datetime import timedelta
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts import keys
+from accounts.choices import SCOPES_OF, EndpointKind, Mode, Role, Scope
+from accounts.current import MemberRequest, allowed, current_account, current_mode, may
+from accounts.forms.dashboard import EndpointForm, KeyForm
+from accounts.models import ApiUsageLog, WebhookDelivery, WebhookEndpoint
+from accounts.webhooks import endpoints
+from smsapp.exceptions import SmsappError
+from smsapp.paging import page_of
+
+TRIES_SHOWN = 20
+OVERLAP = timedelta(hours=24)
+MOST_KEYS = 200
+
+
+@allowed(Scope.WEBHOOKS_READ)
+@require_GET
+def developers(request: MemberRequest) -> HttpResponse:
+    """Keys, endpoints and the newest calls on one page."""
+    account = current_account(request)
+    sees_keys = may(request.membership, Scope.KEYS_READ)
+    context = {
+        "keys": keys.keys_of(_issuer(request)).order_by("-id")[:MOST_KEYS] if sees_keys else None,
+        "endpoints": _endpoints(request).order_by("-id"),
+        "calls": ApiUsageLog.objects.filter(account=account).order_by("-id")[:10],
+        "may_write_keys": may(request.membership, Scope.KEYS_WRITE),
+        "may_write_webhooks": may(request.membership, Scope.WEBHOOKS_WRITE),
+    }
+    return render(request, "accounts/developers.html", context)
+
+
+@allowed(Scope.KEYS_WRITE)
+@require_http_methods(["GET", "POST"])
+def key_new(request: MemberRequest) -> HttpResponse:
+    """The key's text is on the answer of the POST, and nowhere else ever."""
+    form = KeyForm(request.POST or None, initial={"scopes": [scope.value for scope in keys.DEFAULT_SCOPES]})
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            key, text = keys.issue_api_key(
+                _issuer(request), data["name"], Mode(data["mode"]), scopes=[Scope(one) for one in data["scopes"]],
+                allowed_networks=data["allowed_networks"], expires_at=form.expires_at,
+            )  # fmt: skip
+        except SmsappError as error:
+            form.refuse(error, expires_at="expires_on")
+        else:
+            return _shown_once(request, _("Your new API key"), text, key.name)
+    return render(request, "accounts/key.html", {"form": form})
+
+
+@allowed(Scope.KEYS_WRITE)
+@require_POST
+def key_act(request: MemberRequest, prefix: str, action: str) -> HttpResponse:
+    """Rotate or revoke."""
+    issuer = _issuer(request)
+    try:
+        if action == "rotate":
+            key, text = keys.rotate_api_key(issuer, prefix, OVERLAP)
+            return _shown_once(request, _("The new key: the old one works for 24 hours more"), text, key.name)
+        keys.revoke_api_key(keys.key_of(issuer, prefix), request.user)
+        messages.success(request, _("The key is revoked: it opens nothing any more."))
+    except SmsappError as error:
+        messages.error(request, error.message)
+    return redirect("developers")
+
+
+@allowed(Scope.WEBHOOKS_WRITE)
+@require_http_methods(["GET", "POST"])
+def webhook_new(request: MemberRequest) -> HttpResponse:
+    """The endpoint's secret is on the answer of the POST, and nowhere else ever."""
+    form = EndpointForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        data = dict(form.cleaned_data)
+        try:
+            endpoint, secret = endpoints.create(
+                current_account(request), current_mode(request), request.user, data.pop("url"), **data
+            )
+        except SmsappError as error:
+            form.refuse(error)
+        else:
+            return _shown_once(request, _("The secret that signs what is sent there"), secret, endpoint.url)
+    return render(request, "accounts/webhook_new.html", {"form": form})
+
+
+@allowed(Scope.WEBHOOKS_READ)
+@require_GET
+def webhook(request: MemberRequest, endpoint_id: str) -> HttpResponse:
+    """An endpoint with its deliveries, newest first."""
+    endpoint = _endpoint(request, endpoint_id)
+    context = page_of(request, endpoint.deliveries.defer("body")) | {
+        "endpoint": endpoint,
+        "may_write": may(request.membership, Scope.WEBHOOKS_WRITE),
+    }
+    return render(request, "accounts/webhook.html", context)
+
+
+@allowed(Scope.WEBHOOKS_WRITE)
+@require_POST
+def webhook_act(request: MemberRequest, endpoint_id: str, action: str) -> HttpResponse:
+    """Test, switch on, give another secret, or remove."""
+    endpoint = _endpoint(request, endpoint_id)
+    try:
+        if action == "test":
+            endpoints.ping(endpoint, request.user)
+            messages.success(request, _("A test event is on its way; reload to see what came of it."))
+        elif action == "enable":
+            endpoints.enable(endpoint, request.user)
+            messages.success(request, _("It is switched on again."))
+        elif action == "rotate":
+            changed, secret = endpoints.rotate_secret(endpoint, request.user)
+            title = _("The new secret: for 24 hours the old one signs beside it")
+            return _shown_once(request, title, secret, changed.url)
+        else:
+            endpoints.remove(endpoint, request.user)
+            messages.success(request, _("The endpoint is removed."))
+            return redirect("developers")
+    except SmsappError as error:
+        messages.error(request, error.message)
+    return redirect("webhook-detail", endpoint_id=endpoint_id)
+
+
+@allowed(Scope.WEBHOOKS_READ)
+@require_http_methods(["GET", "POST"])
+def webhook_delivery(request: MemberRequest, endpoint_id: str, delivery_pk: int) -> HttpResponse:
+    """What was sent, and each try; POST sends it again."""
+    endpoint = _endpoint(request, endpoint_id)
+    delivery = get_object_or_404(WebhookDelivery, endpoint=endpoint, pk=delivery_pk)
+    may_write = may(request.membership, Scope.WEBHOOKS_WRITE)
+    if request.method == "POST" and may_write:
+        try:
+            endpoints.replay(delivery, request.user)
+        except SmsappError as error:
+            messages.error(request, error.message)
+        else:
+            messages.success(request, _("It is sent again."))
+        return redirect("webhook-delivery", endpoint_id=endpoint_id, delivery_pk=delivery_pk)
+    tries = delivery.attempts.order_by("-pk")[:TRIES_SHOWN]
+    context = {"endpoint": endpoint, "delivery": delivery, "tries": tries, "may_write": may_write}
+    return render(request, "accounts/webhook_delivery.html", context)
+
+
+@allowed(Scope.ACCOUNT_READ)
+@require_GET
+def requests_log(request: MemberRequest) -> HttpResponse:
+    """Calls of the API, refused ones too, newest first; refreshes itself."""
+    calls = ApiUsageLog.objects.filter(account=current_account(request))
+    return render(request, "accounts/requests.html", page_of(request, calls))
+
+
+def _issuer(request: MemberRequest) -> keys.Issuer:
+    role = Role(request.membership.role)
+    return keys.Issuer(current_account(request), request.user, Mode.LIVE, SCOPES_OF[role])
+
+
+def _endpoints(request: MemberRequest) -> QuerySet[WebhookEndpoint]:
+    return WebhookEndpoint.objects.filter(
+        account=current_account(request), mode=current_mode(request), kind=EndpointKind.ENDPOINT
+    ).select_related("account")
+
+
+def _endpoint(request: MemberRequest, endpoint_id: str) -> WebhookEndpoint:
+    owned = WebhookEndpoint.objects.filter(account=current_account(request)).select_related("account")
+    return get_object_or_404(owned, endpoint_id=endpoint_id)
+
+
+def _shown_once(request: MemberRequest, title: str, secret: str, named: str) -> HttpResponse:
+    answer = render(request, "accounts/shown_once.html", {"title": title, "secret": secret, "named": named})
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

@@ -1,0 +1,274 @@
+"""`recurring-campaigns`: what is sent again and again."""
+
+from datetime import time
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.caller import caller_of
+from accounts.choices import Scope
+from campaigns import recurring
+from campaigns.api.requests import (
+    SEND_ERRORS,
+    SEND_FAILURES,
+    campaign_request,
+    changes_of,
+    check_callback_of,
+    recipients_of,
+)
+from campaigns.api.serializers import RECIPIENTS, TEXT, CampaignOptions, NothingMore
+from campaigns.choices import CampaignKind
+from campaigns.models import RecurringCampaign
+from campaigns.recurrence import Every, Rule
+from smsapp.api.fields import WallTimeField, ZonedDateTimeField
+from smsapp.api.pagination import NewestFirst
+from smsapp.api.query import require_known, whole_number
+from smsapp.api.schema import may_fail
+from smsapp.api.views import AccountMixin
+from smsapp.exceptions import InvalidState, ValidationError
+
+MAX_PREVIEWED = 50
+RULE_FIELDS = ("every", "at", "timezone", "weekdays", "month_day", "cron")
+OPTIONS = ("valid_minutes", "ends_at")
+WEEKLY = OpenApiExample(
+    "Mondays and Thursdays at nine",
+    {
+        "name": "Reminder", "message": "Hello {first_name|there}, see you soon.", "list_id": "lst-3f1c…",
+        "every": "week", "weekdays": [1, 4], "at": "09:00", "timezone": "Europe/Berlin", "valid_minutes": 240,
+    },
+    request_only=True,
+)  # fmt: skip
+
+
+class RecurringRequest(CampaignOptions):
+    """What is sent and to whom, as of a campaign; and when."""
+
+    rules = {"allOf": [TEXT, {"oneOf": RECIPIENTS}]}
+
+    # Each of its campaigns has its own.
+    schedule_time = None  # type: ignore[assignment]
+    client_reference = None  # type: ignore[assignment]
+    valid_until = None  # type: ignore[assignment]
+    every = serializers.ChoiceField(
+        choices=[one.value for one in Every], required=False, default=Every.DAY.value,
+        help_text="`weekday` is Monday to Friday; `week` names its `weekdays`, `month` its `month_day`; `cron` is for "
+        "what these cannot say.",
+    )  # fmt: skip
+    at = WallTimeField(default=time(9), allow_null=False, help_text="On the clock of `timezone`, e.g. `09:00`.")
+    timezone = serializers.CharField(
+        max_length=63, required=False, default="UTC", help_text="IANA name, e.g. `Europe/Berlin`."
+    )
+    weekdays = serializers.ListField(
+        child=serializers.IntegerField(min_value=0, max_value=6), required=False, max_length=7, default=list,
+        help_text="With `week`: 0 is Sunday, 1 Monday, … 6 Saturday.",
+    )  # fmt: skip
+    month_day = serializers.IntegerField(
+        min_value=1, max_value=28, required=False, default=1, help_text="With `month`: 1 to 28, which each month has."
+    )
+    cron = serializers.CharField(
+        max_length=120, required=False, default="", allow_blank=True,
+        help_text="With `cron`: minute, hour, day of month, month, day of week, e.g. `0 9 1-7 * 1`, the first Monday. "
+        "All of them must match. A time that the clocks skip comes an hour later, one that comes twice is used once.",
+    )  # fmt: skip
+    valid_minutes = serializers.IntegerField(
+        min_value=5, max_value=60 * 24 * 30, required=False, default=None, allow_null=True,
+        help_text="Nothing is handed over later than so long after its moment, e.g. 240.",
+    )  # fmt: skip
+    ends_at = ZonedDateTimeField(required=False, default=None, allow_null=True, help_text="The last moment, or null.")
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if not self.partial and "message" not in data and "template_id" not in data:
+            raise serializers.ValidationError({"message": ["Give either message or template_id."]})
+        if not self.partial and not {"phone_numbers", "upload_id", "list_id"} & set(data):
+            raise serializers.ValidationError({"list_id": ["Give one of phone_numbers, upload_id and list_id."]})
+        return super().validate(data)
+
+
+class RecurringSerializer(serializers.ModelSerializer[RecurringCampaign]):
+    list_id = serializers.CharField(
+        source="contact_list.list_id", default=None, allow_null=True,
+        help_text="The contact list, as it stands at each moment; null: always the same recipients.",
+    )  # fmt: skip
+    rule = serializers.SerializerMethodField(help_text="Minute, hour, day of month, month, day of week.")
+    timezone = serializers.CharField(source="rule.timezone", help_text="On whose clocks the rule is.")
+    quiet_from = serializers.TimeField(format="%H:%M", read_only=True, allow_null=True, help_text="See `campaigns`.")
+    quiet_until = serializers.TimeField(format="%H:%M", read_only=True, allow_null=True, help_text="See `campaigns`.")
+    callback_url = serializers.CharField(read_only=True, help_text="Where results of its campaigns go; may be empty.")
+
+    class Meta:
+        model = RecurringCampaign
+        fields = (
+            "recurring_id", "mode", "name", "message", "sender_id", "callback_url", "list_id", "rule", "timezone",
+            "valid_minutes", "quiet_from", "quiet_until", "canary_size", "canary_percent", "canary_wait",
+            "canary_floor", "status", "next_run_at", "last_run_at", "ends_at", "run_count", "failure_count", "detail",
+            "created_at", "updated_at",
+        )  # fmt: skip
+        read_only_fields = fields
+        extra_kwargs = {
+            "recurring_id": {"help_text": "Its id, e.g. `rec-3f1c…`."},
+            "mode": {"help_text": "`test`: its campaigns go to the simulator."},
+            "name": {"help_text": "For your own eyes."},
+            "message": {"help_text": "The text, with its `{placeholders}`."},
+            "sender_id": {"help_text": "What handsets show; empty: the provider chooses."},
+            "valid_minutes": {"help_text": "Nothing is handed over later than so long after its moment; or null."},
+            "canary_size": {"help_text": "See `campaigns`."},
+            "canary_percent": {"help_text": "See `campaigns`."},
+            "canary_wait": {"help_text": "See `campaigns`."},
+            "canary_floor": {"help_text": "See `campaigns`."},
+            "status": {"help_text": "`paused`: by you, or since its last moments failed: see `detail`."},
+            "next_run_at": {"help_text": "The next moment; null: none."},
+            "last_run_at": {"help_text": "The last moment that fired; null: none yet."},
+            "ends_at": {"help_text": "No moment after this fires; null: it goes on."},
+            "run_count": {"help_text": "Campaigns it has made."},
+            "failure_count": {"help_text": "Moments in a row that made none; after three it is paused."},
+            "detail": {"help_text": "What the last moment came to, if anything was wrong."},
+            "created_at": {"help_text": "When it was made."},
+            "updated_at": {"help_text": "When it was changed last."},
+        }  # fmt: skip
+
+    def get_rule(self, row: RecurringCampaign) -> str:
+        return str(Rule.of(row.rule))
+
+
+class Moments(serializers.Serializer[Any]):
+    moments = serializers.ListField(child=serializers.DateTimeField(), help_text="In order.")
+
+
+@extend_schema_view(
+    list=extend_schema(operation_id="recurring_list", summary="List recurring campaigns, newest first"),
+    retrieve=extend_schema(operation_id="recurring_read", summary="Read a recurring campaign"),
+)
+@extend_schema(tags=["recurring-campaigns"])
+class RecurringViewSet(
+    AccountMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[RecurringCampaign]
+):
+    """Each moment makes a campaign of its own, which is paused, read and reported like any other."""
+
+    read_scope = Scope.CAMPAIGNS_READ
+    write_scope = Scope.CAMPAIGNS_WRITE
+    serializer_class = RecurringSerializer
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> QuerySet[RecurringCampaign]:
+        require_known(self.request, "cursor", "limit")
+        caller = caller_of(self.request)
+        rows = RecurringCampaign.objects.filter(account=caller.account, mode=caller.mode)
+        return rows.select_related("rule", "contact_list")
+
+    def get_object(self) -> RecurringCampaign:
+        require_known(self.request, *(("count",) if self.action == "preview" else ()))
+        caller = caller_of(self.request)
+        return recurring.recurring_of(caller.account, self.kwargs["recurring_id"], caller.mode)
+
+    def look_ahead(self, request: Request) -> None:
+        if self.action == "create":
+            check_callback_of(request)
+
+    @extend_schema(
+        operation_id="recurring_create", summary="Make a recurring campaign", request=RecurringRequest,
+        responses={201: RecurringSerializer}, examples=[WEEKLY], extensions=SEND_FAILURES,
+    )  # fmt: skip
+    def create(self, request: Request) -> Response:
+        """It is active at once; `preview` says when it runs. More recipients than one person may send to need a second
+        person for each of its campaigns."""
+        data, caller = _checked(request), caller_of(request)
+        rule, options = _rule(data), {name: data.pop(name) for name in OPTIONS}
+        wanted = recipients_of(data)
+        assert wanted is not None
+        ask = campaign_request(_of_campaign(data), CampaignKind.BULK, caller)
+        row = recurring.create_recurring(caller.account, caller.user, ask, rule, wanted, **options)
+        return Response(RecurringSerializer(row).data, status=201)
+
+    @extend_schema(
+        operation_id="recurring_update", summary="Change a recurring campaign",
+        request=RecurringRequest(partial=True), responses=RecurringSerializer,
+        extensions=may_fail(*SEND_ERRORS, InvalidState),
+        examples=[OpenApiExample("An hour later", {"every": "weekday", "at": "10:00"}, request_only=True)],
+    )  # fmt: skip
+    def partial_update(self, request: Request, recurring_id: str) -> Response:
+        """What is left out stays, but a rule is given whole: `every` with what belongs to it. What has fired goes on as
+        it is."""
+        row, data = self.get_object(), _checked(request, partial=True)
+        rule = _rule(_with_defaults(data, row)) if set(RULE_FIELDS) & set(data) else None
+        wanted = recipients_of(data)
+        changes = changes_of(_of_campaign(data), row.account)
+        return _shown(recurring.change_recurring(row, caller_of(request).user, changes, rule, wanted))
+
+    @extend_schema(
+        operation_id="recurring_preview", summary="When it runs next", responses=Moments,
+        parameters=[OpenApiParameter("count", {"type": "integer", "minimum": 1, "maximum": MAX_PREVIEWED, "default": 5},
+                                     description="So many moments.")],
+    )  # fmt: skip
+    def preview(self, request: Request, recurring_id: str) -> Response:
+        row = self.get_object()
+        count = whole_number(request, "count", 5, 1, MAX_PREVIEWED)
+        return Response(Moments({"moments": recurring.next_moments(row, count)}).data)
+
+    @extend_schema(
+        operation_id="recurring_pause", summary="Pause a recurring campaign", request=None,
+        responses=RecurringSerializer, extensions=may_fail(InvalidState),
+    )  # fmt: skip
+    def pause(self, request: Request, recurring_id: str) -> Response:
+        """Nothing fires until it is resumed. Its campaigns that run go on."""
+        return self._act(request, recurring.pause)
+
+    @extend_schema(
+        operation_id="recurring_resume", summary="Go on with a recurring campaign", request=None,
+        responses=RecurringSerializer, extensions=may_fail(InvalidState),
+    )  # fmt: skip
+    def resume(self, request: Request, recurring_id: str) -> Response:
+        """From its next moment on; those in between are left out."""
+        return self._act(request, recurring.resume)
+
+    @extend_schema(
+        operation_id="recurring_end", summary="End a recurring campaign for good",
+        responses={200: RecurringSerializer},
+        extensions=may_fail(InvalidState),
+    )  # fmt: skip
+    def destroy(self, request: Request, recurring_id: str) -> Response:
+        """It stays on record, as its campaigns do."""
+        return _shown(recurring.end(self.get_object(), caller_of(request).user))
+
+    def _act(self, request: Request, act: Any) -> Response:
+        NothingMore(data=request.data).is_valid(raise_exception=True)
+        return _shown(act(self.get_object(), caller_of(request).user))
+
+
+def _shown(row: RecurringCampaign) -> Response:
+    return Response(RecurringSerializer(row).data)
+
+
+def _checked(request: Request, *, partial: bool = False) -> dict[str, Any]:
+    form = RecurringRequest(data=request.data, partial=partial)
+    form.is_valid(raise_exception=True)
+    return dict(form.validated_data)
+
+
+def _of_campaign(data: dict[str, Any]) -> dict[str, Any]:
+    """Without what says when."""
+    return {name: value for name, value in data.items() if name not in RULE_FIELDS}
+
+
+def _with_defaults(data: dict[str, Any], row: RecurringCampaign) -> dict[str, Any]:
+    """A changed rule, for which its zone stays where none is given."""
+    usual = {"every": Every.DAY.value, "at": time(9), "timezone": str(row.rule.timezone), "weekdays": [],
+             "month_day": 1, "cron": ""}  # fmt: skip
+    return usual | {name: data[name] for name in RULE_FIELDS if name in data}
+
+
+def _rule(data: dict[str, Any]) -> Rule:
+    every = Every(data["every"])
+    if every is Every.CRON:
+        fields = data["cron"].split()
+        if len(fields) != 5:
+            raise ValidationError("A rule has five fields: minute, hour, day of month, month, day of week.", "cron")
+        minute, hour, day_of_month, month_of_year, day_of_week = fields
+        return Rule(minute, hour, day_of_month, month_of_year, day_of_week, data["timezone"])
+    if every is Every.WEEK and not data["weekdays"]:
+        raise ValidationError("Say on which days of the week.", "weekdays")
+    weekdays = tuple(sorted(set(data["weekdays"])))
+    return Rule.at(every, data["timezone"], data["at"], weekdays=weekdays, month_day=data["month_day"])

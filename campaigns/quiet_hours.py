@@ -1,0 +1,107 @@
+"""Hours in which nobody is texted, on the clock where the recipient is.
+
+The campaign's own hours count, else its account's, else those of the country. Where a number may be in several zones,
+it must be out of these hours in all of them. Exempt are senders that an operator has named transactional, and single
+sends: those answer somebody at that moment.
+"""
+
+import time as clock
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from typing import NamedTuple
+
+from accounts.models import QuietHours, SenderId
+from campaigns.choices import CampaignKind
+from campaigns.models import Campaign
+from smsapp.lib.zones import after_window, zones_of
+
+KNOWN_FOR = 30.0  # seconds that what applies to a campaign is kept
+MOST_KNOWN = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From one local time to another, over midnight if the second is earlier."""
+
+    begins: time
+    ends: time
+
+
+class Place(NamedTuple):
+    """What numbers have in common that may be texted at the same times."""
+
+    window: Window
+    zones: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """What applies to a campaign: one window for all numbers, or one for each country, by prefix."""
+
+    for_all: Window | None = None
+    by_prefix: tuple[tuple[str, Window], ...] = ()  # the longest prefixes first
+
+    @property
+    def is_none(self) -> bool:
+        return self.for_all is None and not self.by_prefix
+
+    def until(self, phone: str, moment: datetime) -> datetime | None:
+        """When a number (E.164) may be texted, if not at this moment."""
+        window = self.for_all or self._of_country(phone)
+        if window is None:
+            return None
+        release = after_window(moment, window.begins, window.ends, zones_of(phone))
+        return release if release > moment else None
+
+    def releases(self, phones: Sequence[str], moment: datetime) -> list[tuple[Place | None, datetime | None]]:
+        """Where each number is, and when it may be texted (see `until`); None for one without quiet hours."""
+        known: dict[Place, datetime | None] = {}
+        found: list[tuple[Place | None, datetime | None]] = []
+        for phone in phones:
+            window = self.for_all or self._of_country(phone)
+            if window is None:
+                found.append((None, None))
+                continue
+            place = Place(window, zones_of(phone))
+            if place not in known:
+                known[place] = self.until(phone, moment)
+            found.append((place, known[place]))
+        return found
+
+    def _of_country(self, phone: str) -> Window | None:
+        return next((window for prefix, window in self.by_prefix if phone.startswith(prefix, 1)), None)
+
+
+NONE = Quiet()
+_known: dict[int, tuple[float, Quiet]] = {}
+
+
+def quiet_of(campaign: Campaign) -> Quiet:
+    """What applies to it, from memory if it was asked for some seconds ago."""
+    if campaign.kind != CampaignKind.BULK:
+        return NONE
+    now = clock.monotonic()
+    kept = _known.get(campaign.pk)
+    if kept is None or now - kept[0] > KNOWN_FOR:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        _known[campaign.pk] = kept = (now, _read(campaign))
+    return kept[1]
+
+
+def forget() -> None:
+    """Read it again, the next time it is asked for."""
+    _known.clear()
+
+
+def _read(campaign: Campaign) -> Quiet:
+    sender = SenderId.objects.filter(account=campaign.account_id, value=campaign.sender_id, is_transactional=True)
+    if campaign.sender_id and sender.exists():
+        return NONE
+    for row in (campaign, campaign.account):
+        if row.quiet_from is not None and row.quiet_until is not None:
+            return Quiet(Window(row.quiet_from, row.quiet_until))
+    rows = QuietHours.objects.filter(is_enabled=True)
+    windows = {row.prefix: Window(row.begins, row.ends) for row in rows}
+    return Quiet(None, tuple(sorted(windows.items(), key=lambda item: -len(item[0]))))

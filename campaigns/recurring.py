@@ -1,0 +1,293 @@
+"""Recurring campaigns: made, changed and stopped by people; fired by the clock, each moment once.
+
+Firing is one transaction: `next_run_at` is moved on by compare-and-set, and the campaign of the moment before is
+stored, unique by (recurring, due_at). Any number of clocks may try. A moment that is late by more than
+LATE_START_WINDOW makes a `missed` campaign: a person decides. Where moments were slept through, only the last of them
+is made; how many were left out, the detail says.
+"""
+
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.choices import Mode
+from accounts.models import Account, User
+from campaigns import services
+from campaigns.choices import CampaignKind, RecurringStatus
+from campaigns.models import Campaign, RecurringCampaign
+from campaigns.recipients import Recipients, gather
+from campaigns.recurrence import Rule
+from campaigns.rules import COPIED, CampaignRequest, check_message, check_request
+from smsapp.apart import apart
+from smsapp.exceptions import InvalidState, NotFound, SmsappError, ValidationError
+from uploads.contacts import list_of, snapshot
+from uploads.models import Audience
+
+logger = logging.getLogger(__name__)
+
+MAX_RECURRING = 500  # of one account, ended ones aside
+MAX_FAILURES = 3  # moments in a row that make no campaign, before it is paused
+AT_ONCE = 200
+
+
+def recurring_of(account: Account, recurring_id: str, mode: Mode) -> RecurringCampaign:
+    """Raises NotFound."""
+    rows = RecurringCampaign.objects.select_related("account", "rule", "contact_list", "user")
+    found = rows.filter(account=account, mode=mode, recurring_id=recurring_id).first()
+    if found is None:
+        raise NotFound("There is no such recurring campaign.")
+    return found
+
+
+def create_recurring(
+    account: Account, user: User, request: CampaignRequest, rule: Rule, wanted: Recipients, **options: Any
+) -> RecurringCampaign:
+    """`options`: `valid_minutes`, `ends_at`. Raises an SmsappError for what could not be sent, or never would be."""
+    now = timezone.now()
+    check_request(account, request, columns=None)
+    rule.check(now)
+    row = RecurringCampaign(
+        account=account, user=user, mode=request.mode, recurring_id=f"rec-{secrets.token_hex(10)}",
+        **{name: getattr(request, name) for name in COPIED}, **options,
+    )  # fmt: skip
+    with transaction.atomic():
+        Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+        going_on = RecurringCampaign.objects.filter(account=account).exclude(status=RecurringStatus.ENDED)
+        if going_on.count() >= MAX_RECURRING:
+            raise InvalidState(f"An account has {MAX_RECURRING} recurring campaigns at most.", limit=MAX_RECURRING)
+        row.rule = rule.stored()
+        _set_recipients(row, wanted)
+        _plan(row, rule, now)
+        row.save(force_insert=True)
+        _note(row, "created", user, after=_facts(row))
+    return row
+
+
+def change_recurring(
+    row: RecurringCampaign, by: User, changes: Mapping[str, Any], rule: Rule | None = None,
+    wanted: Recipients | None = None,
+) -> RecurringCampaign:  # fmt: skip
+    """Change what comes next; what has fired stays as it is. Raises InvalidState for one that has ended, and an
+    SmsappError for what could not be sent."""
+    now = timezone.now()
+    with transaction.atomic():
+        row = _locked(row)
+        before = _facts(row)
+        for name, value in changes.items():
+            setattr(row, name, value)
+        check_request(row.account, request_of(row, None), columns=None)
+        if rule is not None:
+            rule.check(now)
+            row.rule = rule.stored()
+        if wanted is not None:
+            _set_recipients(row, wanted)
+        elif "message" in changes and row.audience is not None:
+            check_message(row.message, row.audience.columns)
+        if row.status == RecurringStatus.ACTIVE:
+            _plan(row, rule or Rule.of(row.rule), now)
+        row.failure_count, row.detail = 0, ""
+        row.save()
+        _note(row, "changed", by, before=before, after=_facts(row) | {"changed": sorted(changes)})
+    return row
+
+
+def pause(row: RecurringCampaign, by: User) -> RecurringCampaign:
+    """Nothing fires until it is resumed; what has fired goes on. Raises InvalidState unless it is active."""
+    return _move(row, by, "paused", RecurringStatus.PAUSED, RecurringStatus.ACTIVE)
+
+
+def resume(row: RecurringCampaign, by: User) -> RecurringCampaign:
+    """From its next moment on: those in between are left out. Raises InvalidState unless it is paused."""
+    return _move(row, by, "resumed", RecurringStatus.ACTIVE, RecurringStatus.PAUSED)
+
+
+def end(row: RecurringCampaign, by: User) -> RecurringCampaign:
+    """For good. Raises InvalidState if it has ended."""
+    return _move(row, by, "ended", RecurringStatus.ENDED, RecurringStatus.ACTIVE, RecurringStatus.PAUSED)
+
+
+def next_moments(row: RecurringCampaign, count: int) -> list[datetime]:
+    """When it would run next, as it stands; of one that has ended, never."""
+    if row.status == RecurringStatus.ENDED:
+        return []
+    moments = Rule.of(row.rule).after(timezone.now())
+    return [moment for moment in islice(moments, count) if row.ends_at is None or moment <= row.ends_at]
+
+
+def fire_due(now: datetime) -> int:
+    """Fire every moment that has come; how many made a campaign."""
+    due = RecurringCampaign.objects.filter(status=RecurringStatus.ACTIVE, next_run_at__lte=now).order_by("next_run_at")
+    return sum(bool(apart(lambda pk: _fire(pk, now), pk)) for pk in list(due.values_list("pk", flat=True)[:AT_ONCE]))
+
+
+def request_of(row: RecurringCampaign, due_at: datetime | None) -> CampaignRequest:
+    """What is sent at a moment."""
+    valid_until = due_at + timedelta(minutes=row.valid_minutes) if due_at and row.valid_minutes else None
+    return CampaignRequest(
+        kind=CampaignKind.BULK, mode=Mode(row.mode), valid_until=valid_until,
+        **{name: getattr(row, name) for name in COPIED},
+    )  # fmt: skip
+
+
+def _fire(pk: int, now: datetime) -> bool:
+    try:
+        with transaction.atomic():
+            row = _claimed(pk, now)
+            if row is None:
+                return False
+            due_at, slept = _last_due(row, now)
+            _make(row, due_at, slept, now)
+    except SmsappError as error:
+        _fail(pk, now, error)
+        return False
+    return True
+
+
+def _claimed(pk: int, now: datetime) -> RecurringCampaign | None:
+    """Its row, locked, if its moment has come and nobody was quicker."""
+    rows = RecurringCampaign.objects.select_for_update(of=("self",), skip_locked=True)
+    rows = rows.select_related("account", "user", "rule", "contact_list", "audience")
+    row = rows.filter(pk=pk, status=RecurringStatus.ACTIVE, next_run_at__lte=now).first()
+    if row is None:
+        return None
+    before, row_rule = row.next_run_at, Rule.of(row.rule)
+    later = _within(row, row_rule.next_after(now))
+    moved = RecurringCampaign.objects.filter(pk=pk, status=RecurringStatus.ACTIVE, next_run_at=before)
+    values: dict[str, Any] = {"next_run_at": later}
+    if later is None:
+        values["status"] = RecurringStatus.ENDED
+    return row if moved.update(**values) else None
+
+
+def _last_due(row: RecurringCampaign, now: datetime) -> tuple[datetime, list[datetime]]:
+    """The last moment that has come, and those before it that nobody fired."""
+    assert row.next_run_at is not None
+    due = [row.next_run_at]
+    for moment in Rule.of(row.rule).after(row.next_run_at):
+        if moment > now or (row.ends_at is not None and moment > row.ends_at):
+            break
+        due.append(moment)
+    return due[-1], due[:-1]
+
+
+def _make(row: RecurringCampaign, due_at: datetime, slept: list[datetime], now: datetime) -> Campaign:
+    """The campaign of a moment; too late, one that waits for a person's decision."""
+    is_late = now - due_at > timedelta(seconds=settings.LATE_START_WINDOW)
+    request = request_of(row, due_at)
+    audience = _audience(row)
+    check_request(row.account, replace(request, valid_until=None) if is_late else request, audience.columns)
+    campaign = services.unsaved_campaign(row.account, row.user, request, audience)
+    campaign.recurring, campaign.due_at = row, due_at
+    services.set_off_recurring(campaign, row.user, is_late=is_late)
+    detail = f"{len(slept)} earlier moments were left out." if slept else ""
+    RecurringCampaign.objects.filter(pk=row.pk).update(
+        last_run_at=due_at, run_count=row.run_count + 1, failure_count=0, detail=detail
+    )
+    logger.info("recurring campaign %s fired for %s: %s", row.recurring_id, due_at.isoformat(), campaign.bulk_id)
+    return campaign
+
+
+def _fail(pk: int, now: datetime, error: SmsappError) -> None:
+    """The moment is over without a campaign, and says why; after some in a row a person has to look at it."""
+    with transaction.atomic():
+        row = _claimed(pk, now)
+        if row is None:
+            return
+        failures = row.failure_count + 1
+        values: dict[str, Any] = {"failure_count": failures, "detail": error.message[:300], "last_run_at": now}
+        if failures >= MAX_FAILURES:
+            values |= {"status": RecurringStatus.PAUSED, "next_run_at": None}
+        RecurringCampaign.objects.filter(pk=pk).update(**values)
+        _note(row, "failed", None, after={"detail": error.message, "failures": failures})
+    logger.warning("recurring campaign %s made nothing: %s", row.recurring_id, error.message)
+
+
+def _audience(row: RecurringCampaign) -> Audience:
+    if row.contact_list is not None:
+        return snapshot(row.account, row.contact_list.list_id)
+    if row.audience is None:
+        raise ValidationError("Its contact list was deleted.", "list_id")
+    return row.audience
+
+
+def _set_recipients(row: RecurringCampaign, wanted: Recipients) -> None:
+    """Raises an SmsappError for recipients that are none, or have not what the text asks for."""
+    row.contact_list = row.audience = None
+    if wanted.list_id:
+        row.contact_list = list_of(row.account, wanted.list_id)
+        return
+    row.audience, refused = gather(row.account, wanted)
+    if refused:
+        raise ValidationError(
+            f"{len(refused)} of the numbers can receive no SMS, the first of them {refused[0].value}.",
+            "phone_numbers", refused[0].value,
+        )  # fmt: skip
+    check_message(row.message, row.audience.columns)
+
+
+def _plan(row: RecurringCampaign, rule: Rule, now: datetime) -> None:
+    row.next_run_at = _within(row, rule.next_after(now))
+    if row.next_run_at is None:
+        raise ValidationError("It would end before its first moment.", "ends_at")
+
+
+def _within(row: RecurringCampaign, moment: datetime | None) -> datetime | None:
+    return None if moment is None or (row.ends_at is not None and moment > row.ends_at) else moment
+
+
+def _locked(row: RecurringCampaign) -> RecurringCampaign:
+    rows = RecurringCampaign.objects.select_for_update(of=("self",)).select_related("account", "rule", "audience")
+    locked = rows.get(pk=row.pk)
+    if locked.status == RecurringStatus.ENDED:
+        raise InvalidState("This recurring campaign has ended.", current_state=locked.status)
+    return locked
+
+
+def _move(
+    row: RecurringCampaign, by: User, verb: str, to: RecurringStatus, *sources: RecurringStatus
+) -> RecurringCampaign:
+    with transaction.atomic():
+        row = _locked(row)
+        if row.status not in sources:
+            raise InvalidState(
+                f"A recurring campaign that is {row.status} cannot be {verb}.", current_state=row.status,
+                allowed=[source.value for source in sources],
+            )  # fmt: skip
+        row.status = to
+        if to == RecurringStatus.ACTIVE:
+            row.failure_count, row.detail = 0, ""
+            _plan(row, Rule.of(row.rule), timezone.now())
+        else:
+            row.next_run_at = None
+        row.save()
+        _note(row, verb, by, after={"status": to.value})
+    return row
+
+
+def _facts(row: RecurringCampaign) -> dict[str, Any]:
+    """What may stand in the audit log: no text."""
+    return {
+        "name": row.name, "sender_id": row.sender_id,
+        "rule": str(Rule.of(row.rule)), "timezone": str(row.rule.timezone),
+        "next_run_at": row.next_run_at.isoformat() if row.next_run_at else None,
+        "ends_at": row.ends_at.isoformat() if row.ends_at else None,
+    }  # fmt: skip
+
+
+def _note(
+    row: RecurringCampaign, verb: str, by: User | None, *, before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    audit.record(
+        f"recurring.{verb}", account=row.account, by=by, target_type="recurring", target_id=row.recurring_id,
+        before=before, after=after,
+    )  # fmt: skip

@@ -1,0 +1,59 @@
+"""The dashboard's lists of campaigns: all of them, and those that wait for a second person."""
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.utils.http import urlencode
+from django.views.decorators.http import require_GET
+
+from accounts.choices import Role, Scope
+from accounts.current import MemberRequest, allowed, current_account, current_mode
+from campaigns.approval import APPROVING_ROLES
+from campaigns.choices import CampaignKind, CampaignStatus
+from campaigns.forms.queries import CampaignListQuery
+from campaigns.models import Campaign
+from reports import selectors
+from smsapp.paging import page_of
+
+CAMPAIGNS_PER_PAGE = 25
+#: Of single sends, of which there may be millions, only the newest come first.
+SORTS = {"name": "name", "recipients": "-total_recipients", "delivered": "-delivered"}
+MOST_WAITING = 100
+
+
+@allowed(Scope.CAMPAIGNS_READ)
+@require_GET
+def campaign_list(request: MemberRequest) -> HttpResponse:
+    form = CampaignListQuery(request.GET)
+    if not form.is_valid():
+        raise Http404
+    query = form.cleaned_data
+    mode, kind = query["mode"] or current_mode(request), query["kind"]
+    found = Campaign.objects.for_account(current_account(request), mode).filter(kind=kind)
+    if query["name"]:
+        found = found.filter(name__icontains=query["name"])
+    if query["status"]:
+        found = found.filter(status=query["status"])
+    page = page_of(request, found, SORTS if kind == CampaignKind.BULK else None, CAMPAIGNS_PER_PAGE)
+    asked = {"mode": mode, "kind": kind, "name": query["name"], "status": query["status"]}
+    context = page | {
+        "form": CampaignListQuery(initial=asked),
+        "campaigns": [(campaign, selectors.campaign_progress(campaign, with_rate=False)) for campaign in page["rows"]],
+        "list_mode": mode,
+        "kind": kind,
+        "is_filtered": bool(query["name"] or query["status"]),
+        "filters": urlencode({name: value for name, value in asked.items() if value}),
+    }
+    return render(request, "campaigns/list.html", context)
+
+
+@allowed(Scope.CAMPAIGNS_READ)
+@require_GET
+def approvals(request: MemberRequest) -> HttpResponse:
+    """Campaigns that wait for a second person, the oldest first."""
+    account = current_account(request)
+    waiting = account.campaigns.filter(status=CampaignStatus.AWAITING_APPROVAL).order_by("id")
+    context = {
+        "campaigns": list(waiting.select_related("approval_requested_by")[:MOST_WAITING]),
+        "may_approve": Role(request.membership.role) in APPROVING_ROLES,
+    }
+    return render(request, "campaigns/approvals.html", context)

@@ -1,0 +1,28 @@
+"""A text as a recipient would get it, for the pages that show one beside the writer's."""
+
+from typing import Any
+
+from accounts.models import Account
+from campaigns.rendering import Template
+from messaging.compose import compose
+from messaging.preview import of_sample
+from smsapp.exceptions import SmsappError
+from smsapp.lib.text import normalise
+from uploads.samples import Sample
+
+
+def composed_for(account: Account, sample: Sample, message: str, place: int) -> dict[str, Any]:
+    problem, preview = "", None
+    try:
+        preview = of_sample(normalise(message), sample, place) if message.strip() else None
+        missing: list[str] = []
+    except SmsappError as error:
+        problem = error.message
+        missing = [name for name in Template(normalise(message)).names if name not in sample.columns]
+    shown = preview.text if preview and preview.text is not None else message
+    return {
+        "composed": compose(account, shown), "preview": preview, "problem": problem,
+        "missing": missing, "place": place, "total": sample.total,
+        "before": place - 1 if place > 0 else None,
+        "next": place + 1 if place + 1 < len(sample.rows) else None,
+    }  # fmt: skip

@@ -1,0 +1,172 @@
+"""The last steps to a campaign: when, the receipt, and the button. The draft is their state."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.choices import Scope
+from accounts.current import MemberRequest, allowed, current_account, current_mode
+from campaigns import drafts, recurring, services
+from campaigns.choices import CampaignKind, CampaignStatus
+from campaigns.forms.rule import rule_initial, rule_words
+from campaigns.forms.wizard import TryForm, WhenForm
+from campaigns.models import Campaign
+from campaigns.recurrence import Rule
+from campaigns.rules import CampaignRequest, request_of
+from campaigns.views.owned import owned_draft
+from campaigns.views.preview import composed_for
+from messaging.preflight import preflight
+from messaging.preview import of_sample
+from messaging.services import send
+from smsapp.exceptions import SmsappError
+from smsapp.forms import wall_time
+from smsapp.middleware import current_request_id
+from uploads.samples import sample_of
+
+NEXT_RUNS = 5
+
+
+@allowed(Scope.CAMPAIGNS_WRITE)
+@require_http_methods(["GET", "POST"])
+def when(request: MemberRequest, bulk_id: str) -> HttpResponse:
+    draft = owned_draft(request, bulk_id)
+    form = WhenForm(request.POST or None, initial=_when_of(request, draft))
+    if request.method == "POST" and form.is_valid():
+        try:
+            rule = form.rule()
+            if rule is not None:
+                rule.check(timezone.now())
+            drafts.change_draft(draft, request.user, form.changes(), rule=rule)
+        except SmsappError as error:
+            form.refuse(
+                error, schedule_time="at", rule="cron", canary_size="canary_value", canary_percent="canary_value"
+            )
+        else:
+            return redirect("wizard-review", bulk_id=bulk_id)
+    return render(request, "campaigns/wizard_when.html", {"draft": draft, "form": form, "step": 4})
+
+
+@allowed(Scope.CAMPAIGNS_WRITE)
+@require_http_methods(["GET", "POST"])
+def review(request: MemberRequest, bulk_id: str) -> HttpResponse:
+    """The receipt, and the button; POST sends."""
+    draft = owned_draft(request, bulk_id)
+    rule = drafts.rule_of(draft)
+    if request.method == "POST":
+        done = _start_recurring(request, draft, rule) if rule else _launch(request, draft)
+        if done is not None:
+            return done
+    context = _review(request, draft, rule)
+    return render(request, "campaigns/wizard_review.html", context)
+
+
+@allowed(Scope.CAMPAIGNS_WRITE)
+@require_POST
+def try_out(request: MemberRequest, bulk_id: str) -> HttpResponse:
+    """One real message with the values of the first recipient, to the writer's own phone."""
+    draft = owned_draft(request, bulk_id)
+    form = TryForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Give your own number."))
+        return redirect("wizard-review", bulk_id=bulk_id)
+    preview = of_sample(draft.message, sample_of(draft.audience), 0)
+    if preview is None or preview.text is None:
+        messages.error(request, _("No text can be made for the first recipient."))
+        return redirect("wizard-review", bulk_id=bulk_id)
+    wanted = CampaignRequest(
+        kind=CampaignKind.SINGLE, message=preview.text, sender_id=draft.sender_id, mode=current_mode(request),
+        name=f"Test of {draft.name}"[:120], request_id=current_request_id(),
+    )  # fmt: skip
+    try:
+        sent = send(current_account(request), request.user, wanted, [form.cleaned_data["phone_number"]])
+    except SmsappError as error:
+        messages.error(request, error.message)
+    else:
+        number = sent.messages[0].phone_number
+        messages.success(request, _("A test is on its way to %(number)s.") % {"number": number})
+    return redirect("wizard-review", bulk_id=bulk_id)
+
+
+@allowed(Scope.CAMPAIGNS_WRITE)
+@require_POST
+def delete(request: MemberRequest, bulk_id: str) -> HttpResponse:
+    drafts.delete_draft(owned_draft(request, bulk_id), request.user)
+    messages.success(request, _("The draft is deleted."))
+    return redirect("campaign-list")
+
+
+def _when_of(request: MemberRequest, draft: Campaign) -> dict[str, Any]:
+    """What the draft says, its moments on the clocks of UTC."""
+    request_ = request_of(draft)
+    rule = drafts.rule_of(draft)
+    values: dict[str, Any] = {
+        "when": "again" if rule else "later" if draft.scheduled_at else "now",
+        "at": wall_time(draft.scheduled_at), "valid_until": wall_time(draft.valid_until),
+        "quiet_from": request_.quiet_from, "quiet_until": request_.quiet_until,
+        "canary": "size" if request_.canary_size else "percent" if request_.canary_percent else "none",
+        "canary_value": request_.canary_size or request_.canary_percent or 100,
+        "canary_wait": request_.canary_wait // 60, "canary_floor": request_.canary_floor,
+    }  # fmt: skip
+    return values | (rule_initial(rule) if rule else {})
+
+
+def _review(request: MemberRequest, draft: Campaign, rule: Rule | None) -> dict[str, Any]:
+    context: dict[str, Any] = {
+        "draft": draft, "step": 5, "try_form": TryForm(), "undo_seconds": settings.UNDO_SECONDS,
+        "rule": rule_words(rule) if rule else "", "runs": _next_runs(rule), "receipt": None, "problem": "",
+    }  # fmt: skip
+    if not draft.total_recipients:
+        return context | {"problem": _("It has no recipients yet.")}
+    try:
+        context["receipt"] = receipt = preflight(draft)
+    except SmsappError as error:
+        return context | {"problem": error.message}
+    most = max((country.recipients for country in receipt.countries), default=1)
+    context["countries"] = [(country, 100 * country.recipients / most) for country in receipt.countries]
+    return context | composed_for(current_account(request), sample_of(draft.audience), draft.message, 0)
+
+
+def _next_runs(rule: Rule | None) -> list[datetime]:
+    if rule is None:
+        return []
+    return list(islice(rule.after(timezone.now()), NEXT_RUNS))
+
+
+def _launch(request: MemberRequest, draft: Campaign) -> HttpResponse | None:
+    """To the campaign's page; None, with the reason said, if it was refused."""
+    try:
+        launched = services.launch(draft, request.user, timedelta(seconds=settings.UNDO_SECONDS))
+    except SmsappError as error:
+        messages.error(request, error.message)
+        return None
+    if launched.status == CampaignStatus.AWAITING_APPROVAL:
+        messages.info(request, _("A second person has to approve it. It is on the page Approvals."))
+    else:
+        messages.success(request, _("Confirmed."))
+    return redirect("campaign-detail", bulk_id=launched.bulk_id)
+
+
+def _start_recurring(request: MemberRequest, draft: Campaign, rule: Rule) -> HttpResponse | None:
+    """The draft becomes a recurring campaign, of the same upload or, as it stands at each time, list."""
+    wanted = drafts.recipients_of(draft)
+    if wanted is None:
+        messages.error(request, _("Only an uploaded file or a contact list can be sent to again and again."))
+        return None
+    request_ = replace(request_of(draft), scheduled_at=None, valid_until=None)
+    try:
+        made = recurring.create_recurring(current_account(request), request.user, request_, rule, wanted)
+    except SmsappError as error:
+        messages.error(request, error.message)
+        return None
+    drafts.delete_draft(draft, request.user)
+    messages.success(request, _("It is set up. Each time makes a campaign of its own."))
+    return redirect("recurring-detail", recurring_id=made.recurring_id)

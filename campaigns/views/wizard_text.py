@@ -1,0 +1,128 @@
+"""The text of a campaign, beside what the first recipients would get. POST makes the draft, or changes it."""
+
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.choices import Scope
+from accounts.current import MemberRequest, allowed, current_account, current_mode
+from campaigns import drafts
+from campaigns.choices import CampaignKind
+from campaigns.forms.wizard import TextForm
+from campaigns.models import Campaign, MessageTemplate
+from campaigns.recipients import Recipients
+from campaigns.rules import CampaignRequest
+from campaigns.views.owned import owned_draft, owned_upload
+from campaigns.views.preview import composed_for
+from smsapp.exceptions import SmsappError
+from smsapp.lib.text import MAX_TEXT_LENGTH, normalise
+from smsapp.middleware import current_request_id
+from uploads.choices import UploadStatus
+from uploads.contacts import list_of
+from uploads.samples import Sample, sample_of, sample_of_list
+
+MAX_PLACE = 49
+
+
+@allowed(Scope.CAMPAIGNS_WRITE)
+@require_http_methods(["GET", "POST"])
+def text_of_upload(request: MemberRequest, upload_id: str) -> HttpResponse:
+    upload = owned_upload(request, upload_id)
+    if upload.status != UploadStatus.READY or upload.audience is None:
+        return redirect("wizard-check", upload_id=upload_id)
+    return _new_text(request, Recipients(upload_id=upload_id), sample_of(upload.audience), upload.original_filename)
+
+
+@allowed(Scope.CAMPAIGNS_WRITE)
+@require_http_methods(["GET", "POST"])
+def text_of_list(request: MemberRequest, list_id: str) -> HttpResponse:
+    try:
+        contact_list = list_of(current_account(request), list_id)
+    except SmsappError:
+        raise Http404 from None
+    return _new_text(request, Recipients(list_id=list_id), sample_of_list(contact_list), contact_list.name)
+
+
+@allowed(Scope.CAMPAIGNS_WRITE)
+@require_http_methods(["GET", "POST"])
+def text(request: MemberRequest, bulk_id: str) -> HttpResponse:
+    """Of a draft."""
+    draft = owned_draft(request, bulk_id)
+    initial = {"name": draft.name, "sender_id": draft.sender_id, "message": draft.message}
+    form = TextForm(current_account(request), request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            drafts.change_draft(draft, request.user, _text_of(form))
+        except SmsappError as error:
+            form.refuse(error)
+        else:
+            return redirect("wizard-when", bulk_id=bulk_id)
+    return _text_page(request, form, sample_of(draft.audience), draft=draft)
+
+
+@allowed(Scope.CAMPAIGNS_WRITE)
+@require_POST
+def composed(request: MemberRequest) -> HttpResponse:
+    """Counter and preview of the text as it stands, with the values of one of the first recipients."""
+    sample = _sample_named(request)
+    place = request.POST.get("place", "0")
+    message = request.POST.get("message", "")[: 20 * MAX_TEXT_LENGTH]
+    context = composed_for(
+        current_account(request), sample, message, min(int(place), MAX_PLACE) if place.isdigit() else 0
+    )
+    return render(request, "campaigns/_composed_row.html", context | {"sender": request.POST.get("sender_id", "")[:16]})
+
+
+def _new_text(request: MemberRequest, wanted: Recipients, sample: Sample, named: str) -> HttpResponse:
+    """POST makes the draft."""
+    account = current_account(request)
+    form = TextForm(account, request.POST or None, initial={"name": named.rpartition(".")[0] or named})
+    if request.method == "POST" and form.is_valid():
+        values = CampaignRequest(
+            kind=CampaignKind.BULK, mode=current_mode(request), request_id=current_request_id(), **_text_of(form)
+        )
+        try:
+            draft, _refused = drafts.create_draft(account, request.user, values, wanted)
+        except SmsappError as error:
+            form.refuse(error)
+        else:
+            return redirect("wizard-when", bulk_id=draft.bulk_id)
+    return _text_page(request, form, sample, wanted=wanted)
+
+
+def _text_page(
+    request: MemberRequest, form: TextForm, sample: Sample, draft: Campaign | None = None,
+    wanted: Recipients | None = None,
+) -> HttpResponse:  # fmt: skip
+    account = current_account(request)
+    context = {
+        "form": form, "step": 3, "sample": sample, "draft": draft, "wanted": wanted,
+        "sender": form["sender_id"].value() or "",
+        "templates": MessageTemplate.objects.filter(account=account).order_by("name")[:100],
+    }  # fmt: skip
+    context |= composed_for(current_account(request), sample, str(form["message"].value() or ""), 0)
+    return render(request, "campaigns/wizard_text.html", context)
+
+
+def _text_of(form: TextForm) -> dict[str, Any]:
+    data = form.cleaned_data
+    return {"name": data["name"], "sender_id": data["sender_id"], "message": normalise(data["message"])}
+
+
+def _sample_named(request: MemberRequest) -> Sample:
+    """Of the upload, list or draft that the form names."""
+    upload_id, list_id, bulk_id = (request.POST.get(name, "") for name in ("upload_id", "list_id", "bulk_id"))
+    if upload_id:
+        upload = owned_upload(request, upload_id)
+        if upload.audience is not None:
+            return sample_of(upload.audience)
+    if list_id:
+        try:
+            return sample_of_list(list_of(current_account(request), list_id))
+        except SmsappError:
+            raise Http404 from None
+    if bulk_id:
+        return sample_of(owned_draft(request, bulk_id).audience)
+    raise Http404

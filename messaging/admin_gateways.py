@@ -1,0 +1,116 @@
+"""The console's pages on gateways, routes and how well they do."""
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, Q
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+
+from messaging import gateways, pacing
+from messaging.forms.gateways import SECRET_FIELDS, GatewayForm, TrialForm
+from messaging.identity import number_of, public_id
+from messaging.inbox import report_url
+from messaging.models import Gateway, ProviderReference, Route, RouteHealth
+from messaging.trial import Trial, send_trial
+from smsapp.console import ConsoleAdmin, ReadOnlyAdmin
+
+
+@admin.register(Gateway)
+class GatewayAdmin(ConsoleAdmin):
+    """Credentials are written here and never shown again."""
+
+    form = GatewayForm
+    change_form_template = "admin/gateway_page.html"
+    list_display = ("name", "kind", "is_enabled", "state", "rate", "updated_at")
+    list_filter = ("kind", "is_enabled")
+    readonly_fields = ("state", "addresses")
+    fieldsets = (
+        (None, {"fields": ("name", "kind", "is_enabled", "base_url", "state", "addresses")}),
+        ("Limits", {"fields": ("rate", "max_batch", "validity")}),
+        ("Credentials", {"fields": SECRET_FIELDS}),
+        ("Custom HTTP gateway", {"fields": ("rules",)}),
+    )
+    ordering = ("name",)
+
+    @admin.display(description="state")
+    def state(self, row: Gateway) -> str:
+        if row.pk is None or row.name not in gateways.known():
+            return "not in use" if row.pk is None else "cannot be used: its set-up is not complete"
+        if not row.is_enabled:
+            return "off"
+        return "down: calls have failed, one at a time tries it" if pacing.is_down(row.name) else "up"
+
+    @admin.display(description="addresses for the provider")
+    def addresses(self, row: Gateway) -> str:
+        url = report_url(row.name) if row.pk else ""
+        if not url:
+            return "Delivery reports need PUBLIC_URL to be set."
+        return format_html("Delivery reports: {}<br>Messages from handsets: {}/inbound", url, url)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("<int:pk>/try/", self.admin_site.admin_view(self.send_test), name="messaging_gateway_try")
+        return [own, *super().get_urls()]
+
+    def send_test(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = self.get_object(request, str(pk))
+        if row is None or not self.has_change_permission(request, row):
+            raise PermissionDenied
+        form = TrialForm(request.POST or None)
+        trial: Trial | None = None
+        if form.is_valid():
+            data = form.cleaned_data
+            trial = send_trial(row, data["phone_number"], data["text"], data["sender"], request.user)  # type: ignore[arg-type]
+        context = self.admin_site.each_context(request) | {
+            "title": f"Send a test by {row.name}",
+            "form": form,
+            "opts": self.opts,
+            "trial": trial,
+            "back": reverse("admin:messaging_gateway_change", args=[pk]),
+        }
+        return TemplateResponse(request, "admin/gateway_trial.html", context)
+
+
+@admin.register(Route)
+class RouteAdmin(ConsoleAdmin):
+    list_display = ("prefix_shown", "gateway", "account", "sender_id", "priority", "weight", "is_enabled", "note")
+    list_filter = ("gateway", "is_enabled", ("account", admin.EmptyFieldListFilter))
+    list_select_related = ("gateway", "account")
+    raw_id_fields = ("account",)
+    search_help_text = "Prefix, sender, or account name in full"
+    ordering = ("prefix", "priority")
+
+    @admin.display(description="numbers", ordering="prefix")
+    def prefix_shown(self, route: Route) -> str:
+        return f"+{route.prefix}" if route.prefix else "every number"
+
+    def find(self, term: str) -> Q | None:
+        return Q(prefix=term.removeprefix("+")) | Q(sender_id=term) | Q(account__name=term)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+
+@admin.register(ProviderReference)
+class ProviderReferenceAdmin(ReadOnlyAdmin):
+    list_display = ("reference", "gateway", "message_number", "created_at")
+    search_help_text = "The provider's id, or ours, in full"
+
+    @admin.display(description="message")
+    def message_number(self, row: ProviderReference) -> str:
+        return public_id(row.message_id)
+
+    def find(self, term: str) -> Q | None:
+        number = number_of(term.lower())
+        return Q(reference=term) if number is None else Q(message=number)
+
+
+@admin.register(RouteHealth)
+class RouteHealthAdmin(ReadOnlyAdmin):
+    list_display = (
+        "gateway", "prefix", "share", "detail", "sent", "delivered", "undelivered", "silent", "failed_calls",
+        "measured_at",
+    )  # fmt: skip
+    list_filter = ("gateway",)
+    ordering = ("gateway", "prefix")

@@ -1,0 +1,117 @@
+"""A campaign's first recipients go before the others, which wait for what becomes of them.
+
+    sending   the first are being handed over
+    waiting   their delivery reports are awaited, for the campaign's `canary_wait` at most
+    passed    enough of them got it: the others follow
+    failed    too few did, or said so in time: the campaign is paused; who resumes it has decided that they follow
+
+Batches of the others are held with `waits_for_canary`, which only the step to `passed` takes away.
+"""
+
+import logging
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Sum
+from django.utils.translation import gettext as _
+
+from campaigns.choices import CampaignStatus, CanaryState
+from campaigns.models import Campaign
+from campaigns.services import pause_for_canary
+from campaigns.tally import COUNTED_STATUSES
+from messaging import clock
+from messaging.models import Batch
+from smsapp.apart import apart
+from smsapp.wake import wake
+
+logger = logging.getLogger(__name__)
+
+#: Of these nobody can say anything about the road: they never left.
+NOT_TRIED = ("suppressed", "cancelled", "expired", "failed")
+OPEN = (CanaryState.SENDING, CanaryState.WAITING, CanaryState.FAILED)
+
+
+def is_on(campaign_id: int) -> bool:
+    """Whether others than the first recipients still have to wait, as the row says now."""
+    return Campaign.objects.filter(pk=campaign_id, canary_state__in=OPEN).exists()
+
+
+def check_due() -> int:
+    """Look at all campaigns whose canary is not over; how many took a step."""
+    running = Campaign.objects.filter(status=CampaignStatus.RUNNING, canary_state__in=OPEN)
+    return sum(bool(apart(step, pk)) for pk in running.values_list("pk", flat=True)[:500])
+
+
+def release_late() -> int:
+    """Let go of batches that were being made while the others were told to follow; how many."""
+    late = Batch.objects.filter(waits_for_canary=True, campaign__canary_state=CanaryState.PASSED)
+    return late.update(waits_for_canary=False)
+
+
+def step(campaign_id: int) -> bool:
+    """Take the next step, if its time has come."""
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update(no_key=True).get(pk=campaign_id)
+        before = campaign.canary_state
+        if campaign.status == CampaignStatus.RUNNING:
+            STEPS[CanaryState(campaign.canary_state)](campaign)
+    if campaign.canary_state == CanaryState.FAILED != before:  # its others wait anyway: nothing leaves in between
+        pause_for_canary(campaign_id, _words(campaign))
+        logger.warning("campaign %s: %s", campaign.bulk_id, _words(campaign))
+    return campaign.canary_state != before
+
+
+def _tally(campaign: Campaign) -> dict[str, int]:
+    """Of the first recipients' batches, and their `size`."""
+    first = Batch.objects.filter(campaign=campaign, waits_for_canary=False)
+    names = (*COUNTED_STATUSES, "size")
+    sums = first.aggregate(**{f"total_{name}": Sum(name, default=0) for name in names})
+    return {name: sums[f"total_{name}"] for name in names}
+
+
+def _tried(tally: dict[str, int]) -> int:
+    return tally["size"] - sum(tally[name] for name in NOT_TRIED)
+
+
+def _begin_to_wait(campaign: Campaign) -> None:
+    """Once all of the first are out, or will never be."""
+    tally = _tally(campaign)
+    expected = min(campaign.canary_size or 0, campaign.total_recipients)
+    if tally["size"] >= expected and not tally["queued"] and not tally["unknown"]:
+        campaign.canary_state = CanaryState.WAITING
+        campaign.canary_due_at = clock.now() + timedelta(seconds=campaign.canary_wait)
+        campaign.save(update_fields=["canary_state", "canary_due_at"])
+        _judge(campaign)
+
+
+def _judge(campaign: Campaign) -> None:
+    """Once all of the first are reported, or the time for it is over."""
+    tally = _tally(campaign)
+    assert campaign.canary_due_at is not None
+    if tally["sent"] and clock.now() < campaign.canary_due_at:
+        return
+    if tally["delivered"] * 100 >= campaign.canary_floor * _tried(tally):
+        _pass(campaign)
+    else:
+        campaign.canary_state = CanaryState.FAILED
+        campaign.save(update_fields=["canary_state"])
+
+
+def _pass(campaign: Campaign) -> None:
+    campaign.canary_state = CanaryState.PASSED
+    campaign.save(update_fields=["canary_state"])
+    count = Batch.objects.filter(campaign=campaign, waits_for_canary=True).update(waits_for_canary=False)
+    logger.info("campaign %s: %s batches follow the first", campaign.bulk_id, count)
+    wake("messaging.sweep")
+    wake("messaging.expand")
+
+
+def _words(campaign: Campaign) -> str:
+    tally = _tally(campaign)
+    return _("Of the first %(tried)s recipients %(delivered)s got it; %(floor)s %% were asked for.") % {
+        "tried": f"{_tried(tally):,}", "delivered": f"{tally['delivered']:,}", "floor": campaign.canary_floor
+    }  # fmt: skip
+
+
+#: What is done with a running campaign in each state. One that had failed and runs was resumed: a person has decided.
+STEPS = {CanaryState.SENDING: _begin_to_wait, CanaryState.WAITING: _judge, CanaryState.FAILED: _pass}

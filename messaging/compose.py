@@ -1,0 +1,102 @@
+"""What a writer is told of a text while writing it: its cost, what makes it dearer, and how it will look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from accounts.credit import amount_of
+from accounts.models import Account
+from accounts.prices import PriceList
+from smsapp.lib.phone import RefusedNumber, parse_number
+from smsapp.lib.text import (
+    GSM7,
+    GSM7_JOINED,
+    GSM7_SINGLE,
+    MAX_TEXT_LENGTH,
+    UCS2_JOINED,
+    UCS2_SINGLE,
+    analyse,
+    forbidden_characters,
+    invisible_characters,
+    normalise,
+    plain_for,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Costly:
+    """A character outside the GSM alphabet; `plain`: what says the same within it, or None."""
+
+    character: str
+    name: str
+    plain: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """`price`: of the text to all numbers that are good, None where there is no price list for them."""
+
+    text: str
+    length: int
+    is_too_long: bool
+    encoding: str
+    segments: int
+    units_left: int
+    single: int
+    joined: int
+    costly: list[Costly]
+    hidden: list[str]
+    forbidden: list[str]
+    good_numbers: int
+    price: Decimal | None
+
+    @property
+    def is_unicode(self) -> bool:
+        return self.encoding != GSM7
+
+
+def compose(account: Account, message: str, numbers: Sequence[str] = ()) -> Composed:
+    """Of a text as it stands; numbers in any format, of which the good ones are priced."""
+    text = normalise(message)
+    facts = analyse(text)
+    is_unicode = facts.encoding != GSM7
+    phones = _good(numbers, account.default_country)
+    hidden = set(invisible_characters(text))
+    return Composed(
+        text=text,
+        length=len(text),
+        is_too_long=len(text) > MAX_TEXT_LENGTH,
+        encoding=facts.encoding,
+        segments=facts.segment_count,
+        units_left=facts.units_left,
+        single=UCS2_SINGLE if is_unicode else GSM7_SINGLE,
+        joined=UCS2_JOINED if is_unicode else GSM7_JOINED,
+        costly=[
+            Costly(one, f"U+{ord(one):04X}" if one in hidden or not one.isprintable() else one, plain_for(one))
+            for one in facts.ucs2_characters
+        ],
+        hidden=[f"U+{ord(one):04X}" for one in hidden],
+        forbidden=[f"U+{ord(one):04X}" for one in forbidden_characters(text)],
+        good_numbers=len(phones),
+        price=_price(account, phones, facts.segment_count),
+    )
+
+
+def _good(numbers: Sequence[str], country: str) -> list[str]:
+    good = []
+    for number in numbers:
+        try:
+            good.append(parse_number(number, country))
+        except RefusedNumber:
+            continue
+    return good
+
+
+def _price(account: Account, phones: Sequence[str], segments: int) -> Decimal | None:
+    if not phones or not account.is_metered:
+        return None
+    prices = PriceList.of(account, phones)
+    found = [prices.price_of(phone[1:]) for phone in phones]
+    if None in found:
+        return None
+    return amount_of(segments * sum(price for price in found if price is not None))

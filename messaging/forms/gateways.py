@@ -1,0 +1,137 @@
+"""Forms of the console's pages on gateways."""
+
+from typing import Any
+
+from django import forms
+
+from accounts.secrets import SecretUnreadable
+from messaging.choices import GatewayKind
+from messaging.gateway_kinds import CREDENTIALS, make
+from messaging.gateways import setup_from
+from messaging.gateways.http import Defect
+from messaging.models import Gateway
+from smsapp.lib.phone import RefusedNumber, parse_number
+
+EXAMPLE_RULES = """{
+  "url": "https://api.example.com/messages",
+  "headers": {"Authorization": "Bearer {token}"},
+  "body": {"recipient": "{to}", "content": "{text}", "from": "{sender}", "callback": "{report_url}"},
+  "id_path": "message.id",
+  "status_path": "message.state",
+  "error_path": "message.reason",
+  "statuses": {"queued": "sent", "delivered": "delivered", "failed": "undelivered"},
+  "report_id_path": "id",
+  "report_status_path": "state"
+}"""
+
+
+class GatewayForm(forms.ModelForm):
+    """Credentials are written and never shown: what is left empty stays as it is."""
+
+    api_key = forms.CharField(required=False, help_text="Of Infobip.")
+    account_sid = forms.CharField(required=False, help_text="Of Twilio: AC…")
+    auth_token = forms.CharField(required=False, help_text="Of Twilio: also what its reports are signed with.")
+    key_sid = forms.CharField(required=False, help_text="Of Twilio, optional: an API key (SK…) to send with.")
+    key_secret = forms.CharField(required=False, help_text="Of Twilio, optional: the secret of that key.")
+    messaging_service_sid = forms.CharField(required=False, help_text="Of Twilio, optional: MG…")
+    other_credentials = forms.CharField(
+        required=False, widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
+        help_text="Of a custom gateway: a line for each, name=value. The name is a placeholder: {name}. `user` and "
+        "`password` also make {basic}; `callback` is the secret of pushed reports. Given anew, they replace all.",
+    )  # fmt: skip
+
+    base_url = forms.URLField(
+        required=False, max_length=300, assume_scheme="https", help_text="Empty: the provider's usual address."
+    )
+
+    class Meta:
+        model = Gateway
+        fields = ("name", "kind", "is_enabled", "base_url", "rate", "max_batch", "validity", "rules")
+        widgets = {"rules": forms.Textarea(attrs={"rows": 16, "cols": 90, "class": "vLargeTextField"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        held = self._held()
+        for name in SECRET_FIELDS:
+            field = self.fields[name]
+            field.widget.attrs["autocomplete"] = "off"
+            if name in held:
+                field.widget.attrs["placeholder"] = "stored; leave empty to keep it"
+        if "rules" in self.fields:
+            self.fields["rules"].help_text = f"Of a custom gateway, for example:\n{EXAMPLE_RULES}"
+            self.fields["rules"].required = False
+        if self.instance.pk:
+            for name in ("name", "kind"):
+                self.fields[name].disabled = True
+
+    def clean_rules(self) -> dict[str, Any]:
+        rules = self.cleaned_data["rules"] or {}
+        if not isinstance(rules, dict):
+            raise forms.ValidationError("Rules are a JSON object.")
+        return rules
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        kind = data.get("kind") or self.instance.kind
+        if self.errors or not kind:
+            return data
+        if kind == GatewayKind.HTTP:
+            secrets = self._other_credentials(data["other_credentials"]) or self._held()
+        else:
+            required, optional = CREDENTIALS[GatewayKind(kind)]
+            held = self._held()
+            secrets = {name: data[name].strip() or held.get(name, "") for name in (*required, *optional)}
+            data["rules"] = {}
+        self.instance.secrets = {name: value for name, value in secrets.items() if value}
+        return data
+
+    def _post_clean(self) -> None:
+        """With everything in place: try to make it, as the pipeline will."""
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors:
+            return
+        try:
+            setup = setup_from(self.instance)
+            if setup.kind is GatewayKind.INFOBIP and not setup.base_url:
+                self.add_error("base_url", "Infobip gives each account an address of its own.")
+                return
+            make(setup).close()
+        except Defect as defect:
+            self.add_error("rules", f"{defect.field}: {defect}")
+        except (ValueError, SecretUnreadable) as error:
+            self.add_error(None, str(error)[:300])
+
+    def _held(self) -> dict[str, str]:
+        try:
+            return self.instance.secrets
+        except SecretUnreadable:
+            return {}
+
+    def _other_credentials(self, text: str) -> dict[str, str]:
+        found = {}
+        for line in text.splitlines():
+            name, equals, value = line.partition("=")
+            if line.strip() and not (equals and name.strip().isidentifier() and name.strip().islower()):
+                self.add_error("other_credentials", "Each line is name=value, the name in small letters.")
+            elif line.strip():
+                found[name.strip()] = value.strip()
+        return found
+
+
+SECRET_FIELDS = (
+    "api_key", "account_sid", "auth_token", "key_sid", "key_secret", "messaging_service_sid", "other_credentials",
+)  # fmt: skip
+
+
+class TrialForm(forms.Form):
+    """One real message, past the pipeline."""
+
+    phone_number = forms.CharField(max_length=30, help_text="International, with plus. It is a real text message.")
+    text = forms.CharField(max_length=160, initial="Test message")
+    sender = forms.CharField(max_length=16, required=False)
+
+    def clean_phone_number(self) -> str:
+        try:
+            return parse_number(self.cleaned_data["phone_number"], "ZZ")
+        except RefusedNumber as refused:
+            raise forms.ValidationError("This is no mobile number in international format.") from refused

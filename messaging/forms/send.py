@@ -1,0 +1,101 @@
+"""Forms of sending to a few numbers, and of searching what was sent."""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from accounts.choices import SenderStatus
+from accounts.models import Account
+from messaging.choices import MessageStatus
+from messaging.services import MAX_NUMBERS
+from smsapp.forms import ALL, DashboardForm, WallTimeField, ZoneField, moment_of
+from smsapp.lib.phone import RefusedNumber, parse_number
+from smsapp.paging import LARGEST_ID
+
+
+def sender_choices(account: Account) -> list[tuple[str, str]]:
+    approved = account.sender_ids.filter(status=SenderStatus.APPROVED).order_by("value").values_list("value", flat=True)
+    return [("", str(_("The provider’s choice"))), *((value, value) for value in approved)]
+
+
+class SendForm(DashboardForm):
+    """To 1 to 100 numbers, at once or at a time; `request` gives what the service asks for."""
+
+    conditional = ("at", "zone")
+    phone_numbers = forms.CharField(
+        label=_("To"), widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off", "inputmode": "tel"}),
+        help_text=_("One number or several, with commas or line breaks between them; 100 at most."),
+    )  # fmt: skip
+    sender_id = forms.ChoiceField(label=_("From"), required=False)
+    message = forms.CharField(
+        label=_("Message"), strip=False, widget=forms.Textarea(attrs={"rows": 5, "data-compose": ""})
+    )
+    when = forms.ChoiceField(
+        label=_("When"), choices=[("now", _("Now")), ("later", _("Later"))], initial="now", widget=forms.RadioSelect
+    )
+    at = WallTimeField(label=_("Date and time"), required=False)
+    zone = ZoneField(required=False, initial="UTC")
+
+    def __init__(self, account: Account, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["sender_id"].choices = sender_choices(account)  # type: ignore[attr-defined]
+
+    def clean_phone_numbers(self) -> list[str]:
+        numbers = [part.strip() for part in re.split(r"[,;\n]+", self.cleaned_data["phone_numbers"]) if part.strip()]
+        if not numbers:
+            raise forms.ValidationError(_("Give at least one number."))
+        if len(numbers) > MAX_NUMBERS:
+            raise forms.ValidationError(
+                _("These are %(count)d numbers; for more than %(max)d make a campaign."),
+                params={"count": len(numbers), "max": MAX_NUMBERS},
+            )
+        return numbers
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        data["scheduled_at"] = None
+        if data.get("when") == "later" and "at" in data:
+            data["scheduled_at"] = moment_of(data["at"], data.get("zone") or "UTC")
+            if data["scheduled_at"] is None:
+                self.add_error("at", _("Give the date and time."))
+        return data
+
+
+class SearchForm(DashboardForm):
+    """What stands in the address of the message search; `before` is the cursor of keyset paging."""
+
+    conditional = ALL
+    number = forms.CharField(label=_("Number"), required=False, max_length=40)
+    status = forms.ChoiceField(
+        label=_("State"), required=False,
+        choices=[("", _("All")), *((status.label, status.label.capitalize()) for status in MessageStatus)],
+    )  # fmt: skip
+    campaign = forms.CharField(label=_("Campaign id"), required=False, max_length=40)
+    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    before = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False, widget=forms.HiddenInput)
+
+    def __init__(self, account: Account, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.account = account
+
+    def clean_number(self) -> str:
+        raw: str = self.cleaned_data["number"]
+        if not raw:
+            return ""
+        try:
+            return parse_number(raw, self.account.default_country)
+        except RefusedNumber:
+            raise forms.ValidationError(_("This is no mobile number.")) from None
+
+    def clean_status(self) -> MessageStatus | None:
+        value: str = self.cleaned_data["status"]
+        return MessageStatus[value.upper()] if value else None
+
+
+def day_start(day: date | None, days_on: int = 0) -> datetime | None:
+    """The beginning of a day, or of one so many days on, in UTC, as the days of reports are."""
+    return datetime.combine(day, time(), UTC) + timedelta(days=days_on) if day else None

@@ -1,0 +1,60 @@
+"""A call of ours as one request for each of its messages, all at the same time: for providers that take one recipient.
+
+To the pipeline it stays one attempt, with one outcome for each message. So as many messages are in doubt after a crash
+as requests were in flight, which is what they would be with an attempt for each.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from messaging.choices import MessageStatus, Reason
+from messaging.gateways.base import GatewayError, NotSent, OutgoingMessage, Refused, Report, SubmitAnswer, Unknown
+
+
+def submit_each(messages: Sequence[OutgoingMessage], send: Callable[[OutgoingMessage], SubmitAnswer]) -> SubmitAnswer:
+    """What came of all of them. `send` hands one over, and raises what a gateway's `submit` raises.
+
+    Raises the error that all have in common in kind: NotSent if the provider has none of them, Unknown if nobody can
+    say so of any.
+    """
+    with ThreadPoolExecutor(len(messages)) as threads:
+        outcomes = list(threads.map(lambda message: _outcome(send, message), messages))
+    answers = [outcome for outcome in outcomes if isinstance(outcome, SubmitAnswer)]
+    errors = [outcome for outcome in outcomes if isinstance(outcome, GatewayError)]
+    held_back = _worst([error for error in errors if isinstance(error, NotSent)])
+    if not answers and errors:
+        unknown = [error for error in errors if isinstance(error, Unknown)]
+        if held_back is None:
+            raise unknown[0]
+        if not unknown:
+            raise held_back
+    return SubmitAnswer(
+        http_status=answers[0].http_status if answers else errors[0].http_status or 0,
+        reports=[report for answer in answers for report in answer.reports],
+        accepted=[message_id for answer in answers for message_id in answer.accepted],
+        not_sent=[m.message_id for m, outcome in zip(messages, outcomes, strict=True) if isinstance(outcome, NotSent)],
+        held_back=held_back,
+        provider_ids={ours: theirs for answer in answers for ours, theirs in answer.provider_ids.items()},
+    )
+
+
+def _outcome(send: Callable[[OutgoingMessage], SubmitAnswer], message: OutgoingMessage) -> SubmitAnswer | GatewayError:
+    try:
+        return send(message)
+    except Refused as error:
+        if error.is_account:
+            return error
+        report = Report(
+            message.message_id, MessageStatus.REJECTED, Reason.PROVIDER_REFUSED,
+            provider_status=f"HTTP {error.http_status}", error_description=error.detail[:200],
+        )  # fmt: skip
+        return SubmitAnswer(error.http_status or 0, reports=[report])
+    except GatewayError as error:
+        return error
+
+
+def _worst(errors: Sequence[NotSent]) -> NotSent | None:
+    """What concerns most of what is still to be sent: our account, then our speed, then a single call."""
+    account = [error for error in errors if isinstance(error, Refused) and error.is_account]
+    throttled = [error for error in errors if error.throttled]
+    return next(iter([*account, *throttled, *errors]), None)

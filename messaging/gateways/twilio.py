@@ -1,0 +1,384 @@
+"""Twilio's Programmable Messaging API, version 2010-04-01.
+
+It takes one recipient a request and no id of ours. So our id stands in the address that its reports are pushed to, and
+its own (SID) is kept beside ours. A request whose answer was lost cannot be asked about: the message is known again as
+soon as its first report comes in, and is closed as unconfirmed if none ever does.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
+
+import orjson
+
+from messaging.choices import MessageStatus, Reason
+from messaging.gateways.base import (
+    Balance,
+    GatewayError,
+    Inbound,
+    Lookup,
+    NotSent,
+    OutgoingMessage,
+    Policy,
+    Push,
+    Refused,
+    Report,
+    Submission,
+    SubmitAnswer,
+    Unknown,
+    report_url_of,
+)
+from messaging.gateways.fanout import submit_each
+from messaging.gateways.transport import Response, Transport
+
+# --- Status of a message: https://www.twilio.com/docs/messaging/api/message-resource#message-status-values --
+
+STATUSES: dict[str, MessageStatus] = {
+    "accepted": MessageStatus.SENT,
+    "scheduled": MessageStatus.SENT,
+    "queued": MessageStatus.SENT,
+    "sending": MessageStatus.SENT,
+    "sent": MessageStatus.SENT,
+    "delivered": MessageStatus.DELIVERED,
+    "read": MessageStatus.DELIVERED,
+    "partially_delivered": MessageStatus.DELIVERED,
+    "undelivered": MessageStatus.UNDELIVERED,
+    "failed": MessageStatus.UNDELIVERED,
+    "canceled": MessageStatus.UNDELIVERED,
+}
+
+# --- Errors: https://www.twilio.com/docs/api/errors --------------------------------------------------------
+
+#: In the answer to a send: this message will never be taken.
+MESSAGE_REFUSALS: dict[int, Reason] = {
+    21211: Reason.RECIPIENT_REFUSED,  # invalid To
+    21408: Reason.PROVIDER_REFUSED,  # region not permitted for the account
+    21602: Reason.CONTENT_REFUSED,  # no body
+    21604: Reason.RECIPIENT_REFUSED,  # no To
+    21608: Reason.RECIPIENT_REFUSED,  # trial account, number not verified
+    21610: Reason.OPTED_OUT,  # sent STOP to this sender
+    21612: Reason.PROVIDER_REFUSED,  # no route between this From and this To
+    21614: Reason.UNKNOWN_NUMBER,  # no mobile number
+    21617: Reason.CONTENT_REFUSED,  # over 1,600 characters
+}
+#: In the answer to a send: our account or sender is refused, and so every other message would be.
+ACCOUNT_REFUSALS = frozenset({20003, 20404, 21212, 21603, 21606, 30002, 63038})
+#: In the answer to a send: not processed, come again later.
+QUEUE_FULL, TOO_MANY_REQUESTS = 21611, 20429
+QUEUE_FULL_WAIT = 60.0  # seconds; the queue of a sender holds ten hours of messages
+
+#: In a report: why it was not delivered.
+DELIVERY_ERRORS: dict[int, Reason] = {
+    21610: Reason.OPTED_OUT,
+    30001: Reason.NOT_DELIVERED,  # queue overflow
+    30002: Reason.PROVIDER_REFUSED,  # account suspended
+    30003: Reason.UNREACHABLE,
+    30004: Reason.RECIPIENT_REFUSED,  # message blocked
+    30005: Reason.UNKNOWN_NUMBER,
+    30006: Reason.UNKNOWN_NUMBER,  # landline or unreachable carrier
+    30007: Reason.CONTENT_REFUSED,  # filtered
+    30008: Reason.NOT_DELIVERED,
+    30034: Reason.SENDER_REFUSED,  # number is not registered
+    30036: Reason.UNREACHABLE,  # validity ran out
+    30450: Reason.CONTENT_REFUSED,  # protection against pumped traffic
+}
+
+STATUS_IN_WORDS = {
+    401: "The provider refuses our account SID or token",
+    403: "The provider refuses our account",
+    429: "The provider says we call it too often",
+}
+
+MAX_VALIDITY = 36_000  # seconds
+OUR_ID = "smsapp_id"  # in a body of reports as it is kept: the id that stood in its address
+_API = "/2010-04-01/Accounts"
+
+
+class Credentials(NamedTuple):
+    """`key_sid` and `key_secret`: an API key, used instead of the token where there is one; reports are signed with the
+    token in any case."""
+
+    account_sid: str
+    auth_token: str
+    key_sid: str = ""
+    key_secret: str = ""
+    messaging_service_sid: str = ""
+
+
+class Twilio:
+    """Raises ValueError for a base URL that is not http(s), or credentials that cannot be right."""
+
+    push_answer, push_answer_type = "<Response/>", "text/xml"
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        policy: Policy,
+        name: str = "twilio",
+        base_url: str = "https://api.twilio.com",
+        connect_timeout: float = 5.0,
+        timeout: float = 15.0,
+    ) -> None:
+        if not (credentials.account_sid.isalnum() and credentials.auth_token):
+            raise ValueError("an account SID (AC…) and its auth token are needed")
+        self.name, self.policy, self._credentials = name, policy, credentials
+        user = credentials.key_sid or credentials.account_sid
+        secret = credentials.key_secret if credentials.key_sid else credentials.auth_token
+        self._transport = Transport(
+            base_url,
+            {
+                "Authorization": f"Basic {base64.b64encode(f'{user}:{secret}'.encode()).decode()}",
+                "Content-Type": "application/x-www-form-urlencoded",
+                "Accept": "application/json",
+                "User-Agent": "smsapp",
+            },
+            connect_timeout=connect_timeout,
+            timeout=timeout,
+        )
+
+    def submit(self, submission: Submission) -> SubmitAnswer:
+        """A POST for each message, at the same time."""
+        return submit_each(submission.messages, lambda message: self._submit_one(submission, message))
+
+    def _submit_one(self, submission: Submission, message: OutgoingMessage) -> SubmitAnswer:
+        body = self._form(submission, message)
+        response = self._transport.post(self._path("Messages.json"), body, begin_before=submission.begin_before)
+        if not 200 <= response.status < 300:
+            return _refusal(response, message.message_id)
+        try:
+            sent = _object_of(response.body)
+            sid = _text(sent["sid"], 64)
+        except (ValueError, KeyError) as error:
+            raise Unknown("The answer cannot be read.", response.status) from error
+        report = _report_of(sent)._replace(message_id=message.message_id)
+        is_plain = report.status is MessageStatus.SENT
+        return SubmitAnswer(
+            response.status,
+            reports=() if is_plain else [report],
+            accepted=[message.message_id] if is_plain else (),
+            provider_ids={message.message_id: sid},
+        )
+
+    def _form(self, submission: Submission, message: OutgoingMessage) -> bytes:
+        """Raises Refused where neither message nor gateway names a sender."""
+        fields = {"To": message.phone_number, "Body": message.text}
+        service = self._credentials.messaging_service_sid
+        if submission.sender:
+            fields["From"] = submission.sender
+        elif not service:
+            raise Refused("The gateway has no messaging service, and the message no sender.", is_account=True)
+        if service:
+            fields["MessagingServiceSid"] = service
+        if url := report_url_of(submission, message.message_id):
+            fields["StatusCallback"] = url
+        if submission.validity is not None:
+            fields["ValidityPeriod"] = str(max(1, min(submission.validity, MAX_VALIDITY)))
+        return urlencode(fields).encode()
+
+    def look_up(self, reference: str) -> Lookup:
+        return Lookup(detail="Twilio knows a call by no id of ours.")
+
+    def look_up_messages(self, ids: Sequence[str]) -> Lookup:
+        """By SID, one request each. What it does not know was deleted there, which proves nothing."""
+        reports: list[Report] = []
+        for sid in ids:
+            try:
+                response = self._transport.get(self._path(f"Messages/{sid}.json"))
+                if response.status == 404:
+                    continue
+                _raise_for_status(response)
+                reports.append(_report_of(_object_of(response.body)))
+            except GatewayError as error:
+                return Lookup(reports, detail=f"A message could not be read: {error.detail}")
+            except ValueError:
+                return Lookup(reports, detail="A message cannot be read.")
+        return Lookup(reports, conclusive=True)
+
+    def is_genuine(self, push: Push) -> bool:
+        """`X-Twilio-Signature`, over the address as Twilio called it and all fields, with the account's token."""
+        given = push.headers.get("x-twilio-signature", "")
+        fields = parse_qs(push.body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=500)
+        return any(
+            hmac.compare_digest(given.encode(), signature(self._credentials.auth_token, url, fields).encode())
+            for url in _with_and_without_port(push.url)
+        )
+
+    def body_of(self, push: Push) -> bytes:
+        return urlencode({OUR_ID: push.message_id}).encode() + b"&" + push.body
+
+    def parse_reports(self, body: bytes) -> list[Report]:
+        fields = _fields(body)
+        report = _report_of({
+            "sid": fields.get("MessageSid") or fields.get("SmsSid"),
+            "status": fields.get("MessageStatus") or fields.get("SmsStatus"),
+            "error_code": fields.get("ErrorCode"), "error_message": fields.get("ErrorMessage"),
+        })  # fmt: skip
+        if not report.provider_status:
+            raise ValueError("no report on a message: MessageStatus is missing")
+        return [report._replace(message_id=fields.get(OUR_ID, ""))]
+
+    def count_reports(self, body: bytes) -> int:
+        return len(self.parse_reports(body))
+
+    def parse_inbound(self, body: bytes) -> list[Inbound]:
+        fields = _fields(body)
+        reference = _text(fields.get("MessageSid") or fields.get("SmsSid"), 120)
+        if not reference or "From" not in fields:
+            raise ValueError("no message: MessageSid or From is missing")
+        count = fields.get("NumSegments", "")
+        return [
+            Inbound(
+                provider_reference=reference, sender=_text(fields["From"], 20),
+                recipient=_text(fields.get("To"), 20).removeprefix("+"), text=_text(fields.get("Body"), 2000),
+                keyword=_text(fields.get("OptOutType"), 40),
+                segment_count=int(count) if count.isdecimal() and 0 < int(count) < 256 else 1, received_at=None,
+                is_answered="OptOutType" in fields,
+            )
+        ]  # fmt: skip
+
+    def poll_reports(self, limit: int) -> bytes | None:
+        """There is nothing to fetch: what was not pushed is looked up by its SID."""
+        return None
+
+    def balance(self) -> Balance:
+        response = self._transport.get(self._path("Balance.json"))
+        _raise_for_status(response)
+        try:
+            answer = _object_of(response.body)
+            return Balance(Decimal(str(answer["balance"])), _text(answer.get("currency"), 3))
+        except (ValueError, KeyError, ArithmeticError) as error:
+            raise Unknown("The balance cannot be read.", response.status) from error
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _path(self, rest: str) -> str:
+        return f"{_API}/{self._credentials.account_sid}/{rest}"
+
+
+def signature(token: str, url: str, fields: Mapping[str, Sequence[str]]) -> str:
+    """What Twilio signs: the address, then each field's name and its values, in order. Base64 of HMAC-SHA1.
+
+    https://www.twilio.com/docs/usage/security#validating-requests
+    """
+    signed = url + "".join(name + value for name in sorted(fields) for value in sorted(set(fields[name])))
+    return base64.b64encode(hmac.new(token.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+
+
+def _with_and_without_port(url: str) -> list[str]:
+    """Twilio signs now with, now without the port that is usual for the scheme."""
+    parts = urlsplit(url)
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    host = parts.hostname or ""
+    if parts.port not in (None, usual):
+        return [url]
+    return [urlunsplit(parts._replace(netloc=netloc)) for netloc in (host, f"{host}:{usual}")]
+
+
+def _refusal(response: Response, message_id: str) -> SubmitAnswer:
+    """Nobody but this message is refused; else raises as `_raise_for_status`."""
+    code = _code_of(response)
+    if response.status < 500 and code in MESSAGE_REFUSALS:
+        report = Report(
+            message_id, MessageStatus.REJECTED, MESSAGE_REFUSALS[code], provider_status=f"HTTP {response.status}",
+            error_code=str(code),
+        )  # fmt: skip
+        return SubmitAnswer(response.status, reports=[report])
+    _raise_for_status(response)
+    raise AssertionError("an answer that refuses nothing")
+
+
+def _raise_for_status(response: Response) -> None:
+    """Nothing for a 2xx. Twilio documents every 4xx as refused before processing; of anything else nobody knows."""
+    status, code = response.status, _code_of(response)
+    if 200 <= status < 300:
+        return
+    words = STATUS_IN_WORDS.get(status, "The provider answered with an error")
+    detail = f"{words} (HTTP {status}{f', {code}' if code else ''})"
+    if status == 429 or code == TOO_MANY_REQUESTS:
+        raise NotSent(detail, status, throttled=True, retry_after=_retry_after(response))
+    if code == QUEUE_FULL:
+        raise NotSent(detail, status, throttled=True, retry_after=QUEUE_FULL_WAIT)
+    if status in (401, 403, 404) or code in ACCOUNT_REFUSALS:
+        raise Refused(detail, status, is_account=True)
+    if 400 <= status < 500 and status != 408:
+        raise Refused(detail, status)
+    raise Unknown(detail, status)
+
+
+def _retry_after(response: Response) -> float | None:
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isdecimal() else None
+
+
+def _code_of(response: Response) -> int | None:
+    try:
+        code = _object_of(response.body).get("code")
+    except ValueError:
+        return None
+    return code if isinstance(code, int) else None
+
+
+def _report_of(message: Mapping[str, Any]) -> Report:
+    """Of a message as Twilio shows it, in an answer, a report or a look-up; `message_id` is left to the caller."""
+    name = _text(message.get("status"), 60).lower()
+    status = STATUSES.get(name, MessageStatus.SENT)  # one that nobody documents is one more stage on the way
+    code = _int_or_none(message.get("error_code"))
+    reason = Reason.NONE
+    if status is MessageStatus.UNDELIVERED:
+        reason = DELIVERY_ERRORS.get(code, Reason.NOT_DELIVERED) if code else Reason.NOT_DELIVERED
+    price, currency = _price(message)
+    segments = _int_or_none(message.get("num_segments"))
+    return Report(
+        "", status, reason, provider_status=name, error_code=str(code) if code else "",
+        error_description=_text(message.get("error_message"), 200), price=price, currency=currency,
+        segment_count=segments if segments and segments < 256 else None, done_at=_moment(message.get("date_updated")),
+        provider_id=_text(message.get("sid"), 64),
+    )  # fmt: skip
+
+
+def _price(message: Mapping[str, Any]) -> tuple[Decimal | None, str]:
+    """Of the whole message; Twilio gives it as a negative figure, some time after sending."""
+    try:
+        price = abs(Decimal(str(message["price"])))
+    except (KeyError, ArithmeticError):
+        return None, ""
+    return (price, _text(message.get("price_unit"), 3)) if price.is_finite() else (None, "")
+
+
+def _moment(value: object) -> datetime | None:
+    """`Thu, 24 Aug 2023 05:01:45 +0000`"""
+    try:
+        moment = parsedate_to_datetime(value) if isinstance(value, str) else None
+        return moment.astimezone(UTC) if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    """Raises ValueError for a body that is no form."""
+    return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=500, errors="strict"))
+
+
+def _object_of(body: bytes) -> dict[str, Any]:
+    answer = orjson.loads(body)
+    if isinstance(answer, dict):
+        return answer
+    raise ValueError("not a JSON object")
+
+
+def _int_or_none(value: object) -> int | None:
+    text = str(value)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
+def _text(value: object, limit: int) -> str:
+    """Short enough for its column, and without NUL, which PostgreSQL does not store."""
+    return "" if value is None else str(value)[:limit].replace("\x00", "")

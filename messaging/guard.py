@@ -1,0 +1,131 @@
+"""What an account may not do to numbers, or to us: countries it has no business in, the same number again and again,
+numbers in a row as who pumps traffic sends to.
+
+Countries   at accept; of a file at expansion, where such a number fails with the reason
+Frequency   `recipient_hourly_limit` and `recipient_daily_limit`, over all campaigns: of a single send at accept, and of
+            everything just before the call. Two calls that begin in the same instant may both see room.
+Rows        an account that is guarded is put on hold: single sends to more than BLOCK_LIMIT different numbers of one
+            block of ten thousand in an hour, or a file of which most numbers follow one another
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
+
+from django.conf import settings
+from django.db.models import Count, Q
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+from accounts.alarms import raise_alarm
+from accounts.choices import Mode
+from accounts.models import Account
+from messaging import clock
+from messaging.bulk import QueuedMessage
+from messaging.choices import MessageStatus
+from messaging.models import Message
+from smsapp.lib.phone import country_of
+
+logger = logging.getLogger(__name__)
+
+BLOCK_DIGITS, BLOCK_LIMIT, BLOCK_WINDOW = 4, 20, 3600
+LEAST_IN_ROW, SHARE_IN_ROW = 200, 0.5
+NEIGHBOURS = 3  # numbers so near to one another follow one another
+SHARED_CODES = ("+1", "+7", "+44", "+212", "+39", "+47", "+61", "+262", "+290", "+358", "+590", "+599")
+COUNTRY_DIGITS = 8  # that say a number's country, plus included
+IN_ROW = "It sends to numbers in a row, as who pumps traffic does."
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+#: A message that left, or may have.
+LEFT = (
+    MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED, MessageStatus.UNKNOWN,
+    MessageStatus.UNCONFIRMED,
+)  # fmt: skip
+
+
+def blocked_among(account: Account, phones: Iterable[str]) -> set[str]:
+    """Numbers (E.164) of countries that the account may not send to."""
+    allowed = frozenset(account.allowed_countries.upper().split())
+    return {phone for phone in phones if _country(phone) not in allowed} if allowed else set()
+
+
+def _country(phone: str) -> str:
+    """Of most numbers their beginning says it; where one calling code has many countries, all of the number does."""
+    return (
+        country_of(phone) if phone.startswith(("+1", "+7", "+44", "+212")) else _country_under(phone[:COUNTRY_DIGITS])
+    )
+
+
+@lru_cache(maxsize=8192)
+def _country_under(beginning: str) -> str:
+    return country_of(beginning.ljust(13, "0")) or country_of(beginning.ljust(12, "0")) or ""
+
+
+def too_often_among(account: Account, phones: Collection[str], now: datetime | None = None) -> set[str]:
+    """Numbers that got as many of the account's messages as a number may get."""
+    hourly, daily = account.recipient_hourly_limit, account.recipient_daily_limit
+    if (hourly is None and daily is None) or not phones:
+        return set()
+    now = now or clock.now()
+    within_hour, within_day = Q(sent_at__gte=now - HOUR), Q(sent_at__gte=now - DAY)
+    sent = Message.objects.filter(
+        within_day, phone_number__in=set(phones), status__in=LEFT, campaign__account=account, campaign__mode=Mode.LIVE
+    )
+    rows = sent.order_by().values_list("phone_number").annotate(
+        day=Count("pk"), hour=Count("pk", filter=within_hour)
+    )  # fmt: skip
+    return {
+        phone
+        for phone, in_day, in_hour in rows
+        if (hourly is not None and in_hour >= hourly) or (daily is not None and in_day >= daily)
+    }
+
+
+def over_limit(account: Account, rows: Mapping[int, Sequence[QueuedMessage]], now: datetime) -> list[int]:
+    """Numbers of messages that are about to leave and may not, for their recipient has had enough."""
+    if account.recipient_hourly_limit is None and account.recipient_daily_limit is None:
+        return []
+    phones = {row.phone_number for some in rows.values() for row in some}
+    often = too_often_among(account, phones, now)
+    return [row.id for some in rows.values() for row in some if row.phone_number in often]
+
+
+def watch_singles(account: Account, phones: Sequence[str]) -> bool:
+    """Count single sends by block of numbers; False, and the account is held, if one has had too many different ones.
+    While Redis is lost nothing is counted."""
+    if not account.guards_numbers:
+        return True
+    try:
+        with get_redis_connection("default").pipeline(transaction=False) as pipe:
+            for phone in phones:
+                key = f"{settings.REDIS_KEY_PREFIX}:block:{account.pk}:{phone[:-BLOCK_DIGITS]}"
+                pipe.sadd(key, phone[-BLOCK_DIGITS:])
+                pipe.expire(key, BLOCK_WINDOW, nx=True)
+                pipe.scard(key)
+            counts = pipe.execute()[2::3]
+    except RedisError as error:
+        logger.warning("single sends are not counted by block: %s", error)
+        return True
+    if max(counts, default=0) <= BLOCK_LIMIT:
+        return True
+    raise_alarm(account.pk, IN_ROW)
+    return False
+
+
+def watch_audience(account: Account, phones: Sequence[str]) -> bool:
+    """False, and the account is held, if most of these numbers follow one another."""
+    if not account.guards_numbers or not is_in_row(phones):
+        return True
+    raise_alarm(account.pk, IN_ROW)
+    return False
+
+
+def is_in_row(phones: Sequence[str]) -> bool:
+    """Whether most of many numbers follow one another closely: nobody's customers do."""
+    if len(phones) < LEAST_IN_ROW:
+        return False
+    numbers = sorted(int(phone[1:]) for phone in phones)
+    near = sum(later - earlier <= NEIGHBOURS for earlier, later in pairwise(numbers))
+    return near >= SHARE_IN_ROW * len(numbers)

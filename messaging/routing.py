@@ -1,0 +1,199 @@
+"""By which gateway messages go: the most specific routes first, and among equals by weight.
+
+A route is for messages of one account or all, one sender or all, and numbers with one beginning or all. Those that
+match a message are ordered: routes of its account, then of its sender, then with the longest prefix, then by priority.
+Routes that are equal in all of it share the messages by weight, each cut to the share that its gateway's health leaves
+it (`health.py`). The rest are for when those before them are down.
+
+Without any route everything goes to the preferred gateway. Test mode knows the simulator and no routes.
+
+A batch holds messages for which the answer is the same, so expansion asks for each number's `prefix` and chooses once a
+batch. What is queued may be moved to another gateway later (`failover.py`): the prefix says which.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+
+from django.conf import settings
+from django.db import Error
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+
+from accounts.choices import Mode
+from messaging import gateways
+from messaging.models import Route, RouteHealth
+from messaging.models.gateways import FULL_SHARE
+from smsapp.lib.phone import calling_code
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_NOTE = "The preferred gateway; no routes are set up."
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A gateway for a batch, by name, and why in words for an operator."""
+
+    gateway: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A route as it is kept in memory."""
+
+    pk: int
+    gateway: str
+    account_id: int | None
+    sender_id: str
+    prefix: str
+    priority: int
+    weight: int
+
+    @property
+    def rank(self) -> tuple[bool, bool, int, int]:
+        """The lowest first."""
+        return (self.account_id is None, not self.sender_id, -len(self.prefix), self.priority)
+
+    def __str__(self) -> str:
+        numbers = f"+{self.prefix}" if self.prefix else "every number"
+        whose = f", sender {self.sender_id}" if self.sender_id else ""
+        return f"route {self.pk} ({numbers}{whose}{', this account' if self.account_id else ''})"
+
+
+@dataclass(slots=True)
+class _Table:
+    """All that is set up. `shares` in hundredths, by gateway and prefix."""
+
+    routes: list[_Known]
+    shares: dict[tuple[str, str], int]
+    read_at: float = float("-inf")  # monotonic
+
+
+_table = _Table([], {})
+
+
+class Router:
+    """The routes of one account's messages with one sender."""
+
+    def __init__(self, account_id: int, sender_id: str, mode: str) -> None:
+        self._is_test = mode == Mode.TEST
+        table = _current()
+        self._shares = table.shares
+        self._has_routes = bool(table.routes) and not self._is_test
+        own = [route for route in table.routes if route.account_id in (None, account_id)]
+        self._routes = sorted(
+            (route for route in own if route.sender_id in ("", sender_id)), key=lambda route: (*route.rank, route.pk)
+        )
+        self._lengths = sorted({len(route.prefix) for route in self._routes}, reverse=True)
+        self._prefixes = {route.prefix for route in self._routes}
+        self._has_choice = len({route.gateway for route in self._routes}) > 1
+        self._longest = max(self._lengths, default=0)
+        self.prefix_of = lru_cache(maxsize=4096)(self._prefix_of)
+
+    @property
+    def is_simple(self) -> bool:
+        """All numbers go the same way: nobody has to look at them."""
+        return not self._has_routes or (self._prefixes <= {""} and not self._has_choice)
+
+    def prefixes_of(self, phones: Iterable[str]) -> list[str | None]:
+        """Of E.164 numbers with plus: what a batch may share; None where no route leads."""
+        if self.is_simple:
+            common = "" if not self._has_routes or self._routes else None
+            return [common for _ in phones]
+        longest = max(self._longest, 3) + 1
+        return [self.prefix_of(phone[1:longest]) for phone in phones]
+
+    def _prefix_of(self, beginning: str) -> str | None:
+        """The longest prefix of a route that matches, or the calling code where gateways compete: what they do well
+        and badly is measured by country."""
+        if not any(beginning.startswith(prefix) for prefix in self._prefixes):
+            return None
+        matched = next((beginning[:n] for n in self._lengths if beginning[:n] in self._prefixes), "")
+        code = calling_code(beginning) if self._has_choice else ""
+        return max(matched, code, key=len)
+
+    def gateways_of(self, prefix: str) -> list[str]:
+        """All gateways that numbers with this prefix may go to, by name, whatever their state."""
+        if self._is_test:
+            return [gateways.SIMULATOR]
+        if not self._has_routes:
+            return gateways.names()[:1]
+        return [route.gateway for equal in self._equals(prefix) for route in equal]
+
+    def choose(self, prefix: str, without: Collection[str] = ()) -> Choice | None:
+        """A gateway for numbers with this prefix, none of those named in `without`; None if there is none."""
+        usable = [name for name in gateways.names() if name not in without]
+        if self._is_test:
+            return Choice(gateways.SIMULATOR, "") if gateways.SIMULATOR in usable else None
+        if not self._has_routes:
+            preferred = gateways.names()[0]
+            return Choice(preferred, DEFAULT_NOTE) if preferred in usable else None
+        for equal in self._equals(prefix):
+            among = [route for route in equal if route.gateway in usable]
+            if among:
+                return self._by_weight(among, prefix)
+        return None
+
+    def _equals(self, prefix: str) -> Iterator[list[_Known]]:
+        matching = [route for route in self._routes if prefix.startswith(route.prefix)]
+        for _, equal in groupby(matching, key=lambda route: route.rank):
+            yield list(equal)
+
+    def _by_weight(self, routes: Sequence[_Known], prefix: str) -> Choice:
+        if len(routes) == 1:
+            return Choice(routes[0].gateway, _note(f"By {routes[0]}."))
+        weights = [route.weight * self._share(route.gateway, prefix) / FULL_SHARE for route in routes]
+        (route,) = random.choices(routes, weights)  # noqa: S311  (a share of traffic, no secret)
+        share = self._share(route.gateway, prefix)
+        health = f", of which its health leaves {share} %" if share < FULL_SHARE else ""
+        total = sum(equal.weight for equal in routes)
+        return Choice(route.gateway, _note(f"By {route}: weight {route.weight} of {total}{health}."))
+
+    def _share(self, gateway: str, prefix: str) -> int:
+        """Never 0: who is sent nothing can never show that it works again."""
+        return max(1, self._shares.get((gateway, prefix), FULL_SHARE))
+
+
+def forget() -> None:
+    """Read routes and health again, the next time they are asked for."""
+    _table.read_at = float("-inf")
+
+
+def _note(text: str) -> str:
+    return text[:200]
+
+
+def _current() -> _Table:
+    """As the database had it some seconds ago; while it is away, as it was known last."""
+    global _table
+    now = time.monotonic()
+    if now - _table.read_at >= settings.GATEWAYS_READ_EVERY:
+        try:
+            _table = _Table(_routes(), _shares(), now)
+        except Error as error:
+            logger.warning("routes could not be read, those known are used: %s", type(error).__name__)
+    return _table
+
+
+def _routes() -> list[_Known]:
+    rows = Route.objects.filter(is_enabled=True, gateway__is_enabled=True)
+    fields = ("pk", "gateway__name", "account_id", "sender_id", "prefix", "priority", "weight")
+    return [_Known(*row) for row in rows.values_list(*fields)]
+
+
+def _shares() -> dict[tuple[str, str], int]:
+    rows = RouteHealth.objects.exclude(share=FULL_SHARE).values_list("gateway", "prefix", "share")
+    return {(gateway, prefix): share for gateway, prefix, share in rows}
+
+
+@receiver([post_save, post_delete], sender=Route)
+@receiver([post_save, post_delete], sender=RouteHealth)
+def _changed(**kwargs: object) -> None:
+    """At least this process knows at once."""
+    forget()

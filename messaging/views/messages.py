@@ -1,0 +1,87 @@
+"""The dashboard's search of messages, and the page of one: why it came as it came."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Prefetch
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from accounts.choices import Scope
+from accounts.credit import amount_of
+from accounts.current import MemberRequest, allowed, current_account, current_mode, may
+from accounts.models import WebhookDelivery
+from accounts.webhooks.log import deliveries_about
+from messaging.choices import ACCEPTED, MessageStatus
+from messaging.forms.send import SearchForm, day_start
+from messaging.identity import number_of
+from messaging.models import Batch, Message
+from reports import selectors
+from reports.message_list import MessageFilter, message_list
+from uploads.models import Audience
+
+PAGE = 50
+
+
+@allowed(Scope.MESSAGES_READ)
+@require_GET
+def search(request: MemberRequest) -> HttpResponse:
+    """By number in any format, state, campaign and day; newest first, by keyset."""
+    account, mode = current_account(request), current_mode(request)
+    form = SearchForm(account, request.GET)
+    context = {"form": form, "rows": [], "next_before": None}
+    if form.is_valid():
+        data = form.cleaned_data
+        wanted = MessageFilter(
+            status=data["status"], bulk_id=data["campaign"], phone_number=data["number"],
+            created_after=day_start(data["since"]), created_before=day_start(data["until"], days_on=1),
+        )  # fmt: skip
+        found = message_list(account, mode, wanted, data["before"], PAGE)
+        context |= {
+            "rows": [(row, MessageStatus(row.status).label) for row in found.rows],
+            "next_before": found.next,
+            "is_first_page": not data["before"],
+            "is_narrowed": any(data[name] for name in ("number", "status", "campaign", "since", "until")),
+        }
+    query = request.GET.copy()
+    query.pop("before", None)
+    return render(request, "messaging/search.html", context | {"query": query.urlencode()})
+
+
+@allowed(Scope.MESSAGES_READ)
+@require_GET
+def detail(request: MemberRequest, message_id: str) -> HttpResponse:
+    number = number_of(message_id)
+    if number is None:
+        raise Http404
+    owned = Message.objects.filter(campaign__account=current_account(request))
+    # A statement of its own: to plan a join of them all takes longer than to ask twice.
+    audience = Prefetch("campaign__audience", Audience.objects.select_related("upload"))
+    message = get_object_or_404(owned.select_related("campaign").prefetch_related(audience), pk=number)
+    timeline = selectors.message_timeline(message)
+    context = {
+        "message": message,
+        "campaign": message.campaign,
+        "status": MessageStatus(message.status).label,
+        "timeline": timeline,
+        "advice": selectors.advice(message),
+        "cost": _cost(message),
+        "webhooks": _webhooks(request, message, [entry.at for entry in timeline]),
+    }
+    return render(request, "messaging/message.html", context)
+
+
+def _cost(message: Message) -> Decimal | None:
+    """What its segments cost the account; None where nothing does, or nobody took it."""
+    price = Batch.objects.filter(pk=message.batch_id).values_list("price_micro", flat=True).first()
+    return amount_of(price * message.segment_count) if price and message.status in ACCEPTED else None
+
+
+def _webhooks(request: MemberRequest, message: Message, moments: Sequence[datetime]) -> list[WebhookDelivery]:
+    """What was told of it, for who may see that."""
+    if not may(request.membership, Scope.WEBHOOKS_READ):
+        return []
+    account, times = current_account(request), {*moments, *filter(None, (message.sent_at, message.done_at))}
+    return deliveries_about(account, message.campaign.mode, message.message_id, sorted(times))

@@ -1,0 +1,83 @@
+"""The dashboard's page for texting one person, or a few."""
+
+import re
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.choices import Scope
+from accounts.current import MemberRequest, allowed, current_account, current_mode
+from campaigns.choices import CampaignKind
+from campaigns.models import MessageTemplate
+from campaigns.rules import CampaignRequest
+from messaging import restored
+from messaging.compose import compose
+from messaging.forms.send import SendForm
+from messaging.services import send
+from smsapp.exceptions import SmsappError
+from smsapp.lib.text import MAX_TEXT_LENGTH, normalise
+from smsapp.middleware import current_request_id
+
+MAX_COMPOSED = 20 * MAX_TEXT_LENGTH  # characters that are looked at while somebody writes
+MAX_TEMPLATES = 100  # that are offered
+
+
+@allowed(Scope.MESSAGES_SEND)
+@require_http_methods(["GET", "POST"])
+def send_message(request: MemberRequest) -> HttpResponse:
+    account = current_account(request)
+    form = SendForm(account, request.POST or None, initial=_initial(request))
+    if request.method == "POST" and form.is_valid():
+        done = _send(request, form)
+        if done is not None:
+            return done
+    context = {
+        "form": form,
+        "templates": MessageTemplate.objects.filter(account=account).order_by("name")[:MAX_TEMPLATES],
+        "composed": compose(account, str(form["message"].value() or "")),
+        "sender": form["sender_id"].value() or "",
+    }
+    return render(request, "messaging/send.html", context)
+
+
+@allowed(Scope.MESSAGES_SEND)
+@require_POST
+def composed(request: MemberRequest) -> HttpResponse:
+    """The counter and the preview of the text as it stands."""
+    numbers = re.split(r"[,;\n]+", request.POST.get("phone_numbers", ""))[:100]
+    found = compose(current_account(request), request.POST.get("message", "")[:MAX_COMPOSED], numbers)
+    context = {"composed": found, "sender": request.POST.get("sender_id", "")[:16]}
+    return render(request, "messaging/_composed.html", context)
+
+
+def _initial(request: HttpRequest) -> dict[str, str]:
+    """What a link to this page may carry: a number to answer, a text."""
+    return {"phone_numbers": request.GET.get("to", "")[:40], "message": request.GET.get("text", "")[:MAX_TEXT_LENGTH]}
+
+
+def _send(request: MemberRequest, form: SendForm) -> HttpResponse | None:
+    """To the page that shows what becomes of it; None, with errors on the form, if it was refused."""
+    data = form.cleaned_data
+    wanted = CampaignRequest(
+        kind=CampaignKind.SINGLE, message=normalise(data["message"]), sender_id=data["sender_id"],
+        mode=current_mode(request), scheduled_at=data["scheduled_at"], request_id=current_request_id(),
+    )  # fmt: skip
+    restored.look_once()
+    try:
+        sent = send(current_account(request), request.user, wanted, data["phone_numbers"])
+    except SmsappError as error:
+        form.refuse(error, schedule_time="at")
+        for one in error.details.get("errors", [])[1:]:
+            form.add_error("phone_numbers", f"{one['value']}: {one['message']}")
+        return None
+    count = len(sent.messages)
+    if data["scheduled_at"]:
+        words = ngettext("%d message waits for its time.", "%d messages wait for their time.", count) % count
+    else:
+        words = ngettext("%d message is on its way.", "%d messages are on their way.", count) % count
+    messages.success(request, f"{words} {_('Here is what becomes of it.')}")
+    return redirect("campaign-detail", bulk_id=sent.campaign.bulk_id)

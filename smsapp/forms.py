@@ -1,0 +1,118 @@
+"""Forms of the dashboard in Bootstrap's clothes, refusals of services as errors of their fields, and the fields of a
+moment on the clocks of a zone: "18 March, 9:00 in Berlin"."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.forms.renderers import TemplatesSetting
+from django.utils.translation import gettext_lazy as _
+
+from smsapp.exceptions import SmsappError
+from smsapp.lib.phone import countries
+from smsapp.lib.zones import NoSuchZone, at_wall_time, zone
+
+ZONES = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
+ALL = "all"
+CLASSES = {
+    forms.CheckboxInput: "form-check-input",
+    forms.CheckboxSelectMultiple: "form-check-input",
+    forms.RadioSelect: "form-check-input",
+    forms.Select: "form-select",
+}
+
+
+class BootstrapRenderer(TemplatesSetting):
+    form_template_name = "forms/form.html"
+    field_template_name = "forms/field.html"
+
+
+class DashboardForm(forms.Form):
+    """`{{ form }}` renders label, help, widget and errors, tied together for screen readers."""
+
+    default_renderer = BootstrapRenderer
+    #: Fields that are asked for with some choices only, or all of them (ALL): what may be left out is not said there.
+    conditional: Collection[str] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"label_suffix": ""} | kwargs)
+        for field in self.fields.values():
+            chosen = next((name for kind, name in CLASSES.items() if isinstance(field.widget, kind)), "form-control")
+            own = field.widget.attrs.get("class", "")
+            field.widget.attrs["class"] = f"{own} {chosen}".strip()
+        for name in self.fields if self.conditional == ALL else self.conditional:
+            vars(self.fields[name])["is_conditional"] = True
+
+    def full_clean(self) -> None:
+        super().full_clean()
+        for name in self.errors if self.is_bound else ():
+            if name in self.fields:
+                self.fields[name].widget.attrs["class"] += " is-invalid"
+
+    def refuse(self, error: SmsappError, **names: str) -> None:
+        """Show what a service refused at the field it names; `names`: fields that are called otherwise there."""
+        field = str(error.details.get("field", "")).split("[")[0].split(".")[0]
+        field = names.get(field, field)
+        self.add_error(field if field in self.fields else None, error.message)
+        if field in self.fields and "is-invalid" not in self.fields[field].widget.attrs["class"]:
+            self.fields[field].widget.attrs["class"] += " is-invalid"
+
+
+class CountryField(forms.ChoiceField):
+    """ISO codes; page.js puts the names of the reader's language in their place."""
+
+    def __init__(self, **options: Any) -> None:
+        choices = [(code, f"{code} (+{calling})") for code, calling in countries()]
+        super().__init__(choices=choices, widget=forms.Select(attrs={"data-countries": ""}), **options)
+
+
+class WallTimeInput(forms.DateTimeInput):
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%dT%H:%M")
+
+
+class WallTimeField(forms.CharField):
+    """A date and time on some clock, naive: the zone stands in another field."""
+
+    widget = WallTimeInput
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value)
+        if not text:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise forms.ValidationError(_("Give a date and a time, such as 2027-03-19T09:00.")) from None
+        return moment.replace(tzinfo=None, second=0, microsecond=0)
+
+    def prepare_value(self, value: Any) -> Any:
+        return value
+
+
+class ZoneField(forms.ChoiceField):
+    """Filled in with the browser's own zone by when.js."""
+
+    def __init__(self, **options: Any) -> None:
+        choices = [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in ZONES)]
+        attrs = {"data-own-zone": ""}
+        super().__init__(choices=choices, widget=forms.Select(attrs=attrs), label=_("Time zone"), **options)
+
+
+def moment_of(wall: datetime | None, zone_name: str) -> datetime | None:
+    """The moment (UTC) at which clocks of this zone show it; one that they skip is the first after the gap."""
+    if wall is None:
+        return None
+    try:
+        return at_wall_time(wall.date(), wall.time(), zone(zone_name))
+    except NoSuchZone:
+        return None
+
+
+def wall_time(moment: datetime | None, zone_name: str = "UTC") -> str:
+    """What clocks of a zone show at a moment, as a WallTimeField takes it."""
+    return moment.astimezone(zone(zone_name)).strftime("%Y-%m-%dT%H:%M") if moment else ""

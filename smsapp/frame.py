@@ -1,0 +1,74 @@
+"""What stands around every page of the dashboard: its navigation, by what the role may, and the mode."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from accounts.choices import Scope
+from accounts.current import current_mode, may
+
+
+class Entry(NamedTuple):
+    """`views`: names of other pages that belong to it, by their beginning."""
+
+    label: Any
+    icon: str
+    view: str
+    scope: Scope
+    views: tuple[str, ...] = ()
+
+
+NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
+    ("", (
+        Entry(_("Overview"), "gauge-high", "overview", Scope.CAMPAIGNS_READ),
+        Entry(_("Send a message"), "paper-plane", "send", Scope.MESSAGES_SEND),
+        Entry(_("New campaign"), "bullhorn", "new-campaign", Scope.CAMPAIGNS_WRITE, ("wizard-",)),
+    )),
+    (_("Sent"), (
+        Entry(_("Campaigns"), "layer-group", "campaign-list", Scope.CAMPAIGNS_READ, ("campaign-", "recurring")),
+        Entry(_("Messages"), "magnifying-glass", "message-search", Scope.MESSAGES_READ, ("message-",)),
+        Entry(_("Reports"), "chart-column", "reports", Scope.MESSAGES_READ),
+        Entry(_("Inbox"), "inbox", "inbox", Scope.MESSAGES_READ),
+        Entry(_("Approvals"), "user-check", "approvals", Scope.CAMPAIGNS_READ),
+    )),
+    (_("Recipients"), (
+        Entry(_("Contacts"), "address-book", "contact-lists", Scope.CONTACTS_READ, ("contact-",)),
+        Entry(_("Uploads"), "file-arrow-up", "upload-list", Scope.CONTACTS_READ, ("upload-",)),
+        Entry(_("Opt-outs"), "hand", "opt-outs", Scope.CONTACTS_READ, ("opt-outs-",)),
+    )),
+    (_("Set up"), (
+        Entry(_("Templates"), "file-lines", "templates", Scope.CAMPAIGNS_READ, ("template-",)),
+        Entry(_("Senders"), "id-badge", "senders", Scope.ACCOUNT_READ, ("sender-",)),
+        Entry(_("Usage and credit"), "wallet", "usage", Scope.ACCOUNT_READ),
+        Entry(_("Developers"), "code", "developers", Scope.WEBHOOKS_READ, ("key-", "webhook-", "requests")),
+        Entry(_("Team"), "users", "team", Scope.ACCOUNT_READ, ("team-",)),
+        Entry(_("Account settings"), "sliders", "account-settings", Scope.ACCOUNT_READ),
+    )),
+)  # fmt: skip
+
+
+class Link(NamedTuple):
+    label: Any
+    icon: str
+    url: str
+    is_current: bool
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """A context processor: `navigation` as (heading, links), and `mode`."""
+    membership = getattr(request, "membership", None)
+    if membership is None:
+        return {}
+    here = request.resolver_match.view_name if request.resolver_match else ""
+    navigation = [(heading, list(_links(entries, membership, here))) for heading, entries in NAVIGATION]
+    return {"navigation": [(heading, links) for heading, links in navigation if links], "mode": current_mode(request)}
+
+
+def _links(entries: tuple[Entry, ...], membership: Any, here: str) -> Iterator[Link]:
+    for entry in entries:
+        if may(membership, entry.scope):
+            is_current = here == entry.view or bool(entry.views and here.startswith(entry.views))
+            yield Link(entry.label, entry.icon, reverse(entry.view), is_current)

@@ -1,0 +1,43 @@
+"""Whether a name looks like another one on a handset: `PayPaI`, `P4YPAL` and `pay pal` like `PayPal`."""
+
+from itertools import product
+
+#: What is taken for what. Pairs of letters that run together come first.
+_PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
+_ALIKE = str.maketrans("0134578il$@!", "oleastbll" + "sal")
+LEAST_INSIDE = 5  # letters of a name that is found inside another, or with one letter changed
+
+
+def folded(name: str) -> set[str]:
+    """The shapes in which a name may be read: without case, spaces and the differences between letters and digits that
+    look alike; each pair that runs together as one letter, or not."""
+    plain = "".join(character for character in name.casefold() if character.isalnum() or character in "$@!")
+    found = set()
+    for chosen in product((False, True), repeat=len(_PAIRS)):
+        shape = plain
+        for (pair, single), is_chosen in zip(_PAIRS, chosen, strict=True):
+            shape = shape.replace(pair, single) if is_chosen else shape
+        found.add(shape.translate(_ALIKE))
+    return found
+
+
+def looks_like(name: str, reserved: str) -> bool:
+    """Equal in shape, as a whole or in one of its words; containing the reserved name, or one letter away from it, the
+    last two for longer names."""
+    wanted_shapes = folded(reserved)
+    if any(folded(word) & wanted_shapes for word in name.split()):
+        return True
+    for shape, wanted in product(folded(name), wanted_shapes):
+        if shape == wanted or (len(wanted) >= LEAST_INSIDE and (wanted in shape or _is_near(shape, wanted))):
+            return True
+    return False
+
+
+def _is_near(one: str, other: str) -> bool:
+    """One letter more, less, or another one, or two neighbours exchanged."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    start = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    rest, wanted = one[start:], other[start:]
+    exchanged = rest[1:2] + rest[:1] + rest[2:]
+    return rest[1:] == wanted or rest == wanted[1:] or rest[1:] == wanted[1:] or exchanged == wanted

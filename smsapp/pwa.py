@@ -1,0 +1,51 @@
+"""What makes the dashboard installable: its manifest, and a service worker that keeps static files and a page for when
+there is no network. No page with anybody's data is ever kept."""
+
+import hashlib
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.templatetags.static import static
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_GET
+
+ICONS = (("img/icon-192.png", "192x192", "any"), ("img/icon-512.png", "512x512", "any maskable"))
+KEPT = (
+    "vendor/bootstrap/bootstrap.min.css", "vendor/icons.svg", "css/app.css", "js/theme.js",
+    "img/logo.svg",
+)  # fmt: skip
+
+
+@require_GET
+@cache_control(max_age=3600, public=True)
+def manifest(request: HttpRequest) -> HttpResponse:
+    content = {
+        "name": "smsapp",
+        "short_name": "smsapp",
+        "description": "Text messages, one or half a million.",
+        "start_url": "/",
+        "scope": "/",
+        "display": "standalone",
+        "background_color": "#f6f8f9",
+        "theme_color": "#0f766e",
+        "icons": [
+            {"src": static(name), "sizes": sizes, "type": "image/png", "purpose": purpose}
+            for name, sizes, purpose in ICONS
+        ],
+    }
+    return JsonResponse(content, content_type="application/manifest+json")
+
+
+@require_GET
+@cache_control(max_age=0, no_cache=True)
+def service_worker(request: HttpRequest) -> HttpResponse:
+    """At the root, for that is how far a worker reaches."""
+    kept = [static(name) for name in KEPT]
+    version = hashlib.sha256(" ".join(kept).encode()).hexdigest()[:12]  # their names change with what is in them
+    context = {"kept": kept, "version": version}
+    return render(request, "sw.js", context, content_type="text/javascript")
+
+
+@require_GET
+def offline(request: HttpRequest) -> HttpResponse:
+    return render(request, "offline.html")

@@ -1,0 +1,53 @@
+// Every <time datetime> in the reader's own zone; without script it stays in UTC. What is less than an hour away says how
+// far, and the moment itself stands in its title; what has seconds to show always shows the moment.
+(() => {
+  const HOUR = 3600e3;
+  const ago = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+  const exact = (moment, withSeconds) => {
+    const options = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+    if (moment.getFullYear() !== new Date().getFullYear()) options.year = "numeric";
+    if (withSeconds) options.second = "2-digit";
+    return moment.toLocaleString(undefined, options);
+  };
+  const relative = (distance) =>
+    Math.abs(distance) < 60e3 ? ago.format(Math.trunc(distance / 1e3), "second") : ago.format(Math.trunc(distance / 60e3), "minute");
+  const show = (element) => {
+    const moment = new Date(element.dateTime);
+    const distance = moment - Date.now();
+    const withSeconds = element.hasAttribute("data-seconds");
+    const isNear = Math.abs(distance) < HOUR;
+    element.textContent = isNear && !withSeconds ? relative(distance) : exact(moment, withSeconds);
+    element.title = `${exact(moment, true)} (${element.dataset.utc})`;
+    if (isNear) element.title += ` · ${relative(distance)}`;
+    element.classList.toggle("is-near", isNear);
+  };
+  const localise = () => {
+    for (const element of document.querySelectorAll("time[datetime]:not([data-utc])")) {
+      element.dataset.utc = element.textContent;
+      show(element);
+    }
+  };
+  localise();
+  document.addEventListener("htmx:afterSettle", localise);
+  setInterval(() => document.querySelectorAll("time.is-near").forEach(show), 15e3);
+})();
+
+// Figures in tables and lists as the reader writes them; `data-plain` keeps what they were, to be compared.
+(() => {
+  if ((1234.5).toLocaleString() === "1,234.5") return;
+  const FIGURE = /^(\s*[+-]?)(\d{1,3}(?:,\d{3})*(?:\.\d+)?)(?!\d)/;
+  const localise = () => {
+    for (const element of document.querySelectorAll(".number:not([data-plain]), .cell-count:not([data-plain])")) {
+      const node = [...element.childNodes].find((one) => one.nodeType === Node.TEXT_NODE && FIGURE.test(one.textContent));
+      element.dataset.plain = element.textContent.trim();
+      if (!node) continue;
+      node.textContent = node.textContent.replace(FIGURE, (_, before, figure) => {
+        const digits = (figure.split(".")[1] || "").length;
+        const written = Number(figure.replaceAll(",", "")).toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+        return before + written;
+      });
+    }
+  };
+  localise();
+  document.addEventListener("htmx:afterSettle", localise);
+})();

@@ -1,0 +1,35 @@
+"""The machine's own Chromium, driven by Playwright."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
+
+def path_of_chromium() -> str:
+    """CHROMIUM, or the first that is found; empty if there is none."""
+    return os.environ.get("CHROMIUM") or next((found for name in NAMES if (found := shutil.which(name))), "")
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # A sandbox of its own needs rights that a container does not give; only our own pages are opened.
+        browser = playwright.chromium.launch(executable_path=path_of_chromium(), args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def sign_in(page: Any, url: str, username: str, password: str) -> None:
+    page.goto(f"{url}/accounts/sign-in/")
+    page.fill("[name=username]", username)
+    page.fill("[name=password]", password)
+    page.click("button:has-text('Sign in')")
+    page.wait_for_url(f"{url}/")

@@ -1,0 +1,62 @@
+"""The dashboard's pages of uploaded files."""
+
+from collections.abc import Iterator
+
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from accounts.choices import Scope
+from accounts.current import MemberRequest, allowed, current_account, may
+from smsapp.lib.cells import BYTE_ORDER_MARK, attachment, csv_line
+from smsapp.paging import page_of
+from uploads.choices import RowReason
+from uploads.models import Upload
+from uploads.samples import sample_of
+from uploads.services import refused_rows
+
+REFUSED_SHOWN = 50
+
+
+@allowed(Scope.CONTACTS_READ)
+@require_GET
+def upload_list(request: MemberRequest) -> HttpResponse:
+    found = Upload.objects.for_account(current_account(request)).select_related("user")
+    context = {"may_write": may(request.membership, Scope.CAMPAIGNS_WRITE)}
+    return render(request, "uploads/list.html", context | page_of(request, found))
+
+
+@allowed(Scope.CONTACTS_READ)
+@require_GET
+def upload_detail(request: MemberRequest, upload_id: str) -> HttpResponse:
+    upload = _upload(request, upload_id)
+    refused = refused_rows(upload.audience, 0, REFUSED_SHOWN) if upload.audience else ()
+    context = {
+        "upload": upload,
+        "sample": sample_of(upload.audience) if upload.audience else None,
+        "refused": [(row, RowReason(row.reason).label) for row in refused],
+        "may_write": may(request.membership, Scope.CAMPAIGNS_WRITE),
+    }
+    return render(request, "uploads/upload.html", context)
+
+
+@allowed(Scope.CONTACTS_READ)
+@require_GET
+def refused_csv(request: MemberRequest, upload_id: str) -> HttpResponseBase:
+    """The rows that are no recipients, with their numbers in the file and the reasons, in a stream."""
+    upload = _upload(request, upload_id)
+    answer = StreamingHttpResponse(_refused_lines(upload), content_type="text/csv; charset=utf-8")
+    name = upload.original_filename.rpartition(".")[0] or "file"
+    answer.headers["Content-Disposition"] = attachment(f"{name}-refused.csv")
+    return answer
+
+
+def _upload(request: MemberRequest, upload_id: str) -> Upload:
+    owned = Upload.objects.for_account(current_account(request)).select_related("audience", "user")
+    return get_object_or_404(owned, upload_id=upload_id)
+
+
+def _refused_lines(upload: Upload) -> Iterator[bytes]:
+    yield BYTE_ORDER_MARK + csv_line(["row", "value", "reason", "detail"])
+    for row in refused_rows(upload.audience) if upload.audience else ():
+        yield csv_line([row.row, row.value, RowReason(row.reason).label, row.detail])
