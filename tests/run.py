@@ -2,8 +2,8 @@
 
 `make test-long` (`--long`): those marked `long` instead, which take minutes each.
 
-Arguments are handed to pytest. TEST_PROCESSES (default 3, since much of it waits) is the number of parallel processes
-of each run.
+Arguments are handed to pytest. TEST_PROCESSES is the number of parallel processes of each run: 3 without it, since much
+of it waits; 2 of the long ones, which start ten processes each and have deadlines.
 REQUIRE_ALL=1: a skipped test fails the run.
 """
 
@@ -33,11 +33,12 @@ class Outcome:
     skipped: list[str]
 
 
-def pytest_run(database: str, folder: Path, environment: dict[str, str], arguments: list[str]) -> Outcome:
+def pytest_run(
+    database: str, folder: Path, environment: dict[str, str], arguments: list[str], processes: int = 3
+) -> Outcome:
     report = folder / "report.json"
     report.unlink(missing_ok=True)
-    processes = os.environ.get("TEST_PROCESSES", "3")
-    command = [sys.executable, "-m", "pytest", "-n", processes, *arguments]
+    command = [sys.executable, "-m", "pytest", "-n", os.environ.get("TEST_PROCESSES") or str(processes), *arguments]
     print(f"\n=== {database}", flush=True)
     own = {"DJANGO_SETTINGS_MODULE": "smsapp.settings.test", "VAR_DIR": str(folder), "TEST_REPORT": str(report)}
     process = subprocess.run(command, env=os.environ | environment | own, check=False)
@@ -54,7 +55,7 @@ def run_all(arguments: list[str]) -> int:
         postgres = shared | {"DATABASE_URL": database.url}
         if "--long" in arguments:
             only_long = ["-m", "long", *(one for one in arguments if one != "--long")]
-            return summary([pytest_run(str(database), Path(path), postgres, only_long)], str(redis))
+            return summary([pytest_run(str(database), Path(path), postgres, only_long, processes=2)], str(redis))
         only_both = ["-m", "both and not postgresql and not long", *arguments]
         outcomes = [
             pytest_run(f"SQLite {sqlite3.sqlite_version}", Path(path), shared | sqlite, only_both),
