@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
 from standardwebhooks import Webhook
 
@@ -39,8 +38,7 @@ def receiver(settings: Any) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def caller(client: Any, settings: Any) -> Caller:
-    cache.clear()
+def caller(client: Any) -> Caller:
     return Caller(client)
 
 

@@ -363,7 +363,7 @@ def test_what_is_cancelled_never_reached_the_provider(simulator, settings):
     act = lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=1)  # noqa: E731
     with meanwhile(act, act, sweeps.sweep):
         for _ in range(ROUNDS):
-            campaign = make_campaign(count=8)
+            campaign = make_campaign(count=24)  # twelve batches: some are left whenever it is cancelled
             expand_ready()
             time.sleep(chance.random() / 25)
             with suppress(InvalidState):  # it was quicker
