@@ -92,8 +92,8 @@ def delete_draft(campaign: Campaign, by: User) -> None:
 
 
 def clone(campaign: Campaign, by: User) -> Campaign:
-    """A draft with the same text, sender and recipients as any bulk campaign. It has no times and no client_reference:
-    those belong to one send."""
+    """A draft with the same text, sender and recipients as any bulk campaign, which may be taken again from where those
+    came from. It has no times and no client_reference: those belong to one send."""
     with transaction.atomic():
         original = locked_campaign(campaign)  # so that its recipients are not removed meanwhile
         if original.kind != CampaignKind.BULK or (original.resend_of_id and original.status == CampaignStatus.DRAFT):
@@ -102,6 +102,8 @@ def clone(campaign: Campaign, by: User) -> Campaign:
         request = replace(request_of(original), scheduled_at=None, valid_until=None, client_reference=None)
         copy = unsaved_campaign(original.account, by, request, original.audience)
         save_new(copy)
+        if plan := DraftPlan.objects.filter(campaign=original, contact_list__isnull=False).first():
+            DraftPlan.objects.create(campaign=copy, contact_list_id=plan.contact_list_id)
         note(copy, "created", by, after=_facts(copy) | {"cloned_from": original.bulk_id})
     return copy
 

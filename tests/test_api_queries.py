@@ -219,7 +219,7 @@ ROWS: dict[Route, Row] = {
     ("POST", "campaigns/{bulk_id}/resume"): Row(18, 200, None, paused),
     ("POST", "campaigns/{bulk_id}/cancel"): Row(15),
     ("POST", "campaigns/{bulk_id}/resend-failed"): Row(34, 201, None, failed),
-    ("POST", "campaigns/{bulk_id}/clone"): Row(7, 201),
+    ("POST", "campaigns/{bulk_id}/clone"): Row(8, 201),
     ("GET", "recurring-campaigns"): Row(2),
     ("POST", "recurring-campaigns"): Row(10, 201, lambda crowd: a_send(crowd) | {"at": "09:00"}),
     ("GET", "recurring-campaigns/{recurring_id}"): Row(2),

@@ -292,6 +292,14 @@ def test_a_clone_is_a_draft_of_its_own_without_times_and_reference(owner):
     assert services.launch(copy, owner.user).status == S.RUNNING
 
 
+def test_a_clone_takes_its_recipients_again_from_where_the_original_had_them(owner):
+    contact_list = contacts.create_list(owner.account, owner.user, "Newsletter")
+    contacts.put_contact(contact_list, owner.user, phones(1)[0], {"name": "Anna"})
+    wanted = Recipients(list_id=contact_list.list_id)
+    assert drafts.recipients_of(drafts.clone(make_draft(owner, wanted), owner.user)) == wanted
+    assert drafts.recipients_of(drafts.clone(make_draft(owner, numbers()), owner.user)) is None
+
+
 def test_a_single_send_is_not_cloned(owner):
     with pytest.raises(InvalidState):
         drafts.clone(make_campaign(owner.account, kind=CampaignKind.SINGLE), owner.user)
