@@ -1,4 +1,5 @@
-"""The set-based SQL of the hot path: PostgreSQL and SQLite behind the same plain functions.
+"""The set-based SQL of messages and their reports: PostgreSQL and SQLite behind the same plain functions. That of the
+counters is in `counters.py`.
 
 Callers hold the lock of the batch whose messages they touch (see `settlement.py`); nothing here opens a
 transaction of its own.
@@ -13,16 +14,12 @@ from typing import Any, NamedTuple
 
 import psycopg
 from django.db import connection
-from django.db.models import Case, F, Value, When
 
 from accounts import hold
-from campaigns.choices import CAMPAIGN, CampaignStatus
-from campaigns.choices import Actor as CampaignActor
-from campaigns.models import Campaign
-from campaigns.tally import COUNTED_STATUSES, Tally
-from messaging.choices import BATCH, MESSAGE, Actor, BatchState, FactSource, MessageStatus, Reason
+from campaigns.choices import CampaignStatus
+from messaging.choices import MESSAGE, FactSource, MessageStatus, Reason
 from messaging.identity import batch_of
-from messaging.models import Batch, DeliveryReport, Message, ReportInbox, StatDelta
+from messaging.models import DeliveryReport, Message, ReportInbox
 
 _TABLE, _REPORTS, _INBOX = (model._meta.db_table for model in (Message, DeliveryReport, ReportInbox))
 _ARRAY, _ARRAY_ON_SQLITE = "%s::bigint[]", "(SELECT value FROM json_each(%s))"
@@ -97,7 +94,7 @@ class MessageChange(NamedTuple):
     done_at: datetime | None
 
 
-def _is_postgres() -> bool:
+def is_postgres() -> bool:
     return connection.vendor == "postgresql"
 
 
@@ -118,7 +115,7 @@ def _copy_text(value: str) -> str:
 def insert_messages(campaign_id: int, batches: Mapping[int, NewMessages]) -> None:
     """Store the messages of a campaign's new batches, by the number of the first of each."""
     columns = "id, campaign_id, row, phone_number, variables, status, reason, detail, segment_count"
-    if _is_postgres():
+    if is_postgres():
         lines = [line for first, new in batches.items() for line in _message_lines(campaign_id, first, new)]
         _copy(_TABLE, columns, b"".join(lines))
         return
@@ -164,11 +161,11 @@ def read_messages(numbers: Collection[int]) -> dict[int, StoredMessage]:
         if span:  # with a few between them that are not asked for
             statement = f"SELECT {columns} FROM {_TABLE} WHERE id BETWEEN %s AND %s"
             cursor.execute(statement, span)
-        elif _is_postgres():
-            cursor.execute(f"SELECT {columns} FROM {_TABLE} WHERE id = ANY(%s::bigint[])", [_array(numbers)])
+        elif is_postgres():
+            cursor.execute(f"SELECT {columns} FROM {_TABLE} WHERE id = ANY(%s::bigint[])", [array(numbers)])
         else:
             statement = f"SELECT {columns} FROM {_TABLE} WHERE id IN (SELECT value FROM json_each(%s))"
-            cursor.execute(statement, [_array(numbers)])
+            cursor.execute(statement, [array(numbers)])
         wanted = set(numbers)
         return {row[0]: StoredMessage(*row) for row in cursor.fetchall() if row[0] in wanted}
 
@@ -217,20 +214,20 @@ def _among(numbers: Collection[int]) -> tuple[str, list[Any]]:
     for span in spans.values():
         left_out += [number for number in range(span[0], span[-1]) if number not in wanted]
     if len(left_out) * _DENSE > len(wanted):
-        return (f"id = ANY({_ARRAY})" if _is_postgres() else f"id IN {_ARRAY_ON_SQLITE}"), [_array(numbers)]
+        return (f"id = ANY({_ARRAY})" if is_postgres() else f"id IN {_ARRAY_ON_SQLITE}"), [array(numbers)]
     condition = " OR ".join(["id BETWEEN %s AND %s"] * len(spans))
     values: list[Any] = [end for span in spans.values() for end in (span[0], span[-1])]
     if left_out:
         condition = f"({condition}) AND " + (
-            f"id <> ALL({_ARRAY})" if _is_postgres() else f"id NOT IN {_ARRAY_ON_SQLITE}"
+            f"id <> ALL({_ARRAY})" if is_postgres() else f"id NOT IN {_ARRAY_ON_SQLITE}"
         )
-        values.append(_array(left_out))
+        values.append(array(left_out))
     return f"({condition})", values
 
 
 def update_messages(changes: Sequence[MessageChange]) -> None:
     """Write every change. Most of many are alike but for their number and `done_at`: those travel as two columns."""
-    if not _is_postgres():
+    if not is_postgres():
         _update_one_by_one(changes)
         return
     alike: dict[tuple[object, ...], list[MessageChange]] = {}
@@ -259,7 +256,7 @@ def _update_alike(changes: Sequence[MessageChange]) -> None:
             f"UPDATE {_TABLE} m SET {sets}, done_at = v.done_at "
             "FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(id, done_at) WHERE m.id = v.id"
         )
-        values += [_array(change.id for change in changes), _array_of_moments(change.done_at for change in changes)]
+        values += [array(change.id for change in changes), _array_of_moments(change.done_at for change in changes)]
         if span:
             statement, values = f"{statement} AND m.id BETWEEN %s AND %s", [*values, *span]
     else:
@@ -267,7 +264,7 @@ def _update_alike(changes: Sequence[MessageChange]) -> None:
         if span:
             statement, values = f"{statement} id BETWEEN %s AND %s", [*values, *span]
         else:
-            statement, values = f"{statement} id = ANY(%s::bigint[])", [*values, _array(numbers)]
+            statement, values = f"{statement} id = ANY(%s::bigint[])", [*values, array(numbers)]
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
 
@@ -280,8 +277,8 @@ def _update_unlike(changes: Sequence[MessageChange]) -> None:
             "FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::timestamptz[], "
             "%s::timestamptz[]) AS v(id, status, reason, detail, sent_at, done_at) WHERE m.id = v.id",
             [
-                _array(change.id for change in changes),
-                _array(change.status for change in changes),
+                array(change.id for change in changes),
+                array(change.status for change in changes),
                 [change.reason for change in changes],
                 [change.detail for change in changes],
                 _array_of_moments(change.sent_at for change in changes),
@@ -303,7 +300,7 @@ def insert_reports(rows: Sequence[NewReport]) -> None:
     if not rows:
         return
     columns = ", ".join(NewReport._fields)
-    if _is_postgres():
+    if is_postgres():
         _copy(_REPORTS, columns, "".join(map(_report_line, rows)))
         return
     marks = ", ".join(["%s"] * len(NewReport._fields))
@@ -326,14 +323,13 @@ def insert_reports(rows: Sequence[NewReport]) -> None:
 
 def _report_line(row: NewReport) -> str:
     done_at = "\\N" if row.done_at is None else row.done_at.isoformat()
-    return f"{row.message_id}\t{done_at}\t{_rest_of_report_line(*row[2:])}\n"
+    return f"{row.message_id}\t{done_at}\t{_rest_of_report_line(row[2:])}\n"
 
 
 @lru_cache(maxsize=256)
-def _rest_of_report_line(
-    status: int, reason: str, source: str, provider_status: str, error_code: str, error_description: str,
-    price: Decimal | None, currency: str, received_at: datetime,
-) -> str:  # fmt: skip
+def _rest_of_report_line(rest: tuple[Any, ...]) -> str:
+    """What many reports have in common: all fields but the first two."""
+    status, reason, source, provider_status, error_code, error_description, price, currency, received_at = rest
     texts = map(_copy_text, (provider_status, error_code, error_description))
     amount = "\\N" if price is None else str(price)
     return "\t".join([f"{status:d}", reason, source, *texts, amount, _copy_text(currency), received_at.isoformat()])
@@ -342,7 +338,7 @@ def _rest_of_report_line(
 def insert_body(gateway: str, source: FactSource, body: bytes, report_count: int) -> None:
     """Store a body of delivery reports that wait to be applied. On PostgreSQL it travels as it is: as a literal in the
     statement it is twice as long, and both ends read all of that."""
-    if not _is_postgres():
+    if not is_postgres():
         ReportInbox.objects.create(gateway=gateway, source=source, body=body, report_count=report_count)
         return
     statement = (
@@ -355,86 +351,11 @@ def insert_body(gateway: str, source: FactSource, body: bytes, report_count: int
 
 def read_bodies(ids: Collection[int]) -> dict[int, bytes]:
     """Bodies of delivery reports by primary key; from PostgreSQL as they are, not as text of twice the length."""
-    if not _is_postgres():
+    if not is_postgres():
         return {pk: bytes(body) for pk, body in ReportInbox.objects.filter(pk__in=ids).values_list("pk", "body")}
     statement = f"SELECT id, body FROM {_INBOX} WHERE id = ANY({_ARRAY})"
     with connection.wrap_database_errors, connection.cursor(), psycopg.Cursor(connection.connection) as cursor:
-        return dict(cursor.execute(statement, [_array(ids)], binary=True).fetchall())
-
-
-def move_batches(deltas: Mapping[int, Mapping[str, int]], segments: Mapping[int, int]) -> None:
-    """Add to the tallies of batches in one statement. `deltas`: by primary key, by status; `segments` that a provider
-    took: by primary key. The rows are locked by the caller, in id order."""
-    whole = {key: {**delta, "segments": segments.get(key, 0)} for key, delta in deltas.items()}
-    _move_tallies(Batch, whole, "FALSE", (*COUNTED_STATUSES, "segments"))
-
-
-def move_campaigns(deltas: Mapping[int, Mapping[str, int]]) -> list[int]:
-    """The same for campaigns; those that may now be completed, or closed. Several are locked by the caller before."""
-    running = ", ".join(f"'{status}'" for status in CAMPAIGN.sources(CampaignStatus.COMPLETED, CampaignActor.PIPELINE))
-    # Not `completed_at IS NULL`: behind RETURNING, SQLite 3.40 says of every column that it is not.
-    return _move_tallies(Campaign, deltas, f"queued <= 0 AND unknown <= 0 AND (sent <= 0 OR status IN ({running}))")
-
-
-def _move_tallies(
-    table: type[Tally], deltas: Mapping[int, Mapping[str, int]], condition: str,
-    counted: Sequence[str] = COUNTED_STATUSES,
-) -> list[int]:  # fmt: skip
-    """The keys of the rows that meet the condition afterwards."""
-    moved = [status for status in counted if any(delta.get(status) for delta in deltas.values())]
-    if not moved:
-        return []
-    name = table._meta.db_table
-    rows = [(key, *(delta.get(status, 0) for status in moved)) for key, delta in sorted(deltas.items())]
-    sets = ", ".join(f"{status} = {status} + %s" for status in moved)
-    with connection.cursor() as cursor:
-        if _is_postgres() and len(rows) > 1:
-            columns, marks = ", ".join(f"more_{status}" for status in moved), ", ".join(["%s::bigint[]"] * len(rows[0]))
-            sets = ", ".join(f"{status} = {status} + more_{status}" for status in moved)
-            cursor.execute(
-                f"UPDATE {name} SET {sets} FROM unnest({marks}) AS v(key, {columns}) "
-                f"WHERE id = v.key RETURNING id, {condition}",
-                [_array(column) for column in zip(*rows, strict=True)],
-            )
-            return [key for key, meets_it in cursor.fetchall() if meets_it]
-        found = []
-        for key, *counts in rows:
-            cursor.execute(f"UPDATE {name} SET {sets} WHERE id = %s RETURNING id, {condition}", [*counts, key])
-            found += [key for key, meets_it in cursor.fetchall() if meets_it]
-        return found
-
-
-def insert_deltas(rows: Sequence[tuple[int, int, Mapping[str, int]]]) -> None:
-    """Rows of StatDelta: batch, segments, signed changes by status."""
-    columns = ("batch_id", "segments", *COUNTED_STATUSES)
-    values = [
-        (batch_id, segments, *(tally.get(status, 0) for status in COUNTED_STATUSES))
-        for batch_id, segments, tally in rows
-    ]
-    if not values:
-        return
-    start, marks = f"INSERT INTO {StatDelta._meta.db_table} ({', '.join(columns)})", ["%s"] * len(columns)
-    with connection.cursor() as cursor:
-        if _is_postgres():
-            arrays = [_array(column) for column in zip(*values, strict=True)]
-            cursor.execute(f"{start} SELECT * FROM unnest({'::bigint[], '.join(marks)}::bigint[])", arrays)
-        else:
-            cursor.executemany(f"{start} VALUES ({', '.join(marks)})", values)
-
-
-def rest_batches(ids: Sequence[int]) -> None:
-    """Set the state of those among these batches that nobody holds, from their tallies."""
-    if not ids:
-        return
-    ready = BATCH.sources(BatchState.READY, Actor.TALLY)
-    done = BATCH.sources(BatchState.DONE, Actor.TALLY)
-    Batch.objects.filter(pk__in=ids, state__in=done, unknown__lte=0).update(
-        state=Case(
-            When(queued__lte=0, then=Value(BatchState.DONE)),
-            When(state__in=ready, then=Value(BatchState.READY)),
-            default=F("state"),
-        )
-    )
+        return dict(cursor.execute(statement, [array(ids)], binary=True).fetchall())
 
 
 def share_running(campaign_id: int) -> bool:
@@ -449,7 +370,7 @@ def share_running(campaign_id: int) -> bool:
         "SELECT 1 FROM sms_campaigns c JOIN accounts_account a ON a.id = c.account_id CROSS JOIN settings s "
         "WHERE c.id = %s AND c.status = %s AND a.is_active AND s.key = %s AND s.value = ''"
     )
-    if _is_postgres():
+    if is_postgres():
         statement += " FOR KEY SHARE OF c, a, s"
     values: list[int | str] = [campaign_id, CampaignStatus.RUNNING, hold.KEY]
     with connection.cursor() as cursor:
@@ -470,9 +391,9 @@ def _span(numbers: Collection[int]) -> tuple[int, int] | None:
     return (first, last) if len(numbers) * _DENSE > last - first else None
 
 
-def _array(numbers: Iterable[int]) -> str:
+def array(numbers: Iterable[int]) -> str:
     """As the database reads it: psycopg takes ten times as long for a list of numbers, and twenty for one of times."""
-    opening, closing = "{}" if _is_postgres() else "[]"
+    opening, closing = "{}" if is_postgres() else "[]"
     return f"{opening}{','.join([f'{number:d}' for number in numbers])}{closing}"
 
 
@@ -481,7 +402,7 @@ def _array_of_moments(moments: Iterable[datetime | None]) -> str:
 
 
 def _moment(moment: datetime) -> datetime | str | None:
-    return moment if _is_postgres() else _to_sqlite(moment)
+    return moment if is_postgres() else _to_sqlite(moment)
 
 
 def _to_sqlite(moment: datetime | None) -> str | None:

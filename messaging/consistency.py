@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES
-from messaging import bulk, contradictions
+from messaging import contradictions, counters
 from messaging.choices import OPEN, AttemptState, BatchState, MessageStatus
 from messaging.identity import MAX_IN_BATCH
 from messaging.models import Attempt, Batch, Message
@@ -130,4 +130,4 @@ def _some(rows: QuerySet[M], limit: int) -> QuerySet[M]:
 def _rest(batch_id: int) -> None:
     with transaction.atomic():
         Batch.objects.select_for_update().get(pk=batch_id)
-        bulk.rest_batches([batch_id])
+        counters.rest_batches([batch_id])

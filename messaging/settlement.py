@@ -23,7 +23,7 @@ from django.db import transaction
 
 from campaigns.models import Campaign
 from campaigns.services import pause_for_gateway, settle_status
-from messaging import bulk, clock, contradictions, results
+from messaging import bulk, clock, contradictions, counters, results
 from messaging.bulk import MessageChange, NewReport, StoredMessage
 from messaging.choices import (
     ACCEPTED,
@@ -280,7 +280,9 @@ def _by_batch(moves: Counter[tuple[int, MessageStatus, MessageStatus]]) -> dict[
 
 def write_statistics(tallies: Mapping[int, Mapping[str, int]], segments: Mapping[int, int]) -> None:
     """Note what this transaction changed, for the statistics: signed changes by status, and segments, by batch."""
-    bulk.insert_deltas([(batch_id, segments.get(batch_id, 0), tally) for batch_id, tally in sorted(tallies.items())])
+    counters.insert_deltas(
+        [(batch_id, segments.get(batch_id, 0), tally) for batch_id, tally in sorted(tallies.items())]
+    )
 
 
 def _lock_campaigns(ids: Iterable[int]) -> None:
@@ -290,8 +292,8 @@ def _lock_campaigns(ids: Iterable[int]) -> None:
 
 def _write_tallies(batches: Mapping[int, _Locked], decision: _Decision, now: datetime) -> None:
     tallies = _by_batch(decision.moves)
-    bulk.move_batches(tallies, decision.segments)
-    bulk.rest_batches([pk for pk in sorted(tallies) if BATCH.targets(BatchState(batches[pk].state), Actor.TALLY)])
+    counters.move_batches(tallies, decision.segments)
+    counters.rest_batches([pk for pk in sorted(tallies) if BATCH.targets(BatchState(batches[pk].state), Actor.TALLY)])
     write_statistics(tallies, decision.segments)
     _move_counters(batches, tallies, now)
 
@@ -302,5 +304,5 @@ def _move_counters(batches: Mapping[int, _Locked], tallies: Mapping[int, Counter
         deltas[batches[batch_id].campaign_id].update(tally)  # adds
     if len(deltas) > 1:
         _lock_campaigns(sorted(deltas))
-    if ended := bulk.move_campaigns(deltas):
+    if ended := counters.move_campaigns(deltas):
         settle_status(ended, now)

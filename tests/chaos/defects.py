@@ -114,7 +114,7 @@ DEFECTS = (
         (
             (
                 "messaging/settlement.py",
-                "    if ended := bulk.move_campaigns(deltas):\n        settle_status(ended, now)\n",
+                "    if ended := counters.move_campaigns(deltas):\n        settle_status(ended, now)\n",
                 "    for campaign in Campaign.objects.filter(pk__in=deltas):\n"
                 "        for status, count in deltas[campaign.pk].items():\n"
                 "            setattr(campaign, status, getattr(campaign, status) + count)\n"
