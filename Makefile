@@ -10,7 +10,7 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev assets run demo test test-long bench chaos chaos-selftest lint format schema fuzz screenshots messages messages-compiled types check lock clean
+.PHONY: help install install-dev assets run demo test test-long bench chaos chaos-selftest deploy-check lint format schema fuzz screenshots messages messages-compiled types check lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -59,7 +59,7 @@ test-long: install-dev  ## the tests that take minutes: chaos on both databases,
 bench: install-dev  ## speed, cost and memory beside the raw limit and an ordinary design; ROWS=, ROUNDS=, ONLY=path
 	@exec $(BIN)/python -m tests.benchmarks
 
-chaos: install-dev  ## kill -9, outages and a full disk in mid campaign, compared with the ledger; MESSAGES=, KILLS=, SEED=, DATABASE=postgres, POISON=1
+chaos: install-dev  ## kill -9, outages and a full disk in mid campaign, compared with the ledger; MESSAGES=, KILLS=, SEED=, DATABASE=postgres, SUPERVISOR=1, POISON=1, ROLLBACK=1
 	@exec $(BIN)/python -m tests.chaos
 
 chaos-selftest: install-dev  ## take out one guard after the other, and see that the tests notice; ONLY="no rank"
@@ -67,6 +67,9 @@ chaos-selftest: install-dev  ## take out one guard after the other, and see that
 
 screenshots: install-dev  ## every page of the dashboard: light, dark and on a phone, into var/screenshots; needs Chromium
 	@exec $(BIN)/python -m tests.browser.screenshots
+
+deploy-check: install-dev  ## that docker/production.env.example lacks nothing; WITHOUT="METRICS_TOKEN ..." leaves names out
+	@$(BIN)/python -m tests.deploy_check $(WITHOUT)
 
 lint: $(VENV)/.dev  ## ruff: rules and formatting
 	@$(BIN)/ruff check .

@@ -4,43 +4,40 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 import accounts.admin_logs
 import accounts.webhooks.admin  # noqa: F401  (their pages register themselves)
-from accounts import tokens
+from accounts import invitations, tokens
+from accounts.admin_access import MembershipInline
 from accounts.admin_credit import CreditPages, note_account
 from accounts.choices import SCOPES_OF, Mode, Role, SenderStatus
-from accounts.forms.console import AccountForm, ApiKeyForm, SenderIdForm
+from accounts.forms.console import AccountForm, ApiKeyForm, InvitationForm, SenderIdForm
+from accounts.forms.people import ConsoleSignInForm
 from accounts.keys import Issuer, issue_api_key, revoke_api_key
 from accounts.models import (
     Account,
     ApiKey,
+    Invitation,
     Membership,
     QuietHours,
     ReservedName,
     SenderId,
     Setting,
     TokenFamily,
-    User,
 )
 from accounts.senders import approve_sender, reject_sender
 from accounts.services import hold_account, release_account
 from messaging.selectors import on_their_way_of, on_their_way_words
-from smsapp.console import ActingAdmin, Audited, ConsoleAdmin, confirmed_action
+from smsapp.console import ActingAdmin, ConsoleAdmin, confirmed_action
 
 admin.site.site_header = "smsapp console"
 admin.site.site_title = "smsapp console"
 admin.site.index_title = "What needs a hand"
-
-
-class MembershipInline(admin.TabularInline):
-    model = Membership
-    extra = 0
-    raw_id_fields = ("user", "account")
+admin.site.login_form = ConsoleSignInForm
 
 
 @admin.register(Account)
@@ -79,21 +76,6 @@ class AccountAdmin(CreditPages):
         return Q(name__icontains=term)
 
 
-@admin.register(User)
-class UserAdmin(Audited, DjangoUserAdmin):
-    list_display = ("username", "email", "is_active", "is_staff", "last_login", "created_at")
-    list_select_related = ()
-    readonly_fields = ("last_login", "date_joined", "created_at", "updated_at")
-    add_fieldsets = ((None, {"fields": ("username", "email", "usable_password", "password1", "password2")}),)
-    inlines = (MembershipInline,)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def get_inlines(self, request: HttpRequest, obj: Model | None) -> Any:
-        return self.inlines if obj else ()
-
-
 @admin.register(Membership)
 class MembershipAdmin(ConsoleAdmin):
     list_display = ("user", "account", "role", "created_at")
@@ -108,6 +90,29 @@ class MembershipAdmin(ConsoleAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ConsoleAdmin):
+    """How an operator brings the first person into an account: the link is shown once."""
+
+    list_display = ("email", "account", "role", "invited_by", "expires_at")
+    list_select_related = ("account", "invited_by")
+    form = InvitationForm
+    fields = ("account", "email", "role")
+    raw_id_fields = ("account",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
+        made, secret = invitations.invite_for_operator(obj.account, obj.email, Role(obj.role), request.user)  # type: ignore[arg-type]
+        obj.pk = made.pk
+        link = request.build_absolute_uri(reverse("invitation", args=[secret]))
+        self.message_user(request, f"Give {made.email} this link, shown now and never again: {link}", messages.WARNING)
 
 
 @admin.register(ApiKey)

@@ -11,13 +11,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
 from accounts import audit, prices
-from accounts.credit import amount_of
-from accounts.forms.console import AccountForm, CreditForm, ImportForm, PriceForm
+from accounts.credit import amount_of, refundable
+from accounts.forms.console import AccountForm, CreditForm, ImportForm, PriceForm, RefundForm
 from accounts.models import Account, LedgerEntry, Price
 from accounts.prices import PricesInvalid, RowError, import_prices
 from smsapp.console import ConsoleAdmin, ReadOnlyAdmin
+from smsapp.exceptions import AlreadyExists
 
 
 def note_account(account: Account, form: AccountForm, request: HttpRequest, change: bool) -> None:
@@ -49,20 +51,46 @@ class CreditPages(ConsoleAdmin):
         account = self.get_object(request, str(pk))
         if account is None or not self.has_change_permission(request, account):
             raise PermissionDenied
-        form = CreditForm(request.POST or None)
-        if form.is_valid() and (entry := form.book(account, request.user)):  # type: ignore[arg-type]
-            self.log_change(request, account, f"{entry.get_kind_display()} of {amount_of(entry.amount_micro)}")
-            self.message_user(request, f"{entry.get_kind_display()}: {amount_of(entry.amount_micro)}", messages.SUCCESS)
-            return redirect("admin:accounts_account_change", pk)
-        context = self.admin_site.each_context(request) | {
-            "title": f"Credit of {account}",
-            "form": form,
-            "opts": self.opts,
-            "words": self.credit_left(account),
-            "back": reverse("admin:accounts_account_change", args=[pk]),
-            "button": "Book it",
-        }
-        return TemplateResponse(request, "admin/money_form.html", context)
+        form = CreditForm(account, request.POST or None)
+        back = reverse("admin:accounts_account_change", args=[pk])
+        return book(self, request, form, account, f"Credit of {account}", self.credit_left(account), back)
+
+
+def book(
+    page: ConsoleAdmin,
+    request: HttpRequest,
+    form: CreditForm | RefundForm,
+    row: Model,
+    title: str,
+    words: str,
+    back: str,
+) -> HttpResponse:
+    """Ask what is to be booked, show it, and book it: three steps of one form."""
+    is_shown = form.is_valid()
+    if is_shown and "confirmed" in request.POST:
+        try:
+            entry = form.book(request.user)  # type: ignore[arg-type]
+        except AlreadyExists:
+            page.message_user(request, "This was booked before, and is not booked again.", messages.WARNING)
+            return redirect(back)
+        if entry:
+            done = f"{entry.get_kind_display()}: {amount_of(entry.amount_micro)}"
+            page.log_change(request, row, done)
+            page.message_user(request, done, messages.SUCCESS)
+            return redirect(back)
+        is_shown = False
+    if is_shown:
+        form.hide()
+    context = page.admin_site.each_context(request) | {
+        "title": title,
+        "form": form,
+        "opts": page.opts,
+        "words": form.words if is_shown else words,
+        "back": back,
+        "button": "Book it" if is_shown else "Next: show what will be booked",
+        "is_shown": is_shown,
+    }
+    return TemplateResponse(request, "admin/money_form.html", context)
 
 
 @admin.register(Price)
@@ -142,11 +170,35 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_filter = ("kind",)
     list_select_related = ("account", "user")
     search_help_text = "Account name in full, or the number of a campaign"
-    fields = ("account", "kind", "amount", "credit_after", "campaign_id", "note", "user", "created_at")
+    fields = (
+        "account", "kind", "amount", "credit_after", "campaign_id", "note", "user", "refund_of", "refund", "created_at",
+    )  # fmt: skip
+    readonly_fields = ("refund",)
 
     @admin.display(ordering="amount_micro")
     def amount(self, entry: LedgerEntry) -> str:
         return f"{amount_of(entry.amount_micro):+f} {entry.account.currency}"
+
+    @admin.display(description="can be given back", empty_value="nothing")
+    def refund(self, entry: LedgerEntry) -> str | None:
+        if not (left := refundable(entry)):
+            return None
+        url = reverse("admin:accounts_ledgerentry_refund", args=[entry.pk])
+        return format_html('{} <a href="{}">Give back</a>', amount_of(left), url)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path("<int:pk>/refund/", self.admin_site.admin_view(self.give_back), name="accounts_ledgerentry_refund")
+        return [own, *super().get_urls()]
+
+    def give_back(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Whoever may change an account's credit may give a charge back."""
+        entry = self.get_object(request, str(pk))
+        if entry is None or not request.user.has_perm("accounts.change_account") or not refundable(entry):
+            raise PermissionDenied
+        form = RefundForm(entry, request.POST or None)
+        back = reverse("admin:accounts_ledgerentry_change", args=[pk])
+        words = f"{entry.note}: {amount_of(-entry.amount_micro)} {entry.account.currency} charged."
+        return book(self, request, form, entry, f"Give a charge of {entry.account} back", words, back)
 
     @admin.display(description="credit after it")
     def credit_after(self, entry: LedgerEntry) -> str:

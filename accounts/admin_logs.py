@@ -1,11 +1,11 @@
-"""The console's pages on what was done and called: to read only."""
+"""The console's pages on what was done and called, and which keys there are: to read only."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q
 
-from accounts.models import ApiUsageLog, AuditEvent, DailyUse, IdempotencyKey, WebhookAttempt
+from accounts.models import ApiUsageLog, AuditEvent, DailyUse, IdempotencyKey, OwnKey, WebhookAttempt
 from smsapp.console import ReadOnlyAdmin, row_number
 
 
@@ -51,6 +51,14 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "account", "mode", "key", "status_code", "request_id")
     list_select_related = ("account",)
     exclude = ("body",)
+
+
+@admin.register(OwnKey)
+class OwnKeyAdmin(ReadOnlyAdmin):
+    """Which keys the installation made for itself. They are encrypted and not shown."""
+
+    list_display = ("name", "created_at")
+    exclude = ("value",)
 
 
 @admin.register(WebhookAttempt)

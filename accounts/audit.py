@@ -1,23 +1,36 @@
 """The audit log: who did what to what, before and after, from where. Written in the transaction of the act.
 
-A task seals what was written, seconds later: events get a position and a hash over the hash
-before them, so that a row changed, removed or slipped in afterwards is found by `verify`. Sealing is apart from writing
-because a chain has one end: acts that extended it themselves would wait for one another.
+A task seals what was written, seconds later: events get a position and a hash over the hash before them, keyed with a
+key that the database holds encrypted only (`own_keys.py`), so that a row changed, removed or slipped in afterwards is
+found by `verify`. How far the log was sealed is noted outside the database (`audit_witness.py`), which shows an end
+that was cut off. Sealing is apart from writing because a chain has one end: acts that extended it themselves would wait
+for one another.
 """
 
 import hashlib
+import hmac
+import logging
+import secrets
 import time
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import orjson
 from django.db import transaction
 
+from accounts import audit_witness, own_keys
+from accounts.audit_witness import Head
 from accounts.models import Account, AuditEvent, Setting, User
+from accounts.secrets import SecretUnreadable
+from smsapp import clock
 from smsapp.middleware import current_call
+
+logger = logging.getLogger(__name__)
 
 EVENTS_AT_ONCE = 200
 SECONDS_AT_ONCE = 5.0
+SEALED_WITHIN = timedelta(minutes=10)  # of being written; sealing comes every half minute
 CHAIN_LOCK = "audit_chain"  # a Setting; its row is the lock under which the chain grows, its value the last seal
 
 
@@ -52,12 +65,32 @@ def record(
 
 
 def seal() -> int:
-    """Seal what is old enough; how many events."""
+    """Seal what was written, and note the new head outside the database; how many events."""
     stop_at = time.monotonic() + SECONDS_AT_ONCE
     sealed = 0
     while time.monotonic() < stop_at and (count := _seal_some()):
         sealed += count
+    if sealed:
+        _note_head()
     return sealed
+
+
+def accept(by: str) -> Head:
+    """Take the log as it stands for the whole log, as after a backup was put back; that this was done is an event."""
+    lost = [":".join(map(str, one)) for one in audit_witness.seen() if not contains(one)]
+    record("audit.accepted", account=None, by=None, target_type="audit", after={"by": by, "not_contained": lost})
+    while _seal_some():
+        pass
+    audit_witness.tell(head())
+    return head()
+
+
+def _note_head() -> None:
+    """What is noted stays while the log does not contain it: it is the proof that something was taken away."""
+    if lost := [one for one in audit_witness.seen() if not contains(one)]:
+        logger.error("the audit log does not contain what was sealed as %s:%s: run manage.py audit_check", *lost[0])
+    else:
+        audit_witness.tell(head())
 
 
 def _seal_some() -> int:
@@ -72,10 +105,11 @@ def _seal_some() -> int:
         )
         end = Setting.objects.select_for_update().get(key=CHAIN_LOCK)
         position, last = _end_of(end)
+        chain = _Chain.of(own_keys.stored(own_keys.AUDIT, lambda: f"{position}:{secrets.token_hex(32)}"))
         events = list(AuditEvent.objects.filter(position=None).order_by("pk")[:EVENTS_AT_ONCE])
         for event in events:
             position += 1
-            last = event.hash = _hash(last, position, event)
+            last = event.hash = chain.hash(last, position, event)
             event.position = position
         AuditEvent.objects.bulk_update(events, ["position", "hash"])
         if events:
@@ -92,37 +126,73 @@ class Fault(NamedTuple):
 
 
 def verify() -> Iterator[Fault]:
-    """Walk the whole chain; yields each place where it does not hold. Nothing is yielded for an untouched log.
-
-    Who can write to the database and knows this file can make a new chain: keep `head()` elsewhere, too.
-    """
-    position, last = 0, ""
+    """Walk the whole chain; yields each place where it does not hold. Nothing is yielded for an untouched log that is
+    sealed, and contains what was noted outside the database."""
+    position, last, chain = 0, "", _Chain.of("")
+    try:
+        chain = _Chain.of(own_keys.find(own_keys.AUDIT))
+    except SecretUnreadable as error:
+        yield Fault(0, str(error))
+    if not chain.key and head().position:
+        yield Fault(0, "the key of the chain is gone: anybody could have made it anew")
     for event in AuditEvent.objects.filter(position__isnull=False).order_by("position").iterator(EVENTS_AT_ONCE):
         assert event.position is not None
         if event.position != position + 1:
             yield Fault(position + 1, f"{event.position - position - 1} events are missing")
-        if event.hash != _hash(last, event.position, event):
+        if event.hash != chain.hash(last, event.position, event):
             yield Fault(event.position, "the event was changed, or one before it")
         position, last = event.position, event.hash
     if head() != (position, last):
-        yield Fault(position, f"the chain ends here, and was sealed up to {head()[0]}")
+        yield Fault(position, f"the chain ends here, and was sealed up to {head().position}")
+    for noted in audit_witness.seen():
+        if not contains(noted):
+            yield Fault(noted.position, "the log does not contain the seal that was noted outside the database")
+    yield from _not_sealed()
 
 
-def head() -> tuple[int, str]:
-    """Position and hash of the last sealed event; (0, "") if there is none."""
+def contains(seal: Head) -> bool:
+    return not seal.position or AuditEvent.objects.filter(position=seal.position, hash=seal.hash).exists()
+
+
+def head() -> Head:
+    """The last sealed event; (0, "") if there is none."""
     end = Setting.objects.filter(key=CHAIN_LOCK).first()
-    return _end_of(end) if end else (0, "")
+    return _end_of(end) if end else Head(0, "")
 
 
-def _end_of(end: Setting) -> tuple[int, str]:
+def _not_sealed() -> Iterator[Fault]:
+    late = AuditEvent.objects.filter(position=None, created_at__lt=clock.now() - SEALED_WITHIN)
+    if count := late.count():
+        yield Fault(head().position, f"{count} events wait to be sealed for more than {SEALED_WITHIN}: sealing is off")
+
+
+class _Chain(NamedTuple):
+    """How events are hashed: up to `plain_until` without a key, as earlier versions did."""
+
+    plain_until: int
+    key: bytes
+
+    @classmethod
+    def of(cls, text: str) -> "_Chain":
+        plain_until, _, key = text.partition(":")
+        return cls(int(plain_until or 0), key.encode())
+
+    def hash(self, last: str, position: int, event: AuditEvent) -> str:
+        content = last.encode() + _content(position, event)
+        if position <= self.plain_until:
+            return hashlib.sha256(content).hexdigest()
+        return hmac.new(self.key, content, hashlib.sha256).hexdigest()
+
+
+def _end_of(end: Setting) -> Head:
     position, _, last = end.value.partition(":")
-    return int(position), last
+    return Head(int(position), last)
 
 
-def _hash(last: str, position: int, event: AuditEvent) -> str:
+def _content(position: int, event: AuditEvent) -> bytes:
     row = [
         position, event.pk, event.account_id, event.user_id, event.api_key_prefix, event.action, event.target_type,
         event.target_id, event.before, event.after, event.ip_address, event.request_id,
         int(event.created_at.timestamp() * 1_000_000),
     ]  # fmt: skip
-    return hashlib.sha256(last.encode() + orjson.dumps(row, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
@@ -14,6 +13,7 @@ from accounts.current import chosen_membership
 from accounts.keys import check_api_key, note_use, scopes_of
 from accounts.models import User
 from accounts.tokens import check_access_token
+from smsapp import clock
 from smsapp.exceptions import CsrfFailed, PermissionDenied
 from smsapp.middleware import current_call
 
@@ -29,7 +29,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if text is None:
             return None
         key, role = check_api_key(text, current_call().ip_address)
-        note_use(key, timezone.now())
+        note_use(key, clock.about_now())
         return key.user, Caller(key.account, key.user, Mode(key.mode), role, SCOPES_OF[role] & scopes_of(key), key)
 
     def authenticate_header(self, request: Request) -> str:

@@ -4,6 +4,7 @@
     give_back   reserved -> balance
     post        reserved -> spent, or back: a ledger entry
     top_up, correct                        a ledger entry
+    refund      of a charge, back          a ledger entry, which names the charge
 
 So at any moment: the sum of an account's ledger = its balance + what is reserved. `messaging/charges.py` says when what
 is posted; its `disagreements` holds the books against one another.
@@ -12,16 +13,17 @@ is posted; its `disagreements` holds the books against one another.
 from decimal import Decimal
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Sum
 
 from accounts import audit
 from accounts.choices import EventType, LedgerKind, Mode
 from accounts.models import Account, LedgerEntry, User
 from accounts.webhooks import emit
-from smsapp.exceptions import InsufficientCredit, ValidationError
+from smsapp.exceptions import AlreadyExists, InsufficientCredit, ValidationError
 
 MICRO = 1_000_000
-MAX_AMOUNT = 10**9 * MICRO  # of one top-up or correction
 
 
 class _Funds(NamedTuple):
@@ -64,37 +66,75 @@ def post(account_id: int, amount: int, reserved: int, note: str, campaign_id: in
     _enter(account_id, kind, -amount, funds, note, campaign_id=campaign_id)
 
 
-def top_up(account: Account, amount: int, reason: str, by: User | None) -> LedgerEntry:
-    """Add credit. Raises ValidationError unless the amount is above zero and a reason is given."""
+def top_up(account: Account, amount: int, reason: str, by: User | None, token: str | None = None) -> LedgerEntry:
+    """Add credit. `token`: of what asks for it; with the same one it is booked once.
+
+    Raises ValidationError unless the amount is above zero and a reason is given, AlreadyExists for a used token.
+    """
     if amount <= 0:
         raise ValidationError("This must be more than zero.", "amount", str(amount_of(amount)))
-    return _change(account, LedgerKind.TOP_UP, amount, reason, by)
+    return _change(account, LedgerKind.TOP_UP, amount, reason, by, token)
 
 
-def correct(account: Account, amount: int, reason: str, by: User | None) -> LedgerEntry:
-    """Add or take away credit by hand. Raises ValidationError without an amount or a reason, and if the balance would
-    be less than nothing."""
+def correct(account: Account, amount: int, reason: str, by: User | None, token: str | None = None) -> LedgerEntry:
+    """Add or take away credit by hand. `token` as in `top_up`.
+
+    Raises ValidationError without an amount or a reason, and if the balance would be less than nothing, AlreadyExists
+    for a used token.
+    """
     if not amount:
         raise ValidationError("This must not be zero.", "amount", "0")
-    return _change(account, LedgerKind.CORRECTION, amount, reason, by)
+    return _change(account, LedgerKind.CORRECTION, amount, reason, by, token)
 
 
-@transaction.atomic
-def _change(account: Account, kind: LedgerKind, amount: int, reason: str, by: User | None) -> LedgerEntry:
+def refund(charge: LedgerEntry, amount: int, reason: str, by: User | None, token: str | None = None) -> LedgerEntry:
+    """Give a charge back, or a part of it, and never more than it was. `token` as in `top_up`.
+
+    Raises ValidationError for what is no charge, or more than is left of it, AlreadyExists for a used token.
+    """
+    if amount <= 0:
+        raise ValidationError("This must be more than zero.", "amount", str(amount_of(amount)))
+    with transaction.atomic():
+        Account.objects.select_for_update(no_key=True).get(pk=charge.account_id)  # refunds are counted one by one
+        if amount > (left := refundable(charge)):
+            raise ValidationError(
+                f"Of this charge {amount_of(left)} can be given back.", "amount", str(amount_of(amount))
+            )
+        return _change(charge.account, LedgerKind.REFUND, amount, reason, by, token, charge)
+
+
+def refundable(charge: LedgerEntry) -> int:
+    """What is left of a charge that can be given back; 0 for any other entry."""
+    if charge.kind != LedgerKind.CHARGE:
+        return 0
+    given = charge.refunds.aggregate(total=Sum("amount_micro"))["total"] or 0
+    return max(-charge.amount_micro - given, 0)
+
+
+def _change(
+    account: Account, kind: LedgerKind, amount: int, reason: str, by: User | None, token: str | None,
+    refund_of: LedgerEntry | None = None,
+) -> LedgerEntry:  # fmt: skip
     reason = reason.strip()
     if not reason:
         raise ValidationError("Say why.", "reason", "")
-    if abs(amount) > MAX_AMOUNT:
-        raise ValidationError("This is too much at once.", "amount", str(amount_of(amount)))
-    funds = _move(account.pk, amount, 0, at_least=max(0, -amount) or None)
-    if funds is None:
-        raise ValidationError("The account does not have so much.", "amount", str(amount_of(amount)))
-    entry = _enter(account.pk, kind, amount, funds, reason, by=by)
-    audit.record(
-        f"credit.{kind.value}", account=account, by=by, target_type="ledger_entry", target_id=str(entry.pk),
-        before={"balance": str(amount_of(funds.balance - amount))},
-        after={"balance": str(amount_of(funds.balance)), "reason": entry.note},
-    )  # fmt: skip
+    if abs(amount) > settings.CREDIT_MAX_AMOUNT * MICRO:
+        raise ValidationError(
+            f"At most {settings.CREDIT_MAX_AMOUNT:,} at once.", "amount", str(amount_of(amount))
+        )  # fmt: skip
+    with transaction.atomic():
+        funds = _move(account.pk, amount, 0, at_least=max(0, -amount) or None)
+        if token and LedgerEntry.objects.filter(token=token).exists():  # whoever came first has let the account go
+            raise AlreadyExists("This was booked before.", "token", token)
+        if funds is None:
+            raise ValidationError("The account does not have so much.", "amount", str(amount_of(amount)))
+        entry = _enter(account.pk, kind, amount, funds, reason, by=by, token=token or None, refund_of=refund_of)
+        audit.record(
+            f"credit.{kind.value}", account=account, by=by, target_type="ledger_entry", target_id=str(entry.pk),
+            before={"balance": str(amount_of(funds.balance - amount))},
+            after={"balance": str(amount_of(funds.balance)), "reason": entry.note}
+            | ({"charge": str(refund_of.pk)} if refund_of else {}),
+        )  # fmt: skip
     return entry
 
 
@@ -125,9 +165,11 @@ def _move(account_id: int, balance: int, reserved: int, at_least: int | None = N
 
 def _enter(
     account_id: int, kind: LedgerKind, amount: int, funds: _Funds, note: str, *,
-    campaign_id: int | None = None, by: User | None = None,
+    campaign_id: int | None = None, by: User | None = None, token: str | None = None,
+    refund_of: LedgerEntry | None = None,
 ) -> LedgerEntry:  # fmt: skip
     return LedgerEntry.objects.create(
         account_id=account_id, kind=kind, amount_micro=amount, balance_micro=funds.balance + funds.reserved,
-        campaign_id=campaign_id, note=note[:200], user=by,
+        campaign_id=refund_of.campaign_id if refund_of else campaign_id, note=note[:200], user=by, token=token,
+        refund_of=refund_of,
     )  # fmt: skip

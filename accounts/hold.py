@@ -13,9 +13,10 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
-from accounts.models import Setting
+from accounts import audit
+from accounts.models import Setting, User
+from smsapp import clock
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +24,15 @@ KEY = "hold"
 
 
 class HoldKind(StrEnum):
+    """From the weakest: a hold gives way to stronger ones only."""
+
+    CHECKING = "checking"  # after a stop, while the provider is asked what it has: ends by itself
+    CONFIRM = "confirm"  # after a stop, where nobody can be asked: an operator confirms, released at once
     OPERATOR = "operator"  # by hand: released at once
     COPY = "copy"  # a restored backup or a copy: the provider is asked before it is released
+
+
+_STRENGTH = {kind: place for place, kind in enumerate(HoldKind)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +56,46 @@ def is_held() -> bool:
 
 
 def hold(
-    reason: str, by: str, *, kind: HoldKind = HoldKind.OPERATOR, detail: str = "", at: datetime | None = None
-) -> Hold:
+    reason: str, by: str, *, kind: HoldKind = HoldKind.OPERATOR, detail: str = "", at: datetime | None = None,
+    user: User | None = None,
+) -> Hold:  # fmt: skip
     """Stop all sending; when this returns, no attempt is committed any more, and only calls whose attempt was
-    committed before may still leave. A hold on a copy is not lowered to one by hand.
+    committed before may still leave. A stronger hold that is on stays (see HoldKind). `user`: the operator behind `by`,
+    where that is known for certain.
 
     The row is written twice. The first time shows it to everybody at once, so that no stream of new attempts, each
     sharing the row with the one before, keeps its lock from us. The second time waits for those under way. It must
     be an UPDATE after FOR UPDATE: only then a reader whose statement began earlier reads the row again.
     """
-    wanted = Hold(reason, by, at or timezone.now(), kind, detail)
+    wanted = Hold(reason, by, at or clock.about_now(), kind, detail)
     make_row()
     Setting.objects.filter(key=KEY, value="").update(value=_text(wanted))
     with transaction.atomic(durable=True):
         row = Setting.objects.select_for_update().get(key=KEY)
         before = read(row.value)
-        if before is not None and before.kind is HoldKind.COPY:
-            wanted = before
+        if before is not None and (before.kind is HoldKind.COPY or _STRENGTH[before.kind] > _STRENGTH[kind]):
+            return before
         row.value = _text(wanted)
         row.save(update_fields=["value", "updated_at"])
-    logger.warning("sending is held by %s: %s", wanted.by, wanted.reason)
+        audit.record(
+            "sending.held", account=None, by=user, target_type="setting", target_id=KEY,
+            after={"by": wanted.by, "kind": wanted.kind.value, "reason": wanted.reason},
+        )  # fmt: skip
+    logger.warning("sending is held by %s: %s %s", wanted.by, wanted.reason, wanted.detail)
     return wanted
 
 
-def release(kind: HoldKind) -> bool:
-    """Lift a hold of this kind; False if no such hold is on."""
+def release(kind: HoldKind, into: Hold | None = None) -> bool:
+    """Lift a hold of this kind, or put another one in its place; False if no such hold is on."""
     with transaction.atomic():
         row = Setting.objects.select_for_update().filter(key=KEY).first()
         before = read(row.value) if row else None
         if row is None or before is None or before.kind is not kind:
             return False
-        row.value = ""
+        row.value = _text(into) if into else ""
         row.save(update_fields=["value", "updated_at"])
-    logger.warning("sending is released")
+    if into is None:
+        logger.warning("sending is released")
     return True
 
 
@@ -103,7 +118,7 @@ def read(text: str) -> Hold | None:
         since = datetime.fromisoformat(stored.pop("since"))
         return Hold(**stored | {"since": since, "kind": HoldKind(stored["kind"])})
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Hold("Sending is held.", "somebody", timezone.now())
+        return Hold("Sending is held.", "somebody", clock.about_now())
 
 
 def _text(held: Hold) -> str:

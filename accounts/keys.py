@@ -22,11 +22,11 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.utils import timezone
 
 from accounts import audit
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import Account, ApiKey, Membership, User
+from smsapp import clock
 from smsapp.compiled import Compiled, Slot
 from smsapp.exceptions import (
     ApiKeyExpired,
@@ -113,7 +113,9 @@ def issue_api_key(
     }
     with transaction.atomic():
         Account.objects.select_for_update(no_key=True).get(pk=issuer.account.pk)  # keys are counted one by one
-        usable = ApiKey.objects.filter(account=issuer.account, revoked_at=None).exclude(expires_at__lte=timezone.now())
+        usable = ApiKey.objects.filter(account=issuer.account, revoked_at=None).exclude(
+            expires_at__lte=clock.about_now()
+        )
         if usable.count() >= MAX_KEYS:
             raise InvalidState(f"An account has at most {MAX_KEYS} keys; revoke one first.", limit=MAX_KEYS)
         key, text = _make(issuer.account, issuer.user, mode, name, values)
@@ -152,7 +154,7 @@ def rotate_api_key(issuer: Issuer, prefix: str, overlap: timedelta) -> tuple[Api
     A key that expires is replaced by one of the same lifetime. Raises NotFound, InvalidState or
     PermissionDenied.
     """
-    now = timezone.now()
+    now = clock.about_now()
     with transaction.atomic():
         old = _lock(issuer, prefix)
         _require_power_over(issuer, old)
@@ -175,7 +177,7 @@ def rotate_api_key(issuer: Issuer, prefix: str, overlap: timedelta) -> tuple[Api
 def revoke_api_key(key: ApiKey, by: User) -> ApiKey:
     """Effective with the next call, wherever it comes in. Revoking twice is the same as revoking once."""
     with transaction.atomic():
-        now = timezone.now()
+        now = clock.about_now()
         if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
             key.revoked_at = now
             _record("revoked", key, by)
@@ -294,7 +296,7 @@ def _networks(texts: Sequence[str]) -> list[str]:
 
 
 def _expiry(expires_at: datetime | None) -> datetime | None:
-    if expires_at is not None and expires_at <= timezone.now():
+    if expires_at is not None and expires_at <= clock.about_now():
         raise ValidationError("This time is past.", "expires_at", expires_at.isoformat())
     return expires_at
 

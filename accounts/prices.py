@@ -12,11 +12,11 @@ from typing import NamedTuple, Self
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
-from django.utils import timezone
 
 from accounts import audit
 from accounts.credit import MICRO, amount_of
 from accounts.models import Account, Price, User
+from smsapp import clock
 from smsapp.exceptions import ValidationError
 
 MAX_ROWS = 50_000
@@ -120,7 +120,7 @@ def import_prices(lines: Iterable[str], account: Account | None, currency: str, 
 
 def _store(prices: Mapping[tuple[str, str], int], account: Account | None) -> None:
     stored = {(price.currency, price.prefix): price for price in Price.objects.filter(account=account)}
-    now = timezone.now()
+    now = clock.about_now()
     changed = []
     for key in prices.keys() & stored.keys():
         price = stored[key]

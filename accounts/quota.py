@@ -4,13 +4,13 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import connection
 from django.db.models import F
-from django.utils import timezone
 
 from accounts.alarms import raise_alarm
 from accounts.choices import EventType, Mode
 from accounts.credit import amount_of
 from accounts.models import Account, DailyUse
 from accounts.webhooks import emit
+from smsapp import clock
 from smsapp.exceptions import QuotaExceeded, SpendLimitReached
 
 ALERTS = (50, 80, 100)  # hundredths of a day's spending limit
@@ -22,7 +22,7 @@ def count(account: Account, messages: int) -> date | None:
     limit = account.daily_message_limit
     if limit is None:
         return None
-    today = timezone.now().date()
+    today = clock.about_now().date()
     if messages > limit or not _add(account.pk, today, messages, limit):
         used = DailyUse.objects.filter(account=account, day=today).values_list("message_count", flat=True).first() or 0
         resets_at = datetime.combine(today + timedelta(days=1), time(), UTC)
@@ -42,7 +42,7 @@ def spend(account: Account, amount: int) -> date | None:
     limit = account.daily_spend_limit_micro
     if limit is None or not amount:
         return None
-    today = timezone.now().date()
+    today = clock.about_now().date()
     spent = _add_cost(account.pk, today, amount, limit) if amount <= limit else None
     if spent is None:
         raise_alarm(account.pk, f"It reached its limit of {amount_of(limit):f} {account.currency} a day.")

@@ -1,8 +1,8 @@
 """Secrets that we have to know again are encrypted where they are stored: of a dump nobody learns them.
 
 The first of ENCRYPTION_KEYS encrypts and all of them decrypt, so a key is changed without a pause: put the new one in
-front, run `manage.py rotate_secrets`, take the old one away. The last is always the key derived from SECRET_KEY, under
-which everything stands until ENCRYPTION_KEYS is set.
+front, run `manage.py rotate_secrets`, take the old one away. The last are always the keys derived from SECRET_KEY and
+SECRET_KEY_FALLBACKS, under which everything stands until ENCRYPTION_KEYS is set.
 """
 
 import base64
@@ -22,6 +22,7 @@ _FIELDS: list[tuple[str, str]] = [
     ("accounts.WebhookEndpoint", "secret"),
     ("accounts.WebhookEndpoint", "old_secret"),
     ("accounts.IdempotencyKey", "body"),
+    ("accounts.OwnKey", "value"),
 ]
 
 
@@ -74,9 +75,13 @@ def _rotate_field(model: type[Model], field: str) -> int:
         last = found[-1][0]
 
 
+def key_texts() -> list[str]:
+    """The keys as they are set: the first encrypts, all decrypt."""
+    return [*settings.ENCRYPTION_KEYS, *settings.ENCRYPTION_KEYS_DERIVED]
+
+
 def _keys() -> MultiFernet:
-    texts = [*settings.ENCRYPTION_KEYS, settings.ENCRYPTION_KEY_DERIVED]
-    return MultiFernet([Fernet(_fernet_key(text)) for text in texts])
+    return MultiFernet([Fernet(_fernet_key(text)) for text in key_texts()])
 
 
 def _fernet_key(text: str) -> bytes:
@@ -87,5 +92,5 @@ def _fernet_key(text: str) -> bytes:
 def _unreadable(where: str = "") -> SecretUnreadable:
     return SecretUnreadable(
         f"A stored secret{where} cannot be decrypted: the key it was encrypted with is in neither ENCRYPTION_KEYS nor "
-        "SECRET_KEY. Add the former key at the end of ENCRYPTION_KEYS."
+        "SECRET_KEY. Add the former key at the end of ENCRYPTION_KEYS, or of SECRET_KEY_FALLBACKS."
     )

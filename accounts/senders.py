@@ -4,11 +4,11 @@ import logging
 import re
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts import audit
 from accounts.choices import SenderKind, SenderStatus
 from accounts.models import Account, ReservedName, SenderId, User
+from smsapp import clock
 from smsapp.compiled import Compiled, Slot
 from smsapp.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
 from smsapp.lib.likeness import looks_like
@@ -118,7 +118,7 @@ def require_sender(account: Account, value: str) -> None:
 def _decide(sender: SenderId, status: SenderStatus, by: User | None, note: str = "") -> SenderId:
     before = sender.status
     with transaction.atomic():
-        sender.status, sender.note, sender.decided_at = status, note, timezone.now()
+        sender.status, sender.note, sender.decided_at = status, note, clock.about_now()
         sender.save(update_fields=["status", "note", "decided_at"])
         _record(status.value, sender, by, before)
     return sender

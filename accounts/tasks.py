@@ -1,10 +1,11 @@
 """Celery doors of accounts."""
 
 from celery import shared_task
-from django.utils import timezone
 
-from accounts import alarms, audit, idempotency, tokens, usage
+from accounts import alarms, audit, idempotency, invitations, sessions, tokens, usage
 from accounts.webhooks import delivery, endpoints
+from smsapp import clock
+from smsapp.purge import go_on
 
 
 @shared_task(name="accounts.store_usage")
@@ -14,17 +15,32 @@ def store_usage() -> int:
 
 @shared_task(name="accounts.purge_usage")
 def purge_usage() -> int:
-    return usage.purge(timezone.now())
+    return go_on("accounts.purge_usage", usage.purge(clock.now()))
 
 
 @shared_task(name="accounts.purge_tokens")
 def purge_tokens() -> int:
-    return tokens.purge(timezone.now())
+    return go_on("accounts.purge_tokens", tokens.purge(clock.now()))
 
 
 @shared_task(name="accounts.purge_idempotency_keys")
 def purge_idempotency_keys() -> int:
-    return idempotency.purge(timezone.now())
+    return go_on("accounts.purge_idempotency_keys", idempotency.purge(clock.now()))
+
+
+@shared_task(name="accounts.purge_sessions")
+def purge_sessions() -> int:
+    return go_on("accounts.purge_sessions", sessions.purge(clock.now()))
+
+
+@shared_task(name="accounts.purge_sign_ins")
+def purge_sign_ins() -> int:
+    return go_on("accounts.purge_sign_ins", sessions.purge_sign_ins(clock.now()))
+
+
+@shared_task(name="accounts.purge_invitations")
+def purge_invitations() -> int:
+    return go_on("accounts.purge_invitations", invitations.purge(clock.now()))
 
 
 @shared_task(name="accounts.heed_alarms")
@@ -44,4 +60,9 @@ def deliver_webhooks() -> int:
 
 @shared_task(name="accounts.purge_webhooks")
 def purge_webhooks() -> int:
-    return endpoints.purge(timezone.now())
+    return go_on("accounts.purge_webhooks", endpoints.purge_events(clock.now()))
+
+
+@shared_task(name="accounts.purge_callbacks")
+def purge_callbacks() -> int:
+    return go_on("accounts.purge_callbacks", endpoints.purge_callbacks(clock.now()))

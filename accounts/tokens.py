@@ -19,13 +19,15 @@ from django.contrib.auth.signals import user_logged_in
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
-from django.utils import timezone
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
-from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
+from rest_framework_simplejwt.tokens import Token
 
-from accounts import audit
+from accounts import audit, guessing
 from accounts.choices import Role
+from accounts.jwt import AccessToken, RefreshToken
 from accounts.models import Account, Membership, TokenFamily, User
+from accounts.people import username_of
+from smsapp import clock
 from smsapp.exceptions import (
     AuthenticationRefused,
     LoginThrottled,
@@ -34,13 +36,13 @@ from smsapp.exceptions import (
     TokenInvalid,
     ValidationError,
 )
+from smsapp.purge import Purged, remove_oldest
 
 logger = logging.getLogger(__name__)
 
 FAMILY = "sid"  # claim: the family's id
 ACCOUNT = "account"  # claim: the account's id
 MAX_ACCOUNTS_NAMED = 100
-ROWS_AT_ONCE = 1000
 
 AnyToken = TypeVar("AnyToken", bound=Token)
 
@@ -63,20 +65,22 @@ def check_password(request: HttpRequest, login: str, password: str) -> User:
     A failure counts as on the sign-in page and is the same whether the person exists. Raises AuthenticationRefused, or
     LoginThrottled while somebody of that name is locked out at this address.
     """
-    by_email = User.objects.filter(email=login).values_list("username", flat=True).first()
-    exists = User.objects.filter(username=login).exists()
-    user = authenticate(request, username=by_email if by_email and not exists else login, password=password)
+    name = username_of(login)
+    guess = guessing.begin(request, name)
+    user = authenticate(request, username=name, password=password)
     if getattr(request, "axes_locked_out", False):
         seconds = round(settings.AXES_COOLOFF_TIME * 3600)
         raise LoginThrottled("Too many failed attempts. Try again later.", retry_after=seconds)
     if not isinstance(user, User):
         raise AuthenticationRefused("The name or the password is not right.")
+    guessing.succeeded(request, guess, user)
     user_logged_in.send(sender=User, request=request, user=user)  # forgets the failures, notes the time
     return user
 
 
 def sign_in(user: User, account_id: int | None = None) -> TokenPair:
-    """Begin a family. `account_id` may be left out by who is in one account only.
+    """Begin a family. `account_id`: None for the account that the person has belonged to for longest, so that joining
+    another changes nothing for who names none.
 
     Raises ValidationError naming `account_id`, with the `accounts` there are, or PermissionDenied.
     """
@@ -86,7 +90,7 @@ def sign_in(user: User, account_id: int | None = None) -> TokenPair:
             account=membership.account,
             user=user,
             password_mark=user.get_session_auth_hash(),
-            expires_at=timezone.now() + settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"],
+            expires_at=clock.about_now() + settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"],
         )
         refresh_token = _next_token(family)
         family.current_jti = refresh_token["jti"]
@@ -131,10 +135,9 @@ def check_access_token(text: str) -> tuple[TokenFamily, Role]:
     return _good_family(_decoded(AccessToken, text))
 
 
-def purge(now: datetime) -> int:
-    """Forget families that expired, a thousand in one transaction; how many."""
-    ids = TokenFamily.objects.filter(expires_at__lt=now).order_by("expires_at").values_list("pk", flat=True)
-    return TokenFamily.objects.filter(pk__in=list(ids[:ROWS_AT_ONCE])).delete()[0]
+def purge(now: datetime) -> Purged:
+    """Forget families that expired."""
+    return remove_oldest(TokenFamily.objects.filter(expires_at__lt=now), "expires_at")
 
 
 def _membership(user: User, account_id: int | None) -> Membership:
@@ -143,7 +146,7 @@ def _membership(user: User, account_id: int | None) -> Membership:
     )
     if not memberships:
         raise PermissionDenied("You are not a member of an account.")
-    if account_id is None and len(memberships) == 1:
+    if account_id is None:
         return memberships[0]
     for membership in memberships:
         if membership.account_id == account_id:
@@ -214,7 +217,7 @@ def _good_family(token: Token) -> tuple[TokenFamily, Role]:
 
 def _revoke(family: TokenFamily, verb: str, by: User | None = None) -> None:
     with transaction.atomic():
-        if TokenFamily.objects.filter(pk=family.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        if TokenFamily.objects.filter(pk=family.pk, revoked_at=None).update(revoked_at=clock.about_now()):
             _record(verb, family, by)
     if verb == "reused":
         logger.warning("an old refresh token came again: family %s is revoked", family.family_id)

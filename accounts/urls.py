@@ -1,19 +1,20 @@
 from django.urls import path
 
-from accounts.views import account, developers, profile, session
+from accounts.views import account, developers, invitations, profile, session
 
 urlpatterns = [
     path("sign-in/", session.SignIn.as_view(), name="sign-in"),
     path("sign-out/", session.SignOut.as_view(), name="sign-out"),
     path("switch/", session.switch, name="switch-account"),
     path("mode/", session.mode, name="switch-mode"),
-    path("welcome/<uidb64>/<token>/", profile.Welcome.as_view(), name="welcome"),
+    path("invitations/<str:secret>/", invitations.invitation, name="invitation"),
     path("profile/", profile.profile, name="profile"),
     path("senders/", account.senders, name="senders"),
     path("senders/<int:sender_pk>/withdraw/", account.sender_withdraw, name="sender-withdraw"),
     path("usage/", account.usage, name="usage"),
     path("team/", account.team, name="team"),
     path("team/<int:membership_pk>/", account.team_change, name="team-change"),
+    path("team/invitations/<int:invitation_pk>/withdraw/", account.invitation_withdraw, name="invitation-withdraw"),
     path("settings/", account.account_settings, name="account-settings"),
     path("developers/", developers.developers, name="developers"),
     path("developers/keys/new/", developers.key_new, name="key-new"),

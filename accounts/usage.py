@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from accounts.models import Account, ApiKey, ApiUsageLog, User
 from smsapp.outages import is_outage
+from smsapp.purge import Purged, remove_oldest
 
 logger = logging.getLogger(__name__)
 
@@ -79,16 +80,10 @@ def store() -> int:
     return stored
 
 
-def purge(now: datetime) -> int:
-    """Forget calls older than API_USAGE_DAYS, a thousand in one transaction; how many."""
-    old = ApiUsageLog.objects.filter(created_at__lt=now - timedelta(days=settings.API_USAGE_DAYS)).order_by(
-        "created_at"
-    )
-    stop_at = time.monotonic() + SECONDS_AT_ONCE
-    purged = 0
-    while time.monotonic() < stop_at and (ids := list(old.values_list("pk", flat=True)[:ROWS_AT_ONCE])):
-        purged += ApiUsageLog.objects.filter(pk__in=ids).delete()[0]
-    return purged
+def purge(now: datetime) -> Purged:
+    """Forget calls older than API_USAGE_DAYS."""
+    old = ApiUsageLog.objects.filter(created_at__lt=now - timedelta(days=settings.API_USAGE_DAYS))
+    return remove_oldest(old, "created_at")
 
 
 def _store_or_put_back(taken: list[bytes]) -> int:

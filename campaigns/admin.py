@@ -8,11 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html_join
 
+from accounts.credit import amount_of
 from accounts.models import Account, User
 from campaigns import recurring, services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign, DraftPlan, MessageTemplate, RecurringCampaign
 from campaigns.tally import COUNTED_STATUSES
+from messaging.preflight import BEFORE_SENDING, stored_receipt
 from messaging.resending import FAILED_STATUSES
 from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
 from messaging.services import resend_failed
@@ -43,6 +45,15 @@ class KindFilter(admin.SimpleListFilter):
         if not self.value():
             return queryset
         return queryset.filter(account__in=list(Account.objects.values_list("pk", flat=True)), kind=self.value())
+
+
+def _facts(campaign: Campaign) -> str:
+    """What it says, to how many, and what it costs."""
+    receipt = stored_receipt(campaign) if campaign.status in BEFORE_SENDING else None
+    price = receipt.price if receipt else amount_of(campaign.reserved_micro)
+    cost = f"{price:,.2f} {campaign.account.currency}" if campaign.account.is_metered else "no charge"
+    many = f"{campaign.total_recipients:,} recipients, {still_to_send(campaign):,} still to send"
+    return f"“{campaign.message}”\n{many} · {cost} · account {campaign.account.name}"
 
 
 @admin.register(Campaign)
@@ -138,7 +149,8 @@ class CampaignAdmin(ActingAdmin):
         def act(campaign: Campaign) -> None:
             moved.append(service(campaign, request.user))  # type: ignore[arg-type]
 
-        return confirmed_action(self, request, queryset, question=question, act=act, done=done), moved
+        rows = queryset.select_related("account")
+        return confirmed_action(self, request, rows, question=question, act=act, done=done, facts=_facts), moved
 
     def _stop(
         self,

@@ -86,6 +86,8 @@ FINAL = frozenset(status for status in CampaignStatus if not CAMPAIGN.targets(st
 class PauseReason(TextChoices):
     BY_USER = "by_user", _("Paused by a person")
     GATEWAY_REFUSED = "gateway_refused", _("The gateway refuses our account")
+    MESSAGES_REFUSED = "messages_refused", _("The gateway refuses one message after the other")
     CANARY = "canary", _("Too few of the first recipients got it")
     NO_CREDIT = "no_credit", _("The credit does not suffice")
+    NO_ROUTE = "no_route", _("No route leads to some of its recipients")
     DEFECT = "defect", _("Something is wrong on our side")

@@ -2,20 +2,22 @@
 
 It stays in a text until that is handed over. All of these addresses are equally long, so until then a blank one says
 how long the text is and what it costs. An address holds the account and the keyed hash under which a number is
-suppressed: nobody can guess it, and it says nothing of the number.
+suppressed, sealed: nobody can guess or invent one, and it says nothing of the number.
 """
 
-import base64
+import hashlib
 
 from django.conf import settings
 
+from accounts import own_keys
 from campaigns.rendering import OPT_OUT_LINK
 from uploads.suppressions import phone_hash
 
 PATH = "/o/"
-_ACCOUNT_DIGITS, _HASH_LETTERS = 6, 26
-_BLANK = "x" * (_ACCOUNT_DIGITS + _HASH_LETTERS)
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_ACCOUNT_BITS, _HASH_BITS, _SEAL_BITS = 30, 128, 30
+_LETTERS = 32  # in which so many bits find room
+_BLANK = "x" * _LETTERS
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def blank(text: str) -> str:
@@ -29,28 +31,39 @@ def filled(text: str, account_id: int, phone: str) -> str:
 
 
 def token_of(account_id: int, phone: str) -> str:
-    hashed = base64.b32encode(bytes.fromhex(phone_hash(account_id, phone))).decode().rstrip("=").lower()
-    return _in_base_36(account_id) + hashed
+    hashed = phone_hash(account_id, phone)
+    number = (account_id << _HASH_BITS | int(hashed, 16)) << _SEAL_BITS | _seal(account_id, hashed)
+    return _written(number)
 
 
 def read_token(token: str) -> tuple[int, str] | None:
-    """Account and keyed hash of a number; None for what is no token."""
-    account, hashed = token[:_ACCOUNT_DIGITS], token[_ACCOUNT_DIGITS:]
-    if len(hashed) != _HASH_LETTERS or not token.isascii() or token != token.lower() or not account.isalnum():
+    """Account and keyed hash of a number; None for what is no token of ours."""
+    if len(token) != _LETTERS or not set(token) <= set(_DIGITS):
         return None
-    try:
-        return int(account, 36), base64.b32decode(hashed.upper() + "======").hex()
-    except ValueError:
+    number = 0
+    for letter in token:
+        number = number * len(_DIGITS) + _DIGITS.index(letter)
+    number, seal = divmod(number, 1 << _SEAL_BITS)
+    account_id, hashed = number >> _HASH_BITS, f"{number % (1 << _HASH_BITS):032x}"
+    if account_id >= 1 << _ACCOUNT_BITS or seal != _seal(account_id, hashed):
         return None
+    return account_id, hashed
+
+
+def _seal(account_id: int, hashed: str) -> int:
+    """Too short to be kept secret for ever, long enough that trying it by our pages finds nothing."""
+    key = own_keys.key(own_keys.SUPPRESSIONS).encode()[: hashlib.blake2b.MAX_KEY_SIZE]
+    sealed = hashlib.blake2b(f"{account_id}:{hashed}".encode(), key=key, digest_size=8, person=b"opt-out link")
+    return int.from_bytes(sealed.digest()) % (1 << _SEAL_BITS)
 
 
 def _address(token: str) -> str:
     return f"{settings.PUBLIC_URL or f'http://127.0.0.1:{settings.PORT}'}{PATH}{token}"
 
 
-def _in_base_36(number: int) -> str:
-    digits = ""
+def _written(number: int) -> str:
+    letters = ""
     while number:
-        number, place = divmod(number, 36)
-        digits = _DIGITS[place] + digits
-    return digits.rjust(_ACCOUNT_DIGITS, "0")
+        number, place = divmod(number, len(_DIGITS))
+        letters = _DIGITS[place] + letters
+    return letters.rjust(_LETTERS, "0")

@@ -16,7 +16,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from accounts import audit
 from accounts.choices import Mode
@@ -27,6 +26,7 @@ from campaigns.models import Campaign, RecurringCampaign
 from campaigns.recipients import Recipients, gather
 from campaigns.recurrence import Rule
 from campaigns.rules import COPIED, CampaignRequest, check_message, check_request
+from smsapp import clock
 from smsapp.apart import apart
 from smsapp.exceptions import InvalidState, NotFound, SmsappError, ValidationError
 from uploads.contacts import list_of, snapshot
@@ -52,7 +52,7 @@ def create_recurring(
     account: Account, user: User, request: CampaignRequest, rule: Rule, wanted: Recipients, **options: Any
 ) -> RecurringCampaign:
     """`options`: `valid_minutes`, `ends_at`. Raises an SmsappError for what could not be sent, or never would be."""
-    now = timezone.now()
+    now = clock.about_now()
     check_request(account, request, columns=None)
     rule.check(now)
     row = RecurringCampaign(
@@ -78,7 +78,7 @@ def change_recurring(
 ) -> RecurringCampaign:  # fmt: skip
     """Change what comes next; what has fired stays as it is. Raises InvalidState for one that has ended, and an
     SmsappError for what could not be sent."""
-    now = timezone.now()
+    now = clock.about_now()
     with transaction.atomic():
         row = _locked(row)
         before = _facts(row)
@@ -119,7 +119,7 @@ def next_moments(row: RecurringCampaign, count: int) -> list[datetime]:
     """When it would run next, as it stands; of one that has ended, never."""
     if row.status == RecurringStatus.ENDED:
         return []
-    moments = Rule.of(row.rule).after(timezone.now())
+    moments = Rule.of(row.rule).after(clock.about_now())
     return [moment for moment in islice(moments, count) if row.ends_at is None or moment <= row.ends_at]
 
 
@@ -265,7 +265,7 @@ def _move(
         row.status = to
         if to == RecurringStatus.ACTIVE:
             row.failure_count, row.detail = 0, ""
-            _plan(row, Rule.of(row.rule), timezone.now())
+            _plan(row, Rule.of(row.rule), clock.about_now())
         else:
             row.next_run_at = None
         row.save()

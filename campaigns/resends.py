@@ -1,18 +1,19 @@
 """Sending the failed messages of an ended campaign again: which campaign may be resent, and the draft that will."""
 
 import logging
-import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.models import User
-from campaigns.choices import CampaignKind, CampaignStatus
+from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.moves import note
 from campaigns.rendering import Template
-from campaigns.rules import CampaignRequest, check_request
+from campaigns.rules import check_request, request_of
+from campaigns.services import save_new, unsaved_campaign
+from smsapp import clock
 from smsapp.exceptions import InvalidState
 from uploads.services import audience_to_fill
 
@@ -27,7 +28,8 @@ def create_resend(original: Campaign, by: User, statuses: Sequence[str]) -> Camp
 
     A campaign is resent once, decided under its row's lock: two clicks make one resend, and no message is ever in two
     of them. What fails again is sent again by resending the resend. A resend that was cancelled before it started does
-    not count. `valid_until` is kept while it is ahead. Raises an SmsappError.
+    not count. It keeps what was asked for, without first recipients and times; `valid_until` while it is ahead.
+    Raises an SmsappError.
     """
     with transaction.atomic():
         locked = Campaign.objects.select_for_update(of=("self",)).select_related("account", "audience")
@@ -36,29 +38,16 @@ def create_resend(original: Campaign, by: User, statuses: Sequence[str]) -> Camp
         is_constant = Template(original.message).bind(original.audience.columns).is_constant
         columns = () if is_constant else original.audience.columns
         valid_until = original.valid_until
-        if valid_until is not None and valid_until <= timezone.now():
+        if valid_until is not None and valid_until <= clock.about_now():
             valid_until = None
-        request = CampaignRequest(
-            kind=CampaignKind(original.kind), message=original.message, sender_id=original.sender_id,
-            valid_until=valid_until,
+        request = replace(
+            request_of(original), scheduled_at=None, valid_until=valid_until, client_reference=None, request_id="",
+            canary_size=None, canary_percent=None,
         )  # fmt: skip
         check_request(original.account, request, columns)
-        resend = Campaign.objects.create(
-            account=original.account,
-            user=by,
-            kind=original.kind,
-            mode=original.mode,
-            bulk_id=f"bulk-{secrets.token_hex(10)}",
-            name=original.name,
-            message=original.message,
-            sender_id=original.sender_id,
-            callback_url=original.callback_url,
-            audience=audience_to_fill(original.account, columns),
-            resend_of=original,
-            resend_statuses=list(statuses),
-            status=CampaignStatus.DRAFT,
-            valid_until=valid_until,
-        )
+        resend = unsaved_campaign(original.account, by, request, audience_to_fill(original.account, columns))
+        resend.resend_of, resend.resend_statuses = original, list(statuses)
+        save_new(resend)
         note(original, "resent", by, after={"bulk_id": resend.bulk_id, "statuses": list(statuses)})
     logger.info("campaign %s sends the %s of %s again", resend.bulk_id, ", ".join(statuses), original.bulk_id)
     return resend

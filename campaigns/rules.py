@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from django.utils import timezone
-
 from accounts.choices import Mode
 from accounts.models import Account
 from accounts.senders import require_sender
@@ -15,6 +13,7 @@ from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.rendering import Template
+from smsapp import clock
 from smsapp.exceptions import MessageTooLong, ScheduleInPast, ValidationError
 from smsapp.lib.text import MAX_TEXT_LENGTH, forbidden_characters
 
@@ -86,7 +85,7 @@ def check_schedule(
     scheduled_at: datetime | None, valid_until: datetime | None, grace: timedelta = SCHEDULE_GRACE
 ) -> None:
     """`grace`: by how much the schedule may have passed. Raises ScheduleInPast or ValidationError."""
-    now = timezone.now()
+    now = clock.about_now()
     if scheduled_at is not None:
         if scheduled_at < now - grace:
             raise ScheduleInPast("The schedule time is in the past.", "schedule_time", scheduled_at.isoformat())

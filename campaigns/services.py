@@ -16,7 +16,6 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
-from django.utils import timezone
 
 from accounts.models import Account, User
 from accounts.services import require_active
@@ -26,6 +25,7 @@ from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus, Can
 from campaigns.models import Campaign
 from campaigns.moves import locked_campaign, move, moved, not_from, note, require_draft, require_may
 from campaigns.rules import SCHEDULE_GRACE, CampaignRequest, check_request, request_of, write_request
+from smsapp import clock
 from smsapp.apart import apart
 from smsapp.exceptions import DuplicateReference, InvalidState, TooManyRecipients, ValidationError
 from smsapp.wake import wake
@@ -133,7 +133,7 @@ def launch(campaign: Campaign, by: User, undo_for: timedelta | None = None) -> C
         require_draft(draft, "launched")
         _check_campaign(draft)
         if undo_for and draft.scheduled_at is None and not approval.is_needed(draft):
-            draft.scheduled_at = timezone.now() + undo_for
+            draft.scheduled_at = clock.about_now() + undo_for
         _set_off(draft, by)
         draft.save(update_fields=[*SET_OFF, "scheduled_at"])
         _announce(draft, by)
@@ -160,7 +160,7 @@ def approve(campaign: Campaign, by: User, approval_hash: str = "") -> Campaign:
                 "This campaign is not what was to be approved any more. Look at it again.",
                 current_state=waiting.status, approval_hash=approval.content_hash(waiting),
             )  # fmt: skip
-        waiting.approved_by, waiting.approved_at, waiting.status_detail = by, timezone.now(), ""
+        waiting.approved_by, waiting.approved_at, waiting.status_detail = by, clock.about_now(), ""
         note(waiting, "approved", by, after={"approval_hash": waiting.approval_hash})
         _set_off(waiting, by)
         waiting.save(update_fields=SET_OFF)
@@ -174,7 +174,7 @@ def withdraw(campaign: Campaign, by: User) -> Campaign:
 
     A time that is over before anybody could launch it again, as that of `undo_for` is, is dropped.
     """
-    soon = timezone.now() + timedelta(seconds=settings.UNDO_SECONDS)
+    soon = clock.about_now() + timedelta(seconds=settings.UNDO_SECONDS)
     with transaction.atomic():
         waiting = locked_campaign(campaign)
         before = waiting.status
@@ -199,7 +199,7 @@ def set_off_gathered(resend: Campaign) -> None:
     _set_off(resend, resend.user)
     resend.save(update_fields=SET_OFF)
     _announce(resend, None)
-    settle_status([resend.pk], timezone.now())  # with no recipient at all it is complete
+    settle_status([resend.pk], clock.about_now())  # with no recipient at all it is complete
 
 
 def start_due(now: datetime) -> int:
@@ -258,9 +258,9 @@ def pause(campaign: Campaign, by: User) -> Campaign:
     )  # fmt: skip
 
 
-def pause_for_gateway(campaign_id: int, detail: str) -> bool:
-    """Pause a running campaign because the gateway refuses our account; False if it was not running."""
-    return _pause_running(campaign_id, PauseReason.GATEWAY_REFUSED, detail)
+def pause_for_gateway(campaign_id: int, detail: str, reason: PauseReason = PauseReason.GATEWAY_REFUSED) -> bool:
+    """Pause a running campaign because the gateway refuses our account, or all of it; False if it was not running."""
+    return _pause_running(campaign_id, reason, detail)
 
 
 def pause_for_canary(campaign_id: int, detail: str) -> bool:
@@ -271,6 +271,11 @@ def pause_for_canary(campaign_id: int, detail: str) -> bool:
 def pause_for_credit(campaign_id: int, detail: str) -> bool:
     """Pause a running campaign that turns out to cost more than its account has; False if it was not running."""
     return _pause_running(campaign_id, PauseReason.NO_CREDIT, detail)
+
+
+def pause_for_no_route(campaign_id: int, detail: str) -> bool:
+    """Pause a running campaign of which only what no route leads to is left; False if it was not running."""
+    return _pause_running(campaign_id, PauseReason.NO_ROUTE, detail)
 
 
 def pause_for_defect(campaign_id: int, detail: str) -> bool:
@@ -286,7 +291,7 @@ def resume(campaign: Campaign, by: User) -> Campaign:
     require_active(campaign.account)
     if campaign.started_at is None and approval.is_void(campaign):
         raise InvalidState("This campaign is not what was approved any more.", current_state=campaign.status)
-    now = timezone.now()
+    now = clock.about_now()
     if campaign.scheduled_at and campaign.scheduled_at > now:
         return move(campaign, by, "resumed", CampaignStatus.SCHEDULED, pause_reason="", status_detail="")
     resumed = move(
@@ -305,7 +310,7 @@ def cancel(campaign: Campaign, by: User) -> Campaign:
     """Stop for good. Messages in a call cannot be stopped; the others are closed as cancelled by the sweep."""
     cancelled = move(
         campaign, by, "cancelled", CampaignStatus.CANCELLED, pause_reason="",
-        status_detail=f"Cancelled by {by.username}.", completed_at=timezone.now(),
+        status_detail=f"Cancelled by {by.username}.", completed_at=clock.about_now(),
     )  # fmt: skip
     wake("messaging.sweep")
     return cancelled
@@ -313,14 +318,14 @@ def cancel(campaign: Campaign, by: User) -> Campaign:
 
 def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
     """Complete what has nothing left to hand over, close what has nothing left to learn."""
-    among = Campaign.objects.filter(pk__in=campaign_ids, queued__lte=0, unknown__lte=0)
+    among = Campaign.objects.filter(pk__among=campaign_ids, queued__lte=0, unknown__lte=0)
     complete = among.filter(
         status__in=CAMPAIGN.sources(CampaignStatus.COMPLETED, Actor.PIPELINE), chunks_done=F("chunk_count")
     )
     with transaction.atomic():
         if keys := list(complete.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True)):
-            Campaign.objects.filter(pk__in=keys).update(status=CampaignStatus.COMPLETED, completed_at=now)
-            for campaign in Campaign.objects.filter(pk__in=keys, kind=CampaignKind.BULK):
+            Campaign.objects.filter(pk__among=keys).update(status=CampaignStatus.COMPLETED, completed_at=now)
+            for campaign in Campaign.objects.filter(pk__among=keys, kind=CampaignKind.BULK):
                 events.tell(campaign)
     among.filter(
         Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED), closed_at=None, sent__lte=0
@@ -343,7 +348,7 @@ def _set_off(campaign: Campaign, by: User) -> None:
     _set_canary(campaign)
     if campaign.approved_by_id is not None or not approval.is_needed(campaign):
         charging.admit(campaign)
-        return _go(campaign, timezone.now())
+        return _go(campaign, clock.about_now())
     if campaign.kind == CampaignKind.SINGLE:
         raise TooManyRecipients(
             "So many recipients need the approval of a second person: send them as a campaign.",

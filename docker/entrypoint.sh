@@ -1,11 +1,13 @@
 #!/bin/sh
-# web | worker | worker-fast | worker-periodic | worker-webhooks | beat | migrate | simulator | any other arguments: manage.py gets them
+# web | worker | worker-fast | worker-reports | worker-periodic | worker-webhooks | beat | migrate | simulator
+# Any other arguments: manage.py gets them.
 set -eu
+mkdir -p "${TMPDIR:-/tmp}"
 role="${1:-web}"
 case "$role" in
     web)
-        exec gunicorn smsapp.wsgi --bind "0.0.0.0:${PORT:-5001}" --worker-class gthread \
-            --workers "${WEB_PROCESSES:-2}" --threads "${WEB_THREADS:-4}" --keep-alive 75 --worker-tmp-dir /dev/shm \
+        exec gunicorn smsapp.wsgi --config python:smsapp.gunicorn --bind "0.0.0.0:${PORT:-5001}" \
+            --graceful-timeout 40 --workers "${WEB_PROCESSES:-2}" --threads "${WEB_THREADS:-4}" --worker-tmp-dir /dev/shm \
             --access-logfile -
         ;;
     worker)
@@ -13,7 +15,11 @@ case "$role" in
             --without-gossip --without-mingle --loglevel INFO
         ;;
     worker-fast)
-        exec celery --quiet -A smsapp worker -n "worker-fast@%h" -Q singles,reports -c "${WORKER_CHILDREN:-2}" \
+        exec celery --quiet -A smsapp worker -n "worker-fast@%h" -Q singles -c "${WORKER_CHILDREN:-2}" \
+            --without-gossip --without-mingle --loglevel INFO
+        ;;
+    worker-reports)
+        exec celery --quiet -A smsapp worker -n "worker-reports@%h" -Q reports -c "${WORKER_CHILDREN:-2}" \
             --without-gossip --without-mingle --loglevel INFO
         ;;
     worker-periodic)

@@ -9,33 +9,38 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 import messaging.admin_gateways  # noqa: F401  (its pages register themselves)
+from accounts.models import Account
+from messaging import roadless
 from messaging.choices import AttemptState, BatchState
 from messaging.identity import batch_of, number_of, public_id
-from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, ReportInbox
+from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, RefusalRow, ReportInbox
 from smsapp.console import ReadOnlyAdmin, row_number
 from smsapp.lib.phone import RefusedNumber, parse_number
 
-MESSAGE_SEARCH_HELP = "Message id, or the full phone number with its country code"
+MESSAGE_SEARCH_HELP = "Message id, or a phone number in full"
 
 
-def _phone(term: str) -> str | None:
-    """A number as it is stored, from any international spelling of it."""
-    try:
-        return parse_number(term, "ZZ")
-    except RefusedNumber:
-        return None
+def _phones(term: str) -> list[str]:
+    """Numbers as they are stored, from any spelling of one: an international one, or that of an account's country."""
+    found = set()
+    for country in ("ZZ", *Account.objects.order_by().values_list("default_country", flat=True).distinct()):
+        try:
+            found.add(parse_number(term, country))
+        except RefusedNumber:
+            continue
+    return sorted(found)
 
 
 def _batch_link(batch_id: int) -> str:
     return format_html('<a href="{}">{}</a>', reverse("admin:messaging_batch_change", args=[batch_id]), batch_id)
 
 
-class BatchStateFilter(admin.SimpleListFilter):
+class StateFilter(admin.SimpleListFilter):
     """The states that partial indexes serve; the rest are done."""
 
     title = "state"
     parameter_name = "state"
-    states: tuple[Any, ...] = (BatchState.HELD, BatchState.READY, BatchState.LEASED, BatchState.UNKNOWN)
+    states: tuple[Any, ...] = ()
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         return [(str(state), str(state.label)) for state in self.states]
@@ -44,7 +49,19 @@ class BatchStateFilter(admin.SimpleListFilter):
         return queryset.filter(state=self.value()) if self.value() in self.states else queryset
 
 
-class AttemptStateFilter(BatchStateFilter):
+class BatchStateFilter(StateFilter):
+    states = (BatchState.HELD, BatchState.READY, BatchState.LEASED, BatchState.UNKNOWN)
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [*super().lookups(request, model_admin), ("roadless", "Waits for a route")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "roadless":
+            return queryset.filter(pk__in=roadless.waiting().values("pk"))
+        return super().queryset(request, queryset)
+
+
+class AttemptStateFilter(StateFilter):
     states = (AttemptState.OPEN, AttemptState.UNKNOWN)
 
 
@@ -99,8 +116,8 @@ class MessageAdmin(ReadOnlyAdmin):
         number = number_of(term.lower())
         if number is not None:
             return Q(pk=number)
-        phone = _phone(term)
-        return None if phone is None else Q(phone_number=phone)
+        phones = _phones(term)
+        return Q(phone_number__in=phones) if phones else None
 
 
 @admin.register(Attempt)
@@ -124,6 +141,12 @@ class AttemptAdmin(ReadOnlyAdmin):
         if number is not None:
             return Q(batch=batch_of(number), first__lte=number, last__gte=number)
         return Q(reference=term)
+
+
+@admin.register(RefusalRow)
+class RefusalRowAdmin(ReadOnlyAdmin):
+    list_display = ("campaign", "gateway", "count", "why")
+    list_select_related = ("campaign",)
 
 
 @admin.register(DeliveryReport)
@@ -151,8 +174,8 @@ class DeliveryReportAdmin(ReadOnlyAdmin):
         number = number_of(term.lower())
         if number is not None:
             return Q(message=number)
-        phone = _phone(term)
-        return None if phone is None else Q(message__phone_number=phone)
+        phones = _phones(term)
+        return Q(message__phone_number__in=phones) if phones else None
 
 
 @admin.register(ReportInbox)

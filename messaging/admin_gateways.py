@@ -1,20 +1,26 @@
 """The console's pages on gateways, routes and how well they do."""
 
-from django.contrib import admin
+from typing import Any
+
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, Q
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from messaging import gateways, pacing
+from accounts import audit
+from messaging import gateways, pacing, preference
+from messaging.coverage import Reach, reaches, warning_of
 from messaging.forms.gateways import SECRET_FIELDS, GatewayForm, TrialForm
+from messaging.forms.routes import RouteForm
 from messaging.identity import number_of, public_id
 from messaging.inbox import report_url
 from messaging.models import Gateway, ProviderReference, Route, RouteHealth
 from messaging.trial import Trial, send_trial
 from smsapp.console import ConsoleAdmin, ReadOnlyAdmin
+from smsapp.exceptions import SmsappError
 
 
 @admin.register(Gateway)
@@ -23,11 +29,26 @@ class GatewayAdmin(ConsoleAdmin):
 
     form = GatewayForm
     change_form_template = "admin/gateway_page.html"
-    list_display = ("name", "kind", "is_enabled", "state", "rate", "updated_at")
+    list_display = ("name", "kind", "is_enabled", "is_preferred", "state", "tested_at", "rate", "updated_at")
     list_filter = ("kind", "is_enabled")
-    readonly_fields = ("state", "addresses")
+    readonly_fields = ("state", "tested_at", "is_preferred", "addresses")
     fieldsets = (
-        (None, {"fields": ("name", "kind", "is_enabled", "base_url", "state", "addresses")}),
+        (
+            None,
+            {
+                "fields": (
+                    "name",
+                    "kind",
+                    "base_url",
+                    "is_enabled",
+                    "may_stop",
+                    "state",
+                    "tested_at",
+                    "is_preferred",
+                    "addresses",
+                )
+            },
+        ),
         ("Limits", {"fields": ("rate", "max_batch", "validity")}),
         ("Credentials", {"fields": SECRET_FIELDS}),
         ("Custom HTTP gateway", {"fields": ("rules",)}),
@@ -39,7 +60,7 @@ class GatewayAdmin(ConsoleAdmin):
         if row.pk is None or row.name not in gateways.known():
             return "not in use" if row.pk is None else "cannot be used: its set-up is not complete"
         if not row.is_enabled:
-            return "off"
+            return "off" if row.tested_at else "off: send a test, then switch it on"
         return "down: calls have failed, one at a time tries it" if pacing.is_down(row.name) else "up"
 
     @admin.display(description="addresses for the provider")
@@ -49,9 +70,56 @@ class GatewayAdmin(ConsoleAdmin):
             return "Delivery reports need PUBLIC_URL to be set."
         return format_html("Delivery reports: {}<br>Messages from handsets: {}/inbound", url, url)
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.may_be_inside = request.user.is_superuser
+        return form
+
     def get_urls(self) -> list[URLPattern]:
-        own = path("<int:pk>/try/", self.admin_site.admin_view(self.send_test), name="messaging_gateway_try")
-        return [own, *super().get_urls()]
+        own = [
+            path("<int:pk>/try/", self.admin_site.admin_view(self.send_test), name="messaging_gateway_try"),
+            path("<int:pk>/prefer/", self.admin_site.admin_view(self.prefer), name="messaging_gateway_prefer"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def save_model(self, request: HttpRequest, obj: Gateway, form: Any, change: bool) -> None:
+        was_on = bool(form.initial.get("is_enabled")) if change else obj.name in gateways.names()
+        super().save_model(request, obj, form, change)
+        if was_on == obj.is_enabled:
+            return
+        by: Any = request.user
+        action = "gateway.switched_on" if obj.is_enabled else "gateway.switched_off"
+        audit.record(action, account=None, by=by, target_type="gateway", target_id=obj.name)
+        if obj.is_enabled and not (obj.is_preferred or obj.routes.filter(is_enabled=True).exists()):
+            words = "It is on, and nothing goes to it yet: add a route, or make it the preferred gateway."
+            self.message_user(request, words, messages.WARNING)
+
+    def prefer(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say what it changes, then make it the preferred gateway, or make it so no longer."""
+        row = self.get_object(request, str(pk))
+        if row is None or not self.has_change_permission(request, row):
+            raise PermissionDenied
+        back = reverse("admin:messaging_gateway_change", args=[pk])
+        if request.method == "POST":
+            act = preference.prefer_no_more if row.is_preferred else preference.prefer
+            try:
+                act(row, request.user)  # type: ignore[arg-type]
+            except SmsappError as error:
+                self.message_user(request, error.message, messages.ERROR)
+            else:
+                now = gateways.preferred()
+                self.message_user(request, f"The preferred gateway is now {now}." if now else "None is preferred now.")
+            return HttpResponseRedirect(back)
+        verb = "Prefer {} no longer" if row.is_preferred else "Make {} the preferred gateway"
+        context = self.admin_site.each_context(request) | {
+            "title": verb.format(row.name),
+            "opts": self.opts,
+            "row": row,
+            "change": preference.change(),
+            "usual": gateways.of_environment(),
+            "back": back,
+        }
+        return TemplateResponse(request, "admin/gateway_prefer.html", context)
 
     def send_test(self, request: HttpRequest, pk: int) -> HttpResponse:
         row = self.get_object(request, str(pk))
@@ -67,6 +135,7 @@ class GatewayAdmin(ConsoleAdmin):
             "form": form,
             "opts": self.opts,
             "trial": trial,
+            "is_enabled": row.is_enabled,
             "back": reverse("admin:messaging_gateway_change", args=[pk]),
         }
         return TemplateResponse(request, "admin/gateway_trial.html", context)
@@ -74,6 +143,7 @@ class GatewayAdmin(ConsoleAdmin):
 
 @admin.register(Route)
 class RouteAdmin(ConsoleAdmin):
+    form = RouteForm
     list_display = ("prefix_shown", "gateway", "account", "sender_id", "priority", "weight", "is_enabled", "note")
     list_filter = ("gateway", "is_enabled", ("account", admin.EmptyFieldListFilter))
     list_select_related = ("gateway", "account")
@@ -90,6 +160,20 @@ class RouteAdmin(ConsoleAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return admin.ModelAdmin.has_delete_permission(self, request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: Route) -> None:
+        before = reaches()
+        super().delete_model(request, obj)
+        self._tell_left_out(request, before)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Route]) -> None:
+        before = reaches()
+        super().delete_queryset(request, queryset)
+        self._tell_left_out(request, before)
+
+    def _tell_left_out(self, request: HttpRequest, before: list[Reach]) -> None:
+        if warning := warning_of(before, reaches()):
+            self.message_user(request, warning, messages.WARNING)
 
 
 @admin.register(ProviderReference)

@@ -8,12 +8,12 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.core.cache import cache
-from django.utils import timezone
 
 from accounts.choices import Mode
 from accounts.models import Setting
 from messaging import gateways
 from messaging.gateways.base import GatewayError
+from smsapp import clock
 from smsapp.exceptions import ServiceUnavailable
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,10 @@ class ProviderBalance:
 
 def provider_balance(mode: str) -> ProviderBalance:
     """Raises ServiceUnavailable if the provider does not say."""
-    gateway = gateways.gateway_for(Mode(mode))
+    try:
+        gateway = gateways.gateway_for(Mode(mode))
+    except LookupError as error:
+        raise ServiceUnavailable("No gateway is preferred whose balance could be asked for.") from error
     key = f"balance:{gateway.name}"
     known: ProviderBalance | None = cache.get(key)
     if known is not None:
@@ -41,7 +44,7 @@ def provider_balance(mode: str) -> ProviderBalance:
         answer = gateway.balance()
     except GatewayError as error:
         raise ServiceUnavailable(f"The provider does not tell the balance at the moment: {error.detail}") from error
-    balance = ProviderBalance(answer.amount, answer.currency, gateway.name, timezone.now())
+    balance = ProviderBalance(answer.amount, answer.currency, gateway.name, clock.about_now())
     cache.set(key, balance, KEEP_SECONDS)
     return balance
 
@@ -52,6 +55,7 @@ def check() -> bool:
         known = provider_balance(Mode.LIVE)
     except ServiceUnavailable as error:
         logger.warning("%s", error.message)
+        _forget_others(gateways.preferred())
         return False
     told = {
         "balance": str(known.balance), "currency": known.currency, "gateway": known.gateway,
@@ -65,6 +69,21 @@ def check() -> bool:
         },
     )  # fmt: skip
     return not is_low(json.dumps(told))
+
+
+def _forget_others(gateway: str | None) -> None:
+    """What another gateway said is nothing to go by for this one."""
+    stored = Setting.objects.filter(key=KEY).first()
+    if stored is not None and gateway_in(stored.value) != gateway:
+        stored.delete()
+
+
+def gateway_in(stored: str) -> str:
+    """Of which gateway `check` wrote down; empty if it did not."""
+    try:
+        return str(json.loads(stored)["gateway"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def is_low(stored: str) -> bool:

@@ -22,9 +22,11 @@ from messaging.identity import batch_of
 from messaging.models import DeliveryReport, Message, ReportInbox
 
 _TABLE, _REPORTS, _INBOX = (model._meta.db_table for model in (Message, DeliveryReport, ReportInbox))
+_INBOX_COLUMNS = [field.attname for field in ReportInbox._meta.concrete_fields]
 _ARRAY, _ARRAY_ON_SQLITE = "%s::bigint[]", "(SELECT value FROM json_each(%s))"
 _MIN_ALIKE = 20  # changes that are worth a statement of their own
 _DENSE = 3  # a range is read when at least a third of it is wanted
+_MOST_RANGES = 100  # in one condition: for thousands PostgreSQL compiles a program, which takes minutes
 _is_plain = re.compile(r"[^\\\t\n\r]*").fullmatch
 
 
@@ -57,6 +59,7 @@ class StoredMessage(NamedTuple):
     status: int
     segment_count: int
     was_taken: bool  # by the provider, at some time
+    reason: str
 
 
 class QueuedMessage(NamedTuple):
@@ -156,7 +159,7 @@ def read_messages(numbers: Collection[int]) -> dict[int, StoredMessage]:
     """The rows with these numbers that exist, by number."""
     if not numbers:
         return {}
-    columns, span = "id, status, segment_count, sent_at IS NOT NULL", _span(numbers)
+    columns, span = "id, status, segment_count, sent_at IS NOT NULL, reason", _span(numbers)
     with connection.cursor() as cursor:
         if span:  # with a few between them that are not asked for
             statement = f"SELECT {columns} FROM {_TABLE} WHERE id BETWEEN %s AND %s"
@@ -213,7 +216,7 @@ def _among(numbers: Collection[int]) -> tuple[str, list[Any]]:
     wanted, left_out = set(numbers), []
     for span in spans.values():
         left_out += [number for number in range(span[0], span[-1]) if number not in wanted]
-    if len(left_out) * _DENSE > len(wanted):
+    if len(spans) > _MOST_RANGES or len(left_out) * _DENSE > len(wanted):
         return (f"id = ANY({_ARRAY})" if is_postgres() else f"id IN {_ARRAY_ON_SQLITE}"), [array(numbers)]
     condition = " OR ".join(["id BETWEEN %s AND %s"] * len(spans))
     values: list[Any] = [end for span in spans.values() for end in (span[0], span[-1])]
@@ -349,13 +352,17 @@ def insert_body(gateway: str, source: FactSource, body: bytes, report_count: int
         cursor.execute(statement, [gateway, source.value, body, report_count])
 
 
-def read_bodies(ids: Collection[int]) -> dict[int, bytes]:
-    """Bodies of delivery reports by primary key; from PostgreSQL as they are, not as text of twice the length."""
+def read_bodies(ids: Sequence[int]) -> list[ReportInbox]:
+    """Bodies of delivery reports that exist, in this order, with all that is known of them: rows of which something is
+    left out take Django twice as long. From PostgreSQL they come as they are, not as text of twice the length."""
     if not is_postgres():
-        return {pk: bytes(body) for pk, body in ReportInbox.objects.filter(pk__in=ids).values_list("pk", "body")}
-    statement = f"SELECT id, body FROM {_INBOX} WHERE id = ANY({_ARRAY})"
-    with connection.wrap_database_errors, connection.cursor(), psycopg.Cursor(connection.connection) as cursor:
-        return dict(cursor.execute(statement, [array(ids)], binary=True).fetchall())
+        found = ReportInbox.objects.in_bulk(ids)
+    else:
+        statement = f"SELECT {', '.join(_INBOX_COLUMNS)} FROM {_INBOX} WHERE id = ANY({_ARRAY})"
+        with connection.wrap_database_errors, connection.cursor(), psycopg.Cursor(connection.connection) as cursor:
+            rows = cursor.execute(statement, [array(ids)], binary=True).fetchall()
+        found = {row[0]: ReportInbox.from_db(connection.alias, _INBOX_COLUMNS, row) for row in rows}
+    return [found[pk] for pk in ids if pk in found]
 
 
 def share_running(campaign_id: int) -> bool:

@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from messaging import pacing
-from messaging.gateways.base import Gateway, GatewayError, NotSent, Submission, SubmitAnswer, Unknown
+from messaging.gateways.base import Gateway, GatewayError, NotBegun, NotSent, Submission, SubmitAnswer, Unknown
 from messaging.models import Attempt, Batch
 from messaging.pace import Grant
 
 logger = logging.getLogger(__name__)
-
-
-class NotBegun(NotSent):
-    """We made no call, so it says nothing of the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +37,17 @@ class Result:
         return self.answer.held_back if self.answer else None
 
     @property
+    def not_sent(self) -> int:
+        """How many of its messages the provider has not got, for certain."""
+        if isinstance(self.error, NotSent):
+            return len(self.call.numbers)
+        return len(self.answer.not_sent) if self.answer else 0
+
+    @property
     def outcome(self) -> pacing.Outcome:
-        if isinstance(self.error, NotBegun):
-            return pacing.Outcome.UNUSED
+        if self.answer is not None and isinstance(self.held_back, NotBegun):
+            is_answered = self.answer.accepted or self.answer.reports
+            return pacing.Outcome.ANSWERED if is_answered else pacing.Outcome.LOST
         return pacing.outcome_of(self.error or self.held_back)
 
 

@@ -5,7 +5,8 @@
     passed    enough of them got it: the others follow
     failed    too few did, or said so in time: the campaign is paused; who resumes it has decided that they follow
 
-Batches of the others are held with `waits_for_canary`, which only the step to `passed` takes away.
+Batches of the others are held with `waits_for_canary`, which the sweep takes away after the step to `passed`: here the
+campaign is locked, and batches are locked before campaigns.
 """
 
 import logging
@@ -42,10 +43,10 @@ def check_due() -> int:
     return sum(bool(apart(step, pk)) for pk in running.values_list("pk", flat=True)[:500])
 
 
-def release_late() -> int:
-    """Let go of batches that were being made while the others were told to follow; how many."""
+def let_follow() -> int:
+    """Let go of batches of the others, once they may follow; how many."""
     late = Batch.objects.filter(waits_for_canary=True, campaign__canary_state=CanaryState.PASSED)
-    return late.update(waits_for_canary=False)
+    return late.update_unlocked(waits_for_canary=False)
 
 
 def step(campaign_id: int) -> bool:
@@ -100,8 +101,7 @@ def _judge(campaign: Campaign) -> None:
 def _pass(campaign: Campaign) -> None:
     campaign.canary_state = CanaryState.PASSED
     campaign.save(update_fields=["canary_state"])
-    count = Batch.objects.filter(campaign=campaign, waits_for_canary=True).update(waits_for_canary=False)
-    logger.info("campaign %s: %s batches follow the first", campaign.bulk_id, count)
+    logger.info("campaign %s: the others follow the first recipients", campaign.bulk_id)
     wake("messaging.sweep")
     wake("messaging.expand")
 

@@ -2,17 +2,21 @@
 
 A batch knows how many of its segments the ledger knows; the difference is posted hourly, and at close with what was
 reserved and not needed. So nothing is lost or charged twice whenever a process is killed, and what is proven long
-after, or taken back, is posted like anything else. Single sends are gathered: one entry for all that are posted at
-once.
+after, or taken back, is posted like anything else. Single sends are posted within seconds and gathered: one entry for
+all that are posted at once.
+
+Accounts take turns: of each some hundred batches in one transaction of a few statements, then of the next, so that none
+waits for all of another.
 """
 
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from accounts import credit
@@ -20,82 +24,162 @@ from accounts.choices import LedgerKind
 from accounts.models import Account, LedgerEntry
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from messaging.models import Batch
+from messaging import counters
+from messaging.choices import ACCEPTED, FactSource, MessageStatus
+from messaging.models import Batch, Message
+from messaging.querysets import each_value
 from smsapp.apart import apart
+from smsapp.wake import wake
 
-CAMPAIGNS_AT_ONCE = 200  # in one transaction, all of one account
+BATCHES_AT_ONCE = 1000  # in one transaction, all of one account
+ACCOUNTS_AT_ONCE = 500  # by one task
+PAUSE = 1.0  # seconds until a task that was not done goes on: its workers have deadlines to keep
 
 UNCHARGED = Q(price_micro__gt=0) & ~Q(segments=F("charged_segments"))
+UNNEEDED = Q(reserved_micro__gt=0, closed_at__isnull=False)
+
+_last_account = 0  # of this process: the next round begins behind it
+
+
+class _Place(NamedTuple):
+    """Up to where an account's uncharged batches were seen in this round."""
+
+    account_id: int
+    campaign_id: int = 0
+    batch_id: int = 0
+
+
+class _Step(NamedTuple):
+    """`posted`: so many campaigns. `place`: where to go on; None at the end."""
+
+    posted: int
+    place: _Place | None
+
+
+class _Owed(NamedTuple):
+    """What the ledger does not know of one campaign."""
+
+    segments: int
+    amount: int
 
 
 def settle() -> int:
     """Post everything that the ledger does not know; how many campaigns."""
-    return _settle(Campaign.objects.all())
+    return _settle(_settle_some, "messaging.settle_credit")
 
 
 def settle_closed() -> int:
-    """Post what campaigns that are closed still owe, and return what they did not need; how many campaigns."""
-    return _settle(Campaign.objects.filter(closed_at__isnull=False))
+    """Post what single sends and campaigns that are closed still owe, and return what they did not need; how many
+    campaigns."""
+    return _settle(_settle_some_closed, "messaging.settle_closed")
 
 
-def _settle(among: QuerySet[Campaign, Campaign]) -> int:
+def _settle(settle_some: Callable[[_Place], _Step], task: str) -> int:
+    global _last_account
     stop_at = time.monotonic() + settings.TASK_BUDGET
-    by_account: defaultdict[int, list[int]] = defaultdict(list)
-    uncharged = among.filter(pk__in=Batch.objects.filter(UNCHARGED).values("campaign"))
-    unneeded = among.filter(reserved_micro__gt=0, closed_at__isnull=False)
-    for rows in (uncharged, unneeded):
-        for pk, account_id in rows.values_list("pk", "account_id"):
-            by_account[account_id].append(pk)
-    done = 0
-    for ids in by_account.values():
-        found = sorted(set(ids))
-        for start in range(0, len(found), CAMPAIGNS_AT_ONCE):
+    places = [_Place(account_id) for account_id in _accounts()]
+    posted = 0
+    while places:
+        following: list[_Place] = []
+        for place in places:
             if time.monotonic() >= stop_at:
-                return done
-            done += apart(_settle_some, found[start : start + CAMPAIGNS_AT_ONCE]) or 0
-    return done
+                wake(task, after=PAUSE)
+                return posted
+            _last_account = place.account_id
+            if step := apart(settle_some, place):
+                posted += step.posted
+                following += [step.place] if step.place else []
+        places = following
+    return posted
+
+
+def _accounts() -> Iterator[int]:
+    """Accounts of which something may be posted, those first that come behind the last of the round before."""
+    for part in (Q(account__gt=_last_account), Q(account__lte=_last_account)):
+        owing = islice(each_value(Batch.objects.filter(part, UNCHARGED), "account_id"), ACCOUNTS_AT_ONCE)
+        holding = islice(each_value(Campaign.objects.filter(part, UNNEEDED), "account_id"), ACCOUNTS_AT_ONCE)
+        yield from sorted({*owing, *holding})
 
 
 @transaction.atomic
-def _settle_some(campaign_ids: Sequence[int]) -> int:
-    """Of one account. Batches are locked before campaigns, and both before the account, as everywhere."""
-    owed = _take_uncharged(campaign_ids)
-    campaigns = list(Campaign.objects.filter(pk__in=campaign_ids).order_by("pk").select_for_update(no_key=True))
-    singles = _Gathered()
-    for campaign in campaigns:
-        segments, amount = owed.get(campaign.pk, (0, 0))
-        reserved = min(amount, campaign.reserved_micro)
-        if campaign.closed_at is not None:
-            reserved = max(0, reserved)  # nothing is reserved any more, so a refund goes to the balance
-        campaign.charged_micro += amount
-        campaign.reserved_micro -= reserved
-        if campaign.kind == CampaignKind.SINGLE and amount:
-            singles.add(segments, amount, reserved)
-        elif amount:
-            credit.post(campaign.account_id, amount, reserved, _words(segments), campaign.pk)
-        if campaign.closed_at is not None:
-            credit.give_back(campaign.account_id, campaign.reserved_micro)
-            campaign.reserved_micro = 0
-    if campaigns:
-        singles.post(campaigns[0].account_id)
-    Campaign.objects.bulk_update(campaigns, ["charged_micro", "reserved_micro"])
-    return len(campaigns)
+def _settle_some(place: _Place) -> _Step:
+    """The next batches of an account; behind the last of them, what its closed campaigns did not need. Batches are
+    locked before campaigns, and both before the account, as everywhere."""
+    found = _find_uncharged(place)
+    if found:
+        return _Step(_post(place.account_id, _take_uncharged([pk for _, pk in found])), _behind(place, found))
+    given = _give_back(place.account_id)
+    return _Step(given, place if given == BATCHES_AT_ONCE else None)
 
 
-def _take_uncharged(campaign_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Segments and their price by campaign; the batches count them as charged from now on."""
-    uncharged = Batch.objects.filter(UNCHARGED, campaign__in=campaign_ids).order_by("pk").select_for_update()
-    owed: dict[int, tuple[int, int]] = {}
+@transaction.atomic
+def _settle_some_closed(place: _Place) -> _Step:
+    """The same without bulk campaigns that are not closed: they have an entry every hour."""
+    found = _find_uncharged(place)
+    if not found:
+        return _settle_some(place)
+    ended = Q(closed_at__isnull=False) | Q(kind=CampaignKind.SINGLE)
+    campaigns = Campaign.objects.filter(ended, pk__in={campaign_id for campaign_id, _ in found})
+    due = set(campaigns.values_list("pk", flat=True))
+    owed = _take_uncharged([pk for campaign_id, pk in found if campaign_id in due])
+    return _Step(_post(place.account_id, owed), _behind(place, found))
+
+
+def _find_uncharged(place: _Place) -> list[tuple[int, int]]:
+    """Campaign and key of an account's next batches."""
+    seen = Q(campaign=place.campaign_id, pk__lte=place.batch_id)
+    rows = Batch.objects.filter(UNCHARGED, ~seen, account=place.account_id, campaign__gte=place.campaign_id)
+    return list(rows.order_by("campaign_id", "pk").values_list("campaign_id", "pk")[:BATCHES_AT_ONCE])
+
+
+def _behind(place: _Place, found: Sequence[tuple[int, int]]) -> _Place:
+    return _Place(place.account_id, *found[-1])
+
+
+def _take_uncharged(batch_ids: Sequence[int]) -> dict[int, _Owed]:
+    """What is owed, by campaign; the batches count it as charged from now on."""
+    uncharged = Batch.objects.filter(UNCHARGED, pk__in=batch_ids).order_by("pk").select_for_update()
+    owed: dict[int, _Owed] = {}
     ids = []
     columns = ("pk", "campaign_id", "price_micro", "segments", "charged_segments")
     for pk, campaign_id, price, segments, charged in uncharged.values_list(*columns):
-        known_segments, known_amount = owed.get(campaign_id, (0, 0))
-        more = segments - charged
-        owed[campaign_id] = (known_segments + more, known_amount + more * price)
+        known, more = owed.get(campaign_id, _Owed(0, 0)), segments - charged
+        owed[campaign_id] = _Owed(known.segments + more, known.amount + more * price)
         ids.append(pk)
-    for start in range(0, len(ids), 1000):
-        Batch.objects.filter(pk__in=ids[start : start + 1000]).update(charged_segments=F("segments"))
+    Batch.objects.filter(pk__in=ids).update(charged_segments=F("segments"))
     return owed
+
+
+def _post(account_id: int, owed: Mapping[int, _Owed]) -> int:
+    """Charge an account's campaigns what they owe; how many. The account's row, which sending waits for, is locked at
+    the very end."""
+    rows = Campaign.objects.filter(pk__in=owed.keys()).order_by("pk").select_for_update(no_key=True)
+    singles, moves, entries = _Gathered(), [], []
+    for pk, kind, closed_at, held in rows.values_list("pk", "kind", "closed_at", "reserved_micro"):
+        segments, amount = owed[pk]
+        reserved = min(amount, held)
+        if closed_at is not None:
+            reserved = max(0, reserved)  # nothing is reserved any more, so a refund goes to the balance
+        moves.append((pk, amount, reserved))
+        if kind == CampaignKind.SINGLE and amount:
+            singles.add(segments, amount, reserved)
+        elif amount:
+            entries.append((amount, reserved, _words(segments), pk))
+    counters.charge_campaigns(moves)
+    for amount, reserved, words, pk in entries:
+        credit.post(account_id, amount, reserved, words, pk)
+    singles.post(account_id)
+    return len(moves)
+
+
+def _give_back(account_id: int) -> int:
+    """Return what an account's closed campaigns hold and will not need, as all they owe is posted; how many."""
+    owing = Batch.objects.filter(UNCHARGED, account=account_id, campaign=OuterRef("pk"))
+    unneeded = Campaign.objects.filter(UNNEEDED, ~Exists(owing), account=account_id).order_by("pk")
+    held = dict(unneeded.select_for_update(no_key=True).values_list("pk", "reserved_micro")[:BATCHES_AT_ONCE])
+    Campaign.objects.filter(pk__in=held.keys()).update(reserved_micro=0)
+    credit.give_back(account_id, sum(held.values()))
+    return len(held)
 
 
 class _Gathered:
@@ -119,6 +203,13 @@ def _words(segments: int) -> str:
     return f"{segments:,} segments"
 
 
+def is_charged(message: Message) -> bool:
+    """Whether its account pays for it: a provider took it, and did not refuse it afterwards."""
+    if message.status != MessageStatus.UNDELIVERED:
+        return message.status in ACCEPTED
+    return not message.reports.filter(source=FactSource.REFUSAL).exists()
+
+
 def disagreements() -> Iterator[str]:
     """Where an account's books contradict one another, in words; nothing if all is well.
 
@@ -128,7 +219,7 @@ def disagreements() -> Iterator[str]:
     for account in Account.objects.order_by("pk"):
         entries = LedgerEntry.objects.filter(account=account)
         campaigns = Campaign.objects.filter(account=account)
-        charged = entries.filter(kind__in=(LedgerKind.CHARGE, LedgerKind.REFUND))
+        charged = entries.filter(kind__in=(LedgerKind.CHARGE, LedgerKind.REFUND), refund_of=None)
         by_batch = Batch.objects.filter(campaign__account=account, price_micro__gt=0)
         in_batches = by_batch.aggregate(sum=Coalesce(Sum(F("charged_segments") * F("price_micro")), 0))["sum"]
         pairs = (

@@ -89,13 +89,14 @@ class Reason(TextChoices):
     ANSWER_LOST = "answer_lost", _("The provider's answer was lost; it is being looked up")
     NO_PROOF = "no_proof", _("It is not known whether the provider took it; it was not sent again")
     NO_REPORT = "no_report", _("The provider took it and never reported the outcome")
+    NO_RECEIPT = "no_receipt", _("The operator took it; whether the phone got it was not reported")
 
 
 class BatchState(TextChoices):
     HELD = "held", _("Held until its release time, or while nothing of its campaign may leave")
     READY = "ready", _("Ready")
     LEASED = "leased", _("A worker holds it")
-    UNKNOWN = "unknown", _("An outcome is being looked up")
+    UNKNOWN = "unknown", _("Nothing is queued, and an outcome is being looked up")
     DONE = "done", _("Nothing left to hand over")
 
 
@@ -131,7 +132,7 @@ class FactSource(TextChoices):
     PUSH = "push", _("Pushed delivery report")
     POLL = "poll", _("Polled delivery report")
     LOOKUP = "lookup", _("Look-up at the provider")
-    REFUSAL = "refusal", _("Refusal of our account, reported later")
+    REFUSAL = "refusal", _("Refusal of what the provider had taken")
     DEADLINE = "deadline", _("Deadline passed")
     DECISION = "decision", _("Our own decision")
 
@@ -149,15 +150,17 @@ F = FactSource
 PROVIDER = (F.ANSWER, F.PUSH, F.POLL, F.LOOKUP)
 
 #: A decision is made only about a message that is in no call, and never proves anything at the provider. UNKNOWN
-#: becomes QUEUED when it is absent at the provider and the gateway allows sending it again. A refusal of our account
-#: says nothing of a message that was not taken yet. Two corrections leave a closed state: only a proven delivery
-#: corrects `undelivered`, and any proof of acceptance corrects `unconfirmed`.
+#: becomes QUEUED when it is absent at the provider and the gateway allows sending it again. A provider says UNCONFIRMED
+#: of what the operator took and never reported. REFUSAL says nothing of a message that was not taken. Two corrections
+#: leave a closed state: only a proven delivery corrects `undelivered`, and any proof of acceptance corrects
+#: `unconfirmed`.
 MESSAGE: Machine[MessageStatus, FactSource] = Machine(
     {
         M.QUEUED: {
             M.SENT: PROVIDER,
             M.DELIVERED: PROVIDER,
             M.UNDELIVERED: PROVIDER,
+            M.UNCONFIRMED: PROVIDER,
             M.REJECTED: PROVIDER,
             M.UNKNOWN: (F.ANSWER, F.DEADLINE),  # no answer, or an answer that does not name it
             M.FAILED: (F.DECISION,),
@@ -171,17 +174,17 @@ MESSAGE: Machine[MessageStatus, FactSource] = Machine(
             M.UNDELIVERED: PROVIDER,
             M.REJECTED: PROVIDER,
             M.QUEUED: (F.DECISION,),
-            M.UNCONFIRMED: (F.DEADLINE,),
+            M.UNCONFIRMED: (*PROVIDER, F.DEADLINE),
         },
         M.SENT: {
             M.DELIVERED: PROVIDER,
             M.UNDELIVERED: (*PROVIDER, F.REFUSAL),
-            M.UNCONFIRMED: (F.DEADLINE,),
+            M.UNCONFIRMED: (*PROVIDER, F.DEADLINE),
         },
         M.UNCONFIRMED: {
             M.SENT: PROVIDER,
             M.DELIVERED: PROVIDER,
-            M.UNDELIVERED: PROVIDER,
+            M.UNDELIVERED: (*PROVIDER, F.REFUSAL),
             M.REJECTED: PROVIDER,
         },
         M.UNDELIVERED: {M.DELIVERED: PROVIDER},
@@ -203,8 +206,13 @@ ATTEMPT: Machine[AttemptState, Actor] = Machine(
 
 BATCH: Machine[BatchState, Actor] = Machine(
     {
-        B.HELD: {B.READY: (Actor.SWEEP,), B.DONE: (Actor.TALLY,)},
-        B.READY: {B.LEASED: (Actor.WORKER,), B.HELD: (Actor.SWEEP,), B.DONE: (Actor.TALLY,)},
+        B.HELD: {B.READY: (Actor.SWEEP,), B.UNKNOWN: (Actor.TALLY,), B.DONE: (Actor.TALLY,)},
+        B.READY: {
+            B.LEASED: (Actor.WORKER,),
+            B.HELD: (Actor.SWEEP,),
+            B.UNKNOWN: (Actor.TALLY,),
+            B.DONE: (Actor.TALLY,),
+        },
         B.LEASED: dict.fromkeys(RESTING, (Actor.WORKER, Actor.SWEEP)),
         B.UNKNOWN: {B.READY: (Actor.TALLY,), B.DONE: (Actor.TALLY,)},
     }

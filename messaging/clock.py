@@ -1,15 +1,5 @@
-"""The database's clock: leases, due times and expiries of all machines are compared on it, never on their own."""
+"""The database's clock, of which this app was the first user: `smsapp/clock.py`."""
 
-from datetime import datetime
+from smsapp.clock import about_now, now
 
-from django.db import connection
-from django.utils import timezone
-
-
-def now() -> datetime:
-    if connection.vendor != "postgresql":
-        return timezone.now()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        moment: datetime = cursor.fetchone()[0]
-    return moment
+__all__ = ["about_now", "now"]

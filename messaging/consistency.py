@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from django.db import transaction
-from django.db.models import Exists, F, Func, IntegerField, Max, Model, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Exists, F, Func, IntegerField, Model, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES
-from messaging import contradictions, counters
+from messaging import contradictions, counters, rounds
 from messaging.choices import OPEN, AttemptState, BatchState, MessageStatus
 from messaging.identity import MAX_IN_BATCH
 from messaging.models import Attempt, Batch, Message
@@ -29,6 +29,8 @@ M = TypeVar("M", bound=Model)
 
 ROWS_SHOWN = 100  # of each kind
 CAMPAIGNS_AT_ONCE = 200  # whose counters are added up from their batches
+CAMPAIGNS_LOOKED_AT = 2000  # to find those
+TALLIES_AT_ONCE = 2000  # batches whose state is compared with their tally
 BATCHES_AT_ONCE = 20  # whose messages are counted: 20,000 rows
 MUST_ADD_UP = (CampaignStatus.RUNNING, CampaignStatus.COMPLETED)
 
@@ -49,15 +51,11 @@ def _answers(question: Callable[[], Iterator[str]]) -> list[str]:
 def batches_in_a_wrong_state() -> Iterator[str]:
     """Nobody holds them, and their tally says another state. What the tally may decide is mended."""
     done = Q(state=BatchState.DONE) & (Q(queued__gt=0) | Q(unknown__gt=0))
-    ready = Q(state=BatchState.READY) & (Q(queued__lte=0) | Q(unknown__gt=0))
-    unknown = Q(state=BatchState.UNKNOWN, unknown__lte=0)
-    open_campaigns = Campaign.objects.filter(Q(queued__gt=0) | Q(unknown__gt=0), closed_at=None)
-    wrong = [
-        *Batch.objects.filter(done, campaign__in=open_campaigns)[:ROWS_SHOWN],
-        *Batch.objects.filter(ready)[:ROWS_SHOWN],
-        *Batch.objects.filter(unknown)[:ROWS_SHOWN],
-    ]
-    for batch in wrong:
+    ready = Q(state=BatchState.READY, queued__lte=0)
+    unknown = Q(state=BatchState.UNKNOWN) & (Q(queued__gt=0) | Q(unknown__lte=0))
+    for batch in Batch.objects.filter(done | ready | unknown, pk__in=_some_batches("tallies", TALLIES_AT_ONCE))[
+        :ROWS_SHOWN
+    ]:
         yield f"batch {batch.pk} is {batch.state}, with {batch.queued} messages queued and {batch.unknown} unknown"
         _rest(batch.pk)
 
@@ -66,23 +64,23 @@ def unknown_batches_nobody_looks_up() -> Iterator[str]:
     looked_up = Attempt.objects.filter(
         batch_id=OuterRef("pk"), state=AttemptState.UNKNOWN, next_lookup_at__isnull=False
     )
-    for batch in Batch.objects.filter(~Exists(looked_up), state=BatchState.UNKNOWN)[:ROWS_SHOWN]:
+    some = _some_batches("unknown", TALLIES_AT_ONCE, Q(unknown__gt=0))
+    for batch in Batch.objects.filter(~Exists(looked_up), pk__in=some, unknown__gt=0)[:ROWS_SHOWN]:
         yield f"batch {batch.pk} has {batch.unknown} unknown messages, and no call that would be looked up"
 
 
 def calls_nobody_settles() -> Iterator[str]:
     """An open call whose batch nobody holds is not swept; an unknown one without a time is not looked up."""
-    unswept = Q(state=AttemptState.OPEN) & ~Q(batch__state=BatchState.LEASED)
-    never = Q(state=AttemptState.UNKNOWN, next_lookup_at=None)
-    unsettled = Attempt.objects.filter(state__in=(AttemptState.OPEN, AttemptState.UNKNOWN))
-    for attempt in unsettled.filter(unswept | never).order_by("pk")[:ROWS_SHOWN]:
+    unswept = Attempt.objects.filter(state=AttemptState.OPEN).exclude(batch__state=BatchState.LEASED)
+    never = Attempt.objects.filter(state=AttemptState.UNKNOWN, next_lookup_at=None)
+    for attempt in (*unswept.order_by("deadline")[:ROWS_SHOWN], *never[:ROWS_SHOWN]):
         yield f"call {attempt.reference} is {attempt.state}, and nobody will settle it"
 
 
 def campaigns_that_do_not_add_up() -> Iterator[str]:
     """Their counters are the sum of their batches' tallies, and with every chunk expanded that of their recipients."""
     sums = {f"{status}_in_batches": Coalesce(Sum(f"batches__{status}"), 0) for status in COUNTED_STATUSES}
-    for campaign in _some(Campaign.objects.filter(closed_at=None), CAMPAIGNS_AT_ONCE).annotate(**sums):
+    for campaign in Campaign.objects.filter(pk__in=_some_campaigns("counters")).annotate(**sums):
         for status in COUNTED_STATUSES:
             counted, added = getattr(campaign, status), getattr(campaign, f"{status}_in_batches")
             if counted != added:
@@ -94,8 +92,7 @@ def campaigns_that_do_not_add_up() -> Iterator[str]:
 def batches_whose_rows_disagree() -> Iterator[str]:
     """Of the statuses that wait for something: a row that its batch does not count would wait for ever."""
     counts = {f"{status.label}_rows": _count_of(status) for status in sorted(OPEN)}
-    open_batches = Batch.objects.filter(campaign__closed_at=None)
-    for batch in _some(open_batches, BATCHES_AT_ONCE).annotate(**counts):
+    for batch in Batch.objects.filter(pk__in=_some_batches("rows", BATCHES_AT_ONCE)).annotate(**counts):
         for status in sorted(OPEN):
             counted, rows = getattr(batch, status.label), getattr(batch, f"{status.label}_rows")
             if counted != rows:
@@ -118,13 +115,36 @@ def _count_of(status: MessageStatus) -> Any:
     return Coalesce(Subquery(count), 0)
 
 
-def _some(rows: QuerySet[M], limit: int) -> QuerySet[M]:
-    """So many from a random place on, so that in time all are looked at."""
-    last = rows.model._base_manager.aggregate(last=Max("pk"))["last"] or 0
-    start = random.randint(0, last)  # noqa: S311
-    ids = list(rows.filter(pk__gte=start).order_by("pk").values_list("pk", flat=True)[:limit])
-    ids += rows.filter(pk__lt=start).order_by("pk").values_list("pk", flat=True)[: limit - len(ids)]
-    return rows.filter(pk__in=ids)
+def _some_campaigns(check: str) -> list[int]:
+    """The next of those that are not closed."""
+    ids = rounds.next_open(check, CAMPAIGNS_AT_ONCE)
+    if ids:
+        rounds.went_on(check, ids[-1])
+    return ids
+
+
+def _some_batches(check: str, limit: int, among: Q | None = None) -> list[int]:
+    """Batches of the next campaigns that are not closed, of each from a random chunk on."""
+    ids = rounds.next_open(check, CAMPAIGNS_LOOKED_AT)
+    chunk_counts = dict(Campaign.objects.filter(among or Q(), pk__in=ids).values_list("pk", "chunk_count"))
+    found: list[int] = []
+    campaigns = 0
+    for campaign_id in ids:
+        if campaign_id in chunk_counts:
+            found += _from_some_chunk(campaign_id, chunk_counts[campaign_id], limit - len(found))
+            campaigns += 1
+        if len(found) >= limit or campaigns >= CAMPAIGNS_AT_ONCE:
+            break
+    if ids:
+        rounds.went_on(check, campaign_id)
+    return found
+
+
+def _from_some_chunk(campaign_id: int, chunk_count: int, limit: int) -> list[int]:
+    start = random.randint(0, max(0, chunk_count - 1))  # noqa: S311
+    rows = Batch.objects.filter(campaign=campaign_id).order_by("chunk", "part").values_list("pk", flat=True)
+    found = list(rows.filter(chunk__gte=start)[:limit])
+    return found + list(rows.filter(chunk__lt=start)[: limit - len(found)])
 
 
 def _rest(batch_id: int) -> None:

@@ -60,6 +60,28 @@ def _move_tallies(
         return found
 
 
+def charge_campaigns(rows: Sequence[tuple[int, int, int]]) -> None:
+    """Add to what campaigns are charged and take from what they hold: primary key, amount, and the part of it that was
+    reserved, in millionths. The rows are locked by the caller."""
+    if not rows:
+        return
+    table = Campaign._meta.db_table
+    with connection.cursor() as cursor:
+        if is_postgres():
+            cursor.execute(
+                f"UPDATE {table} SET charged_micro = charged_micro + v.amount, "
+                "reserved_micro = reserved_micro - v.reserved "
+                "FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS v(key, amount, reserved) WHERE id = v.key",
+                [array(column) for column in zip(*rows, strict=True)],
+            )
+        else:
+            cursor.executemany(
+                f"UPDATE {table} SET charged_micro = charged_micro + %s, reserved_micro = reserved_micro - %s "
+                "WHERE id = %s",
+                [(amount, reserved, key) for key, amount, reserved in rows],
+            )
+
+
 def insert_deltas(rows: Sequence[tuple[int, int, Mapping[str, int]]]) -> None:
     """Rows of StatDelta: batch, segments, signed changes by status."""
     columns = ("batch_id", "segments", *COUNTED_STATUSES)
@@ -79,15 +101,17 @@ def insert_deltas(rows: Sequence[tuple[int, int, Mapping[str, int]]]) -> None:
 
 
 def rest_batches(ids: Sequence[int]) -> None:
-    """Set the state of those among these batches that nobody holds, from their tallies."""
+    """Set the state of those among these batches that nobody holds, from their tallies: `settlement.resting_state` in
+    one statement. What is queued in a held batch stays held."""
     if not ids:
         return
-    ready = BATCH.sources(BatchState.READY, Actor.TALLY)
-    done = BATCH.sources(BatchState.DONE, Actor.TALLY)
-    Batch.objects.filter(pk__in=ids, state__in=done, unknown__lte=0).update(
+    unheld = BATCH.sources(BatchState.DONE, Actor.TALLY)
+    to_ready = BATCH.sources(BatchState.READY, Actor.TALLY)
+    Batch.objects.filter(pk__among=ids, state__in=unheld).update(
         state=Case(
-            When(queued__lte=0, then=Value(BatchState.DONE)),
-            When(state__in=ready, then=Value(BatchState.READY)),
-            default=F("state"),
+            When(queued__gt=0, state__in=to_ready, then=Value(BatchState.READY)),
+            When(queued__gt=0, then=F("state")),
+            When(unknown__gt=0, then=Value(BatchState.UNKNOWN)),
+            default=Value(BatchState.DONE),
         )
     )

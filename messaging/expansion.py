@@ -23,7 +23,7 @@ from campaigns.models import Campaign
 from campaigns.quiet_hours import Place, quiet_of
 from campaigns.rendering import Renderer, Template
 from campaigns.services import pause_for_credit, pause_for_defect, settle_status, store_campaign
-from messaging import bulk, canary, clock, guard, results
+from messaging import asking, bulk, canary, clock, guard, results, roadless
 from messaging.bulk import Failure, NewMessages
 from messaging.choices import BatchState, Lane, MessageStatus, Reason
 from messaging.identity import message_number
@@ -50,12 +50,11 @@ SHORT_HELD = 0.04  # seconds: for as long a chunk is followed by the next withou
 
 
 class Group(NamedTuple):
-    """What the messages of a batch have in common. `price_micro`: of a segment, in millionths; `prefix`: None where no
-    route leads; `place`: where quiet hours are the same, None where there are none; `release_at`: when these end, None
-    if they are not now."""
+    """What the messages of a batch have in common. `price_micro`: of a segment, in millionths; `place`: where quiet
+    hours are the same, None where there are none; `release_at`: when these end, None if they are not now."""
 
     price_micro: int
-    prefix: str | None
+    prefix: str
     place: Place | None = None
     release_at: datetime | None = None
 
@@ -83,6 +82,8 @@ class NotOurs(Exception):
 
 def expand_ready() -> int:
     """Expand running campaigns until none is left or the task's time is over; how many chunks were done."""
+    if asking.is_open():  # what was made now would have other ids than what may have been sent already
+        return 0
     stop_at = time.monotonic() + settings.TASK_BUDGET
     done = 0
     for campaign in Campaign.objects.to_expand(clock.now())[:20]:
@@ -205,8 +206,9 @@ def _parts(campaign: Campaign, recipients: Recipients) -> list[Part]:
 
 
 def _part(group: Group, new: NewMessages, router: Router, waits: bool) -> Part:
-    choice = router.choose(group.prefix) if group.prefix not in (None, BLOCKED) else None
-    return Part(group, new, choice or Choice("", "No gateway is up at the moment."), waits)
+    if group.prefix == BLOCKED:
+        return Part(group, new, Choice("", ""), waits)
+    return Part(group, new, router.choose(group.prefix) or Choice("", roadless.note_of(group.prefix)), waits)
 
 
 def _by_canary(campaign: Campaign, recipients: Recipients) -> list[tuple[Recipients, bool]]:
@@ -266,9 +268,8 @@ def _slices(recipients: Recipients, size: int) -> Iterator[Recipients]:
 
 def _new_messages(recipients: Recipients, renderer: Renderer, group: Group) -> NewMessages:
     rows, phones, values = recipients
-    if group.prefix is None or group.prefix == BLOCKED:
-        reason = Reason.NO_ROUTE if group.prefix is None else Reason.COUNTRY_BLOCKED
-        failures = {place: Failure(reason) for place in range(len(rows))}
+    if group.prefix == BLOCKED:
+        failures = {place: Failure(Reason.COUNTRY_BLOCKED) for place in range(len(rows))}
         return NewMessages(rows, phones, stored_values(values), [0] * len(rows), failures)
     if renderer.is_constant:
         variables = [b""] * len(rows)
@@ -355,7 +356,7 @@ def _new_batch(campaign: Campaign, chunk: int, place: int, turn: int, part: Part
         part=place,
         mode=campaign.mode,
         gateway=part.choice.gateway,
-        prefix=(part.group.prefix or "").removeprefix(BLOCKED),
+        prefix=part.group.prefix.removeprefix(BLOCKED),
         route_note=part.choice.note,
         price_micro=new.price_micro,
         lane=_lane(campaign),
@@ -368,6 +369,6 @@ def _new_batch(campaign: Campaign, chunk: int, place: int, turn: int, part: Part
         waits_for_canary=part.waits,
     )
     batch.state = resting_state(batch)
-    if batch.state == BatchState.READY and (part.waits or part.group.release_at is not None):
+    if batch.state == BatchState.READY and (part.waits or part.group.release_at is not None or not batch.gateway):
         batch.state = BatchState.HELD
     return batch

@@ -3,12 +3,13 @@
 Only what no provider can have is moved: the queued messages of a batch that nobody holds. Those whose outcome is not
 known are not queued, and what was in doubt once stays with its gateway (`opening.py`). A batch's gateway and the reason
 are columns, so a move is one conditional update, and whoever leases the batch afterwards calls the other gateway. Where
-no other is left it waits, and says so.
+no other is left it waits, and says so. Those that never had one: `roadless.py`.
 
 A gateway that only asks us to be slower keeps its batches.
 """
 
 import logging
+import random
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from datetime import timedelta
@@ -17,8 +18,9 @@ from django.db import transaction
 
 from campaigns.services import pause_for_gateway
 from messaging import clock, gateways, pacing
-from messaging.choices import AttemptState, BatchState
+from messaging.choices import AttemptState, BatchState, Lane
 from messaging.models import Batch
+from messaging.querysets import BatchQuerySet
 from messaging.routing import Choice, Router
 from smsapp.wake import wake
 
@@ -42,18 +44,30 @@ def next_choice(batch: Batch, failed: str, why: str) -> Choice | None:
 
 def move_all() -> int:
     """Move the ready batches of every gateway that is down or gone; how many."""
-    using = Batch.objects.filter(state=BatchState.READY).order_by("gateway").values_list("gateway", flat=True)
     down, moved = _down(), 0
-    for name in using.distinct():
+    for name in _waited_for():
         if name in down:
             moved += _move(name, down, "is down")
         elif name and name not in gateways.names():
             moved += _move(name, {name, *down}, "is no longer set up")
-            _pause_left(name)
+            if name not in gateways.known():  # one that is only switched off is waited for
+                _pause_left(name)
     if moved:
         wake("messaging.dispatch_singles")
         wake("messaging.dispatch_campaigns")
     return moved
+
+
+def _waited_for() -> set[str]:
+    """The gateways for which ready batches wait: each is one step in the index, however many batches it has."""
+    found: set[str] = set()
+    for lane in Lane:
+        ready = Batch.objects.filter(state=BatchState.READY, lane=lane).order_by("gateway")
+        name = ready.values_list("gateway", flat=True).first()
+        while name is not None:
+            found.add(name)
+            name = ready.filter(gateway__gt=name).values_list("gateway", flat=True).first()
+    return found
 
 
 def _down() -> set[str]:
@@ -62,17 +76,33 @@ def _down() -> set[str]:
 
 
 def _move(name: str, without: Collection[str], why: str) -> int:
+    moved = sum(_move_some(name, lane, without, why) for lane in Lane)
+    if moved:
+        logger.warning("gateway %s %s: %s batches go to others", name, why, moved)
+    return moved
+
+
+def _move_some(name: str, lane: Lane, without: Collection[str], why: str) -> int:
+    """Look at some from a random place on: those that have no other gateway must not hide those that have one."""
     moved = 0
     with transaction.atomic():
-        ready = Batch.objects.filter(state=BatchState.READY, gateway=name, is_pinned=False).order_by("pk")
-        batches = ready.select_for_update(of=("self",), skip_locked=True).select_related("campaign")[:AT_ONCE]
+        ready = Batch.objects.filter(state=BatchState.READY, lane=lane, gateway=name)
+        batches = _some(ready.filter(is_pinned=False))
         for choice, among in _choices(batches, without).items():
             note = _note(name, why, choice)
             values = {"gateway": choice.gateway, "was_moved": True, "route_note": note, "retry_count": 0}
             moved += Batch.objects.filter(pk__in=among, state=BatchState.READY).update(**values)
-    if moved:
-        logger.warning("gateway %s %s: %s batches go to others", name, why, moved)
     return moved
+
+
+def _some(ready: BatchQuerySet) -> list[Batch]:
+    """Lock up to AT_ONCE of a gateway's batches that nobody has locked, in the order of their index."""
+    in_order = ready.order_by("turn", "id")
+    last = in_order.reverse().values_list("turn", flat=True).first() or 0
+    rows = in_order.select_for_update(of=("self",), skip_locked=True).select_related("campaign")
+    start = random.randint(0, last)  # noqa: S311
+    found = list(rows.filter(turn__gte=start)[:AT_ONCE])
+    return found + list(rows.filter(turn__lt=start)[: AT_ONCE - len(found)])
 
 
 def _choices(batches: Iterable[Batch], without: Collection[str]) -> dict[Choice, list[int]]:
@@ -88,10 +118,12 @@ def _choices(batches: Iterable[Batch], without: Collection[str]) -> dict[Choice,
 
 
 def _pause_left(name: str) -> None:
-    """Campaigns of which something waits for a gateway that is gone: an operator has to look at them."""
-    left = Batch.objects.filter(state=BatchState.READY, gateway=name)
-    for campaign_id in left.order_by("campaign_id").values_list("campaign_id", flat=True).distinct()[:100]:
-        pause_for_gateway(campaign_id, GONE.format(name=name))
+    """Campaigns of which something waits for a gateway that is gone: an operator has to look at them. What is ready of
+    a paused campaign is set aside, so that others follow."""
+    for lane in Lane:
+        left = Batch.objects.filter(state=BatchState.READY, lane=lane, gateway=name).order_by("turn", "id")
+        for campaign_id in sorted(set(left.values_list("campaign_id", flat=True)[:AT_ONCE])):
+            pause_for_gateway(campaign_id, GONE.format(name=name))
 
 
 def _note(failed: str, why: str, choice: Choice) -> str:

@@ -11,6 +11,7 @@ from messaging.choices import GatewayKind
 from messaging.gateways.base import Gateway, LookUpBy, Policy
 from messaging.gateways.http import Defect, Http, Rules
 from messaging.gateways.infobip import Infobip
+from messaging.gateways.transport import MAX_CONNECTIONS
 from messaging.gateways.twilio import Credentials, Twilio
 
 MAX_BATCH = 1000  # messages in one call, where the provider takes many
@@ -40,7 +41,9 @@ class Setup:
     max_batch: int | None = None
     validity: int | None = None
     is_enabled: bool = True
+    is_preferred: bool = False
     lookup_grace: float | None = None
+    log_lag: float | None = None
     lookups_per_minute: float | None = None
     resend_unknown_after: float | None = None
 
@@ -78,15 +81,19 @@ _TYPES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _policy(setup: Setup, max_batch: int, close_after: float, look_up_by: LookUpBy) -> Policy:
+def _policy(setup: Setup, close_after: float, look_up_by: LookUpBy, *, fans_out: bool = False) -> Policy:
     """Nothing is sent again that the provider cannot be asked about by an id of ours."""
+    usual, most = (AT_ONCE, MAX_CONNECTIONS) if fans_out else (MAX_BATCH, MAX_BATCH)
     return Policy(
-        max_batch=min(setup.max_batch or max_batch, MAX_BATCH),
+        max_batch=min(setup.max_batch or usual, most),
         lookup_grace=settings.UNKNOWN_GRACE if setup.lookup_grace is None else setup.lookup_grace,
         resend_unknown_after=setup.resend_unknown_after if look_up_by is LookUpBy.OUR_ID else None,
         close_unknown_after=min(close_after, settings.UNKNOWN_CLOSE_AFTER),
         lookups_per_minute=setup.lookups_per_minute or settings.LOOKUPS_PER_MINUTE,
         look_up_by=look_up_by,
+        has_log=look_up_by is LookUpBy.OUR_ID,
+        log_lag=settings.LOG_LAG if setup.log_lag is None else setup.log_lag,
+        fans_out=fans_out,
     )
 
 
@@ -95,7 +102,7 @@ def _timeouts() -> dict[str, Any]:
 
 
 def _infobip(setup: Setup) -> Gateway:
-    policy = _policy(setup, MAX_BATCH, settings.UNKNOWN_CLOSE_AFTER, LookUpBy.OUR_ID)
+    policy = _policy(setup, settings.UNKNOWN_CLOSE_AFTER, LookUpBy.OUR_ID)
     return Infobip(
         name=setup.name, base_url=setup.base_url, api_key=setup.secrets["api_key"], policy=policy, **_timeouts()
     )
@@ -104,12 +111,12 @@ def _infobip(setup: Setup) -> Gateway:
 def _twilio(setup: Setup) -> Gateway:
     known = {name: value for name, value in setup.secrets.items() if name in Credentials._fields}
     usual: dict[str, Any] = {"base_url": setup.base_url} if setup.base_url else {}
-    policy = _policy(setup, AT_ONCE, TWILIO_QUEUE, LookUpBy.THEIR_ID)
+    policy = _policy(setup, TWILIO_QUEUE, LookUpBy.THEIR_ID, fans_out=True)
     return Twilio(Credentials(**known), name=setup.name, policy=policy, **usual, **_timeouts())
 
 
 def _http(setup: Setup) -> Gateway:
-    policy = _policy(setup, AT_ONCE, NO_LOOKUP_CLOSE, LookUpBy.NOTHING)
+    policy = _policy(setup, NO_LOOKUP_CLOSE, LookUpBy.NOTHING, fans_out=True)
     return Http(rules_of(setup.rules), setup.secrets, name=setup.name, policy=policy, **_timeouts())
 
 

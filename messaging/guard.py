@@ -3,19 +3,21 @@ numbers in a row as who pumps traffic sends to.
 
 Countries   at accept; of a file at expansion, where such a number fails with the reason
 Frequency   `recipient_hourly_limit` and `recipient_daily_limit`, over all campaigns: of a single send at accept, and of
-            everything just before the call. Two calls that begin in the same instant may both see room.
+            everything just before the call. What may have left counts, too: it is in a call, or nobody knows what came
+            of its call. Two calls that begin in the same instant may both see room.
 Rows        an account that is guarded is put on hold: single sends to more than BLOCK_LIMIT different numbers of one
             block of ten thousand in an hour, or a file of which most numbers follow one another
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
@@ -24,8 +26,9 @@ from accounts.choices import Mode
 from accounts.models import Account
 from messaging import clock
 from messaging.bulk import QueuedMessage
-from messaging.choices import MessageStatus
-from messaging.models import Message
+from messaging.choices import NEVER_HANDED_OVER, AttemptState, MessageStatus
+from messaging.identity import batch_of
+from messaging.models import Attempt, Message
 from smsapp.lib.phone import country_of
 
 logger = logging.getLogger(__name__)
@@ -38,11 +41,13 @@ COUNTRY_DIGITS = 8  # that say a number's country, plus included
 IN_ROW = "It sends to numbers in a row, as who pumps traffic does."
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-#: A message that left, or may have.
-LEFT = (
-    MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.UNDELIVERED, MessageStatus.UNKNOWN,
-    MessageStatus.UNCONFIRMED,
-)  # fmt: skip
+UNLIMITED = 1 << 30
+#: States of a call in which a message without proof may have left, by the message's own.
+MAY_HAVE_LEFT = {
+    MessageStatus.QUEUED: (AttemptState.OPEN,),
+    MessageStatus.UNKNOWN: (AttemptState.UNKNOWN, AttemptState.RESOLVED),
+    MessageStatus.UNCONFIRMED: (AttemptState.UNKNOWN, AttemptState.RESOLVED),
+}
 
 
 def blocked_among(account: Account, phones: Iterable[str]) -> set[str]:
@@ -64,32 +69,64 @@ def _country_under(beginning: str) -> str:
 
 
 def too_often_among(account: Account, phones: Collection[str], now: datetime | None = None) -> set[str]:
-    """Numbers that got as many of the account's messages as a number may get."""
-    hourly, daily = account.recipient_hourly_limit, account.recipient_daily_limit
-    if (hourly is None and daily is None) or not phones:
-        return set()
-    now = now or clock.now()
-    within_hour, within_day = Q(sent_at__gte=now - HOUR), Q(sent_at__gte=now - DAY)
-    sent = Message.objects.filter(
-        within_day, phone_number__in=set(phones), status__in=LEFT, campaign__account=account, campaign__mode=Mode.LIVE
-    )
-    rows = sent.order_by().values_list("phone_number").annotate(
-        day=Count("pk"), hour=Count("pk", filter=within_hour)
-    )  # fmt: skip
-    return {
-        phone
-        for phone, in_day, in_hour in rows
-        if (hourly is not None and in_hour >= hourly) or (daily is not None and in_day >= daily)
-    }
+    """Return the numbers that got, or may have got, as many of the account's messages as a number may get."""
+    return {phone for phone, room in _room(account, phones, now or clock.now()).items() if room <= 0}
 
 
 def over_limit(account: Account, rows: Mapping[int, Sequence[QueuedMessage]], now: datetime) -> list[int]:
-    """Numbers of messages that are about to leave and may not, for their recipient has had enough."""
-    if account.recipient_hourly_limit is None and account.recipient_daily_limit is None:
-        return []
-    phones = {row.phone_number for some in rows.values() for row in some}
-    often = too_often_among(account, phones, now)
-    return [row.id for some in rows.values() for row in some if row.phone_number in often]
+    """Return the numbers of messages that are about to leave and may not, for their recipient has had enough."""
+    queued = [row for some in rows.values() for row in some]
+    room = _room(account, {row.phone_number for row in queued}, now)
+    often = []
+    for row in queued if room else ():
+        room[row.phone_number] -= 1
+        if room[row.phone_number] < 0:
+            often.append(row.id)
+    return often
+
+
+def _room(account: Account, phones: Collection[str], now: datetime) -> dict[str, int]:
+    """Return how many messages each number may still get; nothing where the account has no limit."""
+    hourly, daily = account.recipient_hourly_limit, account.recipient_daily_limit
+    if (hourly is None and daily is None) or not phones:
+        return {}
+    in_hour, in_day = Counter[str](), Counter[str]()
+    of_account = Message.objects.filter(
+        phone_number__in=set(phones), campaign__account=account, campaign__mode=Mode.LIVE
+    ).order_by()  # fmt: skip
+    taken = of_account.filter(sent_at__gte=now - DAY).exclude(status__in=NEVER_HANDED_OVER)
+    proven = taken.values_list("phone_number").annotate(
+        day=Count("pk"), hour=Count("pk", filter=Q(sent_at__gte=now - HOUR))
+    )  # fmt: skip
+    for phone, day, hour in proven:
+        in_day[phone] += day
+        in_hour[phone] += hour
+    for phone, left_at in _unproven(of_account, now - DAY):
+        in_day[phone] += 1
+        in_hour[phone] += left_at >= now - HOUR
+    return {
+        phone: min(
+            UNLIMITED if hourly is None else hourly - in_hour[phone],
+            UNLIMITED if daily is None else daily - in_day[phone],
+        )
+        for phone in phones
+    }
+
+
+def _unproven(messages: QuerySet[Message], since: datetime) -> Iterator[tuple[str, datetime]]:
+    """Yield number and time of each message that may have left in a call that began since then, without proof."""
+    without_proof = messages.filter(sent_at=None, status__in=MAY_HAVE_LEFT)
+    rows = list(without_proof.values_list("pk", "status", "phone_number"))
+    calls: defaultdict[int, list[tuple[int, int, str, datetime]]] = defaultdict(list)
+    made = Attempt.objects.filter(batch_id__in={batch_of(pk) for pk, _, _ in rows}, started_at__gte=since)
+    columns = ("batch_id", "first", "last", "state", "started_at")
+    for batch_id, first, last, state, at in made.values_list(*columns) if rows else ():
+        calls[batch_id].append((first, last, state, at))
+    for pk, status, phone in rows:
+        states = MAY_HAVE_LEFT[MessageStatus(status)]
+        times = [at for first, last, state, at in calls[batch_of(pk)] if first <= pk <= last and state in states]
+        if times:
+            yield phone, max(times)
 
 
 def watch_singles(account: Account, phones: Sequence[str]) -> bool:

@@ -25,7 +25,7 @@ from messaging.models.gateways import FULL_SHARE
 logger = logging.getLogger(__name__)
 
 WINDOW = timedelta(minutes=30)  # of batches that are measured
-MOST = 20_000  # batches, the newest, that are looked at: what this costs does not grow with the table
+MOST = 20_000  # batches and calls, the newest, that are looked at: what this costs does not grow with the tables
 SETTLED = timedelta(minutes=2)  # after which most of a batch's reports are in
 CALLS_WINDOW = timedelta(minutes=5)
 ENOUGH = 50  # messages that say something
@@ -124,7 +124,10 @@ def _measured(now: datetime) -> dict[tuple[str, str], Measured]:
             "sent": sent, "delivered": delivered, "undelivered": undelivered, "silent": silent
         }  # fmt: skip
     failed = Q(state__in=(AttemptState.NOT_SENT, AttemptState.UNKNOWN, AttemptState.RESOLVED))
-    calls = Attempt.objects.filter(batch__in=looked_at, started_at__gte=now - CALLS_WINDOW).order_by()
+    newest_call = Attempt.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    calls = Attempt.objects.filter(
+        pk__gt=newest_call - MOST, batch__pk__gt=newest - MOST, started_at__gte=now - CALLS_WINDOW
+    ).order_by()  # fmt: skip
     counted = calls.values_list("gateway", "batch__prefix").annotate(
         calls=Count("pk"), failed=Count("pk", filter=failed)
     )

@@ -3,10 +3,16 @@
 `message_id` = installation prefix + 11 characters base32 of the number + check character, e.g.
 `k3x9a0000000g4017`. The number is `batch_id * 1024 + n`, so it also names the batch and the place in it.
 The same text is made in SQL by the view `sms_messages`.
+
+A call's reference names, beside batch and place among its calls, account, mode and campaign: by it alone the provider's
+log says whose a message is.
 """
 
+import re
 from functools import cache, lru_cache
+from typing import NamedTuple
 
+from accounts.choices import Mode
 from accounts.models import Setting
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
@@ -61,3 +67,37 @@ def number_of(public: str) -> int | None:
     except ValueError:
         return None
     return number if ALPHABET[number % CHECK_MODULUS] == public[-1] else None
+
+
+_MODES = {mode[0]: mode for mode in Mode.values}
+_CALL_NAME = re.compile(rf"([0-9]{{1,15}})-([0-9]{{1,9}})(?:-([0-9]{{1,15}})([{''.join(_MODES)}])-([0-9a-z-]+))?")
+_BULK = "bulk-"
+
+
+class CallName(NamedTuple):
+    """`place`: among the calls of its batch. `account_id` is 0, and the others empty, of calls named before they were
+    in it."""
+
+    batch_id: int
+    place: int
+    account_id: int = 0
+    mode: str = ""
+    bulk_id: str = ""
+
+    @property
+    def reference(self) -> str:
+        """At most 60 characters, of which the provider takes 100."""
+        bulk = self.bulk_id.removeprefix(_BULK)
+        return f"{installation_prefix()}-{self.batch_id}-{self.place}-{self.account_id}{self.mode[0]}-{bulk}"[:60]
+
+
+def read_call_name(reference: str) -> CallName | None:
+    """None for the name of a call of another installation."""
+    stem = f"{installation_prefix()}-"
+    found = _CALL_NAME.fullmatch(reference.removeprefix(stem)) if reference.startswith(stem) else None
+    if found is None:
+        return None
+    batch_id, place, account_id, mode, bulk = found.groups()
+    if account_id is None:
+        return CallName(int(batch_id), int(place))
+    return CallName(int(batch_id), int(place), int(account_id), _MODES[mode], f"{_BULK}{bulk}")

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from accounts import webhooks
 from accounts.choices import EventType, Mode, SenderStatus
@@ -19,6 +18,7 @@ from messaging import optouts
 from messaging.gateways.base import Inbound
 from messaging.identity import public_id
 from messaging.models import InboundMessage, Message
+from smsapp import clock
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def _row(gateway: str, message: Inbound) -> InboundMessage:
         keyword=message.keyword,
         segment_count=message.segment_count,
         reply_to=owner.reply_to,
-        received_at=message.received_at or timezone.now(),
+        received_at=message.received_at or clock.about_now(),
     )
 
 

@@ -2,45 +2,46 @@
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from functools import partial
-from typing import NamedTuple
+from itertools import accumulate
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connection, transaction
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from accounts import hold
-from messaging import bulk, clock, gateways, optouts, references, settlement
+from messaging import bulk, clock, gateways, optouts, readings, rotation, settlement
 from messaging.choices import FactSource, Reason
 from messaging.gateways.base import GatewayError, Report
 from messaging.identity import number_of
 from messaging.models import ReportInbox
-from smsapp.apart import apart
+from messaging.readings import Reading
+from smsapp.apart import together
 from smsapp.outages import is_outage
+from smsapp.purge import Purged, remove_oldest
 from smsapp.wake import wake
 
 logger = logging.getLogger(__name__)
 
-BODIES_AT_ONCE = 100
+BODIES_AT_ONCE = 1000
 REPORTS_AT_ONCE = 2000  # in one transaction: of single sends each has a batch and a campaign of its own to move
 SECONDS_AT_ONCE = 1.0  # shares its worker process with single sends, which must not wait longer
 GATHER = 0.25  # seconds from a push to its application: others that come meanwhile share the transaction
+POLL = "poll"
 POLL_LIMIT = 1000
+POLLED_AT_ONCE = 8  # gateways: as many may hang until others have to wait for the next round
+POLL_PAUSE = 60.0  # seconds without polling a gateway that gave no answer
 REMATCH_AFTER = 45.0  # seconds: with the beat's own interval, a report has found its message within 60
-REMATCHED_AT_ONCE = 500  # bodies
+NOTED_AT_ONCE = 500  # bodies of which there is more to say than that they are applied
 MAX_FAILURE_COUNT = 10_000
 _NOTED = ("applied_at", "report_count", "unmatched_count", "rematch_at", "failure_count", "next_attempt_at", "error")
-
-
-class _Reading(NamedTuple):
-    """What a body says; `foreign_count` of its reports are on ids that are not ours."""
-
-    body: ReportInbox
-    reports: Sequence[Report]
-    facts: Sequence[settlement.Fact]
-    foreign_count: int
 
 
 def report_url(gateway: str) -> str:
@@ -100,22 +101,29 @@ def _apply_some() -> int | None:
 
 
 def _take_waiting(now: datetime) -> list[ReportInbox]:
-    """The first that nobody else has locked. Bodies are large: only those are read that are taken."""
-    waiting = ReportInbox.objects.filter(applied_at=None, next_attempt_at__lte=now).order_by("pk")
-    sizes = list(waiting.values_list("pk", "report_count")[:BODIES_AT_ONCE])
-    while sizes:
-        portion: list[int] = []
-        reports = 0
-        while sizes and reports < REPORTS_AT_ONCE:
-            pk, count = sizes.pop(0)
-            portion.append(pk)
-            reports += count
-        if bodies := list(waiting.filter(pk__in=portion).select_for_update(skip_locked=True).defer("body")):
-            texts = bulk.read_bodies([body.pk for body in bodies])
-            for body in bodies:
-                body.body = texts[body.pk]
-            return bodies
-    return []
+    """Lock the first that nobody else has locked, those that wait longest first."""
+    return _take(
+        ReportInbox.objects.filter(applied_at=None, next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
+    )
+
+
+def _take(waiting: QuerySet[ReportInbox]) -> list[ReportInbox]:
+    """Lock bodies with about REPORTS_AT_ONCE reports, and read these: bodies are large.
+
+    How many that may be, the first that wait say, whoever has them: what is locked and not used is kept from others.
+    """
+    sizes = waiting.values_list("report_count", flat=True)[:BODIES_AT_ONCE]
+    if not (limit := _fitting(sizes)):
+        return []
+    locked = list(waiting.select_for_update(skip_locked=True).values_list("pk", "report_count")[:limit])
+    fitting = _fitting(report_count for _, report_count in locked)
+    return bulk.read_bodies([pk for pk, _ in locked[:fitting]])
+
+
+def _fitting(sizes: Iterable[int]) -> int:
+    """Return how many of the first hold REPORTS_AT_ONCE reports at most, one at least if there is one."""
+    totals = list(accumulate(sizes))
+    return max(min(1, len(totals)), bisect_right(totals, REPORTS_AT_ONCE))
 
 
 def _apply_alone(pk: int) -> int:
@@ -134,45 +142,46 @@ def _apply_alone(pk: int) -> int:
 
 
 def _apply(bodies: Sequence[ReportInbox], now: datetime) -> int:
-    """Apply bodies we hold locked, and note what became of each; how many messages that changed."""
-    readings = [_reading_of(body, _read(body, now)) for body in bodies]
-    changed, absent = _apply_reports(readings, now)
-    unremarkable: list[int] = []
-    for reading in readings:
+    """Apply bodies we hold locked, and note what became of each; how many messages that changed.
+
+    They are marked before batches and campaigns are locked, for which other workers wait, and those corrected
+    afterwards of which there is more to say.
+    """
+    found = readings.read(bodies)
+    good = [reading.body.pk for reading in found if not reading.error]
+    ReportInbox.objects.filter(pk__among=good).update(applied_at=now)
+    changed, absent = _apply_reports(found, now)
+    others: list[ReportInbox] = []
+    for reading in found:
         body, report_count = reading.body, len(reading.reports)
-        _count_unmatched(reading, absent, now)
-        if (
-            body.applied_at
-            and report_count == body.report_count
-            and not body.unmatched_count
-            and not body.failure_count
-        ):
-            unremarkable.append(body.pk)
+        unmatched = _unmatched(reading, absent)
+        if not (reading.error or any(unmatched) or body.failure_count or report_count != body.report_count):
+            continue
+        body.report_count = report_count
+        _note_unmatched(body, unmatched, now)
+        if reading.error:
+            _put_off(body, reading.error, now)
         else:
-            body.report_count = report_count
-            body.save(update_fields=_NOTED)
-    ReportInbox.objects.filter(pk__in=unremarkable).update(applied_at=now)
+            body.applied_at, body.error = now, ""
+        others.append(body)
+    ReportInbox.objects.bulk_update(others, _NOTED, batch_size=NOTED_AT_ONCE)
     return changed
 
 
-def _reading_of(body: ReportInbox, reports: Sequence[Report]) -> _Reading:
-    return _Reading(body, reports, *settlement.facts_from(reports, FactSource(body.source)))
-
-
-def _apply_reports(readings: Sequence[_Reading], now: datetime) -> tuple[int, set[int]]:
-    """How many messages changed, and the numbers of ours that have no message."""
-    facts = [fact for reading in readings for fact in reading.facts]
-    refused = [report for reading in readings for report in reading.reports if report.account_refused]
+def _apply_reports(found: Sequence[Reading], now: datetime) -> tuple[int, set[int]]:
+    """How many messages changed, and the numbers of ours that have no message, or of which it is too early to say."""
+    facts = [fact for reading in found for fact in reading.facts]
+    refused = [report for reading in found for report in reading.reports if report.account_refused]
     if refused:
         settlement.lock_for({fact.number for fact in facts} | _numbers(refused))
     applied = settlement.apply(facts, at=now)
     changed = applied.changed
-    left = [report for reading in readings for report in reading.reports if report.reason is Reason.OPTED_OUT]
+    left = [report for reading in found for report in reading.reports if report.reason is Reason.OPTED_OUT]
     if left:
         optouts.heed_provider(left)
     absent: set[int] = set()
     if applied.unmatched or refused:
-        absent = _absent(report for reading in readings for report in reading.reports)
+        absent = _absent(found)
     if applied.unmatched:
         changed += settlement.apply(facts).changed  # a message may have come into being just now
     return changed + settlement.apply_late_refusals(refused).changed, absent
@@ -182,27 +191,12 @@ def _numbers(reports: Iterable[Report]) -> set[int]:
     return {number for report in reports if (number := number_of(report.message_id)) is not None}
 
 
-def _absent(reports: Iterable[Report]) -> set[int]:
-    numbers = _numbers(reports)
-    return numbers - bulk.read_messages(numbers).keys()
-
-
-def _read(body: ReportInbox, now: datetime) -> list[Report]:
-    """The reports in a body; one that cannot be read is put off and shown to the operator, and harms no other."""
-    try:
-        reports = _parse(body)
-    except (ValueError, LookupError) as error:
-        _put_off(body, str(error), now)
-        logger.exception("report body %s cannot be read", body.pk)
-        return []
-    body.applied_at = now
-    body.error = ""
-    return reports
-
-
-def _parse(body: ReportInbox) -> list[Report]:
-    reports = gateways.get(body.gateway).parse_reports(bytes(body.body))
-    return references.only_of(body.gateway, references.with_our_ids(body.gateway, reports))
+def _absent(found: Sequence[Reading]) -> set[int]:
+    """Numbers of ours that have no message; and those that our account was refused for before the call was recorded."""
+    numbers = _numbers(report for reading in found for report in reading.reports)
+    refused = [report for reading in found for report in reading.reports if report.account_refused]
+    early = settlement.too_early(refused) if refused else set()
+    return early | (numbers - bulk.read_messages(numbers).keys())
 
 
 def _put_off(body: ReportInbox, error: str, now: datetime) -> None:
@@ -211,50 +205,63 @@ def _put_off(body: ReportInbox, error: str, now: datetime) -> None:
     body.next_attempt_at = now + timedelta(minutes=2 ** min(body.failure_count, 6))  # an hour: it may be our defect
 
 
-def _count_unmatched(reading: _Reading, absent: Collection[int], now: datetime) -> None:
-    """Reports on ids that are not ours, and on ids of ours that have no message or a provider's own that nobody knows:
-    only these may find one later."""
+def _unmatched(reading: Reading, absent: Collection[int]) -> tuple[int, int]:
+    """Reports on ids that are not ours; and those on ids of ours that have no message or are too early, or a provider's
+    own that nobody knows: only these may find one later."""
     orphans = sum(number_of(report.message_id) in absent for report in reading.reports) if absent else 0
-    orphans += (nameless := sum(not report.message_id for report in reading.reports))
-    reading.body.unmatched_count = reading.foreign_count - nameless + orphans
-    reading.body.rematch_at = now + timedelta(seconds=REMATCH_AFTER) if orphans else None
+    nameless = sum(not report.message_id for report in reading.reports) if reading.foreign_count else 0
+    return reading.foreign_count - nameless, orphans + nameless
+
+
+def _note_unmatched(body: ReportInbox, unmatched: tuple[int, int], now: datetime) -> None:
+    foreign, orphans = unmatched
+    body.unmatched_count = foreign + orphans
+    body.rematch_at = now + timedelta(seconds=REMATCH_AFTER) if orphans else None
 
 
 def rematch() -> int:
     """Try reports again whose messages did not exist: a standby may lag behind, a restored database catch up. How
     many messages that changed."""
     stop_at = time.monotonic() + settings.TASK_BUDGET
-    due = ReportInbox.objects.filter(rematch_at__lte=clock.now()).order_by("rematch_at").defer("body")
     changed = 0
-    for body in due[:REMATCHED_AT_ONCE]:
+    while bodies := _take_unmatched():
+        changed += sum(together(_rematch, bodies))
         if time.monotonic() >= stop_at:
             break
-        changed += apart(_rematch, body) or 0
     return changed
 
 
-def _rematch(seen: ReportInbox) -> int:
-    """The next time is set before anything is tried, so that a body that breaks holds up no other. Without a new
-    message nothing is locked."""
-    now = clock.now()
-    next_time = now + timedelta(seconds=REMATCH_AFTER)
-    if not ReportInbox.objects.filter(pk=seen.pk, rematch_at=seen.rematch_at).update(rematch_at=next_time):
-        return 0
-    body = ReportInbox.objects.get(pk=seen.pk)
-    reading = _reading_of(body, _parse(body))
-    _count_unmatched(reading, _absent(reading.reports), now)
-    if body.unmatched_count == seen.unmatched_count:
-        return 0
+def _take_unmatched() -> list[ReportInbox]:
+    """The next time is set before anything is tried, so that a body that breaks holds up no other."""
     with transaction.atomic():
-        changed, absent = _apply_reports([reading], now)
-        _count_unmatched(reading, absent, now)
-        body.save(update_fields=["unmatched_count", "rematch_at"])
-    logger.warning("report body %s: %s messages have come into being and are reported", body.pk, changed)
-    return changed
+        now = clock.now()
+        bodies = _take(ReportInbox.objects.filter(rematch_at__lte=now).order_by("rematch_at"))
+        taken = ReportInbox.objects.filter(pk__in=[body.pk for body in bodies])
+        taken.update(rematch_at=now + timedelta(seconds=REMATCH_AFTER))
+    return bodies
+
+
+def _rematch(bodies: Sequence[ReportInbox]) -> list[int]:
+    """Without a new message nothing is locked."""
+    read = [reading for reading in readings.read(bodies) if not reading.error]
+    absent, now = _absent(read), clock.now()
+    found = [reading for reading in read if sum(_unmatched(reading, absent)) != reading.body.unmatched_count]
+    if not found:
+        return []
+    with transaction.atomic():
+        changed, absent = _apply_reports(found, now)
+        for reading in found:
+            _note_unmatched(reading.body, _unmatched(reading, absent), now)
+        noted = [reading.body for reading in found]
+        ReportInbox.objects.bulk_update(noted, ["unmatched_count", "rematch_at"], batch_size=NOTED_AT_ONCE)
+    logger.warning(
+        "report bodies %s: %s messages have come into being and are reported", [b.pk for b in noted], changed
+    )
+    return [changed]
 
 
 def poll() -> int:
-    """Fetch waiting reports of every gateway, one body after the other; how many bodies.
+    """Fetch waiting reports of all gateways, of some at the same time and of each one body in turn; how many bodies.
 
     The provider hands each report out once: the body is committed before the next is asked for. What a crash
     in between loses comes back by look-up. Nothing while sending is held: a copy would take them from the original.
@@ -262,15 +269,55 @@ def poll() -> int:
     if hold.is_held():
         return 0
     stop_at = time.monotonic() + settings.TASK_BUDGET
+    waiting = deque(rotation.in_turn(POLL, gateways.known()))
+    calls: dict[Future[bytes | None], str] = {}
     bodies = 0
-    for name in gateways.known():
-        try:
-            while time.monotonic() < stop_at:
-                body = gateways.get(name).poll_reports(POLL_LIMIT)
-                if body is None:
-                    break
-                receive(name, FactSource.POLL, body, gateways.get(name).count_reports(body))
-                bodies += 1
-        except GatewayError as error:
-            logger.info("polling %s: %s", name, error.detail)
-    return bodies
+    with ThreadPoolExecutor(POLLED_AT_ONCE) as threads:
+        while True:
+            while waiting and len(calls) < POLLED_AT_ONCE and time.monotonic() < stop_at:
+                name = waiting.popleft()
+                if fetch := _fetching(name):
+                    calls[threads.submit(fetch)] = name
+            if not calls:
+                return bodies
+            for call in wait(calls, return_when=FIRST_COMPLETED).done:
+                name = calls.pop(call)
+                if _keep_polled(name, call):
+                    bodies += 1
+                    waiting.append(name)
+
+
+def _fetching(name: str) -> Callable[[], bytes | None] | None:
+    """What asks a gateway for its next body, in a thread that has no database; None if it cannot be asked."""
+    rotation.note_turn(POLL, name)
+    try:
+        return partial(gateways.get(name).poll_reports, POLL_LIMIT)
+    except (LookupError, ImproperlyConfigured) as error:
+        logger.error("gateway %s cannot be polled: %s", name, error)
+        return None
+
+
+def _keep_polled(name: str, call: Future[bytes | None]) -> bool:
+    """Store the body that a call has brought; False if it brought none."""
+    try:
+        body = call.result()
+    except GatewayError as error:
+        logger.info("polling %s: %s", name, error.detail)
+        rotation.pause(POLL, name, POLL_PAUSE)
+        return False
+    if body is None:
+        return False
+    receive(name, FactSource.POLL, body, gateways.get(name).count_reports(body))
+    return True
+
+
+def purge(now: datetime) -> Purged:
+    """Remove bodies that were applied, or could not be, longer ago than they are kept."""
+    old = ReportInbox.objects.filter(received_at__lt=now - timedelta(hours=settings.REPORT_INBOX_HOURS))
+    return remove_oldest(old, "received_at", before=_tell_of_lost)
+
+
+def _tell_of_lost(keys: Collection[int]) -> None:
+    unmatched = Q(rematch_at__isnull=False) | Q(applied_at=None)
+    if lost := ReportInbox.objects.filter(unmatched, pk__in=keys).count():
+        logger.error("%s report bodies are removed that could not be read or never found their messages", lost)

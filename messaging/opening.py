@@ -4,6 +4,7 @@ The campaign runs, the epoch is ours, opt-outs and validity are checked, the tex
 """
 
 import time
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -13,72 +14,56 @@ from django.db import transaction
 from campaigns.links import filled
 from campaigns.models import Campaign
 from campaigns.quiet_hours import quiet_of
-from messaging import bulk, clock, gateways, guard, pacing, settlement
+from messaging import bulk, clock, gateways, guard, pacing, rates, settlement
 from messaging.bulk import QueuedMessage
 from messaging.calls import Call
-from messaging.choices import ATTEMPT, Actor, AttemptState, BatchState, MessageStatus, Reason
+from messaging.choices import ATTEMPT, Actor, AttemptState, BatchState, Lane, MessageStatus, Reason
 from messaging.gateways.base import Gateway, LookUpBy, OutgoingMessage, Submission
-from messaging.identity import MAX_IN_BATCH, batch_range, installation_prefix, public_id
+from messaging.identity import MAX_IN_BATCH, CallName, batch_range, public_id
 from messaging.inbox import report_url
 from messaging.leases import lease_end, lock, release
 from messaging.models import Attempt, Batch
 from messaging.pace import Grant
-from messaging.rates import own_rates
-from messaging.routing import Router
+from messaging.room import in_one_call
 from messaging.texts import renderer_for
 from uploads.suppressions import suppressed_among
 
-WITHOUT_GATEWAY = 5.0  # seconds until a batch that no gateway takes is looked at again
+LEAST_VALIDITY = timedelta(seconds=1)  # providers take whole seconds
 
 
 def open_attempts(batches: Sequence[Batch]) -> list[Call]:
     """Commit an attempt for the next slice of each of these leased batches of one campaign and gateway, as large as the
     pace allows. A batch that has none, or may not leave now, is given back."""
-    gateway = _gateway_of(batches[0])
-    if gateway is None:
-        _put_off(batches, {batch.pk: Grant(0, 0.0, WITHOUT_GATEWAY) for batch in batches})
-        return []
-    grants = {batch.pk: _take(batch, gateway) for batch in batches}
+    gateway = gateways.get(batches[0].gateway)
+    wanted = {batch.pk: in_one_call(batch, gateway.policy) for batch in batches}
+    yields = batches[0].lane == Lane.CAMPAIGNS
+    grants = {pk: rates.take(batches[0].campaign, gateway.name, count, yields=yields) for pk, count in wanted.items()}
     calls: list[Call] = []
     try:
-        _put_off([batch for batch in batches if not grants[batch.pk]], grants)
+        if denied := [batch for batch in batches if not grants[batch.pk]]:
+            _put_off(denied, max(grants[batch.pk].wait for batch in denied))
         if granted := [batch for batch in batches if grants[batch.pk]]:
             calls = _open(granted, gateway, grants)
     finally:
-        for pk in grants.keys() - {call.batch.pk for call in calls}:
-            pacing.tell(gateway.name, grants[pk], pacing.Outcome.UNUSED)
+        _give_back(gateway.name, grants, {call.batch.pk: len(call.numbers) for call in calls})
     return calls
 
 
-def _gateway_of(batch: Batch) -> Gateway | None:
-    if batch.gateway:
-        return gateways.get(batch.gateway)
-    choice = Router(batch.account_id, batch.campaign.sender_id, batch.mode).choose(batch.prefix)
-    return gateways.get(choice.gateway) if choice else None
+def _put_off(batches: Sequence[Batch], wait: float) -> None:
+    """Until the gateway may be called again, or account and sender have room: for `wait` seconds. No try is used up."""
+    with transaction.atomic():
+        lock(batches)
+        now = clock.now()
+        release(batches, now, next_attempt_at=now + timedelta(seconds=wait))
 
 
-def _take(batch: Batch, gateway: Gateway) -> Grant:
-    """Room with the gateway for as many as account and sender have room for."""
-    wanted = _wanted(batch, gateway)
-    for name, rate in own_rates(batch.campaign):
-        own = pacing.take_within(name, rate, wanted)
-        if not own:
-            return own
-        wanted = min(wanted, own.granted)
-    return pacing.take(gateway.name, wanted)
-
-
-def _wanted(batch: Batch, gateway: Gateway) -> int:
-    return min(batch.call_size, gateway.policy.max_batch, max(1, batch.queued))
-
-
-def _put_off(batches: Sequence[Batch], grants: Mapping[int, Grant]) -> None:
-    """Until the gateway may be called again. No try is used up."""
-    for batch in batches:
-        with transaction.atomic():
-            lock([batch])
-            now = clock.now()
-            release([batch], now, next_attempt_at=now + timedelta(seconds=grants[batch.pk].wait))
+def _give_back(gateway: str, grants: Mapping[int, Grant], used: Mapping[int, int]) -> None:
+    """What was granted for more messages than leave in calls. `used`: how many do, by batch."""
+    for pk, grant in grants.items():
+        if grant and pk not in used:
+            pacing.tell(gateway, grant, pacing.Outcome.UNUSED)
+        for name in grant.own if pk not in used else (gateway, *grant.own):
+            pacing.give_back(name, grant.granted - used.get(pk, 0))
 
 
 def _open(batches: Sequence[Batch], gateway: Gateway, grants: Mapping[int, Grant]) -> list[Call]:
@@ -106,9 +91,6 @@ def _open(batches: Sequence[Batch], gateway: Gateway, grants: Mapping[int, Grant
         attempts = Attempt.objects.bulk_create(
             [_new_attempt(batch, gateway, rows[batch.pk], len(earlier[batch.pk]) + 1, now) for batch in opened]
         )
-        unnamed = [batch.pk for batch in opened if not batch.gateway]
-        if unnamed:
-            Batch.objects.filter(pk__in=unnamed).update(gateway=gateway.name)
     return [
         Call(
             grants[batch.pk],
@@ -121,7 +103,7 @@ def _open(batches: Sequence[Batch], gateway: Gateway, grants: Mapping[int, Grant
                 sender=campaign.sender_id,
                 report_url=report_url(gateway.name),
                 validity=_seconds_until(campaign.valid_until, now) or _usual_validity(gateway),
-                begin_before=started + _time_left(batch, now),
+                begin_before=started + _time_left(batch, campaign, now),
             ),
             [row.id for row in rows[batch.pk]],
         )
@@ -129,9 +111,11 @@ def _open(batches: Sequence[Batch], gateway: Gateway, grants: Mapping[int, Grant
     ]
 
 
-def _time_left(batch: Batch, now: datetime) -> float:
-    """Seconds in which a call may begin, so that it ends before its lease."""
-    return float((lease_end(batch) - now).total_seconds() - settings.GATEWAY_TIMEOUT - settings.LEASE_MARGIN)
+def _time_left(batch: Batch, campaign: Campaign, now: datetime) -> float:
+    """Seconds in which a call may begin, so that it ends before its lease and begins while its messages are valid."""
+    until_lease_ends = (lease_end(batch) - now).total_seconds() - settings.GATEWAY_TIMEOUT - settings.LEASE_MARGIN
+    valid_for = (campaign.valid_until - now).total_seconds() if campaign.valid_until else until_lease_ends
+    return float(min(until_lease_ends, valid_for))
 
 
 def _still_ours(batches: Sequence[Batch], now: datetime) -> list[Batch]:
@@ -172,7 +156,7 @@ def _sendable(
     batches: Sequence[Batch], campaign: Campaign, gateway: Gateway, now: datetime, grants: Mapping[int, Grant]
 ) -> dict[int, list[QueuedMessage]]:
     """By batch, as many of its queued rows as were granted; those that may not leave any more are closed here."""
-    if campaign.valid_until is not None and campaign.valid_until <= now:
+    if campaign.valid_until is not None and campaign.valid_until < now + LEAST_VALIDITY:
         late = [n for batch in batches for n in bulk.read_numbers(*batch_range(batch.pk), MessageStatus.QUEUED)]
         settlement.control(late, MessageStatus.EXPIRED, Reason.TOO_LATE)
         return {batch.pk: [] for batch in batches}
@@ -202,25 +186,34 @@ def _in_quiet_hours(
 
 
 def _queued(batch: Batch, gateway: Gateway, limit: int) -> list[QueuedMessage]:
-    """The next rows for a call, without those that came back from a lost call of another gateway's because it does not
-    know them: whether it has them after all only it can say, and if no others are left the batch goes back to it. None
-    of these is spanned by the call either, or what becomes of it would be taken for theirs.
+    """Return the next rows to submit to this gateway, at most `limit`.
+
+    What becomes of a call is taken for the outcome of its whole range. So the range never spans a row whose outcome is
+    unknown, nor one that another gateway may have: only that gateway can tell. If nothing else is left, the batch goes
+    back to it for good.
     """
-    if not batch.was_moved:
+    if not batch.was_moved and not batch.unknown:
         return bulk.read_queued(*batch_range(batch.pk), limit)
     rows = bulk.read_queued(*batch_range(batch.pk), MAX_IN_BATCH)
+    holders = _holders(batch, gateway, rows) if batch.was_moved else {}
+    free = [row for row in rows if row.id not in holders]
+    if rows and not free:
+        note = "Its gateway may have what is left: nobody else gets it."
+        Batch.objects.filter(pk=batch.pk).update(gateway=holders[rows[0].id], is_pinned=True, route_note=note)
+    if not free:
+        return []
+    barriers = sorted([*holders, *bulk.read_numbers(*batch_range(batch.pk), MessageStatus.UNKNOWN)])
+    end = bisect(barriers, free[0].id)
+    return [row for row in free if end == len(barriers) or row.id < barriers[end]][:limit]
+
+
+def _holders(batch: Batch, gateway: Gateway, rows: Sequence[QueuedMessage]) -> dict[int, str]:
+    """By number, the other gateway of whose lost call a row came back, because that gateway does not know it (yet)."""
     doubted = batch.attempts.exclude(state__in=(AttemptState.ANSWERED, AttemptState.NOT_SENT))
     elsewhere = doubted.exclude(gateway=gateway.name).values_list("first", "last", "gateway")
     slices = [(first, last, name) for first, last, name in elsewhere if _sends_again(name)]
-    holders = [next((name for first, last, name in slices if first <= row.id <= last), "") for row in rows]
-    free = [place for place, holder in enumerate(holders) if not holder]
-    if rows and not free:
-        note = "Its gateway may have what is left: nobody else gets it."
-        Batch.objects.filter(pk=batch.pk).update(gateway=holders[0], is_pinned=True, route_note=note)
-    if not free:
-        return []
-    end = next((place for place in range(free[0], len(rows)) if holders[place]), len(rows))
-    return rows[free[0] : min(end, free[0] + limit)]
+    found = ((row.id, next((name for first, last, name in slices if first <= row.id <= last), "")) for row in rows)
+    return {number: name for number, name in found if name}
 
 
 def _sends_again(gateway: str) -> bool:
@@ -243,7 +236,7 @@ def _new_attempt(batch: Batch, gateway: Gateway, rows: Sequence[QueuedMessage], 
     return Attempt(
         batch=batch,
         gateway=gateway.name,
-        reference=f"{installation_prefix()}-{batch.pk}-{number}",
+        reference=CallName(batch.pk, number, batch.account_id, batch.mode, batch.campaign.bulk_id).reference,
         epoch=batch.lease_epoch,
         first=rows[0].id,
         last=rows[-1].id,
@@ -254,7 +247,7 @@ def _new_attempt(batch: Batch, gateway: Gateway, rows: Sequence[QueuedMessage], 
 
 
 def _seconds_until(moment: datetime | None, now: datetime) -> int | None:
-    return max(60, int((moment - now).total_seconds())) if moment else None
+    return int((moment - now).total_seconds()) if moment else None
 
 
 def _usual_validity(gateway: Gateway) -> int | None:

@@ -42,6 +42,9 @@ OWNERS = (
     Owner("attempt", A.UNKNOWN, "look-ups", "next_lookup_at", "resolved", "messaging.reconcile"),
     Owner("batch", B.HELD, "the clock, or who stopped its campaign or account", "release_at, campaign.valid_until",
           "ready", "messaging.sweep"),
+    Owner("batch without a gateway", B.HELD, "routes, which every sweep asks again; shown in the console",
+          "NO_ROUTE_HOURS for single sends, campaign.valid_until", "ready; single sends fail, a campaign is paused",
+          "messaging.sweep"),
     Owner("batch", B.READY, "dispatch", "next_attempt_at, then campaign.valid_until", "leased, or done",
           "messaging.dispatch_campaigns"),
     Owner(

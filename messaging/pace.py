@@ -1,11 +1,15 @@
-"""How fast, and whether, a gateway may be called: a state machine of plain numbers, without clock, Redis or Django.
+"""How fast, how much at once, and whether a gateway may be called: a state machine of plain numbers, without clock,
+Redis or Django.
 
-One state holds three things, because each decides what the others may do:
+One state holds four things, because each decides what the others may do:
 
-    bucket    a token for each message, refilled at the allowed rate, at most what one second gives
+    bucket    a token for each message, refilled at the allowed rate, at most what one second gives; whoever yields
+              leaves some to others: campaigns do, so that single sends never queue behind them
     lowering  a 429 closes the gateway for a while and lowers the rate, which then grows back along GROWTH
     breaker   calls that find the gateway down trip it: closed to everybody for a cool-down, then one probe at a
               time; an answer ends that with a rate far below the usual one, a failed probe doubles the cool-down
+    size      a call whose answer was lost halves the next ones: a gateway that takes longer than the time-out for a
+              thousand messages may be quick enough for a hundred; undisturbed, the size doubles again
 
 `now` is in seconds, on one clock for all who share a state. Rates are in messages a second.
 """
@@ -14,6 +18,7 @@ import math
 from dataclasses import dataclass, replace
 
 BURST = 1.0  # seconds of the allowed rate that an idle gateway saves up
+RESERVE = 0.5  # of which those who yield leave so many: longer than others take to look again
 #: Seconds of the allowed rate that are given out together, to a caller that wants so many: else callers who wait for
 #: single tokens would make a call of each.
 PIECE = 0.1
@@ -36,6 +41,10 @@ RAMP_FROM = 0.1  # of the usual rate, after an outage
 GROWTH = ((0.9, 0.10), (1.0, 0.005), (1.25, 0.01), (math.inf, 0.10))
 LONGEST_GROWTH = 600.0  # seconds counted between two events, far more than needed to grow back
 DROPPED_FROM = 2.0  # times that rate, and without anybody waiting for tokens, a lowering is dropped
+
+LARGEST_CALL = 1000  # messages; what is not lower than that is no limit
+SMALLEST_CALL = 50  # messages: that the answer to a smaller call is lost is not for its size
+GROWS_AFTER = 300.0  # seconds without a lost answer until calls are twice as large
 
 SLICES = 6  # of the breaker's window
 CLOCK_SET_BACK = 5.0  # seconds; a clock that jumps back further makes all that is known worthless
@@ -60,11 +69,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """How many messages may leave, granted at the time `at`. None: ask again in `wait` seconds."""
+    """How many messages may leave, granted at the time `at`. None: ask again in `wait` seconds. `own`: names of account
+    and sender, where they have rates of their own of which it was taken, too."""
 
     granted: int
     at: float
     wait: float = 0.0
+    own: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.granted > 0
@@ -86,7 +97,8 @@ class Pace:
 
     `tokens` and `rate` are those of the moment `at`. `rate` is None unless lowered; `reached` is the rate at which
     we were throttled, or the usual one before an outage. `cool_down` is 0 unless the breaker has tripped.
-    `granted` counts the messages of the whole second `second`, `down_in_row` calls since the last answer.
+    `granted` counts the messages of the whole second `second`, `down_in_row` calls since the last answer. `largest` is
+    the most messages of a call, None unless lowered, and as it is since `resized_at`.
     """
 
     at: float = 0.0
@@ -101,12 +113,14 @@ class Pace:
     granted: int = 0
     down_in_row: int = 0
     slices: tuple[Slice, ...] = ()
+    largest: int | None = None
+    resized_at: float = 0.0
 
 
-def take(pace: Pace, limits: Limits, now: float, wanted: int) -> tuple[Pace, Grant]:
+def take(pace: Pace, limits: Limits, now: float, wanted: int, *, yields: bool = False) -> tuple[Pace, Grant]:
     """Take tokens for up to `wanted` messages. Where nothing is granted the very same Pace comes back."""
     moved = _moved_on(pace, limits, now)
-    grant = _grant(moved, limits, wanted)
+    grant = _grant(moved, limits, wanted, yields=yields)
     if not grant:
         return pace, grant
     if moved.cool_down:
@@ -116,14 +130,15 @@ def take(pace: Pace, limits: Limits, now: float, wanted: int) -> tuple[Pace, Gra
     return _counted(moved, limits, granted=grant.granted), grant
 
 
-def look(pace: Pace, limits: Limits, now: float, wanted: int) -> Grant:
+def look(pace: Pace, limits: Limits, now: float, wanted: int, *, yields: bool = False) -> Grant:
     """What `take` would grant."""
-    return _grant(_moved_on(pace, limits, now), limits, wanted)
+    return _grant(_moved_on(pace, limits, now), limits, wanted, yields=yields)
 
 
 def is_free(pace: Pace, limits: Limits, now: float) -> bool:
     """Nothing limits the gateway."""
-    return allowed_rate(pace, limits) is None and not pace.cool_down and now >= pace.closed_until
+    is_limited = allowed_rate(pace, limits) is not None or pace.largest is not None
+    return not is_limited and not pace.cool_down and now >= pace.closed_until
 
 
 def allowed_rate(pace: Pace, limits: Limits) -> float | None:
@@ -155,7 +170,7 @@ def throttled(pace: Pace, limits: Limits, now: float, grant: Grant, retry_after:
 
 
 def down(pace: Pace, limits: Limits, now: float, grant: Grant) -> Pace:
-    """No connection, a 5xx, no answer in time."""
+    """No connection, a 5xx."""
     pace = _moved_on(pace, limits, now)
     if pace.cool_down:
         longer = min(pace.cool_down * 2, limits.cool_down_max)
@@ -164,9 +179,29 @@ def down(pace: Pace, limits: Limits, now: float, grant: Grant) -> Pace:
     return _tripped(pace, limits) if _is_too_often_down(pace, limits) else pace
 
 
-def unused(pace: Pace, grant: Grant) -> Pace:
-    """No call was made of the grant: another may be the probe. Its tokens are lost."""
-    return replace(pace, probe_until=0.0) if pace.cool_down and _is_probe(pace, grant) else pace
+def lost(pace: Pace, limits: Limits, now: float, grant: Grant) -> Pace:
+    """No answer in time, or one that cannot be read: whether the gateway has the messages is unknown."""
+    pace = down(pace, limits, now, grant)
+    smaller = max(SMALLEST_CALL, grant.granted // 2)
+    if smaller >= min(grant.granted, pace.largest or LARGEST_CALL):
+        return pace
+    return replace(pace, largest=smaller, resized_at=pace.at)
+
+
+def unused(pace: Pace, limits: Limits, now: float, grant: Grant) -> Pace:
+    """No call was made of the grant: another may be the probe, and its tokens come back."""
+    if pace.cool_down:
+        return replace(pace, probe_until=0.0) if _is_probe(pace, grant) else pace
+    return given_back(pace, limits, now, grant.granted) if grant.at >= pace.lowered_at else pace
+
+
+def given_back(pace: Pace, limits: Limits, now: float, count: int) -> Pace:
+    """So many messages were granted and did not leave. A gateway that is closed has no tokens."""
+    pace = _moved_on(pace, limits, now)
+    allowed = allowed_rate(pace, limits)
+    if allowed is None or pace.cool_down or pace.at < pace.closed_until:
+        return pace
+    return replace(pace, tokens=min(_burst(allowed), pace.tokens + count))
 
 
 def share_of(pace: Pace, processes: int) -> Pace:
@@ -177,7 +212,7 @@ def share_of(pace: Pace, processes: int) -> Pace:
     )  # fmt: skip
 
 
-def _grant(pace: Pace, limits: Limits, wanted: int) -> Grant:
+def _grant(pace: Pace, limits: Limits, wanted: int, *, yields: bool) -> Grant:
     """For a Pace that has moved on to now."""
     now = pace.at
     if wanted < 1 or now < pace.closed_until:
@@ -186,13 +221,20 @@ def _grant(pace: Pace, limits: Limits, wanted: int) -> Grant:
         # Not as long as until the probe is given up: it may be answered any moment.
         wait = min(CLOSED_WITHOUT_RETRY_AFTER, pace.probe_until - now)
         return Grant(0, now, wait) if wait > 0 else Grant(1, now)
+    wanted = min(wanted, pace.largest or wanted)
     allowed = allowed_rate(pace, limits)
     if allowed is None:
         return Grant(wanted, now)
-    missing = min(wanted, max(1.0, allowed * PIECE)) - pace.tokens
+    tokens = pace.tokens - (allowed * RESERVE if yields else 0.0)
+    missing = min(wanted, max(1.0, allowed * PIECE)) - tokens
     if missing > TOKEN_DUST:
         return Grant(0, now, missing / allowed)
-    return Grant(min(wanted, math.floor(pace.tokens + TOKEN_DUST)), now)
+    return Grant(min(wanted, math.floor(tokens + TOKEN_DUST)), now)
+
+
+def _burst(allowed: float) -> float:
+    """The most tokens at a rate: enough for a message of those who yield, too."""
+    return max(1.0 + allowed * RESERVE, allowed * BURST)
 
 
 def _is_probe(pace: Pace, grant: Grant) -> bool:
@@ -205,11 +247,14 @@ def _moved_on(pace: Pace, limits: Limits, now: float) -> Pace:
     if now < pace.at - CLOCK_SET_BACK:
         return Pace(at=now)
     now = max(now, pace.at)
+    if pace.largest is not None and now >= pace.resized_at + GROWS_AFTER:
+        larger = pace.largest * 2
+        pace = replace(pace, largest=larger if larger < LARGEST_CALL else None, resized_at=now)
     allowed = allowed_rate(pace, limits)
     if pace.cool_down or allowed is None:
         return replace(pace, at=now)
     seconds = max(0.0, now - max(pace.at, pace.closed_until))
-    burst = max(1.0, allowed * BURST)
+    burst = _burst(allowed)
     tokens = min(burst, pace.tokens + allowed * seconds)
     rate = None if pace.rate is None else _grown(pace.rate, pace.reached, seconds)
     if rate is not None and _may_drop(rate, pace.reached, limits, is_full=tokens >= burst):

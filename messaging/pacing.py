@@ -4,7 +4,11 @@ The rules are in `pace.py`. The state of a gateway is one key in Redis, changed 
 the Redis server's time as everybody's clock. Around a call:
 
     grant = take(gateway, wanted)         before it; may_call asks the same and takes nothing
-    tell(gateway, grant, outcome, ...)    after it
+    tell(gateway, grant, outcome, ...)    after it; give_back where less was sent than granted
+
+Campaigns yield: where there is a rate, some of it is left for single sends.
+
+What else has a rate, an account or a sender (`rates.py`), is kept in the same way under a name of its own.
 
 While nothing limits a gateway, a process answers from memory and tells Redis what it did once a second. While Redis
 is lost, each process goes on from what it last saw with its share of the rate, never unlimited.
@@ -27,7 +31,7 @@ from redis import Redis
 from redis.exceptions import RedisError, WatchError
 
 from messaging import gateways, pace
-from messaging.gateways.base import GatewayError, NotSent, Refused
+from messaging.gateways.base import GatewayError, NotBegun, NotSent, Refused, Unknown
 from messaging.pace import Grant, Limits, Pace, Slice
 
 logger = logging.getLogger(__name__)
@@ -47,6 +51,7 @@ class Outcome(Enum):
     ANSWERED = auto()  # whatever it said: one that refuses is alive
     THROTTLED = auto()
     DOWN = auto()
+    LOST = auto()  # the answer: as down, and perhaps for the size of the call
     UNUSED = auto()  # no call was made of the grant
 
 
@@ -54,12 +59,16 @@ def outcome_of(error: GatewayError | None) -> Outcome:
     """`error` is what the gateway's `submit` raised, None if it returned."""
     if error is None or isinstance(error, Refused):
         return Outcome.ANSWERED
+    if isinstance(error, NotBegun):
+        return Outcome.UNUSED
+    if isinstance(error, Unknown):
+        return Outcome.LOST
     return Outcome.THROTTLED if isinstance(error, NotSent) and error.throttled else Outcome.DOWN
 
 
-def may_call(gateway: str, wanted: int = 1) -> Grant:
+def may_call(gateway: str, wanted: int = 1, *, yields: bool = False) -> Grant:
     """What `take` would grant now. Cheap, and takes nothing; true as a condition if a call may be made."""
-    return _view_of(gateway).look(wanted)
+    return _view_of(gateway).look(wanted, yields=yields)
 
 
 def is_down(gateway: str) -> bool:
@@ -67,16 +76,25 @@ def is_down(gateway: str) -> bool:
     return _view_of(gateway).is_down()
 
 
-def take(gateway: str, wanted: int) -> Grant:
-    """Take room for up to `wanted` messages; what was granted and not sent is lost."""
-    return _view_of(gateway).take(wanted)
+def take(gateway: str, wanted: int, *, yields: bool = False) -> Grant:
+    """Take room for up to `wanted` messages."""
+    return _view_of(gateway).take(wanted, yields=yields)
 
 
-def take_within(name: str, rate: float, wanted: int) -> Grant:
-    """The same of something else than a gateway that has a rate, in messages a second: an account, a sender."""
-    view = _view_of(name)
-    view.ceiling = rate
-    return view.take(wanted)
+def may_send_within(name: str, rate: float, wanted: int, *, yields: bool = False) -> Grant:
+    """What `take_within` would grant now."""
+    return _view_within(name, rate).look(wanted, yields=yields)
+
+
+def take_within(name: str, rate: float, wanted: int, *, yields: bool = False) -> Grant:
+    """Take room of something else than a gateway that has a rate, in messages a second: an account, a sender."""
+    return _view_within(name, rate).take(wanted, yields=yields)
+
+
+def give_back(name: str, count: int) -> None:
+    """Return the room for so many messages, taken and not used, of a gateway or of anything else."""
+    if count > 0:
+        _view_of(name).give_back(count)
 
 
 def tell(gateway: str, grant: Grant, outcome: Outcome, retry_after: float | None = None) -> None:
@@ -98,24 +116,24 @@ class View:
         self._read_at = self._told_at = -FROM_MEMORY  # monotonic
         self._granted = self._answered = 0  # from memory, not told yet
 
-    def look(self, wanted: int) -> Grant:
+    def look(self, wanted: int, *, yields: bool = False) -> Grant:
         with self._lock:
             if not self._is_free(since=self._read_at):
                 self._with_redis(self._read)
             current = self._shared if self._own is None else self._own
-            return pace.look(current, self._limits(), self._now(), wanted)
+            return pace.look(current, self._limits(), self._now(), wanted, yields=yields)
 
     def is_down(self) -> bool:
         self.look(1)
         with self._lock:
             return (self._shared if self._own is None else self._own).cool_down > 0
 
-    def take(self, wanted: int) -> Grant:
+    def take(self, wanted: int, *, yields: bool = False) -> Grant:
         with self._lock:
             if self._is_free(since=self._told_at):
                 self._granted += wanted
                 return Grant(wanted, self._now())
-            return self._change(lambda current, limits, now: pace.take(current, limits, now, wanted))
+            return self._change(lambda current, limits, now: pace.take(current, limits, now, wanted, yields=yields))
 
     def tell(self, grant: Grant, outcome: Outcome, retry_after: float | None) -> None:
         def change(current: Pace, limits: Limits, now: float) -> tuple[Pace, Grant]:
@@ -126,14 +144,21 @@ class View:
                     return pace.throttled(current, limits, now, grant, retry_after), grant
                 case Outcome.DOWN:
                     return pace.down(current, limits, now, grant), grant
+                case Outcome.LOST:
+                    return pace.lost(current, limits, now, grant), grant
                 case Outcome.UNUSED:
-                    return pace.unused(current, grant), grant
+                    return pace.unused(current, limits, now, grant), grant
 
         with self._lock:
             if outcome is Outcome.ANSWERED and self._own is None and not self._shared.cool_down:
                 self._answered += 1
-            elif outcome is not Outcome.UNUSED or (self._own or self._shared).cool_down:
+            elif outcome is not Outcome.UNUSED or not self._is_free(since=self._read_at):
                 self._change(change)
+
+    def give_back(self, count: int) -> None:
+        with self._lock:
+            if not self._is_free(since=self._read_at):
+                self._change(lambda current, limits, now: (pace.given_back(current, limits, now, count), Grant(0, now)))
 
     def _is_free(self, since: float) -> bool:
         if self._own is not None or time.monotonic() - since > FROM_MEMORY:
@@ -239,6 +264,12 @@ _views: dict[str, View] = {}
 
 def _view_of(gateway: str) -> View:
     return _views.get(gateway) or _views.setdefault(gateway, View(gateway))
+
+
+def _view_within(name: str, rate: float) -> View:
+    view = _view_of(name)
+    view.ceiling = rate
+    return view
 
 
 def reset() -> None:

@@ -4,7 +4,11 @@ server      PostgreSQL's system identifier: made with the data directory, and co
 database    the database's oid on that server, or the inode of the SQLite file: another one after a restore
             (not the device beside it, whose number changes with a restart on many file systems)
 instance    INSTANCE_ID of the environment
-address     host:port/name of the connection, or the path of the SQLite file; where no INSTANCE_ID is set
+address     host:port/name of the connection, or the path of the SQLite file; where no INSTANCE_ID is set. Several,
+            where the same running server, which began to run at `started`, was reached by them
+
+And of PostgreSQL its timeline, which is another one after a recovery from an archive or a failover: no other place, but
+perhaps an earlier time.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,19 +16,24 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
+MAX_ADDRESSES = 20
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
 MAY_SEE_SERVER = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
+MAY_SEE_TIMELINE = "SELECT has_function_privilege('pg_control_checkpoint()', 'EXECUTE')"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Empty where it cannot be known."""
+    """Empty where it cannot be known. `address`: those that are known, with spaces between them."""
 
     server: str = ""
     database: str = ""
     instance: str = ""
     address: str = ""
+    timeline: str = ""
+    started: str = ""
 
     @property
     def as_dict(self) -> dict[str, str]:
@@ -38,12 +47,22 @@ def here() -> Place:
     host = "localhost" if host in LOCAL_HOSTS or host.startswith("/") else host
     address = f"{host}:{connection.settings_dict['PORT'] or 5432}/{name}"
     with connection.cursor() as cursor:
-        cursor.execute(MAY_SEE_SERVER)
-        (may_see_server,) = cursor.fetchone()
-        server = "system_identifier::text FROM pg_control_system(), " if may_see_server else "'' FROM "
-        cursor.execute(f"SELECT oid::text, {server} pg_database WHERE datname = current_database()")
-        oid, identifier = cursor.fetchone()
-    return Place(identifier, oid, settings.INSTANCE_ID, address)
+        server = _asked(cursor, MAY_SEE_SERVER, "system_identifier FROM pg_control_system()")
+        timeline = _asked(cursor, MAY_SEE_TIMELINE, "timeline_id FROM pg_control_checkpoint()")
+        cursor.execute(
+            "SELECT oid::text, pg_postmaster_start_time()::text FROM pg_database WHERE datname = current_database()"
+        )
+        oid, started = cursor.fetchone()
+    return Place(server, oid, settings.INSTANCE_ID, address, timeline, started)
+
+
+def _asked(cursor: CursorWrapper, may_ask: str, what: str) -> str:
+    """One figure of PostgreSQL's; empty for a role that may not ask for it."""
+    cursor.execute(may_ask)
+    if not cursor.fetchone()[0]:
+        return ""
+    cursor.execute(f"SELECT {what}")
+    return str(cursor.fetchone()[0])
 
 
 def difference(before: Place, now: Place) -> str:
@@ -55,22 +74,37 @@ def difference(before: Place, now: Place) -> str:
     if before.instance and now.instance:
         if before.instance != now.instance:
             return f"INSTANCE_ID is {now.instance}; the database belongs to {before.instance}."
-    elif before.address != now.address:
+    elif now.address not in before.address.split() and not _is_same_server(before, now):
         return (
-            f"The database is reached at {now.address}; it belongs to {before.address}. "
+            f"The database is reached at {now.address}; it belongs to {before.address.replace(' ', ' and ')}. "
             "Machines that reach one database under different names need the same INSTANCE_ID."
         )
     return ""
 
 
+def _is_same_server(before: Place, now: Place) -> bool:
+    """Whether it is the very server that was known, running on, reached by another name or through a pooler. A copy was
+    started at another time."""
+    is_known = bool(before.server and before.started)
+    return is_known and (before.server, before.started) == (now.server, now.started)
+
+
 def completed(before: Place, now: Place) -> Place:
-    """The same place with what has become known of it since, such as an INSTANCE_ID."""
+    """The same place with what has become known of it since, such as an INSTANCE_ID or another address."""
+    addresses = before.address.split()
     return Place(
         before.server or now.server,
         before.database or now.database,
         before.instance or now.instance,
-        before.address or now.address,
+        " ".join(addresses if now.address in addresses else [*addresses, now.address][-MAX_ADDRESSES:]),
+        before.timeline or now.timeline,
+        now.started,
     )
+
+
+def has_recovered(before: Place, now: Place) -> bool:
+    """Whether PostgreSQL came back from an archive or a replica since."""
+    return bool(before.timeline and now.timeline and before.timeline != now.timeline)
 
 
 def _inode(path: Path) -> str:

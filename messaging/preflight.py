@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from django.utils import timezone
-
 from accounts.choices import Mode
 from accounts.credit import amount_of
 from accounts.models import Account
@@ -18,6 +16,7 @@ from campaigns.rendering import Template
 from messaging import gateways, pacing
 from messaging.choices import Reason
 from messaging.preflight_count import Count, counted, last_count
+from smsapp import clock
 from smsapp.exceptions import InvalidState
 from uploads.choices import RowReason
 
@@ -93,7 +92,8 @@ def _require_countable(campaign: Campaign) -> None:
 
 def _receipt(campaign: Campaign, count: Count) -> Receipt:
     account = campaign.account
-    rate = pacing.ceiling_of(gateways.gateway_for(campaign.mode).name)
+    name = gateways.SIMULATOR if campaign.mode == Mode.TEST else gateways.preferred()
+    rate = pacing.ceiling_of(name) if name else None
     prepays = account.is_metered and campaign.mode == Mode.LIVE
     left = Account.objects.values_list("balance_micro", flat=True).get(pk=account.pk) if prepays else 0
     left += campaign.reserved_micro - count.price_micro
@@ -140,7 +140,10 @@ def _warnings(campaign: Campaign, count: Count, seconds: int | None, left: int) 
         warnings.append(Warned("not_covered", "The credit of the account does not cover this."))
     if count.unpriced and campaign.account.is_metered:
         warnings.append(Warned("no_price", f"There is no price for {count.unpriced:,} of the recipients."))
-    begins = max(timezone.now(), campaign.scheduled_at or timezone.now())
+    if count.roadless:
+        told = "No gateway is set up yet for {:,} of the recipients: their messages wait until one is."
+        warnings.append(Warned("no_route", told.format(count.roadless)))
+    begins = max(clock.about_now(), campaign.scheduled_at or clock.about_now())
     if seconds and campaign.valid_until and begins + timedelta(seconds=seconds) > campaign.valid_until:
         warnings.append(Warned("too_late", "At the gateway's rate not all of it is handed over before `valid_until`."))
     if twin := _sent_today(campaign):
@@ -150,7 +153,7 @@ def _warnings(campaign: Campaign, count: Count, seconds: int | None, left: int) 
 
 def _sent_today(campaign: Campaign) -> Campaign | None:
     """Another campaign with this text and these recipients that was started today (UTC)."""
-    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = clock.about_now().replace(hour=0, minute=0, second=0, microsecond=0)
     others = Campaign.objects.for_account(campaign.account, campaign.mode).filter(kind=CampaignKind.BULK)
     recent = others.exclude(pk=campaign.pk).select_related("audience").order_by("-pk")[:LOOKED_BACK]
     wanted = None

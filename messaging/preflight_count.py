@@ -7,13 +7,14 @@ woken again by whoever asks next.
 
 import hashlib
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 import orjson
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.choices import Mode
 from accounts.models import Account
@@ -22,7 +23,9 @@ from campaigns.approval import audience_hash
 from campaigns.models import Campaign
 from campaigns.rendering import Renderer, Template
 from messaging.choices import Reason
+from messaging.routing import Router
 from messaging.texts import Unfit, fit_text
+from smsapp import clock
 from smsapp.lib.phone import country_of
 from smsapp.lib.text import encoding_of, segment_count
 from smsapp.wake import wake
@@ -48,6 +51,7 @@ class Count:
     segments: int = 0
     price_micro: int = 0
     unpriced: int = 0
+    roadless: int = 0
     countries: dict[str, list[int]] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
     encodings: dict[str, int] = field(default_factory=dict)
@@ -65,7 +69,7 @@ def counted(campaign: Campaign) -> Count:
     Up to 20,000 recipients it is complete, unless that takes longer than a request may; else a task goes on.
     """
     count = last_count(campaign)
-    is_old = count and count.counted_at and datetime.fromisoformat(count.counted_at) < timezone.now() - FRESH_FOR
+    is_old = count and count.counted_at and datetime.fromisoformat(count.counted_at) < clock.about_now() - FRESH_FOR
     if count is None or is_old:
         count = Count(_made_of(campaign))
         _store(campaign.pk, count, after=None)
@@ -100,14 +104,17 @@ def _count_on(campaign: Campaign, count: Count, stop_at: float) -> Count:
     after = count.chunks
     renderer = Template(campaign.message).bind(campaign.audience.columns)
     prices = PriceList.of(campaign.account) if campaign.mode == Mode.LIVE else None
+    router = Router(campaign.account_id, campaign.sender_id, campaign.mode)
     while not count.is_complete(campaign) and (count.chunks == after or time.monotonic() < stop_at):
         chunk = AudienceChunk.objects.get(audience=campaign.audience_id, number=count.chunks)
         for refused in unpack_refused(chunk.refused):
             _add(count.removed, refused.reason)
-        _count_recipients(count, campaign.account, unpack_body(chunk.body), renderer, prices)
+        recipients = unpack_body(chunk.body)
+        _count_recipients(count, campaign.account, recipients, renderer, prices)
+        count.roadless += _roadless_among(router, recipients.phones)
         count.chunks += 1
     if count.is_complete(campaign):
-        count.counted_at = timezone.now().isoformat()
+        count.counted_at = clock.about_now().isoformat()
     _store(campaign.pk, count, after)
     return count
 
@@ -141,6 +148,14 @@ def _count_recipients(
         country[2] += segments * (price or 0)
         if len(text) > count.longest_length:
             count.longest_length, count.longest_segments, count.longest_row = len(text), segments, row
+
+
+def _roadless_among(router: Router, phones: Sequence[str]) -> int:
+    """To how many of these numbers no route leads."""
+    if router.is_simple:
+        return 0
+    found = Counter(router.prefixes_of(phones))
+    return sum(number for prefix, number in found.items() if not router.leads_to(prefix))
 
 
 def _add(counts: dict[str, int], name: str) -> None:

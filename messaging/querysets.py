@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.db import models
+from django.db import models, transaction
 
 from accounts.choices import Mode
 from campaigns.choices import CampaignStatus
@@ -17,8 +18,21 @@ if TYPE_CHECKING:
     from messaging import models as m  # noqa: F401  (named in the base class)
 
 
+AT_ONCE = 2000  # batches in one transaction
+MOST_SLICES = 10
+
 #: Of batches: nothing stops them, their campaign or their account as a whole.
 MAY_SEND = models.Q(campaign__status=CampaignStatus.RUNNING, account__is_active=True, waits_for_canary=False)
+
+
+def each_value(rows: models.QuerySet[Any], column: str) -> Iterator[Any]:
+    """Each value of a column that an index of these rows begins with: one step in the index for each, however many rows
+    have it."""
+    values = rows.order_by(column).values_list(column, flat=True)
+    value = values.first()
+    while value is not None:
+        yield value
+        value = values.filter(**{f"{column}__gt": value}).first()
 
 
 class BatchQuerySet(models.QuerySet["m.Batch"]):
@@ -27,8 +41,25 @@ class BatchQuerySet(models.QuerySet["m.Batch"]):
         waiting = self.filter(MAY_SEND, state=BatchState.READY, lane=lane, next_attempt_at__lte=now)
         return waiting.order_by("lane", "turn", "id")
 
+    def update_unlocked(self, **values: object) -> int:
+        """Update those of these that nobody has locked, so that they are none of these any more; how many.
+
+        In slices, and no more than MOST_SLICES of them: a sweep goes on with the others. Nothing is waited for, so the
+        order of locks does not matter, and none is asked for: with ORDER BY id, PostgreSQL would rather walk all
+        finished batches by their key than those that wait.
+        """
+        updated = 0
+        for _ in range(MOST_SLICES):
+            with transaction.atomic():
+                rows = self.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True)
+                found = list(rows[:AT_ONCE])
+                updated += self.model._base_manager.filter(pk__in=found).update(**values)
+            if len(found) < AT_ONCE:
+                break
+        return updated
+
     def overdue_leases(self, now: datetime) -> BatchQuerySet:
-        return self.filter(state=BatchState.LEASED, lease_until__lt=now).order_by("id")
+        return self.filter(state=BatchState.LEASED, lease_until__lt=now).order_by("lease_until")
 
 
 class MessageQuerySet(models.QuerySet["m.Message"]):
@@ -41,7 +72,8 @@ class MessageQuerySet(models.QuerySet["m.Message"]):
 
 class AttemptQuerySet(models.QuerySet["m.Attempt"]):
     def overdue(self, now: datetime) -> AttemptQuerySet:
-        return self.filter(state=AttemptState.OPEN, deadline__lt=now).order_by("id")
+        return self.filter(state=AttemptState.OPEN, deadline__lt=now).order_by("deadline")
 
-    def to_look_up(self, now: datetime) -> AttemptQuerySet:
-        return self.filter(state=AttemptState.UNKNOWN, next_lookup_at__lte=now).order_by("next_lookup_at")
+    def to_look_up(self, gateway: str, now: datetime) -> AttemptQuerySet:
+        unknown = self.filter(gateway=gateway, state=AttemptState.UNKNOWN)
+        return unknown.filter(next_lookup_at__lte=now).order_by("next_lookup_at")

@@ -1,11 +1,13 @@
 """Unknown outcomes are looked up at the provider, by the attempt's reference, until they are facts.
 
 An attempt is `unknown` when its answer was lost, or when the worker that made the call is gone. After a grace
-period the provider is asked. What it knows is applied like any delivery report. What it does not know is sent
-again only where the gateway's policy names a time after which absence is proof, and only after that time;
-otherwise it is closed as `unconfirmed` when the provider's log ends, and said so.
+period the provider is asked, about as many small calls at once as fit in one question. What it knows is applied
+like any delivery report. What it does not know is sent again only where the gateway's policy names a time after
+which absence is proof, and only after that time; otherwise it is closed as `unconfirmed` when the provider's log
+ends, and said so.
 
-What is left of a task's allowance of look-ups goes to reports that have not come (`report_checks.py`).
+What is left of a task's allowance of look-ups goes to reports that have not come (`report_checks.py`), which have a
+time of their own: a provider that hangs holds up the others in neither for long.
 """
 
 import logging
@@ -19,12 +21,13 @@ from django.db import transaction
 from django.db.models import F
 
 from campaigns.services import pause_for_gateway
-from messaging import bulk, clock, gateways, report_checks, settlement
+from messaging import bulk, clock, gateways, report_checks, rotation, settlement
 from messaging.choices import ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
 from messaging.gateways.base import Lookup, Policy, Report
 from messaging.identity import number_of
-from messaging.lookups import LOOKED_THROUGH, Allowance, look_up, wait_after_no_answer
+from messaging.lookups import LOOK_UPS, LOOKED_THROUGH, Allowance, grouped, is_left_alone, wait_after_no_answer
 from messaging.models import Attempt, Batch
+from messaging.querysets import each_value
 from messaging.settlement import Fact
 from smsapp.apart import apart
 
@@ -45,25 +48,53 @@ class Asked:
 
 
 def reconcile() -> int:
-    """Look up attempts whose time has come, then reports that have not come; how many attempts were resolved. A
-    provider that would not tell is left alone until the next round."""
+    """Look up attempts whose time has come, gateway by gateway, then reports that have not come; how many attempts were
+    resolved."""
     allowance = Allowance()
     resolved = 0
-    for attempt in Attempt.objects.to_look_up(clock.now())[:LOOKED_THROUGH]:
-        if not allowance.allows(attempt.gateway):
-            continue
-        asked = apart(partial(ask, allowance=allowance), attempt)
-        resolved += asked is not None and bool(apart(record, asked))
+    unknown = Attempt.objects.filter(state=AttemptState.UNKNOWN)
+    for gateway in rotation.in_turn(LOOK_UPS, each_value(unknown, "gateway")):
+        resolved += _look_up_due(gateway, allowance)
+    allowance.begin()
     report_checks.check_due(allowance)
+    return resolved
+
+
+def _look_up_due(gateway: str, allowance: Allowance) -> int:
+    """Of one gateway, those that wait longest first; how many were resolved. Once it would not tell, those that its log
+    has forgotten are closed without asking: there may be many, and it is left alone for longer than each can wait."""
+    resolved = 0
+    for attempts in grouped(Attempt.objects.to_look_up(gateway, clock.now())[:LOOKED_THROUGH]):
+        if is_left_alone(gateway):
+            resolved += sum(bool(apart(_close, attempt)) for attempt in attempts if _is_over(attempt, clock.now()))
+            continue
+        if not allowance.allows(gateway):
+            break
+        rotation.note_turn(LOOK_UPS, gateway)
+        for asked in apart(partial(ask_together, allowance=allowance), attempts) or ():
+            resolved += bool(apart(record, asked))
     return resolved
 
 
 def ask(attempt: Attempt, allowance: Allowance | None = None) -> Asked | None:
     """Claim an attempt and ask the provider; None if another worker has claimed it."""
+    return next(iter(ask_together([attempt], allowance or Allowance())), None)
+
+
+def ask_together(attempts: Sequence[Attempt], allowance: Allowance) -> list[Asked]:
+    """Claim attempts of one gateway and ask the provider about all of them at once; those that others have claimed are
+    left out."""
     asked_at = clock.now()
-    if not _claim(attempt, asked_at):
-        return None
-    return Asked(attempt, asked_at, allowance.look_up(attempt) if allowance else look_up(attempt))
+    claimed = [attempt for attempt in attempts if _claim(attempt, asked_at)]
+    if not claimed:
+        return []
+    answers = allowance.look_up(claimed, MessageStatus.UNKNOWN)
+    return [Asked(attempt, asked_at, answer) for attempt, answer in zip(claimed, answers, strict=True)]
+
+
+def _close(attempt: Attempt) -> bool:
+    now = clock.now()
+    return _claim(attempt, now) and record(Asked(attempt, now, Lookup()))
 
 
 def record(asked: Asked) -> bool:
@@ -150,12 +181,18 @@ def _policy(attempt: Attempt) -> Policy:
     return gateways.policy_of(attempt.gateway)
 
 
+def _is_over(attempt: Attempt, now: datetime) -> bool:
+    """The provider's log has forgotten it: that it is not there proves nothing."""
+    assert attempt.finished_at is not None
+    return (now - attempt.finished_at).total_seconds() >= _policy(attempt).close_unknown_after
+
+
 def _settle_absent(asked: Asked, absent: list[int]) -> None:
     attempt, policy = asked.attempt, _policy(asked.attempt)
     assert attempt.finished_at is not None
     age = (asked.at - attempt.finished_at).total_seconds()
     resend_after = policy.resend_unknown_after
-    is_over = age >= policy.close_unknown_after  # the log has forgotten it: that it is not there proves nothing
+    is_over = _is_over(attempt, asked.at)
     if asked.answer.conclusive and not is_over and resend_after is not None and age >= resend_after:
         logger.warning("attempt %s never arrived: %s messages are sent again", attempt.reference, len(absent))
         settlement.control(absent, MessageStatus.QUEUED, Reason.NONE)

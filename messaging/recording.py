@@ -11,11 +11,11 @@ from django.db import transaction
 from django.db.models import Q
 
 from campaigns.services import pause_for_gateway
-from messaging import bulk, clock, optouts, pacing, references, settlement
-from messaging.calls import Call, NotBegun, Result
-from messaging.choices import ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
+from messaging import bulk, clock, optouts, pacing, references, refusals, settlement
+from messaging.calls import Call, Result
+from messaging.choices import ACCEPTED, ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
 from messaging.failover import next_choice
-from messaging.gateways.base import GatewayError, NotSent, Refused, Report, SubmitAnswer
+from messaging.gateways.base import GatewayError, NotBegun, NotSent, Refused, Report, SubmitAnswer
 from messaging.identity import MAX_IN_BATCH
 from messaging.leases import lock, release
 from messaging.models import Attempt, Batch
@@ -46,10 +46,7 @@ def record(result: Result) -> None:
     if result.answer is not None:
         record_answers([result])
     elif isinstance(error, Refused) and error.is_account:
-        if not _record_not_sent(call, error, wait_seconds=0) and pause_for_gateway(
-            call.batch.campaign_id, error.detail
-        ):
-            logger.warning("campaign %s paused: %s", call.batch.campaign_id, error.detail)
+        _record_account_refused(call, error)
     elif isinstance(error, Refused):
         _record_refused(call, error)
     elif isinstance(error, NotSent):
@@ -59,7 +56,10 @@ def record(result: Result) -> None:
 
 
 def record_answers(results: Sequence[Result]) -> list[Result]:
-    """By id, never by position. Ids an answer does not name are unknown; an account's refusal is no message's."""
+    """By id, never by position. Ids an answer does not name are unknown; an account's refusal is no message's.
+
+    A campaign of which one answer after the other takes nothing is paused.
+    """
     now = clock.now()
     facts: list[Fact] = []
     accepted: list[int] = []
@@ -85,9 +85,17 @@ def record_answers(results: Sequence[Result]) -> list[Result]:
         optouts.heed_provider([report for result in results if result.answer for report in result.answer.reports])
         _plan_report_checks(results, now)
         _give_back(results, now)
+        too_many = [refusal for result in results if (refusal := _refusal_in(result))]
     for result in results:
         _heed_refusal(result)
+    for refusal in too_many:
+        refusals.pause(refusal)
     return list(results)
+
+
+def _refusal_in(result: Result) -> refusals.Refusal | None:
+    answer = result.answer
+    return refusals.count(result.call, answer.reports) if answer and answer.reports and not answer.accepted else None
 
 
 def _by_id(call: Call, answer: SubmitAnswer) -> tuple[list[int], list[int]]:
@@ -122,7 +130,10 @@ def _heed_refusal(result: Result) -> None:
         detail = f"The gateway refuses our account: {refusal.provider_status}"
         pause_for_gateway(result.call.batch.campaign_id, detail)
     elif isinstance(held_back, Refused) and held_back.is_account and not _other_road(result.call, held_back):
-        pause_for_gateway(result.call.batch.campaign_id, held_back.detail)
+        verdicts = result.answer.verdicts.values() if result.answer else ()
+        took_some = any(verdict.status in ACCEPTED for verdict in verdicts)
+        if not took_some and refusals.is_lasting(result.call, held_back.detail):
+            pause_for_gateway(result.call.batch.campaign_id, held_back.detail)
 
 
 def _still_queued(numbers: Sequence[int]) -> list[int]:
@@ -163,6 +174,16 @@ def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> bool:
     return road is not None
 
 
+def _record_account_refused(call: Call, error: Refused) -> None:
+    """No message is to blame: amid successes the call is tried again, else its campaign is paused."""
+    is_lasting = refusals.is_lasting(call, error.detail)
+    wait = 0.0 if is_lasting else _backoff(call.batch.retry_count, None)
+    if _record_not_sent(call, error, wait) or not is_lasting:
+        return
+    if pause_for_gateway(call.batch.campaign_id, error.detail):
+        logger.warning("campaign %s paused: %s", call.batch.campaign_id, error.detail)
+
+
 def _other_road(call: Call, error: NotSent) -> Choice | None:
     """Not for a gateway that only wants us slower, nor for a call that we did not begin."""
     if error.throttled or isinstance(error, NotBegun):
@@ -181,7 +202,7 @@ def _record_refused(call: Call, error: Refused) -> None:
     """The request as a whole was refused. One message alone is to blame when one message was in it; else halve
     the call, so that a single bad row never takes its neighbours with it."""
     count = call.attempt.message_count
-    now = clock.now()
+    now, too_many = clock.now(), None
     with transaction.atomic():
         lock([call.batch])
         is_open = _finish_attempts([call], AttemptState.NOT_SENT, now, error.http_status, error.detail)
@@ -191,7 +212,10 @@ def _record_refused(call: Call, error: Refused) -> None:
                 provider_status=f"HTTP {error.http_status}", error_description=error.detail[:200],
             )  # fmt: skip
             settlement.apply(settlement.facts_from([report], FactSource.ANSWER)[0])
+            too_many = refusals.count(call, [report])
         release([call.batch], now, next_attempt_at=now, call_size=max(1, count // 2))
+    if too_many:
+        refusals.pause(too_many)
 
 
 def _record_unknown(call: Call, error: GatewayError) -> None:
@@ -242,7 +266,10 @@ def record_before(result: Result) -> float:
 
 
 def tell_pace(result: Result) -> None:
-    """What this call says of the gateway, for all who call it."""
+    """What this call says of the gateway, for all who call it. What it did not hand over does not count for the rates
+    of account and sender."""
     error = result.error or result.held_back
     retry_after = error.retry_after if isinstance(error, NotSent) else None
     pacing.tell(result.call.gateway.name, result.call.grant, result.outcome, retry_after)
+    for name in result.call.grant.own:
+        pacing.give_back(name, result.not_sent)

@@ -1,7 +1,9 @@
 """Providers' own ids of messages: kept with the answer, found again when a report names nothing else."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from django.conf import settings
 
@@ -9,6 +11,7 @@ from messaging import gateways
 from messaging.gateways.base import LookUpBy, Report
 from messaging.identity import batch_of, number_of, public_id
 from messaging.models import Attempt, ProviderReference
+from smsapp.purge import Purged, remove_oldest
 
 AT_ONCE = 1000
 NOBODYS = "-"
@@ -42,14 +45,21 @@ def only_of(gateway: str, reports: Sequence[Report]) -> list[Report]:
     if gateways.policy_of(gateway).look_up_by is LookUpBy.OUR_ID:
         return list(reports)
     numbers = {number for report in reports if (number := number_of(report.message_id)) is not None}
-    calls = Attempt.objects.filter(gateway=gateway, batch_id__in={batch_of(number) for number in numbers})
-    slices = list(calls.values_list("first", "last"))
-    own = {number for number in numbers if any(first <= number <= last for first, last in slices)}
+    own = _carried_by(gateway, numbers) if numbers else set()
     return [
         report if (number := number_of(report.message_id)) is None or number in own
         else report._replace(message_id=NOBODYS)
         for report in reports
     ]  # fmt: skip
+
+
+def _carried_by(gateway: str, numbers: Collection[int]) -> set[int]:
+    """Those of the numbers that a call of this gateway has carried. Calls overlap where one was made again in halves:
+    what counts is how far those reach that begin at a number or before it. None leaves its batch."""
+    calls = Attempt.objects.filter(gateway=gateway, batch__pk__among={batch_of(number) for number in numbers})
+    slices = sorted(calls.values_list("first", "last"))
+    firsts, reach = [first for first, _ in slices], [0, *accumulate((last for _, last in slices), max)]
+    return {number for number in numbers if number <= reach[bisect_right(firsts, number)]}
 
 
 def of_attempt(attempt: Attempt) -> list[str]:
@@ -60,8 +70,7 @@ def of_attempt(attempt: Attempt) -> list[str]:
     return list(rows.values_list("reference", flat=True))
 
 
-def purge(now: datetime) -> int:
-    """Forget those whose last report is long in, or given up; how many."""
+def purge(now: datetime) -> Purged:
+    """Forget those whose last report is long in, or given up."""
     old = now - timedelta(hours=settings.REPORT_DEADLINE_HOURS + SPARE_HOURS)
-    ids = list(ProviderReference.objects.filter(created_at__lt=old).order_by("created_at").values_list("pk")[:50_000])
-    return ProviderReference.objects.filter(pk__in=[pk for (pk,) in ids]).delete()[0]
+    return remove_oldest(ProviderReference.objects.filter(created_at__lt=old), "created_at")

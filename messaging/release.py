@@ -4,7 +4,8 @@ provider, in steps that any worker may take: the state is one row of `settings`.
 For each batch with messages that could still be sent the provider is asked, by message id, whether it has them. What
 it has is recorded as facts from a look-up, with the calls that carried them, so that neither is used again. What it
 does not have is sent after the release. Where it would not or could not tell, the hold stays, unless an operator
-insists.
+insists. Then its log of the time that the database has forgotten is read: what nobody here knows is taken in, and what
+was reported meanwhile is learned (`recovery.py`).
 """
 
 import json
@@ -19,21 +20,21 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 
-from accounts import hold
-from accounts.hold import HoldKind
-from accounts.models import Setting
+from accounts import audit, hold
+from accounts.hold import Hold, HoldKind
+from accounts.models import Setting, User
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import miss_uncertain
-from messaging import bulk, clock, gateways, restored, settlement
+from messaging import asking, bulk, clock, gateways, recovery, report_checks, restored, settlement
 from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus
 from messaging.gateways.base import MAX_IDS, Gateway, LookUpBy, Report
-from messaging.identity import batch_range, installation_prefix, number_of, public_id
+from messaging.identity import CallName, batch_range, number_of, public_id, read_call_name
 from messaging.lookups import wait_after_no_answer
 from messaging.models import Attempt, Batch
-from messaging.routing import Router
+from messaging.routing import Router, live_gateways
 from smsapp.exceptions import InvalidState
 from smsapp.wake import wake
 
@@ -44,25 +45,32 @@ DESCRIPTION = "How far the comparison with the provider is that goes before a re
 TRIES = 5  # in a row, while the provider does not tell
 BATCHES_AT_ONCE = 100  # read in one step; more than its time allows to ask about
 STEP_TIME = 100.0  # seconds after which a step that did not come back was killed: longer than one can take
+MAX_NUMBER = 2**63 - 1
 
 CHECKING, REFUSED = "checking", "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """`after` is the last batch that is done. Until `not_before` (seconds since the epoch) nobody takes a step: a
-    worker is at it, or the provider is given time."""
+    """`after` is the last batch that is done, `until` the last that there was when the release was asked for: what is
+    accepted later, under the hold, cannot have been sent, and the comparison would never end where much is. `read` are
+    the gateways whose log is read, `cursor` how far the next one's is.
+    Until `not_before` (seconds since the epoch) nobody takes a step: a worker is at it, or the provider is given
+    time."""
 
     by: str
     state: str = CHECKING
     force: bool = False
     after: int = 0
+    until: int = MAX_NUMBER
     checked: int = 0
     found: int = 0
     skipped: int = 0
     tries: int = 0
     note: str = ""
     not_before: float = 0.0
+    read: tuple[str, ...] = ()
+    cursor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +90,48 @@ class NotYet(Exception):
     """A batch cannot be compared at this moment, and can soon."""
 
 
-def request(by: str, *, force: bool = False, check: bool = False) -> Release | None:
+def request(by: str, *, force: bool = False, check: bool = False, user: User | None = None) -> Release | None:
     """Lift the hold, or begin to: None if it is lifted. `force` releases what could not be compared as well; `check`
-    compares under a hold that was put on by hand, too. Raises InvalidState if nothing is held."""
+    compares under a hold that was put on by hand, too. `user`: the operator behind `by`, where that is known for
+    certain. Raises InvalidState if nothing is held."""
     held = hold.current()
     if held is None:
         raise InvalidState("Sending is not held.")
-    if held.kind is HoldKind.OPERATOR and not check:
-        hold.release(HoldKind.OPERATOR)
-        _wake_all()
+    audit.record(
+        "sending.release_requested", account=None, by=user, target_type="setting", target_id=hold.KEY,
+        before={"by": held.by, "kind": held.kind.value, "reason": held.reason},
+        after={"by": by, "force": force, "check": check},
+    )  # fmt: skip
+    if held.kind is not HoldKind.COPY and not check:
+        _release_at_once(held, by, force)
         return None
-    if held.kind is HoldKind.OPERATOR:
-        restored.prepare()
+    if held.kind is not HoldKind.COPY:
+        restored.treat_as_copy(held, by)
     before = progress()
-    wanted = replace(before or Release(by), by=by, state=CHECKING, force=force, tries=0, note="", not_before=0.0)
+    if before is None:
+        recovery.write(recovery.Found())
+    until = Batch.objects.aggregate(last=Max("pk"))["last"] or 0
+    wanted = replace(
+        before or Release(by), by=by, state=CHECKING, force=force, until=until, tries=0, note="", not_before=0.0
+    )
     Setting.objects.update_or_create(
         key=KEY, defaults={"value": _text(wanted), "description": DESCRIPTION, "is_fixed": True}
     )
     logger.warning("release asked for by %s", by)
     wake("messaging.watch")
     return wanted
+
+
+def _release_at_once(held: Hold, by: str, force: bool) -> None:
+    """Raises InvalidState while the providers are being asked, or are to be, after a stop."""
+    if held.kind is HoldKind.OPERATOR and (waiting := asking.own_hold()):
+        hold.release(HoldKind.OPERATOR, waiting)
+        raise InvalidState(f"The hold by hand is lifted; sending still waits. {waiting.reason} {waiting.detail}")
+    hold.release(HoldKind.OPERATOR)
+    if held.kind is HoldKind.CHECKING and not force:
+        raise InvalidState(f"{held.reason} {held.detail} To send without its answer, release by force.".strip())
+    logger.warning("released by %s: %s", by, held.reason)
+    restored.go_on()
 
 
 def progress() -> Release | None:
@@ -111,8 +141,7 @@ def progress() -> Release | None:
 
 def unchecked() -> int:
     """Batches that have not been compared yet."""
-    release = progress()
-    return _to_check(release.after if release else 0).count()
+    return _to_check(progress() or Release("")).count()
 
 
 def waiting() -> list[Waiting]:
@@ -130,10 +159,9 @@ def take_step() -> Release | None:
     if claimed is None:
         return progress()
     release, written = claimed
-    batches = list(_to_check(release.after).select_related("campaign")[:BATCHES_AT_ONCE])
+    batches = list(_to_check(release).select_related("campaign")[:BATCHES_AT_ONCE])
     if not batches:
-        _finish(release)
-        return None
+        return _take_in(release, written)
     stop_at, wait = time.monotonic() + settings.TASK_BUDGET, timedelta(0)
     try:
         for batch in batches:
@@ -148,6 +176,53 @@ def take_step() -> Release | None:
     if release.tries >= TRIES:
         return _give_up(release, written)
     return _put_down(release, written, wait)
+
+
+def _take_in(release: Release, written: str) -> Release | None:
+    """After the comparison: what the providers have that the database does not know at all."""
+    stop_at = time.monotonic() + settings.TASK_BUDGET
+    try:
+        for name in recovery.roads():
+            while name not in release.read:
+                tries, release = release.tries, _read_on(release, name)
+                written = _save(release, written)
+                if release.tries >= TRIES:
+                    return _give_up(release, written)
+                if release.tries > tries:
+                    return _put_down(release, written, wait_after_no_answer(name))
+                if time.monotonic() >= stop_at:
+                    return _put_down(release, written, timedelta(0))
+    except NotYet as error:
+        return _put_down(replace(release, note=str(error)), written, timedelta(0))
+    _finish(release)
+    return None
+
+
+def _read_on(release: Release, name: str) -> Release:
+    """The state after one more page of a gateway's log. One that has none, or none of that time, is noted."""
+    mark, done = restored.last_mark(), replace(release, read=(*release.read, name), cursor="", note="", tries=0)
+    try:
+        gateway = gateways.get(name)
+        _require_conclusive(gateway)
+    except (LookupError, ImproperlyConfigured, NotTold) as error:
+        _note_untold(name, str(error))
+        return done
+    assert mark is not None
+    time.sleep(60 / settings.RELEASE_LOOKUPS_PER_MINUTE)
+    page = gateway.read_log(mark.at - asking.SLACK, clock.now() + asking.SLACK, release.cursor)
+    if page.conclusive:
+        recovery.take_in(name, page.entries, mark.at + asking.SLACK)
+        return replace(release, cursor=page.cursor, note="") if page.cursor else done
+    if release.force:
+        _note_untold(name, page.detail)
+        return done
+    return replace(release, tries=release.tries + 1, note=page.detail)
+
+
+def _note_untold(name: str, why: str) -> None:
+    found = recovery.report()
+    found.untold = sorted({*found.untold, f"Gateway {name}: {why}"})
+    recovery.write(found)
 
 
 def _advanced(release: Release, batch: Batch) -> Release:
@@ -165,9 +240,9 @@ def _advanced(release: Release, batch: Batch) -> Release:
 def _give_up(release: Release, written: str) -> Release | None:
     """The provider does not tell."""
     if release.force:
-        _finish(replace(release, skipped=release.skipped + _to_check(release.after).count()))
+        _finish(replace(release, skipped=release.skipped + _to_check(release).count()))
         return None
-    logger.error("not released, %s batches could not be compared: %s", _to_check(release.after).count(), release.note)
+    logger.error("not released, %s batches could not be compared: %s", _to_check(release).count(), release.note)
     return _put_down(replace(release, state=REFUSED), written, timedelta(0))
 
 
@@ -178,10 +253,11 @@ def _put_down(release: Release, written: str, wait: timedelta) -> Release:
     return release
 
 
-def _to_check(after: int) -> QuerySet[Batch]:
+def _to_check(release: Release) -> QuerySet[Batch]:
     """Batches with messages that could be sent: queued ones, and unknown ones, which may become so again."""
     unsent = Q(queued__gt=0) | Q(unknown__gt=0)
-    return Batch.objects.filter(unsent, campaign__closed_at=None, pk__gt=after).order_by("pk")
+    rest = Batch.objects.filter(unsent, pk__gt=release.after, pk__lte=release.until)
+    return rest.filter(campaign__closed_at=None).order_by("pk")
 
 
 def _compare(batch: Batch) -> int:
@@ -202,7 +278,8 @@ def _gateways_of(batch: Batch) -> list[Gateway]:
     """All that may have some of it: in the time that the database has forgotten it may have gone from one to another.
     Raises NotTold."""
     router = Router(batch.account_id, batch.campaign.sender_id, batch.mode)
-    names = dict.fromkeys(filter(None, [batch.gateway, *router.gateways_of(batch.prefix)]))
+    by_routes = router.gateways_of(batch.prefix) or live_gateways()  # which led there may be forgotten, too
+    names = dict.fromkeys(filter(None, [batch.gateway, *by_routes]))
     try:
         return [gateways.get(name) for name in names]
     except (LookupError, ImproperlyConfigured) as error:
@@ -249,19 +326,21 @@ def _record(batch: Batch, found: Mapping[str, Sequence[Report]]) -> int:
 def _record_calls(batch: Batch, found: Mapping[str, Sequence[Report]]) -> None:
     """The calls that the database has forgotten, and as not sent those between them, so that the next call's
     reference, which counts on from here, is a new one."""
-    stem = f"{installation_prefix()}-{batch.pk}-"
+    own = CallName(batch.pk, 0, batch.account_id, batch.mode, batch.campaign.bulk_id)
+    references: dict[int, str] = {}
     carried: dict[int, list[int]] = defaultdict(list)
     carriers: dict[int, str] = {}
     for gateway, report in ((gateway, report) for gateway, reports in found.items() for report in reports):
-        number, place = number_of(report.message_id), report.reference.removeprefix(stem)
-        if number is not None and report.reference.startswith(stem) and place.isdecimal():
-            carried[int(place)].append(number)
-            carriers[int(place)] = gateway
+        number, name = number_of(report.message_id), read_call_name(report.reference)
+        if number is not None and name is not None and name.batch_id == batch.pk:
+            carried[name.place].append(number)
+            carriers[name.place], references[name.place] = gateway, report.reference
     known = Attempt.objects.filter(batch_id=batch.pk).count()
     now = clock.now()
     calls = [
         Attempt(
-            batch_id=batch.pk, gateway=carriers.get(place, next(iter(found))), reference=f"{stem}{place}",
+            batch_id=batch.pk, gateway=carriers.get(place, next(iter(found))),
+            reference=references.get(place, own._replace(place=place).reference),
             epoch=batch.lease_epoch, first=min(carried.get(place, [0])), last=max(carried.get(place, [0])),
             message_count=len(carried.get(place, [])), started_at=now, deadline=now, finished_at=now,
             state=AttemptState.RESOLVED if place in carried else AttemptState.NOT_SENT,
@@ -274,15 +353,22 @@ def _record_calls(batch: Batch, found: Mapping[str, Sequence[Report]]) -> None:
 
 def _finish(release: Release) -> None:
     """From here on this is the installation, as it stands. Interrupted, all of it is done again."""
-    missed = miss_uncertain(clock.now(), restored.UNCERTAIN)
+    missed, recovered = miss_uncertain(clock.now(), restored.UNCERTAIN), recovery.report()
+    report_checks.ask_all_anew()
+    audit.record(
+        "sending.released", account=None, by=None, target_type="setting", target_id=KEY,
+        after={"by": release.by, "compared": release.checked, "found": release.found, "not_compared": release.skipped,
+               "recovered": recovered.placed, "not_placed": recovered.unplaced_count, "untold": recovered.untold},
+    )  # fmt: skip
     restored.settle_here()
-    hold.release(HoldKind.COPY)
-    hold.release(HoldKind.OPERATOR)
+    for kind in HoldKind:
+        hold.release(kind)
     Setting.objects.filter(key=KEY).delete()
     _wake_all()
     logger.warning(
-        "released by %s: %s batches compared and %s not, %s messages found at the provider, %s campaigns were missed",
-        release.by, release.checked, release.skipped, release.found, missed,
+        "released by %s: %s batches compared and %s not, %s messages found at the provider, %s more taken in and %s "
+        "not placed, %s campaigns were missed",
+        release.by, release.checked, release.skipped, release.found, recovered.count, recovered.unplaced_count, missed,
     )  # fmt: skip
 
 
@@ -316,7 +402,7 @@ def _save(release: Release, written: str) -> str:
 
 def _read(text: str) -> Release | None:
     stored: dict[str, Any] = json.loads(text) if text else {}
-    return Release(**stored) if stored else None
+    return Release(**stored | {"read": tuple(stored.get("read", ()))}) if stored else None
 
 
 def _text(release: Release) -> str:

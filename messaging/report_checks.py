@@ -1,8 +1,8 @@
 """Delivery reports that have not come are looked up at the provider, before its log ends.
 
 A report can be lost for good: polled, and the process killed before it was stored; pushed, and given up by the
-provider. Its log still knows. So each call with messages that are `sent` and silent is looked up by its reference,
-at the ages named in STEPS, until it has no silent message or the log is over. What the log says is a fact like any
+provider. Its log still knows. So each call with messages that are `sent` and silent is looked up at the ages named in
+STEPS, small ones together, until it has no silent message or the log is over. What the log says is a fact like any
 other. What it does not say proves nothing here: a message nobody ever reports is closed by its report deadline.
 
     Batch.report_check_at    when the first of its calls is due; the token of whoever checks it
@@ -11,21 +11,32 @@ other. What it does not say proves nothing here: a message nobody ever reports i
 
 import logging
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
-from messaging import bulk, clock, gateways, settlement
+from messaging import bulk, clock, gateways, rotation, settlement
 from messaging.choices import AttemptState, FactSource, MessageStatus
-from messaging.gateways.base import Lookup
+from messaging.gateways.base import MAX_IDS, Lookup
 from messaging.identity import batch_range, number_of
-from messaging.lookups import LOOKED_THROUGH, Allowance, wait_after_no_answer
+from messaging.lookups import (
+    LOOKED_THROUGH,
+    REPORT_CHECKS,
+    Allowance,
+    grouped,
+    is_left_alone,
+    wait_after_no_answer,
+)
 from messaging.models import Attempt, Batch
-from smsapp.apart import apart
+from messaging.querysets import AT_ONCE, each_value
+from smsapp.apart import apart, together
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +44,7 @@ logger = logging.getLogger(__name__)
 STEPS = (1, 4, 16, 48, 96, 184)
 #: Calls that the provider has, or had. An unknown one is looked up by `reconciliation.py`.
 TAKEN = (AttemptState.ANSWERED, AttemptState.RESOLVED)
+_GATEWAY = attrgetter("gateway")
 
 
 def plan(batch_id: int, at: datetime) -> None:
@@ -46,43 +58,96 @@ def first_check(now: datetime) -> datetime:
     return now + _age(STEPS[0])
 
 
+def ask_all_anew() -> None:
+    """Look up every call with silent messages at once, however lately that was done: reports that came in a time that
+    the database has forgotten do not come again."""
+    now, after = clock.now(), 0
+    silent = Batch.objects.filter(sent__gt=0)
+    in_order = silent.order_by("pk").values_list("pk", flat=True)
+    while batches := list(in_order.filter(pk__gt=after)[:AT_ONCE]):
+        put_off = Attempt.objects.filter(batch__in=batches, state__in=TAKEN, next_lookup_at__gt=now)
+        while calls := list(put_off.values_list("pk", flat=True)[:AT_ONCE]):
+            Attempt.objects.filter(pk__in=calls).update(next_lookup_at=None)
+        after = batches[-1]
+    later = silent.filter(Q(report_check_at=None) | Q(report_check_at__gt=now))
+    while later.update_unlocked(report_check_at=now):
+        pass
+
+
+class Claimed(NamedTuple):
+    """A batch that nobody else checks until `token`, and its calls that are due and may hold silent messages."""
+
+    batch_id: int
+    token: datetime
+    calls: list[Attempt]
+
+
 def check_due(allowance: Allowance) -> int:
-    """Check batches whose time has come, those that wait longest first; how many messages that changed."""
-    due = Batch.objects.filter(sent__gt=0, report_check_at__lte=clock.now()).order_by("report_check_at")
+    """Check batches whose time has come, gateway by gateway, those that wait longest first; how many messages that
+    changed."""
+    silent = Batch.objects.filter(sent__gt=0)
     changed = 0
-    for batch in due.only("gateway", "report_check_at")[:LOOKED_THROUGH]:
-        if allowance.is_over:
-            break
-        if allowance.allows(batch.gateway):
-            changed += apart(partial(check, allowance=allowance), batch) or 0
+    for gateway in rotation.in_turn(REPORT_CHECKS, each_value(silent, "gateway")):
+        due = silent.filter(gateway=gateway, report_check_at__lte=clock.now()).order_by("report_check_at")
+        batches = iter(due.only("gateway", "report_check_at")[:LOOKED_THROUGH])
+        while allowance.allows(gateway) and (claimed := _claim_some(batches)):
+            rotation.note_turn(REPORT_CHECKS, gateway)
+            changed += check(claimed, allowance)
     return changed
 
 
-def check(batch: Batch, allowance: Allowance) -> int:
-    """Look up the calls of a batch that are due and may hold silent messages; how many messages that changed."""
+def _claim_some(due: Iterator[Batch]) -> list[Claimed]:
+    """As many as about fill one question, one at least; empty if no more are due."""
+    claimed: list[Claimed] = []
+    size = 0
+    while size < MAX_IDS and (batch := next(due, None)):
+        if one := apart(claim, batch):
+            claimed.append(one)
+            size += max(1, sum(call.message_count for call in one.calls))
+    return claimed
+
+
+def claim(batch: Batch) -> Claimed | None:
+    """None if another worker has claimed it."""
     now = clock.now()
     token = now + timedelta(seconds=settings.TASK_BUDGET + settings.GATEWAY_TIMEOUT)
     mine = Batch.objects.filter(pk=batch.pk, report_check_at=batch.report_check_at)
     if not mine.update(report_check_at=token):
-        return 0
-    changed, rest = 0, None
-    for attempt in _with_silent(batch.pk):
-        if _is_put_off(attempt, now) or _log_end(attempt) <= now:
-            continue
-        if not allowance.allows(attempt.gateway):
-            is_silent = attempt.gateway in allowance.silent
-            rest = now + wait_after_no_answer(attempt.gateway) if is_silent else now
-            break
-        told = apart(partial(_ask, allowance=allowance), attempt)
-        if told is None:  # something is wrong with this one; it must not stand in the way of the others
-            _ask_again(attempt, now + wait_after_no_answer(attempt.gateway))
-        changed += told or 0
-    _plan_next(batch.pk, token, rest)
+        return None
+    calls = [call for call in _with_silent(batch.pk) if not _is_put_off(call, now) and now < _log_end(call)]
+    return Claimed(batch.pk, token, calls)
+
+
+def check(batches: Sequence[Claimed], allowance: Allowance) -> int:
+    """Look up the calls of claimed batches, about as many of a gateway at once as fit in one question, and plan each
+    batch anew; how many messages that changed."""
+    due = sorted((call for batch in batches for call in batch.calls), key=_GATEWAY)
+    changed, left = 0, set(due)
+    for _, calls in groupby(due, key=_GATEWAY):
+        for group in grouped(calls):
+            if not allowance.allows(group[0].gateway):
+                break
+            left.difference_update(group)
+            changed += _look_up(group, allowance)
+    for batch in batches:
+        apart(partial(_plan_next, left=left.intersection(batch.calls)), batch)
     return changed
 
 
-def _ask(attempt: Attempt, allowance: Allowance) -> int:
-    return record(attempt, allowance.look_up(attempt))
+def _look_up(calls: Sequence[Attempt], allowance: Allowance) -> int:
+    answers = together(partial(_ask, allowance=allowance), calls)
+    changed = {call: apart(partial(record, call), answer) for call, answer in answers}
+    for call in calls:
+        if changed.get(call) is None:  # something is wrong with this one; it must not stand in the way of the others
+            _ask_again(call, clock.now() + wait_after_no_answer(call.gateway))
+    return sum(filter(None, changed.values()))
+
+
+def _ask(calls: Sequence[Attempt], allowance: Allowance) -> list[tuple[Attempt, Lookup]]:
+    """Nothing beyond the allowance: where a common question breaks, its calls are asked about one by one."""
+    if not allowance.allows(calls[0].gateway):
+        return []
+    return list(zip(calls, allowance.look_up(calls, MessageStatus.SENT), strict=True))
 
 
 def record(attempt: Attempt, answer: Lookup) -> int:
@@ -105,17 +170,23 @@ def record(attempt: Attempt, answer: Lookup) -> int:
     return changed
 
 
-def _plan_next(batch_id: int, token: datetime, rest: datetime | None) -> None:
-    """The batch is due when the first of its calls is, or at `rest`, if calls are left that were not asked about.
-    Nothing, if somebody has planned it anew meanwhile."""
+def _plan_next(claimed: Claimed, left: Collection[Attempt]) -> None:
+    """The batch is due when the first of its calls is; those that are left, as soon as they may be asked about. Nothing
+    if somebody has planned it anew meanwhile."""
     with transaction.atomic():
-        batch = Batch.objects.select_for_update().get(pk=batch_id)
-        if batch.report_check_at != token:
+        batch = Batch.objects.select_for_update().get(pk=claimed.batch_id)
+        if batch.report_check_at != claimed.token:
             return
         now = clock.now()
-        times = [_due(attempt) for attempt in _with_silent(batch_id) if max(now, _due(attempt)) < _log_end(attempt)]
-        batch.report_check_at = rest or (max(now, min(times)) if times else None)
+        calls = [call for call in _with_silent(batch.pk) if max(now, _due(call)) < _log_end(call)]
+        times = [_free_at(call, now) if call in left else max(now, _due(call)) for call in calls]
+        batch.report_check_at = min(times, default=None)
         batch.save(update_fields=["report_check_at"])
+
+
+def _free_at(call: Attempt, now: datetime) -> datetime:
+    """When one that was due and could not be asked about may be."""
+    return now + wait_after_no_answer(call.gateway) if is_left_alone(call.gateway) else now
 
 
 def _with_silent(batch_id: int) -> list[Attempt]:

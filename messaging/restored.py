@@ -1,12 +1,14 @@
 """A restored backup or a cloned copy notices that it is one, and holds before it sends anything.
 
-Two independent signs:
+Three independent signs:
 
 another place   the database lives elsewhere than the installation noted when it first started (`place.py`)
 another time    a witness outside the database has seen more than the database knows of (`witness.py`)
+another past    after a stop, a provider has messages that the database knows nothing of (`asking.py`)
 
 Looked for in each process when it gets a database connection, before the first task or single send that uses it (a
-database cannot be exchanged under an open connection), and every few seconds by `watch`.
+database cannot be exchanged under an open connection), when its clock has jumped (as that of a machine that was put
+back while it ran), every few seconds by `watch`, and now and then by whoever sends.
 
 What the provider took in the time that the database has forgotten is found out before the hold is released:
 `release.py`. Two things cannot wait until then. Batch numbers are advanced, so that no message id that may have been
@@ -17,10 +19,13 @@ the others got their message nobody can look up, since their ids are not known h
 import json
 import logging
 import secrets
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.conf import settings
+from django.db import connection, transaction
 from django.db.backends.signals import connection_created
 from django.db.models import F
 from django.dispatch import receiver
@@ -31,10 +36,11 @@ from accounts.models import Setting
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import pause_for_defect
-from messaging import clock, place, witness
+from messaging import asking, clock, place, witness
 from messaging.models import Batch
 from messaging.place import Place
 from messaging.witness import Mark
+from smsapp.wake import wake
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +56,17 @@ NUMBERS_SKIPPED = 10_000_000
 MARKS_SKIPPED = 1_000_000
 OTHER_PLACE = "This is a copy of a database that belongs elsewhere."
 OTHER_TIME = "An older backup of the database was put back."
+OTHER_TIMELINE = "PostgreSQL was recovered from an archive or a replica."
+RENEW_EVERY = 10.0  # seconds, by processes that send; `watch` does it more often
+CLOCK_JUMP = 30.0  # seconds by which the clock of a process may be set without its looking for signs
 UNCERTAIN = (
     "A backup was restored before all recipients were stored: some of them may have got their message already. "
     "Resume it to send to all, or cancel it."
 )
 
 _is_unchecked = True  # this process has got a database connection since it last looked
+_looked_at = float("-inf")  # monotonic
+_clock_offset = 0.0  # of the host's clock to the monotonic one, when it looked; in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,8 @@ class Installation:
 def may_send() -> bool:
     """Whether dispatch may go on: asked before each round. Raises DatabaseError if the database is away."""
     look_once()
+    if time.monotonic() - _looked_at > RENEW_EVERY:
+        watch()
     return not hold.is_held()
 
 
@@ -77,7 +90,7 @@ def look_once() -> None:
     """Look for the signs, if this process has not done so since it got its database connection."""
     connection.close_if_health_check_failed()  # one that was kept may be dead, and its successor lead elsewhere
     connection.ensure_connection()
-    if _is_unchecked:
+    if _is_unchecked or abs(time.time() - time.monotonic() - _clock_offset) > CLOCK_JUMP:
         check()
 
 
@@ -86,22 +99,50 @@ def check() -> Hold | None:
 
     The witness is read before the database, or it could have been told a mark meanwhile that we did not see.
     """
-    global _is_unchecked
+    global _is_unchecked, _looked_at, _clock_offset
     now = place.here()
     seen = witness.seen(name) if (name := _name()) else None
     held, installation = hold.current(), _read() or _claim(now)
     if held is None or held.kind is not HoldKind.COPY:
         held = _judge(installation, now, seen) or held
-    _is_unchecked = False
+    _is_unchecked, _looked_at, _clock_offset = False, time.monotonic(), time.time() - time.monotonic()
     return held
 
 
 def watch() -> Hold | None:
     """Look for the signs and, if there is none, say that the installation is alive: database first, then witness."""
     held = check()
-    if held is None or held.kind is not HoldKind.COPY:
+    if (held is None or held.kind is not HoldKind.COPY) and not asking.is_open():
         _renew(1)
     return held
+
+
+def ask() -> None:
+    """Go on with the question of a start after a stop, if there is one; hold, or let sending go on, by its answer."""
+    answer = asking.take_step()
+    if answer is None:
+        return
+    if not answer.more:
+        go_on()
+        return
+    installation = _read()
+    _hold_copy(OTHER_TIME, f"{answer.more} {_data_until(installation)}" if installation else answer.more)
+    asking.end()
+
+
+def go_on() -> None:
+    """What stopped was the installation as it stands: send on, unless an operator holds it."""
+    installation = _read() or _claim(place.here())
+    _note_place(
+        installation, replace(place.completed(installation.place, here := place.here()), timeline=here.timeline)
+    )
+    _renew(1)
+    with transaction.atomic():
+        asking.end()
+        for kind in (HoldKind.CHECKING, HoldKind.CONFIRM):
+            hold.release(kind)
+    for task in ("messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"):
+        wake(task)
 
 
 def prepare() -> None:
@@ -112,19 +153,28 @@ def prepare() -> None:
         pause_for_defect(campaign_id, UNCERTAIN)
 
 
+def treat_as_copy(held: Hold, by: str) -> None:
+    """An operator has the provider compared under another hold, as after a failover that may have lost something."""
+    prepare()
+    if held.kind is not HoldKind.OPERATOR:
+        hold.hold(held.reason, by, kind=HoldKind.COPY, detail=held.detail, at=held.since)
+        asking.end()
+
+
 def settle_here() -> None:
     """The operator has decided: this place and this state of the database are the installation from now on."""
     installation = _read() or _claim(place.here())
     seen = witness.seen(installation.name)
     _renew(MARKS_SKIPPED + (seen.counter if seen else 0))
-    _write(INSTALLED_AT, {"name": installation.name, "place": place.here().as_dict})
+    _note_place(installation, place.here())
+    asking.end()
 
 
 def is_uncertain() -> bool:
     """Whether what is queued here may have been sent in a time that the database has forgotten: then nobody may close
     it as never handed over."""
     held = hold.current()
-    return held is not None and held.kind is HoldKind.COPY
+    return (held is not None and held.kind is HoldKind.COPY) or asking.is_open()
 
 
 def last_mark() -> Mark | None:
@@ -146,10 +196,35 @@ def _judge(installation: Installation, now: Place, seen: Mark | None) -> Hold | 
     if seen is not None and seen.counter > (installation.mark.counter if installation.mark else 0):
         until = f"smsapp was last alive at {seen.at:%Y-%m-%d %H:%M:%S} UTC."
         return _hold_copy(OTHER_TIME, f"{_data_until(installation)} {until}")
-    known = place.completed(installation.place, now)
+    if asking.is_open():
+        return None
+    held = hold.current()  # whose question, were it still to be answered, would be open
+    has_question = held is not None and held.kind in (HoldKind.CHECKING, HoldKind.CONFIRM)
+    moment = clock.now()
+    if (why := _stop_in_words(installation, now, moment)) or has_question:
+        _skip_batch_numbers()
+        if has_question or asking.has_anyone_to_ask(moment):
+            asking.begin(installation.mark.at if installation.mark else None, why)
+            return hold.current()
+        _note_place(installation, replace(installation.place, timeline=now.timeline))
+        _renew(1)
+        return None
+    _note_place(installation, place.completed(installation.place, now))
+    return None
+
+
+def _stop_in_words(installation: Installation, here: Place, now: datetime) -> str:
+    """Why an older state may have been put back with all that would tell; empty if nothing hints at it."""
+    if place.has_recovered(installation.place, here):
+        return OTHER_TIMELINE
+    if installation.mark is None or (now - installation.mark.at).total_seconds() <= settings.STOPPED_AFTER:
+        return ""
+    return f"Nothing was sent or looked after since {installation.mark.at:%Y-%m-%d %H:%M:%S} UTC."
+
+
+def _note_place(installation: Installation, known: Place) -> None:
     if known != installation.place:
         _write(INSTALLED_AT, {"name": installation.name, "place": known.as_dict})
-    return None
 
 
 def _hold_copy(reason: str, detail: str) -> Hold:

@@ -82,7 +82,7 @@ def tell(
     results = [Result(number, S.QUEUED, S.SENT, sequence_of(S.SENT, True), now) for number in numbers]
     for number, change in changes.items():
         status, stored = S(change.status), known[number]
-        if status in EVENT_OF:
+        if status in EVENT_OF and status != stored.status:
             was_taken = stored.was_taken or change.sent_at is not None
             occurred_at = change.done_at or change.sent_at or now
             sequence = sequence_of(status, was_taken)
@@ -143,7 +143,7 @@ def _listeners(campaigns: Iterable[int]) -> list[_Listener]:
     found = Campaign.objects.filter(
         Q(**{f"{endpoint}__kind": EndpointKind.ENDPOINT}) | Q(**{f"{endpoint}__url": F("callback_url")}),
         **{f"{endpoint}__mode": F("mode"), f"{endpoint}__is_active": True},
-        pk__in=campaigns,
+        pk__among=campaigns,
     )
     columns = ("pk", f"{endpoint}__event_types", f"{endpoint}__show_numbers")
     rows = found.values_list(columns[0], "bulk_id", "client_reference", f"{endpoint}__pk", *columns[1:])
@@ -161,7 +161,7 @@ def _rows(numbers: Sequence[int]) -> dict[int, tuple[str, int]]:
 
 def _shown(result: Result, event: EventType, phone: str, segments: int, show_number: bool) -> bytes:
     error: dict[str, Any] | None = None
-    if result.reason:
+    if result.reason and result.status is not S.SENT:
         error = {"code": result.reason, "message": str(Reason(result.reason).label), "detail": result.detail}
     return orjson.dumps(
         {

@@ -5,7 +5,8 @@ match a message are ordered: routes of its account, then of its sender, then wit
 Routes that are equal in all of it share the messages by weight, each cut to the share that its gateway's health leaves
 it (`health.py`). The rest are for when those before them are down.
 
-Without any route everything goes to the preferred gateway. Test mode knows the simulator and no routes.
+Without any route everything goes to the preferred gateway; with routes, what none of them matches waits for one, as
+all does without either (`roadless.py`). Test mode knows the simulator and no routes.
 
 A batch holds messages for which the answer is the same, so expansion asks for each number's `prefix` and chooses once a
 batch. What is queued may be moved to another gateway later (`failover.py`): the prefix says which.
@@ -21,18 +22,22 @@ from itertools import groupby
 
 from django.conf import settings
 from django.db import Error
+from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from accounts.choices import Mode
 from messaging import gateways
-from messaging.models import Route, RouteHealth
+from messaging.models import Gateway, Route, RouteHealth
 from messaging.models.gateways import FULL_SHARE
 from smsapp.lib.phone import calling_code
+from smsapp.wake import wake
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_NOTE = "The preferred gateway; no routes are set up."
+UNMATCHED_DIGITS = 3  # after the calling code, of numbers that no route matches: as finely as routes usually tell
+LONGEST_CODE = 3  # digits of a calling code
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Router:
         self._is_test = mode == Mode.TEST
         table = _current()
         self._shares = table.shares
-        self._has_routes = bool(table.routes) and not self._is_test
+        self._preferred = None if table.routes or self._is_test else gateways.preferred()
         own = [route for route in table.routes if route.account_id in (None, account_id)]
         self._routes = sorted(
             (route for route in own if route.sender_id in ("", sender_id)), key=lambda route: (*route.rank, route.pk)
@@ -93,47 +98,53 @@ class Router:
         self._lengths = sorted({len(route.prefix) for route in self._routes}, reverse=True)
         self._prefixes = {route.prefix for route in self._routes}
         self._has_choice = len({route.gateway for route in self._routes}) > 1
-        self._longest = max(self._lengths, default=0)
+        reaches_all = "" in self._prefixes
+        unmatched = LONGEST_CODE if reaches_all else LONGEST_CODE + UNMATCHED_DIGITS
+        self._looked_at = max([unmatched, *self._lengths])
         self.prefix_of = lru_cache(maxsize=4096)(self._prefix_of)
 
     @property
     def is_simple(self) -> bool:
         """All numbers go the same way: nobody has to look at them."""
-        return not self._has_routes or (self._prefixes <= {""} and not self._has_choice)
+        if self._is_test or self._preferred is not None:
+            return True
+        return self._prefixes == {""} and not self._has_choice
 
-    def prefixes_of(self, phones: Iterable[str]) -> list[str | None]:
-        """Of E.164 numbers with plus: what a batch may share; None where no route leads."""
+    def prefixes_of(self, phones: Iterable[str]) -> list[str]:
+        """Of E.164 numbers with plus: what a batch may share."""
         if self.is_simple:
-            common = "" if not self._has_routes or self._routes else None
-            return [common for _ in phones]
-        longest = max(self._longest, 3) + 1
-        return [self.prefix_of(phone[1:longest]) for phone in phones]
+            return ["" for _ in phones]
+        return [self.prefix_of(phone[1 : 1 + self._looked_at]) for phone in phones]
 
-    def _prefix_of(self, beginning: str) -> str | None:
+    def _prefix_of(self, beginning: str) -> str:
         """The longest prefix of a route that matches, or the calling code where gateways compete: what they do well
-        and badly is measured by country."""
-        if not any(beginning.startswith(prefix) for prefix in self._prefixes):
-            return None
-        matched = next((beginning[:n] for n in self._lengths if beginning[:n] in self._prefixes), "")
+        and badly is measured by country. Where none matches, so many digits that a route that is added later does."""
+        matched = next((beginning[:n] for n in self._lengths if beginning[:n] in self._prefixes), None)
+        if matched is None:
+            return beginning[: len(calling_code(beginning)) + UNMATCHED_DIGITS]
         code = calling_code(beginning) if self._has_choice else ""
         return max(matched, code, key=len)
 
     def gateways_of(self, prefix: str) -> list[str]:
-        """All gateways that numbers with this prefix may go to, by name, whatever their state."""
+        """All gateways that numbers with this prefix may go to, by name, whatever their state; none if no route
+        leads there."""
         if self._is_test:
             return [gateways.SIMULATOR]
-        if not self._has_routes:
-            return gateways.names()[:1]
+        if self._preferred is not None:
+            return [self._preferred]
         return [route.gateway for equal in self._equals(prefix) for route in equal]
+
+    def leads_to(self, prefix: str) -> bool:
+        """Whether any route does, whatever the state of its gateway."""
+        return bool(self.gateways_of(prefix))
 
     def choose(self, prefix: str, without: Collection[str] = ()) -> Choice | None:
         """A gateway for numbers with this prefix, none of those named in `without`; None if there is none."""
         usable = [name for name in gateways.names() if name not in without]
         if self._is_test:
             return Choice(gateways.SIMULATOR, "") if gateways.SIMULATOR in usable else None
-        if not self._has_routes:
-            preferred = gateways.names()[0]
-            return Choice(preferred, DEFAULT_NOTE) if preferred in usable else None
+        if self._preferred is not None:
+            return Choice(self._preferred, DEFAULT_NOTE) if self._preferred in usable else None
         for equal in self._equals(prefix):
             among = [route for route in equal if route.gateway in usable]
             if among:
@@ -158,6 +169,21 @@ class Router:
     def _share(self, gateway: str, prefix: str) -> int:
         """Never 0: who is sent nothing can never show that it works again."""
         return max(1, self._shares.get((gateway, prefix), FULL_SHARE))
+
+
+def leads_to_one_that_is_off(account_id: int, sender_id: str, prefix: str) -> bool:
+    """Whether numbers with this prefix would go to a gateway, were it switched on."""
+    whose = Q(account=None) | Q(account=account_id)
+    routes = Route.objects.filter(whose, is_enabled=True, sender_id__in=("", sender_id))
+    if Route.objects.filter(is_enabled=True).exists():
+        return any(prefix.startswith(beginning) for beginning in routes.values_list("prefix", flat=True).distinct())
+    return Gateway.objects.filter(is_preferred=True).exists()
+
+
+def live_gateways() -> list[str]:
+    """All gateways that live messages may go to, by name, whatever their state."""
+    preferred = gateways.preferred()
+    return sorted({route.gateway for route in _current().routes}) or ([] if preferred is None else [preferred])
 
 
 def forget() -> None:
@@ -197,3 +223,10 @@ def _shares() -> dict[tuple[str, str], int]:
 def _changed(**kwargs: object) -> None:
     """At least this process knows at once."""
     forget()
+
+
+@receiver([post_save, post_delete], sender=Route)
+@receiver([post_save, post_delete], sender=Gateway)
+def _wake_waiting(**kwargs: object) -> None:
+    """What no route led to may have one now (`roadless.py`)."""
+    wake("messaging.sweep")

@@ -14,7 +14,6 @@ from messaging import guard, restored
 from messaging.expansion import store_expanded
 from messaging.models import Message
 from messaging.resending import resend_failed
-from messaging.routing import Router
 from smsapp.exceptions import (
     AccountSuspended,
     DestinationBlocked,
@@ -58,7 +57,6 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
         refusal = InvalidPhoneNumber if wrong else RecipientOptedOut
         raise refusal(first["message"], first["field"], first["value"], errors=errors)
     _require_allowed(account, request, good)
-    _require_routes(account, request, good)
     restored.look_once()
     with transaction.atomic():
         audience = audience_from_numbers(account, good)
@@ -80,19 +78,6 @@ def _require_allowed(account: Account, request: CampaignRequest, numbers: Sequen
             raise refusal(first["message"], first["field"], first["value"], errors=errors)
     if request.mode == Mode.LIVE and not guard.watch_singles(account, phones):
         raise AccountSuspended(guard.IN_ROW)
-
-
-def _require_routes(account: Account, request: CampaignRequest, numbers: Sequence[tuple[int, str]]) -> None:
-    router = Router(account.pk, request.sender_id, request.mode)
-    prefixes = router.prefixes_of([phone for _, phone in numbers])
-    errors = [
-        _problem(place, DestinationBlocked.code, "No gateway is set up for this destination.", phone)
-        for (place, phone), prefix in zip(numbers, prefixes, strict=True)
-        if prefix is None
-    ]
-    if errors:
-        first = errors[0]
-        raise DestinationBlocked(first["message"], first["field"], first["value"], errors=errors)
 
 
 def _problem(place: int, code: str, message: str, value: str) -> dict[str, str]:

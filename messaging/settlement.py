@@ -9,6 +9,10 @@ in bulk, in any order and any number of times. In one transaction:
 4. move the campaign counters, last, so that their lock is held for the shortest time.
 
 A fact that changes nothing (repeated, late, out of order) is dropped without harm.
+
+What a provider took and refuses afterwards was with it, so it is undelivered; but the provider does not charge for it,
+and neither do we. The delivery report that says so has the source REFUSAL: a message that has one is free, unless it
+is proven to be delivered after all.
 """
 
 import logging
@@ -23,14 +27,17 @@ from django.db import transaction
 
 from campaigns.models import Campaign
 from campaigns.services import pause_for_gateway, settle_status
-from messaging import bulk, clock, contradictions, counters, results
+from messaging import bulk, clock, contradictions, counters, results, segment_drift
 from messaging.bulk import MessageChange, NewReport, StoredMessage
 from messaging.choices import (
     ACCEPTED,
     BATCH,
     MESSAGE,
     NEVER_HANDED_OVER,
+    OPEN,
+    PROVIDER,
     Actor,
+    AttemptState,
     BatchState,
     FactSource,
     MessageStatus,
@@ -38,12 +45,18 @@ from messaging.choices import (
 )
 from messaging.gateways.base import Report
 from messaging.identity import batch_of, number_of, public_id
-from messaging.models import Attempt, Batch
+from messaging.models import Attempt, Batch, DeliveryReport
 
 logger = logging.getLogger(__name__)
 
 MAX_PRICE = 10**6  # more for one message is no price
 QUEUED, SENT = MessageStatus.QUEUED, MessageStatus.SENT
+#: Closed states that a refusal still says something of, where the provider had taken the message.
+_GIVEN_UP = (MessageStatus.UNCONFIRMED, MessageStatus.UNDELIVERED)
+#: What may be said of an undelivered message that changes what is charged for it.
+_CHANGES_CHARGE = (MessageStatus.DELIVERED, MessageStatus.UNDELIVERED, MessageStatus.REJECTED)
+#: Reasons that know less than that the operator took it.
+_SAYS_LESS = (Reason.NONE, Reason.NO_PROOF, Reason.NO_REPORT)
 _STATUS = {status.value: status for status in MessageStatus}  # ten times as quick as asking the class
 
 
@@ -76,8 +89,8 @@ class _Locked(NamedTuple):
 
 @dataclass(slots=True)
 class _Decision:
-    """`moves`: how many, by batch, from and to. `segments`: of messages that a provider took, less those that it did
-    not after all, by batch."""
+    """`moves`: how many, by batch, from and to. `segments`: of messages that are charged from now on, less those that
+    are no longer, by batch."""
 
     changes: dict[int, MessageChange]
     reports: list[NewReport]
@@ -120,6 +133,7 @@ def apply(facts: Sequence[Fact], accepted: Sequence[int] = (), at: datetime | No
         facts = [*facts, *(Fact(number, SENT, FactSource.ANSWER) for number in accepted if number not in segments)]
         known = bulk.read_messages({fact.number for fact in facts if batch_of(fact.number) in batches})
         decision = _decide(facts, known, now)
+        segment_drift.note(facts, known, decision.changes)
         bulk.update_messages(list(decision.changes.values()))
         bulk.insert_reports(decision.reports)
         campaign_of = {pk: batch.campaign_id for pk, batch in batches.items()}
@@ -134,9 +148,11 @@ def apply(facts: Sequence[Fact], accepted: Sequence[int] = (), at: datetime | No
 
 
 def apply_late_refusals(reports: Sequence[Report]) -> Applied:
-    """A provider may take a message and report later that it refuses our account (no credit). Then that message is
-    not delivered, and its running campaign is paused before the others go the same way. What such a report says of
-    an earlier call is no fact any more once a later one has carried the message."""
+    """Close messages that a provider took and refuses later, because it refuses our account (no credit).
+
+    They are not delivered, and not charged; the running campaign is paused before the others go the same way. What
+    such a report says of an earlier call is no fact any more once a later one has carried the message.
+    """
     if not reports:
         return Applied()
     numbers = {number: report for report in reports if (number := number_of(report.message_id)) is not None}
@@ -162,6 +178,24 @@ def apply_late_refusals(reports: Sequence[Report]) -> Applied:
     return applied
 
 
+def too_early(reports: Iterable[Report]) -> set[int]:
+    """Return the messages of refusals of our account which the provider may have taken, though the answer to the call
+    that carries them is not recorded yet: only then do such refusals say anything."""
+    told = {number: report.reference for report in reports if (number := number_of(report.message_id)) is not None}
+    known = bulk.read_messages(told)
+    queued = {number: told[number] for number, stored in known.items() if stored.status == QUEUED}
+    batches = {batch_of(number) for number in queued}
+    calls = Attempt.objects.filter(batch_id__in=batches, state=AttemptState.OPEN).values_list(
+        "first", "last", "reference"
+    )
+    return {
+        number
+        for first, last, carried_by in calls
+        for number, reference in queued.items()
+        if first <= number <= last and reference in ("", carried_by)
+    }
+
+
 def _last_references(numbers: Iterable[int]) -> dict[int, str]:
     """The reference of the last call that carried each message."""
     attempts = Attempt.objects.filter(batch_id__in={batch_of(number) for number in numbers}).order_by("pk")
@@ -177,10 +211,11 @@ def control(numbers: Iterable[int], status: MessageStatus, reason: Reason, detai
 
 
 def resting_state(batch: Batch) -> BatchState:
-    """The state of a batch that nobody holds, from its tally."""
-    if batch.unknown:
-        return BatchState.UNKNOWN
-    return BatchState.READY if batch.queued else BatchState.DONE
+    """Return the state of a batch that nobody holds, from its tally: ready while anything in it is queued, also beside
+    messages whose outcome is unknown."""
+    if batch.queued > 0:
+        return BatchState.READY
+    return BatchState.UNKNOWN if batch.unknown > 0 else BatchState.DONE
 
 
 def lock_for(numbers: Iterable[int]) -> None:
@@ -191,12 +226,13 @@ def lock_for(numbers: Iterable[int]) -> None:
 
 
 def _lock_batches(ids: set[int]) -> dict[int, _Locked]:
-    rows = Batch.objects.filter(pk__in=ids).order_by("pk").select_for_update()
+    rows = Batch.objects.filter(pk__among=ids).order_by("pk").select_for_update()
     return {pk: _Locked(*row) for pk, *row in rows.values_list("pk", *_Locked._fields)}
 
 
 def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: datetime) -> _Decision:
     current = {number: _STATUS[stored.status] for number, stored in known.items()}
+    refused = _refused_before(facts, current)
     decision = _Decision({}, [], Counter(), Counter(), 0)
     for fact in facts:
         number = fact.number
@@ -204,46 +240,92 @@ def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: date
         if status is None:
             decision.unmatched += 1
             continue
-        target = _target(fact, status)
-        if not MESSAGE.may(status, target, fact.source):
-            if fact.status in ACCEPTED and status in NEVER_HANDED_OVER:
-                what = f"message {public_id(number)} is {status.label}, yet the provider has it"
-                contradictions.note_provider(what)
-            continue
-        earlier, stored = decision.changes.get(number), known[number]
+        stored, earlier = known[number], decision.changes.get(number)
         was_taken = stored.was_taken or (earlier is not None and earlier.sent_at is not None)
-        if was_taken and status is MessageStatus.UNCONFIRMED and target is MessageStatus.SENT:
-            continue  # that the provider took it was known when it was given up
-        decision.changes[number] = _change(fact, target, earlier.sent_at if earlier else None, was_taken, now)
+        fact = _as_told(fact, status, was_taken)
+        target = fact.status
+        if target is status:
+            is_news = _says_more(fact, earlier.reason if earlier else stored.reason, number in refused)
+        else:
+            is_news = MESSAGE.may(status, target, fact.source) and not _is_stale(fact, status, was_taken)
+        if not is_news:
+            _note_contradiction(fact, status)
+            continue
         batch_id = batch_of(number)
-        decision.moves[batch_id, status, target] += 1
-        taken = (target in ACCEPTED) - (status in ACCEPTED)
-        if taken:
-            decision.segments[batch_id] += taken * stored.segment_count
+        was_charged = _is_charged(status, number in refused)
+        if target is not status:
+            decision.moves[batch_id, status, target] += 1
+        if fact.source is FactSource.REFUSAL:
+            refused.add(number)
+        more = _is_charged(target, number in refused) - was_charged
+        if more:
+            decision.segments[batch_id] += more * stored.segment_count
+        decision.changes[number] = _change(fact, earlier.sent_at if earlier else None, was_taken, now)
         # An accepting answer is told by the attempt; a refusing one is the provider's last word on the message.
-        if fact.report and (fact.source is not FactSource.ANSWER or fact.status is MessageStatus.REJECTED):
+        if fact.report and (fact.source is not FactSource.ANSWER or target is MessageStatus.REJECTED):
             decision.reports.append(_new_report(fact, fact.report, target, now))
         current[number] = target
     return decision
 
 
-def _target(fact: Fact, status: MessageStatus) -> MessageStatus:
-    """A provider that took a message and refuses it later did have it: that is undelivered, not rejected."""
-    if fact.status is MessageStatus.REJECTED and status is MessageStatus.SENT:
-        return MessageStatus.UNDELIVERED
-    return fact.status
+def _refused_before(facts: Iterable[Fact], current: Mapping[int, MessageStatus]) -> set[int]:
+    """Return those of the undelivered messages which the provider refused after it had taken them. Asked only where a
+    fact may make a difference to what is charged for them."""
+    undelivered = {
+        fact.number
+        for fact in facts
+        if fact.status in _CHANGES_CHARGE and current.get(fact.number) is MessageStatus.UNDELIVERED
+    }
+    if not undelivered:
+        return set()
+    refusals = DeliveryReport.objects.filter(message_id__in=undelivered, source=FactSource.REFUSAL)
+    return set(refusals.values_list("message_id", flat=True))
 
 
-def _change(
-    fact: Fact, target: MessageStatus, sent_at: datetime | None, was_taken: bool, now: datetime
-) -> MessageChange:
+def _is_charged(status: MessageStatus, is_refused: bool) -> bool:
+    """Whether the account pays for it. `is_refused`: by the provider, after it had taken it."""
+    return status in ACCEPTED and not (is_refused and status is MessageStatus.UNDELIVERED)
+
+
+def _as_told(fact: Fact, status: MessageStatus, was_taken: bool) -> Fact:
+    """Read a provider's refusal of what it had taken before: the message was with it, so that is no `rejected`."""
+    if fact.status is MessageStatus.REJECTED and (status is SENT or (was_taken and status in _GIVEN_UP)):
+        return fact._replace(status=MessageStatus.UNDELIVERED, source=FactSource.REFUSAL)
+    return fact
+
+
+def _is_stale(fact: Fact, status: MessageStatus, was_taken: bool) -> bool:
+    """Whether it says what was known when the message was given up. Of one that nobody had taken, a refusal of our
+    account is no news either."""
+    if status is not MessageStatus.UNCONFIRMED:
+        return False
+    return not was_taken if fact.source is FactSource.REFUSAL else was_taken and fact.status is SENT
+
+
+def _says_more(fact: Fact, reason: str, is_refused: bool) -> bool:
+    """Whether a fact about a message that has this status already adds to it: that the provider refuses it, or that
+    the operator took it, which is not asked for twice."""
+    if fact.source is FactSource.REFUSAL:
+        return not is_refused
+    return fact.reason is Reason.NO_RECEIPT and fact.source in PROVIDER and reason in _SAYS_LESS
+
+
+def _note_contradiction(fact: Fact, status: MessageStatus) -> None:
+    """Say so where the provider has what it never got; that it took what it then refused may come late."""
+    is_late = status is MessageStatus.REJECTED and fact.status is SENT
+    if fact.status in ACCEPTED and status in NEVER_HANDED_OVER and not is_late:
+        what = f"message {public_id(fact.number)} is {status.label}, yet the provider has it"
+        contradictions.note_provider(what)
+
+
+def _change(fact: Fact, sent_at: datetime | None, was_taken: bool, now: datetime) -> MessageChange:
+    target = fact.status
     happened_at = fact.report.done_at if fact.report and fact.report.done_at else now
-    if target in ACCEPTED and not was_taken:
+    is_taken = target in ACCEPTED or (target is MessageStatus.UNCONFIRMED and fact.source in PROVIDER)
+    if is_taken and not was_taken:
         sent_at = min(now, happened_at)
-    open_still = target in (MessageStatus.QUEUED, MessageStatus.UNKNOWN, MessageStatus.SENT)
-    return MessageChange(
-        fact.number, target, fact.reason, _fit(fact.detail, 120), sent_at, None if open_still else happened_at
-    )
+    done_at = None if target in OPEN else happened_at
+    return MessageChange(fact.number, target, fact.reason, _fit(fact.detail, 120), sent_at, done_at)
 
 
 def _new_report(fact: Fact, report: Report, target: MessageStatus, now: datetime) -> NewReport:
@@ -269,10 +351,10 @@ def _fit(text: str, length: int) -> str:
     return text[:length].replace("\x00", "")
 
 
-def _by_batch(moves: Counter[tuple[int, MessageStatus, MessageStatus]]) -> dict[int, Counter[str]]:
-    """What the moves change in each batch's tally."""
-    tallies: dict[int, Counter[str]] = defaultdict(Counter)
-    for (batch_id, old, new), count in moves.items():
+def _by_batch(decision: _Decision) -> dict[int, Counter[str]]:
+    """What the moves change in the tally of each batch; nothing in that of one of which only segments change."""
+    tallies: dict[int, Counter[str]] = defaultdict(Counter, {batch_id: Counter() for batch_id in decision.segments})
+    for (batch_id, old, new), count in decision.moves.items():
         tallies[batch_id][old.label] -= count
         tallies[batch_id][new.label] += count
     return tallies
@@ -287,11 +369,11 @@ def write_statistics(tallies: Mapping[int, Mapping[str, int]], segments: Mapping
 
 def _lock_campaigns(ids: Iterable[int]) -> None:
     """No key of a campaign changes: dispatch, which shares the row's key, goes on beside us."""
-    list(Campaign.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    list(Campaign.objects.filter(pk__among=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
 def _write_tallies(batches: Mapping[int, _Locked], decision: _Decision, now: datetime) -> None:
-    tallies = _by_batch(decision.moves)
+    tallies = _by_batch(decision)
     counters.move_batches(tallies, decision.segments)
     counters.rest_batches([pk for pk in sorted(tallies) if BATCH.targets(BatchState(batches[pk].state), Actor.TALLY)])
     write_statistics(tallies, decision.segments)

@@ -13,10 +13,22 @@ from django.db.models import F, Q, QuerySet
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import settle_status
-from messaging import bulk, canary, clock, failover, gateways, references, report_checks, restored, settlement, turns
+from messaging import (
+    bulk,
+    canary,
+    clock,
+    failover,
+    gateways,
+    report_checks,
+    restored,
+    roadless,
+    rounds,
+    settlement,
+    turns,
+)
 from messaging.choices import ATTEMPT, Actor, AttemptState, BatchState, FactSource, MessageStatus, Reason
 from messaging.identity import batch_range
-from messaging.models import Attempt, Batch, ReportInbox
+from messaging.models import Attempt, Batch
 from messaging.settlement import Fact
 from smsapp.apart import apart
 from smsapp.wake import wake
@@ -24,6 +36,7 @@ from smsapp.wake import wake
 logger = logging.getLogger(__name__)
 
 ROWS_PER_SWEEP = 200  # of each kind
+CAMPAIGNS_AT_ONCE = 2000  # whose status is compared with their counters
 UNSENT = (BatchState.HELD, BatchState.READY, BatchState.UNKNOWN)  # its queued rows are in no call
 
 
@@ -34,15 +47,16 @@ def sweep() -> dict[str, int]:
     overdue = Batch.objects.overdue_leases(now).values_list("pk", flat=True)
     done = {
         "leases": _each(partial(end_lease, now=now), overdue, stop_at),
-        "released": _held(now).update(state=BatchState.READY),
+        "released": _release_due(now),
+        "set aside": turns.set_aside(),  # before what takes longer: the front of the queue is free then
         "cancelled": _each(close_unsent, _unsent(status=CampaignStatus.CANCELLED), stop_at),
         "expired": _each(close_unsent, _unsent(valid_until__lte=now), stop_at),
         "planned": _each(plan_reports, _unplanned(), stop_at),
         "unreported": _each(give_up_reports, _unreported(now), stop_at),
         "settled": _each(partial(_settle, now=now), _unsettled(), stop_at),
-        "set aside": turns.set_aside(),
+        "roads found": roadless.look(now),
         "taken up": turns.take_up(),
-        "canaries": canary.check_due() + canary.release_late(),
+        "canaries": canary.check_due() + canary.let_follow(),
         "moved": failover.move_all(),
     }
     if done["taken up"]:
@@ -61,9 +75,11 @@ def _each(act: Callable[[int], int], ids: Iterable[int], stop_at: float) -> int:
     return done
 
 
-def _held(now: datetime) -> QuerySet[Batch]:
-    """Batches whose release time has come."""
-    return Batch.objects.filter(state=BatchState.HELD, release_at__lte=now, waits_for_canary=False)
+def _release_due(now: datetime) -> int:
+    """Make batches ready whose release time has come; how many. Those that no route leads to stay held."""
+    due = Batch.objects.filter(state=BatchState.HELD, release_at__lte=now, waits_for_canary=False)
+    due.filter(gateway="").update_unlocked(release_at=None)
+    return due.exclude(gateway="").update_unlocked(state=BatchState.READY)
 
 
 def _unsent(**of_campaign: object) -> QuerySet[Batch, int]:
@@ -89,11 +105,15 @@ def _unreported(now: datetime) -> QuerySet[Batch, int]:
 
 
 def _unsettled() -> QuerySet[Campaign, int]:
-    """Campaigns whose counters say that they are complete or closed, and whose status does not."""
+    """Campaigns whose counters say that they are complete or closed, and whose status does not. Who moves the counters
+    has seen to that, so some at a time are enough."""
+    ids = rounds.next_open("settled", CAMPAIGNS_AT_ONCE)
+    if ids:
+        rounds.went_on("settled", ids[-1])
     ended = Q(status=CampaignStatus.RUNNING, chunks_done=F("chunk_count")) | Q(
         status__in=(CampaignStatus.COMPLETED, CampaignStatus.CANCELLED), sent__lte=0
     )
-    settled = Campaign.objects.filter(ended, closed_at=None, queued__lte=0, unknown__lte=0)
+    settled = Campaign.objects.filter(ended, pk__in=ids, closed_at=None, queued__lte=0, unknown__lte=0)
     return settled.values_list("pk", flat=True)[:ROWS_PER_SWEEP]
 
 
@@ -167,19 +187,15 @@ def plan_reports(batch_id: int) -> int:
 
 def give_up_reports(batch_id: int) -> int:
     """Messages of a batch whose delivery report never came are closed as unconfirmed; how many."""
-    numbers = bulk.read_numbers(*batch_range(batch_id), MessageStatus.SENT)
-    facts = [Fact(number, MessageStatus.UNCONFIRMED, FactSource.DEADLINE, Reason.NO_REPORT) for number in numbers]
+    silent = bulk.read_messages(bulk.read_numbers(*batch_range(batch_id), MessageStatus.SENT))
+    facts = [
+        Fact(
+            number, MessageStatus.UNCONFIRMED, FactSource.DEADLINE,
+            Reason.NO_RECEIPT if stored.reason == Reason.NO_RECEIPT else Reason.NO_REPORT,
+        )
+        for number, stored in silent.items()
+    ]  # fmt: skip
     return settlement.apply(facts).changed
-
-
-def purge(now: datetime) -> int:
-    """Remove report bodies that were applied, or could not be, longer ago than they are kept, and with them providers'
-    ids of messages that are long settled."""
-    old = ReportInbox.objects.filter(received_at__lt=now - timedelta(hours=settings.REPORT_INBOX_HOURS))
-    if lost := old.filter(Q(rematch_at__isnull=False) | Q(applied_at=None)).count():
-        logger.error("%s report bodies are removed that could not be read or never found their messages", lost)
-    removed, _ = old.delete()
-    return removed + references.purge(now)
 
 
 def _queued(batch: Batch) -> list[int]:

@@ -13,12 +13,14 @@ from messaging import (
     inbox,
     preflight_count,
     reconciliation,
+    references,
     release,
     resending,
     restored,
     sweeps,
 )
 from messaging.choices import Lane
+from smsapp.purge import go_on
 
 
 @shared_task(name="messaging.expand")
@@ -83,8 +85,10 @@ def check_consistency() -> int:
 
 @shared_task(name="messaging.watch")
 def watch() -> int:
-    """Look for the signs of a restored copy, and go on with a release that was asked for; batches compared so far."""
+    """Look for the signs of a restored copy, go on with the question of a start after a stop, and with a release that
+    was asked for; batches compared so far."""
     restored.watch()
+    restored.ask()
     step = release.take_step()
     return step.checked if step else 0
 
@@ -106,4 +110,9 @@ def check_balance() -> bool:
 
 @shared_task(name="messaging.purge")
 def purge() -> int:
-    return sweeps.purge(clock.now())
+    return go_on("messaging.purge", inbox.purge(clock.now()))
+
+
+@shared_task(name="messaging.purge_references")
+def purge_references() -> int:
+    return go_on("messaging.purge_references", references.purge(clock.now()))

@@ -9,15 +9,18 @@ may. Nothing depends on how soon it does: leasing itself asks whether campaign a
 """
 
 from django.db import transaction
-from django.db.models import Q, Subquery
+from django.db.models import Subquery
 
+from accounts.models import Account
 from campaigns.choices import CampaignStatus
-from messaging.choices import BatchState
+from campaigns.models import Campaign
+from messaging.canary import OPEN
+from messaging.choices import BatchState, Lane
 from messaging.models import Batch
 from messaging.querysets import MAY_SEND
 from smsapp.compiled import Compiled, Slot
 
-AT_ONCE = 2000  # batches in one transaction, of an account and lane where they are taken up
+AT_ONCE = 2000  # batches of an account and lane that are taken up in one transaction
 _WAITING = Batch.objects.filter(MAY_SEND, state=BatchState.READY, lane=Slot("lane"))
 _LAST_OWN = _WAITING.filter(account_id=Slot("account")).order_by("-turn").values("turn")[:1]
 _IN_ORDER = _WAITING.order_by("turn", "id")
@@ -39,26 +42,37 @@ def next_turn(account_id: int, lane: int) -> int:
 
 
 def set_aside() -> int:
-    """Ready batches of campaigns that are paused or not due yet, and of accounts on hold, become `held`; how many.
+    """Ready batches of campaigns that do not run, that wait for the first recipients, of accounts on hold, and those
+    that have no gateway (`roadless.py`), become `held`; how many.
 
-    Those of cancelled campaigns stay: the sweep closes them.
+    Those of cancelled campaigns, too: the sweep closes them bit by bit, and meanwhile others must get past. Asked by
+    campaign and by account: what may leave is not read, however much of it there is.
     """
-    may_not = ~MAY_SEND & ~Q(campaign__status=CampaignStatus.CANCELLED)
-    with transaction.atomic():
-        ready = Batch.objects.filter(may_not, state=BatchState.READY).order_by("pk")  # as `apply` locks them
-        found = list(ready.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True)[:AT_ONCE])
-        return Batch.objects.filter(pk__in=found, state=BatchState.READY).update(state=BatchState.HELD)
+    stopped = Campaign.objects.filter(closed_at=None, queued__gt=0).exclude(status=CampaignStatus.RUNNING)
+    trying = Campaign.objects.filter(closed_at=None, canary_state__in=OPEN)
+    suspended = list(Account.objects.filter(is_active=False).values_list("pk", flat=True))
+    ready = Batch.objects.filter(state=BatchState.READY)
+    may_not_leave = (
+        ready.filter(campaign__in=stopped.values("pk")),
+        ready.filter(campaign__in=trying.values("pk"), waits_for_canary=True),
+        *(ready.filter(lane=lane, account__in=suspended) for lane in Lane),
+        *(ready.filter(lane=lane, gateway="") for lane in Lane),
+    )
+    return sum(some.update_unlocked(state=BatchState.HELD) for some in may_not_leave)
 
 
 def take_up() -> int:
     """Batches that were set aside and may leave again go to the end of their account's queue; how many."""
-    aside = Batch.objects.filter(MAY_SEND, state=BatchState.HELD, release_at=None)
-    queues = aside.order_by("account_id", "lane").values_list("account_id", "lane").distinct()
-    return sum(_take_up(account_id, lane) for account_id, lane in list(queues))
+    running = Campaign.objects.filter(closed_at=None, status=CampaignStatus.RUNNING, account__is_active=True)
+    aside = Batch.objects.filter(campaign__in=running.values("pk"), state=BatchState.HELD, release_at=None)
+    aside = aside.filter(waits_for_canary=False).exclude(gateway="")
+    queues = aside.values_list("account_id", "lane")[:AT_ONCE]
+    return sum(_take_up(account_id, lane) for account_id, lane in sorted(set(queues)))
 
 
 def _take_up(account_id: int, lane: int) -> int:
     aside = Batch.objects.filter(MAY_SEND, account_id=account_id, lane=lane, state=BatchState.HELD, release_at=None)
+    aside = aside.exclude(gateway="")
     with transaction.atomic():
         locked = aside.order_by("turn", "id").select_for_update(of=("self",), skip_locked=True)
         batches = list(locked.only("turn", "state")[:AT_ONCE])

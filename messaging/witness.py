@@ -6,23 +6,13 @@ state of the database was put back. One that is behind, lost, or of another inst
 """
 
 import json
-import logging
-import os
-import time
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django_redis import get_redis_connection
-from redis.exceptions import RedisError
+from smsapp.outside import Outside
 
-logger = logging.getLogger(__name__)
-
-SILENCE = 5.0  # seconds without asking a Redis server that did not answer
-
-_silent_until = 0.0
+OUTSIDE = Outside("witness")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,52 +37,13 @@ def mark_from(stored: Any) -> Mark | None:
 
 def seen(installation: str) -> Mark | None:
     """The highest mark that a witness has seen of this installation."""
-    marks = [mark for text in (_from_file(), _from_redis()) if (mark := _of(installation, text)) is not None]
+    marks = [mark for text in OUTSIDE.read() if (mark := _of(installation, text)) is not None]
     return max(marks, key=lambda mark: mark.counter, default=None)
 
 
 def tell(installation: str, mark: Mark) -> None:
     """Only after the database has committed the mark."""
-    text = json.dumps({"installation": installation} | mark.as_dict)
-    try:
-        fresh = _path().with_name(f"witness.{os.getpid()}.new")
-        fresh.write_text(text)
-        fresh.replace(_path())
-    except OSError as error:
-        logger.warning("the witness file cannot be written: %s", error)
-    _with_redis(lambda client: client.set(_key(), text))
-
-
-def _path() -> Path:
-    return Path(settings.VAR_DIR) / "witness.json"
-
-
-def _key() -> str:
-    return f"{settings.REDIS_KEY_PREFIX}:witness"
-
-
-def _from_file() -> str:
-    try:
-        return _path().read_text()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _from_redis() -> str:
-    found = _with_redis(lambda client: client.get(_key()))
-    return found.decode(errors="replace") if isinstance(found, bytes) else ""
-
-
-def _with_redis(act: Any) -> Any:
-    """What `act` gives; None if there is no server at this moment."""
-    global _silent_until
-    if time.monotonic() < _silent_until:
-        return None
-    try:
-        return act(get_redis_connection("default"))
-    except (RedisError, OSError):
-        _silent_until = time.monotonic() + SILENCE
-        return None
+    OUTSIDE.write(json.dumps({"installation": installation} | mark.as_dict))
 
 
 def _of(installation: str, text: str) -> Mark | None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
+from accounts import audit
 from accounts.choices import Scope
 from accounts.credit import amount_of
 from accounts.current import MemberRequest, allowed, current_account, current_mode
@@ -18,6 +18,7 @@ from campaigns.tally import COUNTED_STATUSES
 from reports import selectors
 from reports.forms import USUAL, SpanForm
 from reports.selectors import overview as figures_of
+from smsapp import clock
 from smsapp.lib.cells import BYTE_ORDER_MARK, attachment, csv_line
 
 DAYS = 30
@@ -33,7 +34,7 @@ SERIES = (
 @allowed(Scope.CAMPAIGNS_READ)
 @require_GET
 def overview(request: MemberRequest) -> HttpResponse:
-    account, mode, today = current_account(request), current_mode(request), timezone.now().date()
+    account, mode, today = current_account(request), current_mode(request), clock.about_now().date()
     since = today - timedelta(days=DAYS - 1)
     days = selectors.daily(account, mode, since, today)
     campaigns = figures_of.going_on(account, mode)
@@ -56,7 +57,7 @@ def overview(request: MemberRequest) -> HttpResponse:
 @require_GET
 def reports(request: MemberRequest) -> HttpResponse:
     account, mode, form = current_account(request), current_mode(request), SpanForm(request.GET or {"days": USUAL})
-    today = timezone.now().date()
+    today = clock.about_now().date()
     since = today - timedelta(days=form.length - 1)
     days = selectors.daily(account, mode, since, today)
     whole = selectors.total(days.values())
@@ -89,9 +90,11 @@ def reports(request: MemberRequest) -> HttpResponse:
 def days_csv(request: MemberRequest) -> HttpResponseBase:
     """The days of a span by status, as the plots show them."""
     account, mode, form = current_account(request), current_mode(request), SpanForm(request.GET or {"days": USUAL})
-    today = timezone.now().date()
+    today = clock.about_now().date()
     days = selectors.daily(account, mode, today - timedelta(days=form.length - 1), today)
-    return _as_csv(f"days-{today}.csv", ["day", "messages", *COUNTED_STATUSES, "segments", "spent"], _lines(days))
+    return _as_csv(
+        request, f"days-{today}.csv", ["day", "messages", *COUNTED_STATUSES, "segments", "spent"], _lines(days)
+    )
 
 
 @allowed(Scope.MESSAGES_READ)
@@ -99,9 +102,9 @@ def days_csv(request: MemberRequest) -> HttpResponseBase:
 def countries_csv(request: MemberRequest) -> HttpResponseBase:
     """All countries of a span."""
     account, mode, form = current_account(request), current_mode(request), SpanForm(request.GET)
-    today = timezone.now().date()
+    today = clock.about_now().date()
     counted = selectors.messages_by_country(account, mode, today - timedelta(days=form.length - 1))
-    return _as_csv(f"countries-{today}.csv", ["country", "messages"], counted)
+    return _as_csv(request, f"countries-{today}.csv", ["country", "messages"], counted)
 
 
 @allowed(Scope.MESSAGES_READ)
@@ -110,10 +113,14 @@ def times_csv(request: MemberRequest) -> HttpResponseBase:
     """How long the newest delivered messages took."""
     found = figures_of.deliveries(current_account(request), current_mode(request))
     rows = found.spread if found else []
-    return _as_csv(f"times-{timezone.now().date()}.csv", ["seconds to deliver", "messages"], rows)
+    return _as_csv(request, f"times-{clock.about_now().date()}.csv", ["seconds to deliver", "messages"], rows)
 
 
-def _as_csv(name: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> HttpResponseBase:
+def _as_csv(
+    request: MemberRequest, name: str, heads: Sequence[str], rows: Iterable[Sequence[object]]
+) -> HttpResponseBase:
+    audit.record("report.exported", account=current_account(request), by=request.user, target_type="report",
+                 target_id=name)  # fmt: skip
     lines = (csv_line(row) for row in rows)
     answer = StreamingHttpResponse(
         chain([BYTE_ORDER_MARK + csv_line(heads)], lines), content_type="text/csv; charset=utf-8"

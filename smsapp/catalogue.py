@@ -70,6 +70,10 @@ CATALOGUE: dict[str, Entry] = {
     "LOGIN_THROTTLED": Entry(429, "Too many wrong passwords were tried.", Retry.SOON),
     "RATE_LIMIT_EXCEEDED": Entry(429, "Too many calls; this one was not carried out.", Retry.SOON),
     "INTERNAL_ERROR": Entry(500, "A defect of ours; nothing was accepted.", Retry.SAME_KEY),
-    "OUTCOME_UNKNOWN": Entry(503, "The database was lost while it committed: it may be done or not.", Retry.SAME_KEY),
+    "OUTCOME_UNKNOWN": Entry(
+        503,
+        "It may be done: the database was lost while it committed, or the kept answer cannot be read.",
+        Retry.SAME_KEY,
+    ),
     "SERVICE_UNAVAILABLE": Entry(503, "The database is away; nothing was accepted.", Retry.SAME_KEY),
 }

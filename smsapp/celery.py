@@ -2,22 +2,48 @@
 
 import gc
 import os
+import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_postrun, task_prerun, worker_process_init
+from celery.signals import beat_init, task_postrun, task_prerun, worker_init, worker_process_init
 from django.db import close_old_connections
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smsapp.settings.base")
+from smsapp.broker_connection import Amqp
+from smsapp.environment import choose_settings
 
-app = Celery("smsapp")
+choose_settings()
+
+MAIN_PROCESS = os.getpid()  # a worker's children are forked from it, and inherit the number
+
+app = Celery("smsapp", amqp=Amqp)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.autodiscover_tasks(["smsapp"], related_name="pulse")
 # Celery would close the connections to the database around every task. A new one costs ten milliseconds, a server
 # process that has yet to learn the tables, and the look for signs of a copy. They are kept, as a web server keeps them.
 app.conf.CELERY_DB_REUSE_MAX = 1_000_000_000
 
 import smsapp.watchdog  # noqa: E402, F401  (connects itself to the worker's start)
+from smsapp.lifeline import end_with  # noqa: E402
+
+
+@worker_process_init.connect
+def end_with_the_worker(**kwargs: Any) -> None:
+    """A child whose worker was killed might stand still in its task with nobody to end it. Celery asks the kernel for
+    that, too, but not whether it has asked too late."""
+    end_with(MAIN_PROCESS)
+
+
+@worker_init.connect
+@beat_init.connect
+def require_the_keys_of_the_database(**kwargs: Any) -> None:
+    from smsapp import key_prints
+
+    try:
+        key_prints.require_at_start()
+    except key_prints.WrongKeys as error:  # which a signal would swallow
+        sys.exit(f"Not started: {error}")
 
 
 @task_prerun.connect

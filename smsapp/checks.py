@@ -9,9 +9,14 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError, connection
 
-from messaging import gateways
+from messaging import gateways, routing
+from smsapp import proxies
+from smsapp.management.commands.assets import ASSETS, SPRITE
 
 MIN_KEY_LENGTH = 50
 MIN_ENCRYPTION_KEY = 32
@@ -44,9 +49,10 @@ def timers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             ),
         ),
         (
-            settings.TASK_BUDGET + settings.LEASE_SECONDS + TASK_OVERHEAD > settings.CELERY_TASK_TIME_LIMIT,
+            settings.TASK_BUDGET + settings.GATEWAY_TIMEOUT + settings.LEASE_SECONDS + TASK_OVERHEAD
+            > settings.CELERY_TASK_TIME_LIMIT,
             Error(
-                "TASK_BUDGET + LEASE_SECONDS come too near to the time limit of a task "
+                "TASK_BUDGET + GATEWAY_TIMEOUT + LEASE_SECONDS come too near to the time limit of a task "
                 f"({settings.CELERY_TASK_TIME_LIMIT} s): it would be killed with a call under way.",
                 id="smsapp.E004",
             ),
@@ -132,8 +138,8 @@ def secrets(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             not settings.ENCRYPTION_KEYS,
             Error(
-                "ENCRYPTION_KEYS is not set: stored secrets are encrypted with a key derived from SECRET_KEY, which "
-                "could then never change.",
+                "ENCRYPTION_KEYS is not set: stored secrets are encrypted with a key derived from SECRET_KEY, so "
+                "whoever learns the one has the others.",
                 hint="Set ENCRYPTION_KEYS to 32 random characters or more, and run `manage.py rotate_secrets` once.",
                 id="smsapp.E104",
             ),
@@ -142,21 +148,12 @@ def secrets(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             any(len(key) < MIN_ENCRYPTION_KEY for key in settings.ENCRYPTION_KEYS),
             Error(f"A key of ENCRYPTION_KEYS is shorter than {MIN_ENCRYPTION_KEY} characters.", id="smsapp.E105"),
         ),
-        (
-            not (os.environ.get("SUPPRESSION_KEY") or os.environ.get("SUPPRESSION_KEY_FILE")),
-            Warning(
-                "SUPPRESSION_KEY is derived from SECRET_KEY: after a change of that key opted-out numbers "
-                "are no longer recognised.",
-                hint="Set SUPPRESSION_KEY to a key of its own that never changes.",
-                id="smsapp.W103",
-            ),
-        ),
     )
 
 
 @register(Tags.security, deploy=True)
 def web(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    hosts = set(settings.ALLOWED_HOSTS)
+    hosts, peer = set(settings.ALLOWED_HOSTS), "" if settings.TRUSTED_PROXY_COUNT else proxies.untrusted()
     return _found(
         (
             settings.DEBUG,
@@ -196,6 +193,15 @@ def web(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             ),
         ),
         (
+            bool(peer),
+            Error(
+                f"Calls came with X-Forwarded-For, from {peer}, and TRUSTED_PROXY_COUNT is 0: all callers share the "
+                "proxy's address, and anybody locks everybody out.",
+                hint="Set TRUSTED_PROXY_COUNT to the number of proxies that append to X-Forwarded-For.",
+                id="smsapp.E117",
+            ),
+        ),
+        (
             settings.WEBHOOK_ALLOW_LOCAL,
             Error(
                 "WEBHOOK_ALLOW_LOCAL is on: customers could make this service call itself and its neighbours.",
@@ -210,7 +216,7 @@ def web(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 def stores(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return _found(
         (
-            settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3",
+            settings.DATABASES["default"]["ENGINE"] == "smsapp.database.sqlite",
             Error(
                 "The database is SQLite: one writer at a time, on one machine.",
                 hint="Set DATABASE_URL=postgres://user:password@host:5432/name",
@@ -229,12 +235,92 @@ def stores(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register(deploy=True)
+def statement_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """What the server does in fact, whoever set it: this process, or the role that it signs in as."""
+    return _found(
+        (
+            connection.vendor == "postgresql" and _statement_timeout() == "0",
+            Warning(
+                "Statements have no time limit at the database server.",
+                hint="With DATABASE_STARTUP_OPTIONS=false the roles need one: ALTER ROLE ... SET statement_timeout.",
+                id="smsapp.W123",
+            ),
+        ),
+    )
+
+
+def _statement_timeout() -> str:
+    """Empty while the server cannot be asked."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            return str(cursor.fetchone()[0])
+    except DatabaseError:
+        return ""
+
+
+@register(deploy=True)
+def pages(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    missing = [name for name in _assets() if not _is_served(name)]
+    return _found(
+        (
+            bool(missing),
+            Error(
+                f"Files that every page needs are not there: {', '.join(missing)}. Pages are answered 500.",
+                hint="Run `manage.py assets`, then `manage.py collectstatic`.",
+                id="smsapp.E118",
+            ),
+        ),
+    )
+
+
+def _assets() -> list[str]:
+    return [f"vendor/{asset.target}" for asset in (*ASSETS, SPRITE)]
+
+
+def _is_served(name: str) -> bool:
+    collected: dict[str, str] | None = getattr(staticfiles_storage, "hashed_files", None)
+    return finders.find(name) is not None if collected is None else name in collected
+
+
+@register(deploy=True)
+def monitoring(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    return _found(
+        (
+            not settings.METRICS_TOKEN and not settings.METRICS_NEED_TOKEN,
+            Error(
+                "/metrics is open to everybody: METRICS_TOKEN is not set, and METRICS_NEED_TOKEN is off.",
+                hint="Set METRICS_TOKEN to 32 random characters or more, and have Prometheus offer it.",
+                id="smsapp.E119",
+            ),
+        ),
+        (
+            not settings.METRICS_TOKEN and settings.METRICS_NEED_TOKEN,
+            Warning(
+                "METRICS_TOKEN is not set: nobody can read /metrics.",
+                hint="Set METRICS_TOKEN to 32 random characters or more, and have Prometheus offer it.",
+                id="smsapp.W119",
+            ),
+        ),
+        (
+            not settings.INSTANCE_ID,
+            Warning(
+                "INSTANCE_ID is not set: this installation is known by the address of its database, and holds sending "
+                "as a copy when that is reached in another way.",
+                hint="Set INSTANCE_ID to a name of its own, the same on all of its machines.",
+                id="smsapp.W124",
+            ),
+        ),
+    )
+
+
+@register(deploy=True)
 def live_gateway(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return _found(
         (
-            gateways.names()[0] == gateways.SIMULATOR,
+            set(routing.live_gateways()) <= {gateways.SIMULATOR},
             Error(
-                "No gateway is configured: live messages would go to the simulator and reach nobody.",
+                "No gateway is preferred, and no route leads to one: live messages would reach nobody.",
                 hint="Set INFOBIP_BASE_URL and INFOBIP_API_KEY, or TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or add "
                 "one in the console.",
                 id="smsapp.E131",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import model_ngettext
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -30,12 +31,29 @@ COUNT_LIMIT = 2000  # rows a list counts at most; further back, search
 
 
 class BoundedPaginator(AnyPaginator):
-    """Counts up to COUNT_LIMIT rows, however many there are."""
+    """Counts up to COUNT_LIMIT rows, however many there are, and knows whether there are more."""
 
     @cached_property
     def count(self) -> int:
+        return min(self._found, COUNT_LIMIT)
+
+    @property
+    def has_more(self) -> bool:
+        return self._found > COUNT_LIMIT
+
+    @cached_property
+    def _found(self) -> int:
         rows: Any = self.object_list
-        return int(rows.order_by()[:COUNT_LIMIT].count())
+        return int(rows.order_by()[: COUNT_LIMIT + 1].count())
+
+
+class InOrder(ChangeList):
+    """A list that may be sorted by its page's `sortable_by` only, whatever its address asks for."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        if not self.model_admin.get_sortable_by(request):
+            self.params.pop(ORDER_VAR, None)
+        return super().get_ordering(request, queryset)
 
 
 class Audited(AnyModelAdmin):
@@ -79,6 +97,9 @@ class ConsoleAdmin(Audited):
     list_per_page = 50
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return InOrder
+
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
@@ -96,11 +117,16 @@ class ConsoleAdmin(Audited):
         if not term:
             return queryset, False
         condition = None if "\x00" in term else self.find(term)
+        if condition is None:
+            words = f"Nothing can be found by this. What can be: {self.search_help_text}."
+            self.message_user(request, words, messages.WARNING, fail_silently=True)
         return (queryset.none() if condition is None else queryset.filter(condition)), False
 
 
 class ReadOnlyAdmin(ConsoleAdmin):
-    """Records of what happened: shown, never added, changed or deleted."""
+    """Records of what happened: shown, never added, changed or deleted, and not sorted: they are too many."""
+
+    sortable_by = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -110,7 +136,10 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
 
 class ActingAdmin(ConsoleAdmin):
-    """Rows that change only by actions calling services; all their fields are read-only."""
+    """Rows that change only by actions calling services; all their fields are read-only, and they are not sorted: of
+    some there are many."""
+
+    sortable_by = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -127,13 +156,15 @@ def confirmed_action(
     question: str,
     act: Callable[[M], object],
     done: str,
+    facts: Callable[[M], str] = lambda row: "",
 ) -> HttpResponse | None:
-    """Ask, then call a service for each chosen row; its refusals become messages and what was done is logged."""
+    """Ask, then call a service for each chosen row; its refusals become messages and what was done is logged. `facts`:
+    what somebody has to know of a row to decide."""
     if "confirmed" not in request.POST:
         context = page.admin_site.each_context(request) | {
             "title": question,
             "opts": page.opts,
-            "rows": queryset,
+            "rows": [(row, facts(row)) for row in queryset],
             "action": request.POST["action"],
             "media": page.media,
         }

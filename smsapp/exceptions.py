@@ -208,7 +208,8 @@ class ServiceUnavailable(SmsappError):
 
 
 class OutcomeUnknown(SmsappError):
-    """The connection was lost in COMMIT: whether it was done, only the same key can tell. `retry_after` in seconds."""
+    """The connection was lost in COMMIT, or the kept answer cannot be read: whether it was done, only the same key can
+    tell. `retry_after` in seconds."""
 
     code = "OUTCOME_UNKNOWN"
 

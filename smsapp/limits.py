@@ -45,6 +45,13 @@ return answer
 """
 
 
+_GIVE_BACK = """
+for _, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
+end
+"""
+
+
 class Bucket(NamedTuple):
     """At most `limit` events of this `name` in `window` seconds; `policy` is what a caller is told of it."""
 
@@ -91,8 +98,29 @@ def count(buckets: Sequence[Bucket]) -> Counted:
     return _count_here(buckets, time.monotonic())
 
 
+def give_back(buckets: Sequence[Bucket]) -> None:
+    """Take back one event that was counted in all buckets: it turned out to be none."""
+    global _lost_until
+    if time.monotonic() >= _lost_until:
+        try:
+            script = get_redis_connection("default").register_script(_GIVE_BACK)
+            script(keys=[_key_of(bucket) for bucket in buckets])
+        except RedisError:
+            _lost_until = time.monotonic() + LOST_FOR
+        else:
+            return
+    with _lock:
+        for bucket in buckets:
+            used, ends_at = _local.get(bucket.name, (0, 0.0))
+            _local[bucket.name] = (max(used - 1, 0), ends_at)
+
+
+def _key_of(bucket: Bucket) -> str:
+    return f"{settings.REDIS_KEY_PREFIX}:limit:{bucket.name}"
+
+
 def _count_in_redis(buckets: Sequence[Bucket]) -> Counted:
-    keys = [f"{settings.REDIS_KEY_PREFIX}:limit:{bucket.name}" for bucket in buckets]
+    keys = [_key_of(bucket) for bucket in buckets]
     arguments = [value for bucket in buckets for value in (bucket.limit, bucket.window * 1000 - EARLY)]
     script = get_redis_connection("default").register_script(_COUNT)
     refused, *answer = script(keys=keys, args=arguments)

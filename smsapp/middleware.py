@@ -14,9 +14,13 @@ from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
+from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
 
+from smsapp import proxies
+
 API = "/api/"
+IPV6_PREFIX = 64  # bits; the smallest network that providers give to one customer
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
@@ -27,6 +31,11 @@ class Call:
     request_id: str = ""
     ip_address: str = ""
     api_key_prefix: str = ""
+
+    @property
+    def network(self) -> str:
+        """What limits count by: the address, of IPv6 its /64, in which anybody has any number of them."""
+        return network_of(self.ip_address)
 
 
 _CALL: ContextVar[Call] = ContextVar("call")
@@ -61,6 +70,18 @@ def client_address(request: HttpRequest) -> str:
     return forwarded or _address(request.META.get("REMOTE_ADDR", ""))
 
 
+def client_network(request: HttpRequest) -> str:
+    """As `client_address`; of IPv6 the first address of its /64."""
+    return network_of(client_address(request))
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address as it is, the first address of an IPv6 address's /64; empty for none."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.IPv6Network((address, IPV6_PREFIX), strict=False).network_address)
+
+
 def _address(text: str) -> str:
     """In its one spelling; empty if it is none."""
     try:
@@ -78,12 +99,36 @@ class RequestIdMiddleware:
         offered = request.headers.get("X-Request-Id", "")
         request_id = offered if _ACCEPTABLE.match(offered) else str(uuid.uuid4())
         request.started = time.monotonic()  # type: ignore[attr-defined]
+        if not settings.TRUSTED_PROXY_COUNT and "HTTP_X_FORWARDED_FOR" in request.META:
+            proxies.note_untrusted(request.META.get("REMOTE_ADDR", ""))
         token = _CALL.set(Call(request_id, client_address(request)))
         try:
             response = self.get_response(request)
         finally:
             _CALL.reset(token)
         response.headers["X-Request-Id"] = request_id
+        return response
+
+
+class SafeHeadersMiddleware:
+    """What every answer says, whoever gave it: nobody keeps it, frames it or takes it for another type, and no script
+    runs in it. Views and pages that know better have said so before."""
+
+    HEADERS = (
+        ("Cache-Control", "no-store"),
+        ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("Referrer-Policy", "same-origin"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Frame-Options", "DENY"),
+    )
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        for name, value in self.HEADERS:
+            response.headers.setdefault(name, value)
         return response
 
 
@@ -119,6 +164,21 @@ class UnreadBodyMiddleware:
         return response
 
 
+class MonitorMiddleware:
+    """Health and metrics are asked by monitors and schedulers within the network, by address and without TLS: they are
+    answered before anybody looks at host and scheme."""
+
+    PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info not in self.PATHS:
+            return self.get_response(request)
+        return _direct(request)
+
+
 class CallbackMiddleware:
     """A provider's push goes straight to its view: what is further in serves people, with sessions, pages and forms,
     and costs as much as storing the push."""
@@ -129,10 +189,17 @@ class CallbackMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith("/callbacks/"):
             return self.get_response(request)
-        request.resolver_match = resolve(request.path_info)
-        view, args, kwargs = request.resolver_match
-        response: HttpResponse = view(request, *args, **kwargs)
-        return response
+        return _direct(request)
+
+
+def _direct(request: HttpRequest) -> HttpResponse:
+    """The answer of its view, with nobody in between."""
+    request.resolver_match = resolve(request.path_info)
+    view, args, kwargs = request.resolver_match
+    response: HttpResponse = view(request, *args, **kwargs)
+    if isinstance(response, SimpleTemplateResponse):
+        response = response.render()
+    return response
 
 
 class RequestIdFilter(logging.Filter):

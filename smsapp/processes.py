@@ -1,7 +1,7 @@
 """A small supervisor: named child processes, started in order, watched, brought back, and all stopped together.
 
 Used by `manage.py run`, `manage.py demo`, the tests' own services and the chaos harness. On Linux no child
-outlives its parent, even if that is killed with -9.
+outlives its parent, even if that is killed with -9 (its children in turn: `lifeline.py`).
 """
 
 import contextlib
@@ -19,18 +19,18 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Any, Self
 
-# Runs in the child before its program: another user if asked, then SIGTERM at the parent's end (the kernel forgets
+# Runs in the child before its program: another user if asked, then a signal at the parent's end (the kernel forgets
 # that wish when the user changes, hence the order). Not preexec_fn: that is unsafe beside threads.
 LAUNCHER = """
 import ctypes, os, sys
-parent, user, *command = sys.argv[1:]
+parent, user, last_signal, *command = sys.argv[1:]
 if user:
     import pwd
     entry = pwd.getpwnam(user)
     os.setgroups([]), os.setgid(entry.pw_gid), os.setuid(entry.pw_uid)
 if sys.platform == "linux":
-    PR_SET_PDEATHSIG, SIGTERM = 1, 15
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGTERM)
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(last_signal))
 if os.getppid() != int(parent):
     sys.exit(1)
 try:
@@ -38,6 +38,7 @@ try:
 except OSError as error:
     sys.exit(f"{command[0]}: {error.strerror}")
 """
+NAME_MARK = "SMSAPP_PROGRAM"  # in the environment of each program: its name
 PROBE_INTERVAL = 0.05  # seconds
 WATCH_INTERVAL = 0.2
 TAIL = 40  # last lines of output kept for a report on a child that failed
@@ -60,7 +61,8 @@ class StopRequested(BaseException):
 @dataclass(frozen=True)
 class Program:
     """What to run. `ready` is asked until it says yes; times in seconds. Of those that stop together the highest
-    `layer` goes first, so that workers find their broker to the end."""
+    `layer` goes first, so that workers find their broker to the end. `orphan_signal`: what the kernel sends it when its
+    supervisor was killed: by default the one that nothing outlives, however it is stuck."""
 
     name: str
     command: Sequence[str]
@@ -69,6 +71,7 @@ class Program:
     ready_within: float = 30.0
     stop_within: float = 10.0
     stop_signal: signal.Signals = signal.SIGTERM
+    orphan_signal: signal.Signals = signal.SIGKILL
     restart: bool = False
     layer: int = 0
     user: str = ""
@@ -117,8 +120,8 @@ class Child:
         self._started = time.monotonic()
         launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(os.getpid()), program.user]
         self.process = subprocess.Popen(
-            [*launcher, *program.command],
-            env=dict(program.env),
+            [*launcher, str(int(program.orphan_signal)), *program.command],
+            env={**program.env, NAME_MARK: program.name},
             cwd=program.cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -42,10 +42,10 @@ def simulator(env: Environment, port: int, ledger: Path, *options: str) -> Progr
 
 def web(env: Environment, host: str, port: int) -> Program:
     command = [
-        *(sys.executable, "-m", "gunicorn", "smsapp.wsgi", "--bind", f"{host}:{port}"),
-        *("--workers", str(WEB_PROCESSES), "--threads", str(WEB_THREADS), "--worker-class", "gthread"),
+        *(sys.executable, "-m", "gunicorn", "smsapp.wsgi", "--config", "python:smsapp.gunicorn"),
+        *("--bind", f"{host}:{port}"),
+        *("--workers", str(WEB_PROCESSES), "--threads", str(WEB_THREADS)),
         *("--graceful-timeout", "5", "--timeout", "60", "--log-level", "warning"),
-        *("--keep-alive", "75"),  # seconds: clients keep a connection between calls, and a proxy in front for a minute
     ]
     url = f"http://{reachable(host)}:{port}/health"
     return Program("web", command, env, ready=lambda: answers(url), ready_within=60, restart=True, layer=1, cwd=ROOT)

@@ -20,9 +20,11 @@ from django_redis import get_redis_connection
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from smsapp.queues import CLOCKS_APART
+
 logger = logging.getLogger(__name__)
 
-EXPIRES = 60  # seconds: beat wakes everything many times within, so an older wake-up is only in the way
+EXPIRES = 60 + CLOCKS_APART  # seconds: beat wakes everything many times within, so an older one is only in the way
 SILENCE = 5.0  # seconds without trying, after the broker could not be reached
 SIGN_FOR = 2.0  # seconds beside its delay that a wake-up is thought to be waiting: beat's own interval
 

@@ -16,14 +16,16 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 
+from smsapp import pulse
+
 #: Test files of doors (`test_admin_messages.py`, …): a page is the same on either database, so they run once.
 DOORS = ("test_admin", "test_api", "test_dashboard", "test_sign_in", "test_views")
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
 #: Files whose tests run whole platforms. They come first and so mostly in one process, one at a time, while the others
 #: take whatever is left. (Stealing work would run tests after those that empty the database.)
 PLATFORMS = {
-    "test_api_contract.py", "test_benchmarks.py", "test_chaos.py", "test_demo.py", "test_guide.py", "test_run.py",
-    "test_selftest.py", "test_state_machine.py",
+    "test_api_contract.py", "test_benchmarks.py", "test_chaos.py", "test_demo.py", "test_guide.py", "test_plans.py",
+    "test_run.py", "test_selftest.py", "test_state_machine.py",
 }  # fmt: skip
 ON_POSTGRESQL = "postgresql" in django_settings.DATABASES["default"]["ENGINE"]
 
@@ -73,20 +75,38 @@ def own_folders(settings: Any, tmp_path: Path) -> None:
     settings.UPLOAD_DIR = tmp_path / "uploads"
 
 
+_pulse_ages = pulse.ages
+
+
+@pytest.fixture(autouse=True)
+def everything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test has beat and workers beside it: to health and notices they run, where that is not the subject."""
+    monkeypatch.setattr(pulse, "ages", lambda: dict.fromkeys(pulse.EXPECTED, 0.0))
+
+
+@pytest.fixture
+def really_look_for_pulses(everything_runs: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "ages", _pulse_ages)
+
+
 @pytest.fixture(autouse=True)
 def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What processes remember of the database for some seconds is another database's in the next test; and where there
-    is none, nobody asks it for gateways."""
+    is none, nobody asks it for gateways or the time."""
     from campaigns import quiet_hours
-    from messaging import gateways, rates, routing
+    from messaging import gateways, rates, rotation, routing
+    from smsapp import clock
 
     def forget() -> None:
         gateways.reset()
-        for module in (quiet_hours, rates, routing):
+        for module in (quiet_hours, rates, rotation, routing):
             module.forget()
 
     if not _uses_database(request.node):
         monkeypatch.setattr(gateways, "_stored", dict)
+        monkeypatch.setattr(routing, "_routes", list)
+        monkeypatch.setattr(routing, "_shares", dict)
+        monkeypatch.setattr(clock, "_asked", lambda: None)
     forget()
     yield
     forget()

@@ -14,6 +14,7 @@ from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.rules import CampaignRequest
 from campaigns.services import create_campaign
+from messaging.models import Gateway
 from uploads.choices import AudienceSource, UploadStatus
 from uploads.models import Audience, Upload
 from uploads.services import audience_from_numbers
@@ -74,6 +75,11 @@ def make_campaign(account: Account | None = None, count: int = 3, **options: Any
     kind = options.pop("kind", CampaignKind.BULK)
     request = CampaignRequest(kind=kind, message=options.pop("message", "Hello"), **options)
     return create_campaign(membership.account, membership.user, request, audience)
+
+
+def in_use() -> dict[str, bool]:
+    """For a row of a gateway that messages go to: it is on, and the first of a test is the preferred one."""
+    return {"is_enabled": True, "is_preferred": not Gateway.objects.filter(is_preferred=True).exists()}
 
 
 def make_api_key(

@@ -142,7 +142,7 @@ def make_cluster(
     url = f"postgres://postgres@127.0.0.1:{port}/postgres"
     program = Program(
         "postgres", command, environment, ready=lambda: postgresql_version(url) is not None, restart=restart,
-        stop_signal=signal.SIGINT,  # without waiting for its clients
+        stop_signal=signal.SIGINT, orphan_signal=signal.SIGINT,  # without waiting for its clients
         user=user,
     )  # fmt: skip
     return Cluster(program, url)

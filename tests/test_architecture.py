@@ -122,9 +122,32 @@ def test_waits_are_columns_and_never_broker_delays() -> None:
     assert wrong == set()
 
 
+#: Files that may ask this machine's clock, and why. All others ask the database's: `smsapp/clock.py`.
+HOST_CLOCK = {
+    "smsapp/clock.py": "gives it where there is one machine, or no database",
+    "messaging/restored.py": "looks for a jump of that very clock: the machine was rolled back, or slept",
+    "smsapp/api/envelope.py": "shown in an answer, which must come while the database is away",
+    "smsapp/api/usage.py": "noted in the log of calls, while the database is away as well",
+}
+CLOCKS = re.compile(
+    r"\b(timezone\.(now|localtime|localdate)\b|datetime\.(now|utcnow|today)\b|date\.today\b|time\.time\b)"
+)
+
+
+def test_the_time_is_that_of_the_database() -> None:
+    """The simulator is a provider, and has a clock of its own."""
+    found = {
+        name_of(path)
+        for app in (*ARROW, "smsapp")
+        for path in sorted((ROOT / app).rglob("*.py"))
+        if not {"migrations", "simulator"} & set(path.parts) and CLOCKS.search(path.read_text())
+    }
+    assert found == set(HOST_CLOCK)
+
+
 def registered_tasks() -> set[str]:
     current_app.loader.import_default_modules()
-    return {name for name in current_app.tasks if name.split(".")[0] in ARROW}
+    return {name for name in current_app.tasks if name.split(".")[0] in (*ARROW, "smsapp")}
 
 
 def test_every_task_has_a_queue_and_every_route_a_task() -> None:

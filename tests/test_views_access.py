@@ -16,8 +16,9 @@ import messaging.urls
 import reports.urls
 import uploads.urls
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
+from accounts.invitations import invite
 from accounts.keys import Issuer, issue_api_key
-from accounts.models import Account, Membership, SenderId, WebhookDelivery, WebhookEndpoint
+from accounts.models import Account, Invitation, Membership, SenderId, WebhookDelivery, WebhookEndpoint
 from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
 from campaigns.recurrence import Every, Rule
 from messaging.choices import MessageStatus
@@ -73,6 +74,7 @@ PAGES = {
     "opt-outs-from-upload": act(Scope.CONTACTS_WRITE),
     "senders": read(Scope.ACCOUNT_READ), "sender-withdraw": act(Scope.ACCOUNT_WRITE),
     "usage": read(Scope.ACCOUNT_READ), "team": read(Scope.ACCOUNT_READ), "team-change": act(Scope.ACCOUNT_READ),
+    "invitation-withdraw": act(Scope.ACCOUNT_READ),
     "account-settings": read(Scope.ACCOUNT_READ), "profile": Door("get", None),
     "switch-account": act(None), "switch-mode": act(None),
     "developers": read(Scope.WEBHOOKS_READ), "requests": read(Scope.ACCOUNT_READ),
@@ -82,7 +84,7 @@ PAGES = {
     "webhook-rotate": act(Scope.WEBHOOKS_WRITE), "webhook-remove": act(Scope.WEBHOOKS_WRITE),
     "webhook-delivery": read(Scope.WEBHOOKS_READ),
 }  # fmt: skip
-OPEN = {"sign-in", "sign-out", "welcome"}
+OPEN = {"sign-in", "sign-out", "invitation"}
 URLS = {
     str(pattern.name): pattern
     for module in (accounts.urls, campaigns.urls, messaging.urls, reports.urls, uploads.urls)
@@ -122,6 +124,7 @@ class World:
         issuer = Issuer(self.account, owner.user, Mode.LIVE, SCOPES_OF[Role.OWNER])
         self.key, _ = issue_api_key(issuer, "Key", Mode.TEST)
         self.other = MembershipFactory(account=self.account, role=Role.VIEWER)
+        self.invitation, _ = invite(owner, f"new-{self.account.pk}@example.com", Role.VIEWER)
 
     def things(self) -> dict[str, Any]:
         return {
@@ -129,7 +132,8 @@ class World:
             "list_id": self.contact_list.list_id, "recurring_id": self.recurring.recurring_id,
             "template_id": self.template.template_id, "sender_pk": self.sender.pk,
             "endpoint_id": self.endpoint.endpoint_id, "delivery_pk": self.delivery.pk, "prefix": self.key.prefix,
-            "membership_pk": self.other.pk, "message_id": public_id(message_number(self.batch.pk, 0)),
+            "membership_pk": self.other.pk, "invitation_pk": self.invitation.pk,
+            "message_id": public_id(message_number(self.batch.pk, 0)),
         }  # fmt: skip
 
 
@@ -178,6 +182,7 @@ def test_things_of_another_account_are_404_and_stay_as_they_are(client: Client, 
     world.key.refresh_from_db()
     assert world.key.is_usable
     assert Membership.objects.filter(pk=world.other.pk).exists()
+    assert Invitation.objects.filter(pk=world.invitation.pk).exists()
     assert WebhookEndpoint.objects.filter(pk=world.endpoint.pk, is_active=True).exists()
     world.campaign.refresh_from_db()
     assert (world.campaign.status, world.campaign.pause_reason) == (status, "")

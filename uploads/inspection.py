@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypedDict
 
 from smsapp.exceptions import UploadInvalid
 from smsapp.lib.phone import NOT_MOBILE, RefusedNumber, parse_number
@@ -44,6 +45,15 @@ _NAME_WORDS = {
     "cell": _MOBILE, "gsm": _MOBILE, "sms": _MOBILE, "mob": _MOBILE, "portable": _MOBILE, "natel": _MOBILE,
     "tel": _PHONE, "fon": _PHONE, "tlf": _PHONE, "tfno": _PHONE, "тел": _PHONE, "τηλ": _PHONE, "to": _NUMBER,
 }  # fmt: skip
+
+
+class Wanted(TypedDict, total=False):
+    """What the uploader says of a file, as `inspect` takes it."""
+
+    delimiter: str | None
+    has_header: bool | None
+    phone_column: str | int | None
+
 
 _may_be_number = re.compile(r"['’]?\s*[(+＋]?[\d(][\d\s()+./\-–]{5,24}").fullmatch
 _is_date = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}(\s.*)?").fullmatch

@@ -69,7 +69,11 @@ class Upload(models.Model):
     processed_at = models.DateTimeField(null=True, blank=True)
     file_removed_at = models.DateTimeField(null=True, blank=True)
 
-    # How the file is read: guessed at acceptance, frozen with the first chunk.
+    wanted = models.JSONField(
+        default=dict, help_text="Of a workbook that is not read yet: what its uploader says of it."
+    )
+
+    # How the file is read: guessed at acceptance, of a workbook by its reader; frozen with the first chunk.
     encoding = models.CharField(max_length=20, blank=True)
     delimiter = models.CharField(max_length=1, blank=True, help_text="Empty: one number a line.")
     has_header = models.BooleanField(default=False)

@@ -7,6 +7,7 @@ the first record that can be read and is not empty.
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import normalise
@@ -27,6 +28,17 @@ class FileShape:
     columns: tuple[str, ...]
     phone_column: int
     sample: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def as_fields(self) -> dict[str, Any]:
+        """As an upload holds it."""
+        return {
+            "encoding": self.encoding,
+            "delimiter": self.delimiter,
+            "has_header": self.has_header,
+            "columns": list(self.columns),
+            "phone_column": self.phone_column,
+        }
 
 
 @dataclass(slots=True)

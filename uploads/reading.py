@@ -1,4 +1,5 @@
-"""A file is read once, in slices: lease the upload, commit chunk after chunk, go on after a kill at the last one.
+"""A file is read once, in slices: lease the upload, commit chunk after chunk, go on after a kill at the last one. A
+workbook becomes a CSV file first, which is inspected and read in its place.
 
 Every commit is one transaction that begins with a conditional update of the upload under the reader's epoch. It must
 change exactly one row: a reader whose lease has passed to another stops there, and nothing of its chunk is kept.
@@ -14,16 +15,21 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
 from accounts.choices import EventType, Mode
 from accounts.webhooks import emit
+from smsapp import clock
+from smsapp.exceptions import PayloadTooLarge, UploadInvalid
 from smsapp.wake import wake
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus
 from uploads.chunks import RefusedRow
+from uploads.inspection import inspect
 from uploads.models import Audience, AudienceChunk, Upload
 from uploads.parsing import FileShape, RowReader, Rows
+from uploads.screening import SPREADSHEET
+from uploads.spreadsheets import to_csv_apart
+from uploads.storing import BLOCK, store
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +51,7 @@ def upload_path(upload: Upload) -> Path:
 def read_upload(upload_id: int, owner: str) -> bool:
     """Read an upload (by primary key) for at most TASK_BUDGET seconds; True once it is `ready` or `failed`.
 
-    1. Lease it, unless another reader has it: then nothing happens.
+    1. Lease it, unless another reader has it: then nothing happens. Make a CSV file of a workbook.
     2. Rebuild from the committed chunks what was read already, and pass over those rows.
     3. Commit chunk after chunk with its counters, extending the lease.
     4. At the end set `ready` or `failed`; out of time, give the lease back and wake the next slice.
@@ -56,12 +62,14 @@ def read_upload(upload_id: int, owner: str) -> bool:
     try:
         if upload.lease_epoch > _chunk_count(upload) + settings.MAX_LEASES:
             raise Unreadable("Reading the file was interrupted too often.")
+        if upload_path(upload).suffix == SPREADSHEET:
+            _convert(upload)
         return _read_slice(upload)
     except LeaseLost:
         logger.warning("upload %s: lease of epoch %s lost", upload.upload_id, upload.lease_epoch)
         return False
-    except (Unreadable, OSError) as error:
-        reason = str(error) if isinstance(error, Unreadable) else _system_reason(error)
+    except (Unreadable, UploadInvalid, PayloadTooLarge, OSError) as error:
+        reason = _system_reason(error) if isinstance(error, OSError) else str(error)
         logger.warning("upload %s: failed: %s", upload.upload_id, reason)
         return _fail(upload, reason)
 
@@ -76,7 +84,7 @@ def store_chunk(
 
 @transaction.atomic
 def _lease(upload_id: int, owner: str) -> Upload | None:
-    now = timezone.now()
+    now = clock.about_now()
     leased = (
         Upload.objects.waiting(now)
         .filter(pk=upload_id)
@@ -104,6 +112,31 @@ def _lease_end(now: datetime) -> datetime:
 
 def _chunk_count(upload: Upload) -> int:
     return upload.audience.chunk_count if upload.audience else 0
+
+
+def _convert(upload: Upload) -> None:
+    """Put the CSV of a workbook in its place. Raises LeaseLost, Unreadable, UploadInvalid or PayloadTooLarge."""
+    _check_file(upload)
+    workbook = upload_path(upload)
+    target = workbook.with_name(f"{upload.upload_id}-{upload.lease_epoch}.csv")  # of this reader and no other
+    part = target.with_suffix(".part")
+    try:
+        to_csv_apart(workbook, part)
+        with part.open("rb") as table:
+            size, digest = store(iter(lambda: table.read(BLOCK), b""), target)
+        shape = inspect(target, upload.country, **upload.wanted)
+        with transaction.atomic():
+            until = _lease_end(clock.about_now())
+            values = shape.as_fields | {"filename": target.name, "file_size": size, "checksum": digest}
+            _update_leased(upload, lease_until=until, **values)
+            Audience.objects.filter(upload=upload).update(columns=list(shape.columns))
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+    workbook.unlink(missing_ok=True)
+    upload.refresh_from_db()
 
 
 def _read_slice(upload: Upload) -> bool:
@@ -177,7 +210,7 @@ def _store_packed(chunk: AudienceChunk) -> None:
 def _commit(upload: Upload, number: int, found: Rows, bytes_read: int, *, release: bool) -> None:
     assert upload.audience is not None
     chunk = packed(upload.audience, number, found)  # before the transaction: SQLite has one writer at a time
-    now = timezone.now()
+    now = clock.about_now()
     duplicates = found.duplicates
     with transaction.atomic():
         _update_leased(
@@ -200,7 +233,7 @@ def _finish(upload: Upload) -> bool:
     upload.refresh_from_db()
     if not upload.phone_count:
         return _fail(upload, _why_nobody(upload))
-    _update_leased(upload, status=UploadStatus.READY, processed_at=timezone.now(), lease_until=None)
+    _update_leased(upload, status=UploadStatus.READY, processed_at=clock.about_now(), lease_until=None)
     _tell(upload, EventType.UPLOAD_COMPLETED)
     logger.info("upload %s: ready, %s of %s rows", upload.upload_id, upload.phone_count, upload.row_count)
     return True
@@ -213,7 +246,7 @@ def _fail(upload: Upload, reason: str) -> bool:
                 upload,
                 status=UploadStatus.FAILED,
                 failure_reason=reason[:300],
-                processed_at=timezone.now(),
+                processed_at=clock.about_now(),
                 lease_until=None,
             )
             _tell(upload, EventType.UPLOAD_FAILED)

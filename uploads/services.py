@@ -2,13 +2,10 @@
 
 import base64
 import contextlib
-import hashlib
 import logging
-import os
 import re
 import secrets
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -18,19 +15,20 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 from accounts.models import Account, User
-from smsapp.exceptions import NotFound, PayloadTooLarge, UploadInvalid, UploadNotReady
+from smsapp.exceptions import NotFound, UploadInvalid, UploadNotReady
 from smsapp.lib.phone import RefusedNumber, is_country, parse_number
 from smsapp.lib.text import invisible_characters
 from smsapp.wake import wake
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus
 from uploads.chunks import Recipients, RefusedRow
-from uploads.inspection import inspect
+from uploads.inspection import Wanted, inspect
 from uploads.models import Audience, AudienceChunk, Upload
-from uploads.parsing import FileShape, Rows
+from uploads.parsing import Rows
 from uploads.reading import packed, read_upload, store_chunk, upload_path
-from uploads.screening import SPREADSHEET, Screening, check_name
-from uploads.spreadsheets import to_csv
+from uploads.screening import SPREADSHEET, check_name
+from uploads.spreadsheets import check_workbook
+from uploads.storing import BLOCK, check_size, store
 from uploads.suppressions import phone_hash, suppress, suppress_all, suppressed_among
 
 __all__ = [
@@ -55,8 +53,8 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_BLOCK = 256 * 1024  # bytes
 _MAX_FILENAME = 200  # characters
+_AT_ONCE = 500  # files
 _ORPHAN_AGE = timedelta(days=1)
 
 
@@ -70,7 +68,8 @@ def accept_upload(
     has_header: bool | None = None,
     delimiter: str | None = None,
 ) -> Upload:
-    """Screen, store and inspect a file; a task reads it. What the arguments say is not guessed.
+    """Screen, store and inspect a file, which a task reads; a workbook is inspected by that. What the arguments say is
+    not guessed.
 
     `country`: ISO code of numbers in national format, the account's default if None. `phone_column`: a name or a
     place from 0. Raises PayloadTooLarge, and UploadInvalid naming what is wrong; then nothing is kept.
@@ -80,14 +79,22 @@ def accept_upload(
     country = (country or account.default_country).upper()
     if not is_country(country):
         raise UploadInvalid("There is no such country code.", field="country", value=country)
-    _check_size(file.size or 0)
+    check_size(file.size or 0)
     upload_id = "upl-" + base64.b32encode(secrets.token_bytes(15)).decode().lower()
-    path = Path(settings.UPLOAD_DIR) / f"{upload_id}{'.csv' if suffix == SPREADSHEET else suffix}"
+    path = Path(settings.UPLOAD_DIR) / f"{upload_id}{suffix}"
+    upload = Upload(
+        account=account, user=user, upload_id=upload_id, filename=path.name, original_filename=name, country=country
+    )
+    wanted: Wanted = {"delimiter": delimiter, "has_header": has_header, "phone_column": phone_column}
     try:
-        size, digest = _store_spreadsheet(file, path) if suffix == SPREADSHEET else _store(file.chunks(_BLOCK), path)
-        shape = inspect(path, country, delimiter=delimiter, has_header=has_header, phone_column=phone_column)
-        upload = Upload(account=account, user=user, upload_id=upload_id, filename=path.name, original_filename=name)
-        return _record(upload, shape, size, digest, country)
+        upload.file_size, upload.checksum = store(file.chunks(BLOCK), path, is_text=suffix != SPREADSHEET)
+        if suffix == SPREADSHEET:
+            check_workbook(path)
+            upload.wanted = wanted
+        else:
+            for field, value in inspect(path, country, **wanted).as_fields.items():
+                setattr(upload, field, value)
+        return _record(upload)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -104,8 +111,8 @@ def read_again(
     if upload.file_removed_at is not None or not path.exists():
         raise UploadInvalid("The file is not kept any more: please upload it again.", field="file")
     name = upload.original_filename
-    if name.lower().endswith(".xlsx"):  # what is kept of a workbook is the CSV of it
-        name = f"{name[:-5]}.csv"
+    if name.lower().endswith(SPREADSHEET) and path.suffix == ".csv":  # what is kept of a workbook is the CSV of it
+        name = f"{name[: -len(SPREADSHEET)]}.csv"
     with path.open("rb") as stored:
         file = UploadedFile(stored, name=name, size=upload.file_size)
         return accept_upload(
@@ -247,9 +254,10 @@ def remove_files(now: datetime) -> int:
     """Delete files UPLOAD_KEEP_HOURS after they were read, and files of no upload after a day; how many."""
     removed = 0
     keep = timedelta(hours=settings.UPLOAD_KEEP_HOURS)
-    for upload in Upload.objects.with_file_to_remove(now, keep).iterator():
-        upload_path(upload).unlink(missing_ok=True)
-        removed += Upload.objects.filter(pk=upload.pk, file_removed_at=None).update(file_removed_at=now)
+    while found := Upload.objects.with_file_to_remove(now, keep)[:_AT_ONCE]:
+        for upload in found:
+            upload_path(upload).unlink(missing_ok=True)
+            removed += Upload.objects.filter(pk=upload.pk, file_removed_at=None).update(file_removed_at=now)
     for path in _orphans(now):
         path.unlink(missing_ok=True)
         removed += 1
@@ -267,53 +275,11 @@ def clean_filename(name: str) -> str:
     return last if len(last) <= _MAX_FILENAME else last[: _MAX_FILENAME - len(suffix)] + suffix
 
 
-def _check_size(size: int) -> None:
-    if size > settings.UPLOAD_MAX_BYTES:
-        limit = f"{settings.UPLOAD_MAX_BYTES / 1024**2:.0f} MiB"
-        raise PayloadTooLarge(f"The file is larger than {limit}.", field="file", value=size)
-
-
-def _store_spreadsheet(file: "UploadedFile[bytes]", path: Path) -> tuple[int, str]:
-    """Keep the CSV of a workbook, screened as any other; its size in bytes and its SHA-256."""
-    with tempfile.TemporaryDirectory() as folder:
-        workbook, table = Path(folder) / "upload.xlsx", Path(folder) / "upload.csv"
-        with workbook.open("wb") as copy:
-            copy.writelines(file.chunks(_BLOCK))
-        to_csv(workbook, table)
-        with table.open("rb") as converted:
-            return _store(iter(lambda: converted.read(_BLOCK), b""), path)
-
-
-def _store(blocks: Iterable[bytes], path: Path) -> tuple[int, str]:
-    """Copy a screened file in blocks; its size in bytes and its SHA-256."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    screening, digest, size = Screening(), hashlib.sha256(), 0
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-        for block in blocks:
-            size += len(block)
-            _check_size(size)
-            screening.feed(block)
-            digest.update(block)
-            target.write(block)
-        screening.finish()
-        target.flush()
-        os.fsync(target.fileno())
-    return size, digest.hexdigest()
-
-
 @transaction.atomic
-def _record(upload: Upload, shape: FileShape, size: int, digest: str, country: str) -> Upload:
-    upload.file_size = size
-    upload.checksum = digest
-    upload.country = country
-    upload.encoding = shape.encoding
-    upload.delimiter = shape.delimiter
-    upload.has_header = shape.has_header
-    upload.columns = list(shape.columns)
-    upload.phone_column = shape.phone_column
+def _record(upload: Upload) -> Upload:
     upload.save(force_insert=True)
     wake("uploads.parse", upload.pk)
-    logger.info("upload %s: accepted, %s bytes, %s", upload.upload_id, size, shape.encoding)
+    logger.info("upload %s: accepted, %s bytes", upload.upload_id, upload.file_size)
     return upload
 
 
@@ -333,6 +299,7 @@ def _orphans(now: datetime) -> list[Path]:
     oldest = (now - _ORPHAN_AGE).timestamp()
     names: set[str] = set()
     with contextlib.suppress(FileNotFoundError):  # no file was ever uploaded, or another process is as tidy
-        names = {path.name for path in Path(settings.UPLOAD_DIR).iterdir() if path.stat().st_mtime < oldest}
-    kept = Upload.objects.filter(file_removed_at=None).values_list("filename", flat=True)
-    return [Path(settings.UPLOAD_DIR) / name for name in names.difference(kept.iterator())]
+        old = (path.name for path in Path(settings.UPLOAD_DIR).iterdir() if path.stat().st_mtime < oldest)
+        names = set(islice(old, _AT_ONCE))
+    kept = Upload.objects.filter(file_removed_at=None, filename__in=names).values_list("filename", flat=True)
+    return [Path(settings.UPLOAD_DIR) / name for name in names.difference(kept)]

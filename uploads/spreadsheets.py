@@ -1,28 +1,61 @@
 """An .xlsx workbook becomes a CSV file of its first visible sheet, so that everything behind knows one kind of file.
 
 Row numbers stay those that the spreadsheet shows. A workbook is a ZIP archive of XML: what it would unpack to is
-bounded before anything is unpacked, and entities are refused (openpyxl uses defusedxml where that is installed).
+bounded before anything is unpacked. What it costs to read all the same, in columns that are not there or texts that
+nobody needs, is bounded by the process that reads it, which has so much time and memory and no more.
 """
 
 import csv
+import resource
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
 
-from openpyxl import load_workbook
+from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from smsapp.exceptions import PayloadTooLarge, UploadInvalid
 
-MAX_ROWS = 100_000  # converted while the uploader waits: some seconds
+MAX_ROWS = 100_000  # converted in some seconds
 MAX_COLUMNS = 100
 MAX_CELL = 5000  # characters; what is too long for a cell is told by its row later
 MAX_PARTS = 2000  # files in the archive
-MAX_UNPACKED = 300 * 1024**2  # bytes of all of them
+MAX_UNPACKED = 150 * 1024**2  # bytes of all of them
 MAX_RATIO = 200  # unpacked to packed, of a part of more than MIN_JUDGED bytes
 MIN_JUDGED = 1024**2
+MAX_SECONDS = 20  # of processor time, to convert one
+MAX_WAIT = 40.0  # seconds by the clock, less than the lease of whoever reads it
+MAX_MEMORY = 512 * 1024**2  # bytes of address space
+_REFUSED = 3  # exit code: the last line of the output says why
+_TOO_LARGE = "The spreadsheet is too large to be read. Save the sheet as CSV and upload that."
 _MACROS = "vbaproject.bin"
+
+
+def check_workbook(workbook: Path) -> None:
+    """What can be seen without unpacking anything. Raises UploadInvalid."""
+    try:
+        _check_archive(workbook)
+    except UploadInvalid:
+        raise
+    except Exception as error:  # zipfile raises whatever a broken archive leads it to
+        raise _refusal("The spreadsheet cannot be read: it is damaged, or protected by a password.") from error
+
+
+def to_csv_apart(workbook: Path, target: Path) -> None:
+    """As `to_csv`, in a process of its own that ends when it takes too much time or memory."""
+    command = [sys.executable, "-m", __name__, str(workbook), str(target)]
+    try:
+        done = subprocess.run(
+            command, cwd=Path(__file__).parents[1], timeout=MAX_WAIT, capture_output=True, text=True, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise _refusal(_TOO_LARGE) from None
+    if done.returncode == _REFUSED:
+        raise _refusal(done.stdout.strip().splitlines()[-1])
+    if done.returncode:
+        raise _refusal(_TOO_LARGE)
 
 
 def to_csv(workbook: Path, target: Path) -> None:
@@ -34,8 +67,8 @@ def to_csv(workbook: Path, target: Path) -> None:
     except (UploadInvalid, PayloadTooLarge):
         raise
     except MemoryError:
-        raise _refusal("The spreadsheet is too large.") from None
-    except Exception as error:  # openpyxl raises whatever a broken part leads it to
+        raise _refusal(_TOO_LARGE) from None
+    except Exception as error:  # whatever a broken part leads to
         raise _refusal("The spreadsheet cannot be read: it is damaged, or protected by a password.") from error
 
 
@@ -53,35 +86,25 @@ def _check_archive(workbook: Path) -> None:
 
 def _rows(workbook: Path) -> Iterator[list[str]]:
     """Every row up to the last that is filled, empty ones too, which keeps the numbers of those behind them."""
-    book = load_workbook(workbook, read_only=True, data_only=True, keep_links=False)
-    try:
-        sheet: Any = next((one for one in book.worksheets if one.sheet_state == "visible"), None)
-        if sheet is None:
+    with CalamineWorkbook.from_path(workbook) as book:
+        sheets = [sheet for sheet in book.sheets_metadata if sheet.typ is SheetTypeEnum.WorkSheet]
+        name = next((sheet.name for sheet in sheets if sheet.visible is SheetVisibleEnum.Visible), None)
+        if name is None:
             raise _refusal("The spreadsheet has no visible sheet.")
-        sheet.reset_dimensions()  # what the file says of its own size may be wrong
-        empty = 0
-        for number, values in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS + 1, values_only=True), 1):
-            cells = [_text(value) for value in values]
-            if not any(cells):
-                empty += 1
-                continue
-            if number > MAX_ROWS + 1:
-                raise PayloadTooLarge(
-                    f"A spreadsheet may have {MAX_ROWS:,} rows. Save the sheet as CSV and upload that.", field="file"
-                )
-            yield from ([""] for _ in range(empty))
-            empty = 0
-            while cells and not cells[-1]:
+        sheet = book.get_sheet_by_name(name)
+        if sheet.end and sheet.end[0] > MAX_ROWS:
+            raise PayloadTooLarge(
+                f"A spreadsheet may have {MAX_ROWS:,} rows. Save the sheet as CSV and upload that.", field="file"
+            )
+        for values in sheet.iter_rows():
+            cells = [_text(value) for value in values[: MAX_COLUMNS + 1]]
+            while len(cells) > 1 and not cells[-1]:
                 cells.pop()
             yield cells
-    finally:
-        book.close()
 
 
 def _text(value: object) -> str:
     """As a person reads the cell. A number without a fraction is written in full: Excel keeps phone numbers so."""
-    if value is None:
-        return ""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):
@@ -95,3 +118,18 @@ def _text(value: object) -> str:
 
 def _refusal(message: str) -> UploadInvalid:
     return UploadInvalid(message, field="file")
+
+
+def main(workbook: str, target: str) -> int:
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    try:
+        to_csv(Path(workbook), Path(target))
+    except (UploadInvalid, PayloadTooLarge) as refusal:
+        print(str(refusal))  # noqa: T201
+        return _REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -4,10 +4,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from django.conf import settings
 from django.db import transaction
 
-from accounts import audit, webhooks
+from accounts import audit, own_keys, webhooks
 from accounts.choices import EventType, Mode
 from accounts.models import Account, User
 from smsapp.compiled import Compiled, Slot
@@ -23,7 +22,7 @@ _ANY = Compiled(lambda: Suppression.objects.filter(account_id=Slot("account")).v
 
 def phone_hash(account_id: int, phone: str) -> str:
     """Keyed BLAKE2b of an E.164 number, 32 hex digits; of two accounts, never the same."""
-    key = settings.SUPPRESSION_KEY.encode()[: hashlib.blake2b.MAX_KEY_SIZE]
+    key = own_keys.key(own_keys.SUPPRESSIONS).encode()[: hashlib.blake2b.MAX_KEY_SIZE]
     return hashlib.blake2b(f"{account_id}:{phone}".encode(), key=key, digest_size=_HASH_BYTES).hexdigest()
 
 

@@ -4,8 +4,8 @@ import os
 import socket
 
 from celery import shared_task
-from django.utils import timezone
 
+from smsapp import clock
 from smsapp.wake import wake
 from uploads import services
 from uploads.models import Upload
@@ -21,7 +21,7 @@ def parse(upload_pk: int) -> bool:
 @shared_task(name="uploads.wake")
 def wake_waiting() -> int:
     """Wake the reading of every upload nobody reads now, the oldest first."""
-    waiting = list(Upload.objects.waiting(timezone.now()).values_list("pk", flat=True)[:_MAX_WOKEN])
+    waiting = list(Upload.objects.waiting(clock.now()).values_list("pk", flat=True)[:_MAX_WOKEN])
     for pk in waiting:
         wake("uploads.parse", pk)
     return len(waiting)
@@ -29,4 +29,4 @@ def wake_waiting() -> int:
 
 @shared_task(name="uploads.remove_files")
 def remove_files() -> int:
-    return services.remove_files(timezone.now())
+    return services.remove_files(clock.now())

@@ -68,7 +68,8 @@ class BalanceView(AccountMixin, APIView):
 
 class LedgerEntrySerializer(serializers.ModelSerializer[LedgerEntry]):
     kind = serializers.ChoiceField(
-        LedgerKind.choices, help_text="`charge`: for what a provider took; `refund`: where it proved not to have."
+        LedgerKind.choices,
+        help_text="`charge`: for what a provider took; `refund`: where it proved not to have, or it was given back.",
     )
     amount = AmountField(source="amount_micro", help_text="Signed: what it adds to the credit, e.g. `-0.075000`.")
     credit_after = AmountField(source="balance_micro", help_text="Balance and reserved credit together, after it.")

@@ -132,6 +132,7 @@ EXAMPLE = OpenApiExample(
 class ApiKeyViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericViewSet[ApiKey]):
     """Keys of the account; a test key sees and makes test keys only."""
 
+    is_for_one_person = True
     read_scope = Scope.KEYS_READ
     write_scope = Scope.KEYS_WRITE
     serializer_class = ApiKeySerializer

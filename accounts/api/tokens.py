@@ -30,7 +30,8 @@ class SignInRequest(StrictSerializer):
     )  # fmt: skip
     account_id = serializers.IntegerField(
         required=False, min_value=1, max_value=2**63 - 1,
-        help_text="Needed by who is a member of several accounts; without it the error names them.",
+        help_text="Which of several accounts is meant; left out: the one they have belonged to for longest. For any "
+        "other the error names those there are.",
     )  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import generics, serializers
 from rest_framework.request import Request
@@ -16,6 +15,7 @@ from accounts.choices import Scope
 from accounts.models import ApiUsageLog, DailyUse
 from campaigns.tally import COUNTED_STATUSES
 from reports.selectors.daily import Figures, daily
+from smsapp import clock
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known, whole_number
 from smsapp.api.views import AccountMixin
@@ -55,7 +55,7 @@ class UsageView(AccountMixin, APIView):
     def get(self, request: Request) -> Response:
         """Of the key's mode. Some ten seconds behind what has just happened."""
         require_known(request, "from", "to")
-        today = timezone.now().date()
+        today = clock.about_now().date()
         last = _day(request, "to", today)
         first = _day(request, "from", last - timedelta(days=DEFAULT_DAYS - 1))
         if not 0 <= (last - first).days < MAX_DAYS:

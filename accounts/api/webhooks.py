@@ -190,6 +190,7 @@ EXAMPLE = OpenApiExample(
 class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericViewSet[WebhookEndpoint]):
     """Endpoints of the account in the mode of the key. At most ten, beside callback URLs of sends."""
 
+    is_for_one_person = True
     read_scope = Scope.WEBHOOKS_READ
     write_scope = Scope.WEBHOOKS_WRITE
     serializer_class = WebhookSerializer
@@ -351,6 +352,7 @@ class WebhookDeliveryViewSet(AccountMixin, ListModelMixin, GenericViewSet[Webhoo
 
 
 class CallbackSecretViewSet(AccountMixin, ViewSet):
+    is_for_one_person = True
     read_scope = Scope.WEBHOOKS_WRITE  # who knows it can forge events
     write_scope = Scope.WEBHOOKS_WRITE
 

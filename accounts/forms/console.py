@@ -2,14 +2,16 @@
 
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 
 from accounts import credit
 from accounts.credit import MICRO, amount_of
-from accounts.models import Account, ApiKey, LedgerEntry, Price, SenderId, User
+from accounts.models import Account, ApiKey, Invitation, LedgerEntry, Price, SenderId, User
+from accounts.models.people import normal_email
 from accounts.senders import sender_kind
-from smsapp.exceptions import ValidationError
+from smsapp.exceptions import AlreadyExists, ValidationError
 from smsapp.lib.phone import is_country
 
 MAX_FILE = 5 * 1024 * 1024  # bytes of a price list
@@ -27,6 +29,21 @@ class ApiKeyForm(forms.ModelForm):
         account, user = data.get("account"), data.get("user")
         if account and user and not user.memberships.filter(account=account).exists():
             self.add_error("user", "This person does not belong to the account.")
+        return data
+
+
+class InvitationForm(forms.ModelForm):
+    """A new invitation, for somebody who does not belong to the account."""
+
+    class Meta:
+        model = Invitation
+        fields = ("account", "email", "role")
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        account, email = data.get("account"), data.get("email")
+        if account and email and account.users.filter(email=normal_email(email)).exists():
+            self.add_error("email", "This person belongs to the account already.")
         return data
 
 
@@ -103,21 +120,78 @@ class AccountForm(forms.ModelForm):
         return currency
 
 
-class CreditForm(forms.Form):
-    """A top-up, or a correction, which may be below zero."""
+class BookingForm(forms.Form):
+    """An amount of money and why. It is shown before it is booked, and booked once however often it is sent."""
 
-    kind = forms.ChoiceField(choices=[("top_up", "Top-up"), ("correct", "Correction")])
-    amount = AmountInput(help_text="A correction below zero takes credit away.")
+    amount = AmountInput()
     reason = forms.CharField(max_length=200, help_text="The customer sees it in the ledger.")
+    token = forms.RegexField(r"^[0-9a-f]{32}$", widget=forms.HiddenInput)
 
-    def book(self, account: Account, by: User) -> LedgerEntry | None:
-        """Change the account's credit; None, with errors on the form, if that is refused."""
-        act = credit.top_up if self.cleaned_data["kind"] == "top_up" else credit.correct
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data, initial={"token": uuid4().hex})
+
+    def book(self, by: User) -> LedgerEntry | None:
+        """Change the credit; None, with errors on the form, if that is refused. Raises AlreadyExists."""
         try:
-            return act(account, self.cleaned_data["amount"], self.cleaned_data["reason"], by)
+            return self._book(by)
+        except AlreadyExists:
+            raise
         except ValidationError as error:
             self.add_error(error.details["field"], error.message)
             return None
+
+    def hide(self) -> None:
+        """What was filled in goes along, and cannot be changed any more."""
+        for field in self.fields.values():
+            field.widget = field.hidden_widget()
+
+    def _book(self, by: User) -> LedgerEntry:
+        raise NotImplementedError
+
+
+class CreditForm(BookingForm):
+    """A top-up, or a correction, which may be below zero."""
+
+    kind = forms.ChoiceField(choices=[("top_up", "Top-up"), ("correct", "Correction")])
+    field_order = ("kind", "amount", "reason", "token")
+
+    def __init__(self, account: Account, data: Any = None) -> None:
+        super().__init__(data)
+        self.account = account
+        self.fields["amount"].help_text = "A correction below zero takes credit away."
+
+    @property
+    def words(self) -> str:
+        """What is asked before it is booked."""
+        data, now = self.cleaned_data, self.account.balance_micro
+        kind = dict(self.fields["kind"].choices)[data["kind"]]  # type: ignore[attr-defined]
+        return (
+            f"{kind} of {amount_of(data['amount']):+f} {self.account.currency} for {self.account}: "
+            f"the credit goes from {amount_of(now)} to {amount_of(now + data['amount'])}."
+        )
+
+    def _book(self, by: User) -> LedgerEntry:
+        data = self.cleaned_data
+        act = credit.top_up if data["kind"] == "top_up" else credit.correct
+        return act(self.account, data["amount"], data["reason"], by, data["token"])
+
+
+class RefundForm(BookingForm):
+    """A charge is given back, or a part of it."""
+
+    def __init__(self, charge: LedgerEntry, data: Any = None) -> None:
+        super().__init__(data)
+        self.charge = charge
+        self.initial["amount"] = credit.refundable(charge)
+
+    @property
+    def words(self) -> str:
+        charge, amount = self.charge, amount_of(self.cleaned_data["amount"])
+        return f"Give {amount} {charge.account.currency} back to {charge.account}, of the charge: {charge.note}."
+
+    def _book(self, by: User) -> LedgerEntry:
+        data = self.cleaned_data
+        return credit.refund(self.charge, data["amount"], data["reason"], by, data["token"])
 
 
 class PriceForm(forms.ModelForm):

@@ -4,6 +4,8 @@ from accounts.models.api_key import ApiKey
 from accounts.models.audit import AuditEvent
 from accounts.models.credit import DailyUse, LedgerEntry, Price
 from accounts.models.idempotency import IdempotencyKey
+from accounts.models.invitation import Invitation
+from accounts.models.own_key import OwnKey
 from accounts.models.people import Account, Membership, User
 from accounts.models.quiet import QuietHours
 from accounts.models.reserved import ReservedName
@@ -20,8 +22,10 @@ __all__ = [
     "AuditEvent",
     "DailyUse",
     "IdempotencyKey",
+    "Invitation",
     "LedgerEntry",
     "Membership",
+    "OwnKey",
     "Price",
     "QuietHours",
     "ReservedName",

@@ -1,10 +1,10 @@
 """Credentials of machines."""
 
 from django.db import models
-from django.utils import timezone
 
 from accounts.choices import Mode
 from accounts.models.people import Account, User
+from smsapp import clock
 
 
 class ApiKey(models.Model):
@@ -41,5 +41,5 @@ class ApiKey(models.Model):
 
     @property
     def is_usable(self) -> bool:
-        expired = self.expires_at is not None and self.expires_at <= timezone.now()
+        expired = self.expires_at is not None and self.expires_at <= clock.about_now()
         return self.revoked_at is None and not expired

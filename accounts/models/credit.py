@@ -44,6 +44,13 @@ class LedgerEntry(models.Model):
     campaign_id = models.BigIntegerField(null=True, blank=True, help_text="The campaign it belongs to.")
     note = models.CharField(max_length=200, blank=True)
     user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    refund_of = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="refunds", editable=False,
+        help_text="The charge that an operator gave back, or a part of it.",
+    )  # fmt: skip
+    token = models.CharField(
+        max_length=64, null=True, blank=True, unique=True, editable=False, help_text="Of the form it was booked with."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

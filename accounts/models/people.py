@@ -1,8 +1,11 @@
 """Accounts, people, and what a person may do in an account."""
 
+from typing import Any
+
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.db.models.functions import Lower
 
 from accounts.choices import Role
 
@@ -75,13 +78,31 @@ class Account(models.Model):
         return self.name
 
 
+def normal_email(text: str) -> str:
+    """The one spelling of an address: two that differ in case only are the same person's."""
+    return text.strip().lower()
+
+
 class User(AbstractUser):
     """A person. What a person may do in an account is said by a Membership."""
 
-    email = models.EmailField(unique=True)
+    email = models.EmailField(unique=True, help_text="In small letters: it names the person, whatever its case.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     accounts = models.ManyToManyField(Account, through="Membership", related_name="users")
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_in_small_letters")
+        ]
+
+    def clean_fields(self, exclude: Any = None) -> None:
+        self.email = normal_email(self.email)
+        super().clean_fields(exclude)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.email = normal_email(self.email)
+        super().save(*args, **kwargs)
 
 
 class Membership(models.Model):

@@ -1,10 +1,10 @@
 """Telling customers' systems what happened."""
 
 from django.db import models
-from django.utils import timezone
 
 from accounts.choices import EndpointKind, Mode, WebhookState
 from accounts.models.people import Account
+from smsapp import clock
 
 
 class WebhookEndpoint(models.Model):
@@ -41,6 +41,12 @@ class WebhookEndpoint(models.Model):
             models.Index(
                 fields=["failing_since"], name="webhook_failing", condition=models.Q(failing_since__isnull=False)
             ),
+            # purging: callback URLs that nobody uses
+            models.Index(
+                fields=["updated_at"],
+                name="webhook_callback_age",
+                condition=models.Q(kind=EndpointKind.CALLBACK),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -61,11 +67,11 @@ class WebhookDelivery(models.Model):
     body = models.TextField(help_text="JSON as it is sent.")
     state = models.CharField(max_length=10, choices=WebhookState, default=WebhookState.WAITING)
     attempt_count = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(default=timezone.now)
+    next_attempt_at = models.DateTimeField(default=clock.about_now)
     lease_owner = models.CharField(max_length=80, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     last_status = models.PositiveSmallIntegerField(null=True, blank=True, help_text="HTTP status of the last answer.")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.about_now)
     delivered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -92,7 +98,7 @@ class WebhookAttempt(models.Model):
     """One call of an endpoint."""
 
     delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="attempts")
-    started_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(default=clock.about_now)
     duration_ms = models.PositiveIntegerField()
     http_status = models.PositiveSmallIntegerField(null=True, blank=True)
     error = models.CharField(max_length=200, blank=True, help_text="Why there was no answer.")

@@ -7,10 +7,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts import invitations
 from accounts import senders as sender_services
 from accounts import team as team_services
 from accounts.choices import Role, Scope
@@ -18,11 +18,12 @@ from accounts.credit import amount_of
 from accounts.current import MemberRequest, allowed, current_account, current_mode, may
 from accounts.forms.dashboard import SenderForm, SettingsForm
 from accounts.forms.people import MemberForm, RoleForm
-from accounts.models import AuditEvent, DailyUse, LedgerEntry, Membership, SenderId
+from accounts.models import AuditEvent, DailyUse, Invitation, LedgerEntry, Membership, SenderId
 from accounts.services import change_account
 from campaigns.models import Campaign
 from reports import selectors
-from smsapp.exceptions import SmsappError
+from smsapp import clock
+from smsapp.exceptions import NotFound, SmsappError
 from smsapp.paging import page_of
 
 DAYS = 30
@@ -64,7 +65,7 @@ def sender_withdraw(request: MemberRequest, sender_pk: int) -> HttpResponse:
 @require_GET
 def usage(request: MemberRequest) -> HttpResponse:
     """What was sent, by day; the balance, and every movement of it."""
-    account, today = current_account(request), timezone.now().date()
+    account, today = current_account(request), clock.about_now().date()
     page = page_of(request, LedgerEntry.objects.filter(account=account).select_related("user"))
     names = Campaign.objects.in_bulk({entry.campaign_id for entry in page["rows"] if entry.campaign_id})
     days = selectors.daily(account, current_mode(request), today - timedelta(days=DAYS - 1), today)
@@ -84,27 +85,43 @@ def usage(request: MemberRequest) -> HttpResponse:
 @allowed(Scope.ACCOUNT_READ)
 @require_http_methods(["GET", "POST"])
 def team(request: MemberRequest) -> HttpResponse:
-    """Who belongs to the account; POST takes somebody in."""
-    form, invited = MemberForm(request.POST or None), None
+    """Who belongs to the account and who is invited; POST invites somebody."""
+    form, invited, link = MemberForm(request.POST or None), None, ""
     if request.method == "POST" and form.is_valid():
         try:
-            invited = team_services.add_member(
+            invited, secret = invitations.invite(
                 request.membership, form.cleaned_data["email"], Role(form.cleaned_data["role"])
             )
         except SmsappError as error:
             form.refuse(error)
         else:
+            link = request.build_absolute_uri(reverse("invitation", args=[secret]))
             form = MemberForm()
-    members = Membership.objects.filter(account=current_account(request)).select_related("user").order_by("pk")
+    account, manages = current_account(request), team_services.manages(request.membership)
+    open_ones = Invitation.objects.filter(account=account, expires_at__gt=clock.about_now())
     context = {
-        "members": members,
+        "members": Membership.objects.filter(account=account).select_related("user").order_by("pk"),
+        "invitations": open_ones.select_related("invited_by").order_by("pk") if manages else [],
         "form": form,
         "roles": Role.choices,
-        "manages": team_services.manages(request.membership),
+        "manages": manages,
         "invited": invited,
-        "invitation": _invitation(request, invited) if invited and invited.token else "",
+        "invitation": link,
     }
     return render(request, "accounts/team.html", context)
+
+
+@allowed(Scope.ACCOUNT_READ)
+@require_POST
+def invitation_withdraw(request: MemberRequest, invitation_pk: int) -> HttpResponse:
+    try:
+        invitations.withdraw(request.membership, invitation_pk)
+        messages.success(request, _("The invitation is withdrawn."))
+    except NotFound as error:
+        raise Http404 from error
+    except SmsappError as error:
+        messages.error(request, error.message)
+    return redirect("team")
 
 
 @allowed(Scope.ACCOUNT_READ)
@@ -144,11 +161,6 @@ def account_settings(request: MemberRequest) -> HttpResponse:
             field.disabled = True
     events = AuditEvent.objects.filter(account=account).select_related("user").order_by("-id")[:EVENTS_SHOWN]
     return render(request, "accounts/settings.html", {"form": form, "manages": manages, "events": events})
-
-
-def _invitation(request: MemberRequest, invited: team_services.Invited) -> str:
-    address = reverse("welcome", kwargs={"uidb64": invited.uid, "token": invited.token})
-    return request.build_absolute_uri(address)
 
 
 def _require(request: MemberRequest, scope: Scope) -> None:

@@ -1,19 +1,18 @@
-"""The dashboard's page of a person: name, address, password; and the first password of somebody invited."""
+"""The dashboard's page of a person: name, address, password."""
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.views import PasswordResetConfirmView
-from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts import audit
 from accounts.current import MemberRequest, current_account, member_required
 from accounts.forms.people import PasswordForm, ProfileForm
-from accounts.models import AuditEvent, User
+from accounts.models import AuditEvent
+from accounts.people import change_profile
+from smsapp.exceptions import SmsappError
 
 EVENTS_SHOWN = 10
 
@@ -23,11 +22,16 @@ EVENTS_SHOWN = 10
 def profile(request: MemberRequest) -> HttpResponse:
     person, act = request.user, request.POST.get("act", "")
     facts = {name: getattr(person, name) for name in ("first_name", "last_name", "email")}
-    form = ProfileForm(request.POST if act == "profile" else None, initial=facts)
+    form = ProfileForm(person, request.POST if act == "profile" else None, initial=facts)
     password = PasswordForm(person, request.POST if act == "password" else None)
-    if form.is_bound and form.is_valid() and _changed(person, form):
-        messages.success(request, _("Saved."))
-        return redirect("profile")
+    if form.is_bound and form.is_valid():
+        try:
+            change_profile(person, current_account(request), form.cleaned_data)
+        except SmsappError as error:
+            form.refuse(error)
+        else:
+            messages.success(request, _("Saved."))
+            return redirect("profile")
     if password.is_bound and password.is_valid():
         password.save()
         audit.record("user.password_changed", account=current_account(request), by=person, target_type="user",
@@ -37,22 +41,3 @@ def profile(request: MemberRequest) -> HttpResponse:
         return redirect("profile")
     events = AuditEvent.objects.filter(user=person).order_by("-id")[:EVENTS_SHOWN]
     return render(request, "accounts/profile.html", {"form": form, "password": password, "events": events})
-
-
-class Welcome(PasswordResetConfirmView):
-    """At the address of an invitation: a new person chooses a password."""
-
-    template_name = "accounts/welcome.html"
-    success_url = reverse_lazy("sign-in")
-
-
-def _changed(person: User, form: ProfileForm) -> bool:
-    for name, value in form.cleaned_data.items():
-        setattr(person, name, value)
-    try:
-        with transaction.atomic():
-            person.save(update_fields=[*form.cleaned_data, "updated_at"])
-    except IntegrityError:
-        form.add_error("email", _("Somebody else has this address."))
-        return False
-    return True

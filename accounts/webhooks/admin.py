@@ -6,11 +6,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 
 from accounts.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import endpoints
+from smsapp import clock
 from smsapp.console import ActingAdmin, confirmed_action, row_number
+from smsapp.exceptions import InvalidState
 
 
 class FailingFilter(admin.SimpleListFilter):
@@ -55,10 +56,14 @@ class WebhookEndpointAdmin(ActingAdmin):
 
     @admin.action(description="Send again what failed in the last 30 days", permissions=["change"])
     def replay_failed(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> HttpResponse | None:
-        since = timezone.now() - timedelta(days=30)
+        since = clock.about_now() - timedelta(days=30)
+
+        def act(endpoint: WebhookEndpoint) -> None:
+            if not endpoints.replay_failed(endpoint, request.user, since):  # type: ignore[arg-type]
+                raise InvalidState("Nothing has failed in the last 30 days.")
+
         return confirmed_action(
-            self, request, queryset.select_related("account"), question="Send all failed events again?",
-            act=lambda endpoint: endpoints.replay_failed(endpoint, request.user, since),  # type: ignore[arg-type]
+            self, request, queryset.select_related("account"), question="Send all failed events again?", act=act,
             done="Failed events replayed.",
         )  # fmt: skip
 

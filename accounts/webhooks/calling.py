@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore2
-from django.utils import timezone
 
 from accounts.webhooks.guard import Target, resolve, target_of
 from smsapp.exceptions import CallbackUrlNotAllowed
@@ -63,7 +62,7 @@ def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
     except FAILURES:
         reached = backend is not None and backend.is_connected
         return Answer(None, _since(began), NO_ANSWER if reached else UNREACHABLE)
-    return Answer(status, _since(began), "", _shown(content), _retry_after(found.get("retry-after", "")))
+    return Answer(status, _since(began), "", _shown(content), _retry_after(found))
 
 
 def _exchange(
@@ -186,13 +185,14 @@ def _shown(content: bytes) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)[:KEPT_RESPONSE]
 
 
-def _retry_after(text: str) -> float | None:
-    """Seconds, from a number or a date; at most a day."""
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, at most a day; from a number, or a date, which is counted from the endpoint's own."""
+    text = headers.get("retry-after", "")
     if text.isascii() and text.isdigit():
         seconds = float(text[:9])
     else:
         try:
-            seconds = (parsedate_to_datetime(text) - timezone.now()).total_seconds()
+            seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
 from accounts import audit
 from accounts.choices import EndpointKind, EventType, WebhookState
@@ -27,6 +26,7 @@ from accounts.webhooks.calling import Answer
 from accounts.webhooks.endpoints import signing_secrets
 from accounts.webhooks.outbox import TASK, emit
 from accounts.webhooks.queue import Claim, claim
+from smsapp import clock
 from smsapp.apart import apart
 from smsapp.wake import wake
 
@@ -60,7 +60,7 @@ def deliver_due(budget: float = BUDGET) -> int:
         while True:
             if time.monotonic() < stop_at:
                 hosts = Counter(one.host for one in under_way.values())
-                for one in claim(owner, timezone.now(), THREADS - len(under_way), hosts):
+                for one in claim(owner, clock.about_now(), THREADS - len(under_way), hosts):
                     under_way[_begin(pool, one)] = one
                     calls += 1
             elif stop_at:
@@ -82,7 +82,7 @@ def _begin(pool: ThreadPoolExecutor, one: Claim) -> "Future[Answer]":
         unsigned.set_result(Answer(None, 0, "It could not be signed; an operator has to look at it."))
         return unsigned
     delivery = one.delivery
-    headers = signing.headers(keys, delivery.event_id, timezone.now(), delivery.body)
+    headers = signing.headers(keys, delivery.event_id, clock.about_now(), delivery.body)
     return pool.submit(calling.post, one.endpoint.url, headers, delivery.body.encode())
 
 
@@ -97,7 +97,7 @@ class Ended:
 def record(ended: Ended) -> None:
     """Write down one try, and what follows from it for the body and for its endpoint."""
     one, answer = ended.claim, ended.answer
-    now = timezone.now()
+    now = clock.about_now()
     with transaction.atomic():
         if answer.is_success:
             _record_success(one, answer, now)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
+from django.db.models import Exists, OuterRef
 
 from accounts import audit
 from accounts.choices import EndpointKind, EventType, WebhookState
@@ -18,7 +18,9 @@ from accounts.secrets import decrypt, encrypt
 from accounts.webhooks import guard
 from accounts.webhooks.outbox import TASK, write
 from accounts.webhooks.signing import new_secret
+from smsapp import clock
 from smsapp.exceptions import AlreadyExists, CallbackUrlNotAllowed, InvalidState, NotFound, ValidationError
+from smsapp.purge import Purged, remove_oldest
 from smsapp.wake import wake
 
 MAX_ENDPOINTS = 10  # of an account in one mode
@@ -27,7 +29,7 @@ REPLAYS_A_SECOND = 10  # of one endpoint
 MAX_REPLAYED = 10_000  # by one call
 KEPT_FOR = timedelta(days=30)  # bodies, whatever became of them
 CALLBACK_KEPT_FOR = timedelta(days=400)  # an unused callback URL: campaigns are scheduled up to a year ahead
-PURGE_BATCH = 1000
+ROWS_AT_ONCE = 1000  # in one statement
 
 #: What an endpoint may choose; a ping comes always, and when it was asked for.
 CHOOSABLE = tuple(kind for kind in EventType if kind is not EventType.PING)
@@ -83,7 +85,7 @@ def remove(endpoint: WebhookEndpoint, by: User) -> None:
     with transaction.atomic():
         locked = _locked(endpoint)
         _note("webhook.removed", locked, by, before=_facts(locked))
-        while _remove_deliveries(locked.deliveries.values_list("pk", flat=True)[:PURGE_BATCH]):
+        while _remove_deliveries(locked.deliveries.values_list("pk", flat=True)[:ROWS_AT_ONCE]):
             pass
         locked.delete()
 
@@ -95,7 +97,7 @@ def rotate_secret(endpoint: WebhookEndpoint, by: User) -> tuple[WebhookEndpoint,
     secret = new_secret()
     with transaction.atomic():
         locked = _locked(endpoint)
-        locked.old_secret, locked.old_secret_until = locked.secret, timezone.now() + OLD_SECRET_FOR
+        locked.old_secret, locked.old_secret_until = locked.secret, clock.about_now() + OLD_SECRET_FOR
         locked.secret = encrypt(secret)
         locked.save(update_fields=["secret", "old_secret", "old_secret_until", "updated_at"])
         _note("webhook.secret_rotated", locked, by)
@@ -128,7 +130,7 @@ def replay(delivery: WebhookDelivery, by: User | None) -> WebhookDelivery:
     endpoint = delivery.endpoint
     _require_active(endpoint)
     with transaction.atomic():
-        now = timezone.now()
+        now = clock.about_now()
         ended = WebhookDelivery.objects.filter(pk=delivery.pk).exclude(state=WebhookState.WAITING)
         if not ended.update(state=WebhookState.WAITING, attempt_count=0, next_attempt_at=now, delivered_at=None):
             raise InvalidState("This event still waits to be delivered.", current_state=WebhookState.WAITING)
@@ -146,11 +148,13 @@ def replay_failed(endpoint: WebhookEndpoint, by: User | None, since: datetime) -
         _locked(endpoint)
         failed = endpoint.deliveries.filter(state=WebhookState.FAILED, created_at__gte=since).order_by("pk")
         rows = list(failed.only("endpoint")[:MAX_REPLAYED])  # without it, Django asks for it row by row
-        now = timezone.now()
+        now = clock.about_now()
         for place, row in enumerate(rows):
             row.state, row.attempt_count = WebhookState.WAITING, 0
             row.next_attempt_at = now + timedelta(seconds=place // REPLAYS_A_SECOND)
-        WebhookDelivery.objects.bulk_update(rows, ["state", "attempt_count", "next_attempt_at"], batch_size=PURGE_BATCH)
+        WebhookDelivery.objects.bulk_update(
+            rows, ["state", "attempt_count", "next_attempt_at"], batch_size=ROWS_AT_ONCE
+        )
         _note("webhook.failed_replayed", endpoint, by, after={"since": since.isoformat(), "count": len(rows)})
         wake(TASK)
     return len(rows)
@@ -180,7 +184,7 @@ def use_callback(account: Account, mode: str, url: str) -> None:
         callback_secret(account)
     elif not endpoint.is_active:
         _reset(endpoint)
-    elif endpoint.updated_at < timezone.now() - timedelta(days=1):
+    elif endpoint.updated_at < clock.about_now() - timedelta(days=1):
         endpoint.save(update_fields=["updated_at"])  # it is in use: purging leaves it
 
 
@@ -198,7 +202,7 @@ def rotate_callback_secret(account: Account, by: User) -> str:
     with transaction.atomic():
         locked = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         WebhookEndpoint.objects.filter(account=account, kind=EndpointKind.CALLBACK).update(
-            old_secret=locked.callback_secret, old_secret_until=timezone.now() + OLD_SECRET_FOR
+            old_secret=locked.callback_secret, old_secret_until=clock.about_now() + OLD_SECRET_FOR
         )
         locked.callback_secret = encrypt(secret)
         locked.save(update_fields=["callback_secret", "updated_at"])
@@ -211,7 +215,7 @@ def rotate_callback_secret(account: Account, by: User) -> str:
 def signing_secrets(endpoint: WebhookEndpoint) -> list[str]:
     """The secrets that sign a call of it, the newest first. Raises SecretUnreadable."""
     stored = [endpoint.secret or endpoint.account.callback_secret]
-    if endpoint.old_secret and endpoint.old_secret_until and endpoint.old_secret_until > timezone.now():
+    if endpoint.old_secret and endpoint.old_secret_until and endpoint.old_secret_until > clock.about_now():
         stored.append(endpoint.old_secret)
     return [decrypt(text) for text in stored]
 
@@ -219,23 +223,25 @@ def signing_secrets(endpoint: WebhookEndpoint) -> list[str]:
 # --- Housekeeping -----------------------------------------------------------------------------------------
 
 
-def purge(now: datetime) -> int:
-    """Remove events older than they are kept, some at a time, and callback URLs that nobody uses; how many events."""
-    removed = 0
-    while count := _remove_deliveries(
-        WebhookDelivery.objects.filter(created_at__lt=now - KEPT_FOR).values_list("pk", flat=True)[:PURGE_BATCH]
-    ):
-        removed += count
-    unused = WebhookEndpoint.objects.filter(
-        kind=EndpointKind.CALLBACK, updated_at__lt=now - CALLBACK_KEPT_FOR, deliveries=None
-    )
-    WebhookEndpoint.objects.filter(pk__in=list(unused.values_list("pk", flat=True)[:PURGE_BATCH])).delete()
-    return removed
+def purge_events(now: datetime) -> Purged:
+    """Remove events older than they are kept, with the tries to deliver them."""
+    return remove_oldest(WebhookDelivery.objects.filter(created_at__lt=now - KEPT_FOR), "created_at", _remove_attempts)
+
+
+def purge_callbacks(now: datetime) -> Purged:
+    """Remove callback URLs that nobody has used for long."""
+    unused = WebhookEndpoint.objects.filter(kind=EndpointKind.CALLBACK, updated_at__lt=now - CALLBACK_KEPT_FOR)
+    used = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"))
+    return remove_oldest(unused.filter(~Exists(used)), "updated_at")
+
+
+def _remove_attempts(deliveries: Iterable[int]) -> None:
+    WebhookAttempt.objects.filter(delivery__in=list(deliveries)).delete()
 
 
 def _remove_deliveries(keys: Iterable[int]) -> int:
     chosen = list(keys)
-    WebhookAttempt.objects.filter(delivery__in=chosen).delete()
+    _remove_attempts(chosen)
     WebhookDelivery.objects.filter(pk__in=chosen).delete()
     return len(chosen)
 
@@ -244,7 +250,7 @@ def _reset(endpoint: WebhookEndpoint) -> None:
     """As if it had never failed."""
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
         is_active=True, disabled_at=None, disabled_reason="", failing_since=None, failure_count=0, slow_until=None,
-        told_failing_at=None, updated_at=timezone.now(),
+        told_failing_at=None, updated_at=clock.about_now(),
     )  # fmt: skip
     endpoint.refresh_from_db()
 

@@ -119,6 +119,24 @@ def is_allowed(address: Address) -> bool:
     return not any(address.version == network.version and address in network for network in _REFUSED)
 
 
+def leads_inside(url: str) -> bool:
+    """Whether a URL leads to anything but public servers, or nobody can tell. Scheme and port are not looked at."""
+    try:
+        parts = urlsplit(url)
+        found = _look_up(parts.hostname or "", parts.port or 443, LOOKUP_TIMEOUT)
+    except (OSError, UnicodeError, ValueError):
+        return True
+    return not found or not all(is_allowed(address) for address in found)
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one that strangers may make us call; False for what is none."""
+    try:
+        return is_allowed(ip_address(address))
+    except ValueError:
+        return False
+
+
 def refusal(field: str = "url", value: str = "") -> CallbackUrlNotAllowed:
     return CallbackUrlNotAllowed(
         "Events cannot be sent to this address: it must be https on port 443 or 8443 and lead to a public server.",

@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.choices import EndpointKind
 from accounts.models import WebhookDelivery, WebhookEndpoint
+from smsapp import clock
 from smsapp.wake import wake
 
 TASK = "accounts.deliver_webhooks"
@@ -41,7 +41,7 @@ def wants(chosen: Iterable[str], event_type: str) -> bool:
 
 def write(events: Iterable[tuple[int, str, Mapping[str, Any]]]) -> list[WebhookDelivery]:
     """Store events as (endpoint, type, data) and wake their delivery on commit."""
-    now = timezone.now()
+    now = clock.about_now()
     rows = [
         WebhookDelivery(
             endpoint_id=endpoint_id,
@@ -62,7 +62,7 @@ def write(events: Iterable[tuple[int, str, Mapping[str, Any]]]) -> list[WebhookD
 
 def body_of(event_type: str, data: Mapping[str, Any]) -> str:
     """The body as it is signed and sent: type, time of the event, data."""
-    moment = timezone.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = clock.about_now().strftime("%Y-%m-%dT%H:%M:%SZ")
     return orjson.dumps({"type": event_type, "timestamp": moment, "data": data}).decode()
 
 

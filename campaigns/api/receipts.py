@@ -50,7 +50,9 @@ class LongestText(serializers.Serializer[Any]):
 
 
 class ReceiptWarning(serializers.Serializer[Any]):
-    code = serializers.CharField(help_text="`nobody`, `not_covered`, `no_price`, `too_late` or `already_sent`.")
+    code = serializers.CharField(
+        help_text="`nobody`, `not_covered`, `no_price`, `no_route`, `too_late` or `already_sent`."
+    )
     message = serializers.CharField(help_text="In words.")
     bulk_id = serializers.CharField(allow_null=True, help_text="The campaign that was `already_sent`, or null.")
 

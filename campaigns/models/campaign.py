@@ -132,6 +132,14 @@ class Campaign(Tally):
             models.Index(fields=["status", "scheduled_at"], name="campaign_due"),  # what beat looks for
             # sweeping: what is not closed yet, never the whole history
             models.Index(fields=["status", "valid_until"], name="campaign_open", condition=models.Q(closed_at=None)),
+            # checking all that are not closed, some at a time
+            models.Index(fields=["id"], name="campaign_not_closed", condition=models.Q(closed_at=None)),
+            # expansion: those with chunks left, however many more run
+            models.Index(
+                fields=["chunks_done", "id"],
+                name="campaign_to_expand",
+                condition=models.Q(status=CampaignStatus.RUNNING, chunks_done__lt=models.F("chunk_count")),
+            ),
             # canaries: those whose first recipients are out
             models.Index(
                 fields=["canary_due_at"],
@@ -139,7 +147,11 @@ class Campaign(Tally):
                 condition=models.Q(canary_state__in=[CanaryState.SENDING, CanaryState.WAITING, CanaryState.FAILED]),
             ),
             # settling: closed, with credit to give back
-            models.Index(fields=["account"], name="campaign_reserved", condition=models.Q(reserved_micro__gt=0)),
+            models.Index(
+                fields=["account", "id"],
+                name="campaign_reserved",
+                condition=models.Q(reserved_micro__gt=0, closed_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -10,10 +10,10 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import F, Prefetch
 from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts import audit
 from accounts.choices import Role, Scope
 from accounts.current import MemberRequest, allowed, current_account, may, member_required
 from accounts.models import User
@@ -26,6 +26,7 @@ from messaging.resending import FAILED_STATUSES, ON_REQUEST
 from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
 from messaging.services import resend_failed
 from reports import selectors
+from smsapp import clock
 from smsapp.exceptions import SmsappError
 from smsapp.lib.cells import BYTE_ORDER_MARK, attachment, csv_line
 from uploads.choices import RowReason
@@ -147,6 +148,8 @@ def campaign_clone(request: MemberRequest, bulk_id: str) -> HttpResponse:
 def campaign_csv(request: MemberRequest, bulk_id: str) -> HttpResponseBase:
     """All messages with their outcomes, in a stream."""
     campaign = _campaign(request, bulk_id)
+    audit.record("campaign.exported", account=campaign.account, by=request.user, target_type="campaign",
+                 target_id=campaign.bulk_id)  # fmt: skip
     answer = StreamingHttpResponse(_lines(campaign), content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = attachment(f"{campaign.name or campaign.bulk_id}.csv")
     return answer
@@ -181,7 +184,7 @@ def campaign_resend(request: MemberRequest, bulk_id: str) -> HttpResponse:
         "failed": failed,
         "failed_count": sum(outcome.count for outcome in failed),
         "on_request": [outcomes[status.label] for status in ON_REQUEST if outcomes[status.label].count],
-        "is_over": campaign.valid_until is not None and campaign.valid_until <= timezone.now(),
+        "is_over": campaign.valid_until is not None and campaign.valid_until <= clock.about_now(),
     }
     return render(request, "campaigns/resend.html", context)
 

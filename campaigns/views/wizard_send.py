@@ -9,7 +9,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -27,6 +26,7 @@ from campaigns.views.preview import composed_for
 from messaging.preflight import preflight
 from messaging.preview import of_sample
 from messaging.services import send
+from smsapp import clock
 from smsapp.exceptions import SmsappError
 from smsapp.forms import wall_time
 from smsapp.middleware import current_request_id
@@ -44,7 +44,7 @@ def when(request: MemberRequest, bulk_id: str) -> HttpResponse:
         try:
             rule = form.rule()
             if rule is not None:
-                rule.check(timezone.now())
+                rule.check(clock.about_now())
             drafts.change_draft(draft, request.user, form.changes(), rule=rule)
         except SmsappError as error:
             form.refuse(
@@ -138,7 +138,7 @@ def _review(request: MemberRequest, draft: Campaign, rule: Rule | None) -> dict[
 def _next_runs(rule: Rule | None) -> list[datetime]:
     if rule is None:
         return []
-    return list(islice(rule.after(timezone.now()), NEXT_RUNS))
+    return list(islice(rule.after(clock.about_now()), NEXT_RUNS))
 
 
 def _launch(request: MemberRequest, draft: Campaign) -> HttpResponse | None:

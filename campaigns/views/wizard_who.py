@@ -16,6 +16,7 @@ from campaigns.forms.wizard import ColumnsForm, FileForm, ListForm, PasteForm
 from campaigns.models import Campaign
 from campaigns.views.owned import owned_upload
 from smsapp.exceptions import SmsappError
+from smsapp.request_body import takes_file
 from uploads.choices import RowReason, UploadStatus
 from uploads.models import Upload
 from uploads.samples import sample_of
@@ -25,6 +26,7 @@ SHOWN_ROWS = 8  # of a file, to see whether its columns are right
 SHOWN_REFUSED = 10
 
 
+@takes_file
 @allowed(Scope.CAMPAIGNS_WRITE)
 @require_http_methods(["GET", "POST"])
 def who(request: MemberRequest) -> HttpResponse:

@@ -5,7 +5,10 @@ from typing import Any
 from django import forms
 
 from accounts.secrets import SecretUnreadable
+from accounts.webhooks.guard import leads_inside
+from messaging import gateways
 from messaging.choices import GatewayKind
+from messaging.coverage import reaches, warning_of
 from messaging.gateway_kinds import CREDENTIALS, make
 from messaging.gateways import setup_from
 from messaging.gateways.http import Defect
@@ -19,14 +22,26 @@ EXAMPLE_RULES = """{
   "id_path": "message.id",
   "status_path": "message.state",
   "error_path": "message.reason",
-  "statuses": {"queued": "sent", "delivered": "delivered", "failed": "undelivered"},
+  "statuses": {"queued": "sent", "delivered": "delivered", "failed": "undelivered", "unknown": "unconfirmed"},
   "report_id_path": "id",
   "report_status_path": "state"
 }"""
 
 
+#: What decides where credentials are sent, and in what: whoever changes it gives them again.
+WHERE = ("url", "method", "format", "headers", "body")
+
+UNTESTED = "Save it first, then send a test: it can be switched on once the provider has taken one."
+OFF_UNTIL_TESTED = (
+    "Messages go by this gateway now. With this it is off, until a test has passed and it is switched on (again): what "
+    "waits for it goes by other routes, or waits."
+)
+
+
 class GatewayForm(forms.ModelForm):
-    """Credentials are written and never shown: what is left empty stays as it is."""
+    """Credentials are written and never shown: what is left empty stays as it is, unless it would be sent elsewhere."""
+
+    may_be_inside = False  # whether the address may lead into our own network; the page says so for superusers
 
     api_key = forms.CharField(required=False, help_text="Of Infobip.")
     account_sid = forms.CharField(required=False, help_text="Of Twilio: AC…")
@@ -44,6 +59,11 @@ class GatewayForm(forms.ModelForm):
         required=False, max_length=300, assume_scheme="https", help_text="Empty: the provider's usual address."
     )
 
+    may_stop = forms.BooleanField(
+        required=False, label="Messages may wait",
+        help_text="Asked for only where what is saved stops messages that go by this gateway now.",
+    )  # fmt: skip
+
     class Meta:
         model = Gateway
         fields = ("name", "kind", "is_enabled", "base_url", "rate", "max_batch", "validity", "rules")
@@ -52,6 +72,7 @@ class GatewayForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         held = self._held()
+        self._calls_before = self._calls()
         for name in SECRET_FIELDS:
             field = self.fields[name]
             field.widget.attrs["autocomplete"] = "off"
@@ -75,11 +96,17 @@ class GatewayForm(forms.ModelForm):
         kind = data.get("kind") or self.instance.kind
         if self.errors or not kind:
             return data
+        held = self._held()
+        if self._leads_elsewhere(kind, data):
+            self._require_public(kind, data)
+            self._require_again(kind, data, held)
+            if self.errors:
+                return data
+            held = {}
         if kind == GatewayKind.HTTP:
-            secrets = self._other_credentials(data["other_credentials"]) or self._held()
+            secrets = self._other_credentials(data["other_credentials"]) or held
         else:
             required, optional = CREDENTIALS[GatewayKind(kind)]
-            held = self._held()
             secrets = {name: data[name].strip() or held.get(name, "") for name in (*required, *optional)}
             data["rules"] = {}
         self.instance.secrets = {name: value for name, value in secrets.items() if value}
@@ -96,10 +123,53 @@ class GatewayForm(forms.ModelForm):
                 self.add_error("base_url", "Infobip gives each account an address of its own.")
                 return
             make(setup).close()
+            self._decide_whether_on()
         except Defect as defect:
             self.add_error("rules", f"{defect.field}: {defect}")
         except (ValueError, SecretUnreadable) as error:
             self.add_error(None, str(error)[:300])
+
+    def _leads_elsewhere(self, kind: str, data: dict[str, Any]) -> bool:
+        """Whether calls would go to another address, or carry the credentials in another way, than before."""
+        if kind == GatewayKind.HTTP:
+            before = self.initial.get("rules") or {}
+            return any(data["rules"].get(name) != before.get(name) for name in WHERE)
+        return bool(data["base_url"] != (self.initial.get("base_url") or ""))
+
+    def _require_again(self, kind: str, data: dict[str, Any], held: dict[str, str]) -> None:
+        if kind == GatewayKind.HTTP:
+            missing = ["other_credentials"] if held and not data["other_credentials"].strip() else []
+        else:
+            missing = [name for name in held if name in self.fields and not data[name].strip()]
+        for name in missing:
+            self.add_error(name, "Give it again: what is stored would be sent elsewhere, or in another way.")
+
+    def _require_public(self, kind: str, data: dict[str, Any]) -> None:
+        is_http = kind == GatewayKind.HTTP
+        field, address = ("rules", data.get("rules", {}).get("url")) if is_http else ("base_url", data["base_url"])
+        if address and not self.may_be_inside and leads_inside(str(address)):
+            self.add_error(field, "This address cannot be found, or is not public: only a superuser may set it.")
+
+    def _decide_whether_on(self) -> None:
+        """Nothing is live before a test has passed with the very settings that would be live."""
+        row = self.instance
+        was_on = bool(self.initial.get("is_enabled")) if row.pk else row.name in gateways.names()
+        is_new = row.pk is None or self._calls() != self._calls_before
+        if row.is_enabled and not was_on and (is_new or row.tested_at is None):
+            self.add_error("is_enabled", UNTESTED)
+        if is_new:
+            row.tested_at, row.is_enabled = None, False
+        if was_on and not row.is_enabled and not self.cleaned_data.get("may_stop"):
+            self._ask_before_stopping(row.name)
+
+    def _calls(self) -> tuple[Any, ...]:
+        """All that decides where a call goes and what is in it."""
+        return self.instance.base_url, self.instance.rules, self._held()
+
+    def _ask_before_stopping(self, name: str) -> None:
+        left_out = warning_of(reaches(), reaches(without=name))
+        words = f"{OFF_UNTIL_TESTED} {left_out}".strip()
+        self.add_error("may_stop", f"{words} Tick here and save, if that is meant.")
 
     def _held(self) -> dict[str, str]:
         try:

@@ -4,7 +4,8 @@ A gateway knows one provider's HTTP API and nothing else: no ORM, no settings, n
 
     GatewayError
     +-- NotSent     the provider does not have the messages, for certain; the same call may be tried later
-    |   `-- Refused the provider will refuse the same call again: our account, key or request is wrong
+    |   +-- Refused the provider will refuse the same call again: our account, key or request is wrong
+    |   `-- NotBegun we did not try: that says nothing of the provider
     `-- Unknown     nobody can say whether the provider took them; never a reason to send again
 """
 
@@ -49,6 +50,10 @@ class Refused(NotSent):
         self.is_account = is_account
 
 
+class NotBegun(NotSent):
+    """We made no call, so it says nothing of the gateway."""
+
+
 class Unknown(GatewayError):
     pass
 
@@ -78,7 +83,10 @@ class Submission:
 class Report(NamedTuple):
     """What a provider says of one message, in our words: an answer, a delivery report or a log entry.
 
-    `status` is one of SENT, DELIVERED, UNDELIVERED, REJECTED. `account_refused`: refused for a reason that
+    `status` is one of SENT, DELIVERED, UNDELIVERED, UNCONFIRMED, REJECTED. UNDELIVERED is said only where somebody
+    knows that the handset has not got it; UNCONFIRMED where the provider has given up finding out. SENT with the reason
+    NO_RECEIPT: the operator has it, which may be the last that is heard of it. REJECTED of what was taken before: the
+    provider did not send it after all, and does not charge for it. `account_refused`: refused for a reason that
     concerns our account, not this message, which therefore may be sent later. `is_repeated`: refused because an
     earlier call with this id arrived, which is proof of acceptance. `reference` names the call it was carried by,
     where the provider says so. `price` is for the whole message. `provider_id`: the provider's own id, of a report that
@@ -156,6 +164,28 @@ class Lookup:
     detail: str = ""
 
 
+class LogEntry(NamedTuple):
+    """One message in a provider's log: what it says of it, and what it was. `phone_number` in E.164 with plus; `text`
+    is empty where the provider keeps none."""
+
+    report: Report
+    phone_number: str
+    text: str
+    sender: str
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A part of a log. `conclusive` is False when the provider could not or would not tell. `cursor` leads to the next
+    part; empty: this was the last."""
+
+    entries: Sequence[LogEntry] = ()
+    conclusive: bool = False
+    detail: str = ""
+    cursor: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     amount: Decimal
@@ -175,6 +205,8 @@ class Policy:
     """What the pipeline may assume of a gateway. Times in seconds.
 
     `resend_unknown_after` None: what the provider's log does not know is closed as unconfirmed, never sent again.
+    `has_log`: it tells what was sent in a span of time, by our ids; what is older than `log_lag` is in it for certain.
+    `fans_out`: a call is a request for each of its messages, all at the same time.
     """
 
     max_batch: int
@@ -183,6 +215,13 @@ class Policy:
     close_unknown_after: float = 47 * 3600.0
     lookups_per_minute: float = 120.0
     look_up_by: LookUpBy = LookUpBy.OUR_ID
+    has_log: bool = False
+    log_lag: float = 0.0
+    fans_out: bool = False
+
+    def connections(self, messages: int) -> int:
+        """How many a call with so many messages takes."""
+        return min(messages, self.max_batch) if self.fans_out else 1
 
 
 class Gateway(Protocol):
@@ -202,6 +241,10 @@ class Gateway(Protocol):
     def look_up_messages(self, ids: Sequence[str]) -> Lookup:
         """What the provider knows of up to MAX_IDS messages, whichever calls carried them, by our ids or by its own: as
         `policy.look_up_by` says."""
+
+    def read_log(self, since: datetime, until: datetime, cursor: str = "") -> LogPage:
+        """A part of what it took in a span of time, from whatever installation; never raises for an ordinary failure.
+        Inconclusive where `policy.has_log` is False."""
 
     def is_genuine(self, push: Push) -> bool:
         """Whether a push that came to the secret address is the provider's, as far as its own signature says."""

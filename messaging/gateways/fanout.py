@@ -8,7 +8,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from messaging.choices import MessageStatus, Reason
-from messaging.gateways.base import GatewayError, NotSent, OutgoingMessage, Refused, Report, SubmitAnswer, Unknown
+from messaging.gateways.base import (
+    GatewayError,
+    NotBegun,
+    NotSent,
+    OutgoingMessage,
+    Refused,
+    Report,
+    SubmitAnswer,
+    Unknown,
+)
 
 
 def submit_each(messages: Sequence[OutgoingMessage], send: Callable[[OutgoingMessage], SubmitAnswer]) -> SubmitAnswer:
@@ -54,7 +63,9 @@ def _outcome(send: Callable[[OutgoingMessage], SubmitAnswer], message: OutgoingM
 
 
 def _worst(errors: Sequence[NotSent]) -> NotSent | None:
-    """What concerns most of what is still to be sent: our account, then our speed, then a single call."""
+    """What concerns most of what is still to be sent: our account, then our speed, then a single call. One that was not
+    begun says nothing."""
     account = [error for error in errors if isinstance(error, Refused) and error.is_account]
     throttled = [error for error in errors if error.throttled]
-    return next(iter([*account, *throttled, *errors]), None)
+    tried = [error for error in errors if not isinstance(error, NotBegun)]
+    return next(iter([*account, *throttled, *tried, *errors]), None)

@@ -14,6 +14,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -24,6 +25,7 @@ from messaging.choices import MessageStatus, Reason
 from messaging.gateways.base import (
     Balance,
     Inbound,
+    LogPage,
     Lookup,
     NotSent,
     OutgoingMessage,
@@ -43,13 +45,16 @@ from messaging.gateways.transport import Response, Transport
 PLACEHOLDERS = ("to", "to_digits", "text", "sender", "message_id", "report_url", "validity")
 METHODS = ("POST", "PUT", "GET")
 FORMATS = {"json": "application/json", "form": "application/x-www-form-urlencoded", "query": ""}
-#: Our word for a provider's status.
+#: Our word for a provider's status. `undelivered` and the two that follow it are for what somebody knows not to have
+#: arrived; `unconfirmed` for what the provider has given up finding out; `operator` for what the operator has.
 MEANINGS: dict[str, tuple[MessageStatus, Reason]] = {
     "sent": (MessageStatus.SENT, Reason.NONE),
+    "operator": (MessageStatus.SENT, Reason.NO_RECEIPT),
     "delivered": (MessageStatus.DELIVERED, Reason.NONE),
     "undelivered": (MessageStatus.UNDELIVERED, Reason.NOT_DELIVERED),
     "unreachable": (MessageStatus.UNDELIVERED, Reason.UNREACHABLE),
     "unknown_number": (MessageStatus.UNDELIVERED, Reason.UNKNOWN_NUMBER),
+    "unconfirmed": (MessageStatus.UNCONFIRMED, Reason.NO_RECEIPT),
     "rejected": (MessageStatus.REJECTED, Reason.PROVIDER_REFUSED),
     "opted_out": (MessageStatus.REJECTED, Reason.OPTED_OUT),
 }
@@ -216,7 +221,7 @@ class Http:
         if report is None:
             word = _text(_at(content, rules.status_path), 40)
             raise Unknown(f"The answer has a status without a meaning: {word or 'none'}.", response.status)
-        if report.status is MessageStatus.SENT:
+        if (report.status, report.reason) == MEANINGS["sent"]:
             return SubmitAnswer(response.status, accepted=[message_id], provider_ids=provider_ids)
         return SubmitAnswer(response.status, reports=[report], provider_ids=provider_ids)
 
@@ -225,6 +230,9 @@ class Http:
 
     def look_up_messages(self, ids: Sequence[str]) -> Lookup:
         return Lookup(detail="This gateway has no look-up.")
+
+    def read_log(self, since: datetime, until: datetime, cursor: str = "") -> LogPage:
+        return LogPage(detail="This gateway has no log.")
 
     def is_genuine(self, push: Push) -> bool:
         header = self._rules.secret_header
@@ -287,7 +295,8 @@ class Http:
         if meaning is None:
             return None
         status, reason = MEANINGS[meaning]
-        error = _text(_at(content, error_path), 200) if reason is not Reason.NONE else ""
+        is_bad = status in (MessageStatus.UNDELIVERED, MessageStatus.UNCONFIRMED, MessageStatus.REJECTED)
+        error = _text(_at(content, error_path), 200) if is_bad else ""
         return Report(
             message_id, status, reason, provider_status=word, error_code=error if len(error) <= 20 else "",
             error_description=error, provider_id="" if message_id else provider_id,

@@ -1,7 +1,7 @@
 """Infobip's SMS API, version 3."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -17,6 +17,8 @@ from messaging.gateways.base import (
     Balance,
     GatewayError,
     Inbound,
+    LogEntry,
+    LogPage,
     Lookup,
     NotSent,
     Policy,
@@ -45,20 +47,29 @@ GROUP_IDS = {
     "REJECTED": REJECTED,
 }
 
-#: An id that is not listed below goes by its group; a group not listed here is one more stage on the way.
+#: An id that is not listed below goes by its group; a group not listed here is one more stage on the way. Of group
+#: EXPIRED it is only known that the message's time ended before delivery was confirmed, which may have been missed.
 GROUPS: dict[int, tuple[MessageStatus, Reason]] = {
     ACCEPTED: (MessageStatus.SENT, Reason.NONE),
     PENDING: (MessageStatus.SENT, Reason.NONE),
     UNDELIVERABLE: (MessageStatus.UNDELIVERED, Reason.NOT_DELIVERED),
     DELIVERED: (MessageStatus.DELIVERED, Reason.NONE),
-    EXPIRED: (MessageStatus.UNDELIVERED, Reason.UNREACHABLE),
+    EXPIRED: (MessageStatus.UNCONFIRMED, Reason.NO_RECEIPT),
     REJECTED: (MessageStatus.REJECTED, Reason.PROVIDER_REFUSED),
 }
 
-#: In group DELIVERED and yet not final: the operator has it, the handset does not.
-DELIVERED_TO_OPERATOR = 2
 #: In group REJECTED and yet proof of acceptance: an earlier call with this message id arrived.
 REJECTED_DUPLICATE_MESSAGE_ID = 23
+#: By group and id, what means something else than its group does.
+EXCEPTIONS: dict[tuple[int, int], tuple[MessageStatus, Reason]] = {
+    # DELIVERED_TO_OPERATOR is not final: the operator has it, and may never tell of the handset.
+    (DELIVERED, 2): (MessageStatus.SENT, Reason.NO_RECEIPT),
+    # EXPIRED_EXPIRED: the operator says so, or it was still trying when the time was over
+    (EXPIRED, 15): (MessageStatus.UNDELIVERED, Reason.UNREACHABLE),
+    # SIGNALS_BLOCKED: anti-fraud; charged in group EXPIRED, free in group REJECTED
+    (EXPIRED, 87): (MessageStatus.UNDELIVERED, Reason.PROVIDER_REFUSED),
+    (REJECTED, REJECTED_DUPLICATE_MESSAGE_ID): (MessageStatus.SENT, Reason.NONE),
+}
 #: Our account is refused, and every other message would be too.
 ACCOUNT_REFUSALS = frozenset(
     {
@@ -81,10 +92,8 @@ STATUS_REASONS: dict[int, Reason] = {
     20: Reason.CONTENT_REFUSED,  # REJECTED_FLOODING_FILTER: 6 identical or 20 different per number and hour
     24: Reason.CONTENT_REFUSED,  # REJECTED_INVALID_UDH
     25: Reason.CONTENT_REFUSED,  # REJECTED_MESSAGE_TOO_LONG: over 25 segments
-    29: Reason.NO_REPORT,  # EXPIRED_DLR_UNKNOWN
     51: Reason.RECIPIENT_REFUSED,  # MISSING_TO
     52: Reason.RECIPIENT_REFUSED,  # REJECTED_DESTINATION
-    87: Reason.PROVIDER_REFUSED,  # SIGNALS_BLOCKED: anti-fraud; charged in group EXPIRED, free in group REJECTED
 }
 
 # --- Error: {"id", "name", "description", "permanent"}; says more exactly why than the status does ----------
@@ -144,6 +153,7 @@ MAX_VALIDITY = 48 * 3600  # seconds; Infobip cuts longer ones
 MAX_PAGE = 1000  # results in one answer of reports or logs
 MAX_LOG_PAGES = 5  # one call's messages fit in one page, unless each was reported several times
 MAX_PRICE = Decimal(100_000)
+MAX_TEXT = 4000  # of 25 segments
 
 
 class Infobip:
@@ -203,27 +213,37 @@ class Infobip:
     def look_up_messages(self, ids: Sequence[str]) -> Lookup:
         return self._read_log(messageId=",".join(ids))
 
+    def read_log(self, since: datetime, until: datetime, cursor: str = "") -> LogPage:
+        return self._log_page({"sentSince": _log_time(since), "sentUntil": _log_time(until)}, cursor)
+
     def _read_log(self, **wanted: str) -> Lookup:
         reports: list[Report] = []
-        query: dict[str, str | int] = {**wanted, "limit": MAX_PAGE, "useCursor": "true"}
+        cursor = ""
         for _ in range(MAX_LOG_PAGES):
-            try:
-                response = self._transport.get("/sms/3/logs", query)
-                raise_for_status(response)
-                page = _decode_page(response.body)
-            except GatewayError as error:
-                return Lookup(reports, detail=f"The log could not be read: {error.detail}")
-            except ValueError:
-                return Lookup(reports, detail="The log's answer cannot be read.")
-            found = _reports_of(page.results)
-            reports += found
-            if len(found) < len(page.results):
-                return Lookup(reports, detail="The log has entries that cannot be read.")
-            following = page.cursor.get("nextCursor") if isinstance(page.cursor, dict) else None
-            if not following or not found:
-                return Lookup(reports, conclusive=True)
-            query["cursor"] = str(following)
+            page = self._log_page(wanted, cursor)
+            reports += [entry.report for entry in page.entries]
+            if not page.conclusive or not page.cursor:
+                return Lookup(reports, page.conclusive, page.detail)
+            cursor = page.cursor
         return Lookup(reports, detail="The log has more pages than expected.")
+
+    def _log_page(self, wanted: Mapping[str, str], cursor: str) -> LogPage:
+        query: dict[str, str | int] = {**wanted, "limit": MAX_PAGE, "useCursor": "true"}
+        if cursor:
+            query["cursor"] = cursor
+        try:
+            response = self._transport.get("/sms/3/logs", query)
+            raise_for_status(response)
+            page = _decode_page(response.body)
+        except GatewayError as error:
+            return LogPage(detail=f"The log could not be read: {error.detail}")
+        except ValueError:
+            return LogPage(detail="The log's answer cannot be read.")
+        entries = _log_entries_of(page.results)
+        if len(entries) < len(page.results):
+            return LogPage(entries, detail="The log has entries that cannot be read.")
+        following = page.cursor.get("nextCursor") if isinstance(page.cursor, dict) and entries else None
+        return LogPage(entries, conclusive=True, cursor=str(following or ""))
 
     def is_genuine(self, push: Push) -> bool:
         """It signs nothing that a send could ask for: the secret address is the proof."""
@@ -305,7 +325,7 @@ def raise_for_status(response: Response) -> None:
     words = STATUS_IN_WORDS.get(status, "The provider answered with an error")
     detail = f"{words} (HTTP {status}{_refusal_code(response.body)})"
     if status == TOO_MANY_REQUESTS:
-        raise NotSent(detail, status, throttled=True, retry_after=_retry_after(response.headers.get("retry-after")))
+        raise NotSent(detail, status, throttled=True, retry_after=_retry_after(response))
     if status in ACCOUNT_HTTP_STATUSES:
         raise Refused(detail, status, is_account=True)
     if 400 <= status < 500 and status != REQUEST_TIMEOUT:
@@ -333,14 +353,14 @@ def _is_list_of_objects(value: object) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds, from either form the header may have."""
-    if value is None:
-        return None
+def _retry_after(response: Response) -> float | None:
+    """Seconds, from either form the header may have. A date is counted from the provider's own."""
+    value = response.headers.get("retry-after", "")
     if value.strip().isdecimal():
         return float(value)
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        sent = parsedate_to_datetime(response.headers.get("date", ""))
+        return max(0.0, (parsedate_to_datetime(value) - sent).total_seconds())
     except (ValueError, TypeError):
         return None
 
@@ -386,9 +406,19 @@ class _Entry(msgspec.Struct, rename="camel"):
     done_at: Any = None
 
 
+class _LogEntry(msgspec.Struct, rename="camel"):
+    """What the log says of a message beside what a delivery report says."""
+
+    destination: Any = None
+    sender: Any = None
+    content: Any = None
+    sent_at: Any = None
+
+
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_page = msgspec.json.Decoder(_Page).decode
 _decode_entry = msgspec.json.Decoder(_Entry).decode
+_decode_log_entry = msgspec.json.Decoder(_LogEntry).decode
 
 
 def _plainly_accepted(entry: Raw) -> str:
@@ -412,6 +442,23 @@ def _reports_of(entries: Sequence[Raw]) -> list[Report]:
     if len(reports) < len(entries):
         logger.warning("%d of %d entries have no message id or status", len(entries) - len(reports), len(entries))
     return reports
+
+
+def _log_entries_of(entries: Sequence[Raw]) -> list[LogEntry]:
+    found = []
+    for entry in entries:
+        if (report := _report_of(entry)) is not None:
+            read = _decode_log_entry(entry)
+            text = read.content.get("text") if isinstance(read.content, dict) else None
+            number = _text(read.destination, 19).removeprefix("+")
+            sender, sent_at = _text(read.sender, 16), _moment(read.sent_at)
+            found.append(LogEntry(report, f"+{number}" if number else "", _text(text, MAX_TEXT), sender, sent_at))
+    return found
+
+
+def _log_time(moment: datetime) -> str:
+    moment = moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
 
 
 def _report_of(entry: Raw) -> Report | None:
@@ -464,10 +511,9 @@ def _group(status: dict[str, Any]) -> int:
 
 
 def _meaning(group: int, status_id: int | None, error_id: int | None) -> tuple[MessageStatus, Reason]:
-    if status_id in (DELIVERED_TO_OPERATOR, REJECTED_DUPLICATE_MESSAGE_ID):
-        return GROUPS[PENDING]
-    message_status, reason = GROUPS[group]
-    if reason is Reason.NONE:
+    exception = EXCEPTIONS.get((group, status_id)) if status_id is not None else None
+    message_status, reason = exception or GROUPS[group]
+    if message_status not in (MessageStatus.UNDELIVERED, MessageStatus.REJECTED):
         return message_status, reason
     if error_id in ERROR_REASONS:
         return message_status, ERROR_REASONS[error_id]

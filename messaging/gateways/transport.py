@@ -19,10 +19,11 @@ from urllib.parse import urlencode, urlsplit
 
 import httpcore2
 
-from messaging.gateways.base import NotSent, Refused, Unknown
+from messaging.gateways.base import NotBegun, NotSent, Refused, Unknown
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-MAX_CONNECTIONS = 32  # of one process; callers beyond it wait, at most the connect time-out
+#: Of one process to one gateway. Dispatch begins no call that has none left; others wait, at most the connect time-out.
+MAX_CONNECTIONS = 32
 KEEPALIVE_SECONDS = 10.0  # below usual server limits: a connection dropped just as we write costs an unknown outcome
 WRITE_SLICE = 64 * 1024  # bytes between two looks at the clock
 
@@ -44,9 +45,13 @@ class _Call:
     def time_left(self, error: type[Exception]) -> float:
         now = time.monotonic()
         left = self.deadline - now
-        if left <= 0 or (not self.has_left and now >= self.begin_before):
+        if left <= 0 or self.is_too_late(now):
             raise error("time limit of the call reached")
         return left
+
+    def is_too_late(self, now: float) -> bool:
+        """Whether it may not begin any more."""
+        return not self.has_left and now >= self.begin_before
 
 
 _current_call: ContextVar[_Call] = ContextVar("current_call")
@@ -101,11 +106,12 @@ class _TimedBackend(httpcore2.SyncBackend):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """`headers` with lower-case names."""
+    """`headers` with lower-case names; `peer`: the IP address that answered, empty if it is not known."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    peer: str = ""
 
 
 class Transport:
@@ -165,7 +171,8 @@ class Transport:
 
     def _request(self, method: bytes, path: str, body: bytes | None, begin_before: float = math.inf) -> Response:
         """Raises NotSent if not one byte of the request was written, Unknown after any later failure, and
-        Refused if no request can be made of our URL and key."""
+        Refused if no request can be made of our URL and key. NotBegun if it was us that kept it from beginning: without
+        a free connection, or too late."""
         headers = self._headers
         if body is not None:
             headers = [*headers, (b"Content-Length", str(len(body)).encode())]
@@ -176,12 +183,17 @@ class Transport:
             with self._pool().stream(
                 method, self._base_url + path, headers=headers, content=body, extensions={"timeout": timeouts}
             ) as response:
-                return Response(response.status, _header_texts(response.headers), _body_of(response))
+                peer = _peer_of(response)
+                return Response(response.status, _header_texts(response.headers), _body_of(response), peer)
         except httpcore2.LocalProtocolError as error:
             if call.has_left:
                 raise Unknown(_in_words(error)) from error
             raise Refused("No valid HTTP request: check base URL and API key.", is_account=True) from error
+        except httpcore2.PoolTimeout as error:
+            raise NotBegun("All connections to the gateway were in use.") from error
         except FAILURES as error:
+            if call.is_too_late(time.monotonic()):
+                raise NotBegun("It was too late to begin the call.") from error
             raise (Unknown if call.has_left else NotSent)(_in_words(error)) from error
         finally:
             _current_call.reset(token)
@@ -189,6 +201,12 @@ class Transport:
 
 def _header_texts(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+
+
+def _peer_of(response: httpcore2.Response) -> str:
+    stream = response.extensions.get("network_stream")
+    address = stream.get_extra_info("server_addr") if stream is not None else None
+    return str(address[0]) if isinstance(address, tuple) else ""
 
 
 def _body_of(response: httpcore2.Response) -> bytes:

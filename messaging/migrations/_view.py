@@ -29,7 +29,7 @@ SELECT (SELECT value FROM settings WHERE key = 'installation_prefix') || {DIGITS
            WHEN 9 THEN 'EXPIRED' WHEN 10 THEN 'CANCELLED' WHEN 11 THEN 'SUPPRESSED' END AS status,
        m.sent_at,
        CASE m.status WHEN 5 THEN m.done_at END AS delivered_at,
-       m.reason AS error_message,
+       CASE m.status WHEN 3 THEN '' ELSE m.reason END AS error_message,
        b.created_at
 FROM messaging_message m
 JOIN sms_campaigns c ON c.id = m.campaign_id

@@ -3,7 +3,7 @@
 from messaging.models.gateways import Gateway, ProviderReference, Route, RouteHealth
 from messaging.models.inbound import InboundMessage
 from messaging.models.reports import DeliveryReport, ReportInbox, StatDelta
-from messaging.models.sending import Attempt, Batch, Message
+from messaging.models.sending import Attempt, Batch, Message, RefusalRow
 
 __all__ = [
     "Attempt",
@@ -13,6 +13,7 @@ __all__ = [
     "InboundMessage",
     "Message",
     "ProviderReference",
+    "RefusalRow",
     "ReportInbox",
     "Route",
     "RouteHealth",

@@ -26,7 +26,13 @@ class Gateway(models.Model):
         help_text="Stands in the addresses that the provider calls, so it stays as it is.",
     )  # fmt: skip
     kind = models.CharField(max_length=8, choices=GatewayKind)
-    is_enabled = models.BooleanField(default=True, help_text="Off: nothing more goes to it; reports are still taken.")
+    is_enabled = models.BooleanField(default=False, help_text="Off: nothing more goes to it; reports are still taken.")
+    tested_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a test was taken, with its present settings."
+    )
+    is_preferred = models.BooleanField(
+        default=False, editable=False, help_text="All live messages go to it while there are no routes."
+    )
     base_url = models.URLField(max_length=300, blank=True, help_text="Empty: the provider's usual address.")
     credentials = models.TextField(blank=True, editable=False)
     rules = models.JSONField(default=dict, blank=True, help_text="Of a custom HTTP gateway: how it is called.")
@@ -48,7 +54,10 @@ class Gateway(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(condition=models.Q(kind__in=GatewayKind.values), name="gateway_kind_known")
+            models.CheckConstraint(condition=models.Q(kind__in=GatewayKind.values), name="gateway_kind_known"),
+            models.UniqueConstraint(
+                fields=["is_preferred"], condition=models.Q(is_preferred=True), name="one_gateway_preferred"
+            ),
         ]
 
     def __str__(self) -> str:

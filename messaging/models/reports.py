@@ -1,11 +1,11 @@
 """What came back: bodies as they came, what they changed, and what that adds up to."""
 
 from django.db import models
-from django.utils import timezone
 
 from campaigns.tally import Tally
 from messaging.choices import FactSource, MessageStatus, Reason
 from messaging.models.sending import Message
+from smsapp import clock
 
 
 class ReportInbox(models.Model):
@@ -14,12 +14,12 @@ class ReportInbox(models.Model):
     gateway = models.CharField(max_length=40)
     source = models.CharField(max_length=8, choices=FactSource)
     body = models.BinaryField()
-    received_at = models.DateTimeField(auto_now_add=True)
+    received_at = models.DateTimeField(default=clock.about_now, editable=False)
     applied_at = models.DateTimeField(null=True, blank=True)
     report_count = models.PositiveIntegerField(default=0)
     unmatched_count = models.PositiveIntegerField(default=0, help_text="Reports that found no message.")
     failure_count = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(default=timezone.now)
+    next_attempt_at = models.DateTimeField(default=clock.about_now)
     rematch_at = models.DateTimeField(null=True, blank=True, help_text="When its unmatched reports are tried again.")
     error = models.CharField(max_length=300, blank=True)
 
@@ -27,7 +27,8 @@ class ReportInbox(models.Model):
         verbose_name_plural = "report inbox"
         indexes = [
             models.Index(fields=["rematch_at"], name="inbox_unmatched", condition=models.Q(rematch_at__isnull=False)),
-            models.Index(fields=["next_attempt_at"], name="inbox_waiting", condition=models.Q(applied_at=None)),
+            # applying: in the order in which they are taken, so that a backlog is not read to find its first
+            models.Index(fields=["next_attempt_at", "id"], name="inbox_waiting", condition=models.Q(applied_at=None)),
             models.Index(fields=["received_at"], name="inbox_age"),  # purging
         ]
 
@@ -50,7 +51,7 @@ class DeliveryReport(models.Model):
     price = models.DecimalField(max_digits=12, decimal_places=6, null=True, blank=True, help_text="Whole message.")
     currency = models.CharField(max_length=3, blank=True)
     done_at = models.DateTimeField(null=True, blank=True, help_text="The provider's time of the event.")
-    received_at = models.DateTimeField(default=timezone.now)
+    received_at = models.DateTimeField(default=clock.about_now)
 
     class Meta:
         db_table = "delivery_reports"

@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from django.db import models
-from django.utils import timezone
 
 from accounts.choices import Mode
 from accounts.models import Account
@@ -13,16 +12,17 @@ from messaging import texts
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
 from messaging.identity import BATCH_SHIFT, public_id
 from messaging.querysets import AttemptQuerySet, BatchQuerySet, MessageQuerySet
+from smsapp import clock
 
 
 class Batch(Tally):
     """Up to 1,000 messages of one campaign that leave together: the unit of lease and of calling.
 
         held -> ready                     by sweep
-        held -> done                      by tally
+        held -> unknown | done            by tally
         ready -> leased                   by worker
         ready -> held                     by sweep
-        ready -> done                     by tally
+        ready -> unknown | done           by tally
         leased -> ready | unknown | done  by sweep, worker
         unknown -> ready | done           by tally
 
@@ -59,7 +59,7 @@ class Batch(Tally):
 
     state = models.CharField(max_length=8, choices=BatchState, default=BatchState.READY)
     release_at = models.DateTimeField(null=True, blank=True)
-    next_attempt_at = models.DateTimeField(default=timezone.now)
+    next_attempt_at = models.DateTimeField(default=clock.about_now)
     retry_count = models.PositiveSmallIntegerField(default=0, help_text="Calls in a row that were not sent.")
     lease_count = models.PositiveSmallIntegerField(default=0, help_text="Leases in a row that ended without a result.")
     lease_owner = models.CharField(max_length=80, blank=True)
@@ -69,7 +69,7 @@ class Batch(Tally):
     report_check_at = models.DateTimeField(null=True, blank=True, help_text="When missing reports are looked up.")
     report_check_count = models.PositiveSmallIntegerField(default=0)
     report_deadline = models.DateTimeField(null=True, blank=True, help_text="When missing reports are given up.")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.about_now, editable=False)
 
     objects = BatchQuerySet.as_manager()
 
@@ -89,20 +89,44 @@ class Batch(Tally):
                 fields=["lane", "account", "-turn"], name="batch_turn", condition=models.Q(state=BatchState.READY)
             ),
             models.Index(fields=["account", "mode", "-id"], name="batch_list"),  # an account's delivery reports
-            # sweeping: leases and look-ups that may be overdue
+            # sweeping overdue leases; the console. One state each: SQLite uses no index whose condition names several
+            models.Index(fields=["lease_until"], name="batch_leased", condition=models.Q(state=BatchState.LEASED)),
+            models.Index(fields=["id"], name="batch_unknown", condition=models.Q(state=BatchState.UNKNOWN)),
+            # leasing of one gateway, and moving its batches to another: those of others may stand before them
             models.Index(
-                fields=["state", "lease_until"],
-                name="batch_to_sweep",
-                condition=models.Q(state__in=[BatchState.HELD, BatchState.LEASED, BatchState.UNKNOWN]),
+                fields=["lane", "gateway", "turn", "id"],
+                name="batch_of_gateway",
+                condition=models.Q(state=BatchState.READY),
+            ),
+            # setting aside what may not leave, and taking it up again; releasing what is due
+            models.Index(fields=["campaign", "id"], name="batch_ready", condition=models.Q(state=BatchState.READY)),
+            models.Index(
+                fields=["campaign", "id"],
+                name="batch_aside",
+                condition=models.Q(state=BatchState.HELD, release_at=None),
+            ),
+            models.Index(fields=["release_at"], name="batch_release", condition=models.Q(state=BatchState.HELD)),
+            # what no route leads to, however much is held for other reasons
+            models.Index(
+                fields=["campaign", "id"],
+                name="batch_roadless",
+                condition=models.Q(state=BatchState.HELD, gateway=""),
             ),
             # canaries: what waits for the first recipients
             models.Index(fields=["campaign"], name="batch_waits", condition=models.Q(waits_for_canary=True)),
-            # looking up reports that have not come, and giving up on those that never came
-            models.Index(fields=["report_check_at"], name="batch_report_check", condition=models.Q(sent__gt=0)),
-            models.Index(fields=["report_deadline"], name="batch_report_due", condition=models.Q(sent__gt=0)),
-            # settling: what the ledger does not know yet
+            # looking up reports that have not come, gateway by gateway, and giving up on those that never came
             models.Index(
-                fields=["campaign"],
+                fields=["gateway", "report_check_at"], name="batch_report_check", condition=models.Q(sent__gt=0)
+            ),
+            models.Index(
+                fields=["id"],
+                name="batch_unplanned",
+                condition=models.Q(sent__gt=0, report_check_at=None, report_check_count=0),
+            ),
+            models.Index(fields=["report_deadline"], name="batch_report_due", condition=models.Q(sent__gt=0)),
+            # settling: what the ledger does not know yet, account by account
+            models.Index(
+                fields=["account", "campaign", "id"],
                 name="batch_uncharged",
                 condition=models.Q(price_micro__gt=0) & ~models.Q(segments=models.F("charged_segments")),
             ),
@@ -115,20 +139,21 @@ class Batch(Tally):
 class Message(models.Model):
     """One SMS to one recipient.
 
-        queued -> sent | delivered | undelivered | rejected       by answer, lookup, poll, push
-        queued -> unknown                                         by answer, deadline
-        queued -> failed | expired | cancelled | suppressed       by decision
-        unknown -> sent | delivered | undelivered | rejected      by answer, lookup, poll, push
-        unknown -> queued                                         by decision
-        unknown -> unconfirmed                                    by deadline
-        sent -> delivered                                         by answer, lookup, poll, push
-        sent -> undelivered                                       by answer, lookup, poll, push, refusal
-        sent -> unconfirmed                                       by deadline
-        unconfirmed -> sent | delivered | undelivered | rejected  by answer, lookup, poll, push
-        undelivered -> delivered                                  by answer, lookup, poll, push
+        queued -> sent | delivered | undelivered | unconfirmed | rejected  by answer, lookup, poll, push
+        queued -> unknown                                                  by answer, deadline
+        queued -> failed | expired | cancelled | suppressed                by decision
+        unknown -> sent | delivered | undelivered | rejected               by answer, lookup, poll, push
+        unknown -> queued                                                  by decision
+        unknown -> unconfirmed                                             by answer, deadline, lookup, poll, push
+        sent -> delivered                                                  by answer, lookup, poll, push
+        sent -> undelivered                                                by answer, lookup, poll, push, refusal
+        sent -> unconfirmed                                                by answer, deadline, lookup, poll, push
+        unconfirmed -> sent | delivered | rejected                         by answer, lookup, poll, push
+        unconfirmed -> undelivered                                         by answer, lookup, poll, push, refusal
+        undelivered -> delivered                                           by answer, lookup, poll, push
 
-    `rejected`: the provider refused it. `unconfirmed`: nobody can say, or the report never came. The table itself,
-    ranks and the two corrections: `messaging/choices.py`. "Sending" is not stored: it is shown
+    `rejected`: the provider refused it. `unconfirmed`: nobody can say, or no report of the outcome ever came. The
+    table itself, ranks and the two corrections: `messaging/choices.py`. "Sending" is not stored: it is shown
     while an open Attempt spans the message.
 
     The table is narrow on purpose: no status index (it would make every update non-HOT), no foreign key
@@ -145,7 +170,10 @@ class Message(models.Model):
     phone_number = models.CharField(max_length=16)
     variables = models.TextField(default="", help_text="JSON array of the row's values; empty if the text needs none.")
     status = models.SmallIntegerField(choices=MessageStatus, default=MessageStatus.QUEUED)
-    reason = models.CharField(max_length=20, choices=Reason, default="", blank=True)
+    reason = models.CharField(
+        max_length=20, choices=Reason, default="", blank=True,
+        help_text="Why it ended so; of one that is sent: how far it is known to have come.",
+    )  # fmt: skip
     detail = models.CharField(max_length=120, default="", blank=True, help_text="What the reason names, or the code.")
     segment_count = models.SmallIntegerField(default=0)
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When the provider took it.")
@@ -196,11 +224,29 @@ class Message(models.Model):
 
     @property
     def error_message(self) -> str:
-        """The reason in words, with what it names; empty when nothing went wrong."""
-        if not self.reason:
+        """The reason in words, with what it names; empty when nothing went wrong, or has yet."""
+        if not self.reason or self.status == MessageStatus.SENT:
             return ""
         words = str(Reason(self.reason).label)
         return f"{words} ({self.detail})" if self.detail else words
+
+
+class RefusalRow(models.Model):
+    """Messages of a campaign that a gateway refused in a row, all for the same reason; see `messaging/refusals.py`."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="refusal_rows")
+    gateway = models.CharField(max_length=40)
+    why = models.CharField(max_length=200, blank=True)
+    count = models.PositiveIntegerField(default=0)
+    taken = models.BigIntegerField(help_text="What the gateway had taken of the campaign; more ends the row.")
+
+    class Meta:
+        verbose_name = "row of refusals"
+        verbose_name_plural = "rows of refusals"
+        constraints = [models.UniqueConstraint(fields=["campaign", "gateway"], name="refusal_row_once")]
+
+    def __str__(self) -> str:
+        return f"{self.count} refused by {self.gateway}: {self.why}"
 
 
 class Attempt(models.Model):
@@ -221,7 +267,7 @@ class Attempt(models.Model):
     last = models.BigIntegerField(help_text="Highest message number in the call.")
     message_count = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=8, choices=AttemptState, default=AttemptState.OPEN)
-    started_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(default=clock.about_now)
     deadline = models.DateTimeField(help_text="When the call has ended for certain, answered or not.")
     finished_at = models.DateTimeField(null=True, blank=True)
     http_status = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -236,11 +282,19 @@ class Attempt(models.Model):
             models.CheckConstraint(condition=models.Q(state__in=AttemptState.values), name="attempt_state_known"),
         ]
         indexes = [
-            # sweeping open calls, looking up unknown ones
+            # looking up unknown calls, gateway by gateway
             models.Index(
-                fields=["state", "deadline"],
-                name="attempt_unsettled",
-                condition=models.Q(state__in=[AttemptState.OPEN, AttemptState.UNKNOWN]),
+                fields=["gateway", "next_lookup_at"],
+                name="attempt_to_look_up",
+                condition=models.Q(state=AttemptState.UNKNOWN),
+            ),
+            # sweeping open calls
+            models.Index(fields=["deadline"], name="attempt_open", condition=models.Q(state=AttemptState.OPEN)),
+            # checking: unknown ones that nobody would look up
+            models.Index(
+                fields=["id"],
+                name="attempt_forgotten",
+                condition=models.Q(state=AttemptState.UNKNOWN, next_lookup_at=None),
             ),
         ]
 

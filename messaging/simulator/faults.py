@@ -39,6 +39,7 @@ FAULTS: dict[str, str] = {
     "report_never": "no report for this message; drawn per message",
     "report_repeat": "a body of reports pushed three times",
     "report_reorder": "reports of a call in another order, stages of one message included",
+    "report_singly": "each report of a body in a body of its own",
     "report_early": "reports pushed before the answer to the call",
     "report_conflict": "a second, contrary final report; drawn per message",
     "report_unknown_id": "a report for an id nobody sent, in this body",

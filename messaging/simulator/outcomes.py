@@ -7,6 +7,8 @@ A number ending in one of these has that outcome whatever the seed:
     999903 phone_off        999907 bad_number      999911 operator_only (never a final report)
     999904 memory_full      999908 blocklisted     999912 late_refusal (accepted, then REJECTED by report)
     999913 odd_status (accepted with a status group nobody documented, then delivered)
+    999914 no_receipt (the report says that nobody knows)
+    999915 late_no_credit (accepted, then REJECTED by report for the account's sake)
 """
 
 from bisect import bisect_right
@@ -37,6 +39,7 @@ TO_HANDSET = _status(3, "DELIVERED", 5, "DELIVERED_TO_HANDSET", "Message deliver
 NOT_DELIVERED = _status(2, "UNDELIVERABLE", 9, "UNDELIVERABLE_NOT_DELIVERED", "Message sent not delivered")
 BY_OPERATOR = _status(2, "UNDELIVERABLE", 4, "UNDELIVERABLE_REJECTED_OPERATOR", "Message rejected by operator")
 EXPIRED = _status(4, "EXPIRED", 15, "EXPIRED_EXPIRED", "Message expired")
+DLR_UNKNOWN = _status(4, "EXPIRED", 29, "EXPIRED_DLR_UNKNOWN", "Delivery report unknown")
 NO_CREDIT = _status(5, "REJECTED", 12, "REJECTED_NOT_ENOUGH_CREDITS", "Not enough credits")
 BLOCKLISTED = _status(5, "REJECTED", 14, "REJECTED_DESTINATION_BLOCKLISTED", "Destination on blocklist")
 REPEATED = _status(5, "REJECTED", 23, "REJECTED_DUPLICATE_MESSAGE_ID", "Message id already used")
@@ -126,6 +129,8 @@ OUTCOMES: dict[str, Outcome] = {
             _error(2, "USER_ERRORS", 2052, "EC_BLACKLISTED_DESTINATIONADDRESS", permanent=True),
         ),
         Outcome("odd_status", Kind.DELIVERED, TO_HANDSET, answer=ODD),
+        Outcome("no_receipt", Kind.SILENT, DLR_UNKNOWN),
+        Outcome("late_no_credit", Kind.UNDELIVERED, NO_CREDIT),
     )
 }
 
@@ -144,6 +149,8 @@ SUFFIXES: dict[str, Outcome] = {
     "999911": OUTCOMES["operator_only"],
     "999912": OUTCOMES["late_refusal"],
     "999913": OUTCOMES["odd_status"],
+    "999914": OUTCOMES["no_receipt"],
+    "999915": OUTCOMES["late_no_credit"],
 }
 
 #: Shares of those that are not delivered, in 35ths.

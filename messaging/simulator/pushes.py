@@ -179,7 +179,7 @@ class Pusher:
             if not item.tries:
                 fresh[item.url] += item.parts
         again = [item for item in due if item.tries]
-        size = self._options.bucket
+        size = 1 if fresh and self._faults.fires("report_singly") else self._options.bucket
         return again + [Due(0.0, 0, url, body) for url, parts in fresh.items() for body in cut(parts, size)]
 
     async def _push_in_slot(self, due: Due) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import hmac
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from datetime import datetime
 
 import orjson
 from aiohttp import web
@@ -140,8 +142,13 @@ class Simulator:
             limit, start = _limit(query.get("limit")), int(query.get("cursor") or 0)
         except ValueError:
             return _bad_limit()
-        newest = time.time() - self.faults.setting("log_lag")
-        oldest = time.time() - LOG_HOURS * 3600
+        try:
+            since, until = _moment(query.get("sentSince")), _moment(query.get("sentUntil"))
+        except ValueError:
+            violations = [("sentSince", "Must be a date and time.")]
+            return json_response(error_body(400, "Bad request.", violations), status=400)
+        newest = min(time.time() - self.faults.setting("log_lag"), until or math.inf)
+        oldest = max(time.time() - LOG_HOURS * 3600, since or 0)
         found = [entry for entry in self._candidates(request) if oldest <= entry.call.at <= newest]
         page = found[start : start + limit]
         answer: Json = {"results": [log_entry(entry, self.options.currency) for entry in page]}
@@ -180,6 +187,10 @@ def _json(body: bytes) -> web.Response:
 def _several(request: web.Request, name: str) -> list[str]:
     """Values that come repeated, as the SDK sends them, or separated by commas, as documented."""
     return [value for given in request.query.getall(name, []) for value in given.split(",") if value]
+
+
+def _moment(value: str | None) -> float | None:
+    return datetime.fromisoformat(value).timestamp() if value else None
 
 
 def _limit(value: str | None) -> int:

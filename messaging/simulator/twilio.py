@@ -45,8 +45,9 @@ REFUSALS = {"no_credit": 20003, "bad_number": 21211, "blocklisted": 21610, "too_
 #: The error of a report.
 ERRORS = {
     "phone_off": 30003, "unknown_number": 30005, "memory_full": 30008, "spam": 30007, "stopped": 30004,
-    "late_refusal": 30004,
+    "late_refusal": 30004, "late_no_credit": 30002,
 }  # fmt: skip
+FAILED = ("late_refusal", "late_no_credit")  # could not be sent
 UNAUTHORIZED = 20003
 
 
@@ -174,12 +175,13 @@ def _send_of(form: Mapping[str, str]) -> Send:
 
 def _status(outcome: Outcome) -> tuple[str, int | None]:
     if outcome.kind is Kind.UNDELIVERED:
-        return "undelivered", ERRORS.get(outcome.name, 30008)
+        status = "failed" if outcome.name in FAILED else "undelivered"
+        return status, ERRORS.get(outcome.name, 30008)
     return ("sent" if outcome.kind is Kind.SILENT else "delivered"), None
 
 
 def _shown(account: str, entry: Entry, status: str, text: str) -> Json:
-    is_final = status in ("delivered", "undelivered")
+    is_final = status in ("delivered", "undelivered", "failed")
     _, error = _status(entry.outcome)
     price = price_of(entry.to) * entry.segments / MICRO
     sid, moment = entry.call.reference, format_datetime(datetime.fromtimestamp(entry.call.at, UTC))

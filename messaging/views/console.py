@@ -8,7 +8,8 @@ from django.template.response import TemplateResponse
 from django.views.decorators.http import require_http_methods
 
 from accounts import hold
-from messaging import release
+from accounts.models import User
+from messaging import recovery, release
 from smsapp.exceptions import InvalidState
 
 MAX_REASON = 200
@@ -29,23 +30,25 @@ def sending(request: HttpRequest) -> HttpResponse:
         "release": release.progress(),
         "unchecked": release.unchecked(),
         "waiting": release.waiting(),
+        "recovered": recovery.report(),
         "max_reason": MAX_REASON,
     }
     return TemplateResponse(request, "admin/sending.html", context)
 
 
 def _act(request: HttpRequest) -> None:
-    by = request.user.get_username()
+    user: User = request.user  # type: ignore[assignment]
+    by = user.get_username()
     if request.POST.get("act") == "hold":
         reason = request.POST.get("reason", "").strip()[:MAX_REASON]
         if not reason:
             messages.error(request, "Say why sending is held.")
             return
-        hold.hold(reason, by)
+        hold.hold(reason, by, user=user)
         messages.success(request, "Sending is held: no call begins any more.")
     elif request.POST.get("act") == "release":
         try:
-            step = release.request(by, force="force" in request.POST)
+            step = release.request(by, force="force" in request.POST, user=user)
         except InvalidState as error:
             messages.error(request, error.message)
             return

@@ -14,7 +14,8 @@ from accounts.credit import amount_of
 from accounts.current import MemberRequest, allowed, current_account, current_mode, may
 from accounts.models import WebhookDelivery
 from accounts.webhooks.log import deliveries_about
-from messaging.choices import ACCEPTED, MessageStatus
+from messaging import charges
+from messaging.choices import MessageStatus
 from messaging.forms.send import SearchForm, day_start
 from messaging.identity import number_of
 from messaging.models import Batch, Message
@@ -74,9 +75,9 @@ def detail(request: MemberRequest, message_id: str) -> HttpResponse:
 
 
 def _cost(message: Message) -> Decimal | None:
-    """What its segments cost the account; None where nothing does, or nobody took it."""
+    """What its segments cost the account; None where nothing does."""
     price = Batch.objects.filter(pk=message.batch_id).values_list("price_micro", flat=True).first()
-    return amount_of(price * message.segment_count) if price and message.status in ACCEPTED else None
+    return amount_of(price * message.segment_count) if price and charges.is_charged(message) else None
 
 
 def _webhooks(request: MemberRequest, message: Message, moments: Sequence[datetime]) -> list[WebhookDelivery]:

@@ -15,7 +15,7 @@ BY_REASON: dict[str, Any] = {
     Reason.OPTED_OUT: _("Nothing: this person wants no more messages. They can come back by texting START."),
     Reason.COUNTRY_BLOCKED: _("If you have business there, ask your operator to open the country for your account."),
     Reason.TOO_OFTEN: _("Wait until tomorrow: your account limits how many messages one person gets."),
-    Reason.NO_ROUTE: _("Ask your operator for a gateway that reaches this country."),
+    Reason.NO_ROUTE: _("Ask your operator for a gateway that reaches this country, then send it again."),
     Reason.TOO_LATE: _("If it still makes sense, send it again with a later end."),
     Reason.POISON: _("Your operator has been told and looks at it; it was not sent."),
     Reason.RECIPIENT_REFUSED: _("Check the number. The provider does not send to it."),

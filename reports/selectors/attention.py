@@ -7,22 +7,24 @@ from itertools import chain
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
-from django.utils import timezone
+from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts import hold
 from accounts.choices import SenderStatus
+from accounts.hold import HoldKind
 from accounts.models import Account, SenderId, Setting, WebhookEndpoint
 from campaigns.choices import CampaignStatus, PauseReason, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
-from messaging import balance, contradictions
-from messaging.choices import BatchState
-from messaging.models import Attempt, Batch, ReportInbox, RouteHealth
+from messaging import balance, contradictions, gateways, pacing, roadless, segment_drift
+from messaging.choices import AttemptState, BatchState, Lane
+from messaging.models import Attempt, Batch, Gateway, ReportInbox, RouteHealth
 from messaging.models.gateways import FULL_SHARE
+from smsapp import clock, pulse
 from uploads.choices import UploadStatus
 from uploads.models import Upload
 
 COUNT_LIMIT = 1000
+BACKLOG_AFTER = timedelta(minutes=1)
 COUNTED_AT_ONCE = 2  # by one statement; to plan three takes about a millisecond
 FAILED_UPLOADS_SHOWN_FOR = timedelta(days=7)
 
@@ -61,13 +63,15 @@ class _Question:
 
 def attention() -> list[Notice]:
     """Only what is not empty, the urgent first."""
-    settings = Setting.objects.filter(key__in=(hold.KEY, balance.KEY, contradictions.PROVIDER, contradictions.STATES))
-    stored = dict(settings.values_list("key", "value"))
+    keys = (hold.KEY, balance.KEY, contradictions.PROVIDER, contradictions.STATES, segment_drift.KEY)
+    stored = dict(Setting.objects.filter(key__in=keys).values_list("key", "value"))
     questions = _questions()
     counts = _counts([question.rows for question in questions])
     notices = [
         *_hold_notice(stored),
+        *_silence_notice(),
         *_balance_notice(stored.get(balance.KEY, "")),
+        *_down_notice(),
         _contradiction_notice(
             stored,
             contradictions.PROVIDER,
@@ -81,20 +85,43 @@ def attention() -> list[Notice]:
             "This must never happen: what they name will not move on by itself.",
         ),
         *(question.answer(count) for question, count in zip(questions, counts, strict=True)),
+        *_drift_notices(stored.get(segment_drift.KEY, "")),
     ]
     return [notice for notice in notices if notice.count]
 
 
 def _questions() -> list[_Question]:
     """The urgent first."""
-    now = timezone.now()
+    now = clock.about_now()
     paused = Campaign.objects.filter(status=CampaignStatus.PAUSED)
+    ready = Batch.objects.filter(state=BatchState.READY, campaign__status=CampaignStatus.RUNNING)
     return [
         _Question(
             "Campaigns paused: the gateway refuses our account",
             "Correct its key or credit, then resume them. Nothing has failed; the messages wait.",
             paused.filter(pause_reason=PauseReason.GATEWAY_REFUSED),
             "status=paused",
+            is_urgent=True,
+        ),
+        _Question(
+            "Campaigns paused: the gateway refuses one message after the other",
+            "Read the reason on the campaign, put the gateway or the campaign's sender right, then resume it.",
+            paused.filter(pause_reason=PauseReason.MESSAGES_REFUSED),
+            "status=paused",
+            is_urgent=True,
+        ),
+        _Question(
+            "Campaigns paused: no route leads to some of their recipients",
+            "Each names the numbers. Add a route for them, then resume it. Nothing has failed; the messages wait.",
+            paused.filter(pause_reason=PauseReason.NO_ROUTE),
+            "status=paused",
+            is_urgent=True,
+        ),
+        _Question(
+            "Sends that wait for a route",
+            "Add a route for their numbers: they leave within seconds. Single sends fail when their time is over.",
+            roadless.waiting(),
+            "state=roadless",
             is_urgent=True,
         ),
         _Question(
@@ -112,9 +139,9 @@ def _questions() -> list[_Question]:
             is_urgent=True,
         ),
         _Question(
-            "Batches with an unknown outcome",
+            "Calls with an unknown outcome",
             "The gateway's answer was lost. They are looked up at the provider and never sent again blindly.",
-            Batch.objects.filter(state=BatchState.UNKNOWN),
+            Attempt.objects.filter(state=AttemptState.UNKNOWN),
             "state=unknown",
         ),
         _Question(
@@ -128,6 +155,34 @@ def _questions() -> list[_Question]:
             "Their ids are ours. They are matched again every minute; is this database, or a standby, behind?",
             ReportInbox.objects.filter(rematch_at__isnull=False),
             "applied=unmatched",
+        ),
+        _Question(
+            "Gateways that are off while messages wait for them",
+            "Send a test and switch them on, or add another route for these messages.",
+            Gateway.objects.filter(is_enabled=False).filter(Exists(ready.filter(gateway=OuterRef("name")))),
+            "is_enabled__exact=0",
+            is_urgent=True,
+        ),
+        _Question(
+            "Single sends that have waited for more than a minute",
+            "No worker takes them, or their gateway takes no more: look at its state and at the workers.",
+            ready.filter(
+                lane=Lane.SINGLES, next_attempt_at__lt=now - BACKLOG_AFTER, created_at__lt=now - BACKLOG_AFTER
+            ),
+            "state=ready",
+            is_urgent=True,
+        ),
+        _Question(
+            "Campaigns that wait for approval",
+            "A second person of the account approves them, or you do.",
+            Campaign.objects.filter(status=CampaignStatus.AWAITING_APPROVAL),
+            "status=awaiting_approval",
+        ),
+        _Question(
+            "Accounts whose credit is used up",
+            "What they send is refused until they are topped up.",
+            Account.objects.filter(is_metered=True, is_active=True, balance_micro__lte=0),
+            "is_metered__exact=1",
         ),
         _Question(
             "Campaigns that missed their time",
@@ -193,12 +248,23 @@ def _questions() -> list[_Question]:
     ]
 
 
+def _silence_notice() -> list[Notice]:
+    """Without beat nothing comes to a queue either: one notice says it all."""
+    silent = pulse.silent()
+    if not silent:
+        return []
+    title = f"Not running: {'beat' if pulse.BEAT in silent else 'workers of ' + ', '.join(silent)}"
+    advice = "No sign of life for minutes. Start it again; what waits for it is kept."
+    return [Notice(title, advice, len(silent), "", "", is_urgent=True, page="admin:index")]
+
+
 def _hold_notice(stored: Mapping[str, str]) -> list[Notice]:
     held = hold.read(stored.get(hold.KEY, ""))
     if held is None:
         return []
-    title = f"Sending is held: {held.reason}"
-    return [Notice(title, held.detail or f"By {held.by}.", 1, "accounts.setting", f"key={hold.KEY}", True, "sending")]
+    title, is_urgent = f"Sending is held: {held.reason}", held.kind is not HoldKind.CHECKING
+    advice = held.detail or f"By {held.by}."
+    return [Notice(title, advice, 1, "accounts.setting", f"key={hold.KEY}", is_urgent, "sending")]
 
 
 def _balance_notice(stored: str) -> list[Notice]:
@@ -208,10 +274,29 @@ def _balance_notice(stored: str) -> list[Notice]:
     return [Notice("The balance at the provider is low", advice, 1, "accounts.setting", f"key={balance.KEY}", True)]
 
 
+def _down_notice() -> list[Notice]:
+    down = [name for name in gateways.names() if pacing.is_down(name)]
+    advice = f"Calls fail: {', '.join(down)}. They are tried one at a time; messages go by other routes, or wait."
+    return [Notice("Gateways that are down", advice, len(down), "messaging.gateway", "", True)] if down else []
+
+
 def _contradiction_notice(stored: Mapping[str, str], key: str, title: str, advice: str) -> Notice:
     return Notice(
         title, advice, contradictions.read(stored.get(key, "")).count, "accounts.setting", f"key={key}", is_urgent=True
     )
+
+
+def _drift_notices(stored: str) -> list[Notice]:
+    return [
+        Notice(
+            f"Reports of {gateway} that name other segments than we counted",
+            f"You pay its count, customers pay ours. The last: {drifts.last[0] if drifts.last else 'none kept'}",
+            drifts.count,
+            "accounts.setting",
+            f"key={segment_drift.KEY}",
+        )
+        for gateway, drifts in segment_drift.read(stored).items()
+    ]
 
 
 def _counts(asked: Sequence[QuerySet[Any]]) -> list[int]:

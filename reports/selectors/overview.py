@@ -27,6 +27,7 @@ from messaging.identity import batch_range
 from messaging.models import Batch, Message
 from reports.selectors.daily import Figures, daily, messages_by_country, total
 from reports.selectors.insight import CountryShare
+from smsapp import clock
 from uploads.choices import UploadStatus
 from uploads.models import Upload
 
@@ -210,4 +211,4 @@ def _midnight(day: date) -> datetime:
 
 
 def _week_ago() -> datetime:
-    return datetime.now(UTC) - timedelta(days=7)
+    return clock.about_now() - timedelta(days=7)

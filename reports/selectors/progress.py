@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from messaging.choices import AttemptState
 from messaging.models import Attempt
+from smsapp import clock
 
 RATE_WINDOW = timedelta(seconds=15)
 RATE_ATTEMPTS = 300  # the newest attempts looked at; what bounds the query however large the table is
@@ -100,7 +99,7 @@ class Progress:
 
 def campaign_progress(campaign: Campaign, *, with_rate: bool = True) -> Progress:
     """Without the rate it asks the database nothing, as a list of campaigns needs."""
-    now = timezone.now()
+    now = clock.about_now()
     counts = campaign.tally | {"waiting": max(campaign.waiting, 0)}
     total = campaign.total_recipients
     left = counts["waiting"] + counts["queued"]
@@ -185,7 +184,11 @@ def _refresh(campaign: Campaign) -> int | None:
     status = CampaignStatus(campaign.status)
     if status == CampaignStatus.DRAFT and campaign.resend_of_id is None:
         return None
-    if status == CampaignStatus.SCHEDULED and campaign.scheduled_at and campaign.scheduled_at - timezone.now() < SOON:
+    if (
+        status == CampaignStatus.SCHEDULED
+        and campaign.scheduled_at
+        and campaign.scheduled_at - clock.about_now() < SOON
+    ):
         return REFRESH[CampaignStatus.RUNNING]
     if status in (CampaignStatus.COMPLETED, CampaignStatus.CANCELLED) and campaign.closed_at is None:
         return REFRESH_REPORTS

@@ -12,7 +12,7 @@ SOURCES = {
     FactSource.PUSH: "in a delivery report it pushed to us",
     FactSource.POLL: "in a delivery report we fetched",
     FactSource.LOOKUP: "when we looked the message up",
-    FactSource.REFUSAL: "when it refused our account afterwards",
+    FactSource.REFUSAL: "when it refused it after it had taken it, which is not charged",
     FactSource.DEADLINE: "by the deadline for delivery reports",
 }
 

@@ -14,6 +14,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from accounts.secrets import SecretUnreadable
 from smsapp.api.envelope import failure
 from smsapp.catalogue import CATALOGUE
 from smsapp.exceptions import SmsappError, shown
@@ -61,6 +62,13 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     if is_outage(error):
         logger.error("nothing can be stored: %s", error)
         response = _answer("SERVICE_UNAVAILABLE", UNAVAILABLE)
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+        return response
+    if isinstance(error, SecretUnreadable):
+        logger.error("%s", error)
+        response = _answer(
+            "SERVICE_UNAVAILABLE", "Something that is stored cannot be read; an operator has to look at it."
+        )
         response.headers["Retry-After"] = str(RETRY_AFTER)
         return response
     logger.exception("unhandled error in %s", context["view"].__class__.__name__)

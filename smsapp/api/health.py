@@ -14,19 +14,26 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import hold
-from smsapp import __version__
+from accounts.hold import HoldKind
+from smsapp import __version__, draining, pulse
 from smsapp.exceptions import ServiceUnavailable
 
 
 class HealthAnswer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(
         ["ok", "degraded"],
-        help_text="Degraded: messages are accepted and kept, and go out once the broker is back or the hold released.",
+        help_text="Degraded: messages are accepted and kept, and go out once broker and workers are back and the hold "
+        "is released.",
     )
     version = serializers.CharField(help_text="Of this installation, e.g. `1.0.0`.")
     database = serializers.CharField(help_text="ok")
     broker = serializers.CharField(help_text="ok or down")
-    sending = serializers.CharField(help_text="on or held")
+    workers = serializers.CharField(
+        help_text="ok, or down and which: beat, or a queue that nobody has served for minutes."
+    )
+    sending = serializers.CharField(
+        help_text="on, held, or checking: after a stop, until the provider has told what it has."
+    )
     hold_reason = serializers.CharField(help_text="Why nothing is sent; empty while sending is on.")
 
 
@@ -47,14 +54,15 @@ class HealthView(OpenView):
     def get(self, request: Request) -> Response:
         """200 while messages can be accepted and kept; 503 SERVICE_UNAVAILABLE without the database."""
         held = hold.current()  # asks the database
-        broker = _broker_answers()
+        broker, silent = _broker_answers(), pulse.silent()
         return Response(
             {
-                "status": "ok" if broker and not held else "degraded",
+                "status": "ok" if broker and not held and not silent else "degraded",
                 "version": __version__,
                 "database": "ok",
                 "broker": "ok" if broker else "down",
-                "sending": "held" if held else "on",
+                "workers": f"down: {', '.join(silent)}" if silent else "ok",
+                "sending": ("checking" if held.kind is HoldKind.CHECKING else "held") if held else "on",
                 "hold_reason": held.reason if held else "",
             }
         )
@@ -70,7 +78,10 @@ class LiveView(OpenView):
 class ReadyView(OpenView):
     @extend_schema(operation_id="health_ready", summary="Ready", tags=["service"], responses=HealthAnswer, auth=[])
     def get(self, request: Request) -> Response:
-        """As `/health`, and 503 as well while tables are missing that this version needs: send no traffic here yet."""
+        """As `/health`, and 503 as well while tables are missing that this version needs, or the server was asked to
+        stop: send no traffic here."""
+        if draining.is_on():
+            raise ServiceUnavailable("This server is stopping.")
         if _migrations_missing():
             raise ServiceUnavailable("The database has not been migrated to this version.")
         return HealthView().get(request)

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Min, Q, Sum
+from django.db.models import Min, Sum
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.views.decorators.http import require_GET
 from django_redis import get_redis_connection
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -27,7 +26,10 @@ from campaigns.tally import COUNTED_STATUSES
 from messaging.choices import BatchState
 from messaging.models import Batch, ReportInbox
 from reports.models import DailyStat
-from smsapp import __version__, queues
+from smsapp import __version__, clock, pulse, queues
+
+TAKEN_STATUSES = ("sent", "delivered", "undelivered", "unconfirmed")
+FINAL_STATUSES = tuple(status for status in COUNTED_STATUSES if status not in ("queued", "unknown", "sent"))
 
 #: For the OpenAPI document.
 OPERATION: dict[str, Any] = {
@@ -61,9 +63,10 @@ OPERATION: dict[str, Any] = {
 
 @require_GET
 def metrics(request: HttpRequest) -> HttpResponse:
-    """403 without the token, where METRICS_TOKEN is set."""
-    offered = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if settings.METRICS_TOKEN and not hmac.compare_digest(offered.encode(), settings.METRICS_TOKEN.encode()):
+    """403 without the token, where METRICS_TOKEN is set; in production for everybody, where it is not."""
+    offered, token = request.headers.get("Authorization", "").removeprefix("Bearer "), settings.METRICS_TOKEN
+    is_needed = token or settings.METRICS_NEED_TOKEN
+    if is_needed and not (token and hmac.compare_digest(offered.encode(), token.encode())):
         return HttpResponse("These metrics need their token.", status=403, content_type="text/plain")
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Installation())
@@ -90,15 +93,23 @@ def _messages() -> Iterator[Metric]:
     sums = DailyStat.objects.filter(mode=Mode.LIVE).aggregate(
         segments=Sum("segments"), **{f"n_{status}": Sum(status) for status in COUNTED_STATUSES}
     )
-    messages = GaugeMetricFamily("sms_messages_total", "Live messages, by what became of them.", labels=["status"])
-    for status in COUNTED_STATUSES:
-        messages.add_metric([status], sums[f"n_{status}"] or 0)
+    counts = {status: sums[f"n_{status}"] or 0 for status in COUNTED_STATUSES}
+    messages = CounterMetricFamily(
+        "sms_messages", "Live messages that came to a state; `sent`: all that a provider took.", labels=["status"]
+    )
+    for status in FINAL_STATUSES:
+        messages.add_metric([status], counts[status])
+    messages.add_metric(["sent"], sum(counts[status] for status in TAKEN_STATUSES))
     yield messages
+    waiting = GaugeMetricFamily("sms_messages_open", "Live messages that are in no last state.", labels=["status"])
+    for status in ("queued", "unknown", "sent"):
+        waiting.add_metric([status], counts[status])
+    yield waiting
     yield CounterMetricFamily("sms_segments", "Segments of live messages a provider took.", value=sums["segments"] or 0)
 
 
 def _waiting() -> Iterator[Metric]:
-    now = timezone.now()
+    now = clock.about_now()
     campaigns = GaugeMetricFamily("sms_campaigns", "Campaigns that are not over.", labels=["status"])
     open_states = (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.SCHEDULED, CampaignStatus.MISSED)
     for status in open_states:
@@ -107,8 +118,7 @@ def _waiting() -> Iterator[Metric]:
     ready = Batch.objects.filter(state=BatchState.READY, next_attempt_at__lte=now, mode=Mode.LIVE)
     running = ready.filter(campaign__status=CampaignStatus.RUNNING).aggregate(oldest=Min("next_attempt_at"))
     yield _age("sms_oldest_batch_seconds", "How long the batch waits that has waited longest.", running["oldest"], now)
-    states = Q(state__in=[BatchState.UNKNOWN, BatchState.LEASED])
-    unknown = Batch.objects.filter(states).aggregate(total=Sum("unknown"))["total"]
+    unknown = Campaign.objects.filter(closed_at=None).aggregate(total=Sum("unknown"))["total"]
     yield GaugeMetricFamily("sms_unknown", "Messages whose outcome is being looked up.", value=unknown or 0)
     inbox = ReportInbox.objects.filter(applied_at=None).aggregate(oldest=Min("received_at"))
     yield _age("sms_oldest_report_seconds", "How long the report body waits that has waited longest.",
@@ -137,6 +147,14 @@ def _broker() -> Iterator[Metric]:
     for name, count in depths.items():
         depth.add_metric([name], count)
     yield depth
+    age = GaugeMetricFamily(
+        "sms_pulse_age_seconds",
+        "Since beat, or whoever serves a queue, gave a sign of life.",
+        labels=["of"],
+    )
+    for name, seconds_ago in (pulse.ages() or {}).items():
+        age.add_metric([name], seconds_ago)
+    yield age
     requests = CounterMetricFamily("api_requests", "Calls of the API.", labels=["method", "endpoint", "status"])
     seconds = CounterMetricFamily("api_request_seconds", "Time spent on them.", labels=["method", "endpoint"])
     for (method, endpoint, status), count in calls.requests.items():

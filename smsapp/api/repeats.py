@@ -31,6 +31,9 @@ class Repeatable:
 
     #: Handlers that only read, by action or, in a plain view, `post`: the header means nothing to them.
     only_reading: ClassVar[Collection[str]] = ()
+    #: Whether answers hold what is shown once: then a key stands for the call of one person, and nobody else of the
+    #: account is given the answer again.
+    is_for_one_person: ClassVar[bool] = False
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """The last step before REST framework looks the handler up."""
@@ -48,7 +51,8 @@ class Repeatable:
         """What the handler needs from outside of our database, ahead of its transaction."""
 
     def _once(self, key: str, handler: Handler, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-        fingerprint = fingerprint_of(request)
+        caller = caller_of(request)
+        fingerprint = fingerprint_of(request, str(caller.user.pk) if self.is_for_one_person else "")
         self.look_ahead(request)
         response: Response | None = None
 
@@ -57,7 +61,7 @@ class Repeatable:
             response = self._rendered(handler(request, *args, **kwargs))
             return Answer(response.status_code, response.content, "")
 
-        answer, is_repeated = idempotency.carry_out(caller_of(request), key, fingerprint, work)
+        answer, is_repeated = idempotency.carry_out(caller, key, fingerprint, work)
         if not is_repeated:
             assert response is not None
             return response
@@ -75,9 +79,10 @@ class Repeatable:
         return response.render()
 
 
-def fingerprint_of(request: Request) -> str:
-    """Of method, address and body, however its JSON is spaced or ordered. Raises what reading the body raises."""
-    digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
+def fingerprint_of(request: Request, person: str = "") -> str:
+    """Of method, address and body, however its JSON is spaced or ordered, and of the person where only they are given
+    the answer. Raises what reading the body raises."""
+    digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n{person}".encode())
     data = request.data
     if isinstance(data, QueryDict):
         for part in _parts(data.lists()):

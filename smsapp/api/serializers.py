@@ -9,6 +9,7 @@ from rest_framework.exceptions import ErrorDetail
 
 #: Characters that nobody sees and that break lines: in logs, headers, files.
 CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+MOST_NAMED = 100  # unknown fields of a request; REST framework takes 20 µs for each
 _has_control_character = re.compile(f"[{CONTROL}]").search
 
 
@@ -27,7 +28,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
             raise serializers.ValidationError(
-                {name: [ErrorDetail("This field is not known.", code="unknown")] for name in unknown}
+                {name: [ErrorDetail("This field is not known.", code="unknown")] for name in unknown[:MOST_NAMED]}
             )
         if self.is_json and isinstance(data, dict):
             known = {name: field for name, field in self.fields.items() if name in data}

@@ -43,7 +43,7 @@ class Limited:
 
 def limit_address(request: Request, policy: str, limit: int) -> None:
     """Count a call of somebody unknown, by address; raises Throttled."""
-    _count(request, [Bucket(policy, f"{policy}:{current_call().ip_address}", limit, WINDOW)])
+    _count(request, [Bucket(policy, f"{policy}:{current_call().network}", limit, WINDOW)])
 
 
 def count_refused_credentials(request: Request) -> None:
@@ -55,7 +55,7 @@ def _buckets_of(caller: Caller) -> list[Bucket]:
     buckets = [
         Bucket("user", f"user:{caller.user.pk}", settings.API_RATE_USER, WINDOW),
         Bucket("account", f"account:{caller.account.pk}", settings.API_RATE_ACCOUNT, WINDOW),
-        Bucket("address", f"address:{current_call().ip_address}", settings.API_RATE_ADDRESS, WINDOW),
+        Bucket("address", f"address:{current_call().network}", settings.API_RATE_ADDRESS, WINDOW),
     ]
     if caller.key is not None:
         limit = caller.key.rate_limit or settings.API_RATE_KEY

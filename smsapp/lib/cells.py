@@ -2,18 +2,21 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+_STARTS = "=+\\-@|%＝＋－＠"  # of a formula, in full width too
+_UNSEEN = r"\s\0\u200b\u200c\u200d\u2060\ufeff"
+#: At the beginning, or behind what separates cells where the settings of a country or a program say so.
+_FORMULA = re.compile(rf"(\A[{_UNSEEN}]*|[;,\t\r\n|][{_UNSEEN}]*)(?=[{_STARTS}\t\r\n\0])")
+_NUMBER = re.compile(r"\+[0-9]+\Z")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # without it Excel takes UTF-8 for something else
 
 
 def safe_cell(text: str) -> str:
     """A text that no spreadsheet runs as a formula: an apostrophe stands before what would be one. A plus followed by
     digits only is a phone number."""
-    if text.startswith(_FORMULA) and not (text[:1] == "+" and text[1:].isdigit()):
-        return f"'{text}"
-    return text
+    return text if _NUMBER.match(text) else _FORMULA.sub(r"\1'", text)
 
 
 def csv_line(cells: Iterable[object]) -> bytes:

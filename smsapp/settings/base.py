@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from smsapp import queues
+from smsapp.database.limits import Kind, kind_of, time_limits
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = Path(os.environ.get("VAR_DIR") or BASE_DIR / "var")
@@ -41,9 +43,9 @@ def generated_secret_key() -> str:
     return key
 
 
-def derived_secret(purpose: str) -> str:
-    """A secret of its own for one purpose, from SECRET_KEY (HMAC-SHA256, hex)."""
-    return hmac.new(SECRET_KEY.encode(), purpose.encode(), hashlib.sha256).hexdigest()
+def derived_secret(purpose: str, key: str = "") -> str:
+    """A secret of its own for one purpose, from SECRET_KEY or one of before (HMAC-SHA256, hex)."""
+    return hmac.new((key or SECRET_KEY).encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
 
 # --- Installation -----------------------------------------------------------------------------------------
@@ -57,6 +59,8 @@ PORT = env.int("PORT", default=5001)
 PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
 #: Names this installation wherever its database is: one that comes to another is held as a copy.
 INSTANCE_ID = env.str("INSTANCE_ID", default="")
+#: Seconds without a sign of life after which a start asks the providers what they have before it sends anything.
+STOPPED_AFTER = env.float("STOPPED_AFTER", default=60.0)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 #: Proxies between callers and this server that append to X-Forwarded-For. 0: the header is ignored.
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
@@ -93,10 +97,13 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "smsapp.middleware.RequestIdMiddleware",
+    "smsapp.middleware.SafeHeadersMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "smsapp.api.usage.UsageMiddleware",
     "smsapp.middleware.UnreadBodyMiddleware",
+    "smsapp.request_body.RequestBodyMiddleware",
     "smsapp.middleware.RefuseNulMiddleware",
+    "smsapp.middleware.MonitorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
     "smsapp.middleware.CallbackMiddleware",
@@ -106,6 +113,7 @@ MIDDLEWARE = [
     "smsapp.middleware.PagesLocaleMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.session_limits.SessionLimitsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -135,20 +143,30 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'smsapp.sqlite3'}")
 }
 _database = DATABASES["default"]
+_kind = kind_of(sys.argv[0])
 if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["ENGINE"] = "smsapp.database.sqlite"
     # IMMEDIATE: a transaction that will write takes the write lock first, so no "database is locked" on upgrade.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
+        "transaction_within": 0 if _kind is Kind.COMMAND else 60,  # seconds; a migration may take longer
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-20000;",
     }
 elif _database["ENGINE"] == "django.db.backends.postgresql":
+    _database["ENGINE"] = "smsapp.database.postgresql"
     _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=300)
     _database["CONN_HEALTH_CHECKS"] = True
+    #: Seconds of one statement, in a web request and in all other work. 0: no limit.
+    DATABASE_WEB_TIMEOUT = env.float("DATABASE_WEB_TIMEOUT", default=5.0)
+    DATABASE_WORK_TIMEOUT = env.float("DATABASE_WORK_TIMEOUT", default=60.0)
     # No server-side binding with prepared statements: plans for any value save the server a quarter of its work on the
     # way of a message, and cannot use the indexes that are made for one (state = 'ready').
-    _database.setdefault("OPTIONS", {})["options"] = (
-        "-c statement_timeout=60s -c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
+    _database.setdefault("OPTIONS", {}).update(
+        time_limits(
+            DATABASE_WEB_TIMEOUT if _kind is Kind.WEB else DATABASE_WORK_TIMEOUT,
+            at_start=env.bool("DATABASE_STARTUP_OPTIONS", default=True),
+        )
     )
 else:
     raise ImproperlyConfigured("DATABASE_URL must be a postgres:// or sqlite:// URL: no other database is supported.")
@@ -202,7 +220,9 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # leases mak
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "smsapp.beat:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
-CELERY_BEAT_SCHEDULE = queues.BEAT_SCHEDULE
+SILENT_AFTER = env.float("SILENT_AFTER", default=150.0)  # from the last sign of life to being called down
+PULSE_EVERY = SILENT_AFTER / 6
+CELERY_BEAT_SCHEDULE = queues.BEAT_SCHEDULE | queues.pulses(PULSE_EVERY)
 CELERY_TIMEZONE = "UTC"
 
 # --- Sign-in and security ---------------------------------------------------------------------------------
@@ -213,21 +233,35 @@ LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "sign-in"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "accounts.hashers.Argon2",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "accounts.passwords.PredictableValidator"},
 ]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours; axes' own default is to lock for ever
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
-AXES_CLIENT_IP_CALLABLE = "smsapp.middleware.client_address"
+AXES_DISABLE_ACCESS_LOG = True  # sign-ins stand in the audit log; and this one makes a session for each of the API
+AXES_CLIENT_IP_CALLABLE = "smsapp.middleware.client_network"
+AXES_WHITELIST_CALLABLE = "accounts.guessing.is_from_known_browser"
 AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
+#: Failed sign-ins in a quarter of an hour: of strangers by address, and of one name from wherever it is not known.
+SIGN_IN_FAILURES_ADDRESS = env.int("SIGN_IN_FAILURES_ADDRESS", default=30)
+SIGN_IN_FAILURES_NAME = env.int("SIGN_IN_FAILURES_NAME", default=20)  # beyond it a few tries a minute
+CREDIT_MAX_AMOUNT = env.int("CREDIT_MAX_AMOUNT", default=1_000_000)  # of a currency, booked by hand at once
+SIGN_IN_DAYS = env.int("SIGN_IN_DAYS", default=90)  # how long records of sign-ins and failures are kept
+SESSION_ENGINE = "accounts.session_store"
+SESSION_COOKIE_AGE = 14 * 24 * 3600  # seconds from signing in
+#: Seconds without a call after which a session has ended, and those in the console.
+SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_SECONDS", default=12 * 3600)
+CONSOLE_IDLE_SECONDS = env.int("CONSOLE_IDLE_SECONDS", default=30 * 60)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -246,9 +280,15 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request body that is not a file
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
-#: Keys of the secrets that are stored encrypted: the first encrypts, all decrypt, the derived one as the last.
+#: Keys of the secrets that are stored encrypted: the first encrypts, all decrypt, the derived ones as the last.
 ENCRYPTION_KEYS = [key for text in env.list("ENCRYPTION_KEYS", default=[]) if (key := text.strip())]
-ENCRYPTION_KEY_DERIVED = derived_secret("encryption")
+ENCRYPTION_KEYS_DERIVED = [derived_secret("encryption", key) for key in (SECRET_KEY, *SECRET_KEY_FALLBACKS)]
+#: What outlives SECRET_KEY, by its name in `accounts/own_keys.py`: as it is given here, and what it is else, once made.
+_FIRST_KEY = SECRET_KEY_FALLBACKS[-1] if SECRET_KEY_FALLBACKS else SECRET_KEY
+OWN_KEYS = {
+    "suppressions": (env.str("SUPPRESSION_KEY", default=""), derived_secret("suppressions", _FIRST_KEY)),
+    "callbacks": (env.str("INFOBIP_CALLBACK_TOKEN", default=""), derived_secret("infobip-callback", _FIRST_KEY)[:40]),
+}
 #: Events also to http and to this machine: for tests and demonstrations only.
 WEBHOOK_ALLOW_LOCAL = env.bool("WEBHOOK_ALLOW_LOCAL", default=False)
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
@@ -263,7 +303,6 @@ SIMULATOR_API_KEY = env.str("SIMULATOR_API_KEY", default="simulator")
 SIMULATOR_URL = env.str("SIMULATOR_URL", default=f"http://127.0.0.1:{SIMULATOR_PORT}")
 INFOBIP_BASE_URL = env.str("INFOBIP_BASE_URL", default="").rstrip("/")
 INFOBIP_API_KEY = env.str("INFOBIP_API_KEY", default="")
-INFOBIP_CALLBACK_TOKEN = env.str("INFOBIP_CALLBACK_TOKEN", default="") or derived_secret("infobip-callback")[:40]
 TWILIO_BASE_URL = env.str("TWILIO_BASE_URL", default="").rstrip("/")  # empty: Twilio's own
 TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
 TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
@@ -274,7 +313,7 @@ GATEWAYS_READ_EVERY = env.float("GATEWAYS_READ_EVERY", default=5.0)  # seconds; 
 
 GATEWAY_CONNECT_TIMEOUT = env.float("GATEWAY_CONNECT_TIMEOUT", default=5.0)  # seconds
 GATEWAY_TIMEOUT = env.float("GATEWAY_TIMEOUT", default=15.0)  # seconds for a whole call
-GATEWAY_CALLS_IN_FLIGHT = env.int("GATEWAY_CALLS_IN_FLIGHT", default=8)  # by one worker process
+GATEWAY_CALLS_IN_FLIGHT = env.int("GATEWAY_CALLS_IN_FLIGHT", default=8)  # to one gateway, by one process
 
 GATEWAY_RATE = env.float("GATEWAY_RATE", default=0.0)  # messages a second, of all processes together; 0: no ceiling
 SIMULATOR_RATE = env.float("SIMULATOR_RATE", default=0.0)
@@ -295,14 +334,20 @@ LEASE_MARGIN = env.float("LEASE_MARGIN", default=5.0)  # no call starts with les
 MAX_LEASES = env.int("MAX_LEASES", default=5)  # leases that ended without a result before a batch is poison
 RETRY_BACKOFF = env.float("RETRY_BACKOFF", default=2.0)  # first wait after "not sent"; doubles, with jitter
 RETRY_BACKOFF_MAX = env.float("RETRY_BACKOFF_MAX", default=300.0)
+#: Messages that a gateway refuses in a row for the same reason, or calls that it refuses for our account's sake amid
+#: successes, before the campaign is paused. 0: each is rejected by itself, and a refused account pauses at once.
+REFUSALS_BEFORE_PAUSE = env.int("REFUSALS_BEFORE_PAUSE", default=10)
 UNKNOWN_GRACE = env.float("UNKNOWN_GRACE", default=300.0)  # from a lost answer to the first look-up
+LOG_LAG = env.float("LOG_LAG", default=30.0)  # from a call to its being in the provider's log for certain
 UNKNOWN_CLOSE_AFTER = env.float("UNKNOWN_CLOSE_AFTER", default=47 * 3600.0)  # provider logs end at 48 hours
 #: Send again what the provider's log does not know, this long after the call. Empty: never (close as unconfirmed).
 RESEND_UNKNOWN_AFTER = env.float("RESEND_UNKNOWN_AFTER", default=0.0) or None
 LOOKUPS_PER_MINUTE = env.float("LOOKUPS_PER_MINUTE", default=120.0)  # what Infobip allows
 SIMULATOR_LOOKUPS_PER_MINUTE = env.float("SIMULATOR_LOOKUPS_PER_MINUTE", default=6000.0)
 SIMULATOR_UNKNOWN_GRACE = env.float("SIMULATOR_UNKNOWN_GRACE", default=3.0)
+SIMULATOR_LOG_LAG = env.float("SIMULATOR_LOG_LAG", default=0.0)
 SIMULATOR_RESEND_UNKNOWN_AFTER = env.float("SIMULATOR_RESEND_UNKNOWN_AFTER", default=5.0)
+NO_ROUTE_HOURS = env.float("NO_ROUTE_HOURS", default=24.0)  # a single send waits so long for a route, then fails
 REPORT_DEADLINE_HOURS = env.float("REPORT_DEADLINE_HOURS", default=120.0)  # validity 48 h + 72 h
 REPORT_CHECK_AFTER = env.float("REPORT_CHECK_AFTER", default=900.0)  # to the first look-up of missing reports
 RELEASE_LOOKUPS_PER_MINUTE = env.float("RELEASE_LOOKUPS_PER_MINUTE", default=60.0)  # of the 120 Infobip allows
@@ -313,7 +358,6 @@ TASK_BUDGET = env.float("TASK_BUDGET", default=5.0)  # how long one dispatch or 
 
 # --- Uploads ----------------------------------------------------------------------------------------------
 
-SUPPRESSION_KEY = env.str("SUPPRESSION_KEY", default="") or derived_secret("suppressions")  # must never change
 UPLOAD_DIR = VAR_DIR / "uploads"
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=95_000_000)  # 2,000,000 rows of 47 bytes
 UPLOAD_MAX_ROWS = env.int("UPLOAD_MAX_ROWS", default=2_000_000)
@@ -327,7 +371,10 @@ API_RATE_USER = env.int("API_RATE_USER", default=6000)
 API_RATE_ACCOUNT = env.int("API_RATE_ACCOUNT", default=6000)
 API_RATE_ADDRESS = env.int("API_RATE_ADDRESS", default=12_000)
 API_RATE_REFUSED = env.int("API_RATE_REFUSED", default=60)  # wrong keys and passwords, by address
-METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # asked of whoever reads /metrics; empty: nobody is asked
+#: Seconds for which a web server that was asked to stop goes on taking requests, while /health/ready sends none here.
+DRAIN_SECONDS = env.float("DRAIN_SECONDS", default=0.0)
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # asked of whoever reads /metrics
+METRICS_NEED_TOKEN = env.bool("METRICS_NEED_TOKEN", default=False)  # without one nobody reads them
 API_USAGE_DAYS = env.int("API_USAGE_DAYS", default=90)  # how long the request log is kept
 
 REST_FRAMEWORK = {
@@ -437,6 +484,7 @@ LANGUAGES = [
 ]
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = ["smsapp.formats"]
 STATIC_URL = "/static/"
 STATIC_ROOT: str | None = None  # files are served from where they stand; production collects them
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -445,14 +493,19 @@ WHITENOISE_USE_FINDERS = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "smsapp.middleware.RequestIdFilter"}},
+    "filters": {
+        "request_id": {"()": "smsapp.middleware.RequestIdFilter"},
+        "damping": {"()": "smsapp.damping.Damping"},
+    },
     "formatters": {
         "line": {
             "class": "smsapp.redaction.RedactingFormatter",
             "format": "%(levelname)s %(name)s %(message)s%(request_id)s",
         }
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id", "damping"]}
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
         "django.request": {"level": "ERROR"},

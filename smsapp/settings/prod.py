@@ -1,14 +1,13 @@
 """Production: what an installation behind TLS adds. `manage.py check --deploy` says what is still missing."""
 
-import sentry_sdk
-
+from smsapp import sentry
 from smsapp.settings.base import *  # noqa: F403
 from smsapp.settings.base import BASE_DIR, env
 
 SECRET_KEY = env.str("SECRET_KEY")  # no working default: a start without it fails
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-SECURE_REDIRECT_EXEMPT = [r"^health$", r"^metrics$"]
+METRICS_NEED_TOKEN = env.bool("METRICS_NEED_TOKEN", default=True)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_HSTS_SECONDS = 31536000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -24,4 +23,4 @@ STORAGES = {
 }
 
 if SENTRY_DSN := env.str("SENTRY_DSN", default=""):
-    sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False)
+    sentry.begin(SENTRY_DSN)

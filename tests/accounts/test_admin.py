@@ -132,7 +132,7 @@ def test_what_operators_do_is_in_the_audit_log(admin_client, admin_user):
     admin_client.post("/admin/accounts/apikey/add/", data)
     act(admin_client, ApiKey.objects.get(), "revoke", confirmed="yes")
     act(admin_client, SenderIdFactory(account=member.account, status=SenderStatus.PENDING), "approve", confirmed="yes")
-    events = AuditEvent.objects.exclude(action__startswith="console.").order_by("pk")
+    events = AuditEvent.objects.exclude(account=None).exclude(action__startswith="console.").order_by("pk")
     assert [(event.action, event.user, event.account) for event in events] == [
         (action, admin_user, member.account) for action in ("api_key.issued", "api_key.revoked", "sender.approved")
     ]

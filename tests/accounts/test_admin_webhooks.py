@@ -70,3 +70,10 @@ def test_what_has_failed_for_a_day_wants_a_hand(row: WebhookDelivery) -> None:
     assert [(notice.title, notice.count) for notice in attention()] == [
         ("Webhook endpoints that have failed for a day", 1)
     ]
+
+
+def test_nothing_is_said_to_be_sent_again_where_nothing_failed(admin_client: Client, row: WebhookDelivery) -> None:
+    WebhookDelivery.objects.update(state=WebhookState.DELIVERED)
+    page = act(admin_client, "webhookendpoint", "replay_failed", row.endpoint_id)
+    assert "Nothing has failed in the last 30 days." in page
+    assert "replayed" not in page

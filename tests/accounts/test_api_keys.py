@@ -143,7 +143,7 @@ def test_expired_keys_say_so(client, owner):
     text = owner.ask("post", body={"name": "Shop", "mode": "live", "expires_at": soon.isoformat()}).json()["data"][
         "api_key"
     ]
-    ApiKey.objects.filter(name="Shop").update(expires_at=timezone.now())
+    ApiKey.objects.filter(name="Shop").update(expires_at=timezone.now() - timedelta(seconds=1))
     answer = client.get("/api/v1/sms/reports", headers={"X-API-Key": text})
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "API_KEY_EXPIRED")
 

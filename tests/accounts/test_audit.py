@@ -1,17 +1,34 @@
 """The audit log: written with the act, sealed soon after, and any change to it is found."""
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from django.utils import timezone
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
 
-from accounts import audit
-from accounts.models import AuditEvent
+from accounts import audit, audit_witness, secrets
+from accounts.models import AuditEvent, OwnKey
 from tests.factories import AccountFactory, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def own_witnesses(settings: Any, tmp_path: Path) -> Iterator[None]:
+    settings.VAR_DIR = tmp_path
+    settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-audit"
+    yield
+    with suppress(RedisError):
+        get_redis_connection("default").delete(audit_witness.OUTSIDE.key)
 
 
 def write(count: int = 5) -> None:
@@ -74,7 +91,7 @@ def test_a_removed_end_is_found() -> None:
     write()
     audit.seal()
     AuditEvent.objects.filter(position__gt=3).delete()
-    assert faults() == ["the chain ends here, and was sealed up to 5"]
+    assert "the chain ends here, and was sealed up to 5" in faults()
 
 
 def test_events_that_changed_places_are_found() -> None:
@@ -99,15 +116,110 @@ def test_the_command_prints_the_seal_and_knows_an_older_one() -> None:
     call_command("audit_check", head=kept, stdout=StringIO())
 
 
-def test_the_command_refuses_a_log_that_was_made_anew() -> None:
+def make_anew(keep: int = 0) -> None:
+    """As who can write to the database, and has the program but not its key, would."""
+    AuditEvent.objects.filter(position__gt=keep).update(position=None, hash="")
+    position, last = keep, AuditEvent.objects.get(position=keep).hash if keep else ""
+    for event in AuditEvent.objects.filter(position=None).order_by("pk"):
+        position += 1
+        last = hashlib.sha256(last.encode() + audit._content(position, event)).hexdigest()
+        AuditEvent.objects.filter(pk=event.pk).update(position=position, hash=last)
+    audit.Setting.objects.filter(key=audit.CHAIN_LOCK).update(value=f"{position}:{last}")
+
+
+@pytest.mark.parametrize("keep", [0, 2])
+def test_a_chain_made_anew_without_the_key_is_found(keep: int) -> None:
     write()
     audit.seal()
-    out = StringIO()
-    call_command("audit_check", stdout=out)
-    AuditEvent.objects.filter(position=1).update(action="forged")
-    AuditEvent.objects.update(position=None, hash="")
-    audit.Setting.objects.filter(key=audit.CHAIN_LOCK).update(value="0:")
-    audit.seal()
-    assert faults() == []  # the chain alone cannot tell
+    AuditEvent.objects.filter(position=4).update(action="forged")
+    make_anew(keep)
+    assert "the event was changed, or one before it" in faults()
     with pytest.raises(CommandError):
-        call_command("audit_check", head=out.getvalue(), stderr=StringIO())
+        call_command("audit_check", stderr=StringIO())
+
+
+def test_a_chain_made_anew_with_its_key_removed_is_found() -> None:
+    write()
+    audit.seal()
+    AuditEvent.objects.filter(position=4).update(action="forged")
+    OwnKey.objects.all().delete()
+    make_anew()
+    write(1)
+    audit.seal()  # makes a new key, as for a log of an earlier version
+    assert faults() == ["the log does not contain the seal that was noted outside the database"] * witnesses()
+
+
+def test_a_chain_whose_key_is_gone_is_found_without_a_witness() -> None:
+    write()
+    audit.seal()
+    AuditEvent.objects.filter(position=4).update(action="forged")
+    OwnKey.objects.all().delete()
+    make_anew()
+    audit_witness.tell(audit.head())
+    assert "the key of the chain is gone: anybody could have made it anew" in faults()
+
+
+def witnesses() -> int:
+    found = len(audit_witness.seen())
+    assert found
+    return found
+
+
+def cut(last: int) -> None:
+    """Remove the newest events, and set the chain's end right."""
+    AuditEvent.objects.filter(position__gt=last).delete()
+    event = AuditEvent.objects.filter(position=last).first()
+    audit.Setting.objects.filter(key=audit.CHAIN_LOCK).update(value=f"{last}:{event.hash if event else ''}")
+
+
+@pytest.mark.parametrize("last", [0, 3])
+def test_an_end_cut_off_is_found_and_stays_found(last: int) -> None:
+    write()
+    audit.seal()
+    cut(last)
+    assert faults() == ["the log does not contain the seal that was noted outside the database"] * witnesses()
+    write(7)
+    audit.seal()
+    assert faults() == ["the log does not contain the seal that was noted outside the database"] * witnesses()
+
+
+def test_a_log_of_a_backup_is_accepted_by_an_operator_and_that_is_an_event() -> None:
+    write()
+    audit.seal()
+    cut(3)
+    call_command("audit_check", accept=True, stdout=StringIO())
+    assert faults() == []
+    event = AuditEvent.objects.get(action="audit.accepted")
+    assert event.after["not_contained"][0].startswith("5:")
+
+
+def test_events_sealed_before_there_was_a_key_hold_and_are_bound_by_it() -> None:
+    write()
+    audit.seal()
+    make_anew()
+    OwnKey.objects.all().delete()
+    audit_witness.tell(audit.head())
+    write(2)
+    audit.seal()
+    assert faults() == []
+    AuditEvent.objects.filter(position=2).update(action="forged")
+    assert faults() == ["the event was changed, or one before it"]
+
+
+def test_sealing_that_is_off_is_found() -> None:
+    write(2)
+    assert faults() == []
+    AuditEvent.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    assert "sealing is off" in faults()[0]
+
+
+def test_the_key_is_encrypted_and_rotated(settings: Any) -> None:
+    write(2)
+    audit.seal()
+    (before,) = OwnKey.objects.filter(name="audit").values_list("value", flat=True)
+    settings.ENCRYPTION_KEYS = ["another key, thirty-two characters"]
+    assert dict(secrets.rotate())["accounts.OwnKey.value"] == 1
+    settings.ENCRYPTION_KEYS_DERIVED = ["gone"]
+    (after,) = OwnKey.objects.filter(name="audit").values_list("value", flat=True)
+    assert before != after
+    assert faults() == []

@@ -1,5 +1,6 @@
 """Prepaid credit and daily limits by themselves: exact however many want them at once."""
 
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 from accounts import credit, quota
 from accounts.choices import EndpointKind, LedgerKind, Mode
 from accounts.models import Account, AuditEvent, DailyUse, LedgerEntry, WebhookDelivery, WebhookEndpoint
-from smsapp.exceptions import InsufficientCredit, QuotaExceeded, ValidationError
+from smsapp.exceptions import AlreadyExists, InsufficientCredit, QuotaExceeded, ValidationError
 from tests.factories import AccountFactory, MembershipFactory
 from tests.messaging.together import patiently, run_together
 
@@ -63,7 +64,7 @@ def test_each_entry_says_what_the_credit_was_after_it():
     [
         (credit.top_up, 0, "gift", "amount"), (credit.top_up, -1, "gift", "amount"),
         (credit.top_up, EUR, " ", "reason"),
-        (credit.top_up, credit.MAX_AMOUNT + 1, "gift", "amount"), (credit.correct, 0, "gift", "amount"),
+        (credit.top_up, 1_000_000 * EUR + 1, "gift", "amount"), (credit.correct, 0, "gift", "amount"),
         (credit.correct, -11 * EUR, "too much", "amount"), (credit.correct, EUR, "", "reason"),
     ],
 )  # fmt: skip
@@ -74,6 +75,53 @@ def test_a_top_up_or_correction_that_makes_no_sense_changes_nothing(act, amount,
     assert refused.value.details["field"] == field
     assert funds(account) == (10 * EUR, 0)
     assert LedgerEntry.objects.count() == 1
+
+
+@pytest.mark.parametrize("act", [credit.top_up, credit.correct])
+def test_with_the_same_token_it_is_booked_once(act):
+    account = rich(10 * EUR)
+    act(account, EUR, "gift", None, "a" * 32)
+    for amount in (EUR, 2 * EUR):
+        with pytest.raises(AlreadyExists):
+            act(account, amount, "gift", None, "a" * 32)
+    act(account, EUR, "gift", None, "b" * 32)
+    act(account, EUR, "gift", None)
+    act(account, EUR, "gift", None)
+    assert funds(account) == (14 * EUR, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_who_send_one_token_at_once_book_once():
+    account = rich(10 * EUR)
+
+    booked = []
+
+    def book() -> None:
+        with suppress(AlreadyExists):
+            patiently(lambda: booked.append(credit.top_up(account, EUR, "gift", None, "c" * 32)))
+
+    run_together(*[book] * WORKERS)
+    assert len(booked) == 1
+    assert funds(account) == (11 * EUR, 0)
+
+
+def test_a_refund_belongs_to_a_charge_and_is_no_more_than_it():
+    account = rich(10 * EUR)
+    credit.post(account.pk, 4 * EUR, 0, "4 segments", campaign_id=7)
+    charge = LedgerEntry.objects.get(kind=LedgerKind.CHARGE)
+    part = credit.refund(charge, EUR, "half was late", None)
+    assert (part.refund_of, part.campaign_id, part.kind, part.amount_micro) == (charge, 7, LedgerKind.REFUND, EUR)
+    for amount in (3 * EUR + 1, 0, -EUR):
+        with pytest.raises(ValidationError):
+            credit.refund(charge, amount, "more", None)
+    credit.refund(charge, 3 * EUR, "the rest", None)
+    assert credit.refundable(charge) == 0
+    for entry in LedgerEntry.objects.exclude(pk=charge.pk):
+        with pytest.raises(ValidationError):
+            credit.refund(entry, 1, "no charge", None)
+    assert funds(account) == (10 * EUR, 0)
+    event = AuditEvent.objects.filter(action="credit.refund").order_by("pk")[0]
+    assert (event.after["charge"], event.after["reason"]) == (str(charge.pk), "half was late")
 
 
 def test_a_top_up_is_in_the_audit_log_with_who_and_why():

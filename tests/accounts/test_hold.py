@@ -22,6 +22,7 @@ from messaging import bulk, dispatch, inbox, leases, release
 from messaging.choices import BatchState, FactSource, Lane, MessageStatus
 from messaging.expansion import expand_ready
 from messaging.models import Attempt, Batch, Message, ReportInbox
+from smsapp import clock
 from tests.factories import make_campaign
 from tests.messaging.steps import opened_of
 
@@ -77,12 +78,12 @@ def waits_for_a_lock() -> bool:
 
 def test_a_hold_says_why_by_whom_and_since_when() -> None:
     assert hold.current() is None
-    before = timezone.now()
+    before = clock.about_now()
     hold.hold("Wrong text in the spring campaign", "anna")
     held = hold.current()
     assert held is not None
     assert (held.reason, held.by, held.kind) == ("Wrong text in the spring campaign", "anna", HoldKind.OPERATOR)
-    assert before <= held.since <= timezone.now()
+    assert before <= held.since <= clock.about_now()
     assert hold.release(HoldKind.OPERATOR)
     assert not hold.is_held()
     assert not hold.release(HoldKind.OPERATOR)

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
@@ -23,6 +25,20 @@ def test_member_signs_in_and_lands_on_the_campaigns(client: Client) -> None:
     assert response.status_code == 302
     assert response["Location"] == reverse("overview")
     assert membership.account.name in client.get("/").content.decode()
+
+
+@pytest.mark.parametrize("page", ["sign-in", "admin:login"])
+def test_the_e_mail_address_is_as_good_as_the_name(client: Client, page: str) -> None:
+    user = MembershipFactory(user__is_staff=True).user
+    assert client.post(reverse(page), {"username": user.email.upper(), "password": PASSWORD}).status_code == 302
+    assert client.get("/").context["user"] == user
+
+
+def test_failures_by_name_and_by_address_are_counted_together(client: Client) -> None:
+    user = MembershipFactory().user
+    for n in range(10):
+        sign_in(client, user.username if n % 2 else user.email, "wrong")
+    assert sign_in(client, user.username).status_code == 429
 
 
 def test_after_signing_in_one_gets_the_page_one_asked_for(client: Client) -> None:
@@ -48,6 +64,20 @@ def test_tenth_wrong_password_locks_even_the_right_one_out(client: Client) -> No
     assert response.status_code == 429
     assert "Too many failed attempts" in response.content.decode()
     assert sign_in(client, membership.user.username).status_code == 429
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["123456789012", "111111111111", "918273645546", "abcdefghijklm", "abababababab", "Aaaaaaaaaaaa", "short1!"],
+)
+def test_a_password_that_is_easy_to_guess_is_refused(password: str) -> None:
+    with pytest.raises(ValidationError):
+        validate_password(password)
+
+
+@pytest.mark.parametrize("password", ["correct horse battery", "z2-Kq9!mT4vb", "пароль для работы"])
+def test_another_password_is_taken(password: str) -> None:
+    validate_password(password)
 
 
 def test_signing_out_is_a_post_and_ends_the_session(client: Client) -> None:

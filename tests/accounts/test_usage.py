@@ -116,7 +116,7 @@ def test_old_calls_are_forgotten(client: Client, settings: Any) -> None:
     old = ApiUsageLog.objects.order_by("pk")[0]
     old.created_at = timezone.now() - timedelta(days=settings.API_USAGE_DAYS, seconds=5)
     old.save()
-    assert usage.purge(timezone.now()) == 1
+    assert usage.purge(timezone.now()).removed == 1
     assert ApiUsageLog.objects.get() != old
 
 

@@ -23,6 +23,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from accounts.choices import EventType, WebhookState
 from accounts.models import AuditEvent, Membership, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import calling, delivery, emit, endpoints, queue, signing
+from smsapp import purge
 from smsapp.exceptions import AlreadyExists, InvalidState
 from tests.accounts.receivers import Receiver, answers, drips, running_receiver, sleeps
 from tests.factories import MembershipFactory
@@ -46,7 +47,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     stopped = Clock()
-    monkeypatch.setattr(timezone, "now", stopped)
+    for name in ("now", "about_now"):
+        monkeypatch.setattr(f"smsapp.clock.{name}", stopped)
     return stopped
 
 
@@ -435,11 +437,11 @@ def test_a_callback_url_that_was_switched_off_is_on_again_with_the_next_send(
 
 
 def test_events_are_kept_for_thirty_days(endpoint: WebhookEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoints, "PURGE_BATCH", 2)
+    monkeypatch.setattr(purge, "SLICE", 2)
     rows = [tell(endpoint, number) for number in range(5)]
     delivery.deliver_due()
     now = timezone.now()
     WebhookDelivery.objects.filter(pk__in=[row.pk for row in rows[:4]]).update(created_at=now - 31 * 24 * HOUR)
-    assert endpoints.purge(now) == 4
+    assert endpoints.purge_events(now).removed == 4
     assert list(WebhookDelivery.objects.values_list("pk", flat=True)) == [rows[4].pk]
     assert WebhookAttempt.objects.count() == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from smsapp.stack import ROOT
 
 SMALLER = (10_000, 100_000)  # sizes of file that ROWS is compared with, where GROWTH does not say it
-PARTS = ("path", "growth", "singles", "api", "dashboard", "numbers", "embedded")
+PARTS = ("path", "growth", "singles", "api", "dashboard", "numbers", "embedded", "upkeep", "appliers")
 
 
 @dataclass(frozen=True)

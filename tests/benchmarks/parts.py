@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.benchmarks import api, dashboard, embedded, growth, numbers, rounds, singles
+from tests.benchmarks import api, appliers, dashboard, embedded, growth, numbers, rounds, singles, upkeep
 from tests.benchmarks.report import Result
 from tests.benchmarks.stand import Stand
 
@@ -14,4 +14,6 @@ MEASURE: dict[str, Callable[[Stand], Result]] = {
     "dashboard": dashboard.measure,
     "numbers": numbers.measure,
     "embedded": embedded.measure,
+    "upkeep": upkeep.measure,
+    "appliers": appliers.measure,
 }

@@ -51,7 +51,7 @@ def test_a_small_run_measures_every_part_and_leaves_only_its_results(tmp_path: P
     assert set(outcome) >= KEYS
     assert outcome["rows"] == SIZES["ROWS"]
     assert all(outcome[name] is not None and outcome[name] for name in KEYS)
-    workers = {"worker", "worker-fast", "worker-periodic", "worker-webhooks"}
+    workers = {"worker", "worker-fast", "worker-reports", "worker-periodic", "worker-webhooks"}
     assert set(outcome["peak_mib"]) == {"beat", "broker", "postgres", "web", *workers}
     assert {path.name for path in tmp_path.iterdir()} == LEFT
     figures = [json.loads(line) for line in (tmp_path / "bench.jsonl").read_text().splitlines()]

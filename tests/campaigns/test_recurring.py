@@ -5,7 +5,6 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -18,6 +17,7 @@ from campaigns.recipients import Recipients
 from campaigns.recurrence import Every, Rule
 from campaigns.rules import CampaignRequest
 from smsapp.exceptions import InvalidState, ValidationError
+from tests import clocks
 from tests.factories import MembershipFactory, SenderIdFactory, make_api_key, phones
 from uploads.contacts import create_list, put_contact
 
@@ -39,12 +39,12 @@ REQUEST = ("sender_id", "quiet_from", "quiet_until", "canary_size", "canary_perc
 
 
 def fire(at: datetime) -> int:
-    with time_machine.travel(at, tick=False):
+    with clocks.at(at):
         return recurring.fire_due(at)
 
 
 def test_each_moment_makes_one_campaign() -> None:
-    with time_machine.travel(START, tick=False):
+    with clocks.at(START):
         row = make()
     first = START + timedelta(hours=2)
     assert row.next_run_at == first
@@ -64,7 +64,7 @@ def test_each_moment_makes_one_campaign() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_five_clocks_at_once_fire_each_moment_once() -> None:
     membership = MembershipFactory()
-    with time_machine.travel(START, tick=False):
+    with clocks.at(START):
         for _ in range(20):
             make(membership=membership)
     now, barrier = START + timedelta(hours=2), threading.Barrier(5)
@@ -76,7 +76,7 @@ def test_five_clocks_at_once_fire_each_moment_once() -> None:
             fired.append(recurring.fire_due(now))
         connection.close()
 
-    with time_machine.travel(now, tick=False):
+    with clocks.at(now):
         threads = [threading.Thread(target=clock) for _ in range(5)]
         for thread in threads:
             thread.start()
@@ -87,7 +87,7 @@ def test_five_clocks_at_once_fire_each_moment_once() -> None:
 
 def test_a_moment_that_is_too_late_waits_for_a_person_and_earlier_ones_are_left_out(settings: Any) -> None:
     settings.LATE_START_WINDOW = 3600.0
-    with time_machine.travel(START, tick=False):
+    with clocks.at(START):
         row = make(Rule("0", "*/2", "*", "*", "*", "UTC"))
     assert fire(START + timedelta(hours=11, minutes=30)) == 1  # 16:00 is over by an hour and a half
     campaign = Campaign.objects.get()
@@ -101,7 +101,7 @@ def test_the_list_as_it_stands_at_the_moment() -> None:
     membership = MembershipFactory()
     list_ = create_list(membership.account, membership.user, "Guests")
     put_contact(list_, membership.user, "+4915112345678", {"name": "Ann"})
-    with time_machine.travel(START, tick=False):
+    with clocks.at(START):
         make(wanted=Recipients(list_id=list_.list_id), membership=membership, message="Hi {name}")
     fire(START + timedelta(hours=2))
     put_contact(list_, membership.user, "+4915112345679", {"name": "Bob"})
@@ -112,7 +112,7 @@ def test_the_list_as_it_stands_at_the_moment() -> None:
 def test_moments_that_make_nothing_say_why_and_pause_it_after_three() -> None:
     membership = MembershipFactory()
     sender = SenderIdFactory(account=membership.account)
-    with time_machine.travel(START, tick=False):
+    with clocks.at(START):
         row = make(membership=membership, sender_id="DemoShop")
     sender.status = "rejected"
     sender.save()
@@ -124,15 +124,15 @@ def test_moments_that_make_nothing_say_why_and_pause_it_after_three() -> None:
     assert not Campaign.objects.exists()
     sender.status = "approved"
     sender.save()
-    with time_machine.travel(START + timedelta(days=5), tick=False):
+    with clocks.at(START + timedelta(days=5)):
         row = recurring.resume(row, membership.user)
     assert (row.failure_count, row.detail, row.next_run_at) == (0, "", START + timedelta(days=5, hours=2))
 
 
 def test_do_not_send_after_and_the_end() -> None:
-    with time_machine.travel(START, tick=False):
+    with clocks.at(START):
         row = make(valid_minutes=60, ends_at=START + timedelta(days=1, hours=3))
-    with time_machine.travel(START, tick=False):
+    with clocks.at(START):
         assert len(recurring.next_moments(row, 5)) == 2
     fire(START + timedelta(hours=2))
     assert Campaign.objects.get().valid_until == START + timedelta(hours=3)
@@ -146,10 +146,10 @@ def test_do_not_send_after_and_the_end() -> None:
 
 
 def test_a_paused_one_fires_nothing_and_goes_on_with_the_next() -> None:
-    with time_machine.travel(START, tick=False):
+    with clocks.at(START):
         row = recurring.pause(make(), MembershipFactory().user)
     assert (row.next_run_at, fire(START + timedelta(days=3))) == (None, 0)
-    with time_machine.travel(START + timedelta(days=3, hours=5), tick=False):
+    with clocks.at(START + timedelta(days=3, hours=5)):
         row = recurring.resume(row, row.user)
     assert row.next_run_at == START + timedelta(days=4, hours=2)
 

@@ -15,7 +15,13 @@ are invented and may be somebody's: a server elsewhere than on this machine is t
 GATEWAYS=infobip,twilio gives the run two providers that share the messages, a simulator each; the second dies for good
 when half of them are handed over. The verdict is over the sum of both ledgers.
 
+SUPERVISOR=1 runs the platform by `manage.py run`, which is killed as well, once for every two other kills: all that it
+runs must end with it, and the next one must come up.
+
 POISON=1 is another run (see `poison.py`): one batch that is the death of whatever process takes it.
+
+ROLLBACK=1 is another run (see `rollback.py`): the whole machine is put back to an earlier state of its disks. Database
+and broker are always the run's own.
 
 The same SEED is the same plan (what is hit at how many messages handed over, in which order, for how long), the same
 recipients with the same outcomes, and the same chances of each fault, call by call. Which call of which message meets
@@ -53,6 +59,8 @@ class Options:
     seconds: float
     keep: bool
     is_poison: bool
+    is_rollback: bool
+    kills_supervisor: bool
     gateway_url: str
     ledger_path: Path | None
     has_two_gateways: bool
@@ -81,6 +89,8 @@ def options_from(environment: dict[str, str]) -> Options:
         seconds=_number(environment, "TIMEOUT", 240 + messages // 15 + 15 * kills),
         keep=_is_set(environment, "KEEP"),
         is_poison=_is_set(environment, "POISON"),
+        is_rollback=_is_set(environment, "ROLLBACK"),
+        kills_supervisor=_is_set(environment, "SUPERVISOR"),
         gateway_url=gateway_url,
         ledger_path=Path(ledger) if ledger else None,
         has_two_gateways=gateways == "infobip,twilio",
@@ -98,9 +108,9 @@ def _is_set(environment: dict[str, str], name: str) -> bool:
     return environment.get(name, "") not in ("", "0")
 
 
-def named_servers(database: str) -> tuple[str, str]:
+def named_servers(options: Options) -> tuple[str, str]:
     """URLs of the database and the Redis server that the environment names; empty for the run's own."""
-    if database == "sqlite":
+    if options.database == "sqlite" or options.is_rollback:
         return "", ""
     named = os.environ.get("DATABASE_URL", "")
     return named if named.startswith("postgres") else "", os.environ.get("REDIS_URL", "")
@@ -123,7 +133,7 @@ def start_postgresql(supervisor: Supervisor, home: Path) -> str:
     return cluster.url
 
 
-def run(options: Options, own: Scratch, supervisor: Supervisor) -> int:
+def run(options: Options, own: Scratch, home: Path, supervisor: Supervisor) -> int:
     """Django is set up on the run's own database, so that the harness reads what its processes write."""
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "smsapp.settings.base",
@@ -134,19 +144,27 @@ def run(options: Options, own: Scratch, supervisor: Supervisor) -> int:
         "WEBHOOK_ALLOW_LOCAL": "true",  # the customer's server is a thread of ours
     }
     django.setup()
+    from tests.chaos.household import RoadsUnderRun, UnderRun
+    from tests.chaos.machine import Machine
     from tests.chaos.play import Run
     from tests.chaos.poison import PoisonRun
     from tests.chaos.roads import TwoRoads
-    from tests.chaos.stand import Stand, batch_size
+    from tests.chaos.rollback import RollbackRun
+    from tests.chaos.stand import Stand, call_size
 
     if options.is_poison:
         play = PoisonRun(supervisor, own, options.messages, options.seed, options.seconds)
+    elif options.is_rollback:
+        machine = Machine(supervisor, own, home, call_size(options.messages, kills=1))
+        play = RollbackRun(machine, options.messages, options.seed, options.seconds)
     else:
-        timers = {"BATCH_SIZE": str(batch_size(options.messages, options.kills))}
+        size = call_size(options.messages, options.kills)
         if options.has_two_gateways:
-            stand: Stand = TwoRoads(supervisor, own, timers)
+            of_two = RoadsUnderRun if options.kills_supervisor else TwoRoads
+            stand: Stand = of_two(supervisor, own, call_size=size)
         else:
-            stand = Stand(supervisor, own, options.gateway_url, timers)
+            of_one = UnderRun if options.kills_supervisor else Stand
+            stand = of_one(supervisor, own, options.gateway_url, call_size=size)
         play = Run(stand, options.messages, options.kills, options.seed, options.seconds, options.ledger_path)
     is_good = play.play()
     connection.close()
@@ -157,7 +175,7 @@ def run(options: Options, own: Scratch, supervisor: Supervisor) -> int:
 def main() -> int:
     options = options_from(dict(os.environ))
     parent = Path(os.environ.get("VAR_DIR") or ROOT / "var")
-    servers = named_servers(options.database)
+    servers = named_servers(options)
     try:
         with postgresql_home() as home, scratch(parent, *servers, keep=options.keep) as own:
             if options.keep:
@@ -167,7 +185,7 @@ def main() -> int:
             with Supervisor(into_folder(own.folder / "logs"), restart_cap=cap) as supervisor:
                 if options.database == "postgres" and not servers[0]:
                     own.database_url = start_postgresql(supervisor, home)
-                return run(options, own, supervisor)
+                return run(options, own, home, supervisor)
     except StopRequested:
         print("Stopped; nothing is left running.", file=sys.stderr)
         return 130

@@ -17,10 +17,11 @@ import httpx2
 
 from smsapp.exceptions import IdempotencyInProgress
 from tests.chaos.answers import Request, Told
+from tests.chaos.hanging import COUNTRY
 from tests.chaos.oracle import Finding
 from tests.data.make_customers import number
 
-SENDERS = 2  # programs that send singles and read; one more uploads and starts campaigns
+SENDERS = 2  # programs that send singles and read; one more uploads and starts campaigns, and one sends in vain
 PATIENCE = 30.0  # seconds for an answer: longer than a request waits for its turn to write
 WAIT = (0.1, 0.5)  # seconds between two requests
 SINGLE_TEXT = "Your code is 482913."
@@ -190,7 +191,7 @@ class Clients:
         self.record = Record()
 
     def start(self) -> None:
-        for place, program in enumerate([self._send_singles] * SENDERS + [self._send_bulk]):
+        for place, program in enumerate([self._send_singles] * SENDERS + [self._send_bulk, self._send_in_vain]):
             thread = threading.Thread(target=self._run, args=(program, place), name=f"client {place}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -236,6 +237,13 @@ class Clients:
             is_list_through = line.send("/sms/bulk", self._fresh_numbers(LIST_NUMBERS), message=LIST_TEXT).status == 202
             for _ in range(SELDOM if is_file_through and is_list_through else 1):
                 yield
+
+    def _send_in_vain(self, line: Line) -> Iterator[None]:
+        """Single sends to a gateway that hangs, so many that it always has some."""
+        for place in range(self._limit):
+            line.send("/sms/send", [f"{COUNTRY}61{self._seed % 1000:03}{place:04}"], message=SINGLE_TEXT)
+            yield
+            yield
 
     def _fresh_numbers(self, count: int) -> list[str]:
         with self._numbers_lock:

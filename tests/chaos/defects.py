@@ -56,7 +56,7 @@ DEFECTS = (
     ),
     Defect(
         "no rank",
-        (("messaging/settlement.py", "if not MESSAGE.may(status, target, fact.source):", "if status is target:"),),
+        (("messaging/settlement.py", "is_news = MESSAGE.may(status, target, fact.source) and", "is_news ="),),
         detectors=(SETTLEMENT, STATE_MACHINE),
     ),
     Defect(
@@ -83,7 +83,7 @@ DEFECTS = (
         "no deadline for the beginning of a call",
         (
             ("messaging/calls.py", "if time.monotonic() >= call.submission.begin_before:", "if False:"),
-            ("messaging/gateways/transport.py", " or (not self.has_left and now >= self.begin_before)", ""),
+            ("messaging/gateways/transport.py", " or self.is_too_late(now)", ""),
         ),
     ),
     Defect(
@@ -123,7 +123,7 @@ DEFECTS = (
             ),
             (
                 "messaging/settlement.py",
-                'list(Campaign.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))',
+                'list(Campaign.objects.filter(pk__among=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))',
                 "return",
             ),
         ),
@@ -145,10 +145,15 @@ DEFECTS = (
         (
             (
                 "messaging/reconciliation.py",
-                "allowance.look_up(attempt) if allowance else look_up(attempt)",
-                "Lookup(conclusive=True)",
+                "allowance.look_up(claimed, MessageStatus.UNKNOWN)",
+                "[Lookup(conclusive=True)] * len(claimed)",
             ),
         ),
+    ),
+    Defect(
+        "no question after a stop",
+        (("messaging/restored.py", "if (why := _stop_in_words(installation, now, moment)) or", 'if (why := "") or'),),
+        detectors=("tests/messaging/test_asking.py",),
     ),
     Defect(
         "events told outside of the transaction",
@@ -186,8 +191,50 @@ DEFECTS = (
     ),
     Defect(
         "a refusal that is charged",
-        (("messaging/settlement.py", "        if taken:\n", "        if taken > 0:\n"),),
+        (("messaging/settlement.py", "        if more:\n", "        if more > 0:\n"),),
         detectors=(CHARGES,),
+    ),
+    Defect(
+        "a late refusal that is charged",
+        (("messaging/settlement.py", "            refused.add(number)\n", "            pass\n"),),
+        detectors=("tests/messaging/test_refusals_after_taking.py",),
+    ),
+    Defect(
+        "refusals that nobody counts",
+        (("messaging/refusals.py", "if row.count >= limit else None", "if row.count >= 10**6 else None"),),
+        detectors=("tests/messaging/test_refusals.py",),
+    ),
+    Defect(
+        "no limit for what may have left",
+        (("messaging/guard.py", "        if times:\n", "        if not times:\n"),),
+        detectors=("tests/messaging/test_guard.py",),
+    ),
+    Defect(
+        "a campaign that takes every token",
+        (("messaging/pace.py", "(allowed * RESERVE if yields else 0.0)", "0.0"),),
+        detectors=("tests/messaging/test_pace.py",),
+    ),
+    Defect(
+        "what waits for a gateway that hangs takes the places of others",
+        (
+            (
+                "messaging/leases.py",
+                'return sorted(batches, key=attrgetter("turn", "pk"))',
+                'return sorted(batches, key=attrgetter("turn", "pk"))[:limit]',
+            ),
+        ),
+        detectors=("tests/messaging/test_hanging.py",),
+    ),
+    Defect(
+        "a cancelled campaign in everybody's way",
+        (
+            (
+                "messaging/turns.py",
+                "exclude(status=CampaignStatus.RUNNING)",
+                "exclude(status__in=(CampaignStatus.RUNNING, CampaignStatus.CANCELLED))",
+            ),
+        ),
+        detectors=("tests/messaging/test_lanes.py",),
     ),
     Defect(
         "a key that keeps no answer",

@@ -10,7 +10,7 @@ from accounts.choices import WebhookState
 from accounts.models import WebhookDelivery
 from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES
-from messaging.choices import AttemptState, BatchState, MessageStatus
+from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus
 from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox, StatDelta
 from reports.models import DailyStat
 from tests.chaos.answers import Request, judge_requests, recipients_of
@@ -65,10 +65,12 @@ def judge(
 
 def _rows() -> list[Row]:
     campaigns = dict(Campaign.objects.values_list("pk", "bulk_id"))
+    refused = set(DeliveryReport.objects.filter(source=FactSource.REFUSAL).values_list("message_id", flat=True))
     return [
         Row(
             message.id, message.message_id, message.batch_id, message.phone_number.removeprefix("+"),
             MessageStatus(message.status), message.reason, message.segment_count, campaigns[message.campaign_id],
+            message.id in refused,
         )
         for message in Message.objects.order_by("id").iterator()
     ]  # fmt: skip

@@ -24,8 +24,10 @@ PROGRAMS: dict[Target, str] = {
     Target.FREEZE: SENDER,
     Target.WORKER: SENDER,
     Target.WORKER_ALONE: SENDER,
-    Target.REPORTS_CHILD: "worker-fast",
-    Target.REPORTS_WORKER: "worker-fast",
+    Target.SINGLES_CHILD: "worker-fast",
+    Target.SINGLES_WORKER: "worker-fast",
+    Target.REPORTS_CHILD: "worker-reports",
+    Target.REPORTS_WORKER: "worker-reports",
     Target.PERIODIC_CHILD: "worker-periodic",
     Target.PERIODIC_WORKER: "worker-periodic",
     Target.WEBHOOKS_CHILD: "worker-webhooks",
@@ -37,8 +39,8 @@ PROGRAMS: dict[Target, str] = {
     Target.DATABASE: "postgres",
 }
 ONE_CHILD = (
-    *(Target.CHILD, Target.FREEZE, Target.REPORTS_CHILD, Target.PERIODIC_CHILD, Target.WEBHOOKS_CHILD),
-    Target.WEB_CHILD,
+    *(Target.CHILD, Target.FREEZE, Target.SINGLES_CHILD, Target.REPORTS_CHILD, Target.PERIODIC_CHILD),
+    *(Target.WEBHOOKS_CHILD, Target.WEB_CHILD),
 )
 AT_REPORTS = (Target.WEB, Target.WEB_CHILD)  # hit while delivery reports come in
 AT_WEBHOOKS = (Target.WEBHOOKS_CHILD, Target.WEBHOOKS_WORKER)  # hit while the customer's server is being called
@@ -58,7 +60,7 @@ def strike(supervisor: Supervisor, event: Event) -> int:
         wait_until(lambda: _is_calling(supervisor), REPORT_PATIENCE)
     child, victims = _find(supervisor, event)
     family = {child.pid, *processes_of(child)} if event.target not in ONE_CHILD else victims
-    _signal(victims, signal.SIGKILL)
+    signal_all(victims, signal.SIGKILL)
     if event.target is Target.WORKER_ALONE:
         time.sleep(event.seconds)
         child.end()
@@ -71,8 +73,8 @@ def strike(supervisor: Supervisor, event: Event) -> int:
 def freeze(supervisor: Supervisor, event: Event, seconds: float) -> threading.Timer:
     """Stop a child in the middle of its call; the timer that lets it go on, unless it is killed before."""
     _, victims = _find(supervisor, event)
-    _signal(victims, signal.SIGSTOP)
-    timer = threading.Timer(seconds, _signal, (victims, signal.SIGCONT))
+    signal_all(victims, signal.SIGSTOP)
+    timer = threading.Timer(seconds, signal_all, (victims, signal.SIGCONT))
     timer.daemon = True
     timer.start()
     return timer
@@ -161,7 +163,7 @@ def _victims(child: Child, group: list[int], calling: list[int], event: Event) -
     return {child.pid} if event.target is Target.WORKER_ALONE else set(group)
 
 
-def _signal(pids: set[int], number: signal.Signals) -> None:
+def signal_all(pids: set[int], number: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)

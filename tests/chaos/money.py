@@ -8,7 +8,7 @@ from accounts.models import Account
 from accounts.prices import PriceList, import_prices
 from campaigns.models import Campaign
 from messaging import charges
-from messaging.choices import ACCEPTED, MessageStatus
+from messaging.choices import MessageStatus
 from messaging.models import Batch
 from tests.chaos.oracle import Entry, Finding, Row, differing
 
@@ -46,14 +46,16 @@ def unbalanced(rows: Sequence[Row], entries: Iterable[Entry] | None) -> list[Fin
 
 
 def due_for(rows: Iterable[Row]) -> int:
-    """The price of what we know that the provider took. Pure."""
-    return sum(_price(row.phone, row.segments) for row in rows if row.status in ACCEPTED)
+    """The price of what we know that the provider took, and did not refuse afterwards. Pure."""
+    return sum(_price(row.phone, row.segments) for row in rows if row.is_charged)
 
 
 def due_by_ledger(rows: Iterable[Row], entries: Iterable[Entry]) -> int:
-    """The price of what the provider says it took, but for what is unconfirmed: nobody pays without proof. Pure."""
-    unproven = {row.message_id for row in rows if row.status is MessageStatus.UNCONFIRMED}
-    taken = (entry for entry in entries if entry.times_accepted and entry.message_id not in unproven)
+    """The price of what the provider says it took, but for what is unconfirmed, since nobody pays without proof, and
+    what it refused afterwards, which it does not charge. Pure."""
+    free = {row.message_id for row in rows if row.status is MessageStatus.UNCONFIRMED}
+    free |= {row.message_id for row in rows if row.is_refused and not row.is_charged}
+    taken = (entry for entry in entries if entry.times_accepted and entry.message_id not in free)
     return sum(_price(entry.phone, entry.segments) for entry in taken)
 
 

@@ -8,6 +8,7 @@ misstated  a message whose status, reason or segments the ledger contradicts; a 
            not; a counter or a statistic that is not the count of its rows; a call that still counts as open; a call
            begun during a pause; credit that was charged for anything but the segments a provider took; a ledger that
            does not add up; a call that was repeated with its key and answered otherwise; an audit log that was changed
+stalled    a single send that waited for seconds beside a gateway that hangs
 `unconfirmed` is counted. It claims only its reason, and that no report was taken.
 """
 
@@ -20,11 +21,12 @@ from messaging.choices import ACCEPTED, NEVER_HANDED_OVER, OPEN, MessageStatus, 
 
 M = MessageStatus
 WITHOUT_CAUSE = NEVER_HANDED_OVER - {M.REJECTED}  # nothing in the harness gives cause for these, save for poison
+PROVEN = (Reason.NO_REPORT, Reason.NO_RECEIPT)  # of these the provider is known to have had it
 REPORTED = (M.DELIVERED, M.UNDELIVERED, M.REJECTED)  # what a provider says at most once of a message
 
 
 class Row(NamedTuple):
-    """A message of ours. `phone` in digits without plus."""
+    """A message of ours. `phone` in digits without plus. `is_refused`: by the provider, after it had taken it."""
 
     number: int
     message_id: str
@@ -34,6 +36,11 @@ class Row(NamedTuple):
     reason: str
     segments: int = 1
     campaign: str = ""
+    is_refused: bool = False
+
+    @property
+    def is_charged(self) -> bool:
+        return self.status in ACCEPTED and not (self.is_refused and self.status is M.UNDELIVERED)
 
 
 class Entry(NamedTuple):
@@ -61,11 +68,12 @@ class Verdict:
     lost: list[Finding] = field(default_factory=list)
     doubled: list[Finding] = field(default_factory=list)
     misstated: list[Finding] = field(default_factory=list)
+    stalled: list[Finding] = field(default_factory=list)
     unconfirmed: int = 0
 
     @property
     def is_good(self) -> bool:
-        return not (self.lost or self.doubled or self.misstated)
+        return not (self.lost or self.doubled or self.misstated or self.stalled)
 
 
 def examine(rows: Sequence[Row], recipients: Iterable[str], poisoned: Collection[int] = ()) -> Verdict:
@@ -116,7 +124,7 @@ def _contradictions(row: Row, entry: Entry | None) -> list[Finding]:
     said = "delivered" if entry and entry.is_contradicted else kind
     is_untrue = row.status in REPORTED and row.status.label != said
     if row.status is M.UNCONFIRMED:
-        is_untrue = (entry is not None and entry.is_reported) or (row.reason == Reason.NO_REPORT and not is_accepted)
+        is_untrue = (entry is not None and entry.is_reported) or (row.reason in PROVEN and not is_accepted)
     if is_untrue:
         found.append(Finding(f"{_says(row)}, the ledger says {_told(entry) if entry else kind}", row.number))
     if entry and is_accepted and row.segments != entry.segments:
@@ -153,8 +161,8 @@ def miscounted(what: str, tally: Mapping[str, int], rows: Iterable[Row]) -> list
 
 
 def segments_taken(rows: Iterable[Row]) -> int:
-    """As statistics and bills count them: of messages that the provider took, as far as is known."""
-    return sum(row.segments for row in rows if row.status in ACCEPTED)
+    """As statistics and bills count them: of messages that the provider took and charges, as far as is known."""
+    return sum(row.segments for row in rows if row.is_charged)
 
 
 def differing(what: str, stated: Mapping[str, int], true: Mapping[str, int]) -> list[Finding]:

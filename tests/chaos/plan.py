@@ -12,12 +12,15 @@ LATENCY = 0.3  # seconds of a call at the simulator
 LAST_MOMENT = 0.85  # share of the messages handed over when the last blow falls: something must be left to hurt
 IN_CALL = 0.9  # share of the blows at the sending worker that wait until it has a call open
 OTHER_EVERY = 10  # kills for each pause, freeze and outage
+SUPERVISOR_EVERY = 2  # kills for each of the supervisor's, where that can be killed
 
 
 class Target(StrEnum):
     CHILD = "child"  # a prefork child of the worker that sends campaigns
     WORKER = "worker"  # that worker with its children
-    WORKER_ALONE = "worker alone"  # its main process: the children go on as orphans for a while
+    WORKER_ALONE = "worker alone"  # its main process, with which the kernel ends its children
+    SINGLES_CHILD = "singles child"  # of the worker that sends single messages
+    SINGLES_WORKER = "singles worker"
     REPORTS_CHILD = "reports child"
     REPORTS_WORKER = "reports worker"
     PERIODIC_CHILD = "periodic child"  # of the worker that looks up, polls and sweeps
@@ -28,6 +31,7 @@ class Target(StrEnum):
     WEB_CHILD = "web child"
     BEAT = "beat"
     BROKER = "broker"
+    SUPERVISOR = "supervisor"  # `manage.py run`, with which all that it runs has to end
     DATABASE = "database"  # the database server with all its processes
     CONNECTIONS = "connections"  # no kill: every connection to the database is cut
     FLUSH = "flush"  # no kill: the broker forgets everything of this installation
@@ -46,7 +50,8 @@ IN_CALLS = (*SENDING, Target.FREEZE, Target.DATABASE, Target.CONNECTIONS)
 WEIGHTS: dict[tuple[Target, ...], int] = {
     (Target.CHILD,): 54,
     (Target.WORKER, Target.WORKER_ALONE): 32,  # alternately, as are the others that stand together
-    (Target.REPORTS_CHILD, Target.REPORTS_WORKER): 8,
+    (Target.SINGLES_CHILD, Target.SINGLES_WORKER): 4,
+    (Target.REPORTS_CHILD, Target.REPORTS_WORKER): 4,
     (Target.PERIODIC_CHILD, Target.PERIODIC_WORKER): 8,
     (Target.WEBHOOKS_CHILD, Target.WEBHOOKS_WORKER): 6,
     (Target.WEB, Target.WEB_CHILD): 9,
@@ -80,6 +85,9 @@ def make_plan(seed: int, messages: int, kills: int, targets: Collection[Target])
     for target in NO_KILL:
         if target in targets:
             events += [_event(chance, chance.randrange(last), target) for _ in range(max(1, kills // OTHER_EVERY))]
+    if Target.SUPERVISOR in targets:
+        blows = max(1, kills // SUPERVISOR_EVERY)
+        events += [_event(chance, chance.randrange(last), Target.SUPERVISOR) for _ in range(blows)]
     return sorted(events, key=lambda event: event.at)
 
 

@@ -28,11 +28,13 @@ from tests.chaos.oracle import Finding, Verdict
 from tests.chaos.patience import patiently
 from tests.chaos.plan import NO_KILL, SENDING, Event, Target, make_plan
 from tests.chaos.stand import CALM, LEASE, REPORT_DEADLINE, Stand, misbehaviour
+from tests.chaos.waits import ELSEWHERE, share_within, stalled, undisturbed, waits
 from tests.chaos.webhooks import Listener
 from tests.data.make_customers import number
 
 LOOK = 0.05  # seconds between two looks at the campaign
 TEXT = "Hello {name}, your parcel is on its way."
+PAYMENT = 75.0  # seconds: what is closed is paid for every 30
 RECOVERY = REPORT_DEADLINE + 120.0  # seconds at most, from the last fault until everything is settled
 DISK_FULL = 2.0  # seconds at least
 SHOWN = 20  # findings of each kind
@@ -53,6 +55,7 @@ class Run:
         self.plan = make_plan(seed, messages, kill_count, stand.targets)
         self.struck: Counter[Target] = Counter()
         self.kills_in_call = 0
+        self.blows: list[float] = []  # at what a single send needs: begin and end of each, in seconds since the epoch
         self.frozen: list[threading.Timer] = []
         self.begun_in_pause: list[Finding] = []
         self.recovery: float | None = None
@@ -63,7 +66,7 @@ class Run:
         """Leaves `outcome`; True if nothing was lost, doubled or mis-stated, and everything settled in time."""
         say("Starting broker, simulator, web server, workers and beat ...")
         self.stand.start()
-        self.stand.set_faults(misbehaviour(self.messages // int(self.stand.timers["BATCH_SIZE"])))
+        self.stand.set_faults(misbehaviour(self.messages // self.stand.call_size))
         demo = self.stand.credentials()
         self._read(partial(meter, "Demo"))
         self.listener.start("Demo")
@@ -90,7 +93,10 @@ class Run:
         started = time.monotonic()
         for event in self.plan:
             self._wait_for(f"{event.target} at {event.at} messages", lambda: self._handed_over() >= event.at)  # noqa: B023
+            began = time.time()
             what = self._do(event)
+            if event.target not in ELSEWHERE:
+                self.blows += [began, time.time()]  # some last, and end later than they were meant to
             self.struck[event.target] += 1
             say(f"{time.monotonic() - started:6.1f} s  {self._handed_over():>6} handed over  {event.target}: {what}")
 
@@ -104,6 +110,8 @@ class Run:
             case Target.FREEZE:
                 self.frozen.append(kills.freeze(supervisor, event, LEASE + event.seconds))
                 return "one child stands still"
+            case Target.SUPERVISOR:
+                return self.stand.kill_supervisor(event)
             case Target.CONNECTIONS:
                 kills.wait_for_call(supervisor, event)
                 return f"{patiently(supervisor, self.stand.cut_connections)} cut"
@@ -147,12 +155,14 @@ class Run:
         """From the last fault until nothing is left to learn and nobody holds anything."""
         self._wait_for("the frozen to go on", lambda: not any(timer.is_alive() for timer in self.frozen))
         self.stand.set_faults(CALM)
+        self.stand.hanging.relent()
         self.listener.calm()
         started = time.monotonic()
         self.deadline = min(self.deadline, started + RECOVERY)
         self._wait_for("everything to be settled", is_settled)
         self.recovery = round(time.monotonic() - started, 1)
         self.stand.push_reports()  # contrary ones that are still to come
+        self.deadline = time.monotonic() + PAYMENT
         self._wait_for("the last reports to be applied and paid for", lambda: is_settled() and is_paid())
 
     def _wait_for(self, what: str, condition: Callable[[], bool]) -> None:
@@ -178,6 +188,9 @@ class Run:
         ledger, record = self._ledger(), self.clients.record
         verdict = self._read(lambda: judge(self.recipients, record.requests, ledger, listener=self.listener))
         verdict.misstated += self.begun_in_pause + record.surprises
+        waited = self._read(waits)
+        calm = undisturbed(waited, self.blows)
+        verdict.stalled += stalled(calm)
         tell(verdict)
         told = Counter(request.told for request in record.requests)
         killed = {target: count for target, count in self.struck.items() if target not in NO_KILL}
@@ -197,6 +210,13 @@ class Run:
             "lost": len(verdict.lost),
             "doubled": len(verdict.doubled),
             "misstated": len(verdict.misstated),
+            "stalled": len(verdict.stalled),
+            "singles": {
+                "beside a hanging gateway": len(waited),
+                "undisturbed": len(calm),
+                "within_1_s": share_within(calm, 1.0),
+                "slowest_s": max((round(wait.seconds, 2) for wait in calm), default=None),
+            },
             "unconfirmed": verdict.unconfirmed,
             "recovery_s": self.recovery,
             "seed": self.seed,
@@ -224,7 +244,7 @@ def send(stand: Stand, recipients: Sequence[str], deadline: float) -> Campaign:
 
 def tell(verdict: Verdict) -> None:
     """The first findings of each kind, with their stories."""
-    for name in ("lost", "doubled", "misstated"):
+    for name in ("lost", "doubled", "misstated", "stalled"):
         findings = getattr(verdict, name)
         for finding in findings[:SHOWN]:
             say(f"{name.upper()}: {story(finding)}")

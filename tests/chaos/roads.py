@@ -1,6 +1,5 @@
 """Two providers of different kinds that share the messages, of which one dies half-way: GATEWAYS=infobip,twilio."""
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,24 +9,16 @@ import httpx2
 from django.db.models import Count
 
 from messaging.choices import GatewayKind
-from messaging.models import Attempt, Batch, Gateway, Route
+from messaging.models import Attempt, Batch
 from smsapp import stack
 from smsapp.demo.scratch import Scratch
 from smsapp.processes import Program, Supervisor, free_port
-from tests.chaos.ledger import Ledger, ask_for_ledger, read_ledger
+from tests.chaos.ledger import Ledger, read_ledger
 from tests.chaos.oracle import Entry
-from tests.chaos.patience import patiently
-from tests.chaos.stand import SILENT, Stand
+from tests.chaos.stand import SILENT, Stand, simulator_key
 
 HALF = 0.5  # of the messages are handed over when the second provider dies
 SECOND = "twilio-simulator"
-ROAD_TIMERS: dict[str, str] = {
-    "GATEWAYS_READ_EVERY": "1",
-    "LOOKUPS_PER_MINUTE": "6000",
-    "RESEND_UNKNOWN_AFTER": "3",  # of Infobip's, as of the simulator; of Twilio nothing is ever sent again
-    "UNKNOWN_CLOSE_AFTER": "25",
-    "UNKNOWN_GRACE": "1",
-}
 #: Its ledger is read from its file, which does not say what was contradicted.
 NOT_OF_SECOND = ("report_conflict",)
 
@@ -35,22 +26,17 @@ NOT_OF_SECOND = ("report_conflict",)
 class TwoRoads(Stand):
     """Both speak to simulators of the run's own."""
 
-    def __init__(self, supervisor: Supervisor, own: Scratch, timers: Mapping[str, str]) -> None:
-        super().__init__(supervisor, own, timers=ROAD_TIMERS | dict(timers))
+    def __init__(self, supervisor: Supervisor, own: Scratch, **options: Any) -> None:
+        super().__init__(supervisor, own, **options)
         self.second_port = free_port()
         self.second_url = f"http://127.0.0.1:{self.second_port}"
         self.second_ledger = own.folder.resolve() / "ledger-twilio.jsonl"
         self.is_second_alive = True
         self.second_fired: dict[str, int] = {}
 
-    def start(self) -> None:
-        super().start()
-        patiently(self.supervisor, self._make_roads)
-
-    def _make_roads(self) -> None:
-        for name in (GatewayKind.INFOBIP, GatewayKind.TWILIO):
-            row, _ = Gateway.objects.get_or_create(name=name.value, defaults={"kind": name})
-            Route.objects.get_or_create(gateway=row)
+    def make_roads(self) -> None:
+        super().make_roads()
+        self.make_road(GatewayKind.TWILIO)
 
     def come_to(self, share: float) -> None:
         if share >= HALF and self.is_second_alive:
@@ -68,7 +54,7 @@ class TwoRoads(Stand):
         return dict(Counter(super().fired()) + Counter(self.second_fired))
 
     def ledger(self) -> Ledger:
-        first, second = ask_for_ledger(self.simulator_url), read_ledger(self.second_ledger)
+        first, second = super().ledger(), read_ledger(self.second_ledger)
         return Ledger(summed([*first.entries, *second.entries]), first.calls | second.calls)
 
     def outcome(self) -> dict[str, Any]:
@@ -85,13 +71,10 @@ class TwoRoads(Stand):
         return [*super()._foundations(env), replace(second, name=SECOND)]
 
     def _environment(self) -> dict[str, str]:
-        key = os.environ.get("SIMULATOR_API_KEY") or "simulator"
         return super()._environment() | {
-            "INFOBIP_BASE_URL": self.simulator_url,
-            "INFOBIP_API_KEY": key,
             "TWILIO_BASE_URL": self.second_url,
             "TWILIO_ACCOUNT_SID": f"AC{'0' * 32}",
-            "TWILIO_AUTH_TOKEN": key,
+            "TWILIO_AUTH_TOKEN": simulator_key(),
         }
 
     def _ask_second(self, method: str, path: str, **content: Any) -> dict[str, Any]:

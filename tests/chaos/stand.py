@@ -6,20 +6,25 @@ from typing import Any
 
 import httpx2
 
+from messaging.choices import GatewayKind
+from messaging.models import Gateway, Route
 from smsapp import stack
 from smsapp.celery import app as celery_app
 from smsapp.demo.play import Demonstration
 from smsapp.demo.scratch import Scratch, delete_keys
 from smsapp.management.commands.demo_account import read_credentials
 from smsapp.processes import Program, Supervisor
+from tests.chaos.hanging import HangingProvider
 from tests.chaos.ledger import Ledger, ask_for_ledger
 from tests.chaos.outages import ON_POSTGRESQL, ON_SQLITE, cut_connections, fill_disk, make_read_only
-from tests.chaos.plan import LATENCY, Target
+from tests.chaos.patience import patiently
+from tests.chaos.plan import LATENCY, Event, Target
 
 LEASE = 4.0  # seconds, as are all times here
 SWEEP = 5.0  # beat's interval
 REPORT_DEADLINE = 18.0
-BATCH_SIZE = 20  # unless a run has its own
+BATCH_SIZE = 20
+CALL_SIZE = 7  # messages at most: a batch is several calls
 TIMERS: dict[str, str] = {
     "BATCH_SIZE": f"{BATCH_SIZE}",
     "BREAKER_COOL_DOWN": "1",
@@ -27,6 +32,7 @@ TIMERS: dict[str, str] = {
     "GATEWAY_CALLS_IN_FLIGHT": "2",
     "GATEWAY_CONNECT_TIMEOUT": "1",
     "GATEWAY_TIMEOUT": "2",
+    "GATEWAYS_READ_EVERY": "1",
     "LEASE_SECONDS": f"{LEASE:g}",
     "LEASE_MARGIN": "0.5",
     "MAX_LEASES": "100",  # here it is never the batch that kills its worker
@@ -35,14 +41,11 @@ TIMERS: dict[str, str] = {
     "REPORT_DEADLINE_HOURS": f"{REPORT_DEADLINE / 3600:.8f}",
     "RETRY_BACKOFF": "0.2",
     "RETRY_BACKOFF_MAX": "2",
-    "SIMULATOR_UNKNOWN_GRACE": "1",
-    "SIMULATOR_RESEND_UNKNOWN_AFTER": "3",
-}
-#: Against a server that is not ours: what it does not know is not sent again, unless the environment says so.
-TIMERS_ELSEWHERE: dict[str, str] = {
+    "UNKNOWN_CLOSE_AFTER": "25",
     "UNKNOWN_GRACE": "1",
-    "UNKNOWN_CLOSE_AFTER": "20",
 }
+#: Where the provider is a simulator. What a server that is not ours does not know is not sent again.
+TIMERS_AT_HOME: dict[str, str] = {"LOOKUPS_PER_MINUTE": "6000", "RESEND_UNKNOWN_AFTER": "3"}
 #: Longer than a lease and its sweep: a report that came sooner would clear up what the pipeline has to clear up.
 REPORT_DELAY = LEASE + SWEEP
 CALLS_FOR_A_KILL = 25
@@ -75,6 +78,7 @@ ALWAYS: dict[str, float] = {
     "report_repeat": 0.1,
     "report_reorder": 0.2,
     "report_early": 0.1,
+    "report_singly": 0.3,
     "report_conflict": 0.02,
     "report_unknown_id": 0.05,
 }
@@ -86,9 +90,9 @@ SLOW: dict[str, float] = {
 }
 
 
-def batch_size(messages: int, kills: int) -> int:
+def call_size(messages: int, kills: int) -> int:
     """So small that the campaign lasts as long as the kills, of which each takes a second or two."""
-    return max(4, min(20, messages // (CALLS_FOR_A_KILL * kills)))
+    return max(4, min(CALL_SIZE, messages // (CALLS_FOR_A_KILL * kills)))
 
 
 def misbehaviour(calls: int) -> dict[str, float]:
@@ -99,18 +103,41 @@ def misbehaviour(calls: int) -> dict[str, float]:
 
 class Stand(Demonstration):
     """`gateway_url`: a server of somebody else's that speaks the provider's API, instead of a simulator of the run's
-    own; its faults are its own business then. `timers`: what is other than in TIMERS."""
+    own; its faults are its own business then. `timers`: what is other than in TIMERS. Beside it stands a provider that
+    hangs."""
+
+    silent = SILENT
 
     def __init__(
-        self, supervisor: Supervisor, own: Scratch, gateway_url: str = "", timers: Mapping[str, str] | None = None
+        self,
+        supervisor: Supervisor,
+        own: Scratch,
+        gateway_url: str = "",
+        timers: Mapping[str, str] | None = None,
+        call_size: int = CALL_SIZE,
     ) -> None:
         super().__init__(supervisor, own, rows=0, copies=1)
-        self.gateway_url, self.timers = gateway_url, TIMERS | (timers or {})
+        self.gateway_url, self.call_size = gateway_url, call_size
+        self.timers = TIMERS | ({} if gateway_url else TIMERS_AT_HOME) | (timers or {})
+        self.hanging = HangingProvider()
 
     def start(self) -> None:
         self._start()
+        patiently(self.supervisor, self.make_roads)
         # The harness is a door too: what it does to a campaign wakes the workers of this installation.
         celery_app.conf.broker_url = self.redis_url
+
+    def make_roads(self) -> None:
+        """Done once however often it is asked for."""
+        self.make_road(GatewayKind.INFOBIP, max_batch=self.call_size)
+        self.hanging.make_road()
+
+    def make_road(self, kind: GatewayKind, **values: int) -> None:
+        """A gateway of the environment's that takes messages to everywhere."""
+        row, _ = Gateway.objects.update_or_create(
+            name=kind.value, defaults={"kind": kind, "is_enabled": True, **values}
+        )
+        Route.objects.get_or_create(gateway=row, prefix="")
 
     def credentials(self) -> dict[str, Any]:
         return read_credentials(self.own.folder / "demo.json")
@@ -129,7 +156,11 @@ class Stand(Demonstration):
             absent.add(Target.DATABASE)
         if not self.is_on_postgresql:
             absent.add(Target.CONNECTIONS)
-        return set(Target) - absent
+        return set(Target) - absent - {Target.SUPERVISOR}
+
+    def kill_supervisor(self, event: Event) -> str:
+        """What was done, in words; where the harness itself runs everything nothing can be."""
+        return "left alone"
 
     @property
     def is_on_postgresql(self) -> bool:
@@ -147,8 +178,9 @@ class Stand(Demonstration):
         """So much of the campaign is handed over, 0 to 1."""
 
     def ledger(self) -> Ledger:
-        """Of the run's own simulator."""
-        return ask_for_ledger(self.simulator_url)
+        """Of the run's own providers."""
+        ledger = ask_for_ledger(self.simulator_url)
+        return Ledger([*ledger.entries, *self.hanging.entries], ledger.calls)
 
     def outcome(self) -> dict[str, Any]:
         """What a run of this stand tells beside everything else."""
@@ -174,6 +206,7 @@ class Stand(Demonstration):
 
     def stop(self) -> None:
         """All that writes to the database."""
+        self.hanging.stop()
         kept = ("simulator", "broker", "postgres")
         self.supervisor.stop(*(name for name in self.supervisor.children if name not in kept))
 
@@ -191,12 +224,14 @@ class Stand(Demonstration):
         foundations = [] if self.own.redis_url else [stack.broker(env, self.broker_port)]
         if not self.gateway_url:
             ledger = self.own.folder.resolve() / "ledger.jsonl"
-            foundations.append(stack.simulator(env, self.simulator_port, ledger, "--silent", f"{SILENT:g}"))
+            foundations.append(stack.simulator(env, self.simulator_port, ledger, "--silent", f"{self.silent:g}"))
         return foundations
 
     def _environment(self) -> dict[str, str]:
-        env = super()._environment()
-        if self.gateway_url:
-            key = os.environ.get("INFOBIP_API_KEY", "")
-            env |= TIMERS_ELSEWHERE | {"INFOBIP_BASE_URL": self.gateway_url, "INFOBIP_API_KEY": key}
-        return env | self.timers
+        key = os.environ.get("INFOBIP_API_KEY", "") if self.gateway_url else simulator_key()
+        url = self.gateway_url or self.simulator_url
+        return super()._environment() | {"INFOBIP_BASE_URL": url, "INFOBIP_API_KEY": key} | self.timers
+
+
+def simulator_key() -> str:
+    return os.environ.get("SIMULATOR_API_KEY") or "simulator"

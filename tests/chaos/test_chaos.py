@@ -23,12 +23,12 @@ KEYS = {
 }
 
 
-def chaos(folder: Path, **options: object) -> dict[str, Any]:
+def chaos(folder: Path, **options: Any) -> dict[str, Any]:
     """The last line of a run that was good, on servers of its own, of which nothing is left."""
     environment = {name: value for name, value in os.environ.items() if name not in OUTSIDE}
     options = {"TIMEOUT": 150, "SEED": 1} | options
     values = {name: str(value) for name, value in options.items()} | {"VAR_DIR": str(folder)}
-    *_, last = output_of("tests.chaos", environment | values)
+    *_, last = output_of("tests.chaos", environment | values, seconds=int(options["TIMEOUT"]) + 90)
     outcome: dict[str, Any] = json.loads(last)
     assert set(outcome) >= KEYS
     assert (outcome["lost"], outcome["doubled"], outcome["misstated"]) == (0, 0, 0)
@@ -61,4 +61,16 @@ def test_nothing_is_lost_doubled_or_misstated_whatever_is_killed(
 def test_a_batch_that_kills_whoever_takes_it_is_given_up_and_harms_no_other(tmp_path: Path) -> None:
     outcome = chaos(tmp_path, MESSAGES=60, POISON=1)
     assert outcome["kills"] == outcome["leases"] == 5
-    assert outcome["poisoned"] == 20
+    assert outcome["poisoned"] == outcome["of"] > 1
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_a_machine_that_is_put_back_whole_asks_the_provider_and_sends_nothing_twice(
+    tmp_path: Path, database: str
+) -> None:
+    outcome = chaos(tmp_path, MESSAGES=120, ROLLBACK=1, DATABASE=database, TIMEOUT=240)
+    assert outcome["at_snapshot"] < outcome["at_rollback"] == outcome["at_hold"]
+    assert outcome["held"]
+    assert " has message " in outcome["sign"]
+    assert outcome["recovered"] >= 1
+    assert outcome["unconfirmed"] == 0

@@ -27,6 +27,13 @@ def test_of_what_the_provider_took_all_is_due_but_what_is_unconfirmed():
     assert due_by_ledger([HERE, ABROAD._replace(status=S.UNCONFIRMED)], entries) == 140_000
 
 
+def test_what_the_provider_refused_after_it_took_it_is_free_unless_it_is_delivered():
+    entries = [Entry("a", "49151", "undelivered", 1, segments=2)]
+    for status, due in ((S.UNDELIVERED, 0), (S.DELIVERED, 140_000)):
+        row = HERE._replace(status=status, is_refused=True)
+        assert due_for([row]) == due_by_ledger([row], entries) == due
+
+
 @pytest.fixture
 def account(db: None) -> Account:
     account = MembershipFactory().account

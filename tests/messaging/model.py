@@ -52,7 +52,7 @@ SEND_AGAIN, CLOSE, NOTHING, UNDECIDED = "send again", "close", "nothing", "undec
 #: What may be said of a message, by what the gateway did with it; repeated, in any order, contradictory.
 REPORTS = {
     "": (),
-    TAKEN: (M.SENT, M.DELIVERED, M.UNDELIVERED),
+    TAKEN: (M.SENT, M.DELIVERED, M.UNDELIVERED, M.UNCONFIRMED),
     TAKEN_THEN_REFUSED: (M.SENT, M.REJECTED),
     REFUSED: (M.REJECTED,),
 }

@@ -322,7 +322,7 @@ def test_cancel_closes_what_is_queued_beside_an_unknown_outcome(simulator):
     kept = [report._replace(account_refused=n < 3) for n, report in enumerate(answer.verdicts.values())]
     recording.record(calls.Result(call, answer=SubmitAnswer(200, kept)))
     campaign.refresh_from_db()
-    assert Batch.objects.get().state == BatchState.UNKNOWN
+    assert Batch.objects.get().state == BatchState.READY
     campaign_services.cancel(campaign, campaign.user)
     sweeps.sweep()
     assert statuses()["cancelled"] == 3

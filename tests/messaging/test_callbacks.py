@@ -10,6 +10,7 @@ from django.db import connection
 from messaging import dispatch, inbox
 from messaging.choices import FactSource, Lane, MessageStatus
 from messaging.expansion import expand_ready
+from messaging.gateways import callback_token
 from messaging.models import DeliveryReport, Message, ReportInbox
 from tests.factories import make_campaign
 
@@ -48,6 +49,7 @@ def test_pushed_reports_deliver(simulator, settings, live_server, monkeypatch):
     ("path", "body", "status"),
     [
         (PATH.format("guess"), b'{"results":[]}', 404),
+        (PATH.format("t" * 40), b'{"results":[]}', 404),
         ("/callbacks/nobody/{token}", b'{"results":[]}', 404),
         ("/callbacks/simulator/{token}", b"<html>", 400),
         ("/callbacks/simulator/{token}", b"", 400),
@@ -56,8 +58,8 @@ def test_pushed_reports_deliver(simulator, settings, live_server, monkeypatch):
     ],
 )
 def test_what_a_stranger_pushes(client, settings, path, body, status):
-    settings.INFOBIP_CALLBACK_TOKEN = "t" * 40
-    answer = client.post(path.replace("{token}", "t" * 40), body, content_type="application/json")
+    settings.OWN_KEYS = settings.OWN_KEYS | {"callbacks": ("t" * 40, "")}
+    answer = client.post(path.replace("{token}", callback_token("simulator")), body, content_type="application/json")
     assert answer.status_code == status
     assert ReportInbox.objects.exists() is (status == 200)
 
@@ -65,14 +67,15 @@ def test_what_a_stranger_pushes(client, settings, path, body, status):
 @pytest.mark.django_db
 def test_a_push_passes_by_what_serves_people(client, settings):
     """It still has its request id, a known host and the headers that every answer has."""
-    path, body = PATH.format(settings.INFOBIP_CALLBACK_TOKEN), b'{"results":[]}'
+    path, body = PATH.format(callback_token("simulator")), b'{"results":[]}'
     post = partial(client.post, path, body, content_type="application/json")
     answer = post(headers={"X-Request-Id": "abc-1"})
     assert (answer.status_code, answer.content) == (200, b"OK")
     assert answer.headers["X-Request-Id"] == "abc-1"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Content-Length"] == "2"
-    assert {"Content-Security-Policy", "Vary", "Set-Cookie"}.isdisjoint(answer.headers)
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert {"Vary", "Set-Cookie"}.isdisjoint(answer.headers)
     assert "Content-Security-Policy" in client.get("/accounts/sign-in/").headers
     assert post(headers={"Host": "elsewhere.example"}).status_code == 400
     assert client.get("/callbacks/nothing/here/at/all").status_code == 404
@@ -81,16 +84,18 @@ def test_a_push_passes_by_what_serves_people(client, settings):
 
 @pytest.mark.django_db
 def test_a_get_is_no_report(client, settings):
-    assert client.get(PATH.format(settings.INFOBIP_CALLBACK_TOKEN)).status_code == 405
+    assert client.get(PATH.format(callback_token("simulator"))).status_code == 405
 
 
 @pytest.mark.django_db(transaction=True)
 def test_nobody_is_told_200_for_a_body_that_was_not_stored(client, settings):
     """The provider sends it again only if we do not say that we have it."""
-    settings.INFOBIP_CALLBACK_TOKEN = "t" * 40
+    settings.OWN_KEYS = settings.OWN_KEYS | {"callbacks": ("t" * 40, "")}
 
     with read_only():
-        answer = client.post(PATH.format("t" * 40), b'{"results":[]}', content_type="application/json")
+        answer = client.post(
+            PATH.format(callback_token("simulator")), b'{"results":[]}', content_type="application/json"
+        )
     assert answer.status_code == 503
     assert not ReportInbox.objects.exists()
 
@@ -99,13 +104,13 @@ def test_nobody_is_told_200_for_a_body_that_was_not_stored(client, settings):
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_that_was_cut_costs_no_push(client, settings):
     """It is not tried before a push; the push finds out, and the provider is told 200 all the same."""
-    settings.INFOBIP_CALLBACK_TOKEN = "t" * 40
+    settings.OWN_KEYS = settings.OWN_KEYS | {"callbacks": ("t" * 40, "")}
     connection.ensure_connection()
     backend = connection.connection.info.backend_pid
     other = connection.copy()
     with other.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s)", [backend])
     other.close()
-    answer = client.post(PATH.format("t" * 40), b'{"results":[]}', content_type="application/json")
+    answer = client.post(PATH.format(callback_token("simulator")), b'{"results":[]}', content_type="application/json")
     assert answer.status_code == 200
     assert ReportInbox.objects.count() == 1

@@ -4,6 +4,7 @@ import os
 from datetime import timedelta
 from functools import partial
 from operator import attrgetter
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection, transaction
@@ -340,6 +341,15 @@ def test_single_sends_are_gathered_in_one_entry():
     assert books(account) == (75, 0, 25)
 
 
+def test_what_an_operator_gives_back_of_a_charge_leaves_the_books_in_agreement():
+    account = metered(100)
+    send_one(account, phones(1))
+    tell(S.DELIVERED)
+    charges.settle()
+    credit.refund(LedgerEntry.objects.get(kind=LedgerKind.CHARGE), 5 * CENT, "late", None)
+    assert list(charges.disagreements()) == []
+
+
 def test_what_is_sent_through_the_pipeline_is_what_is_paid(simulator, settings):
     """L7: the segments of the simulator's ledger, at their prices."""
     settings.CHUNK_SIZE, settings.BATCH_SIZE = 20, 7
@@ -452,3 +462,99 @@ def test_settlement_asks_no_more_of_a_metered_account():
             tell(S.DELIVERED, numbers=numbers)
         counts.append((len(queries), len(more)))
     assert counts[0] == counts[1]
+
+
+# --- many at once -----------------------------------------------------------------------------------------
+
+
+def owing(count: int) -> Account:
+    """An account with so many single sends that were delivered and not charged."""
+    account = metered(5 * count)
+    for number in phones(count):
+        send_one(account, [number])
+    tell(S.DELIVERED, numbers=list(Message.objects.filter(campaign__account=account).values_list("id", flat=True)))
+    return account
+
+
+def charged(account: Account) -> int:
+    return Batch.objects.filter(account=account, charged_segments__gt=0).count()
+
+
+def ends_after(transactions: int, monkeypatch) -> None:
+    """The time of the next round is over after so many."""
+    moments = iter([0.0] * (transactions + 1))
+    monkeypatch.setattr(charges, "time", SimpleNamespace(monotonic=lambda: next(moments, 1e9)))
+
+
+def test_accounts_are_settled_in_turn_and_none_waits_for_all_of_another(monkeypatch):
+    """The time is over after three transactions."""
+    monkeypatch.setattr(charges, "BATCHES_AT_ONCE", 2)
+    monkeypatch.setattr(charges, "_last_account", 0)
+    first, second = owing(7), owing(3)
+    ends_after(3, monkeypatch)
+    woken: list[str] = []
+    monkeypatch.setattr(charges, "wake", lambda task, after: woken.append(task))
+    charges.settle_closed()
+    assert (charged(first), charged(second)) == (4, 2)
+    assert woken == ["messaging.settle_closed"]
+
+
+def test_the_next_round_begins_behind_the_last_account(monkeypatch):
+    monkeypatch.setattr(charges, "BATCHES_AT_ONCE", 2)
+    monkeypatch.setattr(charges, "_last_account", 0)
+    first, second = owing(5), owing(5)
+    for expected in ((2, 0), (2, 2), (4, 2)):
+        ends_after(1, monkeypatch)
+        charges.settle()
+        assert (charged(first), charged(second)) == expected
+
+
+@pytest.mark.parametrize("settle_all", [charges.settle, charges.settle_closed])
+def test_slices_leave_nothing_and_charge_nothing_twice(settle_all, monkeypatch):
+    monkeypatch.setattr(charges, "BATCHES_AT_ONCE", 3)
+    first, second = owing(10), owing(4)
+    settle_all()
+    settle_all()
+    assert books(first) == (0, 0, 50)
+    assert books(second) == (0, 0, 20)
+    assert sum(LedgerEntry.objects.filter(kind=LedgerKind.CHARGE).values_list("amount_micro", flat=True)) == -70 * CENT
+
+
+def test_a_kill_within_a_slice_charges_nothing(monkeypatch):
+    account = owing(5)
+
+    def die(*args, **options):
+        raise KeyboardInterrupt
+
+    for name in ("charge_campaigns", "post"):
+        with monkeypatch.context() as dying:
+            dying.setattr(charges.counters if name == "charge_campaigns" else charges.credit, name, die)
+            with pytest.raises(KeyboardInterrupt):
+                charges.settle_closed()
+        assert books(account) == (0, 25, 0)
+    charges.settle_closed()
+    assert books(account) == (0, 0, 25)
+
+
+def test_many_single_sends_are_charged_in_as_many_statements_as_few():
+    counts = []
+    for count in (3, 30):
+        owing(count)
+        with CaptureQueriesContext(connection) as queries:
+            charges.settle_closed()
+        updates = len([query for query in queries if query["sql"].startswith(f"UPDATE {Campaign._meta.db_table}")])
+        counts.append(len(queries) - (updates if not ON_POSTGRESQL else 0))
+    assert counts[0] == counts[1]
+
+
+def test_single_sends_are_charged_before_they_are_closed_and_bulk_campaigns_when_they_are(monkeypatch):
+    monkeypatch.setattr(charges, "BATCHES_AT_ONCE", 1)
+    account = metered(100)
+    make_campaign(account, 2)
+    expand_ready()
+    send_one(account, phones(1, 50))
+    tell(S.SENT)
+    charges.settle_closed()
+    assert books(account) == (85, 10, 5)
+    charges.settle()
+    assert books(account) == (85, 0, 15)

@@ -1,11 +1,13 @@
 """What must never be is found, said and shown; what agrees is left alone."""
 
+import uuid
+
 import pytest
 from django.urls import reverse
 
 from accounts.models import Setting
 from campaigns.models import Campaign
-from messaging import consistency, contradictions, settlement
+from messaging import consistency, contradictions, rounds, settlement
 from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus, Reason
 from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
@@ -159,3 +161,20 @@ def test_an_operator_reads_the_list_and_empties_it(admin_client, django_capture_
 def test_what_an_operator_writes_there_counts_as_none(value):
     Setting.objects.create(key=contradictions.PROVIDER, value=value)
     assert contradictions.known(contradictions.PROVIDER).count == 0
+
+
+def test_every_open_campaign_is_looked_at_in_turn(monkeypatch):
+    """However far apart their keys are: an old one that is never closed must not hide those between."""
+    own = uuid.uuid4().hex  # tests beside this one have the same cache
+    monkeypatch.setattr(rounds, "_key", lambda check: f"round:{own}:{check}")
+    monkeypatch.setattr(consistency, "CAMPAIGNS_AT_ONCE", 2)
+    monkeypatch.setattr(consistency, "CAMPAIGNS_LOOKED_AT", 2)
+    wrong = [make_campaign(count=1) for _ in range(5)]
+    while expand_ready():
+        pass
+    Campaign.objects.update(sent=1)
+    found = {line.split()[1] for _ in range(3) for line in consistency.campaigns_that_do_not_add_up()}
+    assert found == {campaign.bulk_id for campaign in wrong}
+    Batch.objects.update(state=BatchState.DONE)
+    seen = {line.split()[1] for _ in range(3) for line in consistency.batches_in_a_wrong_state()}
+    assert seen == {str(batch.pk) for batch in Batch.objects.all()}

@@ -229,6 +229,7 @@ OUTCOMES: dict[str, tuple[type[Exception] | None, str]] = {
     "report_repeat": (None, "all"),
     "report_reorder": (None, "all"),
     "report_early": (None, "all"),
+    "report_singly": (None, "all"),
     "report_conflict": (None, "all"),
     "report_unknown_id": (None, "all"),
 }
@@ -263,7 +264,7 @@ def test_every_fault_comes_to_what_the_ledger_has(fault: str) -> None:
 
 
 @pytest.fixture
-def registry() -> Iterator[None]:
+def registry(db: None) -> Iterator[None]:
     gateways.reset()
     yield
     gateways.reset()

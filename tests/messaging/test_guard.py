@@ -12,10 +12,13 @@ from accounts.models import Account, DailyUse, Price, ReservedName
 from accounts.senders import RESERVED, request_sender, require_not_reserved
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.rules import CampaignRequest
-from messaging import clock, dispatch, expansion, guard, rates
-from messaging.choices import Lane
-from messaging.models import Message
+from messaging import calls, clock, dispatch, expansion, gateways, guard, leases, rates, recording, settlement
+from messaging.bulk import QueuedMessage
+from messaging.choices import AttemptState, FactSource, Lane, MessageStatus
+from messaging.gateways.base import NotSent
+from messaging.models import Attempt, Message
 from messaging.services import send
+from messaging.settlement import Fact
 from smsapp.exceptions import (
     AccountSuspended,
     DestinationBlocked,
@@ -25,6 +28,7 @@ from smsapp.exceptions import (
 )
 from smsapp.lib.likeness import looks_like
 from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
+from tests.messaging.steps import opened_of
 from uploads.services import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +89,64 @@ def test_a_number_gets_so_many_an_hour_and_a_day_whatever_campaign_they_are_of(s
         single(membership, GERMAN)
     other = MembershipFactory()
     single(other, GERMAN)
+
+
+def wait_for(count: int, membership: Any) -> None:
+    """So many single sends to one number, all of them accepted before the first leaves."""
+    for _ in range(count):
+        single(membership, GERMAN)
+
+
+def test_a_message_whose_outcome_is_unknown_counts_as_one_that_left(simulator: Any, settings: Any) -> None:
+    """The provider took each call and lost the answer."""
+    settings.SIMULATOR_UNKNOWN_GRACE, settings.SIMULATOR_RESEND_UNKNOWN_AFTER = 3600.0, None
+    gateways.reset()
+    simulator.set_faults(accept_reset=1.0)
+    membership = MembershipFactory(account__recipient_hourly_limit=1)
+    wait_for(3, membership)
+    for _ in range(3):
+        dispatch.dispatch_ready(Lane.SINGLES, 1)
+    assert len(simulator.accepted_ids()) == 1
+    assert sorted(Message.objects.values_list("status", "reason")) == [
+        (MessageStatus.UNKNOWN, "answer_lost"), *[(MessageStatus.SUPPRESSED, "too_often")] * 2
+    ]  # fmt: skip
+    with pytest.raises(RecipientLimitReached):
+        single(membership, GERMAN)
+    settlement.apply([Fact(Message.objects.order_by("pk")[0].pk, MessageStatus.UNCONFIRMED, FactSource.DEADLINE)])
+    Attempt.objects.update(state=AttemptState.RESOLVED)
+    assert guard.too_often_among(membership.account, [GERMAN]) == {GERMAN}
+    Attempt.objects.update(started_at=clock.now() - timedelta(hours=2))
+    assert guard.too_often_among(membership.account, [GERMAN]) == set()
+    Account.objects.update(recipient_daily_limit=1)
+    membership.account.refresh_from_db()
+    assert guard.too_often_among(membership.account, [GERMAN]) == {GERMAN}
+
+
+def test_a_message_that_is_in_a_call_counts_as_one_that_left(simulator: Any) -> None:
+    membership = MembershipFactory(account__recipient_hourly_limit=1)
+    wait_for(2, membership)
+    first, second = leases.lease(Lane.SINGLES, 2)
+    call = opened_of(first)
+    assert call is not None
+    assert opened_of(second) is None
+    with pytest.raises(RecipientLimitReached):
+        single(membership, GERMAN)
+    recording.record(calls.Result(call, error=NotSent("not connected")))
+    single(membership, GERMAN)
+
+
+def test_a_call_carries_no_more_for_a_number_than_there_is_room_for(simulator: Any) -> None:
+    membership = MembershipFactory(account__recipient_daily_limit=3)
+    wait_for(1, membership)
+    dispatch.dispatch_ready(Lane.SINGLES)
+    rows = {1: [QueuedMessage(1024 + n, GERMAN, "") for n in range(3)], 2: [QueuedMessage(2048, AUSTRIAN, "")]}
+    assert guard.over_limit(membership.account, rows, clock.now()) == [1026]
+
+
+def test_an_account_without_limits_asks_nothing(django_assert_num_queries: Any) -> None:
+    now = clock.now()
+    with django_assert_num_queries(0):
+        assert guard.over_limit(Account(), {1: [QueuedMessage(1, GERMAN, "")]}, now) == []
 
 
 # --- numbers in a row ------------------------------------------------------------------------------------------------
@@ -180,7 +242,7 @@ def test_an_account_and_a_sender_keep_to_their_own_pace(simulator: Any) -> None:
     SenderIdFactory(account=membership.account, value="SLOW", rate=1.0)
     rates.forget()
     campaign = make_campaign(membership.account, count=50, sender_id="SLOW")
-    assert sorted(rate for _, rate in rates.own_rates(campaign)) == [1.0, 2.0]
+    assert sorted(own.rate for own in rates.own_rates(campaign)) == [1.0, 2.0]
     expansion.expand_ready()
     dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=0.5)
     campaign.refresh_from_db()

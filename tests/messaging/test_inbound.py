@@ -4,7 +4,6 @@ from typing import Any
 
 import orjson
 import pytest
-from django.conf import settings
 from django.db import OperationalError
 from django.test import Client
 
@@ -13,6 +12,7 @@ from accounts.models import WebhookDelivery, WebhookEndpoint
 from campaigns.choices import CampaignKind
 from campaigns.services import CampaignRequest
 from messaging import inbound
+from messaging.gateways import callback_token
 from messaging.models import InboundMessage, Message
 from messaging.services import send
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, make_api_key
@@ -22,7 +22,7 @@ HANDSET, OURS = "+4915112345678", "+4915799912345"
 
 
 def path(token: str = "") -> str:
-    return f"/callbacks/simulator/{token or settings.INFOBIP_CALLBACK_TOKEN}/inbound"
+    return f"/callbacks/simulator/{token or callback_token('simulator')}/inbound"
 
 
 def body(*references: str, **changes: object) -> bytes:

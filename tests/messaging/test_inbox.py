@@ -14,14 +14,18 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Setting
-from messaging import inbox, settlement, sweeps
-from messaging.choices import FactSource, MessageStatus
+from messaging import inbox, recording, settlement
+from messaging.calls import Result, make_call
+from messaging.choices import FactSource, Lane, MessageStatus
 from messaging.expansion import expand_ready
+from messaging.gateways.base import NotSent
 from messaging.identity import PREFIX_KEY, installation_prefix
+from messaging.leases import lease
 from messaging.models import Batch, Message, ReportInbox
 from messaging.simulator.outcomes import NO_CREDIT, PENDING_ENROUTE, TO_HANDSET
 from reports.selectors import attention
 from tests.factories import make_campaign
+from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.messaging.test_settlement import assert_counted
 
@@ -190,6 +194,38 @@ def test_a_refusal_of_our_account_finds_its_message_too(campaign):
     assert statuses() == {"undelivered": 1, "queued": 2}
 
 
+def test_a_refusal_of_our_account_that_is_quicker_than_the_answer_to_the_call_is_not_lost(
+    campaign, simulator, django_capture_on_commit_callbacks
+):
+    (batch,) = lease(Lane.CAMPAIGNS, 1)
+    call = opened_of(batch)
+    result = make_call(call)
+    refused = push(ids()[0], status=NO_CREDIT)
+    inbox.apply_waiting()
+    refused.refresh_from_db()
+    assert (statuses(), refused.unmatched_count, refused.rematch_at is not None) == ({"queued": 3}, 1, True)
+    time_passes()
+    assert inbox.rematch() == 0, "the call is not recorded yet"
+    recording.record(result)
+    time_passes()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert inbox.rematch() == 1
+    refused.refresh_from_db()
+    assert (refused.unmatched_count, refused.rematch_at) == (0, None)
+    assert statuses() == {"undelivered": 1, "sent": 2}
+    assert_counted(campaign)
+
+
+def test_a_refusal_of_our_account_for_a_message_that_is_in_no_call_is_let_go(campaign, simulator):
+    (batch,) = lease(Lane.CAMPAIGNS, 1)
+    call = opened_of(batch)
+    recording.record(Result(call, error=NotSent("HTTP 429", 429, throttled=True)))
+    refused = push(ids()[0], status=NO_CREDIT)
+    inbox.apply_waiting()
+    refused.refresh_from_db()
+    assert (statuses(), refused.unmatched_count, refused.rematch_at) == ({"queued": 3}, 0, None)
+
+
 def test_ids_that_are_not_ours_are_counted_and_not_tried_again():
     body = push(FOREIGN, "anything")
     inbox.apply_waiting()
@@ -237,8 +273,9 @@ def test_nothing_is_locked_while_no_message_has_come(campaign, monkeypatch):
     assert inbox.rematch() == 0
 
 
-def test_the_longest_waiting_are_matched_first_and_so_many_at_once(campaign, monkeypatch):
-    monkeypatch.setattr(inbox, "REMATCHED_AT_ONCE", 1)
+def test_the_longest_waiting_are_matched_first_and_so_many_at_once(campaign, monkeypatch, settings):
+    monkeypatch.setattr(inbox, "BODIES_AT_ONCE", 1)
+    settings.TASK_BUDGET = 1e-6
     known = ids()
     behind = Behind()
     older, newer = push(known[0]), push(known[1])
@@ -248,6 +285,8 @@ def test_the_longest_waiting_are_matched_first_and_so_many_at_once(campaign, mon
     ReportInbox.objects.filter(pk=newer.pk).update(rematch_at=timezone.now() - timedelta(minutes=2))
     inbox.rematch()
     assert Message.objects.get(status=S.DELIVERED).message_id == known[1]
+    settings.TASK_BUDGET = 60
+    assert inbox.rematch() == 1
 
 
 def breaks_for(monkeypatch, message_id: str) -> None:
@@ -315,5 +354,5 @@ def test_what_is_removed_without_ever_finding_its_message_is_said(campaign, capl
     push(FOREIGN)
     inbox.apply_waiting()
     late = timezone.now() + timedelta(hours=settings.REPORT_INBOX_HOURS + 1)
-    assert sweeps.purge(late) == 2
+    assert inbox.purge(late).removed == 2
     assert "1 report bodies are removed" in caplog.text

@@ -11,7 +11,7 @@ from accounts.models import Account
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import calls, clock, dispatch, leases, recording, sweeps, turns
+from messaging import calls, clock, dispatch, gateways, leases, recording, sweeps, turns
 from messaging.choices import BatchState, Lane
 from messaging.expansion import expand_ready
 from messaging.gateways.base import NotSent
@@ -49,7 +49,7 @@ def queue_up(count: int, account: Account | None = None, **options: Any) -> list
     batches = [
         Batch(
             account_id=campaign.account_id, campaign=campaign, chunk=0, part=part, mode=campaign.mode, size=1, queued=1,
-            lane=Lane.CAMPAIGNS, turn=first + part, next_attempt_at=clock.now(),
+            lane=Lane.CAMPAIGNS, turn=first + part, next_attempt_at=clock.now(), gateway=gateways.SIMULATOR,
         )
         for part in range(count)
     ]  # fmt: skip
@@ -72,6 +72,11 @@ def test_no_worker_process_serves_both_lanes():
     lanes = {queues.TASK_QUEUES["messaging.dispatch_singles"], queues.TASK_QUEUES["messaging.dispatch_campaigns"]}
     assert len(lanes) == 2
     assert all(len(lanes & set(served)) <= 1 for _, served, _ in queues.WORKERS)
+
+
+def test_reports_wait_for_no_worker_that_calls_a_gateway():
+    (served,) = [served for _, served, _ in queues.WORKERS if queues.TASK_QUEUES["messaging.apply_reports"] in served]
+    assert {task for task, queue in queues.TASK_QUEUES.items() if queue in served} == {"messaging.apply_reports"}
 
 
 def test_a_lane_takes_its_own_batches_only(simulator):
@@ -223,6 +228,20 @@ def test_a_campaign_that_is_cancelled_while_set_aside_is_closed(simulator):
     campaign.refresh_from_db()
     assert (campaign.cancelled, campaign.closed_at is not None) == (3, True)
     assert not Batch.objects.exclude(state=BatchState.DONE).exists()
+
+
+@pytest.mark.parametrize("stop", [campaign_services.pause, campaign_services.cancel])
+def test_one_sweep_lets_others_past_a_campaign_that_stopped(simulator, monkeypatch, stop):
+    """However many batches it has at the front of the queue, and however few of them a sweep closes."""
+    monkeypatch.setattr(leases, "FRONT", 5)
+    monkeypatch.setattr(sweeps, "ROWS_PER_SWEEP", 2)
+    stopped = make_campaign(count=20)
+    expand_ready()
+    make_campaign(stopped.account, count=2)
+    expand_ready()
+    stop(stopped, stopped.user)
+    sweeps.sweep()
+    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10) == 2
 
 
 def test_the_sweep_sets_aside_and_takes_up(simulator):

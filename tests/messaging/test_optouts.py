@@ -16,7 +16,7 @@ from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, 
 from uploads.choices import OptOutSource
 from uploads.contacts import create_list, put_contact
 from uploads.models import OptOutEvent, Suppression
-from uploads.suppressions import opt_in, suppressed_among
+from uploads.suppressions import opt_in, phone_hash, suppressed_among
 
 OURS, THEIRS = "4915799999901", "+4915112345678"
 
@@ -183,6 +183,17 @@ def test_a_link_that_is_none_says_so(client: Client, token: str) -> None:
     for answer in (client.get(f"/o/{token}"), client.post(f"/o/{token}")):
         assert answer.status_code in (400, 404)
     assert not Suppression.objects.exists()
+
+
+@pytest.mark.django_db
+def test_nobody_can_invent_a_link(client: Client) -> None:
+    account = AccountFactory()
+    token = links.token_of(account.pk, THEIRS)
+    assert links.read_token(token) == (account.pk, phone_hash(account.pk, THEIRS))
+    for place in range(len(token)):
+        other = token[:place] + ("a" if token[place] != "a" else "b") + token[place + 1 :]
+        assert client.post(f"/o/{other}").status_code == 404
+    assert not OptOutEvent.objects.exists()
 
 
 @pytest.mark.django_db

@@ -126,7 +126,7 @@ def test_a_suspect_shares_its_worker_with_no_other_call(simulator, settings, mon
     make_campaign(count=3)
     expand_ready()
     suspect = Batch.objects.order_by("id").last()
-    soon = timezone.now() + timedelta(seconds=0.3)
+    soon = timezone.now() + timedelta(seconds=0.15)
     Batch.objects.filter(pk=suspect.pk).update(lease_count=3, next_attempt_at=soon)
     under_way: list[int] = []
     beside_suspect: list[int] = []
@@ -135,7 +135,7 @@ def test_a_suspect_shares_its_worker_with_no_other_call(simulator, settings, mon
         under_way.append(1)
         if submission.reference.split("-")[1] == str(suspect.pk):
             beside_suspect.append(len(under_way))
-        time.sleep(0.6)
+        time.sleep(0.3)  # less than SLOW_AFTER: a slow call keeps nobody waiting
         under_way.pop()
         return SubmitAnswer(200, [Report(message.message_id, S.SENT) for message in submission.messages])
 

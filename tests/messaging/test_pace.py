@@ -120,19 +120,42 @@ def test_no_second_holds_more_than_the_ceiling_and_the_burst(ceiling: float, tak
         granted.append((now, grant.granted))
     for begin, _ in granted:
         within = sum(count for at, count in granted if begin <= at < begin + 1)
-        assert within <= ceiling + max(1.0, ceiling) + 1e-3
+        assert within <= ceiling + max(1.0 + ceiling * pace.RESERVE, ceiling) + 1e-3
 
 
-@given(ceiling=st.floats(0.1, 1000), takes=takes)
-def test_whoever_waits_as_long_as_told_is_granted_something(ceiling: float, takes: list[tuple[float, int]]) -> None:
+@given(ceiling=st.floats(0.1, 1000), takes=takes, yields=st.booleans())
+def test_whoever_waits_as_long_as_told_is_granted_something(
+    ceiling: float, takes: list[tuple[float, int]], yields: bool
+) -> None:
     limits, now, current = Limits(ceiling=ceiling), START, Pace()
     for _, wanted in takes:
-        current, grant = pace.take(current, limits, now, wanted)
+        current, grant = pace.take(current, limits, now, wanted, yields=yields)
         if wanted and not grant:
             now += grant.wait + 1e-6
-            assert pace.look(current, limits, now, wanted)
-            current, grant = pace.take(current, limits, now, wanted)
+            assert pace.look(current, limits, now, wanted, yields=yields)
+            current, grant = pace.take(current, limits, now, wanted, yields=yields)
             assert grant
+
+
+@pytest.mark.parametrize("ceiling", [1.0, 3.0, 10.0, 200.0])
+def test_a_campaign_leaves_room_for_single_sends_and_uses_the_rest(ceiling: float) -> None:
+    """It takes all that it can get, and first at every moment; single sends come every few seconds, and look four times
+    a second."""
+    limits, current, crowd, waits, waiting_since = Limits(ceiling=ceiling), Pace(), 0, [], None
+    for hundredth in range(100 * 60):
+        now = START + hundredth / 100
+        current, grant = pace.take(current, limits, now, 100, yields=True)
+        crowd += grant.granted
+        if hundredth % 300 == 0:
+            waiting_since = now
+        if waiting_since is not None and hundredth % 25 == 0:
+            current, grant = pace.take(current, limits, now, 1)
+            if grant:
+                waits.append(now - waiting_since)
+                waiting_since = None
+    assert len(waits) == 20
+    assert max(waits) <= 1.0 / ceiling + 0.25
+    assert crowd >= 0.95 * (60 * ceiling - 20)
 
 
 def test_one_message_is_granted_before_a_crowd() -> None:
@@ -282,8 +305,20 @@ def test_one_probe_is_out_at_a_time_and_a_lost_one_is_given_up() -> None:
 def test_a_probe_that_is_not_made_makes_room_for_another() -> None:
     current, probe = pace.take(tripped(), NO_LIMITS, START + 10, 5)
     assert not pace.look(current, NO_LIMITS, START + 10, 5)
-    assert pace.look(pace.unused(current, Grant(1, START)), NO_LIMITS, START + 10, 5).granted == 0
-    assert pace.look(pace.unused(current, probe), NO_LIMITS, START + 10, 5).granted == 1
+    for grant, granted in ((Grant(1, START), 0), (probe, 1)):
+        left = pace.unused(current, NO_LIMITS, START + 10, grant)
+        assert pace.look(left, NO_LIMITS, START + 10, 5).granted == granted
+
+
+def test_what_was_granted_and_not_used_comes_back_and_no_more() -> None:
+    limits = Limits(ceiling=100)
+    current, grant = pace.take(Pace(), limits, START, 80)
+    assert pace.look(pace.unused(current, limits, START, grant), limits, START, 1000).granted == 100
+    assert pace.look(pace.given_back(current, limits, START, 30), limits, START, 1000).granted == 50
+    assert pace.look(pace.given_back(current, limits, START, 500), limits, START, 1000).granted == 100
+    closed = pace.throttled(current, limits, START, grant, retry_after=10)
+    assert not pace.look(pace.unused(closed, limits, START + 1, grant), limits, START + 1, 1)
+    assert pace.given_back(Pace(), NO_LIMITS, START, 5).tokens == 0
 
 
 def test_failed_probes_double_the_cool_down_up_to_its_maximum() -> None:
@@ -375,3 +410,40 @@ def test_a_stray_refusal_in_a_quiet_time_does_not_slow_the_next_campaign():
     assert current.rate == pace.FIRST_LOWERED_TO
     again = pace.take(current, NO_LIMITS, START + 3, 1)
     assert pace.throttled(again[0], NO_LIMITS, START + 3, again[1], None).rate < pace.FIRST_LOWERED_TO
+
+
+# --- how much at once -------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_answer_halves_the_next_calls_down_to_where_size_is_no_reason() -> None:
+    current, sizes = Pace(), []
+    for n in range(8):
+        current, grant = pace.take(current, NO_LIMITS, START + n, 1000)
+        sizes.append(grant.granted)
+        current = pace.lost(current, NO_LIMITS, START + n, grant)
+    assert sizes == [1000, 500, 250, 125, 62, 50, 50, 50]
+
+
+def test_answers_lost_together_halve_the_calls_once() -> None:
+    current = Pace()
+    _, grant = pace.take(current, NO_LIMITS, START, 1000)
+    for _ in range(4):
+        current = pace.lost(current, NO_LIMITS, START + 15, grant)
+    assert pace.look(current, NO_LIMITS, START + 16, 1000).granted == 500
+
+
+def test_undisturbed_calls_grow_back_until_nothing_limits_them() -> None:
+    current = pace.lost(Pace(), NO_LIMITS, START, Grant(1000, START))
+    current = pace.lost(current, NO_LIMITS, START + 1, Grant(500, START))
+    assert not pace.is_free(current, NO_LIMITS, START + 2)
+    sizes = []
+    for n in range(1, 4):
+        current, grant = pace.take(current, NO_LIMITS, START + n * pace.GROWS_AFTER, 1000)
+        sizes.append(grant.granted)
+    assert sizes == [250, 500, 1000]
+    assert pace.is_free(current, NO_LIMITS, START + 4 * pace.GROWS_AFTER)
+
+
+def test_a_single_send_whose_answer_is_lost_makes_no_call_smaller() -> None:
+    current = pace.lost(Pace(), NO_LIMITS, START, Grant(1, START))
+    assert pace.look(current, NO_LIMITS, START + 1, 1000).granted == 1000

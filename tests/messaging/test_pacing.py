@@ -15,7 +15,7 @@ from django.conf import settings as django_settings
 from django.core.cache import caches
 
 from messaging import pace, pacing
-from messaging.gateways.base import NotSent, OutgoingMessage, Refused, Submission, Unknown
+from messaging.gateways.base import NotBegun, NotSent, OutgoingMessage, Refused, Submission, Unknown
 from messaging.pace import Grant
 from messaging.pacing import Outcome, View
 from tests.messaging.simulators import RunningSimulator, running_simulator
@@ -255,7 +255,8 @@ def test_a_state_expires_after_longer_than_any_closing(shared: redis.Redis) -> N
         (Refused("", 401, is_account=True), Outcome.ANSWERED),
         (NotSent("", 429, throttled=True), Outcome.THROTTLED),
         (NotSent("no connection"), Outcome.DOWN),
-        (Unknown("", 503), Outcome.DOWN),
+        (NotBegun("no connection was free"), Outcome.UNUSED),
+        (Unknown("", 503), Outcome.LOST),
     ],
 )
 def test_what_a_call_says_of_the_gateway(error: Exception | None, outcome: Outcome) -> None:

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus
+from campaigns.models import Campaign
 from campaigns.rendering import Renderer
-from messaging import calls, dispatch, gateways, inbox, leases, reconciliation, recording, sweeps
+from messaging import calls, clock, dispatch, gateways, in_flight, inbox, leases, reconciliation, recording, sweeps
 from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
 from messaging.expansion import expand_chunk, expand_ready
 from messaging.models import Attempt, Batch, DeliveryReport, Message
@@ -207,6 +208,40 @@ def test_nothing_is_handed_over_after_its_validity(simulator):
     assert simulator.accepted_ids() == []
 
 
+def test_a_provider_is_told_no_more_time_than_is_left(simulator):
+    make_campaign(count=1, valid_until=timezone.now() + timedelta(seconds=20))
+    expand_ready()
+    started = time.monotonic()
+    (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
+    call = opened_of(batch)
+    assert 0 < call.submission.validity <= 20
+    assert call.submission.begin_before < started + 20
+
+
+def test_each_call_of_a_batch_is_told_the_time_that_is_left_when_it_is_prepared(simulator, monkeypatch):
+    make_campaign(count=2, valid_until=timezone.now() + timedelta(seconds=30))
+    expand_ready()
+    Batch.objects.update(call_size=1)
+    told, now = [], clock.now
+    for passed in (0, 20):
+        monkeypatch.setattr(clock, "now", lambda passed=passed: now() + timedelta(seconds=passed))
+        (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
+        call = opened_of(batch)
+        told.append(call.submission.validity)
+        recording.record(calls.make_call(call))
+        Batch.objects.update(call_size=1)
+    assert 25 < told[0] <= 30
+    assert 5 < told[1] <= 10
+
+
+def test_less_than_a_provider_can_be_told_is_too_late(simulator):
+    campaign = make_campaign(count=1, valid_until=timezone.now() + timedelta(hours=1))
+    expand_ready()
+    Campaign.objects.filter(pk=campaign.pk).update(valid_until=timezone.now() + timedelta(seconds=0.9))
+    send()
+    assert statuses() == {"expired": 1}
+
+
 def test_a_wrong_key_pauses_with_the_reason_and_fails_nothing(simulator, settings):
     settings.SIMULATOR_API_KEY = "wrong"
     campaign = make_campaign(count=4)
@@ -240,21 +275,21 @@ def test_half_of_the_calls_under_way_are_recorded_together():
     calls = [Future() for _ in range(4)]
     calls[0].set_result("first")
     threading.Timer(0.05, calls[1].set_result, ["second"]).start()
-    assert dispatch.wait_for_some(set(calls), gather=60) == ({calls[0], calls[1]}, {calls[2], calls[3]})
+    assert in_flight.wait_for_some(calls, gather=60) == {calls[0], calls[1]}
 
 
 @pytest.mark.parametrize("gather", [0, 0.01])
 def test_an_answer_waits_no_longer_than_is_allowed_for_others(gather):
     calls = [Future() for _ in range(4)]
     calls[0].set_result("first")
-    assert dispatch.wait_for_some(set(calls), gather) == ({calls[0]}, set(calls[1:]))
+    assert in_flight.wait_for_some(calls, gather) == {calls[0]}
 
 
 def test_an_answer_that_is_the_last_waits_for_nobody():
     last = Future()
     last.set_result("last")
     began = time.monotonic()
-    assert dispatch.wait_for_some({last}, gather=60) == ({last}, set())
+    assert in_flight.wait_for_some([last], gather=60) == {last}
     assert time.monotonic() - began < 30
 
 

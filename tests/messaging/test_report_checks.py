@@ -1,8 +1,11 @@
 """A delivery report that got lost is found in the provider's log, long before its deadline."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from campaigns.choices import CampaignStatus
@@ -19,11 +22,12 @@ from messaging import (
 )
 from messaging.choices import AttemptState, FactSource, Lane, MessageStatus, Reason
 from messaging.expansion import expand_ready
-from messaging.gateways.base import Lookup, Report
+from messaging.gateways.base import MAX_IDS, Lookup, Report
 from messaging.lookups import Allowance
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from tests.factories import AccountFactory, make_campaign
 from tests.messaging.steps import opened_of
+from tests.messaging.test_look_ups import hanging
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.messaging.test_settlement import assert_counted
 from uploads.services import audience_from_numbers
@@ -57,6 +61,10 @@ def check_now() -> int:
 
 def log_reads(simulator) -> int:
     return len(simulator.simulator._log_reads)
+
+
+def too_large_to_be_asked_about_together() -> None:
+    Attempt.objects.update(message_count=MAX_IDS + 1)
 
 
 def test_a_report_that_got_lost_is_found_in_the_log(simulator, settings):
@@ -119,7 +127,7 @@ def test_a_provider_that_will_not_tell_uses_up_no_step(simulator, settings):
 
 
 def test_unknown_outcomes_come_first_and_share_the_allowance(simulator, settings, monkeypatch):
-    monkeypatch.setattr(lookups, "per_task", lambda gateway: 2)
+    monkeypatch.setattr(lookups, "per_task", lambda gateway: 1)
     settings.SIMULATOR_UNKNOWN_GRACE = 60.0
     sent(simulator, 1)
     simulator.set_faults(accept_reset=1.0)
@@ -131,15 +139,16 @@ def test_unknown_outcomes_come_first_and_share_the_allowance(simulator, settings
     Attempt.objects.filter(state=AttemptState.UNKNOWN).update(next_lookup_at=timezone.now())
     check_now()
     assert not Attempt.objects.filter(state=AttemptState.UNKNOWN).exists()
-    assert (log_reads(simulator), statuses()) == (2, {"sent": 1, "delivered": 2})
+    assert (log_reads(simulator), statuses()) == (1, {"sent": 1, "delivered": 2})
     check_now()
-    assert (log_reads(simulator), statuses()) == (3, {"delivered": 3})
+    assert (log_reads(simulator), statuses()) == (2, {"delivered": 3})
 
 
 def test_the_oldest_wait_is_ended_first(simulator, settings, monkeypatch):
     monkeypatch.setattr(lookups, "per_task", lambda gateway: 1)
     settings.BATCH_SIZE = 1
     sent(simulator, 3)
+    too_large_to_be_asked_about_together()
     for place, batch in enumerate(Batch.objects.order_by("-pk")):
         Batch.objects.filter(pk=batch.pk).update(report_check_at=timezone.now() - HOUR + place * MINUTE)
     reconciliation.reconcile()
@@ -157,12 +166,14 @@ def sent_in_calls_of_one(simulator) -> None:
         Batch.objects.update(call_size=1)
         recording.record(calls.make_call(opened_first()))
     simulator.set_faults()
-    assert (Attempt.objects.count(), statuses()) == (3, {"sent": 3})
+    assert set(statuses()) == {"sent"}
+    assert set(Attempt.objects.values_list("message_count", flat=True)) == {1}
 
 
 def test_calls_beyond_the_allowance_follow_and_none_is_asked_twice(simulator, monkeypatch):
     monkeypatch.setattr(lookups, "per_task", lambda gateway: 2)
     sent_in_calls_of_one(simulator)
+    too_large_to_be_asked_about_together()
     check_now()
     assert log_reads(simulator) == 2
     reconciliation.reconcile()
@@ -170,6 +181,72 @@ def test_calls_beyond_the_allowance_follow_and_none_is_asked_twice(simulator, mo
     check_now()
     assert log_reads(simulator) == 3, "each has a step of its own, which is not yet due"
     assert Batch.objects.get().report_check_at > timezone.now() + 14 * MINUTE
+
+
+def test_ninety_silent_single_sends_cost_one_look_up(simulator, settings):
+    settings.BATCH_SIZE = 1
+    sent(simulator, 90)
+    assert Attempt.objects.count() == 90
+    simulator.set_faults(log_limit=1)
+    check_now()
+    assert (log_reads(simulator), statuses()) == (1, {"delivered": 90})
+    assert set(Batch.objects.values_list("report_check_count", "report_check_at")) == {(1, None)}
+    assert set(Attempt.objects.values_list("lookup_count", flat=True)) == {1}
+
+
+def test_silent_calls_of_all_batches_share_a_question_and_are_not_asked_about_again(simulator, settings):
+    sent_in_calls_of_one(simulator)
+    sent_in_calls_of_one(simulator)
+    check_now()
+    check_now()
+    assert log_reads(simulator) == 1
+    assert set(Attempt.objects.values_list("lookup_count", flat=True)) == {1}
+    assert all(at > timezone.now() + 14 * MINUTE for at in Batch.objects.values_list("report_check_at", flat=True))
+
+
+def test_a_common_question_that_breaks_is_asked_call_by_call_within_the_allowance(simulator, settings, monkeypatch):
+    def break_down(*arguments):
+        raise RuntimeError("a defect of ours")
+
+    monkeypatch.setattr(lookups, "per_task", lambda gateway: 3)
+    monkeypatch.setattr(lookups, "look_up_together", break_down)
+    settings.BATCH_SIZE = 1
+    sent(simulator, 4)
+    check_now()
+    assert statuses() == {"sent": 2, "delivered": 2}
+    assert all(at > timezone.now() for at in Batch.objects.filter(sent=1).values_list("report_check_at", flat=True))
+    eventually(lambda: statuses() == {"delivered": 4}, check_now)
+
+
+def test_calls_of_a_batch_that_was_moved_are_asked_about_where_they_went(simulator, settings):
+    """The gateway that it left does not answer any more."""
+    settings.GATEWAY_TIMEOUT, settings.TASK_BUDGET = 0.3, 0.2
+    sent_in_calls_of_one(simulator)
+    with ExitStack() as stack:
+        server = hanging(stack, "left")
+        _, second, _ = Attempt.objects.order_by("pk")
+        Attempt.objects.filter(pk=second.pk).update(gateway="left")
+        eventually(lambda: log_reads(simulator) == 1, check_now)
+        assert len(server.requests) == 1
+        assert set(Attempt.objects.values_list("gateway", "lookup_count")) == {("left", 0), ("simulator", 1)}
+
+
+def test_asking_all_anew_takes_a_few_calls_at_a_time(simulator, settings, monkeypatch):
+    """Also those of a batch that is due already; none without silent messages."""
+    monkeypatch.setattr(report_checks, "AT_ONCE", 2)
+    sent_in_calls_of_one(simulator)
+    Batch.objects.update(report_check_at=timezone.now() - MINUTE)
+    settings.BATCH_SIZE = 1
+    sent(simulator, 4)
+    done = Batch.objects.latest("pk")
+    Batch.objects.filter(pk=done.pk).update(sent=0, delivered=1)
+    Attempt.objects.update(next_lookup_at=timezone.now() + HOUR)
+    with CaptureQueriesContext(connection) as queries:
+        report_checks.ask_all_anew()
+    assert list(Attempt.objects.exclude(next_lookup_at=None).values_list("batch_id", flat=True)) == [done.pk]
+    assert not Batch.objects.filter(sent__gt=0, report_check_at__gt=timezone.now()).exists()
+    updates = [query["sql"] for query in queries if query["sql"].startswith('UPDATE "messaging_attempt"')]
+    assert [sql.count(",") for sql in updates] == [1, 1, 1], "two calls each"
 
 
 def breaks_for_the_first_call(monkeypatch) -> Attempt:
@@ -208,13 +285,13 @@ def test_one_worker_checks_a_batch(simulator, monkeypatch):
     first, second = Batch.objects.get(), Batch.objects.get()
     real = Allowance.look_up
 
-    def look_up(allowance, attempt):
+    def look_up(allowance, attempts, status):
         monkeypatch.setattr(Allowance, "look_up", real)
-        assert report_checks.check(second, Allowance()) == 0
-        return real(allowance, attempt)
+        assert report_checks.claim(second) is None
+        return real(allowance, attempts, status)
 
     monkeypatch.setattr(Allowance, "look_up", look_up)
-    assert report_checks.check(first, Allowance()) == 1
+    assert report_checks.check([report_checks.claim(first)], Allowance()) == 1
     assert log_reads(simulator) == 1
 
 

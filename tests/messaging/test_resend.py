@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from datetime import time as time_of_day
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from campaigns import resends
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
+from campaigns.rules import COPIED
 from messaging import dispatch, inbox, resending, settlement
 from messaging.choices import FactSource, Lane, MessageStatus, Reason
 from messaging.expansion import expand_ready
@@ -179,11 +181,13 @@ def test_a_resend_is_like_its_original():
     sender = SenderIdFactory()
     original = ended(
         S.FAILED, account=sender.account, sender_id=sender.value, mode="test", kind=CampaignKind.SINGLE, name="Parcel",
-        callback_url="https://1.1.1.1/hook",
+        callback_url="https://1.1.1.1/hook", quiet_from=time_of_day(21), quiet_until=time_of_day(8),
     )  # fmt: skip
     operator = MembershipFactory(account=sender.account).user
     resend = resend_failed(original, operator)
-    for field in ("account", "kind", "mode", "message", "sender_id", "name", "callback_url"):
+    no_times = {field: getattr(original, field) for field in COPIED if not field.startswith("canary_")}
+    assert {"quiet_from", "quiet_until", "callback_url"} <= no_times.keys()
+    for field in ("account", "kind", "mode", *no_times):
         assert getattr(resend, field) == getattr(original, field), field
     assert resend.user == operator
     assert expand_ready() == 1

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,11 +18,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 from django.db.backends.signals import connection_created
 from django.utils import timezone
+from django_redis import get_redis_connection
 from psycopg import sql
+from redis.exceptions import RedisError
 
 from accounts import hold
 from accounts.hold import HoldKind
-from accounts.models import Setting
+from accounts.models import AuditEvent, Setting
 from campaigns import services as campaign_services
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignKind, CampaignStatus
@@ -47,7 +49,7 @@ from messaging.expansion import expand_chunk, expand_ready
 from messaging.models import Attempt, Batch, Gateway, Message, Route
 from messaging.place import Place
 from messaging.witness import Mark
-from tests.factories import MembershipFactory, make_campaign, phones
+from tests.factories import MembershipFactory, in_use, make_campaign, phones
 from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.messaging.test_settlement import assert_counted
@@ -66,7 +68,8 @@ def outside(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr("messaging.management.commands.release.LOOK", 0.05)
     new_connection()
     yield
-    witness._with_redis(lambda client: client.delete(witness._key()))
+    with suppress(RedisError):
+        get_redis_connection("default").delete(witness.OUTSIDE.key)
     new_connection()
 
 
@@ -163,7 +166,8 @@ def test_marks_of_two_processes_only_grow() -> None:
     assert counters == [1, 2, 3, 4]
 
 
-HOME = Place("7301", "16384", "", "db:5432/smsapp")
+HOME = Place("7301", "16384", "", "db:5432/smsapp", started="2026-11-30 07:00:00.123456+00")
+POOLER = "pooler:6432/smsapp"
 
 
 @pytest.mark.parametrize(
@@ -174,8 +178,11 @@ HOME = Place("7301", "16384", "", "db:5432/smsapp")
         (replace(HOME, instance="main"), True),  # INSTANCE_ID was set since
         (replace(HOME, server="7302"), False),
         (replace(HOME, database="16999"), False),
-        (replace(HOME, address="staging:5432/smsapp"), False),
-        (replace(HOME, address="staging:5432/smsapp", instance="staging"), False),
+        (replace(HOME, address=POOLER), True),  # the same server, running on
+        (replace(HOME, address=POOLER, server=""), False),
+        (replace(HOME, address="staging:5432/smsapp", started="2026-11-30 09:00:00.5+00"), False),
+        (replace(HOME, started="2026-11-30 09:00:00.5+00"), True),  # it was restarted
+        (replace(HOME, address="staging:5432/smsapp", instance="staging", started="later"), False),
     ],
 )
 def test_places_differ_where_both_are_known(now: Place, is_same: bool) -> None:
@@ -186,6 +193,17 @@ def test_an_instance_id_goes_before_the_address() -> None:
     named = replace(HOME, instance="main")
     assert place.difference(named, replace(named, address="10.0.0.5:6432/smsapp")) == ""
     assert "INSTANCE_ID" in place.difference(named, replace(named, instance="staging"))
+
+
+def test_a_way_that_was_proven_once_is_known_after_a_restart_of_the_server() -> None:
+    both = place.completed(HOME, replace(HOME, address=POOLER))
+    restarted = replace(HOME, started="2026-11-30 09:00:00.5+00")
+    for address in (HOME.address, POOLER):
+        assert place.difference(both, replace(restarted, address=address)) == ""
+    assert "db:5432/smsapp and pooler:6432/smsapp" in place.difference(
+        both, replace(restarted, address="x:5432/smsapp")
+    )
+    assert place.completed(both, restarted).address.split() == [HOME.address, POOLER]
 
 
 # --- another place ------------------------------------------------------------------------------------------
@@ -289,7 +307,7 @@ def test_one_witness_is_enough(lost: str, tmp_path: Path, redis_client: Any) -> 
     if lost == "file":
         (tmp_path / "witness.json").unlink()
     else:
-        redis_client.delete(witness._key())
+        redis_client.delete(witness.OUTSIDE.key)
     assert not restored.may_send()
 
 
@@ -368,7 +386,7 @@ def test_numbers_given_away_in_the_lost_time_are_not_used_again(simulator) -> No
     release_all()
     dispatch.dispatch_ready(Lane.SINGLES)
     assert len(simulator.accepted_ids()) == len(set(simulator.accepted_ids())) == 4
-    assert Message.objects.get().message_id in simulator.accepted_ids()
+    assert_each_sent_once(simulator)
 
 
 def test_a_campaign_that_was_not_stored_whole_waits_for_a_person(simulator, settings) -> None:
@@ -448,7 +466,7 @@ def test_a_provider_that_does_not_tell_keeps_the_hold(simulator, settings) -> No
 def test_a_road_whose_provider_knows_no_id_of_ours_keeps_the_hold(simulator) -> None:
     """In the lost time the rest may have gone that way, and nobody could say so."""
     restored_backup()
-    twilio = Gateway(name="twilio", kind="twilio", base_url=simulator.url)
+    twilio = Gateway(name="twilio", kind="twilio", base_url=simulator.url, **in_use())
     twilio.secrets = {"account_sid": "AC1", "auth_token": simulator.api_key}
     twilio.save()
     Route.objects.create(gateway=twilio)
@@ -464,6 +482,29 @@ def test_an_operator_may_insist_without_the_provider(simulator) -> None:
     call_command("release", force=True)
     assert not hold.is_held()
     assert statuses() == {"queued": 4}
+
+
+def test_what_is_accepted_during_the_comparison_is_not_compared(simulator, settings) -> None:
+    """It cannot have been sent; and where much is accepted, the comparison would never come to its end."""
+    simulator.set_faults(refuse_repeated=0)
+    restored_backup()
+    settings.TASK_BUDGET = 0.0  # one batch a step
+    member = MembershipFactory()
+    request = campaign_services.CampaignRequest(kind=CampaignKind.SINGLE, message="Hello")
+    numbers = iter(phones(100, start=50))
+
+    def compare_beside_sends() -> None:
+        services.send(member.account, member.user, request, [next(numbers)])
+        release.take_step()
+
+    release.request("anna")
+    eventually(released, compare_beside_sends)
+    settings.TASK_BUDGET = 10.0
+    assert AuditEvent.objects.get(action="sending.released").after["compared"] == 2
+    count = Message.objects.count()
+    assert count > 5
+    eventually(lambda: statuses() == {"delivered": count}, lambda: (run_dry(), dispatch.dispatch_ready(Lane.SINGLES)))
+    assert_each_sent_once(simulator)
 
 
 def test_a_backup_older_than_the_providers_log_is_not_released_by_itself(simulator, settings) -> None:

@@ -17,6 +17,7 @@ from accounts.models import AuditEvent
 from messaging import clock, dispatch, gateways, health, inbox, reconciliation, routing
 from messaging.choices import AttemptState, GatewayKind, Lane, MessageStatus, Reason
 from messaging.expansion import expand_ready
+from messaging.lookups import Allowance
 from messaging.models import (
     Attempt,
     Batch,
@@ -27,7 +28,7 @@ from messaging.models import (
     ReportInbox,
     RouteHealth,
 )
-from tests.factories import AccountFactory, SenderIdFactory, make_campaign
+from tests.factories import AccountFactory, SenderIdFactory, in_use, make_campaign
 from tests.messaging.gateway_servers import answering, raw_server
 from tests.messaging.simulators import RunningSimulator, running_simulator
 
@@ -58,14 +59,14 @@ def twilio() -> Iterator[RunningSimulator]:
 
 
 def make_twilio(url: str, name: str = "twilio") -> Gateway:
-    row = Gateway(name=name, kind=GatewayKind.TWILIO, base_url=url)
+    row = Gateway(name=name, kind=GatewayKind.TWILIO, base_url=url, **in_use())
     row.secrets = {"account_sid": ACCOUNT, "auth_token": TOKEN}
     row.save()
     return row
 
 
 def make_http(name: str = "pigeon", **rules: Any) -> Gateway:
-    row = Gateway(name=name, kind=GatewayKind.HTTP, rules=RULES | rules)
+    row = Gateway(name=name, kind=GatewayKind.HTTP, rules=RULES | rules, **in_use())
     row.secrets = {"token": "t0psecret"}
     row.save()
     return row
@@ -104,9 +105,7 @@ def test_a_campaign_by_twilio_is_delivered_by_its_signed_reports(
 def test_twilio_is_asked_by_its_own_ids_for_reports_that_have_not_come(twilio: RunningSimulator) -> None:
     campaign = sent_campaign(count=3)
     attempt = Attempt.objects.get()
-    from messaging.lookups import look_up
-
-    answer = look_up(attempt)
+    (answer,) = Allowance().look_up([attempt], MessageStatus.SENT)
     assert answer.conclusive
     assert {report.status for report in answer.reports} == {MessageStatus.DELIVERED}
     assert {report.message_id for report in answer.reports} == {m.message_id for m in campaign.messages.all()}
@@ -211,7 +210,7 @@ def test_a_reply_by_twilio_is_kept_for_the_account_that_owns_the_number(twilio: 
 
 
 def fill_in(admin: Client, **values: Any) -> Any:
-    data = {"name": "main", "kind": "twilio", "is_enabled": "on", "rules": "{}"} | values
+    data = {"name": "main", "kind": "twilio", "rules": "{}"} | values
     return admin.post(ADD, data)
 
 
@@ -222,13 +221,13 @@ def test_an_operator_sets_a_gateway_up_and_never_sees_its_credentials_again(admi
     row = Gateway.objects.get()
     assert row.secrets == {"account_sid": ACCOUNT, "auth_token": "hush-hush"}
     assert "hush" not in row.credentials
-    assert (gateways.names()[0], gateways.get("main").policy.max_batch) == ("main", 10)
+    assert ("main" in gateways.names(), gateways.get("main").policy.max_batch) == (False, 10)
     setup = gateways.setup_of("main")
     assert setup is not None
     assert setup.rate == 5
     page = f"/admin/messaging/gateway/{row.pk}/change/"
     assert "hush-hush" not in admin_client.get(page).content.decode()
-    admin_client.post(page, {"is_enabled": "on", "rules": "{}", "rate": "7"})
+    admin_client.post(page, {"rules": "{}", "rate": "7"})
     row.refresh_from_db()
     assert (row.rate, row.secrets["auth_token"]) == (7, "hush-hush"), "what is left empty stays"
     assert "hush" not in str(list(AuditEvent.objects.values()))

@@ -7,12 +7,13 @@ import pytest
 from django.utils import timezone
 
 from campaigns.choices import CampaignStatus, PauseReason
-from messaging import dispatch, expansion, failover, gateways, leases, pacing, routing
+from messaging import calls, dispatch, expansion, failover, gateways, leases, opening, pacing, recording, routing
 from messaging.choices import AttemptState, BatchState, GatewayKind, Lane, MessageStatus
 from messaging.gateways.base import LookUpBy, NotSent, Refused, SubmitAnswer, Unknown
 from messaging.models import Attempt, Batch, Gateway, Message, Route, RouteHealth
+from messaging.room import Free, Room
 from messaging.routing import Router
-from tests.factories import AccountFactory, make_campaign
+from tests.factories import AccountFactory, in_use, make_campaign
 from uploads.services import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +33,7 @@ def fresh(settings: Any) -> Any:
 
 
 def make_gateway(name: str, **values: Any) -> Gateway:
-    row = Gateway(name=name, kind=GatewayKind.INFOBIP, base_url="http://127.0.0.1:9", **values)
+    row = Gateway(name=name, kind=GatewayKind.INFOBIP, base_url="http://127.0.0.1:9", **in_use() | values)
     row.secrets = {"api_key": f"key of {name}"}
     row.save()
     return row
@@ -44,7 +45,7 @@ def route(gateway: Gateway, prefix: str = "", **values: Any) -> Route:
 
 def chosen(router: Router, phone: str, **options: Any) -> str | None:
     (prefix,) = router.prefixes_of([phone])
-    choice = router.choose(prefix, **options) if prefix is not None else None
+    choice = router.choose(prefix, **options)
     return choice and choice.gateway
 
 
@@ -93,14 +94,17 @@ def test_weights_share_the_messages_and_health_cuts_a_share() -> None:
     names = [chosen(router, GERMAN) for _ in range(2000)]
     assert 0.05 < names.count("big") / 2000 < 0.22, "3 x 5 % against 1"
     (prefix,) = router.prefixes_of([AMERICAN])
-    names = [router.choose(prefix or "").gateway for _ in range(500)]  # type: ignore[union-attr]
+    names = [router.choose(prefix).gateway for _ in range(500)]  # type: ignore[union-attr]
     assert names.count("big") > 300, "another country is not to blame"
 
 
 def test_a_disabled_route_or_gateway_is_no_road() -> None:
     off, on = make_gateway("off", is_enabled=False), make_gateway("on")
     route(off, "49")
-    assert chosen(Router(1, "", "live"), GERMAN) == "on", "no route at all: the preferred gateway"
+    assert chosen(Router(1, "", "live"), GERMAN) is None, "no route at all: the preferred gateway, and that is off"
+    Gateway.objects.update(is_preferred=False)
+    Gateway.objects.filter(name="on").update(is_preferred=True)
+    assert chosen(Router(1, "", "live"), GERMAN) == "on"
     route(on, "44")
     route(on, "1", is_enabled=False)
     router = Router(1, "", "live")
@@ -131,19 +135,6 @@ def test_expansion_makes_batches_by_road() -> None:
     assert set(Message.objects.in_batch(batches["49"].pk).values_list("phone_number", flat=True)) == {
         GERMAN, "+491511200002"
     }  # fmt: skip
-
-
-def test_a_number_without_a_road_fails_with_the_reason_and_stops_no_other() -> None:
-    route(make_gateway("german"), "49")
-    account = AccountFactory()
-    audience = audience_from_numbers(account, [(1, BRITISH), (2, GERMAN)])
-    campaign = make_campaign(account, audience=audience)
-    expansion.expand_ready()
-    campaign.refresh_from_db()
-    assert (campaign.queued, campaign.failed, campaign.status) == (1, 1, CampaignStatus.RUNNING)
-    failed = Message.objects.get(campaign=campaign, phone_number=BRITISH)
-    assert (failed.status, failed.reason) == (MessageStatus.FAILED, "no_route")
-    assert "No gateway" in failed.error_message
 
 
 def test_one_road_for_all_costs_no_batch_more(settings: Any) -> None:
@@ -186,7 +177,7 @@ def two(monkeypatch: pytest.MonkeyPatch) -> Any:
 def run(campaign: Any) -> None:
     expansion.expand_ready()
     Batch.objects.filter(state=BatchState.READY).update(next_attempt_at=timezone.now())
-    dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=1.0)
+    dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=3.0)
     campaign.refresh_from_db()
 
 
@@ -229,6 +220,19 @@ def test_an_unknown_outcome_stays_with_its_gateway(two: Any) -> None:
     Batch.objects.update(gateway="spare", was_moved=True, state=BatchState.READY)
     dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=0.5)
     assert two["spare"].seen == []
+
+
+def test_what_was_in_no_lost_call_goes_to_the_next_gateway(two: Any) -> None:
+    campaign = make_campaign(count=3)
+    expansion.expand_ready()
+    Batch.objects.update(call_size=1)
+    (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
+    (call,) = opening.open_attempts([batch])
+    recording.record(calls.Result(call, error=Unknown("no answer")))
+    assert failover._move("main", {"main"}, "is down") == 1
+    run(campaign)
+    assert (campaign.unknown, campaign.sent) == (1, 2)
+    assert sorted(two["spare"].seen) == sorted(m.message_id for m in Message.objects.filter(status=MessageStatus.SENT))
 
 
 def test_what_was_held_back_beside_lost_messages_goes_elsewhere(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,5 +311,5 @@ def test_what_another_gateway_may_have_is_never_in_a_call_of_this_one(two: Any) 
 def test_leasing_leaves_what_no_open_gateway_takes(two: Any) -> None:
     make_campaign(count=2)
     expansion.expand_ready()
-    assert leases.lease(Lane.CAMPAIGNS, 5, ["spare"]) == []
-    assert len(leases.lease(Lane.CAMPAIGNS, 5, ["main"])) == 1
+    assert leases.lease(Lane.CAMPAIGNS, 5, Room({"spare": Free(5, 5)})) == []
+    assert len(leases.lease(Lane.CAMPAIGNS, 5, Room({"main": Free(5, 5)}))) == 1

@@ -309,8 +309,10 @@ def test_suffixes_force_outcomes_from_answer_to_report() -> None:
         reported = {report.message_id: report.status for report in adapter.parse_reports(body)}
     for outcome in SUFFIXES.values():
         assert answered[outcome.name].status is (M.SENT if outcome.accepted else M.REJECTED)
-        if outcome.name == "late_refusal":
+        if outcome.name in ("late_refusal", "late_no_credit"):
             assert reported.pop(outcome.name) is M.REJECTED
+        elif outcome.name == "no_receipt":
+            assert reported.pop(outcome.name) is M.UNCONFIRMED
         elif outcome.name == "operator_only":
             assert reported.pop(outcome.name) is M.SENT
         else:

@@ -30,7 +30,19 @@ from hypothesis.stateful import (
 from campaigns import services as campaign_services
 from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.models import Campaign
-from messaging import calls, dispatch, gateways, inbox, leases, pacing, reconciliation, recording, settlement, sweeps
+from messaging import (
+    calls,
+    dispatch,
+    gateways,
+    inbox,
+    leases,
+    pacing,
+    reconciliation,
+    recording,
+    rotation,
+    settlement,
+    sweeps,
+)
 from messaging.choices import ACCEPTED, NEVER_HANDED_OVER, AttemptState, BatchState, FactSource, Lane, MessageStatus
 from messaging.expansion import expand_ready
 from messaging.gateways.base import Unknown
@@ -41,6 +53,7 @@ from tests.factories import make_campaign
 from tests.messaging.simulators import running_simulator
 from tests.messaging.steps import opened_of
 from tests.messaging.test_settlement import assert_counted
+from tests.messaging.test_statistics import charged_segments
 from uploads.models import Audience, Suppression
 from uploads.suppressions import suppress, suppressed_among
 
@@ -65,7 +78,7 @@ PER_MESSAGE = ("omit_ids", "refuse_message")
 #: What a provider may say of a message that it has taken, whatever it said before.
 LATER_WORDS = [
     outcomes.PENDING_ENROUTE, outcomes.TO_HANDSET, outcomes.NOT_DELIVERED, outcomes.EXPIRED,
-    outcomes.BLOCKLISTED, outcomes.NO_CREDIT,
+    outcomes.BLOCKLISTED, outcomes.NO_CREDIT, outcomes.TO_OPERATOR, outcomes.DLR_UNKNOWN,
 ]  # fmt: skip
 MOVES = {"pause": CampaignStatus.PAUSED, "resume": CampaignStatus.RUNNING, "cancel": CampaignStatus.CANCELLED}
 picks = st.integers(0, 7)  # of what there is, counted round
@@ -278,6 +291,7 @@ class Pipeline(RuleBasedStateMachine):
             messages = Message.objects.filter(pk__range=(batch.pk << 10, (batch.pk << 10) + 1023))
             recount = Counter(S(status).label for status in messages.values_list("status", flat=True))
             assert Counter({status: count for status, count in batch.tally.items() if count}) == recount
+            assert batch.segments == charged_segments(batch)
             assert batch.state in (BatchState.LEASED, BatchState.HELD, settlement.resting_state(batch))
         self.compare_with_ledger()
         self.is_broken = False
@@ -329,6 +343,7 @@ class Pipeline(RuleBasedStateMachine):
             self.overstay(batch)
         self.grow_old(Attempt.objects.filter(state=AttemptState.UNKNOWN).values_list("pk", flat=True), AGES["proof"])
         Batch.objects.update(next_attempt_at=timezone.now())
+        rotation.forget()  # what would not tell is asked again
         expand_ready()
         dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
         reconciliation.reconcile()
@@ -384,7 +399,7 @@ def patient(settings, monkeypatch):
     settings.SIMULATOR_RESEND_UNKNOWN_AFTER = 120.0
     settings.UNKNOWN_CLOSE_AFTER = 3600.0
     monkeypatch.setattr("smsapp.wake._send", lambda *arguments: None)  # the rules decide who works when
-    monkeypatch.setattr(pacing, "take", lambda gateway, wanted: Grant(wanted, 0.0))  # and nothing but they
+    monkeypatch.setattr(pacing, "take", lambda gateway, wanted, *, yields: Grant(wanted, 0.0))  # and nothing but they
     monkeypatch.setattr(Pipeline, "django_settings", settings)
 
 

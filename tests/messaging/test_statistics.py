@@ -8,7 +8,8 @@ from messaging import settlement
 from messaging.choices import ACCEPTED, FactSource, Lane, MessageStatus, Reason
 from messaging.dispatch import dispatch_ready
 from messaging.expansion import expand_ready
-from messaging.models import Batch, Message, StatDelta
+from messaging.gateways.base import Report
+from messaging.models import Batch, DeliveryReport, Message, StatDelta
 from messaging.settlement import Fact
 from tests.factories import make_campaign
 
@@ -16,13 +17,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 S = MessageStatus
 
 
+def charged_segments(batch: Batch) -> int:
+    """By its rows: of what a provider took, but for what it refused afterwards and has not delivered all the same."""
+    refused = DeliveryReport.objects.filter(source=FactSource.REFUSAL).values("message_id")
+    accepted = Message.objects.in_batch(batch.pk).filter(status__in=ACCEPTED)
+    charged = accepted.exclude(status=S.UNDELIVERED, pk__in=refused)
+    return sum(charged.values_list("segment_count", flat=True))
+
+
 def assert_adds_up() -> None:
     for batch in Batch.objects.all():
         summed = StatDelta.objects.filter(batch_id=batch.pk).aggregate(
             **{status: Sum(status) for status in (*COUNTED_STATUSES, "segments")}
         )
-        accepted = Message.objects.in_batch(batch.pk).filter(status__in=ACCEPTED)
-        segments = sum(accepted.values_list("segment_count", flat=True))
+        segments = charged_segments(batch)
+        assert batch.segments == segments
         assert {status: count or 0 for status, count in summed.items()} == batch.tally | {"segments": segments}
 
 
@@ -37,7 +46,11 @@ def test_delta_rows_add_up_to_the_tallies_from_expansion_to_the_last_correction(
         settlement.apply([Fact(number, status, FactSource.PUSH, Reason.NONE) for number in numbers[:9]])
     settlement.apply([Fact(number, S.UNCONFIRMED, FactSource.DEADLINE, Reason.NO_REPORT) for number in numbers[9:15]])
     assert_adds_up()
-    assert StatDelta.objects.aggregate(total=Sum("delivered"))["total"] == 9
+    refused = Report("", S.REJECTED)
+    for status in (S.REJECTED, S.UNDELIVERED, S.REJECTED, S.DELIVERED):
+        settlement.apply([Fact(number, status, FactSource.PUSH, report=refused) for number in numbers[12:20]])
+        assert_adds_up()
+    assert StatDelta.objects.aggregate(total=Sum("delivered"))["total"] == 17
 
 
 def test_a_fact_that_changes_nothing_leaves_no_row():

@@ -143,6 +143,39 @@ def test_what_an_answer_means(status: int, body: dict[str, Any], error: Any, abo
         assert {name: getattr(raised.value, name) for name in about} == about
 
 
+#: As Twilio answers a send: https://www.twilio.com/docs/messaging/api/message-resource#create-a-message
+TAKEN = {
+    "sid": "SM" + "a" * 32, "account_sid": ACCOUNT, "api_version": "2010-04-01", "body": "Hello",
+    "direction": "outbound-api", "from": "+14155552345", "to": DELIVERED, "messaging_service_sid": None,
+    "num_media": "0", "num_segments": "1", "status": "queued", "error_code": None, "error_message": None,
+    "price": None, "price_unit": None, "date_created": "Thu, 24 Aug 2023 05:01:45 +0000",
+    "date_updated": "Thu, 24 Aug 2023 05:01:45 +0000", "date_sent": None,
+}  # fmt: skip
+BY_SERVICE = {"messaging_service_sid": "MG" + "1" * 32, "from": None, "status": "accepted"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "told"),
+    [
+        ("Hello", {}, None),
+        ("Hello", {"num_segments": "2"}, 2),
+        ("H" * 161, {}, 1),
+        ("H" * 161, {"num_segments": "2"}, None),
+        ("H" * 161, {"num_segments": "0"}, None),
+        ("H" * 161, BY_SERVICE | {"num_segments": "0"}, None),
+        ("H" * 161, BY_SERVICE | {"num_segments": "1"}, None),
+        ("H" * 161, BY_SERVICE | {"num_segments": "1", "status": "queued"}, None),
+        ("H" * 161, BY_SERVICE | {"num_segments": "3"}, 3),
+    ],
+)
+def test_an_answer_that_counts_other_segments_says_so(text: str, said: dict[str, Any], told: int | None) -> None:
+    with raw_server(answering(201, orjson.dumps(TAKEN | said))) as server:
+        answer = adapter(server.url).submit(Submission("call-1", outgoing(DELIVERED, text=text), "SHOP"))
+    assert answer.verdicts["m0"].status is MessageStatus.SENT
+    assert answer.provider_ids == {"m0": TAKEN["sid"]}
+    assert [report.segment_count for report in answer.reports] == ([told] if told else [])
+
+
 def test_a_call_may_end_in_three_ways_at_once(running: RunningSimulator) -> None:
     """One taken, one not named because its answer was lost, one held back."""
     running.set_faults(accept_reset=0.5, throttle=0.3)
@@ -240,12 +273,12 @@ def test_a_forged_push_is_not_genuine(name: str) -> None:
     [
         ({"MessageStatus": "delivered"}, MessageStatus.DELIVERED, Reason.NONE),
         ({"MessageStatus": "read"}, MessageStatus.DELIVERED, Reason.NONE),
-        ({"MessageStatus": "sent"}, MessageStatus.SENT, Reason.NONE),
+        ({"MessageStatus": "sent"}, MessageStatus.SENT, Reason.NO_RECEIPT),
         ({"MessageStatus": "a new one"}, MessageStatus.SENT, Reason.NONE),
         ({"MessageStatus": "undelivered", "ErrorCode": "30003"}, MessageStatus.UNDELIVERED, Reason.UNREACHABLE),
         ({"MessageStatus": "undelivered", "ErrorCode": "30005"}, MessageStatus.UNDELIVERED, Reason.UNKNOWN_NUMBER),
-        ({"MessageStatus": "failed", "ErrorCode": "30007"}, MessageStatus.UNDELIVERED, Reason.CONTENT_REFUSED),
-        ({"MessageStatus": "failed", "ErrorCode": "77777"}, MessageStatus.UNDELIVERED, Reason.NOT_DELIVERED),
+        ({"MessageStatus": "failed", "ErrorCode": "30007"}, MessageStatus.REJECTED, Reason.CONTENT_REFUSED),
+        ({"MessageStatus": "failed", "ErrorCode": "77777"}, MessageStatus.REJECTED, Reason.PROVIDER_REFUSED),
         ({"SmsStatus": "undelivered"}, MessageStatus.UNDELIVERED, Reason.NOT_DELIVERED),
     ],
 )

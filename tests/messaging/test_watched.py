@@ -7,7 +7,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import time_machine
 
 from campaigns import quiet_hours, recurring
 from campaigns.choices import CampaignKind, CampaignStatus, CanaryState
@@ -18,6 +17,7 @@ from campaigns.rules import CampaignRequest
 from messaging import canary, dispatch, expansion, inbox, sweeps
 from messaging.choices import Lane
 from messaging.models import Message
+from tests import clocks
 from tests.factories import MembershipFactory
 from tests.messaging.simulators import RunningSimulator
 from uploads.contacts import create_list, put_contact
@@ -45,7 +45,7 @@ def test_two_moments_of_a_recurring_campaign(
     list_ = create_list(membership.account, membership.user, "Guests")
     for phone in (*GERMANS, *AMERICANS):
         put_contact(list_, membership.user, phone, {})
-    with time_machine.travel(now, tick=False):
+    with clocks.at(now):
         row = recurring.create_recurring(
             membership.account, membership.user,
             CampaignRequest(
@@ -58,7 +58,7 @@ def test_two_moments_of_a_recurring_campaign(
     left: dict[datetime, list[str]] = defaultdict(list)
     known: set[int] = set()
     for now in MOMENTS:
-        with time_machine.travel(now, tick=False):
+        with clocks.at(now):
             quiet_hours.forget()  # it remembers by a clock that does not jump
             recurring.fire_due(now)
             expansion.expand_ready()
@@ -67,6 +67,7 @@ def test_two_moments_of_a_recurring_campaign(
             inbox.poll()
             inbox.apply_waiting()
             canary.check_due()
+            canary.let_follow()
         for message in Message.objects.exclude(sent_at=None).exclude(pk__in=known):
             known.add(message.pk)
             left[now].append(message.phone_number)

@@ -120,7 +120,7 @@ def _in_words(status: int) -> str:
 def _work(settings: dict[str, Any], freeze: str = "", dies_of: int = 0, budget: float = 0.5) -> None:
     from django.conf import settings as django_settings
 
-    from messaging import dispatch, opening
+    from messaging import dispatch, in_flight, opening
     from messaging.choices import Lane
     from messaging.gateways.infobip import Infobip
 
@@ -129,7 +129,7 @@ def _work(settings: dict[str, Any], freeze: str = "", dies_of: int = 0, budget: 
         setattr(django_settings, name, value)
     opening.report_url = lambda gateway: ""
     if freeze:
-        owner = Infobip if freeze == "submit" else dispatch
+        owner = {"submit": Infobip, "make_call": in_flight}.get(freeze, dispatch)
         setattr(owner, freeze, _after_a_stop(getattr(owner, freeze)))
     if dies_of:
         dispatch.open_attempts = _deadly(dispatch.open_attempts, dies_of)

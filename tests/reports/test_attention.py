@@ -27,11 +27,13 @@ def test_every_notice_counts_its_own_rows() -> None:
     make_campaigns(2, CampaignStatus.PAUSED, PauseReason.BY_USER)
     make_campaigns(3, CampaignStatus.MISSED)
     make_campaigns(4, CampaignStatus.PAUSED, PauseReason.GATEWAY_REFUSED)
+    make_campaigns(2, CampaignStatus.PAUSED, PauseReason.MESSAGES_REFUSED)
     SenderIdFactory(account=Campaign.objects.all()[0].account, status=SenderStatus.PENDING)
     for _ in range(5):
         ReportInbox.objects.create(gateway="simulator", source="push", body=b"", failure_count=1)
     assert [(notice.title, notice.count) for notice in attention()] == [
         ("Campaigns paused: the gateway refuses our account", 4),
+        ("Campaigns paused: the gateway refuses one message after the other", 2),
         ("Report bodies that could not be applied", 5),
         ("Campaigns that missed their time", 3),
         ("Sender IDs waiting for approval", 1),
@@ -46,10 +48,10 @@ def test_counting_stops_at_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (notice.count, notice.shown_count) == (2, "2+")
 
 
-def test_front_page_asks_the_database_twelve_times(
+def test_front_page_asks_the_database_seventeen_times(
     admin_client: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     make_campaigns(3, CampaignStatus.MISSED)
-    # session, user, settings, eight of notices, the operator's own actions
-    with django_assert_num_queries(12):
+    # session, user, settings, gateways, twelve of notices, the operator's own actions
+    with django_assert_num_queries(17):
         admin_client.get(reverse("admin:index"))

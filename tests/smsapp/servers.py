@@ -24,6 +24,7 @@ class Server(NamedTuple):
     host: str
     port: int
     connect: Callable[[], Any]
+    pid: int = 0  # of gunicorn's arbiter
 
     def number(self, query: str) -> int:
         """The one number that a query answers."""
@@ -46,7 +47,7 @@ def running_server(folder: Path) -> Iterator[Server]:
     port = free_port()
     with Supervisor(lambda name, line: print(line)) as own:
         own.start_ready(stack.web(env, "127.0.0.1", port))
-        yield Server("127.0.0.1", port, connect)
+        yield Server("127.0.0.1", port, connect, own.children["web"].pid)
 
 
 def _database(folder: Path) -> tuple[str, Callable[[], Any]]:

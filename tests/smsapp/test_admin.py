@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.db import connection
@@ -15,19 +16,25 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from accounts import own_keys
+from accounts.choices import Role
+from accounts.invitations import invite
 from accounts.models import (
     Account,
     ApiKey,
     ApiUsageLog,
+    AuditEvent,
     DailyUse,
     IdempotencyKey,
     LedgerEntry,
+    OwnKey,
     Price,
     QuietHours,
     ReservedName,
     Setting,
+    User,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
@@ -36,7 +43,7 @@ from accounts.tokens import sign_in
 from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign, DraftPlan, MessageTemplate, RecurringCampaign
 from campaigns.recurrence import Every, Rule
-from messaging.choices import AttemptState, BatchState, Lane, MessageStatus
+from messaging.choices import AttemptState, Lane, MessageStatus
 from messaging.identity import message_number
 from messaging.models import (
     Attempt,
@@ -46,6 +53,7 @@ from messaging.models import (
     InboundMessage,
     Message,
     ProviderReference,
+    RefusalRow,
     ReportInbox,
     Route,
     RouteHealth,
@@ -54,7 +62,7 @@ from messaging.models import (
 from reports.models import DailyCountry, DailyStat
 from reports.selectors import attention
 from smsapp.console import ReadOnlyAdmin
-from tests.factories import SenderIdFactory, make_api_key, make_campaign, phones
+from tests.factories import SenderIdFactory, UserFactory, make_api_key, make_campaign, phones
 from uploads.models import Contact, ContactList, Upload
 from uploads.services import accept_upload, suppress
 
@@ -77,6 +85,7 @@ def rows() -> Campaign:
     account, user, now = campaign.account, campaign.user, timezone.now()
     make_api_key(account)
     sign_in(user)
+    invite(user.memberships.get(), "new@example.com", Role.VIEWER)
     SenderIdFactory(account=account)
     suppress(account, phones(1)[0], "STOP")
     Upload.objects.create(
@@ -92,6 +101,7 @@ def rows() -> Campaign:
         batch=batch, gateway="simulator", reference="call-1", epoch=1, first=number, last=number, message_count=1,
         state=AttemptState.OPEN, deadline=now,
     )  # fmt: skip
+    RefusalRow.objects.create(campaign=campaign, gateway="simulator", why="HTTP 400", count=3, taken=0)
     DeliveryReport.objects.create(message_id=number, status=MessageStatus.SENT, source="answer")
     ReportInbox.objects.create(gateway="simulator", source="push", body=b"+4915112000000")
     StatDelta.objects.create(batch_id=batch.pk, queued=-1, sent=1)
@@ -122,6 +132,7 @@ def _rows_of_access(account: Account, campaign: Campaign) -> None:
     Price.objects.create(prefix="49", price_micro=70_000)
     ReservedName.objects.create(name="City")
     QuietHours.objects.create(prefix="1", begins=time(21), ends=time(8))
+    own_keys.stored("audit", lambda: "the value of a key")
     LedgerEntry.objects.create(account=account, kind="top_up", amount_micro=10, balance_micro=10)
     DailyUse.objects.get_or_create(account=account, day=now.date(), defaults={"message_count": 1})
     IdempotencyKey.objects.create(account=account, mode="live", key="k", fingerprint="0" * 64, request_id="r")
@@ -152,6 +163,35 @@ def test_list_and_form_of_every_model_open(admin_client: Client, rows: Campaign,
     assert admin_client.get(address(model, "add")).status_code in (200, 403)
 
 
+@pytest.mark.parametrize("model", [model for model, _ in REGISTERED], ids=lambda model: model.__name__)
+def test_an_operator_with_every_permission_gains_no_right_by_any_page_or_action(
+    client: Client, rows: Campaign, model: type[Model]
+) -> None:
+    operator = UserFactory(is_staff=True)
+    operator.user_permissions.set(Permission.objects.all())
+    group, boss = Group.objects.create(name="Support"), UserFactory(is_superuser=True, is_staff=True)
+    operator.groups.add(group)
+    client.force_login(operator)
+    everything = list(Permission.objects.values_list("pk", flat=True))
+    data = {
+        "is_superuser": "on", "is_staff": "on", "groups": [group.pk], "user_permissions": everything, "name": "Support",
+        "permissions": everything, "password1": "x" * 20, "password2": "x" * 20, "post": "yes", "confirmed": "yes",
+    }  # fmt: skip
+    every = list(model._default_manager.values_list("pk", flat=True)[:20])
+    addresses = [address(model, "add")]
+    addresses += [address(model, page, pk) for pk in every for page in ("change", "delete")]
+    statuses = {url: client.post(url, data).status_code for url in addresses}
+    for action in admin.site._registry[model].actions or ():
+        name = action if isinstance(action, str) else action.__name__
+        chosen = {"action": name, "_selected_action": every, "post": "yes", "confirmed": "yes"}
+        statuses[name] = client.post(address(model, "changelist"), chosen).status_code
+    assert {url: status for url, status in statuses.items() if status >= 500} == {}
+    assert list(User.objects.filter(is_superuser=True)) == [boss]
+    assert set(User.objects.filter(is_staff=True)) <= {boss, operator}
+    assert boss.password == User.objects.get(pk=boss.pk).password
+    assert not group.permissions.exists()
+
+
 READ_ONLY = [model for model, page in REGISTERED if isinstance(page, ReadOnlyAdmin)]
 
 
@@ -177,7 +217,7 @@ def test_front_page_says_nothing_needs_a_hand_only_when_so(admin_client: Client,
     quiet = admin_client.get(reverse("admin:index")).content.decode()
     assert "Nothing needs a hand." in quiet
     Campaign.objects.update(status=CampaignStatus.PAUSED, pause_reason=PauseReason.GATEWAY_REFUSED)
-    Batch.objects.update(state=BatchState.UNKNOWN)
+    Attempt.objects.update(state=AttemptState.UNKNOWN)
     ReportInbox.objects.update(failure_count=2, error="no JSON")
     page = admin_client.get(reverse("admin:index")).content.decode()
     assert "Nothing needs a hand." not in page
@@ -187,7 +227,7 @@ def test_front_page_says_nothing_needs_a_hand_only_when_so(admin_client: Client,
 
 def test_every_notice_leads_to_its_rows(admin_client: Client, rows: Campaign) -> None:
     Campaign.objects.update(status=CampaignStatus.PAUSED, pause_reason=PauseReason.GATEWAY_REFUSED)
-    Batch.objects.update(state=BatchState.UNKNOWN)
+    Attempt.objects.update(state=AttemptState.UNKNOWN)
     ReportInbox.objects.update(failure_count=2)
     Upload.objects.update(status="failed")
     healthy = make_campaign(rows.account)
@@ -221,6 +261,14 @@ def test_secret_of_an_api_key_and_bodies_are_nowhere_shown(admin_client: Client,
     assert "+4915112000000" not in inbox
 
 
+def test_a_key_of_the_installation_is_nowhere_shown(admin_client: Client, rows: Campaign) -> None:
+    row = OwnKey.objects.get(name="audit")
+    for page in (address(OwnKey, "changelist"), address(OwnKey, "change", row.pk)):
+        shown = admin_client.get(page).content.decode()
+        assert "audit" in shown
+        assert row.value not in shown
+
+
 def test_fixed_setting_cannot_be_changed(admin_client: Client) -> None:
     prefix = Setting.objects.get(key="installation_prefix")
     admin_client.post(address(Setting, "change", prefix.pk), {"value": "other"})
@@ -234,6 +282,35 @@ def test_periodic_tasks_can_be_edited_under_the_strict_policy(admin_client: Clie
     page = admin_client.get(address(PeriodicTask, "add"))
     assert "readable-crontab.js" in page.content.decode()
     assert not INLINE.search(page.content.decode())
+
+
+@pytest.fixture
+def sealing() -> PeriodicTask:
+    every = IntervalSchedule.objects.create(every=30, period="seconds")
+    return PeriodicTask.objects.create(name="seal the audit log", task="accounts.seal_audit", interval=every)
+
+
+def test_own_periodic_tasks_are_neither_changed_nor_switched_off(admin_client: Client, sealing: PeriodicTask) -> None:
+    for page in ("change", "delete"):
+        assert admin_client.post(address(PeriodicTask, page, sealing.pk), {"post": "yes"}).status_code == 403
+    renamed = PeriodicTask.objects.create(name="mine", task="accounts.seal_audit", interval=sealing.interval)
+    for action in ("disable_tasks", "toggle_tasks", "delete_selected"):
+        data = {"action": action, "_selected_action": [sealing.pk, renamed.pk], "post": "yes"}
+        admin_client.post(address(PeriodicTask, "changelist"), data)
+    assert PeriodicTask.objects.filter(pk__in=[sealing.pk, renamed.pk], enabled=True).count() == 2
+    interval = address(IntervalSchedule, "change", sealing.interval.pk)
+    assert admin_client.post(interval, {"every": "30", "period": "days"}).status_code == 403
+    delete = address(IntervalSchedule, "delete", sealing.interval.pk)
+    assert admin_client.post(delete, {"post": "yes"}).status_code == 403
+
+
+def test_other_periodic_tasks_are_an_operators_and_audited(admin_client: Client, sealing: PeriodicTask) -> None:
+    other = PeriodicTask.objects.create(name="other", task="theirs", interval=sealing.interval)
+    data = {"action": "disable_tasks", "_selected_action": [other.pk]}
+    admin_client.post(address(PeriodicTask, "changelist"), data)
+    assert not PeriodicTask.objects.get(pk=other.pk).enabled
+    event = AuditEvent.objects.get(action="console.periodictask_changed")
+    assert (event.target_id, event.after) == (str(other.pk), {"how": "disabled"})
 
 
 def test_console_is_closed_to_customers(client: Client) -> None:

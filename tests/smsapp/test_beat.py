@@ -46,5 +46,11 @@ def test_beat_does_not_begin_with_a_part_of_it():
     assert set(Scheduler(app=app).schedule) >= set(BEAT_SCHEDULE)  # started again
 
 
+def test_what_was_switched_off_is_on_again():
+    Scheduler(app=app)
+    PeriodicTask.objects.filter(name="seal the audit log").update(enabled=False)
+    assert "seal the audit log" in Scheduler(app=app).schedule
+
+
 def test_beat_is_run_with_that_scheduler(settings):
     assert f"{Scheduler.__module__}:{Scheduler.__name__}" == settings.CELERY_BEAT_SCHEDULER

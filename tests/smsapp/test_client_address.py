@@ -1,11 +1,14 @@
 """Whose address a call came from, with and without proxies in front; and log lines without credentials."""
 
 import logging
+import secrets
 
 import pytest
+from django.core.cache.backends.locmem import LocMemCache
 from django.test import RequestFactory
 
-from smsapp.middleware import client_address
+from smsapp import checks, proxies
+from smsapp.middleware import client_address, network_of
 from smsapp.redaction import RedactingFormatter
 from tests.factories import make_api_key
 
@@ -31,6 +34,35 @@ def test_only_what_trusted_proxies_say_is_believed(settings, proxies, peer, forw
     settings.TRUSTED_PROXY_COUNT = proxies
     request = RequestFactory().get("/", REMOTE_ADDR=peer, headers={"X-Forwarded-For": forwarded})
     assert client_address(request) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::", "2001:db8:1:2::"),
+        ("::1", "::"),
+        ("", ""),
+    ],
+)
+def test_limits_count_an_ipv6_network_as_one(address, network):
+    assert network_of(address) == network
+
+
+@pytest.mark.parametrize(("trusted", "forwarded", "is_seen"), [(0, True, True), (0, False, False), (1, True, False)])
+def test_a_proxy_that_is_not_trusted_is_seen_and_said(
+    client, settings, monkeypatch, caplog, trusted, forwarded, is_seen
+):
+    monkeypatch.setattr(proxies, "cache", LocMemCache(secrets.token_hex(4), {}))
+    monkeypatch.setattr(proxies, "_noted_at", float("-inf"))
+    settings.TRUSTED_PROXY_COUNT = trusted
+    for _ in range(2):
+        client.get("/sw.js", headers={"X-Forwarded-For": "203.0.113.7"} if forwarded else {})
+    assert ("smsapp.E117" in {one.id for one in checks.web(None)}) is is_seen
+    assert len([one for one in caplog.records if "TRUSTED_PROXY_COUNT" in one.message]) == is_seen
+    proxies.tell_at_start(trusted)
+    assert len([one for one in caplog.records if "TRUSTED_PROXY_COUNT" in one.message]) == 2 * is_seen
 
 
 @pytest.mark.django_db

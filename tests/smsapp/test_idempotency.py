@@ -6,11 +6,13 @@ REPEAT_CALLERS and REPEAT_KEYS set how many callers send how many keys over real
 import json
 import os
 import random
+import re
 import socket
 import time
 import uuid
 from collections import defaultdict
 from datetime import timedelta
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from accounts.choices import Mode
 from accounts.models import ApiKey, IdempotencyKey
 from campaigns.models import Campaign
 from messaging.models import Message
+from smsapp.api.urls import urlpatterns
 from tests.factories import make_api_key, phones
 from tests.messaging.together import run_together
 from tests.smsapp.servers import Server, running_server
@@ -111,6 +114,39 @@ def test_keys_are_an_accounts_own_and_a_modes_and_outlast_an_api_key(client: Any
     assert Campaign.objects.count() == 3
 
 
+SHOWN_ONCE = {
+    "/api/v1/api-keys": {"name": "Shop", "mode": "live"},
+    "/api/v1/webhooks": {"url": "https://93.184.216.34/hook"},
+}
+
+
+@pytest.mark.parametrize("path", SHOWN_ONCE)
+def test_what_is_shown_once_is_shown_again_to_who_asked_only(client: Any, caller: Caller, path: str) -> None:
+    first = caller.post(path=path, body=SHOWN_ONCE[path])
+    assert first.status_code == 201
+    again = caller.post(path=path, body=SHOWN_ONCE[path])
+    assert (again.content, again.headers[REPLAYED]) == (first.content, "true")
+    other = Caller(client, account=caller.row.account)
+    answer = other.post(path=path, body=SHOWN_ONCE[path])
+    assert code_of(answer) == (422, "IDEMPOTENCY_KEY_REUSED")
+    shown = first.json()["data"]
+    assert shown.get("api_key", shown.get("secret")) not in answer.content.decode()
+
+
+def test_every_answer_that_shows_a_secret_is_for_one_person() -> None:
+    document = json.loads((Path(__file__).parent.parent / "data" / "openapi.json").read_text())
+    path_of = partial(re.sub, r"<(?:\w+:)?(\w+)>", r"{\1}")
+    views = {f"/api/v1/{path_of(str(one.pattern))}": one.callback for one in urlpatterns}
+    found = set()
+    for path, methods in document["paths"].items():
+        answers = json.dumps([one for code, one in methods.get("post", {}).get("responses", {}).items() if code < "3"])
+        schemas = [document["components"]["schemas"][name] for name in re.findall(r"schemas/(\w+)\"", answers)]
+        if any({"api_key", "secret"} & one.get("properties", {}).keys() for one in schemas):
+            found.add(path)
+            assert views[path].cls.is_for_one_person, path
+    assert {"/api/v1/api-keys", "/api/v1/webhooks/{endpoint_id}/rotate-secret"} <= found
+
+
 def test_a_refusal_leaves_the_key_free(caller: Caller) -> None:
     suppress(caller.row.account, PHONE, "asked")
     assert code_of(caller.post()) == (422, "RECIPIENT_OPTED_OUT")
@@ -188,7 +224,7 @@ def test_keys_are_forgotten_after_a_week(caller: Caller) -> None:
         caller.post(f"k{number}")
     now = timezone.now()
     IdempotencyKey.objects.exclude(key="k2").update(created_at=now - idempotency.KEPT_FOR - timedelta(seconds=1))
-    assert idempotency.purge(now) == 2
+    assert idempotency.purge(now).removed == 2
     assert REPLAYED in caller.post("k2").headers
     assert REPLAYED not in caller.post("k0").headers
 
@@ -224,6 +260,20 @@ def test_a_connection_lost_in_commit_is_told_from_one_lost_before(caller: Caller
     assert not Campaign.objects.exists()
     assert caller.post().status_code == 202
     assert REPLAYED in caller.post().headers
+
+
+@pytest.mark.django_db
+def test_an_answer_that_cannot_be_read_is_no_defect_and_the_call_not_done_again(caller: Caller, settings: Any) -> None:
+    """A process with another key answers 503 until it has the right one; then the answer is there."""
+    settings.ENCRYPTION_KEYS = ["of-the-first-process" * 2]
+    first = caller.post()
+    settings.ENCRYPTION_KEYS = ["of-another-process" * 2]
+    refused = caller.post()
+    assert code_of(refused) == (503, "OUTCOME_UNKNOWN")
+    assert int(refused.headers["Retry-After"]) > 0
+    settings.ENCRYPTION_KEYS = ["of-the-first-process" * 2]
+    assert caller.post().content == first.content
+    assert Campaign.objects.count() == 1
 
 
 class Client:

@@ -41,6 +41,15 @@ def test_the_room_left_only_falls_inside_a_window(counting: str) -> None:
     assert seen == [4, 3, 2, 1, 0, 0, 0, 0]
 
 
+def test_what_is_given_back_leaves_room_again(counting: str) -> None:
+    one, other = bucket(2), bucket(2)
+    for _ in range(5):
+        assert not count([one, other]).refused
+        limits.give_back([one, other])
+    limits.give_back([one, other])
+    assert [count([one]).refused for _ in range(3)] == [False, False, True]
+
+
 def test_a_full_bucket_charges_no_other(counting: str) -> None:
     small, large = bucket(1), bucket(10)
     assert not count([small, large]).refused

@@ -34,10 +34,16 @@ def scrape(client: Client, **headers: str) -> dict[tuple[str, ...], float]:
 def test_messages_are_counted_by_status_without_those_of_test_keys(client: Client) -> None:
     account = AccountFactory()
     for mode, day in ((Mode.LIVE, "2026-06-01"), (Mode.LIVE, "2026-06-02"), (Mode.TEST, "2026-06-02")):
-        DailyStat.objects.create(account=account, mode=mode, day=day, delivered=5, failed=1, segments=7)
+        DailyStat.objects.create(
+            account=account, mode=mode, day=day, delivered=5, failed=1, sent=3, queued=2, segments=7
+        )
     samples = scrape(client)
     assert samples["sms_messages_total", "delivered"] == 10
     assert samples["sms_messages_total", "failed"] == 2
+    assert samples["sms_messages_total", "sent"] == 16, "delivered ones were sent, too: a counter never falls"
+    assert samples["sms_messages_open", "sent"] == 6
+    assert samples["sms_messages_open", "queued"] == 4
+    assert ("sms_messages_total", "queued") not in samples
     assert samples["sms_segments_total",] == 14
     assert samples["app_info", __version__] == 1
     assert samples["sms_sending_held",] == 0
@@ -74,6 +80,20 @@ def test_with_a_token_nobody_else_reads(client: Client, settings: Any) -> None:
     assert client.get("/metrics").status_code == 403
     assert client.get("/api/v1/metrics", headers={"Authorization": "Bearer wrong"}).status_code == 403
     assert scrape(client, Authorization="Bearer monitor")["app_info", __version__] == 1
+
+
+def test_where_a_token_is_needed_nobody_reads_without_one(client: Client, settings: Any) -> None:
+    settings.METRICS_NEED_TOKEN = True
+    assert client.get("/metrics").status_code == 403
+    assert client.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/metrics"])
+def test_monitors_ask_by_address_and_without_tls(client: Client, settings: Any, path: str) -> None:
+    settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT = ["sms.example.com"], True
+    assert client.get(path, headers={"Host": "10.1.2.3:5001"}).status_code == 200
+    assert client.post(path, headers={"Host": "10.1.2.3:5001"}).status_code == 405
+    assert client.get("/accounts/sign-in/", headers={"Host": "10.1.2.3:5001"}).status_code in (301, 400)
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/api/v1/health/live", "/api/v1/health/ready"])

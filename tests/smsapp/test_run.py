@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -58,6 +59,18 @@ def running(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
             process.wait(60)
 
 
+def descendants(pid: int) -> list[int]:
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [one for child in children for one in (child, *descendants(child))]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def processes_of(folder: Path, text: str = "") -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
@@ -98,6 +111,37 @@ def test_it_runs_stops_and_runs_again_with_the_same_key(tmp_path: Path) -> None:
             f"{again['url']}/api/v1/account/balance", headers={"X-API-Key": demo["api_key"]}, trust_env=False
         )
         assert answer.status_code == 200
+
+
+@pytest.mark.long
+def test_nothing_outlives_a_killed_supervisor_and_the_next_run_comes_up(tmp_path: Path) -> None:
+    """Not even children of workers and of the web server that stand still."""
+    port = free_port()
+    with start(tmp_path, port) as process:
+        try:
+            wait_until(lambda: "smsapp is running" in (tmp_path / "out").read_text())
+            family = descendants(process.pid)
+            assert len(family) > 12  # seven programs, and children of five of them
+            for pid in family:
+                os.kill(pid, signal.SIGSTOP)
+        finally:
+            process.kill()
+        wait_until(lambda: not any(is_alive(pid) for pid in family), 10)
+    (tmp_path / "out").write_text("")
+    with running(tmp_path, port):
+        pass
+
+
+@pytest.mark.long
+def test_whoever_else_holds_the_database_is_named(tmp_path: Path) -> None:
+    with running(tmp_path, free_port()):
+        pass
+    holder = sqlite3.connect(tmp_path / "smsapp.sqlite3", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with start(tmp_path, free_port()) as process:
+        assert process.wait(90) == 1
+    holder.close()
+    assert f"smsapp.sqlite3 is held by process {os.getpid()} (" in (tmp_path / "out").read_text()
 
 
 def test_a_busy_port_is_named_and_nothing_is_started(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from smsapp.exceptions import PayloadTooLarge, UploadInvalid
 from tests.factories import MembershipFactory
 from uploads import spreadsheets
 from uploads.models import Upload
-from uploads.services import accept_upload, numbers, read_upload, refused_rows
+from uploads.services import accept_upload, numbers, read_again, read_upload, refused_rows
 from uploads.spreadsheets import to_csv
 
 
@@ -89,14 +89,16 @@ def with_part(name: str, content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-HARMFUL = {
+HARMFUL_AT_SIGHT = {
     "empty": b"",
     "no archive": b"not a workbook",
-    "an archive of something else": archive(**{"readme.txt": b"hello"}),
     "cut off": workbook([["+4915112345678"]] * 50)[:900],
     "macros": with_part("xl/vbaProject.bin", b"x"),
     "a bomb": with_part("xl/media/zeros.bin", b"\0" * 30 * 1024**2),
     "old format": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600,
+}  # fmt: skip
+HARMFUL_WHEN_READ = {
+    "an archive of something else": archive(**{"readme.txt": b"hello"}),
     "no sheet": archive(**{"[Content_Types].xml": b"<Types/>", "xl/workbook.xml": b"<workbook/>"}),
     "entities": archive(**{
         "[Content_Types].xml": b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
@@ -107,14 +109,108 @@ HARMFUL = {
 }  # fmt: skip
 
 
+def read(content: bytes, **wanted: Any) -> Upload:
+    """What becomes of a workbook that was accepted."""
+    membership = MembershipFactory.create(account__default_country="DE")
+    upload = accept_upload(
+        membership.account, membership.user, SimpleUploadedFile("people.xlsx", content), **wanted
+    )  # fmt: skip
+    assert upload.columns == []
+    read_upload(upload.pk, "test")
+    upload.refresh_from_db()
+    return upload
+
+
 @pytest.mark.django_db
-@pytest.mark.parametrize("content", HARMFUL.values(), ids=HARMFUL.keys())
+@pytest.mark.parametrize("content", HARMFUL_AT_SIGHT.values(), ids=HARMFUL_AT_SIGHT.keys())
 def test_a_harmful_workbook_is_refused_and_leaves_nothing(content: bytes, settings: Any) -> None:
     membership = MembershipFactory.create()
     with pytest.raises(UploadInvalid):
         accept_upload(membership.account, membership.user, SimpleUploadedFile("people.xlsx", content))
     assert not Upload.objects.exists()
     assert not list(Path(settings.UPLOAD_DIR).glob("*"))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("content", HARMFUL_WHEN_READ.values(), ids=HARMFUL_WHEN_READ.keys())
+def test_what_turns_out_harmful_when_it_is_read_says_so(content: bytes, settings: Any) -> None:
+    upload = read(content)
+    assert upload.status == "failed"
+    assert upload.failure_reason
+    assert [path.suffix for path in Path(settings.UPLOAD_DIR).glob("*")] == [".xlsx"]
+
+
+SHARED_TYPE = (
+    '<Override PartName="/xl/sharedStrings.xml" '
+    'ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"/>'
+)
+
+
+def sheet_of(rows: str, shared: str = "") -> bytes:
+    """A workbook with this XML between the tags of its sheet's data, and these shared texts."""
+    buffer = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(workbook([["x"]]))) as whole,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in whole.namelist():
+            text = whole.read(name).decode()
+            if name == "xl/worksheets/sheet1.xml":
+                start, end = text.index("<sheetData>") + len("<sheetData>"), text.index("</sheetData>")
+                text = text[:start] + rows + text[end:]
+            if name == "[Content_Types].xml":
+                text = text.replace("</Types>", f"{SHARED_TYPE}</Types>")
+            packed.writestr(name, text)
+        packed.writestr(
+            "xl/sharedStrings.xml",
+            f'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">{shared}</sst>',
+        )
+    return buffer.getvalue()
+
+
+CELL = '<row r="{row}"><c r="{column}{row}" t="n"><v>4915112345678</v></c></row>'
+FIRST = CELL.format(row=1, column="A")
+FAR_ROW = sheet_of(FIRST + CELL.format(row=1_500_000, column="A"))
+FAR_COLUMN = sheet_of(FIRST + CELL.format(row=100_000, column="XFD"))
+MANY_TEXTS = sheet_of(FIRST, "".join(f"<si><t>{n * 7919:012d}{n:07d}</t></si>" for n in range(1_500_000)))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(FAR_ROW, "A spreadsheet may have 100,000 rows"), (FAR_COLUMN, spreadsheets._TOO_LARGE), (MANY_TEXTS, "")],
+    ids=["a row far down", "a column far out", "texts that nobody needs"],
+)
+def test_a_workbook_costs_no_more_than_its_process_may(content: bytes, reason: str) -> None:
+    upload = read(content)
+    assert upload.status == ("failed" if reason else "ready")
+    assert upload.failure_reason.startswith(reason)
+
+
+def test_a_workbook_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source := tmp_path / "a.xlsx").write_bytes(workbook([["+4915112345678"]]))
+    monkeypatch.setattr(spreadsheets, "MAX_WAIT", 0.001)
+    with pytest.raises(UploadInvalid, match="too large to be read"):
+        spreadsheets.to_csv_apart(source, tmp_path / "a.csv")
+
+
+@pytest.mark.django_db
+def test_what_the_uploader_says_of_a_workbook_is_kept_for_its_reader() -> None:
+    rows = [["+4915112345678", "+4915112345679"], ["+4915112345670", "+4915112345671"]]
+    upload = read(workbook(rows), phone_column="1", has_header=False)
+    assert (upload.status, upload.phone_column, upload.has_header, upload.phone_count) == ("ready", 1, False, 2)
+    assert read(workbook(rows), phone_column="nobody").failure_reason.startswith("The file has no such column")
+
+
+@pytest.mark.django_db
+def test_a_workbook_that_could_not_be_read_can_be_read_again() -> None:
+    upload = read(workbook([["+4915112345678"]]), phone_column="nobody")
+    again = read_again(upload, upload.user, country="DE", phone_column=0, has_header=False, delimiter="")
+    read_upload(again.pk, "test")
+    again.refresh_from_db()
+    assert again.status == "ready"
+    once_more = read_again(again, upload.user, country="DE", phone_column=0, has_header=False, delimiter="")
+    assert once_more.columns == ["column_1"]
 
 
 def test_too_many_rows_are_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from smsapp.api.query import choice_of, require_known, whole_number
 from smsapp.api.schema import may_fail
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import NotFound, UploadInvalid, ValidationError
+from smsapp.request_body import takes_file
 from uploads.api.serializers import Numbers, RefusedRow, RefusedRows, UploadRequest, UploadSerializer
 from uploads.choices import UploadStatus
 from uploads.models import Upload
@@ -37,6 +38,7 @@ EXAMPLE = OpenApiExample(
 )  # fmt: skip
 
 
+@takes_file
 class FileUploadView(AccountMixin, APIView):
     write_scope = Scope.CONTACTS_WRITE
     parser_classes = (MultiPartParser,)

@@ -6,6 +6,7 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
+from accounts import audit
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, may
 from smsapp.lib.cells import BYTE_ORDER_MARK, attachment, csv_line
@@ -45,6 +46,8 @@ def upload_detail(request: MemberRequest, upload_id: str) -> HttpResponse:
 def refused_csv(request: MemberRequest, upload_id: str) -> HttpResponseBase:
     """The rows that are no recipients, with their numbers in the file and the reasons, in a stream."""
     upload = _upload(request, upload_id)
+    audit.record("upload.exported", account=upload.account, by=request.user, target_type="upload",
+                 target_id=upload.upload_id)  # fmt: skip
     answer = StreamingHttpResponse(_refused_lines(upload), content_type="text/csv; charset=utf-8")
     name = upload.original_filename.rpartition(".")[0] or "file"
     answer.headers["Content-Disposition"] = attachment(f"{name}-refused.csv")

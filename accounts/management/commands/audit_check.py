@@ -1,22 +1,32 @@
 """Walk the audit log's chain of hashes and say where it does not hold."""
 
+import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import audit
-from accounts.models import AuditEvent
+from accounts.audit_witness import Head
 
 MAX_SHOWN = 20
 
 
 class Command(BaseCommand):
-    help = "Check that no audit event was changed, removed or slipped in; exits with 1 if one was."
+    help = (
+        "Check that no audit event was changed, removed or slipped in, and that the log contains what was noted "
+        "outside the database; exits with 1 if not."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--head", help="A line this command printed earlier: the log must still contain that seal.")
+        parser.add_argument(
+            "--accept", action="store_true",
+            help="after a backup was put back: take the log as it stands for the whole one, and write that down",
+        )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["accept"]:
+            audit.accept(getpass.getuser())
         faults = list(audit.verify())
         if options["head"]:
             faults += _missing_head(options["head"])
@@ -24,14 +34,13 @@ class Command(BaseCommand):
             self.stderr.write(f"{fault.position}: {fault.problem}")
         if faults:
             raise CommandError(f"The audit log does not hold at {len(faults)} places.")
-        position, last = audit.head()
-        self.stdout.write(f"{position}:{last}")
+        self.stdout.write("{}:{}".format(*audit.head()))
 
 
 def _missing_head(text: str) -> list[audit.Fault]:
     position, _, seal = text.strip().partition(":")
     if not position.isdigit():
         raise CommandError("--head takes a line as this command prints it, <position>:<hash>.")
-    if int(position) == 0 or AuditEvent.objects.filter(position=int(position), hash=seal).exists():
+    if audit.contains(Head(int(position), seal)):
         return []
     return [audit.Fault(int(position), "the log does not contain the seal that was kept")]

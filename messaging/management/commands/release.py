@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import hold
-from messaging import release
+from messaging import clock, recovery, release
 from smsapp.exceptions import InvalidState
 
 LOOK = 1.0  # seconds between two looks, where another process takes the steps or the provider needs time
@@ -36,20 +36,33 @@ class Command(BaseCommand):
             step = release.request(by, force=force, check=check)
         except InvalidState as error:
             raise CommandError(error.message) from error
-        said = ""
+        said, was_compared = "", step is not None
         while step is not None and step.state == release.CHECKING:
             step = release.take_step()
             if step is not None and (words := self._words(step)) != said:
                 said = words
                 self.stdout.write(words)
-            if step is not None and (step.note or step.not_before > time.time()):
+            if step is not None and (step.note or step.not_before > clock.now().timestamp()):
                 time.sleep(LOOK)
         if step is not None:
             raise CommandError(
                 f"Not released: {release.unchecked()} batches could not be compared with the provider. {step.note} "
                 "Try again later, cancel campaigns that must not be sent twice, or add --force."
             )
+        if was_compared:
+            self._tell(recovery.report())
         self.stdout.write("Sending is released.")
+
+    def _tell(self, found: recovery.Found) -> None:
+        """Of a copy: what was sent in the time that it has forgotten."""
+        for name, count in found.placed.items():
+            self.stdout.write(f"Account {name}: {count} messages taken in from the provider's log; none is charged.")
+        for message_id, words in found.unplaced.items():
+            self.stdout.write(f"Not placed: {message_id}, {words}")
+        if more := found.unplaced_count - len(found.unplaced):
+            self.stdout.write(f"Not placed: {more} more")
+        for words in found.untold:
+            self.stdout.write(f"What was sent since the backup is not known. {words}")
 
     def _words(self, step: release.Release) -> str:
         return f"{step.checked} batches compared, {step.found} messages found at the provider. {step.note}".strip()

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.services import ensure_demo_account
+from smsapp import key_prints
 
 
 def read_credentials(path: Path) -> dict[str, Any]:
@@ -47,6 +48,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, url: str, simulator_url: str, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
+        try:
+            key_prints.require()
+        except key_prints.WrongKeys as error:
+            raise CommandError(str(error)) from error
         path = settings.VAR_DIR / "demo.json"
         before = read_credentials(path)
         demo = ensure_demo_account(before.get("password"), before.get("api_key"))

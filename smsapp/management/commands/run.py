@@ -10,7 +10,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from smsapp import stack
+from smsapp import left_behind, stack
 from smsapp.management.commands.demo_account import read_credentials
 from smsapp.processes import ProcessError, StopRequested, Supervisor, free_port, is_port_free, prefixed
 
@@ -23,8 +23,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         host, port = os.environ.get("HOST") or "127.0.0.1", settings.PORT
-        require_port(host, port)
         with only_one(settings.VAR_DIR / "run.lock"):
+            for process in left_behind.end_left_behind(settings.VAR_DIR):
+                self.stdout.write(f"Ended, left behind by an earlier run: {process}.")
+            require_port(host, port)
             try:
                 with Supervisor(prefixed()) as supervisor:
                     self._start(supervisor, host, port)
@@ -35,7 +37,8 @@ class Command(BaseCommand):
                 self.stdout.write("All stopped.")
 
     def _start(self, supervisor: Supervisor, host: str, port: int) -> None:
-        env = dict(os.environ) | {"VAR_DIR": str(settings.VAR_DIR.resolve()), "PORT": str(port)}
+        folder = str(settings.VAR_DIR.resolve())
+        env = dict(os.environ) | {"VAR_DIR": folder, left_behind.FOLDER_MARK: folder, "PORT": str(port)}
         url = f"http://{stack.reachable(host)}:{port}"
         foundations, simulator_url = [], ""
         if not os.environ.get("REDIS_URL"):
@@ -51,7 +54,10 @@ class Command(BaseCommand):
             foundations.append(stack.simulator(env, simulator_port, settings.VAR_DIR / "simulator" / "ledger.jsonl"))
         children = [supervisor.start(program) for program in foundations]
         arguments = ("demo_account", "--url", url, "--simulator-url", simulator_url)
-        supervisor.finish(supervisor.start(stack.manage("prepare", env, *arguments)), MIGRATION_TIME)
+        try:
+            supervisor.finish(supervisor.start(stack.manage("prepare", env, *arguments)), MIGRATION_TIME)
+        except ProcessError as error:
+            raise ProcessError(f"{error}{who_holds_the_database(str(error))}") from error
         for child in children:
             child.wait_ready()
         supervisor.start_ready(stack.web(env, host, port), *stack.workers(env), stack.beat(env))
@@ -85,6 +91,17 @@ def require_port(host: str, port: int) -> None:
             if error.errno == errno.EADDRINUSE:
                 raise CommandError(f"Port {port} is in use. Choose another: PORT={port + 10} make run") from error
             raise CommandError(f"Cannot listen on {host} port {port}: {error.strerror}.") from error
+
+
+def who_holds_the_database(text: str) -> str:
+    """A line that names who does, where `text` says that a SQLite database is locked; otherwise empty."""
+    if "database is locked" not in text:
+        return ""
+    path = Path(settings.DATABASES["default"]["NAME"])
+    holders = left_behind.holders_of(path)
+    if not holders:
+        return f"\n{path} is locked, and no process of this user is seen to hold it."
+    return f"\n{path} is held by {', '.join(holders)}. It is not ours to end: end it, and start again."
 
 
 def only_one(path: Path) -> IO[str]:

@@ -1,0 +1,17 @@
+"""Keys that this installation made for itself."""
+
+from django.db import models
+
+
+class OwnKey(models.Model):
+    """One of the keys of `accounts/own_keys.py`, encrypted as every secret. As many rows as there are names."""
+
+    name = models.CharField(max_length=40, unique=True)
+    value = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "own_keys"
+
+    def __str__(self) -> str:
+        return self.name

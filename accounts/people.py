@@ -1,0 +1,36 @@
+"""What a person changes of themselves, and by which names they sign in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from accounts import audit
+from accounts.models import Account, User
+from accounts.models.people import normal_email
+from smsapp.exceptions import AlreadyExists
+
+
+def username_of(login: str) -> str:
+    """The user name of whoever signs in by this name or e-mail address; what was typed if that is nobody."""
+    if User.objects.filter(username=login).exists():
+        return login
+    found = User.objects.filter(email=normal_email(login)).values_list("username", flat=True).first() if login else None
+    return found or login
+
+
+def change_profile(person: User, account: Account, changes: Mapping[str, Any]) -> None:
+    """Change name and e-mail address. Raises AlreadyExists for somebody else's address."""
+    before = person.email
+    for name, value in changes.items():
+        setattr(person, name, value)
+    try:
+        with transaction.atomic():
+            person.save(update_fields=[*changes, "updated_at"])
+            if person.email != before:
+                audit.record(
+                    "user.email_changed", account=account, by=person, target_type="user",
+                    target_id=person.username[:60], before={"email": before}, after={"email": person.email},
+                )  # fmt: skip
+    except IntegrityError as error:
+        raise AlreadyExists("Somebody else has this address.", "email", person.email) from error

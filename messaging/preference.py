@@ -1,0 +1,71 @@
+"""Which gateway live messages go to where no routes are set up: an act of an operator's own, never of saving one."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Sum
+
+from accounts import audit
+from accounts.choices import Mode
+from accounts.models import User
+from messaging import gateways
+from messaging.choices import BatchState
+from messaging.models import Batch, Gateway, Route
+from smsapp.exceptions import InvalidState
+from smsapp.wake import wake
+
+WAITING = (BatchState.HELD, BatchState.READY)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is so before: `now` is the preferred gateway, None if messages wait; `staying` those that keep their
+    gateway, `roadless` those that have none."""
+
+    now: str | None
+    has_routes: bool
+    staying: int
+    roadless: int
+
+
+def change() -> Change:
+    """What an operator should know before another gateway is preferred."""
+    waiting = Batch.objects.filter(mode=Mode.LIVE, state__in=WAITING, queued__gt=0)
+    sums = dict(waiting.order_by().values_list("gateway").annotate(Sum("queued")))
+    roadless = sums.pop("", 0)
+    return Change(gateways.preferred(), Route.objects.filter(is_enabled=True).exists(), sum(sums.values()), roadless)
+
+
+@transaction.atomic
+def prefer(row: Gateway, by: User) -> None:
+    """Raises InvalidState for one that is off."""
+    row = Gateway.objects.select_for_update().get(pk=row.pk)
+    if not row.is_enabled:
+        raise InvalidState("This gateway is off: send a test, then switch it on.")
+    before = _unset()
+    row.is_preferred = True
+    row.save(update_fields=["is_preferred", "updated_at"])
+    _note("gateway.preferred", row, by, before)
+
+
+@transaction.atomic
+def prefer_no_more(row: Gateway, by: User) -> None:
+    """Back to the gateway of the environment; without one, messages that no route leads to wait."""
+    if before := _unset(row):
+        _note("gateway.preferred_no_more", row, by, before)
+
+
+def _unset(row: Gateway | None = None) -> str:
+    """The name of the gateway that was preferred until now, empty if none was."""
+    rows = Gateway.objects.filter(is_preferred=True) if row is None else Gateway.objects.filter(pk=row.pk)
+    before = rows.filter(is_preferred=True).select_for_update().first()
+    if before is None:
+        return ""
+    before.is_preferred = False
+    before.save(update_fields=["is_preferred", "updated_at"])
+    return before.name
+
+
+def _note(action: str, row: Gateway, by: User, before: str) -> None:
+    wake("messaging.check_balance")
+    audit.record(action, account=None, by=by, target_type="gateway", target_id=row.name, before={"preferred": before})

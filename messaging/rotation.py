@@ -1,0 +1,38 @@
+"""Whose turn it is among gateways that this process asks for something again and again: who was asked longest ago.
+
+Kept by each process for itself: whatever others do only makes a turn come earlier.
+"""
+
+import time
+from collections.abc import Iterable
+
+_free_at: dict[tuple[str, str], float] = {}  # by purpose and gateway: its last turn, or the end of its pause; monotonic
+
+
+def in_turn(purpose: str, names: Iterable[str]) -> list[str]:
+    """Return those of the gateways that may be asked now, the one asked longest ago first."""
+    free = [name for name in names if not is_paused(purpose, name)]
+    return sorted(free, key=lambda name: _place(purpose, name))
+
+
+def is_paused(purpose: str, name: str) -> bool:
+    """Whether a gateway is to be left alone."""
+    return _place(purpose, name) > time.monotonic()
+
+
+def note_turn(purpose: str, name: str) -> None:
+    """Put a gateway behind all others: it is asked now."""
+    _free_at[purpose, name] = time.monotonic()
+
+
+def pause(purpose: str, name: str, seconds: float) -> None:
+    """Leave a gateway that would not answer alone for so long: it may hold whoever asks until the call times out."""
+    _free_at[purpose, name] = time.monotonic() + seconds
+
+
+def forget() -> None:
+    _free_at.clear()
+
+
+def _place(purpose: str, name: str) -> float:
+    return _free_at.get((purpose, name), float("-inf"))

@@ -1,0 +1,1 @@
+"""`ENGINE` of a database: `base.py`."""

@@ -1,0 +1,1 @@
+"""How the console and the pages write times and dates, by language."""

@@ -1,0 +1,67 @@
+"""Texts kept outside the database, for what has to show that the database was put back or rewritten: in a file in
+VAR_DIR and on the Redis server."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+SILENCE = 5.0  # seconds without asking a Redis server that did not answer
+
+_silent_until = 0.0
+
+
+class Outside:
+    """`name`: of the file without its ending, and of the key without its prefix."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def path(self) -> Path:
+        return Path(settings.VAR_DIR) / f"{self.name}.json"
+
+    @property
+    def key(self) -> str:
+        return f"{settings.REDIS_KEY_PREFIX}:{self.name}"
+
+    def read(self) -> list[str]:
+        """What is kept, by each place that can be asked; empty where there is nothing."""
+        found = _with_redis(lambda client: client.get(self.key))
+        return [self._from_file(), found.decode(errors="replace") if isinstance(found, bytes) else ""]
+
+    def write(self, text: str) -> None:
+        """In either place, if it can be; a file that cannot be written is told to the log."""
+        try:
+            fresh = self.path.with_name(f"{self.name}.{os.getpid()}.new")
+            fresh.write_text(text)
+            fresh.replace(self.path)
+        except OSError as error:
+            logger.warning("%s cannot be written: %s", self.path, error)
+        _with_redis(lambda client: client.set(self.key, text))
+
+    def _from_file(self) -> str:
+        try:
+            return self.path.read_text()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+
+def _with_redis(act: Callable[[Any], Any]) -> Any:
+    """What `act` gives; None if there is no server at this moment."""
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return None
+    try:
+        return act(get_redis_connection("default"))
+    except (RedisError, OSError):
+        _silent_until = time.monotonic() + SILENCE
+        return None

@@ -1,0 +1,40 @@
+"""Whether a proxy stands in front that nobody told us of: then every caller has its address, and one who guesses
+passwords or calls too often keeps everybody out."""
+
+import logging
+import time
+
+from django.core.cache import cache
+
+logger = logging.getLogger(__name__)
+
+KEY = "untrusted-proxy"
+NOTED_FOR = 24 * 3600  # seconds
+NOTE_EVERY = 3600.0  # seconds, by each process
+
+WORDS = (
+    "Calls come with X-Forwarded-For, from %s, and TRUSTED_PROXY_COUNT is 0: if a proxy stands in front every caller "
+    "has its address, and anybody locks everybody out. Set TRUSTED_PROXY_COUNT to the number of proxies in front."
+)
+
+_noted_at = float("-inf")
+
+
+def note_untrusted(peer: str) -> None:
+    """Write down, now and then, that a call came through a proxy that is not trusted."""
+    global _noted_at
+    if time.monotonic() - _noted_at < NOTE_EVERY:
+        return
+    _noted_at = time.monotonic()
+    logger.error(WORDS, peer)
+    cache.set(KEY, peer, NOTED_FOR)
+
+
+def untrusted() -> str:
+    """The address from which such calls came in the last day; empty if there was none, or nobody can tell."""
+    return cache.get(KEY) or ""
+
+
+def tell_at_start(trusted: int) -> None:
+    if not trusted and (peer := untrusted()):
+        logger.error(WORDS, peer)

@@ -1,0 +1,53 @@
+"""Removing rows that were kept for long enough: slice after slice, the oldest first, until done or the time is over.
+
+Every slice is a short transaction of its own, so that no statement grows with a backlog and what is removed stays
+removed. A task that has left something wakes itself again after a pause, in which what has a deadline has its workers.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from smsapp.wake import wake
+
+SLICE = 1000  # rows in one transaction
+SECONDS_AT_ONCE = 2.0
+PAUSE = 2.0  # seconds until a task goes on with what it has left
+
+Keys = Sequence[Any]
+
+
+class Purged(NamedTuple):
+    """How many rows are gone, and whether there are more that are old enough."""
+
+    removed: int
+    is_more: bool
+
+
+def remove_oldest(old: QuerySet[Any], by: str, before: Callable[[Keys], object] | None = None) -> Purged:
+    """Remove the rows of `old`, those with the lowest `by` first; an index must serve that order.
+
+    `before` gets the keys of a slice in the slice's transaction: it removes what refers to the rows, or tells of them.
+    A row that is no longer old when its slice is removed stays.
+    """
+    stop_at = time.monotonic() + SECONDS_AT_ONCE
+    oldest = old.order_by(by).values_list("pk", flat=True)
+    count = 0
+    while keys := list(oldest[:SLICE]):
+        with transaction.atomic():
+            if before is not None:
+                before(keys)
+            count += old.filter(pk__in=keys)._raw_delete(old.db)
+        if len(keys) < SLICE or time.monotonic() >= stop_at:
+            return Purged(count, len(keys) == SLICE)
+    return Purged(count, is_more=False)
+
+
+def go_on(task: str, purged: Purged) -> int:
+    """Wake the task again if it has left something; how many rows it removed."""
+    if purged.is_more:
+        wake(task, after=PAUSE)
+    return purged.removed

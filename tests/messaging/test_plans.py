@@ -1,0 +1,164 @@
+"""What beat wakes reads what is waiting, never what is finished: every statement is judged by the rows it really reads.
+
+The tables hold HISTORY finished rows each and a backlog that may not leave: of a paused campaign, a gateway that is not
+set up, an account on hold, a run of report bodies. PostgreSQL explains and executes every statement of a task, and no
+scan of a large table may read more than a bounded number of rows.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import Model
+from django.utils import timezone
+
+from accounts.models import Account
+from campaigns.choices import CampaignStatus
+from campaigns.models import Campaign
+from messaging import health
+from messaging.choices import AttemptState, BatchState, Lane, MessageStatus
+from messaging.identity import MAX_IN_BATCH
+from messaging.models import Attempt, Batch, Message, ReportInbox
+from smsapp.celery import app
+from smsapp.queues import TASK_QUEUES
+from tests.factories import AccountFactory, make_campaign
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.once, pytest.mark.django_db]
+
+HISTORY = int(os.environ.get("PLAN_ROWS", "500000"))
+BACKLOG = HISTORY // 25
+MOST_READ = 6000  # rows by one scan: what is taken at once, and a little beside it
+#: Tasks that look at much for a reason, and at how many rows.
+LOOKS_AT = {
+    "messaging.check_consistency": 4 * BACKLOG,  # adds up whole campaigns, some at a time
+    "messaging.measure_health": 4 * health.MOST,  # the newest batches and calls, a fixed number, by parallel workers
+    "messaging.sweep": 2 * BACKLOG,  # sets aside what may not leave, so that nobody reads it again
+}
+FIRST = 10_000_000  # key of the first finished row
+
+WITHOUT_DATABASE = {
+    "accounts.store_usage",
+    "accounts.heed_alarms",
+    "messaging.check_balance",
+}  # they have nothing to ask
+#: Tasks that are given an id, and read what belongs to it.
+OF_ONE = {"smsapp.pulse", "messaging.preflight", "uploads.parse", "accounts.deliver_webhooks"}
+
+
+@pytest.fixture
+def history() -> None:
+    _build()
+
+
+def _build() -> None:
+    with connection.cursor() as cursor:  # without the triggers of foreign keys, which take most of the time
+        cursor.execute("SET LOCAL session_replication_role = replica")
+    account = AccountFactory()
+    now = timezone.now()
+    done = make_campaign(account, count=1, kind="single")
+    Campaign.objects.filter(pk=done.pk).update(
+        status=CampaignStatus.COMPLETED, closed_at=now, completed_at=now, delivered=1, chunks_done=1
+    )
+    batch = Batch.objects.create(
+        account=account, campaign=done, chunk=0, part=0, mode="live", lane=Lane.SINGLES, turn=0, size=1, delivered=1,
+        state=BatchState.DONE, gateway="simulator", report_deadline=now, price_micro=75_000, segments=1,
+        charged_segments=1,
+    )  # fmt: skip
+    message = Message.objects.create(
+        id=batch.pk * MAX_IN_BATCH, campaign=done, row=1, phone_number="+4915112000000", status=MessageStatus.DELIVERED
+    )
+    attempt = Attempt.objects.create(
+        batch=batch, gateway="simulator", reference="call-0", epoch=1, first=message.pk, last=message.pk,
+        message_count=1, state=AttemptState.ANSWERED, deadline=now, finished_at=now,
+    )  # fmt: skip
+    body = ReportInbox.objects.create(gateway="simulator", source="push", body=b'{"results":[]}', applied_at=now)
+    copies(done, HISTORY, id=f"{FIRST} + n", bulk_id="'old-' || n")
+    copies(batch, HISTORY, id=f"{FIRST} + n", campaign_id=f"{FIRST} + n")
+    copies(message, HISTORY, id=f"({FIRST} + n::bigint) * {MAX_IN_BATCH}", campaign_id=f"{FIRST} + n")
+    copies(
+        attempt, HISTORY, id=f"{FIRST} + n", batch_id=f"{FIRST} + n", reference="'old-' || n",
+        first=f"({FIRST} + n::bigint) * {MAX_IN_BATCH}", last=f"({FIRST} + n::bigint) * {MAX_IN_BATCH}",
+    )  # fmt: skip
+    copies(body, HISTORY, id=f"{FIRST} + n")
+    _build_backlog(account, batch)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = origin")
+        for row in (done, batch, message, attempt, body):  # those of the whole cluster others may be reading
+            cursor.execute(f"ANALYZE {row._meta.db_table}")
+
+
+def _build_backlog(account: Account, batch: Batch) -> None:
+    """Two campaigns with many batches: one is paused, the other goes to a gateway that is away for good."""
+    for place, status in enumerate((CampaignStatus.PAUSED, CampaignStatus.RUNNING), 1):
+        campaign = make_campaign(account, count=1)
+        Campaign.objects.filter(pk=campaign.pk).update(status=status, queued=BACKLOG, chunks_done=1)
+        copies(
+            batch, BACKLOG, id=f"{FIRST + place * HISTORY} + n", campaign_id=str(campaign.pk), part="mod(n, 30000)",
+            chunk="n / 30000", lane=str(Lane.CAMPAIGNS.value), state=f"'{BatchState.READY}'", queued="1", delivered="0",
+            segments="0", charged_segments="0", report_deadline="NULL",
+            gateway="'gone'", turn="n",
+        )  # fmt: skip
+    ReportInbox.objects.filter(pk__gte=FIRST + HISTORY - BACKLOG).update(applied_at=None)
+
+
+def copies(row: Model, count: int, **changed: str) -> None:
+    """Insert so many copies of a row, with some columns as expressions over `n`."""
+    table, columns = row._meta.db_table, [field.column for field in row._meta.concrete_fields]
+    values = ", ".join(changed.get(column, f't."{column}"') for column in columns)
+    names = ", ".join(f'"{column}"' for column in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} t, generate_series(1, %s) n WHERE t.id = %s",
+            [count, row.pk],
+        )
+
+
+class Plans:
+    """The statements of a task, each explained as it is executed."""
+
+    def __init__(self, most_read: int) -> None:
+        self.most_read = most_read
+        self.too_much: list[str] = []
+        self.statements = 0
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not many and sql.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
+            self.statements += 1
+            with connection.connection.cursor() as cursor:
+                cursor.execute("SAVEPOINT explained")
+                cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {sql}", params)
+                (plan,) = cursor.fetchone()[0]
+                cursor.execute("ROLLBACK TO SAVEPOINT explained")
+            self.too_much += [f"{what}\n    {sql[:1500]}" for what in self._much_read(plan["Plan"])]
+        return execute(sql, params, many, context)
+
+    def _much_read(self, node: dict[str, Any]) -> Iterator[str]:
+        removed = sum(node.get(f"Rows Removed by {why}", 0) for why in ("Filter", "Index Recheck"))
+        read = (node.get("Actual Rows", 0) + removed) * node.get("Actual Loops", 1)
+        if "Relation Name" in node and node["Node Type"] != "ModifyTable" and read > self.most_read:
+            yield f"{node['Node Type']} of {node['Relation Name']} by {node.get('Index Name')} reads {read:.0f} rows"
+        for inner in node.get("Plans", ()):
+            yield from self._much_read(inner)
+
+
+@contextmanager
+def explained(most_read: int = MOST_READ) -> Iterator[Plans]:
+    plans = Plans(most_read)
+    with connection.execute_wrapper(plans):
+        yield plans
+
+
+def test_tasks_read_what_waits_and_not_what_is_finished(history: None) -> None:
+    """All in one test, since the tables are built in the process that runs it."""
+    app.loader.import_default_modules()
+    too_much = []
+    for name in sorted(set(TASK_QUEUES) - OF_ONE):
+        with transaction.atomic(), explained(LOOKS_AT.get(name, MOST_READ)) as plans:
+            app.tasks[name]()
+            transaction.set_rollback(True)
+        assert plans.statements or name in WITHOUT_DATABASE, name
+        too_much += [f"{name}: {what}" for what in plans.too_much]
+    assert not too_much, "\n".join(too_much)
