@@ -9,9 +9,9 @@ from rest_framework.request import Request
 
 from accounts.caller import Caller
 from accounts.choices import SCOPES_OF, Mode, Role
-from accounts.current import chosen_membership
+from accounts.current import last_workspace, memberships_of
 from accounts.keys import check_api_key, note_use, scopes_of
-from accounts.models import User
+from accounts.models import Membership, User
 from accounts.tokens import check_access_token
 from smsapp import clock
 from smsapp.exceptions import CsrfFailed, PermissionDenied
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 API_KEY_HEADER = "X-API-Key"
+WORKSPACE_HEADER = "X-Workspace"
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -49,7 +50,8 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class SessionAuthentication(BaseAuthentication):
-    """For the dashboard's own pages: never without a CSRF token where something may change."""
+    """For pages in the browser of somebody signed in. What may change something has a CSRF token, and names account and
+    mode as the dashboard's addresses do; without them a call reads from where the person was last."""
 
     def authenticate(self, request: Request) -> tuple[User, Caller] | None:
         page: HttpRequest = request._request
@@ -57,11 +59,25 @@ class SessionAuthentication(BaseAuthentication):
         if not isinstance(user, User) or not user.is_active:  # lazy: isinstance sees through it
             return None
         _require_csrf_token(page)
-        membership = chosen_membership(page)
-        if membership is None:
-            raise PermissionDenied("You are not a member of an account.")
+        membership, mode = _named(page, memberships_of(page))
         role = Role(membership.role)
-        return user, Caller(membership.account, user, Mode.LIVE, role, SCOPES_OF[role])
+        return user, Caller(membership.account, user, mode, role, SCOPES_OF[role])
+
+
+def _named(page: "HttpRequest", memberships: list[Membership]) -> tuple[Membership, Mode]:
+    if not memberships:
+        raise PermissionDenied("You are not a member of an account.")
+    named = page.headers.get(WORKSPACE_HEADER, "")
+    if not named and page.method in ("GET", "HEAD", "OPTIONS"):
+        named = str(last_workspace(page, memberships))
+    account, _, mode = named.partition("/")
+    for membership in memberships:
+        if membership.account.public_id == account and mode in Mode.values:
+            return membership, Mode(mode)
+    raise PermissionDenied(
+        f"A call with the session of the dashboard names its account and mode in the header {WORKSPACE_HEADER}, "
+        "as the address of the page does after /a/: 0f3a9c2e1b/live."
+    )
 
 
 def _require_csrf_token(page: "HttpRequest") -> None:
@@ -107,6 +123,6 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
             "type": "apiKey",
             "in": "cookie",
             "name": settings.SESSION_COOKIE_NAME,
-            "description": "The session of somebody signed in to the dashboard, for its own pages. Whatever changes "
-            "something needs the header `X-CSRFToken` as well.",
+            "description": "The session of somebody signed in to the dashboard. Whatever changes something needs the "
+            f"headers `X-CSRFToken` and `{WORKSPACE_HEADER}`, the account and mode as `<account>/live`.",
         }

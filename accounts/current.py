@@ -1,4 +1,4 @@
-"""Which account a signed-in person looks at: every dashboard view starts here."""
+"""Who looks at a page, of which account and mode, and whether they may: every dashboard view starts here."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,32 +6,55 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render, resolve_url
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import Account, Membership, User
+from accounts.workspace import Workspace, site_url, workspace_of
 
-SESSION_KEY = "account_id"
-MODE_KEY = "mode"
+SESSION_KEY = "workspace"  # where the person was last
+RENDERED_FOR = "rendered_for"  # the field of every form that says which workspace's page it was on
+WRITTEN = ("phone_numbers", "message", "name", "rows")  # fields that a person writes at length
 
 P = ParamSpec("P")
 
 
 class MemberRequest(HttpRequest):
-    """A request of a signed-in member; `memberships` are all of theirs, the oldest first and taken by default."""
+    """A request of a signed-in member; `memberships` are all of theirs, the oldest first."""
 
     user: User
     membership: Membership
     memberships: list[Membership]
+    workspace: Workspace
 
 
 View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 
 
+class OtherMode(Exception):
+    """What the address names belongs to the account, and to the other mode."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__(mode)
+        self.mode = Mode(mode)
+
+
 def current_account(request: MemberRequest) -> Account:
     return request.membership.account
+
+
+def current_mode(request: HttpRequest) -> Mode:
+    """The mode that the address names; live outside of any."""
+    workspace = workspace_of(request)
+    return workspace.mode if workspace else Mode.LIVE
+
+
+def require_mode(request: HttpRequest, mode: str) -> None:
+    """Raises OtherMode, by which a page is shown in its own mode and nothing is done from the other's."""
+    if mode != current_mode(request):
+        raise OtherMode(mode)
 
 
 def may(membership: Membership, scope: Scope) -> bool:
@@ -39,32 +62,26 @@ def may(membership: Membership, scope: Scope) -> bool:
     return scope in SCOPES_OF[Role(membership.role)]
 
 
-def current_mode(request: HttpRequest) -> Mode:
-    """Live, unless the person has switched to test mode."""
-    return Mode.TEST if request.session.get(MODE_KEY) == Mode.TEST else Mode.LIVE
-
-
-def switch_mode(request: HttpRequest, mode: Mode) -> None:
-    request.session[MODE_KEY] = mode.value
-
-
-def switch_account(request: HttpRequest, account_id: int) -> None:
-    request.session[SESSION_KEY] = account_id
-
-
 def memberships_of(request: HttpRequest) -> list[Membership]:
     """All of the signed-in person's, the oldest first."""
     return list(Membership.objects.filter(user=request.user.pk).select_related("account").order_by("pk"))
 
 
-def chosen_membership(request: HttpRequest) -> Membership | None:
-    """The membership that the signed-in person acts under; None for who belongs to no account."""
-    memberships = memberships_of(request)
-    return _chosen(request, memberships) if memberships else None
+def last_workspace(request: HttpRequest, memberships: list[Membership]) -> Workspace:
+    """Where the person was last, as long as they belong there; else live in their oldest account."""
+    account, _, mode = str(request.session.get(SESSION_KEY, "")).partition("/")
+    if any(membership.account.public_id == account for membership in memberships) and mode in Mode.values:
+        return Workspace(account, Mode(mode))
+    return Workspace(memberships[0].account.public_id, Mode.LIVE)
 
 
 def member_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Only for members of an account: strangers sign in first, a person without a membership is told so (403)."""
+    """Only for members of the account that the address names.
+
+    Strangers sign in first; a person without any membership is told so (403); an account of others is a 404. An address
+    outside of a workspace leads to where the person was last. What would change something is refused (409) unless its
+    form belongs to the page's workspace.
+    """
 
     @wraps(view)
     def wrapper(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -73,9 +90,20 @@ def member_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], Http
         memberships = memberships_of(request)
         if not memberships:
             return render(request, "accounts/no_account.html", status=403)
-        request.membership = _chosen(request, memberships)  # type: ignore[attr-defined]
+        workspace = workspace_of(request)
+        if workspace is None:
+            return _elsewhere(request, last_workspace(request, memberships))
+        request.membership = _membership_in(workspace, memberships)  # type: ignore[attr-defined]
         request.memberships = memberships  # type: ignore[attr-defined]
-        return view(request, *args, **kwargs)  # type: ignore[arg-type]
+        rendered_for = request.POST.get(RENDERED_FOR)
+        if rendered_for is not None and rendered_for != str(workspace):
+            return _refused(request)
+        if last_workspace(request, memberships) != workspace:
+            request.session[SESSION_KEY] = str(workspace)
+        try:
+            return view(request, *args, **kwargs)  # type: ignore[arg-type]
+        except OtherMode as other:
+            return _elsewhere(request, Workspace(workspace.account, other.mode))
 
     return wrapper  # type: ignore[return-value]
 
@@ -95,13 +123,29 @@ def allowed(scope: Scope) -> Callable[[View[P]], Callable[Concatenate[HttpReques
     return decorate
 
 
-def _chosen(request: HttpRequest, memberships: list[Membership]) -> Membership:
-    chosen = request.session.get(SESSION_KEY)
-    return next((membership for membership in memberships if membership.account_id == chosen), memberships[0])
+def _membership_in(workspace: Workspace, memberships: list[Membership]) -> Membership:
+    for membership in memberships:
+        if membership.account.public_id == workspace.account:
+            return membership
+    raise Http404
+
+
+def _elsewhere(request: HttpRequest, workspace: Workspace) -> HttpResponse:
+    """The same page in another workspace; nothing is done there that was asked for here."""
+    if request.method not in ("GET", "HEAD"):
+        return _refused(request)
+    query = request.META.get("QUERY_STRING", "")
+    return redirect(workspace.address(request.path_info) + (f"?{query}" if query else ""))
+
+
+def _refused(request: HttpRequest) -> HttpResponse:
+    """Nothing was done; what the person had written is on the page."""
+    written = [(name, value) for name in WRITTEN if (value := str(request.POST.get(name, ""))).strip()]
+    return render(request, "accounts/other_workspace.html", {"written": written}, status=409)
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
     # htmx would follow a redirect and put the sign-in page into the fragment it refreshes.
     if request.headers.get("HX-Request") == "true":
-        return HttpResponseClientRedirect(resolve_url("sign-in"))
-    return redirect_to_login(request.get_full_path())
+        return HttpResponseClientRedirect(site_url("sign-in"))
+    return redirect_to_login(request.get_full_path(), site_url("sign-in"))

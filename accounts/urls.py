@@ -2,12 +2,14 @@ from django.urls import path
 
 from accounts.views import account, developers, invitations, profile, session
 
-urlpatterns = [
+#: Of a person, in no account.
+site_urlpatterns = [
     path("sign-in/", session.SignIn.as_view(), name="sign-in"),
     path("sign-out/", session.SignOut.as_view(), name="sign-out"),
-    path("switch/", session.switch, name="switch-account"),
-    path("mode/", session.mode, name="switch-mode"),
     path("invitations/<str:secret>/", invitations.invitation, name="invitation"),
+]
+
+urlpatterns = [
     path("profile/", profile.profile, name="profile"),
     path("senders/", account.senders, name="senders"),
     path("senders/<int:sender_pk>/withdraw/", account.sender_withdraw, name="sender-withdraw"),

@@ -1,4 +1,5 @@
-"""What stands around every page of the dashboard: its navigation, by what the role may, and the mode."""
+"""What stands around every page of the dashboard: its navigation, by what the role may, and the ways to other modes and
+accounts."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -7,8 +8,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from accounts.choices import Scope
-from accounts.current import current_mode, may
+from accounts.choices import Mode, Scope
+from accounts.current import may
+from accounts.workspace import workspace_of
 
 
 class Entry(NamedTuple):
@@ -58,13 +60,27 @@ class Link(NamedTuple):
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """A context processor: `navigation` as (heading, links), and `mode`."""
-    membership = getattr(request, "membership", None)
-    if membership is None:
+    """A context processor: `navigation` as (heading, links), `mode`, and links to all `modes` and `accounts`."""
+    membership, workspace = getattr(request, "membership", None), workspace_of(request)
+    if membership is None or workspace is None:
         return {}
-    here = request.resolver_match.view_name if request.resolver_match else ""
+    match = request.resolver_match
+    here = match.view_name if match else ""
     navigation = [(heading, list(_links(entries, membership, here))) for heading, entries in NAVIGATION]
-    return {"navigation": [(heading, links) for heading, links in navigation if links], "mode": current_mode(request)}
+    # What an address names is of one account and often of one mode, so from its page the way leads to the overview.
+    path = request.path_info if match and not match.kwargs and request.method == "GET" else "/"
+    return {
+        "navigation": [(heading, links) for heading, links in navigation if links],
+        "mode": workspace.mode,
+        "modes": [
+            Link(mode.label, mode.value, workspace._replace(mode=mode).address(path), mode == workspace.mode)
+            for mode in Mode
+        ],
+        "accounts": [
+            Link(one.account.name, "", workspace._replace(account=one.account.public_id).address(), one == membership)
+            for one in getattr(request, "memberships", [])
+        ],
+    }
 
 
 def _links(entries: tuple[Entry, ...], membership: Any, here: str) -> Iterator[Link]:

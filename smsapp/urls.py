@@ -1,6 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+import accounts.urls
 from campaigns.public import opt_out
 from messaging.callbacks import delivery_reports, inbound_messages
 from messaging.views.console import sending
@@ -20,14 +21,11 @@ urlpatterns = [
     path("health/ready", ReadyView.as_view(schema=None), name="health-ready"),
     path("metrics", metrics, name="metrics"),
     path("o/<str:token>", opt_out, name="opt-out"),
-    path("accounts/", include("accounts.urls")),
+    path("accounts/", include(accounts.urls.site_urlpatterns)),
     path("manifest.webmanifest", manifest, name="manifest"),
     path("sw.js", service_worker, name="service-worker"),
     path("offline/", offline, name="offline"),
-    path("", include("reports.urls")),
-    path("", include("messaging.urls")),
-    path("", include("campaigns.urls")),
-    path("", include("uploads.urls")),
+    path("", include("smsapp.dashboard_urls")),  # leads to the workspace where the person was last
 ]
 
 handler400 = "smsapp.api.errors.bad_request"

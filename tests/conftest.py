@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings as django_settings
+from django.test import Client
 
 from smsapp import pulse
 
@@ -110,6 +111,16 @@ def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     forget()
     yield
     forget()
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    """Instead of pytest-django's: pages are asked for in an account and mode."""
+    from tests.pages import Browser
+
+    browser = Browser()
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

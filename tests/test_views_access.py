@@ -76,7 +76,6 @@ PAGES = {
     "usage": read(Scope.ACCOUNT_READ), "team": read(Scope.ACCOUNT_READ), "team-change": act(Scope.ACCOUNT_READ),
     "invitation-withdraw": act(Scope.ACCOUNT_READ),
     "account-settings": read(Scope.ACCOUNT_READ), "profile": Door("get", None),
-    "switch-account": act(None), "switch-mode": act(None),
     "developers": read(Scope.WEBHOOKS_READ), "requests": read(Scope.ACCOUNT_READ),
     "key-new": read(Scope.KEYS_WRITE), "key-rotate": act(Scope.KEYS_WRITE), "key-revoke": act(Scope.KEYS_WRITE),
     "webhook-new": read(Scope.WEBHOOKS_WRITE), "webhook-detail": read(Scope.WEBHOOKS_READ),
@@ -87,8 +86,15 @@ PAGES = {
 OPEN = {"sign-in", "sign-out", "invitation"}
 URLS = {
     str(pattern.name): pattern
-    for module in (accounts.urls, campaigns.urls, messaging.urls, reports.urls, uploads.urls)
-    for pattern in module.urlpatterns
+    for patterns in (
+        accounts.urls.site_urlpatterns,
+        accounts.urls.urlpatterns,
+        campaigns.urls.urlpatterns,
+        messaging.urls.urlpatterns,
+        reports.urls.urlpatterns,
+        uploads.urls.urlpatterns,
+    )
+    for pattern in patterns
     if isinstance(pattern, URLPattern)
 }
 #: Acts with a GET page of the same address, which is open to whoever may read.

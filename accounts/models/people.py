@@ -1,5 +1,6 @@
 """Accounts, people, and what a person may do in an account."""
 
+import secrets
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
@@ -10,9 +11,18 @@ from django.db.models.functions import Lower
 from accounts.choices import Role
 
 
+def new_public_id() -> str:
+    """Ten random characters: a number in a row would tell how many accounts there are."""
+    return secrets.token_hex(5)
+
+
 class Account(models.Model):
     """A customer organisation: the tenant."""
 
+    public_id = models.CharField(
+        max_length=16, unique=True, editable=False, default=new_public_id,
+        help_text="Names it in addresses of the dashboard and in the API.",
+    )  # fmt: skip
     name = models.CharField(max_length=120)
     default_country = models.CharField(
         max_length=2, default="US", help_text="ISO 3166 code; numbers in national format are read as this country's."

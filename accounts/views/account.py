@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -20,6 +19,7 @@ from accounts.forms.dashboard import SenderForm, SettingsForm
 from accounts.forms.people import MemberForm, RoleForm
 from accounts.models import AuditEvent, DailyUse, Invitation, LedgerEntry, Membership, SenderId
 from accounts.services import change_account
+from accounts.workspace import site_url
 from campaigns.models import Campaign
 from reports import selectors
 from smsapp import clock
@@ -95,7 +95,7 @@ def team(request: MemberRequest) -> HttpResponse:
         except SmsappError as error:
             form.refuse(error)
         else:
-            link = request.build_absolute_uri(reverse("invitation", args=[secret]))
+            link = request.build_absolute_uri(site_url("invitation", secret))
             form = MemberForm()
     account, manages = current_account(request), team_services.manages(request.membership)
     open_ones = Invitation.objects.filter(account=account, expires_at__gt=clock.about_now())

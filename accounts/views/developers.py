@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import keys
 from accounts.choices import SCOPES_OF, EndpointKind, Mode, Role, Scope
-from accounts.current import MemberRequest, allowed, current_account, current_mode, may
+from accounts.current import MemberRequest, allowed, current_account, current_mode, may, require_mode
 from accounts.forms.dashboard import EndpointForm, KeyForm
 from accounts.models import ApiUsageLog, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import endpoints
@@ -170,7 +170,9 @@ def _endpoints(request: MemberRequest) -> QuerySet[WebhookEndpoint]:
 
 def _endpoint(request: MemberRequest, endpoint_id: str) -> WebhookEndpoint:
     owned = WebhookEndpoint.objects.filter(account=current_account(request)).select_related("account")
-    return get_object_or_404(owned, endpoint_id=endpoint_id)
+    endpoint = get_object_or_404(owned, endpoint_id=endpoint_id)
+    require_mode(request, endpoint.mode)
+    return endpoint
 
 
 def _shown_once(request: MemberRequest, title: str, secret: str, named: str) -> HttpResponse:

@@ -9,9 +9,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts import invitations
-from accounts.current import switch_account
+from accounts.choices import Mode
 from accounts.forms.people import NewPersonForm
 from accounts.models import Invitation, User
+from accounts.workspace import Workspace
 from smsapp.exceptions import NotFound, SmsappError
 
 
@@ -37,9 +38,8 @@ def _for_person(request: HttpRequest, person: User, invited: Invitation, secret:
         except SmsappError as error:
             messages.error(request, error.message)
         else:
-            switch_account(request, membership.account_id)
             messages.success(request, _("You belong to %(account)s now.") % {"account": membership.account.name})
-            return redirect("overview")
+            return redirect(Workspace(membership.account.public_id, Mode.LIVE).address())
     context = {"invitation": invited, "is_for_them": person.email == invited.email}
     return render(request, "accounts/invitation.html", context)
 

@@ -5,7 +5,6 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.choices import Mode
 from campaigns.choices import CampaignKind, CampaignStatus
 from messaging.choices import MessageStatus
 from messaging.resending import FAILED_STATUSES, ON_REQUEST
@@ -16,13 +15,9 @@ from smsapp.paging import LARGEST_ID
 class CampaignListQuery(DashboardForm):
     """What stands in the address of the campaign list, beside what paging needs."""
 
-    mode = forms.ChoiceField(choices=Mode.choices, required=False, widget=forms.HiddenInput)
     kind = forms.ChoiceField(choices=CampaignKind.choices, required=False, widget=forms.HiddenInput)
     name = forms.CharField(label=_("Name"), required=False, max_length=120, widget=forms.SearchInput)
     status = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("All")), *CampaignStatus.choices])
-
-    def clean_mode(self) -> Mode | None:
-        return Mode(self.cleaned_data["mode"]) if self.cleaned_data["mode"] else None
 
     def clean_kind(self) -> CampaignKind:
         return CampaignKind(self.cleaned_data["kind"] or CampaignKind.BULK)

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import audit
 from accounts.choices import Role, Scope
-from accounts.current import MemberRequest, allowed, current_account, may, member_required
+from accounts.current import MemberRequest, allowed, current_account, may, member_required, require_mode
 from accounts.models import User
 from campaigns import approval, drafts, resends, services
 from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus
@@ -207,14 +207,18 @@ def campaign_refused(request: MemberRequest, bulk_id: str) -> HttpResponse:
 
 
 def _campaign(request: MemberRequest, bulk_id: str) -> Campaign:
-    """A campaign of the account looked at, live or test; 404 for any other."""
-    return get_object_or_404(current_account(request).campaigns, bulk_id=bulk_id)
+    """A campaign of the account and mode looked at; 404 for another account's."""
+    campaign = get_object_or_404(current_account(request).campaigns, bulk_id=bulk_id)
+    require_mode(request, campaign.mode)
+    return campaign
 
 
 def _campaign_with_facts(request: MemberRequest, bulk_id: str) -> Campaign:
     """The same with what its page tells besides."""
     owned = current_account(request).campaigns.annotate(created_by=F("user__username"))
-    return get_object_or_404(owned.prefetch_related("resends", _audience("audience")), bulk_id=bulk_id)
+    campaign = get_object_or_404(owned.prefetch_related("resends", _audience("audience")), bulk_id=bulk_id)
+    require_mode(request, campaign.mode)
+    return campaign
 
 
 def _audience(path: str) -> "Prefetch[str]":

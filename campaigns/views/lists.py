@@ -27,18 +27,17 @@ def campaign_list(request: MemberRequest) -> HttpResponse:
     if not form.is_valid():
         raise Http404
     query = form.cleaned_data
-    mode, kind = query["mode"] or current_mode(request), query["kind"]
-    found = Campaign.objects.for_account(current_account(request), mode).filter(kind=kind)
+    kind = query["kind"]
+    found = Campaign.objects.for_account(current_account(request), current_mode(request)).filter(kind=kind)
     if query["name"]:
         found = found.filter(name__icontains=query["name"])
     if query["status"]:
         found = found.filter(status=query["status"])
     page = page_of(request, found, SORTS if kind == CampaignKind.BULK else None, CAMPAIGNS_PER_PAGE)
-    asked = {"mode": mode, "kind": kind, "name": query["name"], "status": query["status"]}
+    asked = {"kind": kind, "name": query["name"], "status": query["status"]}
     context = page | {
         "form": CampaignListQuery(initial=asked),
         "campaigns": [(campaign, selectors.campaign_progress(campaign, with_rate=False)) for campaign in page["rows"]],
-        "list_mode": mode,
         "kind": kind,
         "is_filtered": bool(query["name"] or query["status"]),
         "filters": urlencode({name: value for name, value in asked.items() if value}),
@@ -50,8 +49,8 @@ def campaign_list(request: MemberRequest) -> HttpResponse:
 @require_GET
 def approvals(request: MemberRequest) -> HttpResponse:
     """Campaigns that wait for a second person, the oldest first."""
-    account = current_account(request)
-    waiting = account.campaigns.filter(status=CampaignStatus.AWAITING_APPROVAL).order_by("id")
+    own = Campaign.objects.for_account(current_account(request), current_mode(request))
+    waiting = own.filter(status=CampaignStatus.AWAITING_APPROVAL).order_by("id")
     context = {
         "campaigns": list(waiting.select_related("approval_requested_by")[:MOST_WAITING]),
         "may_approve": Role(request.membership.role) in APPROVING_ROLES,

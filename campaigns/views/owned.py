@@ -1,8 +1,8 @@
-"""What the steps to a campaign begin with: the account's own upload or draft, 404 for any other."""
+"""What the steps to a campaign begin with: the account's own upload or draft, 404 for any other's."""
 
 from django.shortcuts import get_object_or_404
 
-from accounts.current import MemberRequest, current_account
+from accounts.current import MemberRequest, current_account, require_mode
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from uploads.models import Upload
@@ -14,6 +14,8 @@ def owned_upload(request: MemberRequest, upload_id: str) -> Upload:
 
 
 def owned_draft(request: MemberRequest, bulk_id: str) -> Campaign:
-    """Of the account, of either mode; 404 for what is no draft that a person makes."""
+    """Of the account and mode looked at; 404 for what is no draft that a person makes."""
     drafts_of = Campaign.objects.filter(account=current_account(request), status=CampaignStatus.DRAFT, resend_of=None)
-    return get_object_or_404(drafts_of.select_related("account", "audience__upload"), bulk_id=bulk_id)
+    draft = get_object_or_404(drafts_of.select_related("account", "audience__upload"), bulk_id=bulk_id)
+    require_mode(request, draft.mode)
+    return draft

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.choices import Mode, Scope
-from accounts.current import MemberRequest, allowed, current_account, current_mode
+from accounts.current import MemberRequest, allowed, current_account, current_mode, require_mode
 from campaigns.choices import RecurringStatus
 from campaigns.forms.recurring import RecurringForm
 from campaigns.forms.rule import rule_initial, rule_words
@@ -105,7 +105,9 @@ def _sample(row: RecurringCampaign) -> Sample:
 def _recurring(request: MemberRequest, recurring_id: str) -> RecurringCampaign:
     for mode in Mode:
         try:
-            return recurring_of(current_account(request), recurring_id, mode)
+            found = recurring_of(current_account(request), recurring_id, mode)
         except NotFound:
             continue
+        require_mode(request, mode)
+        return found
     raise Http404

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.choices import Scope
 from accounts.credit import amount_of
-from accounts.current import MemberRequest, allowed, current_account, current_mode, may
+from accounts.current import MemberRequest, allowed, current_account, current_mode, may, require_mode
 from accounts.models import WebhookDelivery
 from accounts.webhooks.log import deliveries_about
 from messaging import charges
@@ -61,6 +61,7 @@ def detail(request: MemberRequest, message_id: str) -> HttpResponse:
     # A statement of its own: to plan a join of them all takes longer than to ask twice.
     audience = Prefetch("campaign__audience", Audience.objects.select_related("upload"))
     message = get_object_or_404(owned.select_related("campaign").prefetch_related(audience), pk=number)
+    require_mode(request, message.campaign.mode)
     timeline = selectors.message_timeline(message)
     context = {
         "message": message,

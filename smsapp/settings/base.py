@@ -97,6 +97,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "smsapp.middleware.RequestIdMiddleware",
+    "accounts.workspace.WorkspaceMiddleware",
     "smsapp.middleware.SafeHeadersMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "smsapp.api.usage.UsageMiddleware",
@@ -132,7 +133,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "smsapp.frame.frame",
             ],
-            "builtins": ["smsapp.templatetags.icons"],
+            "builtins": ["smsapp.templatetags.icons", "accounts.templatetags.workspace"],
         },
     },
 ]

@@ -3,9 +3,9 @@
 import pytest
 from django.test import Client
 
-from accounts.choices import Role
-from accounts.current import SESSION_KEY
+from accounts.choices import Mode, Role
 from accounts.models import SenderId
+from campaigns.models import Campaign
 from tests.factories import MembershipFactory, UserFactory, make_api_key
 
 pytestmark = pytest.mark.django_db
@@ -23,13 +23,15 @@ def signed_in(browser, membership):
     """The CSRF token of a page that the person looks at."""
     browser.force_login(membership.user)
     browser.get("/accounts/sign-in/")  # any page with a form
-    browser.get("/")
+    browser.get("/", follow=True)
     return browser.cookies["csrftoken"].value if "csrftoken" in browser.cookies else ""
 
 
-def ask(browser, token="", **headers):
+def ask(browser, token="", membership=None, mode=Mode.LIVE, **headers):
     body = {"sender_id": "YourBrand"}
     headers = headers | ({"X-CSRFToken": token} if token else {})
+    if membership:
+        headers |= {"X-Workspace": f"{membership.account.public_id}/{mode}"}
     return browser.post(URL, body, content_type="application/json", headers=headers)
 
 
@@ -45,7 +47,7 @@ def test_a_session_reads_and_writes_with_its_csrf_token_only(browser):
         assert code(ask(browser, wrong)) == (403, "CSRF_FAILED")
     assert not SenderId.objects.exists()
     assert token
-    assert ask(browser, token).status_code == 201
+    assert ask(browser, token, membership).status_code == 201
     assert SenderId.objects.get().account == membership.account
 
 
@@ -55,17 +57,30 @@ def test_another_sites_page_is_refused_even_with_the_token(browser):
     assert not SenderId.objects.exists()
 
 
-def test_a_session_acts_in_the_chosen_account_with_its_role(browser):
+def test_a_session_writes_in_the_account_and_mode_that_the_call_names(browser):
     first = MembershipFactory()
     second = MembershipFactory(user=first.user, role=Role.VIEWER)
     token = signed_in(browser, first)
-    session = browser.session
-    session[SESSION_KEY] = second.account_id
-    session.save()
-    assert code(ask(browser, token)) == (403, "PERMISSION_DENIED")
-    second.delete()
-    assert ask(browser, token).status_code == 201
+    assert code(ask(browser, token)) == (403, "PERMISSION_DENIED"), "no account is named"
+    for wrong in (
+        f"{first.account.public_id}/demo",
+        first.account.public_id,
+        f"{MembershipFactory().account.public_id}/live",
+    ):
+        assert code(ask(browser, token, **{"X-Workspace": wrong})) == (403, "PERMISSION_DENIED")
+    assert code(ask(browser, token, second)) == (403, "PERMISSION_DENIED"), "a viewer"
+    assert ask(browser, token, first).status_code == 201
     assert SenderId.objects.get().account == first.account
+
+
+def test_what_a_session_sends_in_test_mode_is_a_test(browser):
+    membership = MembershipFactory()
+    token = signed_in(browser, membership)
+    headers = {"X-CSRFToken": token, "X-Workspace": f"{membership.account.public_id}/test"}
+    body = {"phone_numbers": ["+4915112345678"], "message": "Hello"}
+    answer = browser.post("/api/v1/sms/send", body, content_type="application/json", headers=headers)
+    assert answer.status_code == 202, answer.json()
+    assert Campaign.objects.get().mode == Mode.TEST
 
 
 def test_who_belongs_to_no_account_or_is_disabled_gets_nothing(browser):

@@ -9,12 +9,12 @@ from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.test import Client
-from django.urls import reverse
 from django.utils import timezone
 
 from accounts import sessions
 from accounts.session_limits import SEEN, SIGNED_IN
 from accounts.session_store import stored_as
+from accounts.workspace import site_url
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db
@@ -54,7 +54,7 @@ def test_signing_in_to_the_api_makes_none(client: Client) -> None:
 
 
 def test_signing_out_ends_it(signed_in: Client) -> None:
-    signed_in.post(reverse("sign-out"))
+    signed_in.post(site_url("sign-out"))
     assert not Session.objects.exists()
 
 

@@ -9,10 +9,12 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import invitations, team
-from accounts.choices import Role
+from accounts.choices import Mode, Role
 from accounts.models import AuditEvent, Invitation, Membership, User
+from accounts.workspace import Workspace
 from smsapp.exceptions import AlreadyExists, InvalidState, PermissionDenied
 from tests.factories import AccountFactory, MembershipFactory
+from tests.pages import Browser
 
 pytestmark = pytest.mark.django_db
 
@@ -27,9 +29,10 @@ PASSWORD = "correct horse battery"
 
 def invited(owner: Membership, email: str, role: str = "sender") -> str:
     """The path of the link that the team page shows."""
-    client = Client()
+    client = Browser()
     client.force_login(owner.user)
     page = client.post(reverse("team"), {"email": email, "role": role}).content.decode()
+    client.close()
     link = re.search(r'id="invitation">http://testserver([^<]+)<', page)
     assert link, page
     return link[1]
@@ -42,7 +45,7 @@ def test_somebody_new_chooses_a_password_once_and_signs_in_with_the_address(owne
     passwords = {"new_password1": PASSWORD, "new_password2": PASSWORD}
     assert newcomer.post(link, passwords)["Location"] == reverse("sign-in")
     newcomer.post(reverse("sign-in"), {"username": "NEW@example.com", "password": PASSWORD})
-    assert owner.account.name in newcomer.get("/").content.decode()
+    assert owner.account.name in newcomer.get("/", follow=True).content.decode()
     assert Client().get(link).status_code == 404
     assert Client().post(link, passwords).status_code == 404
     assert list(AuditEvent.objects.filter(action__startswith="invitation").values_list("action", flat=True)) == [
@@ -56,15 +59,16 @@ def test_a_weak_password_makes_nobody(owner: Membership) -> None:
     assert not User.objects.filter(email="new@example.com").exists()
 
 
-def test_somebody_known_is_asked_and_belongs_to_nothing_before_they_agree(client: Client, owner: Membership) -> None:
+def test_somebody_known_is_asked_and_belongs_to_nothing_before_they_agree(client: Browser, owner: Membership) -> None:
     known = MembershipFactory().user
     link = invited(owner, known.email.upper(), "viewer")
     assert client.get(link)["Location"].startswith(reverse("sign-in"))
     client.force_login(known)
     assert owner.account.name in client.get(link).content.decode()
     assert not owner.account.memberships.filter(user=known).exists()
-    assert client.post(link)["Location"] == "/"
+    assert client.post(link)["Location"] == Workspace(owner.account.public_id, Mode.LIVE).address()
     assert owner.account.memberships.get(user=known).role == Role.VIEWER
+    client.enter(owner.account)
     assert client.get("/").context["request"].membership.account == owner.account
 
 

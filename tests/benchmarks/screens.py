@@ -18,11 +18,11 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
-from django.test import Client  # noqa: E402
 from django.urls import reverse  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from accounts.services import DemoAccount, ensure_demo_account  # noqa: E402
+from accounts.workspace import site_url  # noqa: E402
 from campaigns.choices import CampaignKind, CampaignStatus  # noqa: E402
 from campaigns.models import Campaign  # noqa: E402
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus  # noqa: E402
@@ -30,6 +30,7 @@ from messaging.identity import MAX_IN_BATCH, batch_range, public_id  # noqa: E40
 from messaging.models import Attempt, Batch  # noqa: E402
 from messaging.settlement import write_statistics  # noqa: E402
 from reports.folding import fold  # noqa: E402
+from tests.pages import Browser  # noqa: E402
 from uploads.choices import AudienceSource  # noqa: E402
 from uploads.models import Audience  # noqa: E402
 
@@ -103,7 +104,7 @@ def addresses() -> dict[str, str]:
     campaign = Campaign.objects.order_by("pk")[Campaign.objects.count() // 2]
     batch = campaign.batches.order_by("pk")[campaign.batches.count() // 2]
     first, _ = batch_range(batch.pk)
-    page, found = reverse("campaign-detail", args=[campaign.bulk_id]), reverse("admin:messaging_message_changelist")
+    page, found = reverse("campaign-detail", args=[campaign.bulk_id]), site_url("admin:messaging_message_changelist")
     return {
         OVERVIEW: reverse("overview"),
         "reports": reverse("reports"),
@@ -113,18 +114,18 @@ def addresses() -> dict[str, str]:
         "campaign, what failed": f"{page}?status=undelivered",
         "campaign, live part": reverse("campaign-live", args=[campaign.bulk_id]),
         "message": reverse("message-detail", args=[public_id(first)]),
-        "console, front page": reverse("admin:index"),
-        "console, campaigns": reverse("admin:campaigns_campaign_changelist"),
+        "console, front page": site_url("admin:index"),
+        "console, campaigns": site_url("admin:campaigns_campaign_changelist"),
         "console, search by number": f"{found}?q=%2B49151{batch.pk * 1000:08}",
         "console, search by id": f"{found}?q={public_id(first)}",
     }
 
 
-def measured(client: Client) -> list[dict[str, Any]]:
+def measured(client: Browser) -> list[dict[str, Any]]:
     return [_page(client, name, address) for name, address in addresses().items()]
 
 
-def _page(client: Client, name: str, address: str) -> dict[str, Any]:
+def _page(client: Browser, name: str, address: str) -> dict[str, Any]:
     fetches, whole = [], []
     for _ in range(WARMED_UP + REPEATED):
         began = time.perf_counter()
@@ -165,7 +166,7 @@ def _timed_queries() -> Iterator[list[tuple[float, str]]]:
 def main(messages: int) -> dict[str, Any]:
     call_command("migrate", interactive=False, verbosity=0)
     demo = ensure_demo_account()
-    client = Client(SERVER_NAME="127.0.0.1")
+    client = Browser(SERVER_NAME="127.0.0.1")
     client.force_login(demo.user)
     few = max(messages // 100, 1)
     fill(demo, few)

@@ -1,6 +1,7 @@
 """The machine's own Chromium, driven by Playwright."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,13 @@ def chromium() -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
+
+
+def workspace(page: Any) -> str:
+    """Return the part of the page's address that names account and mode, `/a/0f3a9c2e1b/live`."""
+    found = re.search(r"/a/[a-z0-9]+/[a-z]+(?=/)", page.url)
+    assert found, page.url
+    return found[0]
 
 
 def sign_in(page: Any, url: str, username: str, password: str) -> None:

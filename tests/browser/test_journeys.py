@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.chromium import sign_in
+from tests.browser.chromium import sign_in, workspace
 from tests.browser.platform import DIRTY, Platform
 
 pytestmark = pytest.mark.once
@@ -136,6 +136,68 @@ def test_a_send_without_javascript(platform: Platform, open_page: Callable[..., 
     assert "1 message is on its way" in page.content()
 
 
+def test_two_tabs_in_two_modes_each_send_as_they_say(platform: Platform, open_page: Callable[..., Any]) -> None:
+    first = open_page()
+    second = first.context.new_page()
+    first.goto(f"{platform.url}/send/")
+    first.click(".mode-switch a:has-text('Test')")
+    first.wait_for_selector(".mode-banner:has-text('reaches nobody')")
+    second.goto(f"{platform.url}/send/")
+    second.click(".mode-switch a:has-text('Live')")
+    second.wait_for_selector("#send-now:text-is('Send')")
+    first.fill("[name=phone_numbers]", NUMBER)
+    first.fill("[name=message]", "From the tab in test mode")
+    assert first.inner_text("#send-now") == "Send as a test"
+    first.click("#send-now")
+    first.wait_for_selector("text=1 message is on its way")
+    assert "/test/campaigns/" in first.url
+    assert first.locator(".state-test").count() == 1
+
+
+def test_two_tabs_in_two_accounts_each_send_for_their_own(platform: Platform, open_page: Callable[..., Any]) -> None:
+    platform.run(PERSON % ("consultant", "Demo", "owner"))
+    platform.run(PERSON % ("consultant", "Second company", "owner"))
+    first = open_page(storage_state=None)
+    sign_in(first, platform.url, "consultant", "correct-horse-battery")
+    own = workspace(first)
+    second = first.context.new_page()
+    second.goto(f"{platform.url}/")
+    second.click(".account-button")
+    second.click(".dropdown-item:has-text('Second company')")
+    second.wait_for_selector(".account-name:has-text('Second company')")
+    assert workspace(second) != own
+    first.goto(f"{platform.url}{own}/send/")
+    second.reload()
+    first.fill("[name=phone_numbers]", NUMBER)
+    first.fill("[name=message]", "From the tab of the first company")
+    first.click("#send-now")
+    first.wait_for_selector("text=1 message is on its way")
+    assert workspace(first) == own
+    second.goto(f"{platform.url}{workspace(second)}/messages/")
+    assert "No message" in second.inner_text("main") or second.locator("main td").count() == 0
+
+
+def test_a_live_draft_never_stands_on_a_page_that_says_test(platform: Platform, open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.goto(f"{platform.url}/campaigns/new/")
+    page.fill("[name=paste-rows]", NUMBER)
+    page.click("button:has-text('Use these')")
+    page.wait_for_selector("#go-on", timeout=60_000)
+    page.click("#go-on")
+    page.fill("[name=name]", "A live draft")
+    page.fill("[name=message]", "Hello")
+    page.click("#go-on")
+    page.click("#go-on")
+    page.wait_for_selector("#confirm:has-text('Send 1 text message')")
+    live = page.url
+    page.click(".mode-switch a:has-text('Test')")
+    page.wait_for_selector(".mode-banner")
+    page.goto(live.replace("/live/", "/test/"))
+    page.wait_for_selector("#confirm:has-text('Send 1 text message')")
+    assert page.url == live
+    assert page.locator(".mode-banner").count() == 0
+
+
 def test_a_viewer_sees_and_changes_nothing(
     platform: Platform, open_page: Callable[..., Any], pages: dict[str, str]
 ) -> None:
@@ -149,8 +211,9 @@ def test_a_viewer_sees_and_changes_nothing(
     assert token
     for address in (pages["send"], pages["campaign"] + "clone/", pages["key-new"]):
         answer = page.request.post(
-            platform.url + address, form={"csrfmiddlewaretoken": token[1]}, headers={"Referer": platform.url}
-        )
+            platform.url + workspace(page) + address,
+            form={"csrfmiddlewaretoken": token[1]}, headers={"Referer": platform.url},
+        )  # fmt: skip
         assert answer.status == 403, address
 
 
@@ -237,5 +300,5 @@ def test_what_cannot_be_taken_back_asks_once_more(platform: Platform, open_page:
     assert platform.call("GET", f"templates/{template['template_id']}")["name"] == "Short-lived"
     delete.click()
     page.locator("[data-confirm-yes]").click()
-    page.wait_for_url(f"{platform.url}/templates/")
+    page.wait_for_url(f"{platform.url}{workspace(page)}/templates/")
     assert "Short-lived" not in page.locator("main").text_content()

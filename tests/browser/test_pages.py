@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from tests.browser.chromium import workspace
 from tests.browser.platform import Platform
 
 pytestmark = pytest.mark.once
@@ -83,7 +84,7 @@ def test_nothing_scrolls_sideways_on_a_phone(
     assert wide == {}
     page.click("button[aria-label=Menu]")
     page.click("#sidebar a:has-text('Campaigns')")
-    assert page.url == f"{platform.url}/campaigns/"
+    assert page.url == f"{platform.url}{workspace(page)}/campaigns/"
 
 
 def test_what_a_customer_types_is_text_everywhere(

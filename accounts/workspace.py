@@ -1,0 +1,83 @@
+"""The account and mode that a page of the dashboard is about. Its address says them, `/a/<account>/<mode>/…`, so two
+tabs never change each other.
+
+The middleware takes that part off the path and makes it the request's script prefix, Django's own means for a site
+below a path: every address that `reverse` and `{% url %}` make in the page stays in its workspace.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import get_script_prefix, is_valid_path, reverse, set_script_prefix
+
+from accounts.choices import Mode
+
+PAGES = "smsapp.dashboard_urls"
+_PATH = re.compile(rf"/a/(?P<account>[a-z0-9]{{1,16}})/(?P<mode>{'|'.join(Mode.values)})(?P<rest>/.*)", re.DOTALL)
+
+
+class Workspace(NamedTuple):
+    """`account`: its public id."""
+
+    account: str
+    mode: Mode
+
+    def __str__(self) -> str:
+        return f"{self.account}/{self.mode.value}"
+
+    def address(self, path: str = "/") -> str:
+        """Return the address of a dashboard page, given as a path outside of any workspace."""
+        return f"{_site_prefix()}a/{self}{path}"
+
+
+class WorkspaceMiddleware:
+    """Sets `request.workspace`, None for an address outside of one."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.workspace = None  # type: ignore[attr-defined]
+        found = _PATH.fullmatch(request.path_info)
+        if found is None or not _is_page(found["rest"]):
+            return self.get_response(request)
+        workspace = Workspace(found["account"], Mode(found["mode"]))
+        request.workspace, request.urlconf = workspace, PAGES  # type: ignore[attr-defined]
+        request.path_info = found["rest"]
+        with _script_prefix(workspace.address()):
+            return self.get_response(request)
+
+
+def _is_page(path: str) -> bool:
+    """Whether the dashboard has it; with the slash that Django would add."""
+    return bool(is_valid_path(path, PAGES) or is_valid_path(f"{path}/", PAGES))
+
+
+def workspace_of(request: HttpRequest) -> Workspace | None:
+    workspace: Workspace | None = getattr(request, "workspace", None)
+    return workspace
+
+
+def site_url(name: str, *args: Any) -> str:
+    """`reverse` for an address that belongs to no workspace: signing in, the console, a link for somebody else."""
+    with _script_prefix(_site_prefix()):
+        return reverse(name, args=args, urlconf=settings.ROOT_URLCONF)
+
+
+def _site_prefix() -> str:
+    """The prefix that the server itself sets, without that of the workspace."""
+    return re.sub(r"a/[a-z0-9]+/[a-z]+/\Z", "", get_script_prefix())
+
+
+@contextmanager
+def _script_prefix(prefix: str) -> Iterator[None]:
+    before = get_script_prefix()
+    set_script_prefix(prefix)
+    try:
+        yield
+    finally:
+        set_script_prefix(before)
