@@ -6,13 +6,26 @@
 import os
 import random
 import signal
+import socket
 import sys
 import time
 from datetime import timedelta
+from typing import Any
 
 import django
 
 LONGEST = 0.6  # seconds that a process lives that is to be killed
+RESOLVING = 0.05  # seconds that each name takes: between the claim of a body and its call there is time to be killed
+
+
+def slow_resolver() -> None:
+    real = socket.getaddrinfo
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(RESOLVING)
+        return real(*args, **kwargs)
+
+    socket.getaddrinfo = slow
 
 
 def main(kills: int, seed: int) -> None:
@@ -23,6 +36,7 @@ def main(kills: int, seed: int) -> None:
     from accounts.models import WebhookDelivery
     from accounts.webhooks import delivery, queue
 
+    slow_resolver()
     queue.LEASE = timedelta(seconds=0.5)
     dice = random.Random(seed)
     killed = 0

@@ -206,7 +206,7 @@ DEFECTS = (
     ),
     Defect(
         "no limit for what may have left",
-        (("messaging/guard.py", "        if times:\n", "        if not times:\n"),),
+        (("messaging/guard.py", "        if times:\n", "        if times and not phone:\n"),),
         detectors=("tests/messaging/test_guard.py",),
     ),
     Defect(
