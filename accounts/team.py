@@ -37,7 +37,9 @@ def require_room(account: Account) -> None:
 
 
 def change_role(membership: Membership, by: Membership, role: Role) -> Membership:
-    """Raises PermissionDenied, or InvalidState for the last owner."""
+    """Raises PermissionDenied, for one's own role too, or InvalidState for the last owner."""
+    if membership.pk == by.pk:
+        raise PermissionDenied("You cannot change your own role. Another owner or admin can.")
     with transaction.atomic():
         locked = _locked(membership, by)
         require_power(by, Role(locked.role), role)

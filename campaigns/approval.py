@@ -27,11 +27,16 @@ def is_needed(campaign: Campaign) -> bool:
 
 
 def content_hash(campaign: Campaign) -> str:
-    """SHA-256, hex, over text, sender, times and every recipient with their values."""
+    """SHA-256, hex, over everything that says what is sent, when, to whom, and where its results go."""
     content = [
-        campaign.message, campaign.sender_id, _moment(campaign.scheduled_at), _moment(campaign.valid_until),
+        campaign.message,
+        campaign.sender_id,
+        campaign.callback_url,
+        *map(_moment, (campaign.scheduled_at, campaign.valid_until)),
+        *map(str, (campaign.quiet_from, campaign.quiet_until)),
+        *(campaign.canary_percent or campaign.canary_size, campaign.canary_wait, campaign.canary_floor),
         audience_hash(campaign.audience),
-    ]  # fmt: skip
+    ]
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
 
 

@@ -39,6 +39,7 @@ SET_OFF = (
     "approved_by", "approved_at",
     *charging.FIELDS,
 )  # fmt: skip
+MAX_DETAIL = 300  # characters of a status_detail
 VERBS = {
     CampaignStatus.AWAITING_APPROVAL: "approval_requested",
     CampaignStatus.SCHEDULED: "scheduled",
@@ -132,6 +133,7 @@ def launch(campaign: Campaign, by: User, undo_for: timedelta | None = None) -> C
         draft = locked_campaign(campaign)
         require_draft(draft, "launched")
         _check_campaign(draft)
+        draft.status_detail = ""
         if undo_for and draft.scheduled_at is None and not approval.is_needed(draft):
             draft.scheduled_at = clock.about_now() + undo_for
         _set_off(draft, by)
@@ -140,8 +142,11 @@ def launch(campaign: Campaign, by: User, undo_for: timedelta | None = None) -> C
     return draft
 
 
-def approve(campaign: Campaign, by: User, approval_hash: str = "") -> Campaign:
+def approve(
+    campaign: Campaign, by: User, approval_hash: str = "", comment: str = "", undo_for: timedelta | None = None
+) -> Campaign:
     """Approve, as a second person, and set off. `approval_hash`: what the approver has seen, if they say so.
+    `undo_for`: as of `launch`.
 
     A schedule that passed while it waited for the approval starts at once, as late as a due campaign may start. Raises
     InvalidState unless it waits for approval as it was asked for, PermissionDenied, and whatever `launch` raises.
@@ -161,10 +166,25 @@ def approve(campaign: Campaign, by: User, approval_hash: str = "") -> Campaign:
                 current_state=waiting.status, approval_hash=approval.content_hash(waiting),
             )  # fmt: skip
         waiting.approved_by, waiting.approved_at, waiting.status_detail = by, clock.about_now(), ""
-        note(waiting, "approved", by, after={"approval_hash": waiting.approval_hash})
+        if undo_for and waiting.scheduled_at is None:
+            waiting.scheduled_at = clock.about_now() + undo_for
+            waiting.approval_hash = approval.content_hash(waiting)
+        note(waiting, "approved", by, after={"approval_hash": waiting.approval_hash, "comment": comment})
         _set_off(waiting, by)
-        waiting.save(update_fields=SET_OFF)
+        waiting.save(update_fields=[*SET_OFF, "scheduled_at"])
         _announce(waiting, by)
+    return waiting
+
+
+def reject(campaign: Campaign, by: User, comment: str) -> Campaign:
+    """Refuse approval, as a second person: it is a draft again, with the reason on it. Raises InvalidState unless it
+    waits for approval, and PermissionDenied."""
+    with transaction.atomic():
+        waiting = locked_campaign(campaign)
+        require_may(waiting, CampaignStatus.DRAFT, CampaignStatus.AWAITING_APPROVAL)
+        approval.require_approver(waiting, by)
+        _make_draft(waiting, f"Not approved by {by.username}: {comment}"[:MAX_DETAIL])
+        note(waiting, "rejected", by, after={"status": waiting.status, "comment": comment})
     return waiting
 
 
@@ -174,22 +194,27 @@ def withdraw(campaign: Campaign, by: User) -> Campaign:
 
     A time that is over before anybody could launch it again, as that of `undo_for` is, is dropped.
     """
-    soon = clock.about_now() + timedelta(seconds=settings.UNDO_SECONDS)
     with transaction.atomic():
         waiting = locked_campaign(campaign)
         before = waiting.status
         require_may(waiting, CampaignStatus.DRAFT)
         if waiting.kind != CampaignKind.BULK or waiting.resend_of_id is not None:
             raise InvalidState("This can be cancelled, not changed.", current_state=before)
-        waiting.status, waiting.status_detail = CampaignStatus.DRAFT, ""
-        waiting.approval_hash, waiting.approval_requested_by = "", None
-        waiting.approved_by, waiting.approved_at = None, None
-        if waiting.scheduled_at is not None and waiting.scheduled_at <= soon:
-            waiting.scheduled_at = None
-        charging.take_back(waiting)
-        waiting.save(update_fields=[*SET_OFF, "scheduled_at"])
+        _make_draft(waiting)
         note(waiting, "withdrawn", by, before={"status": before}, after={"status": waiting.status})
     return waiting
+
+
+def _make_draft(waiting: Campaign, detail: str = "") -> None:
+    """In the caller's transaction, which holds its row."""
+    waiting.status, waiting.status_detail = CampaignStatus.DRAFT, detail
+    waiting.approval_hash, waiting.approval_requested_by = "", None
+    waiting.approved_by, waiting.approved_at = None, None
+    soon = clock.about_now() + timedelta(seconds=settings.UNDO_SECONDS)
+    if waiting.scheduled_at is not None and waiting.scheduled_at <= soon:
+        waiting.scheduled_at = None
+    charging.take_back(waiting)
+    waiting.save(update_fields=[*SET_OFF, "scheduled_at"])
 
 
 def set_off_gathered(resend: Campaign) -> None:

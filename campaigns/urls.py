@@ -1,6 +1,6 @@
 from django.urls import path
 
-from campaigns.views import campaign, lists, recurring, templates, wizard_send, wizard_text, wizard_who
+from campaigns.views import approval, campaign, lists, recurring, templates, wizard_send, wizard_text, wizard_who
 
 urlpatterns = [
     path("campaigns/", lists.campaign_list, name="campaign-list"),
@@ -21,11 +21,11 @@ urlpatterns = [
     path("campaigns/<str:bulk_id>/pause/", campaign.campaign_act, {"action": "pause"}, name="campaign-pause"),
     path("campaigns/<str:bulk_id>/resume/", campaign.campaign_act, {"action": "resume"}, name="campaign-resume"),
     path("campaigns/<str:bulk_id>/withdraw/", campaign.campaign_withdraw, name="campaign-withdraw"),
-    path("campaigns/<str:bulk_id>/approve/", campaign.campaign_approve, name="campaign-approve"),
+    path("campaigns/<str:bulk_id>/approve/", approval.decide, name="campaign-approve"),
     path("campaigns/<str:bulk_id>/clone/", campaign.campaign_clone, name="campaign-clone"),
     path("campaigns/<str:bulk_id>/cancel/", campaign.campaign_cancel, name="campaign-cancel"),
     path("campaigns/<str:bulk_id>/resend/", campaign.campaign_resend, name="campaign-resend"),
-    path("approvals/", lists.approvals, name="approvals"),
+    path("approvals/", approval.approvals, name="approvals"),
     path("recurring/", recurring.listed, name="recurring-list"),
     path("recurring/<str:recurring_id>/", recurring.detail, name="recurring-detail"),
     path("recurring/<str:recurring_id>/edit/", recurring.edit, name="recurring-edit"),

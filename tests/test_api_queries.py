@@ -214,6 +214,7 @@ ROWS: dict[Route, Row] = {
     ("POST", "campaigns/{bulk_id}/preflight"): Row(16, 200, None, draft),
     ("POST", "campaigns/{bulk_id}/launch"): Row(8, 200, None, draft),
     ("POST", "campaigns/{bulk_id}/approve"): Row(12, 200, None, approvable),
+    ("POST", "campaigns/{bulk_id}/reject"): Row(9, 200, lambda crowd: {"comment": "Wrong date."}, approvable),
     ("POST", "campaigns/{bulk_id}/withdraw"): Row(7, 200, None, approvable),
     ("POST", "campaigns/{bulk_id}/pause"): Row(15),
     ("POST", "campaigns/{bulk_id}/resume"): Row(18, 200, None, paused),

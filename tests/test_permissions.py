@@ -67,6 +67,7 @@ ROUTES: dict[Route, Row] = {
     ("POST", "campaigns/{bulk_id}/preflight"): Row(Scope.CAMPAIGNS_WRITE),
     ("POST", "campaigns/{bulk_id}/launch"): Row(Scope.CAMPAIGNS_WRITE),
     ("POST", "campaigns/{bulk_id}/approve"): Row(Scope.CAMPAIGNS_WRITE),
+    ("POST", "campaigns/{bulk_id}/reject"): Row(Scope.CAMPAIGNS_WRITE, {"comment": "The date is wrong."}),
     ("POST", "campaigns/{bulk_id}/withdraw"): Row(Scope.CAMPAIGNS_WRITE),
     ("POST", "campaigns/{bulk_id}/pause"): Row(Scope.CAMPAIGNS_WRITE),
     ("POST", "campaigns/{bulk_id}/resume"): Row(Scope.CAMPAIGNS_WRITE),

@@ -148,11 +148,21 @@ class BulkRequest(DraftRequest):
         return super().validate(data)
 
 
+class Comment(serializers.CharField):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=200, help_text="Kept in the history of the campaign.", **options)
+
+
 class ApproveRequest(StrictSerializer):
     approval_hash = serializers.CharField(
         required=False, default="", max_length=64,
         help_text="`approval_hash` of the campaign as you have seen it: refused if it is another by now.",
     )  # fmt: skip
+    comment = Comment(required=False, default="")
+
+
+class RejectRequest(StrictSerializer):
+    comment = Comment()
 
 
 class ResendRequest(StrictSerializer):
@@ -249,7 +259,9 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
             "approved_at": {"help_text": "When the second person approved; null: nobody did or had to."},
             "total_recipients": {"help_text": "Numbers it goes to, before opt-outs."},
             "closed_at": {"help_text": "When the last delivery report, or its deadline, was in."},
-            "approval_hash": {"help_text": "Of text, sender, times and recipients, as approval was asked for."},
+            "approval_hash": {
+                "help_text": "Of everything that says what is sent, when and to whom, as approval was asked for."
+            },
         }
 
     def get_recipients_from(self, campaign: Campaign) -> str | None:

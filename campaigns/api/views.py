@@ -33,6 +33,7 @@ from campaigns.api.serializers import (
     CampaignSerializer,
     DraftRequest,
     NothingMore,
+    RejectRequest,
     ResendRequest,
     StoppedAnswer,
 )
@@ -248,7 +249,20 @@ class CampaignViewSet(
         """For an owner or admin who is not the one that launched it; a key acts as the person who made it. It then runs
         or is `scheduled`. The approval holds for exactly what was approved."""
         data = _checked(ApproveRequest, request)
-        return self._act(request, lambda campaign, by: services.approve(campaign, by, data["approval_hash"]))
+        seen, comment = data["approval_hash"], data["comment"]
+        return self._act(request, lambda campaign, by: services.approve(campaign, by, seen, comment))
+
+    @extend_schema(
+        operation_id="campaigns_reject", summary="Reject a campaign that waits for approval",
+        request=RejectRequest,
+        examples=[OpenApiExample("What has to change", {"comment": "The date is wrong."}, request_only=True)],
+        responses=CampaignSerializer,
+        extensions=may_fail(InvalidState),
+    )  # fmt: skip
+    def reject(self, request: Request, bulk_id: str) -> Response:
+        """Return it to draft, with your comment in `status_detail`. For the same people as `approve`."""
+        comment = _checked(RejectRequest, request)["comment"]
+        return self._act(request, lambda campaign, by: services.reject(campaign, by, comment))
 
     @extend_schema(
         operation_id="campaigns_withdraw", summary="Make a draft of it again",
@@ -325,7 +339,7 @@ class CampaignViewSet(
         return Response({**CampaignSerializer(campaign).data, "on_their_way": on_their_way(campaign)})
 
     def _acted(self, request: Request, act: Callable[[Campaign, User], Campaign]) -> Campaign:
-        if self.action not in ("approve", "resend_failed"):
+        if self.action not in ("approve", "reject", "resend_failed"):
             _checked(NothingMore, request)
         return act(self.get_object(), caller_of(request).user)
 

@@ -116,21 +116,6 @@ def campaign_withdraw(request: MemberRequest, bulk_id: str) -> HttpResponse:
 
 @member_required
 @require_POST
-def campaign_approve(request: MemberRequest, bulk_id: str) -> HttpResponse:
-    """As a second person, what was on the page."""
-    campaign = _campaign(request, bulk_id)
-    _require_writing(request)
-    try:
-        approved = services.approve(campaign, request.user, request.POST.get("approval_hash", "")[:64])
-    except SmsappError as error:
-        messages.error(request, error.message)
-    else:
-        messages.success(request, _("Approved. %(state)s.") % {"state": approved.get_status_display()})
-    return redirect("campaign-detail", bulk_id=bulk_id)
-
-
-@member_required
-@require_POST
 def campaign_clone(request: MemberRequest, bulk_id: str) -> HttpResponse:
     campaign = _campaign(request, bulk_id)
     _require_writing(request)

@@ -1,14 +1,13 @@
-"""The dashboard's lists of campaigns: all of them, and those that wait for a second person."""
+"""The dashboard's list of campaigns."""
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
-from accounts.choices import Role, Scope
+from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, current_mode
-from campaigns.approval import APPROVING_ROLES
-from campaigns.choices import CampaignKind, CampaignStatus
+from campaigns.choices import CampaignKind
 from campaigns.forms.queries import CampaignListQuery
 from campaigns.models import Campaign
 from reports import selectors
@@ -17,7 +16,6 @@ from smsapp.paging import page_of
 CAMPAIGNS_PER_PAGE = 25
 #: Of single sends, of which there may be millions, only the newest come first.
 SORTS = {"name": "name", "recipients": "-total_recipients", "delivered": "-delivered"}
-MOST_WAITING = 100
 
 
 @allowed(Scope.CAMPAIGNS_READ)
@@ -43,16 +41,3 @@ def campaign_list(request: MemberRequest) -> HttpResponse:
         "filters": urlencode({name: value for name, value in asked.items() if value}),
     }
     return render(request, "campaigns/list.html", context)
-
-
-@allowed(Scope.CAMPAIGNS_READ)
-@require_GET
-def approvals(request: MemberRequest) -> HttpResponse:
-    """Campaigns that wait for a second person, the oldest first."""
-    own = Campaign.objects.for_account(current_account(request), current_mode(request))
-    waiting = own.filter(status=CampaignStatus.AWAITING_APPROVAL).order_by("id")
-    context = {
-        "campaigns": list(waiting.select_related("approval_requested_by")[:MOST_WAITING]),
-        "may_approve": Role(request.membership.role) in APPROVING_ROLES,
-    }
-    return render(request, "campaigns/approvals.html", context)

@@ -46,6 +46,7 @@ urlpatterns = [
     ),
     path("campaigns/<str:bulk_id>/launch", CampaignViewSet.as_view({"post": "launch"}), name="api-campaign-launch"),
     path("campaigns/<str:bulk_id>/approve", CampaignViewSet.as_view({"post": "approve"}), name="api-campaign-approve"),
+    path("campaigns/<str:bulk_id>/reject", CampaignViewSet.as_view({"post": "reject"}), name="api-campaign-reject"),
     path(
         "campaigns/<str:bulk_id>/withdraw",
         CampaignViewSet.as_view({"post": "withdraw"}),

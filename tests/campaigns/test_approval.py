@@ -1,14 +1,15 @@
 """Above an account's threshold a second person approves exactly what is then sent."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.choices import Role
 from accounts.models import AuditEvent
 from campaigns import drafts, services
-from campaigns.approval import content_hash
+from campaigns.approval import content_hash, is_void
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients
@@ -127,6 +128,91 @@ def test_who_asked_is_whoever_launched_it_last(account, sender, admin):
         services.approve(waiting, admin)
     owner = MembershipFactory(account=account, role=Role.OWNER).user
     assert services.approve(waiting, owner).status == S.RUNNING
+
+
+def test_a_rejected_campaign_is_a_draft_again_and_says_why(account, sender, admin):
+    waiting = waiting_of(account, sender)
+    rejected = services.reject(waiting, admin, "The date is wrong.")
+    assert (rejected.status, rejected.approval_hash) == (S.DRAFT, "")
+    assert rejected.status_detail == f"Not approved by {admin.username}: The date is wrong."
+    event = AuditEvent.objects.get(action="campaign.rejected")
+    assert (event.user, event.after["comment"]) == (admin, "The date is wrong.")
+    again = services.launch(rejected, sender)
+    assert (again.status, again.status_detail) == (S.AWAITING_APPROVAL, "")
+
+
+def test_only_who_may_approve_may_reject_and_only_what_waits(account, sender, admin):
+    waiting = waiting_of(account, sender)
+    with pytest.raises(PermissionDenied):
+        services.reject(waiting, sender, "No")
+    services.approve(waiting, admin)
+    with pytest.raises(InvalidState):
+        services.reject(waiting, admin, "Too late")
+    assert Campaign.objects.get().status == S.RUNNING
+
+
+def test_an_approval_can_be_undone_for_a_while(account, sender, admin):
+    approved = services.approve(waiting_of(account, sender), admin, undo_for=timedelta(seconds=30))
+    assert approved.status == S.SCHEDULED
+    assert approved.approval_hash == content_hash(approved)
+    assert services.start_due(timezone.now()) == 0
+    assert services.withdraw(approved, sender).status == S.DRAFT
+
+
+def test_an_approval_that_nobody_undoes_starts(account, sender, admin):
+    services.approve(waiting_of(account, sender), admin, undo_for=timedelta(seconds=5))
+    assert services.start_due(timezone.now() + timedelta(seconds=6)) == 1
+    assert Campaign.objects.get().status == S.RUNNING
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"callback_url": "https://example.com/other"}, {"quiet_from": time(20)}, {"quiet_until": time(9)},
+        {"canary_size": 1}, {"canary_wait": 60}, {"canary_floor": 10}, {"message": "Other"}, {"sender_id": "Brand"},
+        {"valid_until": timezone.now() + timedelta(days=1)}, {"scheduled_at": timezone.now() + timedelta(days=1)},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_whatever_changes_what_is_sent_voids_the_approval(account, sender, change):
+    waiting = waiting_of(account, sender)
+    assert not is_void(waiting)
+    for name, value in change.items():
+        setattr(waiting, name, value)
+    assert is_void(waiting)
+
+
+def test_the_page_shows_what_would_be_sent_before_anybody_decides(client, account, sender, admin):
+    waiting = waiting_of(account, sender)
+    client.force_login(admin)
+    page = client.get(reverse("campaign-approve", args=[waiting.bulk_id])).content.decode()
+    assert "Approve 4 text messages" in page
+    assert "As a recipient reads it" in page
+    assert f'name="approval_hash" value="{waiting.approval_hash}"' in page
+    assert client.post(reverse("campaign-approve", args=[waiting.bulk_id]), {"act": "reject"}).status_code == 422
+    client.post(reverse("campaign-approve", args=[waiting.bulk_id]), {"act": "reject", "comment": "Not today"})
+    assert Campaign.objects.get().status == S.DRAFT
+    client.force_login(sender)
+    shown = client.get(reverse("wizard-review", args=[waiting.bulk_id])).content.decode()
+    assert "Not today" in shown
+
+
+def test_from_the_page_an_approval_can_be_undone(client, settings, account, sender, admin):
+    settings.UNDO_SECONDS = 30
+    waiting = waiting_of(account, sender)
+    client.force_login(admin)
+    values = {"act": "approve", "approval_hash": waiting.approval_hash, "comment": "Fine"}
+    answer = client.post(reverse("campaign-approve", args=[waiting.bulk_id]), values, follow=True)
+    assert Campaign.objects.get().status == S.SCHEDULED
+    assert 'id="withdraw"' in answer.content.decode()
+
+
+def test_a_page_that_was_seen_before_a_change_approves_nothing(client, account, sender, admin):
+    waiting = waiting_of(account, sender)
+    client.force_login(admin)
+    values = {"act": "approve", "approval_hash": "0" * 64}
+    client.post(reverse("campaign-approve", args=[waiting.bulk_id]), values)
+    assert Campaign.objects.get().status == S.AWAITING_APPROVAL
 
 
 def test_an_edit_voids_the_approval(account, sender, admin):

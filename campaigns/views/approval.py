@@ -1,0 +1,84 @@
+"""The dashboard's pages of approval: campaigns that wait for a second person, and the decision on one of them."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from accounts.choices import Role, Scope
+from accounts.current import MemberRequest, allowed, current_account, current_mode, require_mode
+from campaigns import services
+from campaigns.approval import APPROVING_ROLES, require_approver
+from campaigns.choices import CampaignStatus
+from campaigns.models import Campaign
+from campaigns.moves import require_may
+from campaigns.views.preview import composed_for
+from messaging.preflight import preflight
+from smsapp.exceptions import SmsappError
+from uploads.samples import sample_of
+
+MOST_WAITING = 100
+MAX_COMMENT = 200
+
+
+@allowed(Scope.CAMPAIGNS_READ)
+@require_GET
+def approvals(request: MemberRequest) -> HttpResponse:
+    """Campaigns that wait for a second person, the oldest first."""
+    own = Campaign.objects.for_account(current_account(request), current_mode(request))
+    waiting = own.filter(status=CampaignStatus.AWAITING_APPROVAL).order_by("id")
+    context = {
+        "campaigns": list(waiting.select_related("approval_requested_by")[:MOST_WAITING]),
+        "may_approve": Role(request.membership.role) in APPROVING_ROLES,
+    }
+    return render(request, "campaigns/approvals.html", context)
+
+
+@allowed(Scope.CAMPAIGNS_WRITE)
+@require_http_methods(["GET", "POST"])
+def decide(request: MemberRequest, bulk_id: str) -> HttpResponse:
+    """What would be sent, and the two buttons; POST approves or rejects what was on the page."""
+    campaign = get_object_or_404(current_account(request).campaigns.select_related("account"), bulk_id=bulk_id)
+    require_mode(request, campaign.mode)
+    if request.method != "POST":
+        return _page(request, campaign)
+    comment = request.POST.get("comment", "").strip()[:MAX_COMMENT]
+    if request.POST.get("act") == "reject" and not comment:
+        return _page(request, campaign, comment_missing=True)
+    try:
+        messages.success(request, _decided(request, campaign, comment))
+    except SmsappError as error:
+        messages.error(request, error.message)
+    return redirect("campaign-detail", bulk_id=bulk_id)
+
+
+def _decided(request: MemberRequest, campaign: Campaign, comment: str) -> str:
+    """Return what is said of it. Raises an SmsappError."""
+    if request.POST.get("act") == "reject":
+        services.reject(campaign, request.user, comment)
+        return _("Rejected. It is a draft again, with your comment.")
+    undo_for = timedelta(seconds=settings.UNDO_SECONDS)
+    approved = services.approve(campaign, request.user, request.POST.get("approval_hash", "")[:64], comment, undo_for)
+    return _("Approved. %(state)s.") % {"state": approved.get_status_display()}
+
+
+def _page(request: MemberRequest, campaign: Campaign, *, comment_missing: bool = False) -> HttpResponse:
+    try:
+        require_may(campaign, CampaignStatus.RUNNING, CampaignStatus.AWAITING_APPROVAL)
+        require_approver(campaign, request.user)
+    except SmsappError as error:
+        messages.info(request, error.message)
+        return redirect("campaign-detail", bulk_id=campaign.bulk_id)
+    context = {
+        "campaign": campaign, "undo_seconds": settings.UNDO_SECONDS, "comment_missing": comment_missing,
+    } | composed_for(campaign.account, sample_of(campaign.audience), campaign.message, 0)  # fmt: skip
+    try:
+        context["receipt"] = receipt = preflight(campaign)
+        context["countries"] = [(country, 0) for country in receipt.countries]
+    except SmsappError as error:
+        context["problem"] = error.message
+    return render(request, "campaigns/approve.html", context, status=422 if comment_missing else 200)
