@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+IN_A_WORKSPACE = re.compile(r"/a/[a-z0-9]+/[a-z]+/")
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
@@ -30,9 +31,9 @@ def chromium() -> Iterator[Any]:
 
 def workspace(page: Any) -> str:
     """Return the part of the page's address that names account and mode, `/a/0f3a9c2e1b/live`."""
-    found = re.search(r"/a/[a-z0-9]+/[a-z]+(?=/)", page.url)
+    found = IN_A_WORKSPACE.search(page.url)
     assert found, page.url
-    return found[0]
+    return found[0].rstrip("/")
 
 
 def sign_in(page: Any, url: str, username: str, password: str) -> None:
@@ -40,4 +41,4 @@ def sign_in(page: Any, url: str, username: str, password: str) -> None:
     page.fill("[name=username]", username)
     page.fill("[name=password]", password)
     page.click("button:has-text('Sign in')")
-    page.wait_for_url(f"{url}/")
+    page.wait_for_url(IN_A_WORKSPACE)
