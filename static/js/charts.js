@@ -2,9 +2,8 @@
 (() => {
   const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const day = (text) => new Date(`${text}T00:00:00Z`).toLocaleDateString(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const base = () => ({
-    responsive: true, maintainAspectRatio: false, animation: still ? false : { duration: 300 },
+    responsive: true, maintainAspectRatio: false, animation: false,
     plugins: { legend: { position: "bottom", labels: { color: tone("--bs-body-color"), boxWidth: 12 } } },
     scales: {
       x: { stacked: true, grid: { display: false }, ticks: { color: tone("--bs-secondary-color"), maxRotation: 0, autoSkipPadding: 12 } },
@@ -24,8 +23,8 @@
     options.plugins.legend.display = false;
     options.scales.y.ticks.callback = (value) => `${value} %`;
     return {
-      type: "line", options,
-      data: { labels: data.labels.map(day), datasets: [{ label: "%", data: data.rate, spanGaps: true, borderColor: tone("--delivered"), backgroundColor: tone("--delivered"), tension: 0.2 }] },
+      type: "bar", options,
+      data: { labels: data.labels.map(day), datasets: [{ label: "%", data: data.rate, backgroundColor: tone("--delivered") }] },
     };
   };
   const times = (data) => {
