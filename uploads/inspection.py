@@ -18,7 +18,7 @@ from smsapp.lib.phone import NOT_MOBILE, RefusedNumber, parse_number
 from uploads.choices import RowReason
 from uploads.chunks import shown
 from uploads.encodings import file_encoding
-from uploads.parsing import FileShape, is_filled
+from uploads.parsing import NOTES, FileShape, has_notes, is_filled, without_notes
 from uploads.records import BadRecord, RecordReader
 
 DELIMITERS = (";", ",", "\t", "|")
@@ -87,6 +87,9 @@ def inspect(
         raise _no_rows(records)
     if has_header is None:
         has_header = _guess_header(rows, country)
+    if has_header and has_notes(rows[0]):
+        width = _width(rows[0], (), has_header) - len(NOTES)
+        rows = [without_notes(row, width) for row in rows]
     data = rows[1:] if has_header else rows
     columns = _column_names(rows[0] if has_header else [], _width(rows[0], data, has_header))
     if not data and len(records) < _SAMPLE_ROWS and not any(isinstance(record, BadRecord) for record in records):
@@ -124,6 +127,8 @@ def _guess_delimiter(path: Path, encoding: str, suffix: str) -> str:
 
 def _guess_header(rows: Sequence[Sequence[str]], country: str) -> bool:
     first, data = rows[0], rows[1:]
+    if has_notes(first):
+        return True
     if any(_likeness(cell, country) for cell in first):
         return False
     if any(_name_bonus(cell) >= _PHONE for cell in first):

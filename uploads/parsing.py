@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from smsapp.lib.cells import plain_cell
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import normalise
 from uploads.choices import RowReason
 from uploads.chunks import RefusedRow, shown
 from uploads.records import BadRecord, RecordReader
+
+#: The last columns of a file of rows to correct (`corrections.py`): where each stood, and why it was left out.
+NOTES = ("smsapp_row", "smsapp_reason", "smsapp_detail")
 
 _DUPLICATE = RowReason.DUPLICATE.value
 
@@ -71,6 +75,7 @@ class RowReader:
     def __init__(self, path: Path, shape: FileShape, country: str, skip_rows: int = 0) -> None:
         self._records = RecordReader(path, shape.encoding, shape.delimiter)
         self._has_header = shape.has_header
+        self._has_notes = False
         self._width = len(shape.columns)
         self._phone_column = shape.phone_column
         self._country = country
@@ -112,6 +117,7 @@ class RowReader:
         for row, record in enumerate(self._records, 1):
             if header_is_due and is_filled(record):
                 header_is_due = False
+                self._has_notes = has_notes(record)
             elif row > skip:
                 yield row, record
 
@@ -119,6 +125,8 @@ class RowReader:
         """The number in E.164; brings the record to the width of the file."""
         if isinstance(record, BadRecord):
             return RefusedRow(row, record.reason, shown(record.text), "")
+        if self._has_notes:
+            record[:] = without_notes(record, self._width)
         if len(record) != self._width and not _fit(record, self._width):
             detail = f"{len(record)} cells, the file has {self._width} columns"
             return RefusedRow(row, RowReason.EXTRA_CELLS.value, shown(" | ".join(record)), detail)
@@ -129,6 +137,22 @@ class RowReader:
             return parse_number(raw, self._country)
         except RefusedNumber as refusal:
             return RefusedRow(row, refusal.reason, shown(raw), refusal.detail)
+
+
+def has_notes(header: Sequence[str] | BadRecord) -> bool:
+    """Whether a file was made by us, of rows to correct."""
+    return not isinstance(header, BadRecord) and tuple(_trimmed(header)[-len(NOTES) :]) == NOTES
+
+
+def without_notes(record: list[str], width: int) -> list[str]:
+    """The cells as they were before we noted something behind them, and made them safe for a spreadsheet."""
+    return [plain_cell(cell) for cell in (*record[:width], *record[width + len(NOTES) :])]
+
+
+def fitted(record: list[str], width: int) -> list[str] | None:
+    """A copy of exactly so many cells; None for a record with something in more of them."""
+    cells = list(record)
+    return cells if _fit(cells, width) else None
 
 
 def is_filled(record: list[str] | BadRecord) -> bool:
@@ -143,6 +167,10 @@ def _plain(cells: list[str]) -> tuple[str, ...]:
     if "".join(cells).isascii():
         return tuple(cells)
     return tuple([cell if cell.isascii() else normalise(cell) for cell in cells])
+
+
+def _trimmed(cells: Sequence[str]) -> Sequence[str]:
+    return cells[: max((place for place, cell in enumerate(cells, 1) if cell), default=0)]
 
 
 def _fit(cells: list[str], width: int) -> bool:

@@ -9,6 +9,7 @@ _STARTS = "=+\\-@|%＝＋－＠"  # of a formula, in full width too
 _UNSEEN = r"\s\0\u200b\u200c\u200d\u2060\ufeff"
 #: At the beginning, or behind what separates cells where the settings of a country or a program say so.
 _FORMULA = re.compile(rf"(\A[{_UNSEEN}]*|[;,\t\r\n|][{_UNSEEN}]*)(?=[{_STARTS}\t\r\n\0])")
+_GUARDED = re.compile(rf"(\A[{_UNSEEN}]*|[;,\t\r\n|][{_UNSEEN}]*)'(?=[{_STARTS}\t\r\n\0])")
 _NUMBER = re.compile(r"\+[0-9]+\Z")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # without it Excel takes UTF-8 for something else
 
@@ -19,10 +20,15 @@ def safe_cell(text: str) -> str:
     return text if _NUMBER.match(text) else _FORMULA.sub(r"\1'", text)
 
 
-def csv_line(cells: Iterable[object]) -> bytes:
+def plain_cell(text: str) -> str:
+    """What `safe_cell` was given."""
+    return _GUARDED.sub(r"\1", text)
+
+
+def csv_line(cells: Iterable[object], delimiter: str = ",") -> bytes:
     """One row in UTF-8, every cell safe."""
     line = io.StringIO()
-    csv.writer(line).writerow([safe_cell(str(cell)) for cell in cells])
+    csv.writer(line, delimiter=delimiter).writerow([safe_cell(str(cell)) for cell in cells])
     return line.getvalue().encode()
 
 

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from smsapp.lib.cells import csv_line, safe_cell
+from smsapp.lib.cells import csv_line, plain_cell, safe_cell
 
 FORMULAS = [
     f"{before}{sign}HYPERLINK(1)"
@@ -32,3 +32,8 @@ def test_no_cell_begins_as_a_formula(text: str, separator: str) -> None:
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_none_stays_as_it_is(text: str) -> None:
     assert safe_cell(text) == text
+
+
+@pytest.mark.parametrize("text", FORMULAS + WITHIN + HARMLESS)
+def test_what_was_made_safe_is_read_again_as_it_was(text: str) -> None:
+    assert plain_cell(safe_cell(text)) == text

@@ -1,7 +1,5 @@
 """The dashboard's pages of uploaded files."""
 
-from collections.abc import Iterator
-
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
@@ -9,9 +7,10 @@ from django.views.decorators.http import require_GET
 from accounts import audit
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, may
-from smsapp.lib.cells import BYTE_ORDER_MARK, attachment, csv_line
+from smsapp.lib.cells import attachment
 from smsapp.paging import page_of
 from uploads.choices import RowReason
+from uploads.corrections import correctable_lines
 from uploads.models import Upload
 from uploads.samples import sample_of
 from uploads.services import refused_rows
@@ -44,22 +43,17 @@ def upload_detail(request: MemberRequest, upload_id: str) -> HttpResponse:
 @allowed(Scope.CONTACTS_READ)
 @require_GET
 def refused_csv(request: MemberRequest, upload_id: str) -> HttpResponseBase:
-    """The rows that are no recipients, with their numbers in the file and the reasons, in a stream."""
-    upload = _upload(request, upload_id)
+    """The rows that are no recipients, to be corrected and uploaded again; with `duplicates`, those that repeat one."""
+    upload, duplicates = _upload(request, upload_id), "duplicates" in request.GET
     audit.record("upload.exported", account=upload.account, by=request.user, target_type="upload",
                  target_id=upload.upload_id)  # fmt: skip
-    answer = StreamingHttpResponse(_refused_lines(upload), content_type="text/csv; charset=utf-8")
+    lines = correctable_lines(upload, duplicates=duplicates)
+    answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     name = upload.original_filename.rpartition(".")[0] or "file"
-    answer.headers["Content-Disposition"] = attachment(f"{name}-refused.csv")
+    answer.headers["Content-Disposition"] = attachment(f"{name}-{'duplicates' if duplicates else 'to-correct'}.csv")
     return answer
 
 
 def _upload(request: MemberRequest, upload_id: str) -> Upload:
     owned = Upload.objects.for_account(current_account(request)).select_related("audience", "user")
     return get_object_or_404(owned, upload_id=upload_id)
-
-
-def _refused_lines(upload: Upload) -> Iterator[bytes]:
-    yield BYTE_ORDER_MARK + csv_line(["row", "value", "reason", "detail"])
-    for row in refused_rows(upload.audience) if upload.audience else ():
-        yield csv_line([row.row, row.value, RowReason(row.reason).label, row.detail])
