@@ -18,9 +18,10 @@ from math import ceil
 from accounts import credit, quota
 from accounts.choices import Mode
 from accounts.prices import PriceList
-from campaigns.links import blank
+from campaigns.links import blank_link
 from campaigns.models import Campaign
-from campaigns.rendering import EmptyValue, Renderer, Template
+from campaigns.renderers import renderer_of
+from campaigns.rendering import EmptyValue, Renderer
 from smsapp.exceptions import DestinationBlocked
 from smsapp.lib.text import MAX_TEXT_LENGTH, segment_count
 from uploads.chunks import PREFIX_DIGITS, Recipients, count_prefixes, unpack_body
@@ -83,7 +84,7 @@ def cover(campaign: Campaign, cost: int) -> None:
 def quote_of(campaign: Campaign) -> Quote:
     """What a campaign costs: exactly, if its recipients are one chunk. Raises DestinationBlocked."""
     chunks = AudienceChunk.objects.filter(audience=campaign.audience_id).order_by("number")
-    renderer = Template(campaign.message).bind(campaign.audience.columns)
+    renderer = renderer_of(campaign.kind, campaign.message, campaign.audience.columns)
     first = unpack_body(chunks.values_list("body", flat=True)[0])
     segments = _segments(renderer, first)
     if campaign.audience.chunk_count == 1:
@@ -134,7 +135,7 @@ def _segments(renderer: Renderer, recipients: Recipients) -> list[int]:
 
 def _count(renderer: Renderer, row: Sequence[str]) -> int:
     try:
-        text = blank(renderer.render(row))
+        text = renderer.render(row, blank_link() if renderer.has_link else "")
     except EmptyValue:
         return 0
     return segment_count(text) if text.strip() and len(text) <= MAX_TEXT_LENGTH else 0

@@ -1,7 +1,7 @@
 """`{opt_out_link}` in a text: an address at which its recipient opts out, without signing in anywhere.
 
-It stays in a text until that is handed over. All of these addresses are equally long, so until then a blank one says
-how long the text is and what it costs. An address holds the account and the keyed hash under which a number is
+It is filled in as a text is handed over. All of these addresses are equally long, so until then a blank one says how
+long the text is and what it costs. An address holds the account and the keyed hash under which a number is
 suppressed, sealed: nobody can guess or invent one, and it says nothing of the number.
 """
 
@@ -10,7 +10,6 @@ import hashlib
 from django.conf import settings
 
 from accounts import own_keys
-from campaigns.rendering import OPT_OUT_LINK
 from uploads.suppressions import phone_hash
 
 PATH = "/o/"
@@ -20,14 +19,14 @@ _BLANK = "x" * _LETTERS
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def blank(text: str) -> str:
-    """A text as long as each recipient's will be."""
-    return text.replace(OPT_OUT_LINK, _address(_BLANK)) if OPT_OUT_LINK in text else text
+def blank_link() -> str:
+    """Return an address that is as long as each recipient's own."""
+    return _address(_BLANK)
 
 
-def filled(text: str, account_id: int, phone: str) -> str:
-    """The text of one recipient (E.164)."""
-    return text.replace(OPT_OUT_LINK, _address(token_of(account_id, phone))) if OPT_OUT_LINK in text else text
+def link_of(account_id: int, phone: str) -> str:
+    """Return the address of one recipient (E.164)."""
+    return _address(token_of(account_id, phone))
 
 
 def token_of(account_id: int, phone: str) -> str:

@@ -1,11 +1,11 @@
-"""A text with placeholders becomes a message: `{name}`, or `{name|friend}` with a default for empty values.
+"""A campaign's text becomes messages: `{name}`, or `{name|friend}` with a default for empty values.
 
 - Names match the audience's columns whatever their case and the spaces around them.
 - `{{` and `}}` are literal braces, in pairs from left to right: `{{name}}` is sent as `{name}`.
 - Braces around anything that is neither a column nor written like a name (a letter, then letters, digits, spaces,
   `_`, `-`, `.`) are text: `{}`, `{0.__class__}`, `{% load %}`, a lone `{` or `}`.
 - A value goes in as it is: what looks like a placeholder inside a value is never expanded.
-- `{opt_out_link}` is no column: it stays as it is until the text is handed over (`links.py`).
+- `{opt_out_link}` is no column: each recipient's own link is filled in as the text is handed over (`links.py`).
 """
 
 import re
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from smsapp.exceptions import TemplateVariableMissing
 
-OPT_OUT_LINK = "{opt_out_link}"
+OPT_OUT_LINK = "opt_out_link"
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}|]+)(?:\|([^{}]*))?\}")
 _is_name = re.compile(r"[^\W\d][\w .\-]*").fullmatch
 
@@ -34,12 +34,19 @@ class _Placeholder:
     default: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """Where the recipient's own opt-out link goes."""
+
+    source: str
+
+
 class Template:
     """A parsed text: parse once, bind to an audience's columns, render millions of times."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._parts: list[str | _Placeholder] = []
+        self._parts: list[str | _Placeholder | _Link] = []
         position = 0
         for token in _TOKEN.finditer(text):
             self._parts.append(text[position : token.start()])
@@ -56,6 +63,13 @@ class Template:
                 found.setdefault(part.name.casefold(), part.name)
         return tuple(found.values())
 
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """All that is filled in, with or without a default, as written, each once."""
+        filled = (part for part in self._parts if not isinstance(part, str))
+        found = (part.source for part in filled if isinstance(part, _Link) or _is_name(part.name))
+        return tuple(dict.fromkeys(found))
+
     def bind(self, columns: Sequence[str]) -> "Renderer":
         """Raises TemplateVariableMissing (`missing`: the names) when a needed column is not there."""
         places = {name.strip().casefold(): place for place, name in reversed(list(enumerate(columns)))}
@@ -66,28 +80,39 @@ class Template:
             )
         parts: list[str] = []
         fields: list[tuple[int, int, _Placeholder]] = []
+        links: list[int] = []
         for part in self._parts:
-            if isinstance(part, _Placeholder):
+            if isinstance(part, _Link):
+                links.append(len(parts))
+                parts.append("")
+            elif isinstance(part, _Placeholder):
                 place = places.get(part.name.casefold())
                 if place is not None:
                     fields.append((len(parts), place, part))
                 parts.append(_without_column(part))
             else:
                 parts.append(part)
-        return Renderer(parts, fields)
+        return Renderer(parts, fields, links)
 
 
 class Renderer:
-    """A template whose placeholders know their columns."""
+    """A text whose placeholders know their columns."""
 
-    def __init__(self, parts: list[str], fields: list[tuple[int, int, _Placeholder]]) -> None:
+    def __init__(
+        self, parts: list[str], fields: Sequence[tuple[int, int, _Placeholder]] = (), links: Sequence[int] = ()
+    ) -> None:
         self._parts = parts
         self._fields = fields
-        self.is_constant = not fields  #: the same text for every recipient
+        self._links = links
+        self.is_constant = not fields  #: the same text for every recipient, but for the link
+        self.has_link = bool(links)
 
-    def render(self, values: Sequence[str]) -> str:
-        """The final text for one recipient's values, in the order of the columns; raises EmptyValue."""
+    def render(self, values: Sequence[str], link: str = "") -> str:
+        """The final text for one recipient's values, in the order of the columns, and opt-out link; raises
+        EmptyValue."""
         parts = self._parts.copy()
+        for part in self._links:
+            parts[part] = link
         for part, place, placeholder in self._fields:
             value = values[place] if place < len(values) else ""
             if not value or value.isspace():
@@ -98,14 +123,14 @@ class Renderer:
         return "".join(parts)
 
 
-def _part(token: re.Match[str]) -> str | _Placeholder:
+def _part(token: re.Match[str]) -> str | _Placeholder | _Link:
     source = token.group()
     if source == "{{":
         return "{"
     if source == "}}":
         return "}"
     name = token.group(1).strip()
-    return OPT_OUT_LINK if name.casefold() == OPT_OUT_LINK[1:-1] else _Placeholder(source, name, token.group(2))
+    return _Link(source) if name.casefold() == OPT_OUT_LINK else _Placeholder(source, name, token.group(2))
 
 
 def _without_column(placeholder: _Placeholder) -> str:
@@ -117,4 +142,8 @@ def _without_column(placeholder: _Placeholder) -> str:
 def _explain(missing: Sequence[str], columns: Sequence[str]) -> str:
     wanted = ", ".join(f"{{{name}}}" for name in missing)
     known = ", ".join(columns) if columns else "none"
-    return f"The text uses {wanted}, but the recipients have no such column (columns: {known})."
+    literal = missing[0].join(("{{", "}}"))
+    return (
+        f"The text uses {wanted}, but the recipients have no such column (columns: {known}). "
+        f"For braces in the text, double them: {literal}."
+    )

@@ -10,7 +10,7 @@ from accounts.models import User
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.moves import note
-from campaigns.rendering import Template
+from campaigns.renderers import renderer_of
 from campaigns.rules import check_request, request_of
 from campaigns.services import save_new, unsaved_campaign
 from smsapp import clock
@@ -35,7 +35,7 @@ def create_resend(original: Campaign, by: User, statuses: Sequence[str]) -> Camp
         locked = Campaign.objects.select_for_update(of=("self",)).select_related("account", "audience")
         original = locked.get(pk=original.pk)
         _check_resend(original, statuses)
-        is_constant = Template(original.message).bind(original.audience.columns).is_constant
+        is_constant = renderer_of(original.kind, original.message, original.audience.columns).is_constant
         columns = () if is_constant else original.audience.columns
         valid_until = original.valid_until
         if valid_until is not None and valid_until <= clock.about_now():

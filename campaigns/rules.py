@@ -119,7 +119,7 @@ def check_request(
     """Everything that can be refused whoever the recipients are; `columns`: None while nobody knows. A callback URL
     may be looked up, so not inside a transaction for the first time. Raises an SmsappError."""
     require_active(account)
-    if columns is None:
+    if columns is None or request.kind == CampaignKind.SINGLE:
         check_text(request.message)
     else:
         check_message(request.message, columns)

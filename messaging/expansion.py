@@ -21,7 +21,8 @@ from campaigns import charging
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.quiet_hours import Place, quiet_of
-from campaigns.rendering import Renderer, Template
+from campaigns.renderers import renderer_of
+from campaigns.rendering import Renderer
 from campaigns.services import pause_for_credit, pause_for_defect, settle_status, store_campaign
 from messaging import asking, bulk, canary, clock, guard, results, roadless
 from messaging.bulk import Failure, NewMessages
@@ -195,7 +196,7 @@ def _prepare(campaign: Campaign, number: int) -> list[Part]:
 
 
 def _parts(campaign: Campaign, recipients: Recipients) -> list[Part]:
-    renderer = Template(campaign.message).bind(campaign.audience.columns)
+    renderer = renderer_of(campaign.kind, campaign.message, campaign.audience.columns)
     router = Router(campaign.account_id, campaign.sender_id, campaign.mode)
     return [
         _part(group, _new_messages(slice_, renderer, group), router, waits)

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from campaigns.links import filled
 from campaigns.models import Campaign
 from campaigns.quiet_hours import quiet_of
 from messaging import bulk, clock, gateways, guard, pacing, rates, settlement
@@ -223,13 +222,10 @@ def _sends_again(gateway: str) -> bool:
 
 
 def _render(campaign: Campaign, rows: Sequence[QueuedMessage]) -> list[OutgoingMessage]:
-    render, account_id = renderer_for(campaign), campaign.account_id
+    render = renderer_for(campaign)
     return [
-        OutgoingMessage(
-            public_id(row.id), row.phone_number, filled(render(row.variables), account_id, row.phone_number)
-        )
-        for row in rows
-    ]  # fmt: skip
+        OutgoingMessage(public_id(row.id), row.phone_number, render(row.variables, row.phone_number)) for row in rows
+    ]
 
 
 def _new_attempt(batch: Batch, gateway: Gateway, rows: Sequence[QueuedMessage], number: int, now: datetime) -> Attempt:

@@ -21,7 +21,8 @@ from accounts.models import Account
 from accounts.prices import PriceList
 from campaigns.approval import audience_hash
 from campaigns.models import Campaign
-from campaigns.rendering import Renderer, Template
+from campaigns.renderers import renderer_of
+from campaigns.rendering import Renderer
 from messaging.choices import Reason
 from messaging.routing import Router
 from messaging.texts import Unfit, fit_text
@@ -102,7 +103,7 @@ def count_slice(campaign_id: int) -> int:
 def _count_on(campaign: Campaign, count: Count, stop_at: float) -> Count:
     """Count chunk after chunk until `stop_at` (monotonic seconds), one at least, and store how far it is."""
     after = count.chunks
-    renderer = Template(campaign.message).bind(campaign.audience.columns)
+    renderer = renderer_of(campaign.kind, campaign.message, campaign.audience.columns)
     prices = PriceList.of(campaign.account) if campaign.mode == Mode.LIVE else None
     router = Router(campaign.account_id, campaign.sender_id, campaign.mode)
     while not count.is_complete(campaign) and (count.chunks == after or time.monotonic() < stop_at):

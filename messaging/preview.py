@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from campaigns.models import Campaign
+from campaigns.renderers import renderer_of
 from campaigns.rendering import Renderer, Template
 from messaging.choices import Reason
 from messaging.texts import Unfit, fit_text
@@ -68,7 +69,8 @@ def _no_recipient(row: int) -> NotFound:
 
 
 def _renderer(campaign: Campaign) -> Renderer:
-    return Template(campaign.message).bind(campaign.audience.columns if campaign.total_recipients else ())
+    columns = campaign.audience.columns if campaign.total_recipients else ()
+    return renderer_of(campaign.kind, campaign.message, columns)
 
 
 def _chunks(campaign: Campaign) -> QuerySet[AudienceChunk]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from campaigns.links import blank, filled
-from campaigns.rendering import EmptyValue, Template
+from campaigns.links import blank_link, link_of
+from campaigns.renderers import renderer_of
+from campaigns.rendering import EmptyValue
 from messaging.choices import Reason
 from smsapp.lib.text import MAX_TEXT_LENGTH
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from campaigns.rendering import Renderer
     from messaging.models import Message
 
-#: Values of one row, as stored on the message (a JSON array, or empty), to the final text.
-RenderStored = Callable[[str], str]
+#: Values of one row, as stored on the message (a JSON array, or empty), and its number (E.164) to the final text.
+RenderStored = Callable[[str, str], str]
 
 
 class Unfit(Exception):
@@ -34,7 +35,7 @@ class Unfit(Exception):
 def fit_text(renderer: Renderer, values: Sequence[str]) -> str:
     """The text for one recipient's values, as long as the final one; raises Unfit."""
     try:
-        text = blank(renderer.render(values))
+        text = renderer.render(values, blank_link() if renderer.has_link else "")
     except EmptyValue as missing:
         raise Unfit(Reason.MISSING_VALUE, missing.name[:120]) from None
     if not text or text.isspace():
@@ -45,12 +46,22 @@ def fit_text(renderer: Renderer, values: Sequence[str]) -> str:
 
 
 def renderer_for(campaign: Campaign) -> RenderStored:
-    """How this campaign's messages read. Campaigns without placeholders cost nothing per message."""
-    renderer = Template(campaign.message).bind(campaign.audience.columns)
-    if renderer.is_constant:
-        text = renderer.render(())
-        return lambda variables: text
-    return lambda variables: renderer.render(orjson.loads(variables))
+    """How this campaign's messages read."""
+    return stored_renderer(campaign.kind, campaign.message, campaign.audience.columns, campaign.account_id)
+
+
+def stored_renderer(kind: str, text: str, columns: Sequence[str], account_id: int) -> RenderStored:
+    """How the messages of a send of this kind read. Without placeholders, a text costs nothing per message."""
+    renderer = renderer_of(kind, text, columns)
+    if renderer.is_constant and not renderer.has_link:
+        constant = renderer.render(())
+        return lambda variables, phone: constant
+
+    def render(variables: str, phone: str) -> str:
+        values = orjson.loads(variables) if variables else ()
+        return renderer.render(values, link_of(account_id, phone) if renderer.has_link else "")
+
+    return render
 
 
 def stored_values(rows: Iterable[Sequence[str]]) -> list[bytes]:
@@ -60,8 +71,12 @@ def stored_values(rows: Iterable[Sequence[str]]) -> list[bytes]:
 
 def text_of(message: Message) -> str:
     """One message's final text; the campaign's own text where a value it needs is missing."""
-    campaign = message.campaign
+    return made_text(renderer_for(message.campaign), message, message.campaign.message)
+
+
+def made_text(render: RenderStored, message: Message, template: str) -> str:
+    """`text_of`, for who makes the texts of many messages; `template`: their campaign's own text."""
     try:
-        return filled(renderer_for(campaign)(message.variables), campaign.account_id, message.phone_number)
+        return render(message.variables, message.phone_number)
     except EmptyValue:
-        return campaign.message
+        return template

@@ -37,7 +37,9 @@ class SendOptions(StrictSerializer):
     """What a single send and a bulk campaign have in common."""
 
     message = serializers.CharField(
-        trim_whitespace=False, max_length=None, help_text="1 to 1,600 characters. Longer than one SMS is split."
+        trim_whitespace=False,
+        max_length=None,
+        help_text="1 to 1,600 characters, sent as written, split where it is longer than one SMS.",
     )
     sender_id = serializers.CharField(
         required=False, default="", allow_blank=True,

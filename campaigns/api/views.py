@@ -202,7 +202,8 @@ class CampaignViewSet(
             rows = [one_row(campaign, whole_number(request, "row", 1, 1, MAX_ROW))]
         else:
             rows = first_rows(campaign, whole_number(request, "limit", 10, 1, MAX_PREVIEWS))
-        answer = {"placeholders": Template(campaign.message).names, "results": rows}
+        names = () if campaign.kind == CampaignKind.SINGLE else Template(campaign.message).names
+        answer = {"placeholders": names, "results": rows}
         return Response(PreviewAnswer(answer).data)
 
     @extend_schema(

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from accounts.caller import caller_of
 from accounts.choices import Scope
 from accounts.models import Account
-from campaigns.rules import check_message
+from campaigns.rules import check_text
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import StrictSerializer
 from smsapp.api.views import AccountMixin
@@ -35,7 +35,7 @@ class LookupRequest(StrictSerializer):
         required=False, default="", max_length=2, help_text="ISO 3166 code of numbers in national format, e.g. `DE`."
     )
     message = serializers.CharField(
-        required=False, trim_whitespace=False, help_text="A text, without placeholders filled in."
+        required=False, trim_whitespace=False, help_text="A text as `/sms/send` would send it: as it is written."
     )
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class LookupView(AccountMixin, APIView):
         text = None
         if "message" in data:
             message = normalise(data["message"])
-            check_message(message)
+            check_text(message)
             text = _text(message)
         return Response({"numbers": _numbers(data.get("phone_numbers", ()), country, account), "text": text})
 

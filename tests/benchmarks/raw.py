@@ -136,7 +136,9 @@ def _bodies(stand: Stand, journey: Journey, name: str) -> list[bytes]:
     campaign = journey.campaign
     render = renderer_for(campaign)
     messages = Message.objects.filter(campaign=campaign).order_by("pk").values_list("pk", "phone_number", "variables")
-    outgoing = [OutgoingMessage(f"{name}-{public_id(pk)}", phone, render(values)) for pk, phone, values in messages]
+    outgoing = [
+        OutgoingMessage(f"{name}-{public_id(pk)}", phone, render(values, phone)) for pk, phone, values in messages
+    ]
     report_url = f"{stand.url}/nowhere/"
     return [
         _request(request_body(Submission(f"{name}-{place}", part, campaign.sender_id, report_url)))

@@ -99,3 +99,15 @@ def test_of_two_columns_with_one_name_the_first_counts() -> None:
 def test_a_text_without_placeholders_is_known_to_be_constant() -> None:
     assert Template("Sale {{today}}").bind(COLUMNS).is_constant
     assert not Template("{name}").bind(COLUMNS).is_constant
+
+
+def test_the_opt_out_link_is_filled_where_it_stands_and_nowhere_else() -> None:
+    renderer = Template("{name} {Opt_Out_Link} {{opt_out_link}}").bind(("name",))
+    assert renderer.has_link
+    assert renderer.render(("{opt_out_link}",), "L") == "{opt_out_link} L {opt_out_link}"
+
+
+def test_placeholders_are_all_that_is_filled_as_written() -> None:
+    assert Template("{b} { b } {c|x} {{d}} {0} {opt_out_link} {b}").placeholders == (
+        "{b}", "{ b }", "{c|x}", "{opt_out_link}",
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from tests.messaging.simulators import RunningSimulator, running_simulator
 @pytest.fixture
 def simulator(settings: Any) -> Iterator[RunningSimulator]:
     """Every number is delivered unless its ending says otherwise; reports wait to be polled (no push address)."""
-    with running_simulator(undelivered=0.0, rejected=0.0, report_delay_ms=0.0) as running:
+    with running_simulator(undelivered=0.0, rejected=0.0, report_delay_ms=0.0, keep_text=True) as running:
         settings.SIMULATOR_URL = running.url
         settings.SIMULATOR_API_KEY = running.api_key
         settings.GATEWAY_TIMEOUT = 1.0

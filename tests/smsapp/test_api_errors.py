@@ -109,7 +109,6 @@ WRONG = [
     ({"message": "   "}, "message", "VALIDATION_ERROR"),
     ({"message": "x" * 1601}, "message", "MESSAGE_TOO_LONG"),
     ({"message": "a\x00b"}, "message", "VALIDATION_ERROR"),
-    ({"message": "Hello {name}"}, "message", "TEMPLATE_VARIABLE_MISSING"),
     ({"message": 7}, None, None),
     ({"sender_id": "Nobody"}, "sender_id", "SENDER_NOT_ALLOWED"),
     ({"sender_id": "TwelveLetter"}, "sender_id", "VALIDATION_ERROR"),
