@@ -3,6 +3,7 @@
 `make schema` writes tests/data/openapi.json anew; the difference is part of the change that caused it.
 """
 
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
+from smsapp.api import docs
+from smsapp.api.docs import DocumentView, YamlRenderer
 from smsapp.catalogue import CATALOGUE
 from tests.factories import make_api_key
 from uploads.contacts import create_list
@@ -212,3 +216,55 @@ def test_what_was_deleted_is_answered_with_an_empty_body(client: Any) -> None:
     contact_list = create_list(row.account, row.user, "Friends")
     answer = client.delete(f"/api/v1/contact-lists/{contact_list.list_id}", headers={"X-API-Key": key})
     assert (answer.status_code, answer.content, answer.headers.get("Content-Type")) == (204, b"", None)
+
+
+FORMS = {
+    "application/vnd.oai.openapi": yaml.safe_load, "application/yaml": yaml.safe_load,
+    "application/vnd.oai.openapi+json": json.loads, "application/json": json.loads,
+}  # fmt: skip
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", FORMS)
+def test_programs_get_it_in_the_form_they_ask_for(client: Any, document: Any, kind: str) -> None:
+    answer = client.get("/api/v1/schema", headers={"Accept": kind})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, f"{kind}; charset=utf-8")
+    assert FORMS[kind](answer.content) == document
+    assert client.get("/api/v1/schema?format=json").json() == document
+
+
+@pytest.mark.once
+def test_it_is_packed_for_who_takes_that(client: Any) -> None:
+    plain = client.get("/api/v1/schema", headers={"Accept-Encoding": "br, gzip;q=0"})
+    packed = client.get("/api/v1/schema", headers={"Accept-Encoding": "br, gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.content) == plain.content
+    assert len(packed.content) < len(plain.content) / 8
+    assert {one.strip() for one in packed.headers["Vary"].lower().split(",")} >= {"accept", "accept-encoding"}
+
+
+@pytest.mark.once
+def test_who_has_it_is_not_sent_it_again(client: Any) -> None:
+    first = client.get("/api/v1/schema", headers={"Accept": "application/json"})
+    assert "max-age=300" in first.headers["Cache-Control"]
+    again = client.get("/api/v1/schema", headers={"Accept": "application/json", "If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    other = client.get("/api/v1/schema", headers={"If-None-Match": first.headers["ETag"]})  # YAML
+    assert other.status_code == 200
+
+
+@pytest.mark.once
+def test_it_is_made_once_in_a_process(client: Any) -> None:
+    bodies = [DocumentView._document(YamlRenderer()) for _ in range(2)]
+    assert bodies[0] is bodies[1]
+    assert client.get("/api/v1/schema").content == bodies[0].body
+
+
+@pytest.mark.once
+def test_one_address_gets_so_many_a_minute_and_a_refusal_in_the_usual_shape(client: Any) -> None:
+    answers = [client.get("/api/v1/schema", REMOTE_ADDR="203.0.113.77") for _ in range(docs.CALLS + 1)]
+    assert [answer.status_code for answer in answers] == [200] * docs.CALLS + [429]
+    assert answers[-1].json()["error"]["code"] == "RATE_LIMIT_EXCEEDED"
+    assert "Retry-After" in answers[-1].headers
+    assert client.get("/api/v1/schema?version=2").json()["error"]["details"]["field"] == "version"
