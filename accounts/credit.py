@@ -10,7 +10,9 @@ So at any moment: the sum of an account's ledger = its balance + what is reserve
 is posted; its `disagreements` holds the books against one another.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
+from itertools import accumulate
 from typing import NamedTuple
 
 from django.conf import settings
@@ -35,6 +37,16 @@ class _Funds(NamedTuple):
     currency: str
 
 
+class Charge(NamedTuple):
+    """What a campaign owes: `amount`, of which `reserved` was set aside for it. The rest comes from the balance, even
+    below zero: the message was sent. Below zero both put money back where it came from."""
+
+    amount: int
+    reserved: int
+    note: str
+    campaign_id: int | None = None
+
+
 def amount_of(micro: int) -> Decimal:
     """Millionths as an amount with six places."""
     return (Decimal(micro) / MICRO).quantize(Decimal("0.000001"))
@@ -57,13 +69,19 @@ def give_back(account_id: int, amount: int) -> None:
         _move(account_id, amount, -amount)
 
 
-def post(account_id: int, amount: int, reserved: int, note: str, campaign_id: int | None = None) -> None:
-    """Charge `amount`, of which `reserved` was set aside for it, and the rest comes from the balance, even below zero:
-    the message was sent. Below zero both put money back where it came from."""
+def post(account_id: int, charges: Sequence[Charge]) -> None:
+    """Add a ledger entry for each of these charges, and move their sum in one step."""
+    amount, reserved = sum(one.amount for one in charges), sum(one.reserved for one in charges)
     funds = _move(account_id, reserved - amount, -reserved)
     assert funds is not None
-    kind = LedgerKind.CHARGE if amount >= 0 else LedgerKind.REFUND
-    _enter(account_id, kind, -amount, funds, note, campaign_id=campaign_id)
+    after = [funds.balance + funds.reserved + amount - spent for spent in accumulate(one.amount for one in charges)]
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(
+            account_id=account_id, kind=LedgerKind.CHARGE if one.amount >= 0 else LedgerKind.REFUND,
+            amount_micro=-one.amount, balance_micro=credit, campaign_id=one.campaign_id, note=one.note[:200],
+        )
+        for one, credit in zip(charges, after, strict=True)
+    )  # fmt: skip
 
 
 def top_up(account: Account, amount: int, reason: str, by: User | None, token: str | None = None) -> LedgerEntry:
@@ -128,7 +146,11 @@ def _change(
             raise AlreadyExists("This was booked before.", "token", token)
         if funds is None:
             raise ValidationError("The account does not have so much.", "amount", str(amount_of(amount)))
-        entry = _enter(account.pk, kind, amount, funds, reason, by=by, token=token or None, refund_of=refund_of)
+        entry = LedgerEntry.objects.create(
+            account=account, kind=kind, amount_micro=amount, balance_micro=funds.balance + funds.reserved,
+            campaign_id=refund_of.campaign_id if refund_of else None, note=reason[:200], user=by, token=token or None,
+            refund_of=refund_of,
+        )  # fmt: skip
         audit.record(
             f"credit.{kind.value}", account=account, by=by, target_type="ledger_entry", target_id=str(entry.pk),
             before={"balance": str(amount_of(funds.balance - amount))},
@@ -161,15 +183,3 @@ def _move(account_id: int, balance: int, reserved: int, at_least: int | None = N
         }
         emit(account_id, Mode.LIVE, EventType.BALANCE_LOW, told)
     return funds
-
-
-def _enter(
-    account_id: int, kind: LedgerKind, amount: int, funds: _Funds, note: str, *,
-    campaign_id: int | None = None, by: User | None = None, token: str | None = None,
-    refund_of: LedgerEntry | None = None,
-) -> LedgerEntry:  # fmt: skip
-    return LedgerEntry.objects.create(
-        account_id=account_id, kind=kind, amount_micro=amount, balance_micro=funds.balance + funds.reserved,
-        campaign_id=refund_of.campaign_id if refund_of else campaign_id, note=note[:200], user=by, token=token,
-        refund_of=refund_of,
-    )  # fmt: skip

@@ -2,8 +2,8 @@
 
 A batch knows how many of its segments the ledger knows; the difference is posted hourly, and at close with what was
 reserved and not needed. So nothing is lost or charged twice whenever a process is killed, and what is proven long
-after, or taken back, is posted like anything else. Single sends are posted within seconds and gathered: one entry for
-all that are posted at once.
+after, or taken back, is posted like anything else. Single sends are posted within seconds. Each send and campaign has
+ledger entries of its own.
 
 Accounts take turns: of each some hundred batches in one transaction of a few statements, then of the next, so that none
 waits for all of another.
@@ -25,8 +25,7 @@ from accounts.models import Account, LedgerEntry
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from messaging import counters
-from messaging.choices import ACCEPTED, FactSource, MessageStatus
-from messaging.models import Batch, Message
+from messaging.models import Batch
 from messaging.querysets import each_value
 from smsapp.apart import apart
 from smsapp.wake import wake
@@ -154,21 +153,18 @@ def _post(account_id: int, owed: Mapping[int, _Owed]) -> int:
     """Charge an account's campaigns what they owe; how many. The account's row, which sending waits for, is locked at
     the very end."""
     rows = Campaign.objects.filter(pk__in=owed.keys()).order_by("pk").select_for_update(no_key=True)
-    singles, moves, entries = _Gathered(), [], []
-    for pk, kind, closed_at, held in rows.values_list("pk", "kind", "closed_at", "reserved_micro"):
+    moves, entries = [], []
+    for pk, closed_at, held in rows.values_list("pk", "closed_at", "reserved_micro"):
         segments, amount = owed[pk]
         reserved = min(amount, held)
         if closed_at is not None:
             reserved = max(0, reserved)  # nothing is reserved any more, so a refund goes to the balance
         moves.append((pk, amount, reserved))
-        if kind == CampaignKind.SINGLE and amount:
-            singles.add(segments, amount, reserved)
-        elif amount:
-            entries.append((amount, reserved, _words(segments), pk))
+        if amount:
+            entries.append(credit.Charge(amount, reserved, _words(segments), pk))
     counters.charge_campaigns(moves)
-    for amount, reserved, words, pk in entries:
-        credit.post(account_id, amount, reserved, words, pk)
-    singles.post(account_id)
+    if entries:
+        credit.post(account_id, entries)
     return len(moves)
 
 
@@ -182,32 +178,8 @@ def _give_back(account_id: int) -> int:
     return len(held)
 
 
-class _Gathered:
-    """Charges and refunds of single sends, each kind in one entry."""
-
-    def __init__(self) -> None:
-        self._sums = {True: [0, 0, 0, 0], False: [0, 0, 0, 0]}
-
-    def add(self, segments: int, amount: int, reserved: int) -> None:
-        sums = self._sums[amount >= 0]
-        for place, value in enumerate((1, segments, amount, reserved)):
-            sums[place] += value
-
-    def post(self, account_id: int) -> None:
-        for sends, segments, amount, reserved in self._sums.values():
-            if sends:
-                credit.post(account_id, amount, reserved, f"{sends:,} single sends: {_words(segments)}")
-
-
 def _words(segments: int) -> str:
-    return f"{segments:,} segments"
-
-
-def is_charged(message: Message) -> bool:
-    """Whether its account pays for it: a provider took it, and did not refuse it afterwards."""
-    if message.status != MessageStatus.UNDELIVERED:
-        return message.status in ACCEPTED
-    return not message.reports.filter(source=FactSource.REFUSAL).exists()
+    return "1 segment" if segments == 1 else f"{segments:,} segments"
 
 
 def disagreements() -> Iterator[str]:

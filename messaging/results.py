@@ -7,12 +7,12 @@ names its own event, which is what an endpoint chooses by. Where nobody listens 
 often and in whatever order bodies arrive.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 
 from accounts.choices import MESSAGE_STATUS, EndpointKind, EventType
 from accounts.webhooks import outbox
@@ -20,6 +20,7 @@ from campaigns.models import Campaign
 from messaging.bulk import Failure, MessageChange, StoredMessage
 from messaging.choices import MessageStatus, Reason
 from messaging.identity import batch_of, public_id
+from messaging.message_prices import price_of, segment_prices
 from messaging.models import Message
 from smsapp.lib.phone import mask
 
@@ -47,7 +48,7 @@ CORRECTABLE = (S.UNDELIVERED, S.UNCONFIRMED)
 
 
 class Result(NamedTuple):
-    """A message that has moved. `previous` None: it began so."""
+    """A message that has moved. `previous` None: it began so. `is_refused`: by the provider, after it had taken it."""
 
     number: int
     previous: MessageStatus | None
@@ -56,14 +57,16 @@ class Result(NamedTuple):
     occurred_at: datetime
     reason: str = ""
     detail: str = ""
+    is_refused: bool = False
 
 
 class _Listener(NamedTuple):
-    """An endpoint that is told of a campaign."""
+    """An endpoint that is told of a campaign. `currency`: None where the account does not pay by message."""
 
     campaign_id: int
     bulk_id: str
     client_reference: str | None
+    currency: str | None
     endpoint_id: int
     event_types: Sequence[str]
     show_numbers: bool
@@ -71,10 +74,11 @@ class _Listener(NamedTuple):
 
 def tell(
     campaign_of: Mapping[int, int], changes: Mapping[int, MessageChange], known: Mapping[int, StoredMessage],
-    taken: Iterable[int], now: datetime,
+    taken: Iterable[int], refused: Collection[int], now: datetime,
 ) -> None:  # fmt: skip
     """Tell of what one application changed, in its transaction: `changes` of messages that were `known`, and those of
-    which no more is to say than that the provider has `taken` them. `campaign_of`: by batch."""
+    which no more is to say than that the provider has `taken` them. `refused`: those that it refused afterwards.
+    `campaign_of`: by batch."""
     numbers = list(taken)
     listeners = _listeners(campaign_of.values()) if numbers or changes else []
     if not listeners:
@@ -86,7 +90,8 @@ def tell(
             was_taken = stored.was_taken or change.sent_at is not None
             occurred_at = change.done_at or change.sent_at or now
             sequence = sequence_of(status, was_taken)
-            result = Result(number, S(stored.status), status, sequence, occurred_at, change.reason, change.detail)
+            said = (change.reason, change.detail, number in refused)
+            result = Result(number, S(stored.status), status, sequence, occurred_at, *said)
             results.append(result)
     _write(listeners, campaign_of, results)
 
@@ -115,11 +120,13 @@ def _write(listeners: Sequence[_Listener], campaign_of: Mapping[int, int], resul
     results = sorted(results)
     heard = {listener.campaign_id for listener in listeners}
     rows = _rows([result.number for result in results if campaign_of[batch_of(result.number)] in heard])
+    paying = {listener.campaign_id for listener in listeners if listener.currency}
+    prices = segment_prices([batch for batch, campaign in campaign_of.items() if campaign in paying]) if paying else {}
     events = []
     for listener in listeners:
         own = [result for result in results if campaign_of[batch_of(result.number)] == listener.campaign_id]
         shown = [
-            _shown(result, event, *rows[result.number], listener.show_numbers)
+            _shown(result, event, *rows[result.number], prices.get(batch_of(result.number)), listener)
             for result in own
             if outbox.wants(listener.event_types, event := event_of(result))
         ]
@@ -145,8 +152,9 @@ def _listeners(campaigns: Iterable[int]) -> list[_Listener]:
         **{f"{endpoint}__mode": F("mode"), f"{endpoint}__is_active": True},
         pk__among=campaigns,
     )
-    columns = ("pk", f"{endpoint}__event_types", f"{endpoint}__show_numbers")
-    rows = found.values_list(columns[0], "bulk_id", "client_reference", f"{endpoint}__pk", *columns[1:])
+    currency = Case(When(prices__isnull=False, then=F("account__currency")), default=None)
+    columns = (f"{endpoint}__pk", f"{endpoint}__event_types", f"{endpoint}__show_numbers")
+    rows = found.annotate(currency=currency).values_list("pk", "bulk_id", "client_reference", "currency", *columns)
     return [_Listener(*row) for row in rows]
 
 
@@ -159,7 +167,10 @@ def _rows(numbers: Sequence[int]) -> dict[int, tuple[str, int]]:
     return rows
 
 
-def _shown(result: Result, event: EventType, phone: str, segments: int, show_number: bool) -> bytes:
+def _shown(
+    result: Result, event: EventType, phone: str, segments: int, segment_price: int | None, listener: _Listener
+) -> bytes:
+    price = price_of(result.status, segments, segment_price, is_refused=result.is_refused)
     error: dict[str, Any] | None = None
     if result.reason and result.status is not S.SENT:
         error = {"code": result.reason, "message": str(Reason(result.reason).label), "detail": result.detail}
@@ -167,11 +178,13 @@ def _shown(result: Result, event: EventType, phone: str, segments: int, show_num
         {
             "event": event.value,
             "message_id": public_id(result.number),
-            "to": phone if show_number else mask(phone),
+            "to": phone if listener.show_numbers else mask(phone),
             "status": result.status.public,
             "previous_status": result.previous.public if result.previous else None,
             "error": error,
             "segments": segments,
+            "price": None if price is None else str(price),
+            "currency": None if price is None else listener.currency,
             "sequence": result.sequence,
             "occurred_at": result.occurred_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }

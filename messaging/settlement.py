@@ -45,7 +45,8 @@ from messaging.choices import (
 )
 from messaging.gateways.base import Report
 from messaging.identity import batch_of, number_of, public_id
-from messaging.models import Attempt, Batch, DeliveryReport
+from messaging.message_prices import is_charged, refused_among
+from messaging.models import Attempt, Batch
 
 logger = logging.getLogger(__name__)
 
@@ -90,13 +91,14 @@ class _Locked(NamedTuple):
 @dataclass(slots=True)
 class _Decision:
     """`moves`: how many, by batch, from and to. `segments`: of messages that are charged from now on, less those that
-    are no longer, by batch."""
+    are no longer, by batch. `refused`: messages that their provider refused after it had taken them."""
 
     changes: dict[int, MessageChange]
     reports: list[NewReport]
     moves: Counter[tuple[int, MessageStatus, MessageStatus]]
     segments: Counter[int]
     unmatched: int
+    refused: set[int]
 
 
 def facts_from(reports: Iterable[Report], source: FactSource) -> tuple[list[Fact], int]:
@@ -137,7 +139,7 @@ def apply(facts: Sequence[Fact], accepted: Sequence[int] = (), at: datetime | No
         bulk.update_messages(list(decision.changes.values()))
         bulk.insert_reports(decision.reports)
         campaign_of = {pk: batch.campaign_id for pk, batch in batches.items()}
-        results.tell(campaign_of, decision.changes, known, segments, now)
+        results.tell(campaign_of, decision.changes, known, segments, decision.refused, now)
         for number, count in segments.items():
             batch_id = batch_of(number)
             decision.moves[batch_id, QUEUED, SENT] += 1
@@ -233,7 +235,7 @@ def _lock_batches(ids: set[int]) -> dict[int, _Locked]:
 def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: datetime) -> _Decision:
     current = {number: _STATUS[stored.status] for number, stored in known.items()}
     refused = _refused_before(facts, current)
-    decision = _Decision({}, [], Counter(), Counter(), 0)
+    decision = _Decision({}, [], Counter(), Counter(), 0, refused)
     for fact in facts:
         number = fact.number
         status = current.get(number)
@@ -252,12 +254,12 @@ def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: date
             _note_contradiction(fact, status)
             continue
         batch_id = batch_of(number)
-        was_charged = _is_charged(status, number in refused)
+        was_charged = is_charged(status, number in refused)
         if target is not status:
             decision.moves[batch_id, status, target] += 1
         if fact.source is FactSource.REFUSAL:
             refused.add(number)
-        more = _is_charged(target, number in refused) - was_charged
+        more = is_charged(target, number in refused) - was_charged
         if more:
             decision.segments[batch_id] += more * stored.segment_count
         decision.changes[number] = _change(fact, earlier.sent_at if earlier else None, was_taken, now)
@@ -276,15 +278,7 @@ def _refused_before(facts: Iterable[Fact], current: Mapping[int, MessageStatus])
         for fact in facts
         if fact.status in _CHANGES_CHARGE and current.get(fact.number) is MessageStatus.UNDELIVERED
     }
-    if not undelivered:
-        return set()
-    refusals = DeliveryReport.objects.filter(message_id__in=undelivered, source=FactSource.REFUSAL)
-    return set(refusals.values_list("message_id", flat=True))
-
-
-def _is_charged(status: MessageStatus, is_refused: bool) -> bool:
-    """Whether the account pays for it. `is_refused`: by the provider, after it had taken it."""
-    return status in ACCEPTED and not (is_refused and status is MessageStatus.UNDELIVERED)
+    return refused_among(undelivered)
 
 
 def _as_told(fact: Fact, status: MessageStatus, was_taken: bool) -> Fact:

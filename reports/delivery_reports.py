@@ -17,6 +17,7 @@ from accounts.models import Account
 from messaging.choices import MessageStatus
 from messaging.identity import batch_of, batch_range, number_of
 from messaging.models import Batch, DeliveryReport, Message
+from reports.batch_facts import BatchFacts, facts_of
 from smsapp.exceptions import NotFound
 
 MAX_RANGES = 1000  # that one page looks at: batches, or the messages to one number
@@ -41,12 +42,16 @@ class ReportFilter:
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
+    """A report, with what it is about."""
+
     report: DeliveryReport
-    message: Message
+    phone_number: str
+    segment_count: int
+    facts: BatchFacts
 
     @property
     def position(self) -> Position:
-        return self.message.pk, self.report.pk
+        return self.report.message_id, self.report.pk
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class ReportPage:
 
 
 def page(account: Account, mode: str, wanted: ReportFilter, before: Position | None, limit: int) -> ReportPage:
-    """Up to `limit` rows after position `before`, with their messages and campaigns."""
+    """Up to `limit` rows after position `before`."""
     if wanted.message_id or wanted.phone_number:
         ranges = [(number, number) for number in _numbers(account, mode, wanted, before)]
     else:
@@ -70,8 +75,7 @@ def page(account: Account, mode: str, wanted: ReportFilter, before: Position | N
         reports += _in_ranges(some, wanted.status, before)[: limit + 1 - len(reports)]
         if len(reports) > limit:
             break
-    messages = Message.objects.select_related("campaign").in_bulk({report.message_id for report in reports})
-    rows = [ReportRow(report, messages[report.message_id]) for report in reports]
+    rows = _rows(reports)
     return ReportPage(rows[:limit], rows[limit - 1].position if len(rows) > limit else rest)
 
 
@@ -87,7 +91,18 @@ def find_message(account: Account, mode: str, message_id: str) -> Message:
 
 def reports_of(message: Message) -> list[ReportRow]:
     """Everything that was reported of a message, oldest first."""
-    return [ReportRow(report, message) for report in DeliveryReport.objects.filter(message=message).order_by("id")]
+    return _rows(list(DeliveryReport.objects.filter(message=message).order_by("id")))
+
+
+def _rows(reports: Sequence[DeliveryReport]) -> list[ReportRow]:
+    """Two queries, none without reports."""
+    if not reports:
+        return []
+    numbers = {report.message_id for report in reports}
+    messages = Message.objects.filter(pk__in=numbers).values_list("pk", "phone_number", "segment_count")
+    about = {pk: (phone, segments) for pk, phone, segments in messages}
+    facts = facts_of({batch_of(number) for number in numbers})
+    return [ReportRow(report, *about[report.message_id], facts[batch_of(report.message_id)]) for report in reports]
 
 
 def _batches(account: Account, mode: str, wanted: ReportFilter, before: Position | None) -> list[int]:

@@ -45,7 +45,7 @@ class MessageList:
 
 
 def message_list(account: Account, mode: str, wanted: MessageFilter, below: int | None, limit: int) -> MessageList:
-    """Up to `limit` messages with numbers below `below`, with their campaigns."""
+    """Up to `limit` messages with numbers below `below`."""
     if wanted.phone_number:
         found = list(_of_number(account, mode, wanted, below)[: limit + 1])
         return MessageList(found[:limit], found[limit - 1].pk if len(found) > limit else None)
@@ -87,7 +87,7 @@ def _narrowed(messages: QuerySet[Message], wanted: MessageFilter, below: int | N
         messages = messages.filter(id__lt=below)
     if wanted.status is not None:
         messages = messages.filter(status=wanted.status)
-    return messages.select_related("campaign__audience").order_by("-id")
+    return messages.order_by("-id")
 
 
 def _of_campaign(rows: Rows, wanted: MessageFilter) -> Rows:

@@ -74,10 +74,12 @@ class LedgerEntrySerializer(serializers.ModelSerializer[LedgerEntry]):
     amount = AmountField(source="amount_micro", help_text="Signed: what it adds to the credit, e.g. `-0.075000`.")
     credit_after = AmountField(source="balance_micro", help_text="Balance and reserved credit together, after it.")
     bulk_id = serializers.SerializerMethodField(
-        help_text="The campaign it belongs to; null: single sends, which are charged together, or no send at all."
+        help_text="The send or campaign that it is for; null: none, as of a top-up."
     )
     note = serializers.CharField(help_text="Segments charged, or the reason of a top-up or correction.")
-    created_at = serializers.DateTimeField(help_text="When it was posted: hourly, and when a campaign is closed.")
+    created_at = serializers.DateTimeField(
+        help_text="When it was posted: within seconds for `/sms/send`, hourly for a campaign that runs."
+    )
 
     class Meta:
         model = LedgerEntry
@@ -94,7 +96,7 @@ class LedgerEntrySerializer(serializers.ModelSerializer[LedgerEntry]):
         operation_id="account_ledger", summary="List movements of credit, newest first", tags=["account"],
         parameters=[
             OpenApiParameter("kind", str, enum=LedgerKind.values, description="Only entries of this kind."),
-            OpenApiParameter("bulk_id", str, description="Only entries of this campaign."),
+            OpenApiParameter("bulk_id", str, description="Only entries of this send or campaign."),
             *CREATED, CURSOR, LIMIT,
         ],
     )

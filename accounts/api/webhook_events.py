@@ -29,6 +29,12 @@ class MessageResult(serializers.Serializer[Any]):
     previous_status = serializers.CharField(allow_null=True, help_text="Its status before; null: it began so.")
     error = ResultError(allow_null=True, help_text="Why it was not delivered; null: nothing went wrong.")
     segments = serializers.IntegerField(help_text="Billed units.")
+    price = serializers.DecimalField(
+        max_digits=20, decimal_places=6, allow_null=True,
+        help_text="What you pay for it, e.g. `0.090000`; 0 if no provider took it. null: your account does not pay by "
+        "message.",
+    )  # fmt: skip
+    currency = serializers.CharField(allow_null=True, help_text="ISO 4217, e.g. `EUR`; null without a price.")
     sequence = serializers.IntegerField(
         help_text="Rises with every change of a message: keep the highest and you have the truth."
     )
@@ -71,8 +77,8 @@ DELIVERED = OpenApiExample(
             "messages": [
                 {
                     "event": "message.delivered", "message_id": "k3v7q2m5x4wz6", "to": "+49*********78",
-                    "status": "DELIVERED", "previous_status": "SENT", "error": None, "segments": 1, "sequence": 3,
-                    "occurred_at": "2027-06-17T18:00:03Z",
+                    "status": "DELIVERED", "previous_status": "SENT", "error": None, "segments": 1,
+                    "price": "0.090000", "currency": "EUR", "sequence": 3, "occurred_at": "2027-06-17T18:00:03Z",
                 }
             ],
         },

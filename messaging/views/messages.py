@@ -2,23 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, prefetch_related_objects
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from accounts.choices import Scope
-from accounts.credit import amount_of
 from accounts.current import MemberRequest, allowed, current_account, current_mode, may, require_mode
 from accounts.models import WebhookDelivery
 from accounts.webhooks.log import deliveries_about
-from messaging import charges
 from messaging.choices import MessageStatus
 from messaging.forms.send import SearchForm, day_start
 from messaging.identity import number_of
-from messaging.models import Batch, Message
+from messaging.message_prices import prices_of
+from messaging.models import Message
 from reports import selectors
 from reports.message_list import MessageFilter, message_list
 from uploads.models import Audience
@@ -40,6 +38,7 @@ def search(request: MemberRequest) -> HttpResponse:
             created_after=day_start(data["since"]), created_before=day_start(data["until"], days_on=1),
         )  # fmt: skip
         found = message_list(account, mode, wanted, data["before"], PAGE)
+        prefetch_related_objects(found.rows, "campaign")
         context |= {
             "rows": [(row, MessageStatus(row.status).label) for row in found.rows],
             "next_before": found.next,
@@ -62,23 +61,17 @@ def detail(request: MemberRequest, message_id: str) -> HttpResponse:
     audience = Prefetch("campaign__audience", Audience.objects.select_related("upload"))
     message = get_object_or_404(owned.select_related("campaign").prefetch_related(audience), pk=number)
     require_mode(request, message.campaign.mode)
-    timeline = selectors.message_timeline(message)
+    timeline, price = selectors.message_timeline(message), prices_of([message])[message.pk]
     context = {
         "message": message,
         "campaign": message.campaign,
         "status": MessageStatus(message.status).label,
         "timeline": timeline,
         "advice": selectors.advice(message),
-        "cost": _cost(message),
+        "price": None if price is None else f"{price.normalize():f}",
         "webhooks": _webhooks(request, message, [entry.at for entry in timeline]),
     }
     return render(request, "messaging/message.html", context)
-
-
-def _cost(message: Message) -> Decimal | None:
-    """What its segments cost the account; None where nothing does."""
-    price = Batch.objects.filter(pk=message.batch_id).values_list("price_micro", flat=True).first()
-    return amount_of(price * message.segment_count) if price and charges.is_charged(message) else None
 
 
 def _webhooks(request: MemberRequest, message: Message, moments: Sequence[datetime]) -> list[WebhookDelivery]:

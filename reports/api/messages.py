@@ -1,17 +1,14 @@
 """`messages`: what was sent, and what became of each."""
 
-from typing import Any
-
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
-from messaging.choices import MessageStatus
-from messaging.models import Message
+from reports.api.rows import message_rows
+from reports.api.serializers import STATUSES, MessagePage, MessageWithTimeline
 from reports.delivery_reports import find_message
 from reports.message_list import MessageFilter, message_list
 from reports.selectors.timeline import TimelineEntry, message_timeline
@@ -30,62 +27,6 @@ from smsapp.api.query import (
 from smsapp.api.views import AccountMixin
 
 NAMES = ("bulk_id", "client_reference", "phone_number", "status", *CREATED_NAMES)
-STATUSES = {status.public: status for status in MessageStatus}
-
-
-class MessageSerializer(serializers.Serializer[Any]):
-    message_id = serializers.CharField(help_text="As the send answered it.")
-    bulk_id = serializers.CharField(source="campaign.bulk_id", help_text="Of its send or campaign.")
-    client_reference = serializers.CharField(
-        source="campaign.client_reference", allow_null=True, help_text="Your own name for the send, or null."
-    )
-    to = serializers.CharField(source="phone_number", help_text="E.164, with plus.")
-    message = serializers.CharField(source="text", help_text="The final text.")
-    sender_id = serializers.CharField(help_text="Empty: the provider chose.")
-    segments = serializers.IntegerField(
-        source="segment_count", help_text="Billed units; 0 until the text is filled in."
-    )
-    status = serializers.SerializerMethodField(help_text="What has become of it.")
-    reason = serializers.CharField(help_text="Stable code; empty when nothing went wrong.")
-    error_message = serializers.CharField(help_text="The reason in words.")
-    row = serializers.IntegerField(help_text="Its row in the file, or place in the request, from 1.")
-    created_at = serializers.DateTimeField(source="campaign.created_at", help_text="When its send was accepted.")
-    sent_at = serializers.DateTimeField(allow_null=True, help_text="When the provider took it.")
-    delivered_at = serializers.DateTimeField(allow_null=True, help_text="When the handset had it.")
-
-    @extend_schema_field({"type": "string", "enum": list(STATUSES)})
-    def get_status(self, message: Message) -> str:
-        return MessageStatus(message.status).public
-
-
-class Fact(serializers.Serializer[Any]):
-    label = serializers.CharField(help_text="What it is, e.g. `Provider's status`.")  # type: ignore[assignment]
-    value = serializers.CharField(help_text="As the provider names it.")
-
-
-class TimelineStep(serializers.Serializer[Any]):
-    at = serializers.DateTimeField(help_text="When it happened.")
-    title = serializers.CharField(help_text="What happened, in words; may change.")
-    detail = serializers.CharField(help_text="More of it, in words.")
-    facts = serializers.SerializerMethodField(help_text="Codes, references and prices, as the provider names them.")
-
-    @extend_schema_field(Fact(many=True))
-    def get_facts(self, entry: TimelineEntry) -> list[dict[str, str]]:
-        return [{"label": label, "value": value} for label, value in entry.facts]
-
-
-class MessageWithTimeline(MessageSerializer):
-    request_id = serializers.CharField(source="campaign.request_id", help_text="X-Request-Id of the call that sent it.")
-    timeline = serializers.SerializerMethodField(help_text="Its whole story, oldest first.")
-
-    @extend_schema_field(TimelineStep(many=True))
-    def get_timeline(self, message: Message) -> list[Any]:
-        return list(TimelineStep(message_timeline(message), many=True).data)
-
-
-class MessagePage(serializers.Serializer[Any]):
-    results = MessageSerializer(many=True, help_text="The messages of this page, newest first.")
-    next = serializers.URLField(allow_null=True, help_text="Where the next page is; null at the end.")
 
 
 class MessageListView(AccountMixin, APIView):
@@ -110,7 +51,7 @@ class MessageListView(AccountMixin, APIView):
         below = position[0] if position else None
         found = message_list(caller.account, caller.mode, _filter(request), below, limit_of(request))
         following = None if found.next is None else link_to(request, [found.next])
-        return Response({"results": MessageSerializer(found.rows, many=True).data, "next": following})
+        return Response({"results": message_rows(found.rows), "next": following})
 
 
 class MessageView(AccountMixin, APIView):
@@ -122,7 +63,15 @@ class MessageView(AccountMixin, APIView):
     )  # fmt: skip
     def get(self, request: Request, message_id: str) -> Response:
         caller = caller_of(request)
-        return Response(MessageWithTimeline(find_message(caller.account, caller.mode, message_id)).data)
+        message = find_message(caller.account, caller.mode, message_id)
+        (row,) = message_rows([message])
+        timeline = [_step(entry) for entry in message_timeline(message)]
+        return Response({**row, "request_id": message.campaign.request_id, "timeline": timeline})
+
+
+def _step(entry: TimelineEntry) -> dict[str, object]:
+    facts = [{"label": label, "value": value} for label, value in entry.facts]
+    return {"at": entry.at, "title": entry.title, "detail": entry.detail, "facts": facts}
 
 
 def _filter(request: Request) -> MessageFilter:

@@ -7,9 +7,9 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
-from messaging.choices import MessageStatus
-from reports.api.serializers import MessageReport, ReportPage, ReportSerializer
-from reports.delivery_reports import ReportFilter, find_message, page
+from reports.api.rows import message_rows, report_row
+from reports.api.serializers import STATUSES, MessageReport, ReportPage
+from reports.delivery_reports import ReportFilter, find_message, page, reports_of
 from smsapp.api.cursors import link_to, position_of
 from smsapp.api.query import (
     CREATED,
@@ -25,7 +25,6 @@ from smsapp.api.query import (
 from smsapp.api.views import AccountMixin
 
 NAMES = ("bulk_id", "client_reference", "message_id", "phone_number", "status", *CREATED_NAMES)
-STATUSES = {status.public: status for status in MessageStatus}
 
 
 class ReportListView(AccountMixin, APIView):
@@ -50,7 +49,7 @@ class ReportListView(AccountMixin, APIView):
         require_known(request, *NAMES, "cursor", "limit")
         before = position_of(request, 2)
         found = page(caller.account, caller.mode, _filter(request), before, limit_of(request))  # type: ignore[arg-type]
-        rows = ReportSerializer(found.rows, many=True).data
+        rows = [report_row(row) for row in found.rows]
         return Response({"results": rows, "next": link_to(request, found.next)})
 
 
@@ -63,7 +62,10 @@ class ReportView(AccountMixin, APIView):
     )  # fmt: skip
     def get(self, request: Request, message_id: str) -> Response:
         caller = caller_of(request)
-        return Response(MessageReport(find_message(caller.account, caller.mode, message_id)).data)
+        message = find_message(caller.account, caller.mode, message_id)
+        (row,) = message_rows([message])
+        reports = [report_row(report) for report in reports_of(message)]
+        return Response({**row, "request_id": message.campaign.request_id, "reports": reports})
 
 
 def _filter(request: Request) -> ReportFilter:

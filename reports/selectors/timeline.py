@@ -141,8 +141,6 @@ def _report(report: DeliveryReport) -> TimelineEntry:
     facts = [("Provider status", report.provider_status)]
     if report.error_code not in ("", "0"):
         facts.append(("Error", f"{report.error_code} {report.error_description}".strip()))
-    if report.price is not None:
-        facts.append(("Price", f"{report.price.normalize():f} {report.currency}".strip()))
     if report.done_at:
         facts.append(("Provider's time", f"{report.done_at:%d %b %Y, %H:%M:%S} UTC"))
     return TimelineEntry(

@@ -48,4 +48,4 @@ class EnvelopeRenderer(BaseRenderer):
             return b""
         failed = response.status_code >= 400
         body = envelope(None if failed else data, data if failed else None, getattr(request, "started", None))
-        return orjson.dumps(body, default=str)
+        return orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z)

@@ -470,7 +470,7 @@ SPECTACULAR_SETTINGS = {
         "UploadStatus": "uploads.choices.UploadStatus",
         "HealthStatus": ["ok", "degraded"],
         "LiveStatus": ["ok"],
-        "MessageStatus": "reports.api.messages.STATUSES",
+        "MessageStatus": "reports.api.serializers.STATUSES",
     },
 }
 

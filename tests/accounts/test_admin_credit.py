@@ -88,7 +88,7 @@ def test_what_is_sent_twice_is_booked_once(admin_client, account):
 
 
 def test_a_charge_is_given_back_from_its_entry(admin_client, account):
-    credit.post(account.pk, 4 * EUR, 0, "4 segments")
+    credit.post(account.pk, [credit.Charge(4 * EUR, 0, "4 segments")])
     charge = LedgerEntry.objects.get()
     page = admin_client.get(reverse("admin:accounts_ledgerentry_change", args=[charge.pk])).content.decode()
     assert reverse("admin:accounts_ledgerentry_refund", args=[charge.pk]) in page
@@ -101,7 +101,7 @@ def test_a_charge_is_given_back_from_its_entry(admin_client, account):
 
 
 def test_who_may_not_change_accounts_gives_nothing_back(client, account):
-    credit.post(account.pk, 4 * EUR, 0, "4 segments")
+    credit.post(account.pk, [credit.Charge(4 * EUR, 0, "4 segments")])
     person = UserFactory(is_staff=True)
     person.user_permissions.set(Permission.objects.filter(codename="view_ledgerentry"))
     client.force_login(person)

@@ -48,8 +48,8 @@ def test_what_is_reserved_cannot_be_reserved_again():
 def test_each_entry_says_what_the_credit_was_after_it():
     account = rich(10 * EUR)
     credit.reserve(account, 5 * EUR)
-    credit.post(account.pk, 2 * EUR, 2 * EUR, "2 segments")
-    credit.post(account.pk, -1 * EUR, 0, "1 segment")
+    charged = [credit.Charge(2 * EUR, 2 * EUR, "2 segments"), credit.Charge(-EUR, 0, "1 segment")]
+    credit.post(account.pk, charged)
     credit.correct(account, -3 * EUR, "paid out", None)
     entries = LedgerEntry.objects.order_by("pk").values_list("kind", "amount_micro", "balance_micro")
     assert list(entries) == [
@@ -107,7 +107,7 @@ def test_many_who_send_one_token_at_once_book_once():
 
 def test_a_refund_belongs_to_a_charge_and_is_no_more_than_it():
     account = rich(10 * EUR)
-    credit.post(account.pk, 4 * EUR, 0, "4 segments", campaign_id=7)
+    credit.post(account.pk, [credit.Charge(4 * EUR, 0, "4 segments", campaign_id=7)])
     charge = LedgerEntry.objects.get(kind=LedgerKind.CHARGE)
     part = credit.refund(charge, EUR, "half was late", None)
     assert (part.refund_of, part.campaign_id, part.kind, part.amount_micro) == (charge, 7, LedgerKind.REFUND, EUR)

@@ -473,6 +473,7 @@ def test_message_page_says_what_to_do_what_it_cost_and_who_was_told(client: Clie
     )
     batch = make_batch(campaign, [MessageStatus.UNDELIVERED, MessageStatus.DELIVERED])
     Batch.objects.filter(pk=batch.pk).update(price_micro=70_000)
+    Campaign.objects.filter(pk=campaign.pk).update(prices={"49": 70_000})
     message, other = Message.objects.in_batch(batch.pk).order_by("pk")
     Message.objects.filter(pk=message.pk).update(reason=Reason.UNKNOWN_NUMBER, segment_count=2, done_at=timezone.now())
     for about in (message, other):
@@ -484,7 +485,7 @@ def test_message_page_says_what_to_do_what_it_cost_and_who_was_told(client: Clie
     page = owner.get(reverse("message-detail", args=[message.message_id]))
     html = page.content.decode()
     assert "take it off your list" in html
-    assert re.search(r"<dt>Cost</dt><dd>0\.14 ", html)
+    assert re.search(r"<dt>Price</dt><dd>0\.14 ", html)
     assert [delivery.event_id for delivery in page.context["webhooks"]] == [f"evt_{message.pk}"]
     assert "What to do" not in owner.get(reverse("message-detail", args=[other.message_id])).content.decode()
 

@@ -329,14 +329,15 @@ def test_nothing_is_posted_twice_or_before_it_is_closed():
     assert (entry.campaign_id, entry.note, entry.amount_micro) == (campaign.pk, "4 segments", -20 * CENT)
 
 
-def test_single_sends_are_gathered_in_one_entry():
+def test_each_single_send_has_an_entry_however_many_are_posted_at_once():
     account = metered(100)
-    for number in phones(5):
-        send_one(account, [number])
+    sends = [send_one(account, [number]).campaign.pk for number in phones(5)]
     tell(S.DELIVERED)
     charges.settle()
-    entry = LedgerEntry.objects.get(kind=LedgerKind.CHARGE)
-    assert (entry.note, entry.campaign_id, entry.amount_micro) == ("5 single sends: 5 segments", None, -25 * CENT)
+    entries = LedgerEntry.objects.filter(kind=LedgerKind.CHARGE).order_by("pk")
+    assert list(entries.values_list("note", "campaign_id", "amount_micro", "balance_micro")) == [
+        ("1 segment", pk, -5 * CENT, (95 - 5 * place) * CENT) for place, pk in enumerate(sends)
+    ]
     charges.settle_closed()
     assert books(account) == (75, 0, 25)
 

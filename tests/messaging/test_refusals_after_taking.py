@@ -155,7 +155,7 @@ def test_the_page_of_a_message_says_what_it_costs_and_that_it_was_refused(client
     say("undelivered", two)
     client.force_login(MembershipFactory(account=account, role=Role.ADMIN).user)
     pages = [client.get(reverse("message-detail", args=[message.message_id])) for message in (one, two)]
-    assert [page.context["cost"] is None for page in pages] == [True, False]
+    assert [page.context["price"] for page in pages] == ["0", "0.05"]
     assert "which is not charged" in pages[0].content.decode()
 
 

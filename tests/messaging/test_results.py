@@ -76,6 +76,8 @@ def test_what_a_result_says(campaign: Campaign) -> None:
         "previous_status": "PENDING",
         "error": {"code": "unreachable", "message": str(Reason.UNREACHABLE.label), "detail": "27"},
         "segments": 1,
+        "price": None,
+        "currency": None,
         "sequence": 4,
     }
 
