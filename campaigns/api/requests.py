@@ -44,6 +44,9 @@ SEND_ERRORS = (
     UploadNotReady,
 )  # fmt: skip
 SEND_FAILURES = may_fail(*SEND_ERRORS)
+#: A single send has no template, upload or list that could be wrong.
+_OF_CAMPAIGNS = (NotFound, TemplateVariableMissing, UploadInvalid, UploadNotReady)
+SINGLE_FAILURES = may_fail(*(error for error in SEND_ERRORS if error not in _OF_CAMPAIGNS))
 #: Fields of a request and of the service that have other names.
 NAMES = {"schedule_time": "scheduled_at"}
 TO_WHOM = ("phone_numbers", "upload_id", "list_id")

@@ -7,7 +7,7 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
-from campaigns.api.requests import SEND_FAILURES, campaign_request, check_callback_of
+from campaigns.api.requests import SINGLE_FAILURES, campaign_request, check_callback_of
 from campaigns.choices import CampaignKind
 from messaging import restored
 from messaging.api.serializers import SendAnswer, SendRequest
@@ -32,7 +32,7 @@ class SendView(AccountMixin, APIView):
 
     @extend_schema(
         operation_id="sms_send", summary="Send one text to 1–100 numbers", tags=["sms"],
-        request=SendRequest, responses={202: SendAnswer}, examples=[EXAMPLE], extensions=SEND_FAILURES,
+        request=SendRequest, responses={202: SendAnswer}, examples=[EXAMPLE], extensions=SINGLE_FAILURES,
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         """All numbers are accepted or none is. Accepted means durable: each message is handed over at most once."""

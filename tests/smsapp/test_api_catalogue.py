@@ -90,7 +90,7 @@ simple("INVALID_PHONE_NUMBER", lambda w: w.send(phone_numbers=["+49"]))
 simple("MESSAGE_TOO_LONG", lambda w: w.send(message="x" * 1601))
 simple("SCHEDULE_IN_PAST", lambda w: w.send(schedule_time="2020-01-01T00:00:00Z"))
 simple("SENDER_NOT_ALLOWED", lambda w: w.send(sender_id="Nobody"))
-simple("TEMPLATE_VARIABLE_MISSING", lambda w: w.send(message="Hello {name}"))
+simple("TEMPLATE_VARIABLE_MISSING", lambda w: w.post("sms/bulk", BODY | {"message": "Hello {name}"}))
 simple("TOO_MANY_RECIPIENTS", lambda w: w.send(phone_numbers=phones(101)))
 
 
