@@ -41,6 +41,14 @@ class OtherMode(Exception):
         self.mode = Mode(mode)
 
 
+class Instead(Exception):
+    """Another answer than the page: nothing of what was asked for is done."""
+
+    def __init__(self, response: HttpResponse) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
 def current_account(request: MemberRequest) -> Account:
     return request.membership.account
 
@@ -104,6 +112,8 @@ def member_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], Http
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
         except OtherMode as other:
             return _elsewhere(request, Workspace(workspace.account, other.mode))
+        except Instead as instead:
+            return instead.response
 
     return wrapper  # type: ignore[return-value]
 

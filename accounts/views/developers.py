@@ -14,6 +14,7 @@ from accounts.choices import SCOPES_OF, EndpointKind, Mode, Role, Scope
 from accounts.current import MemberRequest, allowed, current_account, current_mode, may, require_mode
 from accounts.forms.dashboard import EndpointForm, KeyForm
 from accounts.models import ApiUsageLog, WebhookDelivery, WebhookEndpoint
+from accounts.once import done, once, refused
 from accounts.webhooks import endpoints
 from smsapp.exceptions import SmsappError
 from smsapp.paging import page_of
@@ -41,6 +42,7 @@ def developers(request: MemberRequest) -> HttpResponse:
 
 @allowed(Scope.KEYS_WRITE)
 @require_http_methods(["GET", "POST"])
+@once
 def key_new(request: MemberRequest) -> HttpResponse:
     """The key's text is on the answer of the POST, and nowhere else ever."""
     form = KeyForm(request.POST or None, initial={"scopes": [scope.value for scope in keys.DEFAULT_SCOPES]})
@@ -60,6 +62,7 @@ def key_new(request: MemberRequest) -> HttpResponse:
 
 @allowed(Scope.KEYS_WRITE)
 @require_POST
+@once
 def key_act(request: MemberRequest, prefix: str, action: str) -> HttpResponse:
     """Rotate or revoke."""
     issuer = _issuer(request)
@@ -71,6 +74,7 @@ def key_act(request: MemberRequest, prefix: str, action: str) -> HttpResponse:
         messages.success(request, _("The key is revoked: it opens nothing any more."))
     except SmsappError as error:
         messages.error(request, error.message)
+        return refused(redirect("developers"))
     return redirect("developers")
 
 
@@ -106,6 +110,7 @@ def webhook(request: MemberRequest, endpoint_id: str) -> HttpResponse:
 
 @allowed(Scope.WEBHOOKS_WRITE)
 @require_POST
+@once
 def webhook_act(request: MemberRequest, endpoint_id: str, action: str) -> HttpResponse:
     """Test, switch on, give another secret, or remove."""
     endpoint = _endpoint(request, endpoint_id)
@@ -126,6 +131,7 @@ def webhook_act(request: MemberRequest, endpoint_id: str, action: str) -> HttpRe
             return redirect("developers")
     except SmsappError as error:
         messages.error(request, error.message)
+        return refused(redirect("webhook-detail", endpoint_id=endpoint_id))
     return redirect("webhook-detail", endpoint_id=endpoint_id)
 
 
@@ -178,4 +184,4 @@ def _endpoint(request: MemberRequest, endpoint_id: str) -> WebhookEndpoint:
 def _shown_once(request: MemberRequest, title: str, secret: str, named: str) -> HttpResponse:
     answer = render(request, "accounts/shown_once.html", {"title": title, "secret": secret, "named": named})
     answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return done(answer, "developers")

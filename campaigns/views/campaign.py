@@ -17,6 +17,7 @@ from accounts import audit
 from accounts.choices import Role, Scope
 from accounts.current import MemberRequest, allowed, current_account, may, member_required, require_mode
 from accounts.models import User
+from accounts.once import once, refused
 from campaigns import approval, drafts, resends, services
 from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus
 from campaigns.forms.queries import MessageFilter, RefusedQuery, ResendForm
@@ -116,6 +117,7 @@ def campaign_withdraw(request: MemberRequest, bulk_id: str) -> HttpResponse:
 
 @member_required
 @require_POST
+@once
 def campaign_clone(request: MemberRequest, bulk_id: str) -> HttpResponse:
     campaign = _campaign(request, bulk_id)
     _require_writing(request)
@@ -123,7 +125,7 @@ def campaign_clone(request: MemberRequest, bulk_id: str) -> HttpResponse:
         copy = drafts.clone(campaign, request.user)
     except SmsappError as error:
         messages.error(request, error.message)
-        return redirect("campaign-detail", bulk_id=bulk_id)
+        return refused(redirect("campaign-detail", bulk_id=bulk_id))
     messages.success(request, _("This is a copy, to be changed and sent. Nothing is sent yet."))
     return redirect("wizard-text", bulk_id=copy.bulk_id)
 
@@ -155,6 +157,7 @@ def campaign_cancel(request: MemberRequest, bulk_id: str) -> HttpResponse:
 
 @member_required
 @require_http_methods(["GET", "POST"])
+@once
 def campaign_resend(request: MemberRequest, bulk_id: str) -> HttpResponse:
     """It costs money and somebody may get a text twice, so it is asked for twice: GET asks, POST does it."""
     campaign = _campaign(request, bulk_id)
@@ -230,7 +233,7 @@ def _resend(request: MemberRequest, campaign: Campaign) -> HttpResponse:
         resend = resend_failed(campaign, request.user, statuses)
     except SmsappError as error:
         messages.error(request, error.message)
-        return redirect("campaign-detail", bulk_id=campaign.bulk_id)
+        return refused(redirect("campaign-detail", bulk_id=campaign.bulk_id))
     words = "This is the new campaign that sends the failed messages again."
     if resend.status == CampaignStatus.DRAFT:
         words += " It starts by itself when its recipients are gathered."

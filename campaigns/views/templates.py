@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, may
+from accounts.once import once
 from campaigns.forms.templates import TemplateForm
 from campaigns.models import MessageTemplate
 from campaigns.templates import change_template, create_template, delete_template, template_of
@@ -29,6 +30,7 @@ def template_list(request: MemberRequest) -> HttpResponse:
 
 @allowed(Scope.CAMPAIGNS_READ)
 @require_http_methods(["GET", "POST"])
+@once
 def template_edit(request: MemberRequest, template_id: str | None = None) -> HttpResponse:
     """A new one, without an id."""
     template = _template(request, template_id) if template_id else None

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, current_mode
+from accounts.once import once, refused
 from campaigns import drafts, recurring, services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.forms.rule import rule_initial, rule_words
@@ -71,6 +72,7 @@ def review(request: MemberRequest, bulk_id: str) -> HttpResponse:
 
 @allowed(Scope.CAMPAIGNS_WRITE)
 @require_POST
+@once
 def try_out(request: MemberRequest, bulk_id: str) -> HttpResponse:
     """One real message with the values of the first recipient, to the writer's own phone."""
     draft = owned_draft(request, bulk_id)
@@ -90,6 +92,7 @@ def try_out(request: MemberRequest, bulk_id: str) -> HttpResponse:
         sent = send(current_account(request), request.user, wanted, [form.cleaned_data["phone_number"]])
     except SmsappError as error:
         messages.error(request, error.message)
+        return refused(redirect("wizard-review", bulk_id=bulk_id))
     else:
         number = sent.messages[0].phone_number
         messages.success(request, _("A test is on its way to %(number)s.") % {"number": number})

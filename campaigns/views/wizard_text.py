@@ -8,8 +8,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, current_mode
+from accounts.once import FIELD, once
 from campaigns import drafts
-from campaigns.choices import CampaignKind
+from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.forms.wizard import TextForm
 from campaigns.models import Campaign, MessageTemplate
 from campaigns.recipients import Recipients
@@ -24,6 +25,7 @@ from uploads.contacts import list_of
 from uploads.samples import Sample, sample_of, sample_of_list
 
 MAX_PLACE = 49
+MADE = "drafts_made"  # in the session: token of the form and id of the draft, of the last ones
 
 
 @allowed(Scope.CAMPAIGNS_WRITE)
@@ -75,9 +77,13 @@ def composed(request: MemberRequest) -> HttpResponse:
     return render(request, "campaigns/_composed_row.html", context | {"sender": request.POST.get("sender_id", "")[:16]})
 
 
+@once
 def _new_text(request: MemberRequest, wanted: Recipients, sample: Sample, named: str) -> HttpResponse:
-    """POST makes the draft."""
+    """POST makes the draft. Who comes back with Back and writes something else changes it."""
     account = current_account(request)
+    earlier = _made_by_this_form(request)
+    if earlier is not None:
+        return text(request, earlier)  # type: ignore[return-value]
     form = TextForm(account, request.POST or None, initial={"name": named.rpartition(".")[0] or named})
     if request.method == "POST" and form.is_valid():
         values = CampaignRequest(
@@ -88,8 +94,21 @@ def _new_text(request: MemberRequest, wanted: Recipients, sample: Sample, named:
         except SmsappError as error:
             form.refuse(error)
         else:
+            _remember(request, draft)
             return redirect("wizard-when", bulk_id=draft.bulk_id)
     return _text_page(request, form, sample, wanted=wanted)
+
+
+def _made_by_this_form(request: MemberRequest) -> str | None:
+    """The id of the draft, as long as it is one."""
+    bulk_id = dict(request.session.get(MADE, ())).get(request.POST.get(FIELD, ""))
+    drafts_of = Campaign.objects.filter(account=current_account(request), status=CampaignStatus.DRAFT)
+    return bulk_id if bulk_id and drafts_of.filter(bulk_id=bulk_id).exists() else None
+
+
+def _remember(request: MemberRequest, draft: Campaign) -> None:
+    if token := request.POST.get(FIELD):
+        request.session[MADE] = [*request.session.get(MADE, ())[-9:], (token, draft.bulk_id)]
 
 
 def _text_page(

@@ -3,7 +3,7 @@
 import re
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, current_mode
+from accounts.once import once
 from campaigns.choices import CampaignKind
 from campaigns.models import MessageTemplate
 from campaigns.rules import CampaignRequest
@@ -28,7 +29,14 @@ MAX_TEMPLATES = 100  # that are offered
 
 @allowed(Scope.MESSAGES_SEND)
 @require_http_methods(["GET", "POST"])
-def send_message(request: MemberRequest) -> HttpResponse:
+def send_message(request: MemberRequest) -> HttpResponseBase:
+    if request.method == "POST":
+        restored.look_once()  # may call out, so ahead of the transaction
+    return _page(request)
+
+
+@once
+def _page(request: MemberRequest) -> HttpResponse:
     account = current_account(request)
     form = SendForm(account, request.POST or None, initial=_initial(request))
     if request.method == "POST" and form.is_valid():
@@ -66,7 +74,6 @@ def _send(request: MemberRequest, form: SendForm) -> HttpResponse | None:
         kind=CampaignKind.SINGLE, message=normalise(data["message"]), sender_id=data["sender_id"],
         mode=current_mode(request), scheduled_at=data["scheduled_at"], request_id=current_request_id(),
     )  # fmt: skip
-    restored.look_once()
     try:
         sent = send(current_account(request), request.user, wanted, data["phone_numbers"])
     except SmsappError as error:

@@ -35,6 +35,14 @@
   if ("serviceWorker" in navigator) navigator.serviceWorker.register("/sw.js");
 })();
 
+// The token by which a form is carried out once belongs to this entry of the history: Back and a reload bring it again.
+(() => {
+  const fields = [...document.querySelectorAll("input[name=once]")];
+  const kept = history.state?.once;
+  if (kept?.length === fields.length) fields.forEach((field, n) => { field.value = kept[n]; });
+  else history.replaceState({ ...history.state, once: fields.map((field) => field.value) }, "");
+})();
+
 // What cannot be taken back asks once more, in the words of its form; the keyboard returns to the button that asked.
 (() => {
   const element = document.getElementById("confirm-dialog");

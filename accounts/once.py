@@ -1,0 +1,85 @@
+"""A form of the dashboard is carried out once, however often it is sent: by a second press, by Back, by a reload.
+
+Each form carries a token. What came of it is kept as the answer to an Idempotency-Key is, in the transaction of the
+work. In the browser the token belongs to the entry in the history, so Back brings the old one (`static/js/page.js`).
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from accounts import idempotency
+from accounts.caller import Caller
+from accounts.choices import Role
+from accounts.current import MemberRequest, current_account, current_mode
+from accounts.idempotency import Answer
+from smsapp.exceptions import IdempotencyInProgress
+
+FIELD = "once"
+LONGEST = 64  # characters of a token
+P = ParamSpec("P")
+View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
+
+
+def once(view: View[P]) -> View[P]:
+    """For a view whose POST makes something and then redirects; other answers say by `done` that it was done, and
+    redirects by `refused` that it was not. What it does runs in one transaction, so it must not call out. The same
+    content under the same token leads to where the first one led."""
+
+    @wraps(view)
+    def wrapper(request: MemberRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        token = request.POST.get(FIELD, "")
+        if not token or len(token) > LONGEST:
+            return view(request, *args, **kwargs)
+        made: HttpResponseBase | None = None
+
+        def work() -> Answer:
+            nonlocal made
+            made = view(request, *args, **kwargs)
+            leads_to = getattr(made, "leads_to", made.headers.get("Location", ""))
+            return Answer(200 if leads_to else 422, leads_to.encode(), "")
+
+        try:
+            answer, is_repeated = idempotency.carry_out(_caller(request), _key(request, token), "form", work)
+        except IdempotencyInProgress:
+            messages.info(request, _("This form is being carried out already. Look again in a moment."))
+            return redirect("overview")
+        if not is_repeated and made is not None:
+            return made
+        messages.info(request, _("You had sent this form before, so nothing was done a second time."))
+        return redirect(answer.body.decode())
+
+    return wrapper
+
+
+def done(answer: HttpResponse, leads_to: str) -> HttpResponse:
+    """Mark a page that shows what was made, once; a repetition leads to the page of this name."""
+    answer.leads_to = reverse(leads_to)  # type: ignore[attr-defined]
+    return answer
+
+
+def refused(answer: HttpResponse) -> HttpResponse:
+    """Mark a redirect that says why nothing was done."""
+    answer.leads_to = ""  # type: ignore[attr-defined]
+    return answer
+
+
+def _caller(request: MemberRequest) -> Caller:
+    role = Role(request.membership.role)
+    return Caller(current_account(request), request.user, current_mode(request), role, frozenset())
+
+
+def _key(request: MemberRequest, token: str) -> str:
+    """Of the token, the address and all that was filled in: who changes something means another one."""
+    digest = hashlib.sha256(repr((request.user.pk, request.path, token)).encode())
+    for name, values in sorted(request.POST.lists()):
+        if name != "csrfmiddlewaretoken":
+            digest.update(repr((name, values)).encode())
+    return f"form:{digest.hexdigest()}"
