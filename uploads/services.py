@@ -101,9 +101,10 @@ def accept_upload(
 
 
 def read_again(
-    upload: Upload, user: User, *, country: str, phone_column: int, has_header: bool, delimiter: str
+    upload: Upload, user: User, *, country: str, phone_column: int | None, has_header: bool, delimiter: str
 ) -> Upload:
-    """A new upload of the same file, read with other columns; the old one stays as it is.
+    """A new upload of the same file, read with other columns; the old one stays as it is. With no `phone_column`
+    all but the country is guessed again.
 
     Raises UploadInvalid, also once the file has been removed.
     """
@@ -116,8 +117,8 @@ def read_again(
     with path.open("rb") as stored:
         file = UploadedFile(stored, name=name, size=upload.file_size)
         return accept_upload(
-            upload.account, user, file, country=country, phone_column=phone_column, has_header=has_header,
-            delimiter=delimiter or None,
+            upload.account, user, file, country=country, phone_column=phone_column,
+            has_header=has_header if phone_column is not None else None, delimiter=delimiter or None,
         )  # fmt: skip
 
 

@@ -20,7 +20,20 @@ DELIMITERS = [
 ]  # fmt: skip
 
 
-class FileForm(DashboardForm):
+GUESSED = -1
+
+
+class SourceForm(DashboardForm):
+    """`country`: that of numbers in national format, the account's own unless another is chosen."""
+
+    country = CountryField(label=_("Country of numbers without a country code"))
+
+    def __init__(self, account: Account, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, initial={"country": account.default_country}, **kwargs)
+        self.fields["country"].required = False
+
+
+class FileForm(SourceForm):
     """A file of recipients."""
 
     prefix = "file"
@@ -30,7 +43,7 @@ class FileForm(DashboardForm):
     )  # fmt: skip
 
 
-class PasteForm(DashboardForm):
+class PasteForm(SourceForm):
     """Numbers, one a line, or rows copied out of a table; read like a file."""
 
     prefix = "paste"
@@ -77,8 +90,12 @@ class ColumnsForm(DashboardForm):
             *args, initial={"phone_column": upload.phone_column, "has_header": upload.has_header,
                             "country": upload.country, "delimiter": upload.delimiter}, **kwargs,
         )  # fmt: skip
-        columns = list(upload.columns) or ["1"]
-        self.fields["phone_column"].choices = list(enumerate(columns))  # type: ignore[attr-defined]
+        columns = [*enumerate(upload.columns), (GUESSED, _("As guessed"))]
+        self.fields["phone_column"].choices = columns  # type: ignore[attr-defined]
+
+    def clean_phone_column(self) -> int | None:
+        column: int = self.cleaned_data["phone_column"]
+        return None if column == GUESSED else column
 
 
 class TextForm(DashboardForm):

@@ -33,8 +33,10 @@ def who(request: MemberRequest) -> HttpResponse:
     """A file, pasted numbers or a contact list."""
     account, which = current_account(request), request.POST.get("which", "")
     forms = {
-        "file": FileForm(request.POST if which == "file" else None, request.FILES if which == "file" else None),
-        "paste": PasteForm(request.POST if which == "paste" else None),
+        "file": FileForm(
+            account, request.POST if which == "file" else None, request.FILES if which == "file" else None
+        ),
+        "paste": PasteForm(account, request.POST if which == "paste" else None),
         "list": ListForm(account, request.POST if which == "list" else None),
     }
     if request.method == "POST" and which in forms and forms[which].is_valid():
@@ -43,7 +45,7 @@ def who(request: MemberRequest) -> HttpResponse:
             return redirect("wizard-text-of-list", list_id=chosen.cleaned_data["list_id"])
         file = chosen.file() if isinstance(chosen, PasteForm) else chosen.cleaned_data["file"]
         try:
-            upload = accept_upload(account, request.user, file)
+            upload = accept_upload(account, request.user, file, country=chosen.cleaned_data["country"] or None)
         except SmsappError as error:
             chosen.refuse(error, file="rows" if which == "paste" else "file")
         else:
