@@ -100,7 +100,7 @@ def test_another_column_is_read_as_the_number(platform: Platform, open_page: Cal
     page.wait_for_selector("td.is-phone:has-text('+4915112345678')", timeout=60_000)
     page.click("summary")
     page.select_option("[name=phone_column]", label="second")
-    page.click("button:has-text('Read the file again like this')")
+    page.click("button:has-text('Read the file again')")
     page.wait_for_selector("td.is-phone:has-text('+4915112345679')", timeout=60_000)
 
 
@@ -196,6 +196,54 @@ def test_a_live_draft_never_stands_on_a_page_that_says_test(platform: Platform, 
     page.wait_for_selector("#confirm:has-text('Send 1 text message')")
     assert page.url == live
     assert page.locator(".mode-banner").count() == 0
+
+
+def test_what_was_written_survives_until_it_is_sent(platform: Platform, open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.goto(f"{platform.url}/send/")
+    page.fill("[name=phone_numbers]", NUMBER)
+    page.fill("[name=message]", "Written with care")
+    page.wait_for_timeout(600)  # what is typed is kept soon after the last key
+
+    def is_there() -> None:
+        page.wait_for_selector("text=What you had written here was restored.")
+        assert page.input_value("[name=message]") == "Written with care"
+        assert page.input_value("[name=phone_numbers]") == NUMBER
+
+    page.reload()
+    is_there()
+    page.click(".sidebar a:has-text('Templates')")
+    page.click(".sidebar a:has-text('Send a message')")
+    is_there()
+    page.click(".mode-switch a:has-text('Test')")
+    is_there()
+    page.context.clear_cookies(name="sessionid")
+    page.click("#send-now")
+    page.fill("[name=username]", platform.username)
+    page.fill("[name=password]", platform.password)
+    page.click("main button[type=submit], main form button")
+    is_there()
+    assert "/test/send/" in page.url
+    page.click("#send-now")
+    page.wait_for_selector("text=1 message is on its way")
+    page.goto(f"{platform.url}/send/")
+    assert page.input_value("[name=message]") == ""
+
+
+def test_back_sends_nothing_a_second_time(platform: Platform, open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.goto(f"{platform.url}/send/")
+    page.fill("[name=phone_numbers]", NUMBER)
+    page.fill("[name=message]", "Once and for all")
+    page.click("#send-now")
+    page.wait_for_selector("text=1 message is on its way")
+    sent = page.url
+    page.go_back()
+    page.fill("[name=phone_numbers]", NUMBER)
+    page.fill("[name=message]", "Once and for all")
+    page.click("#send-now")
+    page.wait_for_selector("text=nothing was done a second time")
+    assert page.url == sent
 
 
 def test_a_viewer_sees_and_changes_nothing(

@@ -1,0 +1,65 @@
+// What somebody writes into a form[data-autosave] stays in this browser until it has been sent: through a reload, another
+// page or mode, and the end of a session. It is one person's, for a week, and gone when they sign out.
+(() => {
+  const PREFIX = "written:";
+  const KEPT_FOR = 7 * 24 * 3600 * 1000;
+  const person = document.body.dataset.person;
+  const page = location.pathname.replace(/^\/a\/([^/]+)\/[^/]+/, "/$1"); // whatever the mode
+
+  const read = (key) => { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } };
+  const write = (key, entry) => { try { localStorage.setItem(key, JSON.stringify(entry)); } catch { /* full: go without */ } };
+  const keys = () => Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
+
+  // A form that was sent and led elsewhere is done; one that leads back to its page, or to signing in, is not.
+  const back = new Set();
+  for (const key of keys()) {
+    const entry = read(key);
+    if (!entry || Date.now() - entry.at > KEPT_FOR || (entry.sent && person && entry.page !== page)) localStorage.removeItem(key);
+    else if (entry.sent) {
+      if (person) back.add(key);
+      write(key, { ...entry, sent: false });
+    }
+  }
+
+  const fields = (form) => [...form.elements].filter((field) => field.name && !["hidden", "file", "password", "submit"].includes(field.type));
+  const values = (form) => fields(form).map((field) => (["radio", "checkbox"].includes(field.type) ? field.checked : field.value));
+  const restore = (form, saved) => {
+    fields(form).forEach((field, n) => {
+      if (["radio", "checkbox"].includes(field.type)) field.checked = saved[n];
+      else field.value = saved[n];
+    });
+    form.dispatchEvent(new Event("change", { bubbles: true }));
+    (form.querySelector("[data-compose]") || form).dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
+  document.querySelectorAll("form[data-autosave]").forEach((form) => {
+    const key = `${PREFIX}${person}:${page}:${form.id}`;
+    const entry = read(key);
+    const given = values(form);
+    const note = document.getElementById(form.dataset.autosave);
+    if (entry && !back.has(key) && entry.values.length === given.length && JSON.stringify(entry.values) !== JSON.stringify(given)) {
+      addEventListener("load", () => restore(form, entry.values));
+      note.hidden = false;
+      note.querySelector("button").addEventListener("click", () => {
+        localStorage.removeItem(key);
+        note.hidden = true;
+        restore(form, given);
+        localStorage.removeItem(key);
+      });
+    }
+    let later = 0;
+    const save = () => { if (!form.dataset.sent) write(key, { values: values(form), at: Date.now(), page }); };
+    form.addEventListener("input", () => { clearTimeout(later); later = setTimeout(save, 300); });
+    form.addEventListener("submit", () => {
+      clearTimeout(later);
+      write(key, { values: values(form), at: Date.now(), page, sent: true });
+    });
+    addEventListener("pagehide", () => { if (later) { clearTimeout(later); save(); } });
+  });
+
+  document.addEventListener("submit", (event) => {
+    if (event.target.hasAttribute("data-sign-out")) {
+      for (const key of keys()) if (key.startsWith(`${PREFIX}${person}:`)) localStorage.removeItem(key);
+    }
+  });
+})();
