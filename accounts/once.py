@@ -56,7 +56,7 @@ def once(view: View[P]) -> View[P]:
         messages.info(request, _("You had sent this form before, so nothing was done a second time."))
         return redirect(answer.body.decode())
 
-    return wrapper
+    return wrapper  # type: ignore[return-value]
 
 
 def done(answer: HttpResponse, leads_to: str) -> HttpResponse:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -30,7 +30,7 @@ MADE = "drafts_made"  # in the session: token of the form and id of the draft, o
 
 @allowed(Scope.CAMPAIGNS_WRITE)
 @require_http_methods(["GET", "POST"])
-def text_of_upload(request: MemberRequest, upload_id: str) -> HttpResponse:
+def text_of_upload(request: MemberRequest, upload_id: str) -> HttpResponseBase:
     upload = owned_upload(request, upload_id)
     if upload.status != UploadStatus.READY or upload.audience is None:
         return redirect("wizard-check", upload_id=upload_id)
@@ -39,7 +39,7 @@ def text_of_upload(request: MemberRequest, upload_id: str) -> HttpResponse:
 
 @allowed(Scope.CAMPAIGNS_WRITE)
 @require_http_methods(["GET", "POST"])
-def text_of_list(request: MemberRequest, list_id: str) -> HttpResponse:
+def text_of_list(request: MemberRequest, list_id: str) -> HttpResponseBase:
     try:
         contact_list = list_of(current_account(request), list_id)
     except SmsappError:
@@ -78,12 +78,12 @@ def composed(request: MemberRequest) -> HttpResponse:
 
 
 @once
-def _new_text(request: MemberRequest, wanted: Recipients, sample: Sample, named: str) -> HttpResponse:
+def _new_text(request: MemberRequest, wanted: Recipients, sample: Sample, named: str) -> HttpResponseBase:
     """POST makes the draft. Who comes back with Back and writes something else changes it."""
     account = current_account(request)
     earlier = _made_by_this_form(request)
     if earlier is not None:
-        return text(request, earlier)  # type: ignore[return-value]
+        return text(request, earlier)
     form = TextForm(account, request.POST or None, initial={"name": named.rpartition(".")[0] or named})
     if request.method == "POST" and form.is_valid():
         values = CampaignRequest(
