@@ -6,7 +6,7 @@ sends: those answer somebody at that moment.
 """
 
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from typing import NamedTuple
@@ -34,6 +34,21 @@ class Place(NamedTuple):
     window: Window
     zones: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """As text, for `Place.named`."""
+        return f"{self.window.begins:%H:%M}-{self.window.ends:%H:%M} {','.join(self.zones)}"
+
+    @classmethod
+    def named(cls, name: str) -> "Place":
+        hours, _, zones = name.partition(" ")
+        begins, ends = (time.fromisoformat(text) for text in hours.split("-"))
+        return cls(Window(begins, ends), tuple(zones.split(",")))
+
+    def release_after(self, moment: datetime) -> datetime:
+        """The first moment, this one or later, at which its numbers may be texted."""
+        return after_window(moment, self.window.begins, self.window.ends, self.zones)
+
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
@@ -51,8 +66,15 @@ class Quiet:
         window = self.for_all or self._of_country(phone)
         if window is None:
             return None
-        release = after_window(moment, window.begins, window.ends, zones_of(phone))
+        release = Place(window, zones_of(phone)).release_after(moment)
         return release if release > moment else None
+
+    def places_of(self, phones: Sequence[str]) -> Iterator[Place]:
+        """Where each number is that has quiet hours."""
+        if not self.is_none:
+            for phone in phones:
+                if window := self.for_all or self._of_country(phone):
+                    yield Place(window, zones_of(phone))
 
     def releases(self, phones: Sequence[str], moment: datetime) -> list[tuple[Place | None, datetime | None]]:
         """Where each number is, and when it may be texted (see `until`); None for one without quiet hours."""
@@ -74,19 +96,20 @@ class Quiet:
 
 
 NONE = Quiet()
-_known: dict[int, tuple[float, Quiet]] = {}
+_known: dict[tuple[object, ...], tuple[float, Quiet]] = {}
 
 
 def quiet_of(campaign: Campaign) -> Quiet:
-    """What applies to it, from memory if it was asked for some seconds ago."""
+    """What applies to it as it stands, from memory if it was asked for some seconds ago."""
     if campaign.kind != CampaignKind.BULK:
         return NONE
     now = clock.monotonic()
-    kept = _known.get(campaign.pk)
+    own = (campaign.pk, campaign.sender_id, campaign.quiet_from, campaign.quiet_until)
+    kept = _known.get(own)
     if kept is None or now - kept[0] > KNOWN_FOR:
         if len(_known) >= MOST_KNOWN:
             _known.clear()
-        _known[campaign.pk] = kept = (now, _read(campaign))
+        _known[own] = kept = (now, _read(campaign))
     return kept[1]
 
 

@@ -3,7 +3,7 @@ left out and why. Exact: every text is made as it will be sent."""
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from accounts.choices import Mode
@@ -12,14 +12,17 @@ from accounts.models import Account
 from campaigns.approval import audience_hash, is_needed
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
+from campaigns.quiet_hours import Place
 from campaigns.rendering import Template
 from messaging import gateways, pacing
 from messaging.choices import Reason
 from messaging.preflight_count import Count, counted, last_count
+from messaging.rates import own_rates
 from smsapp import clock
 from smsapp.exceptions import InvalidState
 from uploads.choices import RowReason
 
+LARGE = 1000  # recipients; smaller ones say little of the pace
 LOOKED_BACK = 200  # campaigns among which one with the same text and recipients is looked for
 BEFORE_SENDING = (CampaignStatus.DRAFT, CampaignStatus.AWAITING_APPROVAL, CampaignStatus.SCHEDULED)
 NO_TEXT = (Reason.MISSING_VALUE, Reason.TEXT_TOO_LONG, Reason.EMPTY_TEXT)
@@ -44,7 +47,9 @@ class Warned:
 class Receipt:
     """`progress`: the share that was counted, 0 to 1; until it is 1 the counts are those of this share.
 
-    `seconds`: to hand all of it over at the gateway's rate, None without a ceiling. Money in the account's currency;
+    `seconds`: to hand all of it over, at the lowest rate that is set or, where none is, at the pace of large campaigns
+    before it; None if neither is known. `quiet`: recipients whose quiet hours hold them back when it starts;
+    `quiet_until`: when the last of them may be texted. Money in the account's currency;
     `balance_after` is None for an account that does not prepay, and in test mode.
     """
 
@@ -60,6 +65,8 @@ class Receipt:
     encodings: dict[str, int]
     longest: dict[str, int]
     seconds: int | None
+    quiet: int
+    quiet_until: datetime | None
     balance_after: Decimal | None
     needs_approval: bool
     warnings: list[Warned]
@@ -92,14 +99,14 @@ def _require_countable(campaign: Campaign) -> None:
 
 def _receipt(campaign: Campaign, count: Count) -> Receipt:
     account = campaign.account
-    name = gateways.SIMULATOR if campaign.mode == Mode.TEST else gateways.preferred()
-    rate = pacing.ceiling_of(name) if name else None
     prepays = account.is_metered and campaign.mode == Mode.LIVE
     left = Account.objects.values_list("balance_micro", flat=True).get(pk=account.pk) if prepays else 0
     left += campaign.reserved_micro - count.price_micro
     countries = sorted(count.countries.items(), key=lambda item: (-item[1][0], item[0]))
     is_complete = count.is_complete(campaign)
+    rate = _rate_of(campaign)
     seconds = None if rate is None else round(count.recipients / rate)
+    quiet, quiet_until = _held_back(campaign, count)
     return Receipt(
         progress=1.0 if is_complete else round(count.chunks / campaign.chunk_count, 3),
         counted_at=count.counted_at or None,
@@ -113,10 +120,39 @@ def _receipt(campaign: Campaign, count: Count) -> Receipt:
         encodings={"gsm7": 0, "ucs2": 0} | count.encodings,
         longest={"length": count.longest_length, "segments": count.longest_segments, "row": count.longest_row},
         seconds=seconds,
+        quiet=quiet,
+        quiet_until=quiet_until,
         balance_after=amount_of(left) if prepays else None,
         needs_approval=campaign.approved_by_id is None and is_needed(campaign),
         warnings=_warnings(campaign, count, seconds, left if prepays else 0) if is_complete else [],
     )
+
+
+def _rate_of(campaign: Campaign) -> float | None:
+    """Messages a second that it will probably make."""
+    gateway = gateways.SIMULATOR if campaign.mode == Mode.TEST else gateways.preferred()
+    ceilings = [own.rate for own in own_rates(campaign)]
+    if gateway and (ceiling := pacing.ceiling_of(gateway)):
+        ceilings.append(ceiling)
+    return min(ceilings, default=None) or _pace_before(campaign)
+
+
+def _pace_before(campaign: Campaign) -> float | None:
+    """The best of the account's last large campaigns: others were slowed by pauses, quiet hours or first recipients."""
+    found = Campaign.objects.for_account(campaign.account, campaign.mode).filter(
+        kind=CampaignKind.BULK, total_recipients__gte=LARGE, started_at__isnull=False, completed_at__isnull=False
+    )
+    spans = found.order_by("-pk").values_list("total_recipients", "started_at", "completed_at")[:LOOKED_BACK]
+    paces = [total / max((ended - began).total_seconds(), 1.0) for total, began, ended in spans if began and ended]
+    return max(paces, default=None)
+
+
+def _held_back(campaign: Campaign, count: Count) -> tuple[int, datetime | None]:
+    """How many may not be texted when it starts, and when the last of them may."""
+    begins = max(clock.about_now(), campaign.scheduled_at or clock.about_now())
+    releases = {name: Place.named(name).release_after(begins) for name in count.quiet}
+    held = {name: release for name, release in releases.items() if release > begins}
+    return sum(count.quiet[name] for name in held), max(held.values(), default=None)
 
 
 def _removed(count: Count) -> dict[str, int]:
@@ -144,8 +180,9 @@ def _warnings(campaign: Campaign, count: Count, seconds: int | None, left: int) 
         told = "No gateway is set up yet for {:,} of the recipients: their messages wait until one is."
         warnings.append(Warned("no_route", told.format(count.roadless)))
     begins = max(clock.about_now(), campaign.scheduled_at or clock.about_now())
-    if seconds and campaign.valid_until and begins + timedelta(seconds=seconds) > campaign.valid_until:
-        warnings.append(Warned("too_late", "At the gateway's rate not all of it is handed over before `valid_until`."))
+    ends = max(begins + timedelta(seconds=seconds or 0), _held_back(campaign, count)[1] or begins)
+    if campaign.valid_until and ends > campaign.valid_until:
+        warnings.append(Warned("too_late", "Some of it can only be sent after the time that you set as the last."))
     if twin := _sent_today(campaign):
         warnings.append(Warned("already_sent", "The same text went to the same recipients today.", twin.bulk_id))
     return warnings

@@ -21,6 +21,7 @@ from accounts.models import Account
 from accounts.prices import PriceList
 from campaigns.approval import audience_hash
 from campaigns.models import Campaign
+from campaigns.quiet_hours import quiet_of
 from campaigns.renderers import renderer_of
 from campaigns.rendering import Renderer
 from messaging.choices import Reason
@@ -43,7 +44,8 @@ FRESH_FOR = timedelta(minutes=10)  # prices and opt-outs change
 @dataclass(slots=True)
 class Count:
     """What was counted so far, of the first `chunks` chunks. `countries`: recipients, segments and price in millionths
-    by ISO code. `removed`: recipients and rows that get no message, by RowReason or Reason."""
+    by ISO code. `removed`: recipients and rows that get no message, by RowReason or Reason. `quiet`: recipients with
+    quiet hours, by hours and zones as `Place.name` says them."""
 
     made_of: str
     chunks: int = 0
@@ -55,6 +57,7 @@ class Count:
     roadless: int = 0
     countries: dict[str, list[int]] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
+    quiet: dict[str, int] = field(default_factory=dict)
     encodings: dict[str, int] = field(default_factory=dict)
     longest_length: int = 0
     longest_segments: int = 0
@@ -106,6 +109,7 @@ def _count_on(campaign: Campaign, count: Count, stop_at: float) -> Count:
     renderer = renderer_of(campaign.kind, campaign.message, campaign.audience.columns)
     prices = PriceList.of(campaign.account) if campaign.mode == Mode.LIVE else None
     router = Router(campaign.account_id, campaign.sender_id, campaign.mode)
+    quiet = quiet_of(campaign)
     while not count.is_complete(campaign) and (count.chunks == after or time.monotonic() < stop_at):
         chunk = AudienceChunk.objects.get(audience=campaign.audience_id, number=count.chunks)
         for refused in unpack_refused(chunk.refused):
@@ -113,6 +117,8 @@ def _count_on(campaign: Campaign, count: Count, stop_at: float) -> Count:
         recipients = unpack_body(chunk.body)
         _count_recipients(count, campaign.account, recipients, renderer, prices)
         count.roadless += _roadless_among(router, recipients.phones)
+        for place in quiet.places_of(recipients.phones):
+            _add(count.quiet, place.name)
         count.chunks += 1
     if count.is_complete(campaign):
         count.counted_at = clock.about_now().isoformat()
@@ -164,7 +170,8 @@ def _add(counts: dict[str, int], name: str) -> None:
 
 
 def _made_of(campaign: Campaign) -> str:
-    parts = [campaign.message, campaign.mode, campaign.account.currency, audience_hash(campaign.audience)]
+    quiet = repr(quiet_of(campaign))
+    parts = [campaign.message, campaign.mode, campaign.account.currency, quiet, audience_hash(campaign.audience)]
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 

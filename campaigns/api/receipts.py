@@ -72,7 +72,13 @@ class ReceiptAnswer(serializers.Serializer[Any]):
     encodings = EncodingCount(help_text="Messages by encoding.")
     longest = LongestText(help_text="The longest of all texts.")
     seconds = serializers.IntegerField(
-        allow_null=True, help_text="To hand all of it over at the gateway's rate; null if that has no limit."
+        allow_null=True,
+        help_text="To submit all of it, quiet hours aside: at the lowest rate that is set, or at the pace of your last "
+        "large campaigns; null if neither is known.",
+    )  # fmt: skip
+    quiet = serializers.IntegerField(help_text="Recipients whose quiet hours hold them back when it starts.")
+    quiet_until = serializers.DateTimeField(
+        allow_null=True, help_text="When the last of them may be texted; null if there are none."
     )
     balance_after = serializers.DecimalField(
         max_digits=20, decimal_places=6, allow_null=True,

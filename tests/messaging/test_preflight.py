@@ -1,7 +1,8 @@
 """The receipt before sending: exact, in slices of any size, and never of another text or other recipients."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
@@ -21,7 +22,7 @@ from messaging.preflight_count import count_slice
 from messaging.preview import first_rows, one_row
 from smsapp.exceptions import InvalidState, NotFound, TemplateVariableMissing
 from smsapp.lib.text import segment_count
-from tests.factories import MembershipFactory, make_campaign, make_upload, phones
+from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, make_upload, phones
 from uploads.suppressions import suppress
 
 pytestmark = pytest.mark.django_db
@@ -193,6 +194,47 @@ def test_the_time_at_the_gateways_rate(owner, settings):
     assert (receipt.seconds, [warning.code for warning in receipt.warnings]) == (100, ["too_late"])
 
 
+def test_the_time_at_the_lowest_of_all_rates(owner, settings):
+    settings.SIMULATOR_RATE = settings.GATEWAY_RATE = 100
+    Account.objects.update(rate=10)
+    assert preflight(fresh(draft_of(owner, Recipients(phone_numbers=phones(300))))).seconds == 30
+    SenderIdFactory(account=owner.account, value="Slow", rate=1)
+    draft = draft_of(owner, Recipients(phone_numbers=phones(300)), sender_id="Slow")
+    assert preflight(fresh(draft)).seconds == 300
+
+
+def test_without_any_rate_the_pace_of_large_campaigns_before(owner, settings):
+    settings.SIMULATOR_RATE = settings.GATEWAY_RATE = 0
+    began = timezone.now() - timedelta(hours=1)
+    for total, seconds in ((5000, 50), (5000, 500), (10, 0.001)):
+        earlier = make_campaign(owner.account)
+        Campaign.objects.filter(pk=earlier.pk).update(
+            total_recipients=total, started_at=began, completed_at=began + timedelta(seconds=seconds)
+        )
+    assert preflight(draft_of(owner, Recipients(phone_numbers=phones(300)))).seconds == 3
+
+
+def test_quiet_hours_say_whom_they_hold_back_and_until_when(owner):
+    noon = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=30)
+    hours = {"quiet_from": time(11), "quiet_until": time(18)}
+    numbers = [*phones(3), "+14155552671"]  # noon UTC is no quiet hour in San Francisco
+    draft = draft_of(owner, Recipients(phone_numbers=numbers), scheduled_at=noon, **hours)
+    receipt = preflight(fresh(draft))
+    assert (receipt.quiet, receipt.quiet_until.astimezone(ZoneInfo("Europe/Berlin")).hour) == (3, 18)
+    drafts.change_draft(draft, owner.user, {"quiet_from": None, "quiet_until": None})
+    receipt = preflight(fresh(draft))
+    assert (receipt.quiet, receipt.quiet_until) == (0, None)
+
+
+def test_quiet_hours_beyond_the_last_moment_are_warned_of(owner):
+    noon = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=30)
+    draft = draft_of(
+        owner, Recipients(phone_numbers=phones(3)), scheduled_at=noon, quiet_from=time(11), quiet_until=time(18),
+        valid_until=noon + timedelta(hours=1),
+    )  # fmt: skip
+    assert [warning.code for warning in preflight(fresh(draft)).warnings] == ["too_late"]
+
+
 @pytest.mark.parametrize("change", [None, "text", "recipients", "mode", "day", "unsent"])
 def test_the_same_that_went_out_today_is_warned_of(owner, change):
     upload = make_upload(owner.account, [(phone,) for phone in phones(3)], ["phone"])
@@ -236,7 +278,7 @@ def test_queries_do_not_grow_with_recipients(owner, count, django_assert_num_que
     draft = fresh(draft_of(owner, Recipients(phone_numbers=phones(count))))
     routing.live_gateways()  # a process asks for routes and gateways every few seconds only
     gateways.names()
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(15):
         preflight(draft)
 
 
