@@ -70,6 +70,19 @@ class Template:
         found = (part.source for part in filled if isinstance(part, _Link) or _is_name(part.name))
         return tuple(dict.fromkeys(found))
 
+    @property
+    def own_characters(self) -> frozenset[str]:
+        """The characters of the text that can be replaced in it: none that the name of a placeholder has, too."""
+        own: set[str] = set()
+        names: set[str] = set()
+        for part in self._parts:
+            if isinstance(part, str):
+                own.update(part)
+            elif isinstance(part, _Placeholder):
+                own.update(part.default or "")
+                names.update(part.name)
+        return frozenset(own - names)
+
     def bind(self, columns: Sequence[str]) -> "Renderer":
         """Raises TemplateVariableMissing (`missing`: the names) when a needed column is not there."""
         places = {name.strip().casefold(): place for place, name in reversed(list(enumerate(columns)))}

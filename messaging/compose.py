@@ -1,6 +1,6 @@
 """What a writer is told of a text while writing it: its cost, what makes it dearer, and how it will look."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -25,11 +25,13 @@ from smsapp.lib.text import (
 
 @dataclass(frozen=True, slots=True)
 class Costly:
-    """A character outside the GSM alphabet; `plain`: what says the same within it, or None."""
+    """A character outside the GSM alphabet. `plain`: what says the same within it and can be put in its place, or None;
+    `is_written`: by the writer; else it comes with the recipient's data."""
 
     character: str
     name: str
     plain: str | None
+    is_written: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,17 @@ class Composed:
     def is_unicode(self) -> bool:
         return self.encoding != GSM7
 
+    @property
+    def replaceable_count(self) -> int:
+        return sum(one.plain is not None for one in self.costly)
 
-def compose(account: Account, message: str, numbers: Sequence[str] = ()) -> Composed:
-    """Of a text as it stands; numbers in any format, of which the good ones are priced."""
+
+def compose(
+    account: Account, message: str, numbers: Sequence[str] = (), own: Collection[str] | None = None,
+    *, is_final: bool = False,
+) -> Composed:  # fmt: skip
+    """Of a text as it stands; numbers in any format, of which the good ones are priced. `own`: the characters that the
+    writer can replace, None for all; none at all in a text that is final."""
     text = normalise(message)
     facts = analyse(text)
     is_unicode = facts.encoding != GSM7
@@ -71,15 +81,17 @@ def compose(account: Account, message: str, numbers: Sequence[str] = ()) -> Comp
         units_left=facts.units_left,
         single=UCS2_SINGLE if is_unicode else GSM7_SINGLE,
         joined=UCS2_JOINED if is_unicode else GSM7_JOINED,
-        costly=[
-            Costly(one, f"U+{ord(one):04X}" if one in hidden or not one.isprintable() else one, plain_for(one))
-            for one in facts.ucs2_characters
-        ],
+        costly=[_costly(one, one in hidden, own is None or one in own, is_final) for one in facts.ucs2_characters],
         hidden=[f"U+{ord(one):04X}" for one in hidden],
         forbidden=[f"U+{ord(one):04X}" for one in forbidden_characters(text)],
         good_numbers=len(phones),
         price=_price(account, phones, facts.segment_count),
     )
+
+
+def _costly(character: str, is_hidden: bool, is_own: bool, is_final: bool) -> Costly:
+    name = f"U+{ord(character):04X}" if is_hidden or not character.isprintable() else character
+    return Costly(character, name, plain_for(character) if is_own and not is_final else None, is_own)
 
 
 def _good(numbers: Sequence[str], country: str) -> list[str]:

@@ -11,18 +11,22 @@ from smsapp.lib.text import normalise
 from uploads.samples import Sample
 
 
-def composed_for(account: Account, sample: Sample, message: str, place: int) -> dict[str, Any]:
+def composed_for(
+    account: Account, sample: Sample, message: str, place: int, *, is_final: bool = False
+) -> dict[str, Any]:
+    """`is_final`: its page has no field to change the text in."""
     problem, preview = "", None
+    missing: list[str] = []
     try:
         preview = of_sample(normalise(message), sample, place) if message.strip() else None
-        missing: list[str] = []
     except SmsappError as error:
         problem = error.message
-        missing = [name for name in Template(normalise(message)).names if name not in sample.columns]
+        missing = [name for name in Template(normalise(message)).names if name not in sample.columns and not is_final]
     shown = preview.text if preview and preview.text is not None else message
     return {
-        "composed": compose(account, shown), "preview": preview, "problem": problem,
-        "missing": missing, "place": place, "total": sample.total,
+        "composed": compose(account, shown, own=Template(normalise(message)).own_characters, is_final=is_final),
+        "preview": preview, "problem": problem, "missing": missing,
+        "place": place, "total": sample.total,
         "before": place - 1 if place > 0 else None,
         "next": place + 1 if place + 1 < len(sample.rows) else None,
     }  # fmt: skip

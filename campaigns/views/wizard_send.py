@@ -135,7 +135,7 @@ def _review(request: MemberRequest, draft: Campaign, rule: Rule | None) -> dict[
         return context | {"problem": error.message}
     most = max((country.recipients for country in receipt.countries), default=1)
     context["countries"] = [(country, 100 * country.recipients / most) for country in receipt.countries]
-    return context | composed_for(current_account(request), sample_of(draft.audience), draft.message, 0)
+    return context | composed_for(current_account(request), sample_of(draft.audience), draft.message, 0, is_final=True)
 
 
 def _next_runs(rule: Rule | None) -> list[datetime]:

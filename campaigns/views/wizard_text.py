@@ -72,8 +72,9 @@ def composed(request: MemberRequest) -> HttpResponse:
     place = request.POST.get("place", "0")
     message = request.POST.get("message", "")[: 20 * MAX_TEXT_LENGTH]
     context = composed_for(
-        current_account(request), sample, message, min(int(place), MAX_PLACE) if place.isdigit() else 0
-    )
+        current_account(request), sample, message, min(int(place), MAX_PLACE) if place.isdigit() else 0,
+        is_final="is_final" in request.POST,
+    )  # fmt: skip
     return render(request, "campaigns/_composed_row.html", context | {"sender": request.POST.get("sender_id", "")[:16]})
 
 

@@ -1,25 +1,22 @@
-// Writing a text: templates, placeholders and plainer characters go into the field; a moment needs the reader's zone.
+// Writing a text: templates, placeholders and plainer characters go into its field. A page that only shows the text has
+// no such field, and still steps through its recipients.
 (() => {
   const area = document.querySelector("[data-compose]");
   const tell = () => area.dispatchEvent(new Event("input", { bubbles: true }));
+  // Characters are named as they are sent, composed.
+  const replace = (one) => { area.value = area.value.normalize("NFC").replaceAll(one.dataset.replace, one.dataset.with); };
   document.addEventListener("click", (event) => {
-    const replace = event.target.closest("[data-replace]");
-    if (replace) {
-      area.value = area.value.replaceAll(replace.dataset.replace, replace.dataset.with);
-      tell();
-    }
-    if (event.target.closest("[data-replace-all]")) {
-      for (const one of document.querySelectorAll(".costly [data-replace]")) {
-        area.value = area.value.replaceAll(one.dataset.replace, one.dataset.with);
-      }
-      tell();
-    }
+    if (!area) return;
+    const one = event.target.closest("[data-replace]");
+    const all = event.target.closest("[data-replace-all]");
     const insert = event.target.closest("[data-insert]");
+    if (one) replace(one);
+    if (all) document.querySelectorAll(".costly [data-replace]").forEach(replace);
     if (insert) {
       area.setRangeText(insert.dataset.insert, area.selectionStart, area.selectionEnd, "end");
       area.focus();
-      tell();
     }
+    if (one || all || insert) tell();
   });
   document.addEventListener("click", (event) => {
     const other = event.target.closest("[data-place]");
