@@ -14,7 +14,7 @@ from accounts.keys import check_api_key, note_use, scopes_of
 from accounts.models import Membership, User
 from accounts.tokens import check_access_token
 from smsapp import clock
-from smsapp.exceptions import CsrfFailed, PermissionDenied
+from smsapp.exceptions import CsrfFailed, PermissionDenied, SmsappError
 from smsapp.middleware import current_call
 
 if TYPE_CHECKING:
@@ -62,6 +62,22 @@ class SessionAuthentication(BaseAuthentication):
         membership, mode = _named(page, memberships_of(page))
         role = Role(membership.role)
         return user, Caller(membership.account, user, mode, role, SCOPES_OF[role])
+
+
+def may_call(page: "HttpRequest") -> bool:
+    """Whether its key or token is good, for what is decided ahead of the API's own views. Counts as no use of it."""
+    key = page.headers.get(API_KEY_HEADER)
+    scheme, _, token = page.headers.get("Authorization", "").partition(" ")
+    try:
+        if key is not None:
+            check_api_key(key, current_call().ip_address)
+        elif scheme.lower() == "bearer":
+            check_access_token(token.strip())
+        else:
+            return False
+    except SmsappError:
+        return False
+    return True
 
 
 def _named(page: "HttpRequest", memberships: list[Membership]) -> tuple[Membership, Mode]:

@@ -18,6 +18,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
+from accounts.authentication import may_call
 from smsapp.api.envelope import failure
 from smsapp.catalogue import CATALOGUE
 
@@ -105,13 +106,20 @@ def _limit(request: HttpRequest) -> int:
 
 
 def _is_for_file(request: HttpRequest) -> bool:
-    """Pages read their form before they ask who sends it, so no file is taken from who is not signed in."""
+    """A form is read before its view asks who sends it, so no file is taken from a stranger. Raises Refused."""
     try:
         view = resolve(request.path_info).func
     except Resolver404:
         return False
-    takes = bool(getattr(getattr(view, "cls", view), "takes_file", False))
-    return takes and (request.path_info.startswith("/api/") or _is_signed_in(request))
+    if not getattr(getattr(view, "cls", view), "takes_file", False):
+        return False
+    if _is_signed_in(request):
+        return True
+    if not request.path_info.startswith("/api/"):
+        return False
+    if not may_call(request):
+        raise Refused("AUTHENTICATION_REQUIRED", "A file is taken only with a valid API key or token.")
+    return True
 
 
 def _is_signed_in(request: HttpRequest) -> bool:

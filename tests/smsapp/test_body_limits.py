@@ -29,12 +29,12 @@ def addresses(patterns: list[Any] | None = None, before: str = "/") -> Iterator[
             yield route
 
 
-def answer(path: str, length: int, cookie: str = "") -> int:
+def answer(path: str, length: int, cookie: str = "", **headers: str) -> int:
     """What a form of so many bytes is answered before its view has it. `cookie`: of a session."""
     factory = RequestFactory()
     if cookie:
         factory.cookies[settings.SESSION_COOKIE_NAME] = cookie
-    request = factory.generic("POST", path, FILE, FORM, CONTENT_LENGTH=str(length))
+    request = factory.generic("POST", path, FILE, FORM, headers=headers, CONTENT_LENGTH=str(length))
     return RequestBodyMiddleware(lambda request: HttpResponse())(request).status_code
 
 
@@ -50,7 +50,8 @@ def test_no_route_takes_more_than_the_largest_file() -> None:
     paths = list(addresses())
     assert len(paths) > 150
     assert {UPLOAD, "/admin/login/", "/accounts/sign-in/"} < set(paths)
-    assert {answer(path, settings.UPLOAD_MAX_BYTES + MAX_BODY, session()) for path in paths} == {413}
+    own, (_, secret) = session(), make_api_key()
+    assert {answer(path, settings.UPLOAD_MAX_BYTES + MAX_BODY, own, **{"X-API-Key": secret}) for path in paths} == {413}
 
 
 @pytest.mark.django_db
@@ -58,7 +59,12 @@ def test_a_file_is_taken_where_files_are_uploaded_and_from_nobody_who_is_a_stran
     own = session()
     assert {path for path in addresses() if answer(path, 2 * MAX_BODY, own) == 200} == {UPLOAD, "/campaigns/new/"}
     for cookie in ("", "invented"):
-        assert {path for path in addresses() if answer(path, 2 * MAX_BODY, cookie) == 200} == {UPLOAD}
+        assert not {path for path in addresses() if answer(path, 2 * MAX_BODY, cookie) == 200}
+    _, secret = make_api_key()
+    key = {"X-API-Key": secret}
+    assert {path for path in addresses() if answer(path, 2 * MAX_BODY, **key) == 200} == {UPLOAD}
+    for wrong in ({}, {"X-API-Key": "sms_live_invented"}, {"Authorization": "Bearer invented"}):
+        assert answer(UPLOAD, 2 * MAX_BODY, **wrong) == 401
     assert {answer(path, MAX_BODY) for path in addresses()} == {200}
 
 
