@@ -54,7 +54,7 @@ def hold_for(account: Account, reason: str) -> None:
     Account.objects.filter(pk=account.pk).update(hold_reason=reason[:200])
     hold_account(account, reason=reason)
     with transaction.atomic():
-        emit(account.pk, Mode.LIVE, EventType.ACCOUNT_HELD, {"reason": reason})
+        emit(account.pk, Mode.LIVE, EventType.ACCOUNT_HELD, {"hold_reason": reason})
 
 
 def _key() -> str:

@@ -159,7 +159,7 @@ def rotate_api_key(issuer: Issuer, prefix: str, overlap: timedelta) -> tuple[Api
         old = _lock(issuer, prefix)
         _require_power_over(issuer, old)
         if old.replaced_by_id is not None:
-            raise InvalidState("This key was rotated before.", current_state="rotated")
+            raise InvalidState("This key was rotated before.", current_status="rotated")
         values = {
             "scopes": old.scopes,
             "allowed_networks": old.allowed_networks,
@@ -262,7 +262,7 @@ def _lock(issuer: Issuer, prefix: str) -> ApiKey:
     key = ApiKey.objects.select_for_update().get(pk=key_of(issuer, prefix).pk)
     if not key.is_usable:
         state = "revoked" if key.revoked_at else "expired"
-        raise InvalidState(f"This key is {state}.", current_state=state)
+        raise InvalidState(f"This key is {state}.", current_status=state)
     return key
 
 

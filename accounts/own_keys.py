@@ -13,6 +13,7 @@ from accounts.secrets import decrypt, encrypt
 
 SUPPRESSIONS = "suppressions"  # opted-out numbers are hashed, and opt-out links sealed with it
 AUDIT = "audit"  # the chain of the audit log is keyed with it; never from the environment
+ENTRIES = "entries"  # the ids of ledger entries are made with it; never from the environment
 CALLBACKS = "callbacks"  # the unguessable part of the addresses that providers push to
 
 _known: dict[str, str] = {}  # for as long as this process lives: they never change

@@ -58,6 +58,14 @@ def sender_of(account: Account, sender_pk: int) -> SenderId:
     return sender
 
 
+def sender_named(account: Account, value: str) -> SenderId:
+    """Raises NotFound."""
+    sender = SenderId.objects.filter(account=account, value=value[:16].replace("\x00", "")).first()
+    if sender is None:
+        raise NotFound("There is no such sender.")
+    return sender
+
+
 def request_sender(account: Account, value: str, by: User) -> tuple[SenderId, bool]:
     """Ask for a sender; an operator approves it. Asking twice is the same as asking once: False if it was known.
 
@@ -93,7 +101,7 @@ def withdraw_sender(account: Account, sender_pk: int, by: User) -> SenderId:
     with transaction.atomic():
         sender = sender_of(account, sender_pk)
         if not SenderId.objects.filter(pk=sender.pk, status=SenderStatus.PENDING).delete()[0]:
-            raise InvalidState("Only a request that waits can be taken back.", current_state=sender.status)
+            raise InvalidState("Only a request that waits can be taken back.", current_status=sender.status)
         _record("withdrawn", sender, by)
     return sender
 

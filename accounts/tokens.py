@@ -78,9 +78,9 @@ def check_password(request: HttpRequest, login: str, password: str) -> User:
     return user
 
 
-def sign_in(user: User, account_id: int | None = None) -> TokenPair:
-    """Begin a family. `account_id`: None for the account that the person has belonged to for longest, so that joining
-    another changes nothing for who names none.
+def sign_in(user: User, account_id: str | None = None) -> TokenPair:
+    """Begin a family. `account_id`: as the API names it; None for the account that the person has belonged to for
+    longest, so that joining another changes nothing for who names none.
 
     Raises ValidationError naming `account_id`, with the `accounts` there are, or PermissionDenied.
     """
@@ -140,7 +140,7 @@ def purge(now: datetime) -> Purged:
     return remove_oldest(TokenFamily.objects.filter(expires_at__lt=now), "expires_at")
 
 
-def _membership(user: User, account_id: int | None) -> Membership:
+def _membership(user: User, account_id: str | None) -> Membership:
     memberships = list(
         Membership.objects.filter(user=user).select_related("account").order_by("pk")[:MAX_ACCOUNTS_NAMED]
     )
@@ -149,16 +149,16 @@ def _membership(user: User, account_id: int | None) -> Membership:
     if account_id is None:
         return memberships[0]
     for membership in memberships:
-        if membership.account_id == account_id:
+        if membership.account.public_id == account_id:
             return membership
-    accounts = [{"account_id": one.account_id, "name": one.account.name} for one in memberships]
+    accounts = [{"account_id": one.account.public_id, "name": one.account.name} for one in memberships]
     raise ValidationError("Say which of your accounts is meant.", "account_id", account_id, accounts=accounts)
 
 
 def _next_token(family: TokenFamily) -> RefreshToken:
     token = RefreshToken()
     token["sub"] = str(family.user_id)
-    token[ACCOUNT] = family.account_id
+    token[ACCOUNT] = family.account.public_id
     token[FAMILY] = str(family.family_id)
     token["exp"] = int(family.expires_at.timestamp())
     return token
@@ -196,7 +196,7 @@ def _family_of(token: Token) -> TokenFamily | None:
     role = Membership.objects.filter(account=OuterRef("account"), user=OuterRef("user")).values("role")[:1]
     families = TokenFamily.objects.select_related("account", "user").annotate(role=Subquery(role))
     family = families.filter(family_id=family_id).first()
-    if family is None or (token.get("sub"), token.get(ACCOUNT)) != (str(family.user_id), family.account_id):
+    if family is None or (token.get("sub"), token.get(ACCOUNT)) != (str(family.user_id), family.account.public_id):
         return None
     return family
 

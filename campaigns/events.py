@@ -25,11 +25,11 @@ def tell(campaign: Campaign) -> None:
         {
             "bulk_id": campaign.bulk_id,
             "client_reference": campaign.client_reference,
-            "name": campaign.name,
-            "status": campaign.status,
+            "name": campaign.name or None,
+            "status": campaign.status.upper(),
             "pause_reason": campaign.pause_reason or None,
-            "status_detail": campaign.status_detail,
+            "status_detail": campaign.status_detail or None,
             "total_recipients": campaign.total_recipients,
-            **campaign.tally,
+            "messages_by_status": campaign.messages_by_status,
         },
     )

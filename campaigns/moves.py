@@ -29,7 +29,7 @@ def not_from(campaign: Campaign, to: CampaignStatus, *sources: CampaignStatus) -
     """`sources`: where this move starts, if not everywhere that a person may make it from."""
     return InvalidState(
         f"A campaign that is {campaign.get_status_display().lower()} cannot become {to.label.lower()}.",
-        current_state=campaign.status,
+        current_status=campaign.status,
         allowed=[str(status) for status in sources or CAMPAIGN.sources(to, Actor.PERSON)],
     )
 
@@ -44,7 +44,7 @@ def require_may(campaign: Campaign, to: CampaignStatus, *sources: CampaignStatus
 def require_draft(campaign: Campaign, what: str) -> None:
     """Raises InvalidState; `what` cannot be done. A resend is a draft only while its recipients are gathered, and then
     nobody's to change."""
-    state = {"current_state": campaign.status, "allowed": [str(CampaignStatus.DRAFT)]}
+    state = {"current_status": campaign.status, "allowed": [str(CampaignStatus.DRAFT)]}
     if campaign.status != CampaignStatus.DRAFT:
         raise InvalidState(
             f"Only a draft can be {what}, and this campaign is {campaign.get_status_display().lower()}.", **state

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accounts.models import Account
+from smsapp.catalogue import problem_code
 from smsapp.exceptions import InvalidPhoneNumber
 from uploads.choices import RowReason
 from uploads.chunks import RefusedRow
@@ -37,13 +38,14 @@ def gather(account: Account, wanted: Recipients) -> tuple[Audience, list[Refused
         errors = [
             {
                 "field": f"phone_numbers[{row.row - 1}]",
-                "code": row.reason,
+                "code": problem_code(row.reason),
                 "message": str(RowReason(row.reason).label),
                 "value": row.value,
             }
             for row in refused[:MAX_ERRORS]
         ]
         raise InvalidPhoneNumber(
-            "None of the numbers can receive an SMS.", "phone_numbers[0]", wanted.phone_numbers[0], errors=errors
-        )
+            "None of the numbers can receive an SMS.", "phone_numbers[0]", wanted.phone_numbers[0],
+            problem=refused[0].reason, errors=errors,
+        )  # fmt: skip
     return audience_from_numbers(account, good, refused=refused), refused

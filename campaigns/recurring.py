@@ -248,7 +248,7 @@ def _locked(row: RecurringCampaign) -> RecurringCampaign:
     rows = RecurringCampaign.objects.select_for_update(of=("self",)).select_related("account", "rule", "audience")
     locked = rows.get(pk=row.pk)
     if locked.status == RecurringStatus.ENDED:
-        raise InvalidState("This recurring campaign has ended.", current_state=locked.status)
+        raise InvalidState("This recurring campaign has ended.", current_status=locked.status)
     return locked
 
 
@@ -259,7 +259,7 @@ def _move(
         row = _locked(row)
         if row.status not in sources:
             raise InvalidState(
-                f"A recurring campaign that is {row.status} cannot be {verb}.", current_state=row.status,
+                f"A recurring campaign that is {row.status} cannot be {verb}.", current_status=row.status,
                 allowed=[source.value for source in sources],
             )  # fmt: skip
         row.status = to

@@ -64,7 +64,7 @@ def is_resendable(campaign: Campaign, statuses: Sequence[str]) -> bool:
 
 def _check_resend(original: Campaign, statuses: Sequence[str]) -> None:
     """Raises InvalidState with the reason."""
-    state = {"current_state": original.status, "allowed": [str(status) for status in RESENDABLE]}
+    state = {"current_status": original.status, "allowed": [str(status) for status in RESENDABLE]}
     if original.status not in RESENDABLE:
         raise InvalidState(
             f"A campaign that is {original.get_status_display().lower()} cannot be resent: it has to be completed "

@@ -117,7 +117,7 @@ def save_new(campaign: Campaign, fields: Sequence[str] | None = None) -> None:
             raise
         raise DuplicateReference(
             "Another send has this client_reference.", "client_reference", campaign.client_reference,
-            existing_id=other.bulk_id,
+            existing_bulk_id=other.bulk_id,
         ) from error  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def approve(
         if approval.is_void(waiting) or approval_hash not in ("", waiting.approval_hash):
             raise InvalidState(
                 "This campaign is not what was to be approved any more. Look at it again.",
-                current_state=waiting.status, approval_hash=approval.content_hash(waiting),
+                current_status=waiting.status, approval_hash=approval.content_hash(waiting),
             )  # fmt: skip
         waiting.approved_by, waiting.approved_at, waiting.status_detail = by, clock.about_now(), ""
         if undo_for and waiting.scheduled_at is None:
@@ -199,7 +199,7 @@ def withdraw(campaign: Campaign, by: User) -> Campaign:
         before = waiting.status
         require_may(waiting, CampaignStatus.DRAFT)
         if waiting.kind != CampaignKind.BULK or waiting.resend_of_id is not None:
-            raise InvalidState("This can be cancelled, not changed.", current_state=before)
+            raise InvalidState("This can be cancelled, not changed.", current_status=before)
         _make_draft(waiting)
         note(waiting, "withdrawn", by, before={"status": before}, after={"status": waiting.status})
     return waiting
@@ -315,7 +315,7 @@ def resume(campaign: Campaign, by: User) -> Campaign:
         raise not_from(campaign, CampaignStatus.RUNNING, *stopped)
     require_active(campaign.account)
     if campaign.started_at is None and approval.is_void(campaign):
-        raise InvalidState("This campaign is not what was approved any more.", current_state=campaign.status)
+        raise InvalidState("This campaign is not what was approved any more.", current_status=campaign.status)
     now = clock.about_now()
     if campaign.scheduled_at and campaign.scheduled_at > now:
         return move(campaign, by, "resumed", CampaignStatus.SCHEDULED, pause_reason="", status_detail="")

@@ -1,5 +1,7 @@
 """Messages counted by status: the same columns on a campaign and on each of its batches."""
 
+from collections.abc import Mapping
+
 from django.db import models
 
 #: One column per message status, under the status's own name.
@@ -39,3 +41,12 @@ class Tally(models.Model):
     @property
     def tally(self) -> dict[str, int]:
         return {status: getattr(self, status) for status in COUNTED_STATUSES}
+
+    @property
+    def messages_by_status(self) -> dict[str, int]:
+        return by_status(self.tally)
+
+
+def by_status(tally: Mapping[str, int]) -> dict[str, int]:
+    """Name the counters as the API and webhooks do, where `queued` is PENDING."""
+    return {"pending" if status == "queued" else status: tally[status] for status in COUNTED_STATUSES}

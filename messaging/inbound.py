@@ -19,6 +19,7 @@ from messaging.gateways.base import Inbound
 from messaging.identity import public_id
 from messaging.models import InboundMessage, Message
 from smsapp import clock
+from smsapp.lib.moments import utc_text
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +84,8 @@ def event_data(row: InboundMessage) -> dict[str, object]:
         "phone_number": row.phone_number,
         "recipient": row.recipient,
         "text": row.text,
-        "keyword": row.keyword,
+        "keyword": row.keyword or None,
         "segments": row.segment_count,
-        "reply_to": public_id(row.reply_to) if row.reply_to is not None else None,
-        "received_at": row.received_at.isoformat(),
+        "reply_to_message_id": public_id(row.reply_to) if row.reply_to is not None else None,
+        "received_at": utc_text(row.received_at),
     }

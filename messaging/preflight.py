@@ -54,7 +54,7 @@ class Receipt:
     """
 
     progress: float
-    counted_at: str | None
+    counted_at: datetime | None
     recipients: int
     segments: int
     price: Decimal
@@ -93,7 +93,7 @@ def _require_countable(campaign: Campaign) -> None:
     if campaign.kind != CampaignKind.BULK or campaign.status not in BEFORE_SENDING or is_gathering:
         raise InvalidState(
             "There is a receipt only of a campaign that has not been started.",
-            current_state=campaign.status, allowed=[status.value for status in BEFORE_SENDING],
+            current_status=campaign.status, allowed=[status.value for status in BEFORE_SENDING],
         )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def _receipt(campaign: Campaign, count: Count) -> Receipt:
     quiet, quiet_until = _held_back(campaign, count)
     return Receipt(
         progress=1.0 if is_complete else round(count.chunks / campaign.chunk_count, 3),
-        counted_at=count.counted_at or None,
+        counted_at=datetime.fromisoformat(count.counted_at) if count.counted_at else None,
         recipients=count.recipients,
         segments=count.segments,
         price=amount_of(count.price_micro),

@@ -9,7 +9,7 @@ often and in whatever order bodies arrive.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 from django.db.models import Case, F, Q, When
@@ -18,7 +18,7 @@ from accounts.choices import MESSAGE_STATUS, EndpointKind, EventType
 from accounts.webhooks import outbox
 from campaigns.models import Campaign
 from messaging.bulk import Failure, MessageChange, StoredMessage
-from messaging.choices import MessageStatus, Reason
+from messaging.choices import OPEN, MessageStatus, Reason
 from messaging.identity import batch_of, public_id
 from messaging.message_prices import price_of, segment_prices
 from messaging.models import Message
@@ -171,9 +171,7 @@ def _shown(
     result: Result, event: EventType, phone: str, segments: int, segment_price: int | None, listener: _Listener
 ) -> bytes:
     price = price_of(result.status, segments, segment_price, is_refused=result.is_refused)
-    error: dict[str, Any] | None = None
-    if result.reason and result.status is not S.SENT:
-        error = {"code": result.reason, "message": str(Reason(result.reason).label), "detail": result.detail}
+    reason = result.reason if result.status is not S.SENT else ""
     return orjson.dumps(
         {
             "event": event.value,
@@ -181,7 +179,10 @@ def _shown(
             "to": phone if listener.show_numbers else mask(phone),
             "status": result.status.public,
             "previous_status": result.previous.public if result.previous else None,
-            "error": error,
+            "is_final": result.status not in OPEN,
+            "reason": reason or None,
+            "error_message": str(Reason(reason).label) if reason else None,
+            "detail": (reason and result.detail) or None,
             "segments": segments,
             "price": None if price is None else str(price),
             "currency": None if price is None else listener.currency,

@@ -14,6 +14,7 @@ from messaging import guard, restored
 from messaging.expansion import store_expanded
 from messaging.models import Message
 from messaging.resending import resend_failed
+from smsapp.catalogue import problem_code
 from smsapp.exceptions import (
     AccountSuspended,
     DestinationBlocked,
@@ -46,7 +47,10 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
     check_request(account, request)
     good, refused = screen_numbers(numbers, account.default_country)
     opted_out = suppressed_among(account, [phone for _, phone in good])
-    wrong = [_problem(place, reason, str(RowReason(reason).label), value) for place, reason, value, _ in refused]
+    wrong = [
+        _problem(place, problem_code(reason), str(RowReason(reason).label), value)
+        for place, reason, value, _ in refused
+    ]
     left_out = [
         _problem(place, RecipientOptedOut.code, "This recipient has opted out.", phone)
         for place, phone in good
@@ -55,7 +59,7 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
     if errors := wrong + left_out:
         first = errors[0]
         refusal = InvalidPhoneNumber if wrong else RecipientOptedOut
-        raise refusal(first["message"], first["field"], first["value"], errors=errors)
+        raise refusal(first["message"], first["field"], first["value"], problem=first["code"], errors=errors)
     _require_allowed(account, request, good)
     restored.look_once()
     with transaction.atomic():

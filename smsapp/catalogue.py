@@ -49,17 +49,16 @@ CATALOGUE: dict[str, Entry] = {
     "NOT_ACCEPTABLE": Entry(406, "The Accept header leaves out application/json.", Retry.NEVER),
     "ALREADY_EXISTS": Entry(409, "The name or address is taken.", Retry.NEVER),
     "DUPLICATE_REFERENCE": Entry(
-        409, "Another send has this client_reference: `details.existing_id` is its bulk_id.", Retry.NEVER
+        409, "Another send has this client_reference: `details.existing_bulk_id` names it.", Retry.NEVER
     ),
     "IDEMPOTENCY_IN_PROGRESS": Entry(409, "A call with this Idempotency-Key is being carried out.", Retry.SAME_KEY),
-    "INVALID_STATE": Entry(409, "It cannot be done from `details.current_state`.", Retry.NEVER),
-    "UPLOAD_NOT_READY": Entry(409, "The upload is not `ready` yet.", Retry.LATER),
+    "INVALID_STATE": Entry(409, "It cannot be done while its status is `details.current_status`.", Retry.NEVER),
+    "UPLOAD_NOT_READY": Entry(409, "The upload is not READY yet.", Retry.LATER),
     "PAYLOAD_TOO_LARGE": Entry(413, "The body or file has more than `details.max` bytes.", Retry.NEVER),
     "UNSUPPORTED_MEDIA_TYPE": Entry(415, "The Content-Type is not the one of this call.", Retry.NEVER),
     "CALLBACK_URL_NOT_ALLOWED": Entry(422, "Events are not sent to this address.", Retry.NEVER),
     "IDEMPOTENCY_KEY_REUSED": Entry(422, "The Idempotency-Key stands for another call.", Retry.NEW_KEY),
     "RECIPIENT_LIMIT_REACHED": Entry(422, "The number got as many messages as it may get for now.", Retry.LATER),
-    "INVALID_PHONE_NUMBER": Entry(422, "No SMS can be sent to the number.", Retry.NEVER),
     "MESSAGE_TOO_LONG": Entry(422, "The text is longer than 1,600 characters.", Retry.NEVER),
     "RECIPIENT_OPTED_OUT": Entry(422, "The recipient wants no messages.", Retry.NEVER),
     "SCHEDULE_IN_PAST": Entry(422, "The time to send at has passed.", Retry.NEVER),
@@ -77,3 +76,37 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "SERVICE_UNAVAILABLE": Entry(503, "The database is away; nothing was accepted.", Retry.SAME_KEY),
 }
+
+#: What can be wrong with a field: `code` in `details` and in each of `details.errors`, beside codes of the catalogue.
+PROBLEMS: dict[str, str] = {
+    "REQUIRED": "It must be given.",
+    "NULL": "It must not be null.",
+    "BLANK": "It must not be empty.",
+    "UNKNOWN": "There is no such field or parameter.",
+    "INVALID": "It breaks a rule that the message states, or is of another type.",
+    "TOO_LONG": "It has too many characters or entries.",
+    "TOO_SHORT": "It has too few characters or entries.",
+    "TOO_LARGE": "The number is too large.",
+    "TOO_SMALL": "The number is too small.",
+    "NOT_A_CHOICE": "It is none of the allowed values.",
+    "CONTROL_CHARACTERS": "It has control characters or line breaks.",
+    "NO_ZONE": "The time has no zone.",
+    "NO_NUMBER": "The phone number is empty.",
+    "NOT_A_NUMBER": "This is not a phone number.",
+    "INVALID_NUMBER": "No such number exists in the numbering plan.",
+    "NOT_MOBILE": "A landline or service number cannot receive an SMS.",
+    "DUPLICATE": "The same number stands in the request before.",
+}
+
+_OF_THE_FRAMEWORK = {
+    "required": "REQUIRED", "null": "NULL", "blank": "BLANK", "empty": "BLANK", "unknown": "UNKNOWN",
+    "max_length": "TOO_LONG", "max_string_length": "TOO_LONG", "min_length": "TOO_SHORT", "max_value": "TOO_LARGE",
+    "min_value": "TOO_SMALL", "invalid_choice": "NOT_A_CHOICE", "control_characters": "CONTROL_CHARACTERS",
+    "null_characters_not_allowed": "CONTROL_CHARACTERS", "zone": "NO_ZONE",
+}  # fmt: skip
+
+
+def problem_code(found: str) -> str:
+    """Return the code of a problem as the API names it: of REST framework's own, of a row's reason, or of an error."""
+    code = _OF_THE_FRAMEWORK.get(found, found.upper())
+    return code if code in PROBLEMS or (code in CATALOGUE and code != "VALIDATION_ERROR") else "INVALID"

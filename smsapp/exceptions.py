@@ -6,7 +6,7 @@
 import json
 from typing import Any
 
-from smsapp.catalogue import CATALOGUE
+from smsapp.catalogue import CATALOGUE, problem_code
 
 MAX_VALUE_LENGTH = 64
 
@@ -27,12 +27,12 @@ class SmsappError(Exception):
 
 
 class ValidationError(SmsappError):
-    """A field breaks a rule of shape."""
+    """A field breaks a rule of shape. `problem`: what is wrong with it, where the class does not say it all."""
 
     code = "VALIDATION_ERROR"
 
-    def __init__(self, message: str, field: str = "", value: Any = None, **details: Any) -> None:
-        super().__init__(message, field=field, value=shown(value), **details)
+    def __init__(self, message: str, field: str = "", value: Any = None, *, problem: str = "", **details: Any) -> None:
+        super().__init__(message, field=field, value=shown(value), code=problem_code(problem or self.code), **details)
 
 
 class InvalidJson(SmsappError):
@@ -60,7 +60,7 @@ class IdempotencyInProgress(SmsappError):
 
 
 class InvalidPhoneNumber(ValidationError):
-    code = "INVALID_PHONE_NUMBER"
+    """No SMS can be sent to the number; `problem`, a reason why a row is no recipient, says why."""
 
 
 class TemplateVariableMissing(ValidationError):
@@ -184,7 +184,7 @@ class AlreadyExists(ValidationError):
 
 
 class DuplicateReference(ValidationError):
-    """`existing_id`: the bulk_id of the send that has this client_reference."""
+    """`existing_bulk_id`: the send that has this client_reference."""
 
     code = "DUPLICATE_REFERENCE"
 

@@ -37,9 +37,9 @@ COMPRESSED = ("gzip", "x-gzip", "deflate")
 class Refused(Exception):
     """The body cannot be taken; `code` is the API's."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, **details: Any) -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.details = code, details
 
 
 class RequestBodyMiddleware:
@@ -73,8 +73,8 @@ def takes_file(view: View) -> View:
 
 def _check_length(request: HttpRequest) -> None:
     length = int(request.META.get("CONTENT_LENGTH") or 0)
-    if length > MAX_BODY and length > _limit(request):
-        raise Refused("PAYLOAD_TOO_LARGE", "The request body is too large.")
+    if length > MAX_BODY and length > (limit := _limit(request)):
+        raise Refused("PAYLOAD_TOO_LARGE", "The request body is too large.", max=limit)
 
 
 def _take(request: HttpRequest, coding: str, *, is_chunked: bool) -> None:
@@ -135,7 +135,7 @@ def _at_most(limit: int, parts: Iterator[bytes]) -> Iterator[bytes]:
     for part in parts:
         length += len(part)
         if length > limit:
-            raise Refused("PAYLOAD_TOO_LARGE", "The request body is too large.")
+            raise Refused("PAYLOAD_TOO_LARGE", "The request body is too large.", max=limit)
         yield part
 
 
@@ -174,5 +174,6 @@ def _expected(first: bytes, coding: str) -> int:
 def _answer(request: HttpRequest, refusal: Refused) -> HttpResponse:
     status = CATALOGUE[refusal.code].http_status
     if request.path_info.startswith("/api/"):
-        return failure(request, {"code": refusal.code, "message": str(refusal), "details": {}}, status)
+        error = {"code": refusal.code, "message": str(refusal), "details": refusal.details}
+        return failure(request, error, status)
     return HttpResponse(str(refusal), status=status, content_type="text/plain")

@@ -111,8 +111,8 @@ ROUTES: dict[Route, Row] = {
     ("GET", "account/requests"): Row(Scope.ACCOUNT_READ),
     ("GET", "senders"): Row(Scope.ACCOUNT_READ),
     ("POST", "senders"): Row(Scope.ACCOUNT_WRITE),
-    ("GET", "senders/{id}"): Row(Scope.ACCOUNT_READ),
-    ("DELETE", "senders/{id}"): Row(Scope.ACCOUNT_WRITE),
+    ("GET", "senders/{sender_id}"): Row(Scope.ACCOUNT_READ),
+    ("DELETE", "senders/{sender_id}"): Row(Scope.ACCOUNT_WRITE),
     ("GET", "api-keys"): Row(Scope.KEYS_READ),
     ("POST", "api-keys"): Row(Scope.KEYS_WRITE),
     ("GET", "api-keys/{key_id}"): Row(Scope.KEYS_READ),
@@ -131,8 +131,8 @@ ROUTES: dict[Route, Row] = {
     ("POST", "webhooks/{endpoint_id}/enable"): Row(Scope.WEBHOOKS_WRITE),
     ("POST", "webhooks/{endpoint_id}/replay"): Row(Scope.WEBHOOKS_WRITE, {"failed_since": "2026-01-01T00:00:00Z"}),
     ("GET", "webhooks/{endpoint_id}/deliveries"): Row(Scope.WEBHOOKS_READ),
-    ("GET", "webhooks/{endpoint_id}/deliveries/{delivery_id}"): Row(Scope.WEBHOOKS_READ),
-    ("POST", "webhooks/{endpoint_id}/deliveries/{delivery_id}/replay"): Row(Scope.WEBHOOKS_WRITE),
+    ("GET", "webhooks/{endpoint_id}/deliveries/{event_id}"): Row(Scope.WEBHOOKS_READ),
+    ("POST", "webhooks/{endpoint_id}/deliveries/{event_id}/replay"): Row(Scope.WEBHOOKS_WRITE),
     ("POST", "auth/token"): OPEN,
     ("POST", "auth/token/refresh"): OPEN,
     ("POST", "auth/token/revoke"): OPEN,
@@ -229,10 +229,10 @@ THINGS: dict[str, tuple[Callable[[Things], Model], str]] = {
     "list_id": (lambda things: things.contact_list, "list_id"),
     "phone_number": (lambda things: things.suppression, "phone_number"),
     "inbound_id": (lambda things: things.inbound, "inbound_id"),
-    "id": (lambda things: things.sender, "pk"),
+    "sender_id": (lambda things: things.sender, "value"),
     "key_id": (lambda things: things.key, "prefix"),
     "endpoint_id": (lambda things: things.endpoint, "endpoint_id"),
-    "delivery_id": (lambda things: things.delivery, "pk"),
+    "event_id": (lambda things: things.delivery, "event_id"),
 }
 
 
@@ -254,7 +254,7 @@ def filled(text: str, value_of: Callable[[str], str]) -> str:
 
 
 def nothing(name: str) -> str:
-    return "1" if name in ("id", "delivery_id") else "nothing"
+    return "nothing"
 
 
 def ask(client: Any, route: Route, headers: dict[str, str], value_of: Callable[[str], str] = nothing) -> Any:

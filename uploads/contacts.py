@@ -181,7 +181,7 @@ def _read_number(account: Account, text: str) -> str:
         return parse_number(text, account.default_country)
     except RefusedNumber as refusal:
         raise InvalidPhoneNumber(
-            str(RowReason(refusal.reason).label), "phone_number", text, reason=refusal.reason
+            str(RowReason(refusal.reason).label), "phone_number", text, problem=refusal.reason
         ) from None
 
 

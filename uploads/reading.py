@@ -261,8 +261,8 @@ def _tell(upload: Upload, event_type: EventType) -> None:
     data = {
         "upload_id": upload.upload_id,
         "filename": upload.original_filename,
-        "status": upload.status,
-        "rows": upload.row_count,
+        "status": upload.status.upper(),
+        "row_count": upload.row_count,
         "phone_count": upload.phone_count,
         "invalid_count": upload.invalid_count,
         "duplicate_count": upload.duplicate_count,

@@ -217,7 +217,9 @@ def ready_audience(account: Account, upload_id: str) -> Audience:
     if upload.status == UploadStatus.FAILED:
         raise UploadInvalid(f"This upload cannot be used: {upload.failure_reason}", "upload_id", upload_id)
     if upload.status != UploadStatus.READY or upload.audience is None:
-        raise UploadNotReady("This upload is still being read; try again when it is ready.", status=upload.status)
+        raise UploadNotReady(
+            "This upload is still being read; try again when it is ready.", current_status=upload.status
+        )
     return upload.audience
 
 

@@ -125,7 +125,7 @@ def _enter(
 
 
 def _tell(account: Account, phone: str, source: OptOutSource, detail: str) -> None:
-    data = {"phone_number": phone, "source": source.value, "detail": detail}
+    data = {"phone_number": phone, "source": source.value, "detail": detail or None}
     webhooks.emit(account.pk, Mode.LIVE, EventType.OPTOUT_RECEIVED, data)
 
 
@@ -147,7 +147,8 @@ def suppress_by(account: Account, by: User, phone_number: str, reason: str) -> t
     try:
         phone = parse_number(phone_number, account.default_country)
     except RefusedNumber as refusal:
-        raise InvalidPhoneNumber(str(RowReason(refusal.reason).label), "phone_number", phone_number) from None
+        words = str(RowReason(refusal.reason).label)
+        raise InvalidPhoneNumber(words, "phone_number", phone_number, problem=refusal.reason) from None
     with transaction.atomic():
         is_new = suppress(account, phone, reason, by=by)
         row = Suppression.objects.get(account=account, phone_hash=phone_hash(account.pk, phone))

@@ -11,11 +11,12 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import LedgerKind, Scope
-from accounts.credit import amount_of
+from accounts.credit import amount_of, entry_id
 from accounts.models import LedgerEntry
 from campaigns.models import Campaign
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import CREATED, CREATED_NAMES, CURSOR, LIMIT, choice_of, in_time, require_known
+from smsapp.api.serializers import Answer, ModelAnswer
 from smsapp.api.views import AccountMixin
 
 
@@ -29,7 +30,7 @@ class AmountField(serializers.DecimalField):
         return super().to_representation(amount_of(value))
 
 
-class BalanceAnswer(serializers.Serializer[Any]):
+class BalanceAnswer(Answer):
     metered = serializers.BooleanField(
         help_text="Whether this account pays from prepaid credit; if not, all else is null."
     )
@@ -66,7 +67,8 @@ class BalanceView(AccountMixin, APIView):
         return Response(BalanceAnswer(shown).data)
 
 
-class LedgerEntrySerializer(serializers.ModelSerializer[LedgerEntry]):
+class LedgerEntrySerializer(ModelAnswer[LedgerEntry]):
+    entry_id = serializers.SerializerMethodField(help_text="Its id, e.g. `led-3f1c…`.")
     kind = serializers.ChoiceField(
         LedgerKind.choices,
         help_text="`charge`: for what a provider took; `refund`: where it proved not to have, or it was given back.",
@@ -76,16 +78,20 @@ class LedgerEntrySerializer(serializers.ModelSerializer[LedgerEntry]):
     bulk_id = serializers.SerializerMethodField(
         help_text="The send or campaign that it is for; null: none, as of a top-up."
     )
-    note = serializers.CharField(help_text="Segments charged, or the reason of a top-up or correction.")
+    note = serializers.CharField(
+        allow_null=True, help_text="Segments charged, or the reason of a top-up or correction; or null."
+    )
     created_at = serializers.DateTimeField(
         help_text="When it was posted: within seconds for `/sms/send`, hourly for a campaign that runs."
     )
 
     class Meta:
         model = LedgerEntry
-        fields = ("id", "kind", "amount", "credit_after", "bulk_id", "note", "created_at")
+        fields = ("entry_id", "kind", "amount", "credit_after", "bulk_id", "note", "created_at")
         read_only_fields = fields
-        extra_kwargs = {"id": {"help_text": "Rises with each entry."}}
+
+    def get_entry_id(self, entry: LedgerEntry) -> str:
+        return entry_id(entry)
 
     def get_bulk_id(self, entry: LedgerEntry) -> str | None:
         return self.context["bulk_ids"].get(entry.campaign_id)

@@ -29,7 +29,7 @@ from smsapp.api.fields import ZonedDateTimeField
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import StrictSerializer
+from smsapp.api.serializers import ModelAnswer, StrictSerializer
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import InvalidState
 
@@ -44,7 +44,7 @@ class ApiKeyChange(StrictSerializer):
         "a sender may.",
     )  # fmt: skip
     allowed_networks = serializers.ListField(
-        child=serializers.CharField(max_length=50), max_length=MAX_NETWORKS,
+        child=serializers.CharField(max_length=50), max_length=MAX_NETWORKS, required=False, default=list,
         help_text="IPv4 and IPv6 networks from which the key may be used, e.g. `203.0.113.0/24`. Empty: from anywhere.",
     )  # fmt: skip
     rate_limit = serializers.IntegerField(
@@ -63,7 +63,7 @@ class ApiKeyRequest(ApiKeyChange):
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         fields = super().get_fields()
-        for name in ("scopes", "allowed_networks", "rate_limit", "expires_at"):
+        for name in ("scopes", "rate_limit", "expires_at"):
             fields[name].required = False
         return fields
 
@@ -77,7 +77,7 @@ class RotateRequest(StrictSerializer):
     )  # fmt: skip
 
 
-class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
+class ApiKeySerializer(ModelAnswer[ApiKey]):
     key_id = serializers.CharField(
         source="prefix", help_text="The part of the key between its second and third underscore."
     )
@@ -86,8 +86,8 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
         child=serializers.CharField(), help_text="Networks it may be used from. Empty: from anywhere."
     )
     made_by = serializers.CharField(source="user.username", help_text="Who made it; it never may more than they do.")
-    replaced_by = serializers.CharField(
-        source="replaced_by.prefix", default=None, allow_null=True, help_text="`key_id` of the key it was rotated to."
+    replaced_by_key_id = serializers.CharField(
+        source="replaced_by.prefix", default=None, allow_null=True, help_text="The key it was rotated to, or null."
     )
     is_usable = serializers.BooleanField(help_text="Neither revoked nor expired.")
 
@@ -95,7 +95,7 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
         model = ApiKey
         fields = (
             "key_id", "name", "mode", "scopes", "allowed_networks", "rate_limit", "made_by", "is_usable", "created_at",
-            "expires_at", "revoked_at", "last_used_at", "replaced_by",
+            "expires_at", "revoked_at", "last_used_at", "replaced_by_key_id",
         )  # fmt: skip
         read_only_fields = fields
         extra_kwargs = {

@@ -17,11 +17,13 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.caller import caller_of
 from accounts.choices import Scope
 from accounts.models import SenderId
-from accounts.senders import request_sender, sender_of, withdraw_sender
+from accounts.senders import request_sender, sender_named, withdraw_sender
+from smsapp.api import statuses
+from smsapp.api.fields import StatusField
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import StrictSerializer
+from smsapp.api.serializers import ModelAnswer, StrictSerializer
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import InvalidState
 
@@ -46,17 +48,17 @@ class SenderRequest(StrictSerializer):
     )
 
 
-class SenderSerializer(serializers.ModelSerializer[SenderId]):
+class SenderSerializer(ModelAnswer[SenderId]):
     sender_id = serializers.CharField(source="value", help_text="What the handset shows, e.g. `YourBrand`.")
+    status = StatusField(statuses.SENDER, help_text="Only an APPROVED sender can be used.")
 
     class Meta:
         model = SenderId
-        fields = ("id", "sender_id", "kind", "status", "note", "created_at", "decided_at")
+        fields = ("sender_id", "kind", "status", "note", "created_at", "decided_at")
         read_only_fields = fields
         extra_kwargs = {
-            "id": {"help_text": "Names the request in addresses."},
             "kind": {"help_text": "Follows from `sender_id`."},
-            "status": {"help_text": "Only an approved sender can be used."},
+            "note": {"help_text": "What the operator says of the decision, or null."},
             "created_at": {"help_text": "When it was asked for."},
             "decided_at": {"help_text": "When an operator decided; null: not yet."},
         }
@@ -67,6 +69,8 @@ class SenderSerializer(serializers.ModelSerializer[SenderId]):
     retrieve=extend_schema(operation_id="senders_read", summary="Read a sender", tags=["senders"]),
 )
 class SenderViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericViewSet[SenderId]):
+    """Names, numbers and short codes that the account has asked for."""
+
     read_scope = Scope.ACCOUNT_READ
     write_scope = Scope.ACCOUNT_WRITE
     serializer_class = SenderSerializer
@@ -78,7 +82,7 @@ class SenderViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
 
     def get_object(self) -> SenderId:
         require_known(self.request)
-        return sender_of(caller_of(self.request).account, self.kwargs["id"])
+        return sender_named(caller_of(self.request).account, self.kwargs["sender_id"])
 
     @extend_schema(
         operation_id="senders_request", summary="Ask for a sender", tags=["senders"], request=SenderRequest,
@@ -102,8 +106,7 @@ class SenderViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
         extensions=may_fail(InvalidState),
         responses={200: SenderSerializer},
     )  # fmt: skip
-    def destroy(self, request: Request, id: int) -> Response:
+    def destroy(self, request: Request, sender_id: str) -> Response:
         """While nobody has decided on it."""
-        require_known(request)
-        caller = caller_of(request)
-        return Response(SenderSerializer(withdraw_sender(caller.account, id, caller.user)).data)
+        caller, sender = caller_of(request), self.get_object()
+        return Response(SenderSerializer(withdraw_sender(caller.account, sender.pk, caller.user)).data)

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from accounts.choices import Role
 from accounts.tokens import TokenPair, check_password, refresh, revoke, sign_in
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import StrictSerializer
+from smsapp.api.serializers import Answer, StrictSerializer
 from smsapp.api.throttling import Limited, limit_address
 from smsapp.exceptions import AuthenticationRefused, LoginThrottled, PermissionDenied, TokenExpired, TokenInvalid
 
@@ -28,8 +28,8 @@ class SignInRequest(StrictSerializer):
         max_length=MAX_PASSWORD, trim_whitespace=False, style={"input_type": "password"},
         help_text="As on the sign-in page; failures are counted together.",
     )  # fmt: skip
-    account_id = serializers.IntegerField(
-        required=False, min_value=1, max_value=2**63 - 1,
+    account_id = serializers.CharField(
+        required=False, max_length=16,
         help_text="Which of several accounts is meant; left out: the one they have belonged to for longest. For any "
         "other the error names those there are.",
     )  # fmt: skip
@@ -39,17 +39,17 @@ class RefreshRequest(StrictSerializer):
     refresh_token = serializers.CharField(max_length=MAX_TOKEN, help_text="The latest one; each is good once.")
 
 
-class TokenAnswer(serializers.Serializer[Any]):
+class TokenAnswer(Answer):
     access_token = serializers.CharField(help_text="For the header `Authorization: Bearer …`; acts in live mode.")
     token_type = serializers.CharField(default="Bearer", help_text="Always `Bearer`.")
     expires_in = serializers.IntegerField(help_text="Seconds for which the access token is good.")
     refresh_token = serializers.CharField(help_text="Gets the next pair, once.")
     refresh_expires_at = serializers.DateTimeField(help_text="When one has to sign in again.")
-    account_id = serializers.IntegerField(source="account.pk", help_text="The account the tokens act in.")
+    account_id = serializers.CharField(source="account.public_id", help_text="The account the tokens act in.")
     role = serializers.ChoiceField(Role.choices, help_text="The person's role there; it decides what may be done.")
 
 
-class RevokeAnswer(serializers.Serializer[Any]):
+class RevokeAnswer(Answer):
     revoked = serializers.BooleanField(help_text="Always true.")
 
 

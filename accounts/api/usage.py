@@ -1,7 +1,6 @@
 """`GET /account/usage`, what was sent by day, and `GET /account/requests`, the request log."""
 
 from datetime import date, timedelta
-from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
@@ -13,11 +12,13 @@ from rest_framework.views import APIView
 from accounts.caller import caller_of
 from accounts.choices import Scope
 from accounts.models import ApiUsageLog, DailyUse
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.tally import by_status
 from reports.selectors.daily import Figures, daily
 from smsapp import clock
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known, whole_number
+from smsapp.api.serializers import Answer, ModelAnswer
+from smsapp.api.statuses import StatusCounts
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import ValidationError
 
@@ -25,16 +26,14 @@ DEFAULT_DAYS = 30
 MAX_DAYS = 366
 
 
-class DayUsage(serializers.Serializer[Any]):
+class DayUsage(Answer):
     day = serializers.DateField(help_text="In UTC, the day on which the messages were accepted.")
-    messages = serializers.IntegerField(help_text="All messages of the day.")
+    message_count = serializers.IntegerField(help_text="All messages of the day.")
     segments = serializers.IntegerField(help_text="Billed units of the messages that a provider took.")
-    statuses = serializers.DictField(
-        child=serializers.IntegerField(), help_text="Messages by what has become of them so far, every status named."
-    )
+    messages_by_status = StatusCounts(help_text="Messages by what has become of them so far.")
 
 
-class UsageAnswer(serializers.Serializer[Any]):
+class UsageAnswer(Answer):
     days = DayUsage(many=True, help_text="Every day asked for, the first one first.")
     daily_limit = serializers.IntegerField(allow_null=True, help_text="Messages a day, at most; null: no limit.")
     used_today = serializers.IntegerField(help_text="Messages that count against today's limit.")
@@ -73,8 +72,12 @@ class UsageView(AccountMixin, APIView):
 
 
 def _shown(day: date, figures: Figures) -> dict[str, object]:
-    statuses = {status: figures.tally[status] for status in COUNTED_STATUSES}
-    return {"day": day.isoformat(), "messages": figures.messages, "segments": figures.segments, "statuses": statuses}
+    return {
+        "day": day.isoformat(),
+        "message_count": figures.messages,
+        "segments": figures.segments,
+        "messages_by_status": by_status(figures.tally),
+    }
 
 
 def _day(request: Request, name: str, default: date) -> date:
@@ -90,26 +93,29 @@ def _day(request: Request, name: str, default: date) -> date:
     return day
 
 
-class CallSerializer(serializers.ModelSerializer[ApiUsageLog]):
+class CallSerializer(ModelAnswer[ApiUsageLog]):
+    key_id = serializers.CharField(
+        source="api_key_prefix", read_only=True, allow_null=True, help_text="The key; null: a person's token."
+    )
+
     class Meta:
         model = ApiUsageLog
         fields = (
             "created_at", "method", "endpoint", "status_code", "error_code", "response_time_ms", "request_size",
-            "response_size", "ip_address", "user_agent", "api_key_prefix", "mode", "request_id",
+            "response_size", "ip_address", "user_agent", "key_id", "mode", "request_id",
         )  # fmt: skip
         read_only_fields = fields
         extra_kwargs = {
             "created_at": {"help_text": "When it was answered."},
             "method": {"help_text": "E.g. `POST`."},
-            "endpoint": {"help_text": "Its address without ids, e.g. `/api/v1/campaigns/<bulk_id>`."},
+            "endpoint": {"help_text": "Its address without ids, e.g. `/api/v1/campaigns/{bulk_id}`."},
             "status_code": {"help_text": "HTTP status of the answer."},
-            "error_code": {"help_text": "`error.code` of the answer; empty on success."},
+            "error_code": {"help_text": "`error.code` of the answer; null on success."},
             "response_time_ms": {"help_text": "Milliseconds."},
             "request_size": {"help_text": "Bytes of the body sent."},
             "response_size": {"help_text": "Bytes of the body answered."},
             "ip_address": {"help_text": "Where the call came from."},
-            "user_agent": {"help_text": "What the program calls itself, shortened."},
-            "api_key_prefix": {"help_text": "`key_id` of the key; empty: a person's token."},
+            "user_agent": {"help_text": "What the program calls itself, shortened; or null."},
             "mode": {"help_text": "`live` or `test`."},
             "request_id": {"help_text": "As the answer's X-Request-Id."},
         }
@@ -122,7 +128,7 @@ class CallSerializer(serializers.ModelSerializer[ApiUsageLog]):
             OpenApiParameter(
                 "status_code", {"type": "integer", "minimum": 100, "maximum": 599}, description="Answered so, e.g. 429."
             ),
-            OpenApiParameter("api_key_prefix", str, description="The public part of a key."),
+            OpenApiParameter("key_id", str, description="With this key."),
         ],
     )
 )  # fmt: skip
@@ -134,10 +140,10 @@ class CallListView(AccountMixin, generics.ListAPIView[ApiUsageLog]):
     pagination_class = NewestFirst
 
     def get_queryset(self) -> QuerySet[ApiUsageLog]:
-        require_known(self.request, "cursor", "limit", "status_code", "api_key_prefix")
+        require_known(self.request, "cursor", "limit", "status_code", "key_id")
         calls = ApiUsageLog.objects.filter(account=caller_of(self.request).account)
         if "status_code" in self.request.query_params:
             calls = calls.filter(status_code=whole_number(self.request, "status_code", 0, 100, 599))
-        if prefix := self.request.query_params.get("api_key_prefix"):
-            calls = calls.filter(api_key_prefix=prefix[:13])
+        if key_id := self.request.query_params.get("key_id"):
+            calls = calls.filter(api_key_prefix=key_id[:13])
         return calls

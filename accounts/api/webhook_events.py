@@ -1,33 +1,43 @@
-"""The section `webhooks` of the OpenAPI document: what arrives at an endpoint."""
+"""What arrives at an endpoint: each event a type of its own, told apart by `type`; the section `webhooks` of the
+OpenAPI document."""
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiWebhook, extend_schema
+from drf_spectacular.utils import OpenApiWebhook, PolymorphicProxySerializer, extend_schema, extend_schema_field
 from rest_framework import serializers
 
 from accounts.choices import MESSAGE_STATUS, EventType
+from campaigns.choices import PauseReason
+from messaging.choices import Reason
+from smsapp.api import statuses
+from smsapp.api.fields import StatusField
+from smsapp.api.serializers import Answer
+from smsapp.api.statuses import StatusCounts
+from uploads.choices import OptOutSource
 
-MESSAGE_EVENTS = [(kind.value, kind.label) for kind in EventType if kind.value.startswith("message.")]
+RESULTS = [kind for kind in EventType if kind.value.startswith("message.")]
 SIGNED = (
-    "Signed as Standard Webhooks 1.0.0: headers `webhook-id` (the same at every try: leave out what you have seen), "
+    "Signed as Standard Webhooks 1.0.0: headers `webhook-id` (the same at every try: skip what you have seen), "
     "`webhook-timestamp`, `webhook-signature`. Answer 2xx within 15 seconds. Delivered at least once, in no promised "
     "order; tried again after 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 hours."
 )
 
 
-class ResultError(serializers.Serializer[Any]):
-    code = serializers.CharField(help_text="Stable, e.g. `unreachable`.")
-    message = serializers.CharField(help_text="The same in words; may change.")
-    detail = serializers.CharField(help_text="The provider's code, or what the reason names; may be empty.")
-
-
-class MessageResult(serializers.Serializer[Any]):
-    event = serializers.ChoiceField(MESSAGE_EVENTS, help_text="What happened; endpoints choose by it.")
+class MessageResult(Answer):
+    event = serializers.ChoiceField(
+        [(kind.value, kind.label) for kind in RESULTS], help_text="What happened; endpoints choose by it."
+    )
     message_id = serializers.CharField(help_text="As the send answered it.")
     to = serializers.CharField(help_text="The recipient, e.g. `+49*********78`; in full with `show_numbers`.")
-    status = serializers.CharField(help_text="Its status now, e.g. `DELIVERED`.")
-    previous_status = serializers.CharField(allow_null=True, help_text="Its status before; null: it began so.")
-    error = ResultError(allow_null=True, help_text="Why it was not delivered; null: nothing went wrong.")
+    status = StatusField(statuses.MESSAGE, help_text="Its status now.")
+    previous_status = StatusField(statuses.MESSAGE, allow_null=True, help_text="Its status before; null: it began so.")
+    is_final = serializers.BooleanField(help_text="Whether nothing more is awaited; a late proof may still correct it.")
+    reason = serializers.ChoiceField(
+        [(reason.value, reason.label) for reason in Reason if reason.value], allow_null=True,
+        help_text="Why it was not delivered; null when nothing went wrong.",
+    )  # fmt: skip
+    error_message = serializers.CharField(allow_null=True, help_text="The reason in words, or null; may change.")
+    detail = serializers.CharField(allow_null=True, help_text="The provider's code, or what the reason names; or null.")
     segments = serializers.IntegerField(help_text="Billed units.")
     price = serializers.DecimalField(
         max_digits=20, decimal_places=6, allow_null=True,
@@ -38,75 +48,140 @@ class MessageResult(serializers.Serializer[Any]):
     sequence = serializers.IntegerField(
         help_text="Rises with every change of a message: keep the highest and you have the truth."
     )
-    occurred_at = serializers.DateTimeField(help_text="When it happened, in UTC.")
+    occurred_at = serializers.DateTimeField(help_text="When it happened.")
 
 
-class MessageStatusData(serializers.Serializer[Any]):
+class MessageStatusData(Answer):
     bulk_id = serializers.CharField(help_text="The send or campaign, one for all messages of a body.")
-    client_reference = serializers.CharField(allow_null=True, help_text="Your own name for it, if you gave one.")
+    client_reference = serializers.CharField(allow_null=True, help_text="Your own name for it, or null.")
     messages = MessageResult(many=True, help_text="1 to 100 messages; a body is smaller than 20 KB.")
 
 
-class MessageStatusEvent(serializers.Serializer[Any]):
-    type = serializers.ChoiceField([MESSAGE_STATUS], help_text="Always `message.status`.")
-    timestamp = serializers.DateTimeField(help_text="When the body was made, in UTC.")
-    data = MessageStatusData(help_text="The results.")  # type: ignore[assignment]
-
-
-class OtherEvent(serializers.Serializer[Any]):
-    type = serializers.ChoiceField(
-        [(kind.value, kind.label) for kind in EventType if not kind.value.startswith("message.")],
-        help_text="What happened.",
+class CampaignEventData(Answer):
+    bulk_id = serializers.CharField(help_text="The campaign.")
+    client_reference = serializers.CharField(allow_null=True, help_text="Your own name for it, or null.")
+    name = serializers.CharField(allow_null=True, help_text="For your own eyes, or null.")
+    status = StatusField(statuses.CAMPAIGN, help_text="Its status now.")
+    pause_reason = serializers.ChoiceField(
+        PauseReason.choices, allow_null=True, help_text="Why it is paused; null: it is not."
     )
-    timestamp = serializers.DateTimeField(help_text="When it happened, in UTC.")
-    data = serializers.DictField(  # type: ignore[assignment]
-        help_text="Of a campaign: `bulk_id`, `client_reference`, `name`, `status`, `pause_reason`, `status_detail`, "
-        "`total_recipients` and messages by status. Of an upload: `upload_id`, `filename`, `status`, `rows`, "
-        "`phone_count`, `invalid_count`, `duplicate_count`, `failure_reason`. Of an endpoint: `id`, `url`, `reason`."
+    status_detail = serializers.CharField(allow_null=True, help_text="More of its status, in words; or null.")
+    total_recipients = serializers.IntegerField(help_text="Numbers it goes to, before opt-outs.")
+    messages_by_status = StatusCounts(help_text="Messages by what has become of them so far.")
+
+
+class UploadEventData(Answer):
+    upload_id = serializers.CharField(help_text="The upload.")
+    filename = serializers.CharField(help_text="As it was given.")
+    status = StatusField(statuses.UPLOAD, help_text="Its status now.")
+    row_count = serializers.IntegerField(help_text="Rows that were read.")
+    phone_count = serializers.IntegerField(help_text="Recipients: valid numbers, each once.")
+    invalid_count = serializers.IntegerField(help_text="Rows that are no recipients.")
+    duplicate_count = serializers.IntegerField(help_text="Rows that repeat a number.")
+    failure_reason = serializers.CharField(allow_null=True, help_text="Why it could not be read; null if it could.")
+
+
+class BalanceLowData(Answer):
+    balance = serializers.DecimalField(max_digits=25, decimal_places=6, help_text="Credit that is left.")
+    low_balance_threshold = serializers.DecimalField(
+        max_digits=25, decimal_places=6, help_text="What it has fallen below."
     )
+    currency = serializers.CharField(help_text="ISO 4217, e.g. `EUR`.")
 
 
-DELIVERED = OpenApiExample(
-    "One message was delivered",
-    {
-        "type": "message.status",
-        "timestamp": "2027-06-17T18:00:04Z",
-        "data": {
-            "bulk_id": "bulk-3f1c09a27d5e4b86a1c2",
-            "client_reference": "order-4711",
-            "messages": [
-                {
-                    "event": "message.delivered", "message_id": "k3v7q2m5x4wz6", "to": "+49*********78",
-                    "status": "DELIVERED", "previous_status": "SENT", "error": None, "segments": 1,
-                    "price": "0.090000", "currency": "EUR", "sequence": 3, "occurred_at": "2027-06-17T18:00:03Z",
-                }
-            ],
-        },
-    },
-)  # fmt: skip
-COMPLETED = OpenApiExample(
-    "An upload was read",
-    {
-        "type": "upload.completed",
-        "timestamp": "2027-06-17T18:00:04Z",
-        "data": {
-            "upload_id": "upl-k3v7q2m5x4wz6abc", "filename": "spring.csv", "status": "ready", "rows": 1000,
-            "phone_count": 990, "invalid_count": 6, "duplicate_count": 4, "failure_reason": "",
-        },
-    },
-)  # fmt: skip
+class InboundReceivedData(Answer):
+    inbound_id = serializers.CharField(help_text="The inbound message.")
+    phone_number = serializers.CharField(help_text="Who wrote, in E.164 with plus.")
+    recipient = serializers.CharField(help_text="The number or short code of yours that it was sent to.")
+    text = serializers.CharField(help_text="As it was written.")
+    keyword = serializers.CharField(allow_null=True, help_text="Its first word in capitals, e.g. `STOP`; or null.")
+    segments = serializers.IntegerField(help_text="As the provider counts.")
+    reply_to_message_id = serializers.CharField(
+        allow_null=True, help_text="The message that it most likely answers, or null."
+    )
+    received_at = serializers.DateTimeField(help_text="When the provider had it.")
 
-message_status = OpenApiWebhook(
-    "message.status",
-    extend_schema(
-        operation_id="webhook_message_status", summary="Results of messages", tags=["webhooks"], description=SIGNED,
-        request=MessageStatusEvent, responses={204: None}, examples=[DELIVERED],
-    ),
-)  # fmt: skip
-other = OpenApiWebhook(
-    "event",
-    extend_schema(
-        operation_id="webhook_event", summary="Campaigns, uploads, balance, replies", tags=["webhooks"],
-        description=SIGNED, request=OtherEvent, responses={204: None}, examples=[COMPLETED],
-    ),
-)  # fmt: skip
+
+class OptoutReceivedData(Answer):
+    phone_number = serializers.CharField(help_text="Who opted out, in E.164 with plus.")
+    source = serializers.ChoiceField(OptOutSource.choices, help_text="How.")  # type: ignore[assignment]
+    detail = serializers.CharField(allow_null=True, help_text="What was written or said, or null.")
+
+
+class AccountHeldData(Answer):
+    hold_reason = serializers.CharField(help_text="Why, in words.")
+
+
+class SpendAlertData(Answer):
+    percent = serializers.IntegerField(help_text="Of the day's limit, so much is spent, e.g. 80.")
+    spent = serializers.DecimalField(max_digits=25, decimal_places=6, help_text="Today so far, in `currency`.")
+    limit = serializers.DecimalField(max_digits=25, decimal_places=6, help_text="Of a day, in `currency`.")
+    currency = serializers.CharField(help_text="ISO 4217, e.g. `EUR`.")
+
+
+class EndpointDisabledData(Answer):
+    endpoint_id = serializers.CharField(help_text="The endpoint that was switched off.")
+    url = serializers.CharField(help_text="Its address.")
+    disabled_reason = serializers.CharField(help_text="Why, in words.")
+
+
+class PingData(Answer):
+    endpoint_id = serializers.CharField(help_text="The endpoint that is tried.")
+
+
+#: Event types and the shape of their data. Events of messages arrive together, in bodies of type `message.status`.
+DATA: dict[str, type[Answer]] = {
+    MESSAGE_STATUS: MessageStatusData,
+    EventType.CAMPAIGN_STARTED: CampaignEventData,
+    EventType.CAMPAIGN_PAUSED: CampaignEventData,
+    EventType.CAMPAIGN_COMPLETED: CampaignEventData,
+    EventType.CAMPAIGN_CANCELLED: CampaignEventData,
+    EventType.UPLOAD_COMPLETED: UploadEventData,
+    EventType.UPLOAD_FAILED: UploadEventData,
+    EventType.BALANCE_LOW: BalanceLowData,
+    EventType.INBOUND_RECEIVED: InboundReceivedData,
+    EventType.OPTOUT_RECEIVED: OptoutReceivedData,
+    EventType.ACCOUNT_HELD: AccountHeldData,
+    EventType.SPEND_ALERT: SpendAlertData,
+    EventType.ENDPOINT_DISABLED: EndpointDisabledData,
+    EventType.PING: PingData,
+}
+
+
+def _name_of(event_type: str) -> str:
+    """`campaign.started` as `CampaignStarted`."""
+    return "".join(part.title() for part in event_type.split("."))
+
+
+def _event(event_type: str, data: type[Answer]) -> type[Answer]:
+    @extend_schema_field({"type": "string", "const": str(event_type)})
+    class TypeField(serializers.CharField):
+        pass
+
+    parts = {
+        "type": TypeField(help_text=f"Always `{event_type}`."),
+        "timestamp": serializers.DateTimeField(help_text="When it happened."),
+        "data": data(help_text="The facts."),
+    }
+    return type(f"{_name_of(event_type)}Event", (Answer,), parts)
+
+
+EVENTS: dict[str, serializers.Serializer[Any] | type[serializers.Serializer[Any]]] = {
+    str(event_type): _event(event_type, data) for event_type, data in DATA.items()
+}
+#: Any of them, told apart by `type`.
+ANY_EVENT = PolymorphicProxySerializer("WebhookEvent", EVENTS, "type")
+
+
+def _webhook(event_type: str) -> OpenApiWebhook:
+    summary = "Results of messages" if event_type == MESSAGE_STATUS else str(EventType(event_type).label)
+    return OpenApiWebhook(
+        event_type,
+        extend_schema(
+            operation_id=f"webhook_{event_type.replace('.', '_')}", summary=summary, tags=["webhooks"],
+            description=SIGNED, request=EVENTS[event_type], responses={204: None},
+        ),
+    )  # fmt: skip
+
+
+WEBHOOKS: list[OpenApiWebhook] = [_webhook(event_type) for event_type in EVENTS]

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -19,23 +18,24 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ViewSet
 
+from accounts.api.webhook_events import ANY_EVENT
 from accounts.caller import caller_of
 from accounts.choices import MESSAGE_STATUS, EndpointKind, EventType, Scope, WebhookState
 from accounts.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import endpoints, guard
 from accounts.webhooks.endpoints import CHOOSABLE, MAX_REPLAYED, REPLAYS_A_SECOND
-from smsapp.api.fields import ZonedDateTimeField
+from smsapp.api import statuses
+from smsapp.api.fields import StatusField, ZonedDateTimeField
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import require_known
+from smsapp.api.query import choice_of, require_known
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import StrictSerializer
+from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import CallbackUrlNotAllowed, InvalidState, NotFound, ValidationError
 from smsapp.limits import Bucket, count
 
 TYPES = [(kind.value, kind.label) for kind in CHOOSABLE]
 EVENT_TYPES = (MESSAGE_STATUS, *EventType.values)
-LARGEST_KEY = 2**63 - 1
 
 
 class WebhookChange(StrictSerializer):
@@ -45,15 +45,17 @@ class WebhookChange(StrictSerializer):
         "followed. E.g. `https://your-app.com/webhook`.",
     )
     event_types = serializers.ListField(
-        child=serializers.ChoiceField(TYPES), required=False, max_length=len(TYPES),
+        child=serializers.ChoiceField(TYPES), required=False, default=list, max_length=len(TYPES),
         help_text="Events it gets. Empty or left out: all, also those to come. Results of messages arrive grouped, in "
         "bodies of type `message.status`, of which each message names its own `event`.",
     )  # fmt: skip
     description = serializers.CharField(
-        required=False, allow_blank=True, max_length=120, help_text="For people, e.g. `Order system`."
+        required=False, default="", allow_blank=True, max_length=120, help_text="For people, e.g. `Order system`."
     )
     show_numbers = serializers.BooleanField(
-        required=False, help_text="Phone numbers in full. Left out or false: only their country and last two digits."
+        required=False,
+        default=False,
+        help_text="Phone numbers in full. Left out or false: only their country and last two digits.",
     )
 
 
@@ -63,14 +65,13 @@ class ReplayRequest(StrictSerializer):
     )
 
 
-class ReplayAnswer(serializers.Serializer[Any]):
+class ReplayAnswer(Answer):
     replayed = serializers.IntegerField(
         help_text=f"Events that wait again, {REPLAYS_A_SECOND} a second. {MAX_REPLAYED}: there may be more, ask again."
     )
 
 
-class WebhookSerializer(serializers.ModelSerializer[WebhookEndpoint]):
-    id = serializers.CharField(source="endpoint_id", help_text="E.g. `we_4be29c0d2a71f0c9d3a1`.")
+class WebhookSerializer(ModelAnswer[WebhookEndpoint]):
     event_types = serializers.ListField(
         child=serializers.ChoiceField(TYPES), help_text="Events it gets. Empty: all of them."
     )
@@ -78,19 +79,21 @@ class WebhookSerializer(serializers.ModelSerializer[WebhookEndpoint]):
     class Meta:
         model = WebhookEndpoint
         fields = (
-            "id", "kind", "mode", "url", "description", "event_types", "show_numbers", "is_active", "disabled_at",
-            "disabled_reason", "failing_since", "failure_count", "slow_until", "old_secret_until", "created_at",
+            "endpoint_id", "kind", "mode", "url", "description", "event_types", "show_numbers", "is_active",
+            "disabled_at", "disabled_reason", "failing_since", "failure_count", "slow_until", "old_secret_until",
+            "created_at",
         )  # fmt: skip
         read_only_fields = fields
         extra_kwargs = {
+            "endpoint_id": {"help_text": "Its id, e.g. `we_4be29c0d2a71f0c9d3a1`."},
             "kind": {"help_text": "`endpoint`: set up here. `callback`: the `callback_url` of sends."},
             "mode": {"help_text": "`live` or `test`: of the same mode as the key that made it."},
             "url": {"help_text": "Where events go."},
-            "description": {"help_text": "For people."},
+            "description": {"help_text": "For people, or null."},
             "show_numbers": {"help_text": "Whether phone numbers are sent in full."},
             "is_active": {"help_text": "false: switched off after failures or a 410; nothing goes out."},
             "disabled_at": {"help_text": "When it was switched off; null: it was not."},
-            "disabled_reason": {"help_text": "Why, in words; empty: it was not."},
+            "disabled_reason": {"help_text": "Why, in words; null: it was not."},
             "failing_since": {"help_text": "The first failure since its last success; null: the last call succeeded."},
             "failure_count": {"help_text": "Failures since its last success."},
             "slow_until": {"help_text": "Nothing goes out before, since it answered too slowly or asked for a pause."},
@@ -109,11 +112,11 @@ class NewWebhook(WebhookSerializer):
         read_only_fields = fields  # type: ignore[assignment]
 
 
-class CallbackSecret(serializers.Serializer[Any]):
+class CallbackSecret(Answer):
     secret = serializers.CharField(help_text="Checks the signatures of calls to any `callback_url`, e.g. `whsec_…`.")
 
 
-class AttemptSerializer(serializers.ModelSerializer[WebhookAttempt]):
+class AttemptSerializer(ModelAnswer[WebhookAttempt]):
     class Meta:
         model = WebhookAttempt
         fields = ("started_at", "duration_ms", "http_status", "error", "response")
@@ -122,28 +125,29 @@ class AttemptSerializer(serializers.ModelSerializer[WebhookAttempt]):
             "started_at": {"help_text": "When it began."},
             "duration_ms": {"help_text": "How long it took, in milliseconds."},
             "http_status": {"help_text": "What your server answered; null: nothing."},
-            "error": {"help_text": "Why there was no answer; empty: there was one."},
+            "error": {"help_text": "Why there was no answer; null: there was one."},
             "response": {"help_text": "The first 1,024 characters of the answer. Escape them before you show them."},
         }
 
 
-class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
+class DeliverySerializer(ModelAnswer[WebhookDelivery]):
+    status = StatusField(statuses.DELIVERY, source="state", help_text="What became of it so far.")
+    last_http_status = serializers.IntegerField(
+        source="last_status", read_only=True, allow_null=True, help_text="Of the last answer; null: none."
+    )
     event_id = serializers.CharField(help_text="The header `webhook-id`: the same at every try and replay.")
     next_attempt_at = serializers.SerializerMethodField(help_text="When it is tried next; null: never again.")
 
     class Meta:
         model = WebhookDelivery
         fields = (
-            "id", "event_id", "event_type", "state", "attempt_count", "last_status", "created_at", "next_attempt_at",
+            "event_id", "event_type", "status", "attempt_count", "last_http_status", "created_at", "next_attempt_at",
             "delivered_at",
         )  # fmt: skip
         read_only_fields = fields
         extra_kwargs = {
-            "id": {"help_text": "Of this delivery of the event to this endpoint."},
             "event_type": {"help_text": "The body's `type`, e.g. `message.status`."},
-            "state": {"help_text": "`waiting`, `delivered` or `failed`."},
             "attempt_count": {"help_text": "Tries so far, since it was made or last replayed."},
-            "last_status": {"help_text": "HTTP status of the last answer; null: none."},
             "created_at": {"help_text": "When the event happened."},
             "delivered_at": {"help_text": "When your server answered 2xx; null: not yet."},
         }
@@ -163,7 +167,7 @@ class DeliveryDetail(DeliverySerializer):
         fields = (*DeliverySerializer.Meta.fields, "body", "attempts")  # type: ignore[assignment]
         read_only_fields = fields  # type: ignore[assignment]
 
-    @extend_schema_field(OpenApiTypes.OBJECT)
+    @extend_schema_field(ANY_EVENT)
     def get_body(self, delivery: WebhookDelivery) -> Any:
         return json.loads(delivery.body)
 
@@ -299,24 +303,24 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
     list=extend_schema(
         operation_id="webhooks_deliveries", summary="List an endpoint's deliveries, newest first", tags=["webhooks"],
         parameters=[
-            OpenApiParameter("state", str, enum=WebhookState.values, description="Only in this state."),
+            OpenApiParameter("status", str, enum=list(statuses.DELIVERY), description="In this status now."),
             OpenApiParameter("event_type", str, description="Only of this type, e.g. `message.status`."),
         ],
     ),
 )  # fmt: skip
 class WebhookDeliveryViewSet(AccountMixin, ListModelMixin, GenericViewSet[WebhookDelivery]):
+    """Events for this endpoint. They are kept for 30 days."""
+
     read_scope = Scope.WEBHOOKS_READ
     write_scope = Scope.WEBHOOKS_WRITE
     serializer_class = DeliverySerializer
     pagination_class = NewestFirst
 
     def get_queryset(self) -> QuerySet[WebhookDelivery]:
-        require_known(self.request, "cursor", "limit", "state", "event_type")
+        require_known(self.request, "cursor", "limit", "status", "event_type")
         found = _endpoint(self.request, self.kwargs["endpoint_id"]).deliveries.defer("body")
-        if state := self.request.query_params.get("state"):
-            if state not in WebhookState.values:
-                raise ValidationError("There is no such state.", "state", state)
-            found = found.filter(state=state)
+        if status := choice_of(self.request, "status", statuses.DELIVERY):
+            found = found.filter(state=status.lower())
         if event_type := self.request.query_params.get("event_type"):
             if event_type not in EVENT_TYPES:
                 raise ValidationError("There is no such event type.", "event_type", event_type)
@@ -325,8 +329,8 @@ class WebhookDeliveryViewSet(AccountMixin, ListModelMixin, GenericViewSet[Webhoo
 
     def get_object(self) -> WebhookDelivery:
         require_known(self.request)
-        endpoint, key = _endpoint(self.request, self.kwargs["endpoint_id"]), self.kwargs["delivery_id"]
-        found = endpoint.deliveries.filter(pk=key).first() if key <= LARGEST_KEY else None
+        endpoint = _endpoint(self.request, self.kwargs["endpoint_id"])
+        found = endpoint.deliveries.filter(event_id=self.kwargs["event_id"]).first()
         if found is None:
             raise NotFound("There is no such delivery.")
         found.endpoint = endpoint
@@ -336,14 +340,15 @@ class WebhookDeliveryViewSet(AccountMixin, ListModelMixin, GenericViewSet[Webhoo
         operation_id="webhooks_delivery", summary="Read a delivery with its tries", tags=["webhooks"],
         responses=DeliveryDetail,
     )  # fmt: skip
-    def retrieve(self, request: Request, endpoint_id: str, delivery_id: int) -> Response:
+    def retrieve(self, request: Request, endpoint_id: str, event_id: str) -> Response:
+        """With the event as it is sent, and the last 50 tries."""
         return Response(DeliveryDetail(self.get_object()).data)
 
     @extend_schema(
         operation_id="webhooks_delivery_replay", summary="Send one event again", tags=["webhooks"],
         request=None, responses={202: DeliverySerializer}, extensions=may_fail(InvalidState),
     )  # fmt: skip
-    def replay(self, request: Request, endpoint_id: str, delivery_id: int) -> Response:
+    def replay(self, request: Request, endpoint_id: str, event_id: str) -> Response:
         """The same `webhook-id` and body, a new timestamp; its tries begin anew."""
         _require_no_fields(request)
         delivery = self.get_object()

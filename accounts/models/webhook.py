@@ -87,6 +87,7 @@ class WebhookDelivery(models.Model):
                 condition=models.Q(state=WebhookState.WAITING),
             ),
             models.Index(fields=["endpoint", "-id"], name="webhook_list"),  # an endpoint's log, newest first
+            models.Index(fields=["event_id"], name="webhook_event"),  # one delivery, as the API names it
             models.Index(fields=["created_at"], name="webhook_age"),  # purging
         ]
 

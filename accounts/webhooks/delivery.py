@@ -195,7 +195,7 @@ def disable(endpoint: WebhookEndpoint, reason: str, now: datetime) -> None:
     endpoint.deliveries.filter(state=WebhookState.WAITING).update(
         state=WebhookState.FAILED, lease_owner="", lease_until=None
     )
-    shown = {"id": endpoint.endpoint_id, "url": endpoint.url, "reason": reason}
+    shown = {"endpoint_id": endpoint.endpoint_id, "url": endpoint.url, "disabled_reason": reason}
     audit.record(
         "webhook.disabled", account=endpoint.account, by=None,
         target_type="webhook", target_id=endpoint.endpoint_id, after={"reason": reason},

@@ -133,7 +133,7 @@ def replay(delivery: WebhookDelivery, by: User | None) -> WebhookDelivery:
         now = clock.about_now()
         ended = WebhookDelivery.objects.filter(pk=delivery.pk).exclude(state=WebhookState.WAITING)
         if not ended.update(state=WebhookState.WAITING, attempt_count=0, next_attempt_at=now, delivered_at=None):
-            raise InvalidState("This event still waits to be delivered.", current_state=WebhookState.WAITING)
+            raise InvalidState("This event still waits to be delivered.", current_status=WebhookState.WAITING)
         _note("webhook.replayed", endpoint, by, after={"event_id": delivery.event_id})
         wake(TASK)
     delivery.refresh_from_db()
@@ -270,7 +270,7 @@ def _require_active(endpoint: WebhookEndpoint) -> None:
     if not endpoint.is_active:
         raise InvalidState(
             f"The endpoint is switched off ({endpoint.disabled_reason.rstrip('.')}). Enable it first.",
-            current_state="disabled", allowed=["active"],
+            current_status="disabled", allowed=["active"],
         )  # fmt: skip
 
 

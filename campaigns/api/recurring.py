@@ -24,10 +24,13 @@ from campaigns.api.serializers import RECIPIENTS, TEXT, CampaignOptions, Nothing
 from campaigns.choices import CampaignKind
 from campaigns.models import RecurringCampaign
 from campaigns.recurrence import Every, Rule
-from smsapp.api.fields import WallTimeField, ZonedDateTimeField
+from smsapp.api import statuses
+from smsapp.api.fields import StatusField, WallTimeField, ZonedDateTimeField
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known, whole_number
+from smsapp.api.rules import all_of, exactly_one
 from smsapp.api.schema import may_fail
+from smsapp.api.serializers import Answer, ModelAnswer
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import InvalidState, ValidationError
 
@@ -47,7 +50,7 @@ WEEKLY = OpenApiExample(
 class RecurringRequest(CampaignOptions):
     """What is sent and to whom, as of a campaign; and when."""
 
-    rules = {"allOf": [TEXT, {"oneOf": RECIPIENTS}]}
+    rules = all_of(exactly_one(*TEXT), exactly_one(*RECIPIENTS))
 
     # Each of its campaigns has its own.
     schedule_time = None  # type: ignore[assignment]
@@ -58,7 +61,7 @@ class RecurringRequest(CampaignOptions):
         help_text="`weekday` is Monday to Friday; `week` names its `weekdays`, `month` its `month_day`; `cron` is for "
         "what these cannot say.",
     )  # fmt: skip
-    at = WallTimeField(default=time(9), allow_null=False, help_text="On the clock of `timezone`, e.g. `09:00`.")
+    at = WallTimeField(default="09:00", allow_null=False, help_text="On the clock of `timezone`, e.g. `09:00`.")
     timezone = serializers.CharField(
         max_length=63, required=False, default="UTC", help_text="IANA name, e.g. `Europe/Berlin`."
     )
@@ -83,12 +86,13 @@ class RecurringRequest(CampaignOptions):
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if not self.partial and "message" not in data and "template_id" not in data:
             raise serializers.ValidationError({"message": ["Give either message or template_id."]})
-        if not self.partial and not {"phone_numbers", "upload_id", "list_id"} & set(data):
+        if not self.partial and not set(RECIPIENTS) & set(data):
             raise serializers.ValidationError({"list_id": ["Give one of phone_numbers, upload_id and list_id."]})
         return super().validate(data)
 
 
-class RecurringSerializer(serializers.ModelSerializer[RecurringCampaign]):
+class RecurringSerializer(ModelAnswer[RecurringCampaign]):
+    status = StatusField(statuses.RECURRING, help_text="PAUSED: by you, or since its last times failed: see `detail`.")
     list_id = serializers.CharField(
         source="contact_list.list_id", default=None, allow_null=True,
         help_text="The contact list, as it stands at each moment; null: always the same recipients.",
@@ -97,35 +101,36 @@ class RecurringSerializer(serializers.ModelSerializer[RecurringCampaign]):
     timezone = serializers.CharField(source="rule.timezone", help_text="On whose clocks the rule is.")
     quiet_from = serializers.TimeField(format="%H:%M", read_only=True, allow_null=True, help_text="See `campaigns`.")
     quiet_until = serializers.TimeField(format="%H:%M", read_only=True, allow_null=True, help_text="See `campaigns`.")
-    callback_url = serializers.CharField(read_only=True, help_text="Where results of its campaigns go; may be empty.")
+    callback_url = serializers.CharField(
+        read_only=True, allow_null=True, help_text="Where results of its campaigns go, or null."
+    )
+    canary_wait_seconds = serializers.IntegerField(source="canary_wait", read_only=True, help_text="See `campaigns`.")
+    canary_floor_percent = serializers.IntegerField(source="canary_floor", read_only=True, help_text="See `campaigns`.")
 
     class Meta:
         model = RecurringCampaign
         fields = (
             "recurring_id", "mode", "name", "message", "sender_id", "callback_url", "list_id", "rule", "timezone",
-            "valid_minutes", "quiet_from", "quiet_until", "canary_size", "canary_percent", "canary_wait",
-            "canary_floor", "status", "next_run_at", "last_run_at", "ends_at", "run_count", "failure_count", "detail",
-            "created_at", "updated_at",
+            "valid_minutes", "quiet_from", "quiet_until", "canary_size", "canary_percent", "canary_wait_seconds",
+            "canary_floor_percent", "status", "next_run_at", "last_run_at", "ends_at", "run_count", "failure_count",
+            "detail", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = fields
         extra_kwargs = {
             "recurring_id": {"help_text": "Its id, e.g. `rec-3f1c…`."},
             "mode": {"help_text": "`test`: its campaigns go to the simulator."},
-            "name": {"help_text": "For your own eyes."},
+            "name": {"help_text": "For your own eyes, or null."},
             "message": {"help_text": "The text, with its `{placeholders}`."},
-            "sender_id": {"help_text": "What handsets show; empty: the provider chooses."},
+            "sender_id": {"help_text": "What handsets show; null: the provider chooses."},
             "valid_minutes": {"help_text": "Nothing is handed over later than so long after its moment; or null."},
             "canary_size": {"help_text": "See `campaigns`."},
             "canary_percent": {"help_text": "See `campaigns`."},
-            "canary_wait": {"help_text": "See `campaigns`."},
-            "canary_floor": {"help_text": "See `campaigns`."},
-            "status": {"help_text": "`paused`: by you, or since its last moments failed: see `detail`."},
             "next_run_at": {"help_text": "The next moment; null: none."},
             "last_run_at": {"help_text": "The last moment that fired; null: none yet."},
             "ends_at": {"help_text": "No moment after this fires; null: it goes on."},
             "run_count": {"help_text": "Campaigns it has made."},
             "failure_count": {"help_text": "Moments in a row that made none; after three it is paused."},
-            "detail": {"help_text": "What the last moment came to, if anything was wrong."},
+            "detail": {"help_text": "What was wrong at the last time; null: nothing."},
             "created_at": {"help_text": "When it was made."},
             "updated_at": {"help_text": "When it was changed last."},
         }  # fmt: skip
@@ -134,7 +139,7 @@ class RecurringSerializer(serializers.ModelSerializer[RecurringCampaign]):
         return str(Rule.of(row.rule))
 
 
-class Moments(serializers.Serializer[Any]):
+class Moments(Answer):
     moments = serializers.ListField(child=serializers.DateTimeField(), help_text="In order.")
 
 

@@ -48,7 +48,11 @@ SEND_FAILURES = may_fail(*SEND_ERRORS)
 _OF_CAMPAIGNS = (NotFound, TemplateVariableMissing, UploadInvalid, UploadNotReady)
 SINGLE_FAILURES = may_fail(*(error for error in SEND_ERRORS if error not in _OF_CAMPAIGNS))
 #: Fields of a request and of the service that have other names.
-NAMES = {"schedule_time": "scheduled_at"}
+NAMES = {
+    "schedule_time": "scheduled_at",
+    "canary_wait_seconds": "canary_wait",
+    "canary_floor_percent": "canary_floor",
+}
 TO_WHOM = ("phone_numbers", "upload_id", "list_id")
 
 

@@ -1,36 +1,27 @@
 """Shapes of campaigns and templates, and the options that every sending call takes."""
 
-from itertools import combinations
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from campaigns.choices import CanaryState, PauseReason
+from campaigns.choices import PauseReason
 from campaigns.models import Campaign, MessageTemplate
 from campaigns.rendering import Template
 from campaigns.rules import MAX_CANARY_WAIT
-from campaigns.tally import COUNTED_STATUSES
 from messaging.resending import ON_REQUEST
-from smsapp.api.fields import ClientReferenceField, WallTimeField, ZonedDateTimeField
-from smsapp.api.serializers import StrictSerializer
+from smsapp.api import statuses
+from smsapp.api.fields import ClientReferenceField, StatusField, WallTimeField, ZonedDateTimeField
+from smsapp.api.rules import all_of, at_most_one, exactly_one
+from smsapp.api.serializers import ModelAnswer, StrictSerializer
+from smsapp.api.statuses import StatusCounts
 from smsapp.exceptions import TooManyRecipients
 from smsapp.lib.text import GSM7, UCS2, analyse
 from uploads.api.serializers import RefusedRow
 from uploads.choices import AudienceSource
 
 MAX_NUMBERS = 10_000
-
-#: What the counters of a campaign count, where their names do not say it.
-COUNTS = {
-    "queued": "waiting to be handed over",
-    "sent": "with the provider, without a final report yet",
-    "rejected": "refused by the provider",
-    "failed": "given up before they were handed over",
-    "expired": "never handed over, since `valid_until` had passed",
-    "suppressed": "to recipients who have opted out",
-    "unknown": "being looked up at the provider",
-    "unconfirmed": "closed without proof of what became of them",
-}
+RECIPIENT_SOURCES = [source.value for source in AudienceSource if source is not AudienceSource.EMPTY]
 
 
 class SendOptions(StrictSerializer):
@@ -63,17 +54,14 @@ class SendOptions(StrictSerializer):
     client_reference = ClientReferenceField()
 
 
-TEXT = {"oneOf": [{"required": ["message"]}, {"required": ["template_id"]}]}
-RECIPIENTS = [{"required": [name]} for name in ("phone_numbers", "upload_id", "list_id")]
-NOT_TWO = {
-    "not": {"anyOf": [{"required": [a, b]} for a, b in combinations(("phone_numbers", "upload_id", "list_id"), 2)]}
-}
+TEXT = ("message", "template_id")
+RECIPIENTS = ("phone_numbers", "upload_id", "list_id")
 
 
 class CampaignOptions(SendOptions):
     """All of them may be left out, and are in a change. What must be there is said by the forms below."""
 
-    partial_rules = {"allOf": [{"not": {"required": ["message", "template_id"]}}, NOT_TWO]}
+    partial_rules = all_of(at_most_one(*TEXT), at_most_one(*RECIPIENTS))
     message = serializers.CharField(
         required=False, trim_whitespace=False, max_length=None,
         help_text="The text, with `{placeholders}` filled from the columns of the recipients. 1 to 1,600 characters.",
@@ -105,13 +93,13 @@ class CampaignOptions(SendOptions):
         required=False, default=None, allow_null=True, min_value=1, max_value=50,
         help_text="Or so many of a hundred, e.g. 5.",
     )  # fmt: skip
-    canary_wait = serializers.IntegerField(
+    canary_wait_seconds = serializers.IntegerField(
         required=False, default=900, min_value=60, max_value=MAX_CANARY_WAIT,
-        help_text="Seconds that delivery reports on the first are waited for, e.g. 900.",
+        help_text="How long delivery reports on the first are waited for.",
     )  # fmt: skip
-    canary_floor = serializers.IntegerField(
+    canary_floor_percent = serializers.IntegerField(
         required=False, default=80, min_value=1, max_value=100,
-        help_text="Of a hundred of the first, so many must be delivered, e.g. 80; else the campaign is paused.",
+        help_text="Of a hundred of the first, so many must be delivered; else the campaign is paused.",
     )  # fmt: skip
 
     def validate_phone_numbers(self, numbers: list[str]) -> list[str]:
@@ -125,7 +113,7 @@ class CampaignOptions(SendOptions):
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if "message" in data and "template_id" in data:
             raise serializers.ValidationError({"template_id": ["Give either message or template_id."]})
-        if sum(name in data for name in ("phone_numbers", "upload_id", "list_id")) > 1:
+        if sum(name in data for name in RECIPIENTS) > 1:
             raise serializers.ValidationError({"phone_numbers": ["Give one of phone_numbers, upload_id and list_id."]})
         return data
 
@@ -133,7 +121,7 @@ class CampaignOptions(SendOptions):
 class DraftRequest(CampaignOptions):
     """The recipients of a draft may be given later."""
 
-    rules = {"allOf": [TEXT, NOT_TWO]}
+    rules = all_of(exactly_one(*TEXT), at_most_one(*RECIPIENTS))
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if not self.partial and "message" not in data and "template_id" not in data:
@@ -142,10 +130,10 @@ class DraftRequest(CampaignOptions):
 
 
 class BulkRequest(DraftRequest):
-    rules = {"allOf": [TEXT, {"oneOf": RECIPIENTS}]}
+    rules = all_of(exactly_one(*TEXT), exactly_one(*RECIPIENTS))
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        if not {"phone_numbers", "upload_id", "list_id"} & set(data):
+        if not set(RECIPIENTS) & set(data):
             raise serializers.ValidationError({"phone_numbers": ["Give one of phone_numbers, upload_id and list_id."]})
         return super().validate(data)
 
@@ -168,9 +156,9 @@ class RejectRequest(StrictSerializer):
 
 
 class ResendRequest(StrictSerializer):
-    also = serializers.MultipleChoiceField(
-        choices=[status.label for status in ON_REQUEST], required=False, default=set,
-        help_text="Sent again beside what failed. An `unconfirmed` message may have arrived: its recipient may get it "
+    also = serializers.ListField(
+        child=serializers.ChoiceField([status.public for status in ON_REQUEST]), required=False, default=list,
+        help_text="Sent again beside what failed. An UNCONFIRMED message may have arrived: its recipient may get it "
         "twice.",
     )  # fmt: skip
 
@@ -179,7 +167,8 @@ class NothingMore(StrictSerializer):
     """The body of an action that takes none."""
 
 
-class CampaignSerializer(serializers.ModelSerializer[Campaign]):
+class CampaignSerializer(ModelAnswer[Campaign]):
+    status = StatusField(statuses.CAMPAIGN, help_text="Where it stands.")
     recipients_from = serializers.SerializerMethodField(
         help_text="Where its recipients are from; null: it has none yet."
     )
@@ -187,6 +176,7 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
     columns = serializers.ListField(
         source="audience.columns", child=serializers.CharField(), help_text="What may stand in placeholders."
     )
+    messages_by_status = StatusCounts(help_text="Messages by what has become of them so far.")
     waiting = serializers.IntegerField(read_only=True, help_text="Recipients not yet expanded into messages.")
     successful_count = serializers.IntegerField(read_only=True, help_text="Delivered.")
     failed_count = serializers.IntegerField(read_only=True, help_text="Ended without delivery.")
@@ -194,13 +184,12 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
         source="scheduled_at", read_only=True, allow_null=True, help_text="When it starts; null: at once."
     )
     callback_url = serializers.CharField(
-        read_only=True, help_text="Where results go, beside your endpoints; may be empty."
+        read_only=True, allow_null=True, help_text="Where results go, beside your endpoints; or null."
     )
-    pause_reason = serializers.CharField(
-        read_only=True,
-        help_text=f"Why it is paused: {', '.join(f'`{one}`' for one in PauseReason.values)}; else empty.",
+    pause_reason = serializers.ChoiceField(
+        PauseReason.choices, read_only=True, allow_null=True, help_text="Why it is paused; null: it is not."
     )
-    resend_of = serializers.CharField(
+    resend_of_bulk_id = serializers.CharField(
         source="resend_of.bulk_id",
         default=None,
         allow_null=True,
@@ -219,10 +208,15 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
     recurring_id = serializers.CharField(
         source="recurring.recurring_id", default=None, allow_null=True, help_text="The recurring campaign it is one of."
     )
-    canary_state = serializers.CharField(
-        read_only=True,
-        help_text=f"How far that is: {', '.join(f'`{one}`' for one in CanaryState.values)}; empty: not begun, or "
-        "nobody has to wait.",
+    canary_status = StatusField(
+        statuses.CANARY, source="canary_state", allow_null=True,
+        help_text="How far the canary is; null: not begun, or nobody has to wait.",
+    )  # fmt: skip
+    canary_wait_seconds = serializers.IntegerField(
+        source="canary_wait", read_only=True, help_text="How long reports on the first are waited for."
+    )
+    canary_floor_percent = serializers.IntegerField(
+        source="canary_floor", read_only=True, help_text="Of a hundred of the first, so many must be delivered."
     )
     quiet_from = serializers.TimeField(
         format="%H:%M", read_only=True, allow_null=True, help_text="Nothing from then, on the recipient's clock; null: "
@@ -235,27 +229,27 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
         fields = (
             "bulk_id", "client_reference", "kind", "mode", "name", "message", "sender_id", "callback_url", "status",
             "pause_reason", "status_detail", "recipients_from", "upload_id", "columns", "total_recipients",
-            "successful_count", "failed_count", "waiting", *COUNTED_STATUSES, "schedule_time", "valid_until",
-            "created_at", "started_at", "completed_at", "closed_at", "resend_of", "approval_requested_by",
+            "successful_count", "failed_count", "waiting", "messages_by_status", "schedule_time", "valid_until",
+            "created_at", "started_at", "completed_at", "closed_at", "resend_of_bulk_id", "approval_requested_by",
             "approved_by", "approved_at", "approval_hash", "quiet_from", "quiet_until", "canary_size",
-            "canary_percent", "canary_wait", "canary_floor", "canary_state", "canary_due_at", "recurring_id", "due_at",
+            "canary_percent", "canary_wait_seconds", "canary_floor_percent", "canary_status", "canary_due_at",
+            "recurring_id", "due_at",
         )  # fmt: skip
         read_only_fields = fields
-        extra_kwargs = {name: {"help_text": f"Messages {COUNTS.get(name, name)}."} for name in COUNTED_STATUSES} | {
+        extra_kwargs = {
             "bulk_id": {"help_text": "Its id, e.g. `bulk-3f1c…`."},
             "client_reference": {"help_text": "Your own name for it, or null."},
             "kind": {"help_text": "`single`: of `/sms/send`."},
             "mode": {"help_text": "`test`: sent to the simulator."},
-            "status": {"help_text": "`completed`: nothing is left to hand over."},
-            "name": {"help_text": "For your own eyes; may be empty."},
-            "sender_id": {"help_text": "What handsets show; empty: the provider chooses."},
+            "name": {"help_text": "For your own eyes, or null."},
+            "message": {"help_text": "The text, with its `{placeholders}`."},
+            "sender_id": {"help_text": "What handsets show; null: the provider chooses."},
+            "status_detail": {"help_text": "More of its status, in words; or null."},
             "created_at": {"help_text": "When it was made."},
             "started_at": {"help_text": "When sending began; null: not yet."},
             "completed_at": {"help_text": "When nothing was left to hand over; null: not yet."},
             "canary_size": {"help_text": "Recipients that go first; null: all go at once."},
             "canary_percent": {"help_text": "The same, as it was asked for, of a hundred."},
-            "canary_wait": {"help_text": "Seconds that reports on the first are waited for."},
-            "canary_floor": {"help_text": "Of a hundred of the first, so many must be delivered."},
             "canary_due_at": {"help_text": "Until when reports on the first are awaited; null: not yet."},
             "due_at": {"help_text": "The moment of its recurring campaign that it is for, or null."},
             "approved_at": {"help_text": "When the second person approved; null: nobody did or had to."},
@@ -266,6 +260,7 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
             },
         }
 
+    @extend_schema_field({"type": ["string", "null"], "enum": [*RECIPIENT_SOURCES, None]})
     def get_recipients_from(self, campaign: Campaign) -> str | None:
         source: str = campaign.audience.source
         return None if source == AudienceSource.EMPTY else source
@@ -299,7 +294,7 @@ class TemplateRequest(StrictSerializer):
     )  # fmt: skip
 
 
-class TemplateSerializer(serializers.ModelSerializer[MessageTemplate]):
+class TemplateSerializer(ModelAnswer[MessageTemplate]):
     placeholders = serializers.SerializerMethodField(
         help_text="Columns that the recipients must have: placeholders without a default."
     )

@@ -37,7 +37,7 @@ from campaigns.api.serializers import (
     ResendRequest,
     StoppedAnswer,
 )
-from campaigns.choices import CampaignKind, CampaignStatus
+from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients, gather
 from campaigns.rendering import Template
@@ -48,12 +48,13 @@ from messaging.preview import first_rows, one_row
 from messaging.resending import FAILED_STATUSES
 from messaging.selectors import on_their_way
 from messaging.services import resend_failed
+from smsapp.api import statuses
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import in_time, require_known, whole_number
+from smsapp.api.query import choice_of, in_time, require_known, whole_number
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import StrictSerializer
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import InvalidState, NotFound, TemplateVariableMissing, ValidationError
+from smsapp.exceptions import InvalidState, NotFound, TemplateVariableMissing
 from uploads.api.serializers import RefusedRow as RefusedRowSerializer
 from uploads.chunks import RefusedRow
 
@@ -64,7 +65,7 @@ LAUNCH_FAILURES = may_fail(*SEND_ERRORS, InvalidState)
 
 FILTERS = [
     OpenApiParameter("kind", str, enum=["bulk", "single"], description="Single sends are left out by default."),
-    OpenApiParameter("status", str, enum=CampaignStatus.values, description="In this state now."),
+    OpenApiParameter("status", str, enum=list(statuses.CAMPAIGN), description="In this status now."),
     OpenApiParameter("created_after", OpenApiTypes.DATETIME, description="Made at this time or later."),
     OpenApiParameter("created_before", OpenApiTypes.DATETIME, description="Made before this time."),
     OpenApiParameter("client_reference", str, description="The one with this name of yours, of either kind."),
@@ -96,7 +97,7 @@ class BulkView(AccountMixin, APIView):
         """From an upload or contact list, whose columns fill the `{placeholders}`, or the numbers of the request.
 
         The same as making a draft and launching it: with more recipients than your account allows one person to send
-        to, it is `awaiting_approval`.
+        to, it is AWAITING_APPROVAL.
         """
         data, caller = _checked(BulkRequest, request), caller_of(request)
         wanted = campaign_request(data, CampaignKind.BULK, caller)
@@ -115,6 +116,8 @@ class BulkView(AccountMixin, APIView):
 class CampaignViewSet(
     AccountMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Campaign]
 ):
+    """Campaigns in the mode of the key. A send of `/sms/send` is one too, of kind `single`."""
+
     read_scope = Scope.CAMPAIGNS_READ
     write_scope = Scope.CAMPAIGNS_WRITE
     serializer_class = CampaignSerializer
@@ -132,15 +135,14 @@ class CampaignViewSet(
     def _filtered(self, rows: QuerySet[Campaign]) -> QuerySet[Campaign]:
         query = self.request.query_params
         require_known(self.request, "cursor", "limit", *(parameter.name for parameter in FILTERS))
-        for name, values in (("kind", CampaignKind.values), ("status", CampaignStatus.values)):
-            if query.get(name, values[0]) not in values:
-                raise ValidationError(f"This must be one of {', '.join(values)}.", name, query[name])
+        kind = choice_of(self.request, "kind", CampaignKind.values)
+        status = choice_of(self.request, "status", statuses.CAMPAIGN)
         if "client_reference" in query:
             rows = rows.filter(client_reference=query["client_reference"])
-        if "kind" in query or "client_reference" not in query:
-            rows = rows.filter(kind=query.get("kind", CampaignKind.BULK))
-        if "status" in query:
-            rows = rows.filter(status=query["status"])
+        if kind is not None or "client_reference" not in query:
+            rows = rows.filter(kind=kind or CampaignKind.BULK)
+        if status is not None:
+            rows = rows.filter(status=status.lower())
         return in_time(rows, self.request)
 
     def get_object(self) -> Campaign:
@@ -197,13 +199,14 @@ class CampaignViewSet(
         extensions=may_fail(TemplateVariableMissing),
     )  # fmt: skip
     def preview(self, request: Request, bulk_id: str) -> Response:
+        """With the values of their rows filled in. Nothing is sent or charged."""
         campaign = self.get_object()
         if "row" in request.query_params:
             rows = [one_row(campaign, whole_number(request, "row", 1, 1, MAX_ROW))]
         else:
             rows = first_rows(campaign, whole_number(request, "limit", 10, 1, MAX_PREVIEWS))
         names = () if campaign.kind == CampaignKind.SINGLE else Template(campaign.message).names
-        answer = {"placeholders": names, "results": rows}
+        answer = {"placeholders": names, "rows": rows}
         return Response(PreviewAnswer(answer).data)
 
     @extend_schema(
@@ -235,8 +238,8 @@ class CampaignViewSet(
         extensions=LAUNCH_FAILURES,
     )  # fmt: skip
     def launch(self, request: Request, bulk_id: str) -> Response:
-        """It runs at once, or is `scheduled`, or with more recipients than your account allows one person to send to,
-        `awaiting_approval`. A second launch is refused: 409 with `current_state`."""
+        """It runs at once, or is SCHEDULED, or with more recipients than your account allows one person to send to,
+        AWAITING_APPROVAL. A second launch is refused: 409 with `current_status`."""
         return self._act(request, services.launch)
 
     @extend_schema(
@@ -248,7 +251,7 @@ class CampaignViewSet(
     )  # fmt: skip
     def approve(self, request: Request, bulk_id: str) -> Response:
         """For an owner or admin who is not the one that launched it; a key acts as the person who made it. It then runs
-        or is `scheduled`. The approval holds for exactly what was approved."""
+        or is SCHEDULED. The approval holds for exactly what was approved."""
         data = _checked(ApproveRequest, request)
         seen, comment = data["approval_hash"], data["comment"]
         return self._act(request, lambda campaign, by: services.approve(campaign, by, seen, comment))
@@ -271,7 +274,7 @@ class CampaignViewSet(
         extensions=may_fail(InvalidState),
     )  # fmt: skip
     def withdraw(self, request: Request, bulk_id: str) -> Response:
-        """While it is `awaiting_approval` or `scheduled`. Its approval is void."""
+        """While it is AWAITING_APPROVAL or SCHEDULED. Its approval is void."""
         return self._act(request, services.withdraw)
 
     @extend_schema(
@@ -289,7 +292,7 @@ class CampaignViewSet(
         extensions=LAUNCH_FAILURES,
     )  # fmt: skip
     def resume(self, request: Request, bulk_id: str) -> Response:
-        """Where it was paused, or although its time was `missed`."""
+        """Where it was paused, or although its time was MISSED."""
         return self._act(request, services.resume)
 
     @extend_schema(
@@ -304,7 +307,7 @@ class CampaignViewSet(
     @extend_schema(
         operation_id="campaigns_resend_failed", summary="Send the failed messages again",
         request=ResendRequest,
-        examples=[OpenApiExample("And those without proof", {"also": ["unconfirmed"]}, request_only=True)],
+        examples=[OpenApiExample("And those without proof", {"also": ["UNCONFIRMED"]}, request_only=True)],
         responses={201: CampaignSerializer},
         extensions=LAUNCH_FAILURES,
     )  # fmt: skip
@@ -312,8 +315,8 @@ class CampaignViewSet(
         """Of a completed or cancelled campaign, once, as a new campaign with new messages. A large one is a draft until
         its recipients are gathered, and then starts by itself."""
         also = _checked(ResendRequest, request)["also"]
-        statuses = [*FAILED_STATUSES, *(MessageStatus[name.upper()] for name in sorted(also))]
-        return self._act(request, lambda campaign, by: resend_failed(campaign, by, statuses), status=201)
+        wanted = [*FAILED_STATUSES, *(MessageStatus[name] for name in sorted(set(also)))]
+        return self._act(request, lambda campaign, by: resend_failed(campaign, by, wanted), status=201)
 
     @extend_schema(
         operation_id="campaigns_clone", summary="Make a draft from a campaign",

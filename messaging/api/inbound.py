@@ -10,18 +10,21 @@ from messaging.identity import public_id
 from messaging.models import InboundMessage
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import number_of, require_known
+from smsapp.api.serializers import ModelAnswer
 from smsapp.api.views import AccountMixin
 
 
-class InboundSerializer(serializers.ModelSerializer[InboundMessage]):
+class InboundSerializer(ModelAnswer[InboundMessage]):
     segments = serializers.IntegerField(source="segment_count", read_only=True, help_text="As the provider counts.")
-    reply_to = serializers.SerializerMethodField(help_text="Message id of what it most likely answers; or null.")
+    reply_to_message_id = serializers.SerializerMethodField(
+        help_text="The message that it most likely answers, or null."
+    )
 
     class Meta:
         model = InboundMessage
         fields = (
-            "inbound_id", "phone_number", "recipient", "text", "keyword", "segments", "reply_to", "received_at",
-            "created_at",
+            "inbound_id", "phone_number", "recipient", "text", "keyword", "segments", "reply_to_message_id",
+            "received_at", "created_at",
         )  # fmt: skip
         read_only_fields = fields
         extra_kwargs = {
@@ -29,12 +32,12 @@ class InboundSerializer(serializers.ModelSerializer[InboundMessage]):
             "phone_number": {"help_text": "Who wrote, in E.164 with plus."},
             "recipient": {"help_text": "The number or short code of yours that it was sent to."},
             "text": {"help_text": "As it was written."},
-            "keyword": {"help_text": "Its first word in capitals, e.g. `STOP`; may be empty."},
+            "keyword": {"help_text": "Its first word in capitals, e.g. `STOP`; or null."},
             "received_at": {"help_text": "When the provider had it."},
             "created_at": {"help_text": "When it came to us."},
         }
 
-    def get_reply_to(self, row: InboundMessage) -> str | None:
+    def get_reply_to_message_id(self, row: InboundMessage) -> str | None:
         return public_id(row.reply_to) if row.reply_to is not None else None
 
 

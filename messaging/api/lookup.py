@@ -12,8 +12,9 @@ from accounts.caller import caller_of
 from accounts.choices import Scope
 from accounts.models import Account
 from campaigns.rules import check_text
+from smsapp.api.rules import at_least_one
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import StrictSerializer
+from smsapp.api.serializers import Answer, StrictSerializer
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import MessageTooLong, ValidationError
 from smsapp.lib.phone import RefusedNumber, country_of, is_country, parse_number
@@ -25,7 +26,7 @@ MAX_NUMBERS = 1000
 
 
 class LookupRequest(StrictSerializer):
-    rules = {"anyOf": [{"required": ["phone_numbers"]}, {"required": ["message"]}]}
+    rules = at_least_one("phone_numbers", "message")
 
     phone_numbers = serializers.ListField(
         child=serializers.CharField(max_length=40), required=False, allow_empty=False, max_length=MAX_NUMBERS,
@@ -44,17 +45,19 @@ class LookupRequest(StrictSerializer):
         return data
 
 
-class LookedUpNumber(serializers.Serializer[Any]):
+class LookedUpNumber(Answer):
     input = serializers.CharField(help_text="As it was given.")
     valid = serializers.BooleanField(help_text="An SMS can be sent to it.")
     phone_number = serializers.CharField(allow_null=True, help_text="E.164, with plus; null if it is not valid.")
     country = serializers.CharField(allow_null=True, help_text="ISO 3166 code, e.g. `DE`.")
     opted_out = serializers.BooleanField(help_text="Suppressed in your account: nothing is sent to it.")
-    reason = serializers.CharField(help_text="Stable code of why it is not valid; empty if it is.")
-    message = serializers.CharField(help_text="The reason in words.")
+    reason = serializers.ChoiceField(
+        RowReason.choices, allow_null=True, help_text="Why it is not valid; null if it is."
+    )
+    message = serializers.CharField(allow_null=True, help_text="The reason in words, or null.")
 
 
-class LookedUpText(serializers.Serializer[Any]):
+class LookedUpText(Answer):
     length = serializers.IntegerField(help_text="Characters.")
     encoding = serializers.ChoiceField(["gsm7", "ucs2"], help_text="ucs2: 70 characters a segment instead of 160.")
     segments = serializers.IntegerField(help_text="Billed units.")
@@ -68,7 +71,7 @@ class LookedUpText(serializers.Serializer[Any]):
     )
 
 
-class LookupAnswer(serializers.Serializer[Any]):
+class LookupAnswer(Answer):
     numbers = LookedUpNumber(many=True, help_text="In the order of the request.")
     text = LookedUpText(allow_null=True, help_text="Of `message`; null if there was none.")
 

@@ -1,11 +1,12 @@
 """Shapes of `/sms/send`."""
 
-from typing import Any
-
 from rest_framework import serializers
 
 from campaigns.api.serializers import SendOptions
 from messaging.services import MAX_NUMBERS
+from smsapp.api import statuses
+from smsapp.api.fields import StatusField
+from smsapp.api.serializers import Answer
 from smsapp.exceptions import TooManyRecipients
 
 
@@ -25,14 +26,15 @@ class SendRequest(SendOptions):
         return numbers
 
 
-class SentMessage(serializers.Serializer[Any]):
+class SentMessage(Answer):
     message_id = serializers.CharField(help_text="Ask `/messages/{message_id}` what became of it.")
     to = serializers.CharField(source="phone_number", help_text="E.164, with plus.")
-    status = serializers.CharField(help_text="PENDING, or why it cannot be sent.")
+    status = StatusField(statuses.MESSAGE, help_text="PENDING; or FAILED or SUPPRESSED, and then nothing is sent.")
+    is_final = serializers.BooleanField(help_text="Whether nothing more is awaited.")
     segments = serializers.IntegerField(source="segment_count", help_text="Billed units.")
 
 
-class SendAnswer(serializers.Serializer[Any]):
+class SendAnswer(Answer):
     bulk_id = serializers.CharField(help_text="Of the send as a whole, e.g. `bulk-3f1c…`.")
     client_reference = serializers.CharField(allow_null=True, help_text="Your own name for it, or null.")
     total_sent = serializers.IntegerField(help_text="Numbers in the request.")

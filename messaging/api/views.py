@@ -11,7 +11,7 @@ from campaigns.api.requests import SINGLE_FAILURES, campaign_request, check_call
 from campaigns.choices import CampaignKind
 from messaging import restored
 from messaging.api.serializers import SendAnswer, SendRequest
-from messaging.choices import MessageStatus
+from messaging.choices import OPEN, MessageStatus
 from messaging.models import Message
 from messaging.services import send
 from smsapp.api.views import AccountMixin
@@ -60,5 +60,6 @@ def _shown(message: Message) -> dict[str, object]:
         "message_id": message.message_id,
         "to": message.phone_number,
         "status": MessageStatus(message.status).public,
+        "is_final": message.status not in OPEN,
         "segments": message.segment_count,
     }

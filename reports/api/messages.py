@@ -62,16 +62,17 @@ class MessageView(AccountMixin, APIView):
         responses=MessageWithTimeline,
     )  # fmt: skip
     def get(self, request: Request, message_id: str) -> Response:
+        """With its timeline: from the row of a file to the last report."""
         caller = caller_of(request)
         message = find_message(caller.account, caller.mode, message_id)
         (row,) = message_rows([message])
         timeline = [_step(entry) for entry in message_timeline(message)]
-        return Response({**row, "request_id": message.campaign.request_id, "timeline": timeline})
+        return Response({**row, "request_id": message.campaign.request_id or None, "timeline": timeline})
 
 
 def _step(entry: TimelineEntry) -> dict[str, object]:
     facts = [{"label": label, "value": value} for label, value in entry.facts]
-    return {"at": entry.at, "title": entry.title, "detail": entry.detail, "facts": facts}
+    return {"occurred_at": entry.at, "title": entry.title, "detail": entry.detail or None, "facts": facts}
 
 
 def _filter(request: Request) -> MessageFilter:

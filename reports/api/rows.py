@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from messaging.choices import FactSource, MessageStatus, Reason
+from messaging.choices import OPEN, FactSource, MessageStatus, Reason
 from messaging.identity import public_id
 from messaging.message_prices import refused_among
 from messaging.models import Message
@@ -19,6 +19,7 @@ from reports.delivery_reports import ReportRow
 Row = dict[str, Any]
 
 _PUBLIC = {status.value: status.public for status in MessageStatus}
+_FINAL = {status.value: status not in OPEN for status in MessageStatus}
 
 
 def message_rows(messages: Sequence[Message]) -> list[Row]:
@@ -47,11 +48,11 @@ def report_row(row: ReportRow) -> Row:
         "client_reference": facts.client_reference,
         "to": row.phone_number,
         "status": _PUBLIC[report.status],
-        "reason": report.reason,
-        "description": str(Reason(report.reason).label) if report.reason else "",
-        "provider_status": report.provider_status,
-        "error_code": report.error_code,
-        "error_description": report.error_description,
+        "reason": report.reason or None,
+        "error_message": str(Reason(report.reason).label) if report.reason else None,
+        "provider_status": report.provider_status or None,
+        "error_code": report.error_code or None,
+        "error_description": report.error_description or None,
         **_priced(price, facts),
         "done_at": report.done_at,
         "received_at": report.received_at,
@@ -72,12 +73,13 @@ def _message_row(message: Message, facts: BatchFacts, text: str, price: Decimal 
         "client_reference": facts.client_reference,
         "to": message.phone_number,
         "message": text,
-        "sender_id": facts.sender_id,
+        "sender_id": facts.sender_id or None,
         "segments": message.segment_count,
         **_priced(price, facts),
         "status": _PUBLIC[message.status],
-        "reason": message.reason,
-        "error_message": message.error_message,
+        "is_final": _FINAL[message.status],
+        "reason": message.reason or None,
+        "error_message": message.error_message or None,
         "row": message.row,
         "created_at": facts.created_at,
         "sent_at": message.sent_at,

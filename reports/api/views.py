@@ -61,11 +61,12 @@ class ReportView(AccountMixin, APIView):
         responses=MessageReport,
     )  # fmt: skip
     def get(self, request: Request, message_id: str) -> Response:
+        """As the message stands, and each report that made it so."""
         caller = caller_of(request)
         message = find_message(caller.account, caller.mode, message_id)
         (row,) = message_rows([message])
         reports = [report_row(report) for report in reports_of(message)]
-        return Response({**row, "request_id": message.campaign.request_id, "reports": reports})
+        return Response({**row, "request_id": message.campaign.request_id or None, "reports": reports})
 
 
 def _filter(request: Request) -> ReportFilter:

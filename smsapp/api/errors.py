@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
@@ -16,7 +17,7 @@ from rest_framework.views import set_rollback
 
 from accounts.secrets import SecretUnreadable
 from smsapp.api.envelope import failure
-from smsapp.catalogue import CATALOGUE
+from smsapp.catalogue import CATALOGUE, problem_code
 from smsapp.exceptions import SmsappError, shown
 from smsapp.outages import RETRY_AFTER, is_outage
 
@@ -52,7 +53,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     elif isinstance(error, DjangoPermissionDenied):
         error = drf.PermissionDenied()
     elif isinstance(error, RequestDataTooBig):
-        return _answer("PAYLOAD_TOO_LARGE", "The request body is too large.")
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        return _answer("PAYLOAD_TOO_LARGE", "The request body is too large.", {"max": most})
     elif isinstance(error, SuspiciousOperation | UnreadablePostError):
         return _answer("VALIDATION_ERROR", "The request is malformed.")
     if isinstance(error, drf.ValidationError):
@@ -136,21 +138,30 @@ def _framework_error(error: drf.APIException) -> Response:
 
 def _invalid(error: drf.ValidationError, context: Mapping[str, Any]) -> Response:
     data = context["request"].data
-    errors = [
-        {"field": _cut(path), "code": detail.code, "message": _cut(str(detail)), "value": _shown_at(data, path)}
-        for path, detail in _flatten(error.detail)
-    ][:MAX_ERRORS]
+    errors = [_problem(path, detail, data) for path, detail in _flatten(error.detail)][:MAX_ERRORS]
     first = errors[0]
-    details = {"field": first["field"], "value": first["value"], "errors": errors}
+    details = {"field": first["field"], "value": first["value"], "code": first["code"], "errors": errors}
     return _answer("VALIDATION_ERROR", first["message"], details)
+
+
+def _problem(path: str, detail: drf.ErrorDetail, data: Any) -> dict[str, Any]:
+    code = problem_code(detail.code or "invalid")
+    return {"field": _cut(path), "code": code, "message": _cut(str(detail)), "value": _shown_at(data, path)}
 
 
 def _all_problems(error: SmsappError) -> dict[str, Any]:
     """The details of an error, with `errors` wherever a field is to blame."""
     details = dict(error.details)
     if details.get("field"):
-        only = {"field": details["field"], "code": error.code, "message": error.message, "value": details.get("value")}
+        code = details.setdefault("code", problem_code(error.code))
+        only = {"field": details["field"], "code": code, "message": error.message, "value": details.get("value")}
         details["errors"] = list(details.get("errors", [only]))[:MAX_ERRORS]
+    elif "field" in details:
+        details = {name: value for name, value in details.items() if name not in ("field", "value", "code")}
+    if "current_status" in details:
+        details["current_status"] = details["current_status"].upper()
+        if "allowed" in details:
+            details["allowed"] = [status.upper() for status in details["allowed"]]
     return details
 
 

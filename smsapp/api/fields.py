@@ -1,6 +1,7 @@
 """Fields that are stricter than the framework's."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, time
 from typing import Any
 
@@ -22,6 +23,24 @@ class ZonedDateTimeField(serializers.DateTimeField):
         if isinstance(value, str) and not _HAS_ZONE(value.strip()):
             self.fail("zone")
         return moment
+
+
+class StatusField(serializers.ChoiceField):
+    """A status as the API names it, in capitals; `statuses` is a table of `smsapp.api.statuses`."""
+
+    def __init__(self, statuses: Mapping[str, object], **options: Any) -> None:
+        super().__init__(list(statuses), **{"read_only": True, **options})
+
+    def to_representation(self, value: str) -> str:
+        """The stored word in capitals; empty where there is none."""
+        return value.upper()
+
+
+class NextField(serializers.URLField):
+    """Of each list: where it goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(allow_null=True, help_text="Where the next page is; null at the end.")
 
 
 class WallTimeField(serializers.RegexField):

@@ -1,7 +1,5 @@
 """Can this installation accept and keep messages? `GET /health`, `/health/live`, `/health/ready`."""
 
-from typing import Any
-
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django_redis import get_redis_connection
@@ -16,29 +14,27 @@ from rest_framework.views import APIView
 from accounts import hold
 from accounts.hold import HoldKind
 from smsapp import __version__, draining, pulse
+from smsapp.api import statuses
+from smsapp.api.serializers import Answer
 from smsapp.exceptions import ServiceUnavailable
 
 
-class HealthAnswer(serializers.Serializer[Any]):
-    status = serializers.ChoiceField(
-        ["ok", "degraded"],
-        help_text="Degraded: messages are accepted and kept, and go out once broker and workers are back and the hold "
-        "is released.",
-    )
+class HealthAnswer(Answer):
+    status = serializers.ChoiceField(list(statuses.HEALTH), help_text=statuses.HEALTH["DEGRADED"].meaning)
     version = serializers.CharField(help_text="Of this installation, e.g. `1.0.0`.")
-    database = serializers.CharField(help_text="ok")
-    broker = serializers.CharField(help_text="ok or down")
+    database = serializers.ChoiceField(["ok"], help_text="Without it the answer is 503.")
+    broker = serializers.ChoiceField(["ok", "down"], help_text="Whether Redis answers.")
     workers = serializers.CharField(
-        help_text="ok, or down and which: beat, or a queue that nobody has served for minutes."
+        help_text="`ok`, or `down:` and which: beat, or a queue that nobody has served for minutes."
     )
-    sending = serializers.CharField(
-        help_text="on, held, or checking: after a stop, until the provider has told what it has."
+    sending = serializers.ChoiceField(
+        ["on", "held", "checking"], help_text="`checking`: after a stop, until the provider has told what it has."
     )
-    hold_reason = serializers.CharField(help_text="Why nothing is sent; empty while sending is on.")
+    hold_reason = serializers.CharField(allow_null=True, help_text="Why nothing is sent; null while sending is on.")
 
 
-class LiveAnswer(serializers.Serializer[Any]):
-    status = serializers.ChoiceField(["ok"], help_text="It answers.")
+class LiveAnswer(Answer):
+    status = serializers.ChoiceField(["OK"], help_text="It answers.")
     version = serializers.CharField(help_text="Of this installation, e.g. `1.0.0`.")
 
 
@@ -57,13 +53,13 @@ class HealthView(OpenView):
         broker, silent = _broker_answers(), pulse.silent()
         return Response(
             {
-                "status": "ok" if broker and not held and not silent else "degraded",
+                "status": "OK" if broker and not held and not silent else "DEGRADED",
                 "version": __version__,
                 "database": "ok",
                 "broker": "ok" if broker else "down",
                 "workers": f"down: {', '.join(silent)}" if silent else "ok",
                 "sending": ("checking" if held.kind is HoldKind.CHECKING else "held") if held else "on",
-                "hold_reason": held.reason if held else "",
+                "hold_reason": held.reason if held else None,
             }
         )
 
@@ -72,7 +68,7 @@ class LiveView(OpenView):
     @extend_schema(operation_id="health_live", summary="Alive", tags=["service"], responses=LiveAnswer, auth=[])
     def get(self, request: Request) -> Response:
         """200 while this process answers at all; a process for which it does not is restarted."""
-        return Response({"status": "ok", "version": __version__})
+        return Response({"status": "OK", "version": __version__})
 
 
 class ReadyView(OpenView):

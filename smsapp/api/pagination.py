@@ -32,7 +32,7 @@ class NewestFirst(CursorPagination):
         return cursors.link_to(self.request, position) or ""  # type: ignore[attr-defined]
 
     def get_paginated_response(self, data: Any) -> Response:
-        return Response({"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()})
+        return Response({"results": data, "next": self.get_next_link()})
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return [
@@ -44,14 +44,13 @@ class NewestFirst(CursorPagination):
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         return {
             "type": "object",
-            "required": ["results", "next", "previous"],
+            "required": ["results", "next"],
             "properties": {
                 "results": {**schema, "description": "The rows of this page, newest first."},
-                "next": _link("Where the next page is; null at the end."),
-                "previous": _link("Where the page before is; null at the start."),
+                "next": {
+                    "type": ["string", "null"],
+                    "format": "uri",
+                    "description": "Where the next page is; null at the end.",
+                },
             },
         }
-
-
-def _link(description: str) -> dict[str, Any]:
-    return {"type": ["string", "null"], "format": "uri", "description": description}

@@ -15,16 +15,10 @@ LIMITS = (
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
 )
-LARGEST_KEY = 2**63 - 1
 
 
 def _name(example: str, description: str) -> dict[str, Any]:
     schema = {"type": "string", "minLength": 1, "maxLength": 64}
-    return {"description": description, "schema": schema, "example": example}
-
-
-def _number(example: int, description: str) -> dict[str, Any]:
-    schema = {"type": "integer", "minimum": 1, "maximum": LARGEST_KEY}
     return {"description": description, "schema": schema, "example": example}
 
 
@@ -42,8 +36,8 @@ IN_PATH: dict[str, dict[str, Any]] = {
     ),
     "key_id": _name("9qk2m4x7w1ab", "The key: its part between the second and the third underscore."),
     "endpoint_id": _name("we_4be29c0d2a71f0c9d3a1", "The endpoint, as it was answered when it was made."),
-    "delivery_id": _number(4711, "The delivery, as the list names it."),
-    "id": _number(17, "The sender, as the list names it."),
+    "event_id": _name("evt_9d3a1c2b7e556f1d0c0e4a41", "The event, as its header `webhook-id` and the list name it."),
+    "sender_id": _name("YourBrand", "The sender, as the handset shows it."),
 }  # fmt: skip
 
 
@@ -87,19 +81,18 @@ ANSWERED: dict[str, dict[str, Any]] = {
 
 #: 1 to 255 printable characters, bare or in quotes.
 KEY_PATTERN = r'^("[ -~]{1,255}"|"([ -~]{0,253}[!#-~])?|[!#-~]([ -~]{0,253}[!-~])?)$'
+#: Without examples: a page that prefills them would send every call with the same key.
 SENT: dict[str, dict[str, Any]] = {
     REQUEST_ID: {
         "description": "An id of your own for this call: 1 to 64 of `A-Z a-z 0-9 . _ -`. It stands in our answer and "
         "our logs; anything else is replaced by an id of ours.",
         "schema": {"type": "string"},
-        "example": "order-4711-try-1",
     },
     HEADER: {
-        "description": "A name of your own for this very call, e.g. a UUID. The call is carried out once, however "
-        "often it is sent within 7 days: later ones get the first one's answer, byte by byte. A failed call leaves "
-        "the key free.",
+        "description": "A name of your own for this very call: a new UUID each time. The call is carried out once, "
+        "however often it is sent within 7 days: later ones get the first one's answer, byte by byte. A failed call "
+        "leaves the key free.",
         "schema": {"type": "string", "pattern": KEY_PATTERN},
-        "example": "6f1d0c0e-5c5f-4a41-9f0e-9d3a1c2b7e55",
     },
 }
 

@@ -1,15 +1,17 @@
 """OpenAPI: every documented answer stands in the envelope, every operation names the codes it can fail with.
 
 The shared ones follow from the operation itself: what it takes, who may call it. The others are declared by the view,
-`@extend_schema(..., extensions=may_fail(InvalidPhoneNumber, MessageTooLong))`.
+`@extend_schema(..., extensions=may_fail(TooManyRecipients, MessageTooLong))`.
 """
 
+import inspect
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import force_instance
+from drf_spectacular.plumbing import ResolvedComponent, force_instance
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -43,7 +45,7 @@ def may_fail(*errors: type[SmsappError]) -> dict[str, list[str]]:
 
 class Problem(serializers.Serializer[Any]):
     field = serializers.CharField(help_text="Where the problem is, e.g. `phone_numbers[0]`.")
-    code = serializers.CharField(help_text="What kind of problem, e.g. `required`.")
+    code = serializers.CharField(help_text="What is wrong with it, e.g. `REQUIRED`.")
     message = serializers.CharField(help_text="For a person; may change.")
     value = serializers.JSONField(help_text="The value that was refused, shortened; null for secrets.")
 
@@ -53,6 +55,7 @@ class ErrorDetails(serializers.Serializer[Any]):
 
     field = serializers.CharField(required=False, help_text="Where the first problem is, e.g. `phone_numbers[0]`.")
     value = serializers.JSONField(required=False, help_text="The value that was refused, shortened.")
+    code = serializers.CharField(required=False, help_text="What is wrong with it, e.g. `REQUIRED`.")
     errors = Problem(  # type: ignore[assignment]
         many=True, required=False, help_text="All problems, 100 at most."
     )
@@ -74,8 +77,15 @@ class NullField(serializers.Field[None, None, None, None]):
     """Nothing, always."""
 
 
+@extend_schema_field({"type": "boolean", "const": False})
+class FalseField(serializers.Field[bool, bool, bool, bool]):
+    """false, always."""
+
+
 class ErrorEnvelope(serializers.Serializer[Any]):
-    success = serializers.BooleanField(help_text="false: nothing was done.")
+    """The answer to every call that failed."""
+
+    success = FalseField(help_text="false: nothing was done.")
     timestamp = serializers.DateTimeField(help_text="When it was answered, in UTC.")
     data = NullField(help_text="null on every failure.")  # type: ignore[assignment]
     error = ErrorBody(help_text="What went wrong.")
@@ -99,6 +109,7 @@ class EnvelopeSchema(AutoSchema):
         for parameter in operation.get("parameters", ()):
             if parameter["schema"] == {"type": "string"}:
                 parameter["schema"]["pattern"] = r"^[^\x00]*$"
+        operation.setdefault("security", [])
         names = [REQUEST_ID, *([HEADER] if self._takes_key() else [])]
         operation.setdefault("parameters", []).extend({"$ref": f"#/components/parameters/{name}"} for name in names)
         return operation
@@ -114,13 +125,28 @@ class EnvelopeSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         return [*path_parameters(self.path), *super().get_override_parameters()]
 
+    def get_description(self) -> str:  # type: ignore[override]
+        """Return what the handler says of itself, else its view; never what a base class says to programmers."""
+        handler = getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
+        own = getattr(handler, "__doc__", None) or vars(type(self.view)).get("__doc__")
+        return inspect.cleandoc(own) if own else ""
+
+    def get_paginated_name(self, serialized_name: str) -> str:
+        return f"{serialized_name}Page"
+
     def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
+        serializer = force_instance(serializer)
+        if isinstance(serializer, StrictSerializer) and serializer.is_json:
+            for field in serializer.fields.values():
+                field.allow_null = field.allow_null or not field.required
         schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
         if not type(serializer).__doc__:
             schema.pop("description", None)  # that of a base class
         if isinstance(serializer, StrictSerializer):
             schema["additionalProperties"] = False
             schema |= serializer.partial_rules if serializer.partial else serializer.rules
+        for part in schema["properties"].values():
+            _say_default(part)
         return schema
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
@@ -158,13 +184,24 @@ class EnvelopeSchema(AutoSchema):
             operation["responses"].setdefault(str(status), self._failure(sorted(of_status)))
 
     def _failure(self, codes: Iterable[str]) -> dict[str, Any]:
-        code = {"enum": list(codes), "description": "Stable; decide by it."}
-        error = {"description": "What went wrong.", "properties": {"code": code}}
         lines = [f"`{code}`: {CATALOGUE[code].when} *Try again?* {CATALOGUE[code].retry}" for code in codes]
-        schema = {"allOf": [self._reference(ErrorEnvelope), {"properties": {"error": error}}]}
-        return {"description": "\n\n".join(lines), "content": {"application/json": {"schema": schema}}}
+        content = {
+            "schema": self._reference(ErrorEnvelope),
+            "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+        }
+        return {"description": "\n\n".join(lines), DECLARED: list(codes), "content": {"application/json": content}}
 
     def _success(self, data: dict[str, Any]) -> dict[str, Any]:
+        """A component for each kind of data, so that generated clients have one class for it."""
+        name = f"{data['$ref'].rpartition('/')[2]}Envelope"
+        component = ResolvedComponent(
+            name=name, type=ResolvedComponent.SCHEMA, object=name, schema=self._envelope_of(data)
+        )
+        self.registry.register_on_missing(component)
+        reference: dict[str, Any] = component.ref
+        return reference
+
+    def _envelope_of(self, data: dict[str, Any]) -> dict[str, Any]:
         return {
             "type": "object",
             "required": ["success", "timestamp", "data", "error", "metadata"],
@@ -172,7 +209,6 @@ class EnvelopeSchema(AutoSchema):
                 "success": {"type": "boolean", "const": True, "description": "true: it is done."},
                 "timestamp": {
                     "type": "string", "format": "date-time", "description": "When it was answered, in UTC.",
-                    "example": "2027-06-17T18:00:00Z",
                 },
                 "data": {**data, "description": "What was asked for."},
                 "error": {"type": "null", "description": "null on every success."},
@@ -208,6 +244,16 @@ def _tell_rules(field: Any, schema: dict[str, Any]) -> None:
         if not field.allow_blank:
             schema["minLength"] = max(1, field.min_length or 0)
         schema["pattern"] = f"^{allowed}*$" if field.allow_blank else f"^{allowed}*{one}{allowed}*$"
+
+
+def _say_default(schema: dict[str, Any]) -> None:
+    """In words: to generators of clients, a field with a `default` is one that is always there."""
+    default = schema.pop("default", None)
+    for part in schema.get("oneOf", ()):
+        part.pop("default", None)
+    if default not in (None, "", [], {}):
+        shown = default if isinstance(default, str) else json.dumps(default)
+        schema["description"] = f"{schema['description']} Default: `{shown}`."
 
 
 def _shared_header(name: str) -> dict[str, str]:

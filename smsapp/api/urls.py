@@ -134,7 +134,7 @@ urlpatterns = [
     path("account/usage", UsageView.as_view(), name="api-usage"),
     path("account/requests", CallListView.as_view(), name="api-requests"),
     path("senders", SenderViewSet.as_view({"get": "list", "post": "create"}), name="api-senders"),
-    path("senders/<int:id>", SenderViewSet.as_view({"get": "retrieve", "delete": "destroy"}), name="api-sender"),
+    path("senders/<str:sender_id>", SenderViewSet.as_view({"get": "retrieve", "delete": "destroy"}), name="api-sender"),
     path("api-keys", ApiKeyViewSet.as_view({"get": "list", "post": "create"}), name="api-keys"),
     path(
         "api-keys/<str:key_id>",
@@ -167,12 +167,12 @@ urlpatterns = [
         name="api-webhook-deliveries",
     ),
     path(
-        "webhooks/<str:endpoint_id>/deliveries/<int:delivery_id>",
+        "webhooks/<str:endpoint_id>/deliveries/<str:event_id>",
         WebhookDeliveryViewSet.as_view({"get": "retrieve"}),
         name="api-webhook-delivery",
     ),
     path(
-        "webhooks/<str:endpoint_id>/deliveries/<int:delivery_id>/replay",
+        "webhooks/<str:endpoint_id>/deliveries/<str:event_id>/replay",
         WebhookDeliveryViewSet.as_view({"post": "replay"}),
         name="api-webhook-delivery-replay",
     ),

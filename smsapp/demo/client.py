@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 POLL_INTERVAL = 0.25  # seconds
-READING = ("uploaded", "processing")
+READING = ("UPLOADED", "PROCESSING")
 
 
 class DemoFailed(Exception):
@@ -32,28 +32,29 @@ class Client:
             yield state
             self._pause(f"the upload was {state['status']}")
             state = self._get(f"/uploads/{state['upload_id']}")
-        if state["status"] != "ready":
+        if state["status"] != "READY":
             raise DemoFailed(f"The upload is {state['status']}: {state['failure_reason']}")
         yield state
 
     def refused_rows(self, upload_id: str) -> Iterator[dict[str, Any]]:
-        offset: int | None = 0
-        while offset is not None:
-            page = self._get(f"/uploads/{upload_id}/errors?offset={offset}&limit=1000")
-            yield from page["rows"]
-            offset = page["next_offset"]
+        address: str | None = f"/uploads/{upload_id}/errors?limit=1000"
+        while address is not None:
+            page = self._get(address)
+            yield from page["results"]
+            address = page["next"]
 
     def start_campaign(self, **fields: str) -> dict[str, Any]:
         return self._post("/sms/bulk", json=fields)
 
     def campaign(self, bulk_id: str) -> Iterator[dict[str, Any]]:
-        """The state of the campaign, again and again until nothing in it moves any more."""
+        """The state of the campaign with its counters, again and again until nothing in it moves any more."""
         while True:
             state = self._get(f"/campaigns/{bulk_id}")
+            state |= state["messages_by_status"]
             yield state
-            if state["status"] in ("cancelled", "failed", "missed"):
+            if state["status"] in ("CANCELLED", "FAILED", "MISSED"):
                 raise DemoFailed(f"The campaign is {state['status']}: {state['status_detail']}")
-            if state["status"] == "completed" and not any(state[name] for name in MOVING):
+            if state["status"] == "COMPLETED" and not any(state[name] for name in MOVING):
                 return
             self._pause(f"the campaign was {state['status']}")
 
@@ -90,7 +91,7 @@ class Client:
 
 
 #: Counters of messages that will still change by themselves.
-MOVING = ("waiting", "queued", "sent", "unknown")
+MOVING = ("waiting", "pending", "sent", "unknown")
 
 
 def ledger_of(simulator_url: str) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 WIDTH = 40
 PLAIN_INTERVAL = 1.0  # seconds between two lines where the output is no terminal
-WAITING = ("waiting", "queued", "unknown")
+WAITING = ("waiting", "pending", "unknown")
 
 
 def say(text: str) -> None:
@@ -16,7 +16,7 @@ def say(text: str) -> None:
 
 
 class Progress:
-    """Queued, sent, delivered: `#` has its final outcome, `=` is with the provider, `.` waits."""
+    """Pending, sent, delivered: `#` has its final outcome, `=` is with the provider, `.` waits."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._out = stream or sys.stdout
@@ -39,7 +39,7 @@ class Progress:
     def sending(self, campaign: Mapping[str, Any]) -> None:
         waiting = sum(campaign[name] for name in WAITING)
         total, sent = campaign["total_recipients"], campaign["sent"]
-        text = f"{waiting} queued, {sent} sent, {campaign['delivered']} delivered"
+        text = f"{waiting} pending, {sent} sent, {campaign['delivered']} delivered"
         self.show("Sending", total, total - waiting - sent, sent, text)
 
     def close(self) -> None:

@@ -45,7 +45,7 @@ def differences(
         ("delivered + undelivered and accepted", _sum(outcome, "delivered", "undelivered"), outcome["accepted"]),
         *((f"{name} here and in the ledger", outcome[name], ledger[name]) for name in IN_LEDGER),
         ("numbers accepted twice by the ledger and none", ledger["duplicates"], 0),
-        *((f"{name} and none", campaign[name], 0) for name in ("waiting", "queued", "sent", "unknown", *UNEXPECTED)),
+        *((f"{name} and none", campaign[name], 0) for name in ("waiting", "pending", "sent", "unknown", *UNEXPECTED)),
     ]
     return [f"{what}: {one} and {other}" for what, one, other in pairs if one != other]
 

@@ -137,7 +137,7 @@ class Demonstration:
 def report(
     outcome: dict[str, Any], campaign: dict[str, Any], ledger: dict[str, int], refused: list[dict[str, Any]]
 ) -> str:
-    statuses = ["queued", "sent", "delivered", "undelivered", "rejected", "unknown", "unconfirmed", "failed"]
+    statuses = ["pending", "sent", "delivered", "undelivered", "rejected", "unknown", "unconfirmed", "failed"]
     rows = [(name, campaign[name], ledger.get(name, "")) for name in statuses if campaign[name]]
     rows.append(("accepted in all", outcome["accepted"], ledger["accepted"]))
     reasons = Counter((row["reason"], row["message"]) for row in refused)

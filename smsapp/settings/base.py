@@ -289,6 +289,7 @@ _FIRST_KEY = SECRET_KEY_FALLBACKS[-1] if SECRET_KEY_FALLBACKS else SECRET_KEY
 OWN_KEYS = {
     "suppressions": (env.str("SUPPRESSION_KEY", default=""), derived_secret("suppressions", _FIRST_KEY)),
     "callbacks": (env.str("INFOBIP_CALLBACK_TOKEN", default=""), derived_secret("infobip-callback", _FIRST_KEY)[:40]),
+    "entries": ("", derived_secret("ledger-entries", _FIRST_KEY)),
 }
 #: Events also to http and to this machine: for tests and demonstrations only.
 WEBHOOK_ALLOW_LOCAL = env.bool("WEBHOOK_ALLOW_LOCAL", default=False)
@@ -419,7 +420,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (BASE_DIR / "smsapp" / "api" / "guide.md").read_text(encoding="utf-8"),
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
-    "WEBHOOKS": ["accounts.api.webhook_events.message_status", "accounts.api.webhook_events.other"],
+    "WEBHOOKS": "accounts.api.webhook_events.WEBHOOKS",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -427,8 +428,9 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "smsapp.api.document.write_null_out",
         "smsapp.api.document.add_metrics",
-        "smsapp.api.document.describe_codes",
+        "smsapp.api.document.describe_words",
         "smsapp.api.document.give_examples",
         "smsapp.api.document.share_parts",
     ],
@@ -465,12 +467,14 @@ SPECTACULAR_SETTINGS = {
         "EndpointKind": "accounts.choices.EndpointKind",
         "CampaignKind": "campaigns.choices.CampaignKind",
         "SenderKind": "accounts.choices.SenderKind",
-        "SenderStatus": "accounts.choices.SenderStatus",
-        "CampaignStatus": "campaigns.choices.CampaignStatus",
-        "UploadStatus": "uploads.choices.UploadStatus",
-        "HealthStatus": ["ok", "degraded"],
-        "LiveStatus": ["ok"],
-        "MessageStatus": "reports.api.serializers.STATUSES",
+        **{
+            f"{name.title()}Status": f"smsapp.api.statuses.{name}"
+            for name in ("MESSAGE", "CAMPAIGN", "CANARY", "RECURRING", "UPLOAD", "SENDER", "DELIVERY", "HEALTH")
+        },
+        "LiveStatus": ["OK"],
+        "MessageReason": "messaging.choices.Reason",
+        "RowReason": "uploads.choices.RowReason",
+        "PauseReason": "campaigns.choices.PauseReason",
     },
 }
 

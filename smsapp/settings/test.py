@@ -12,6 +12,7 @@ SECRET_KEY = "tests-only-not-a-secret-0123456789-0123456789-0123456789"  # noqa:
 #: The servers that tests start know the same ones, whatever their folder.
 OWN_KEYS = {
     "suppressions": ("tests-only-" * 4, ""),
+    "entries": ("tests-only-" * 4, ""),
     "callbacks": (os.environ.get("INFOBIP_CALLBACK_TOKEN") or "tests-only-" * 4, ""),
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

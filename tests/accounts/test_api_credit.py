@@ -116,7 +116,7 @@ def charge(account: Account, count: int) -> Campaign:
 def test_the_ledger_names_every_movement(caller, account):
     campaign = charge(account, 3)
     _, page = caller.get("account/ledger")
-    shown = [{name: row[name] for name in row if name not in ("id", "created_at")} for row in page["results"]]
+    shown = [{name: row[name] for name in row if name not in ("entry_id", "created_at")} for row in page["results"]]
     assert shown == [
         {
             "kind": "charge", "amount": "-0.150000", "credit_after": "9.850000", "bulk_id": campaign.bulk_id,

@@ -54,7 +54,7 @@ def test_a_key_is_made_shown_once_used_changed_rotated_and_revoked(client, owner
     assert rotated.status_code == 201
     new = rotated.json()["data"]
     assert [reports(text).status_code for text in (data["api_key"], new["api_key"])] == [200, 200]
-    assert owner.ask("get", f"/{data['key_id']}").json()["data"]["replaced_by"] == new["key_id"]
+    assert owner.ask("get", f"/{data['key_id']}").json()["data"]["replaced_by_key_id"] == new["key_id"]
 
     for _ in range(2):
         revoked = owner.ask("delete", f"/{new['key_id']}")

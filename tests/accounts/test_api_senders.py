@@ -27,19 +27,19 @@ def test_a_sender_is_asked_for_read_and_taken_back(owner):
     asked = post(owner, {"sender_id": "YourBrand"})
     sender = asked.json()["data"]
     assert asked.status_code == 201
-    assert (sender["sender_id"], sender["kind"], sender["status"]) == ("YourBrand", "alphanumeric", "pending")
+    assert (sender["sender_id"], sender["kind"], sender["status"]) == ("YourBrand", "alphanumeric", "PENDING")
     assert post(owner, {"sender_id": "YourBrand"}).status_code == 200
-    assert owner.get(f"{URL}/{sender['id']}").json()["data"] == sender
-    assert [row["id"] for row in owner.get(URL).json()["data"]["results"]] == [sender["id"]]
-    assert owner.delete(f"{URL}/{sender['id']}").status_code == 200
-    assert owner.get(f"{URL}/{sender['id']}").status_code == 404
+    assert owner.get(f"{URL}/{sender['sender_id']}").json()["data"] == sender
+    assert [row["sender_id"] for row in owner.get(URL).json()["data"]["results"]] == [sender["sender_id"]]
+    assert owner.delete(f"{URL}/{sender['sender_id']}").status_code == 200
+    assert owner.get(f"{URL}/{sender['sender_id']}").status_code == 404
 
 
 def test_a_decided_sender_stays(owner):
     sender = SenderIdFactory(account=owner.account)
-    answer = owner.delete(f"{URL}/{sender.pk}")
+    answer = owner.delete(f"{URL}/{sender.value}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "INVALID_STATE")
-    assert answer.json()["error"]["details"]["current_state"] == "approved"
+    assert answer.json()["error"]["details"]["current_status"] == "APPROVED"
     assert SenderId.objects.get() == sender
 
 

@@ -61,7 +61,7 @@ def test_name_or_address_and_password_give_tokens_that_open(client, member, name
     data = answer.json()["data"]
     assert answer.status_code == 200
     assert answer["Cache-Control"] == "no-store"
-    assert (data["token_type"], data["account_id"], data["role"]) == ("Bearer", member.account.pk, "sender")
+    assert (data["token_type"], data["account_id"], data["role"]) == ("Bearer", member.account.public_id, "sender")
     assert 0 < data["expires_in"] <= 15 * 60
     assert read(client, data["access_token"]).status_code == 200
     claims = jwt.decode(data["access_token"], options={"verify_signature": False})
@@ -87,19 +87,19 @@ def test_a_token_may_what_the_role_may_today(client, member):
 
 def test_a_second_membership_changes_nothing_for_who_names_no_account(client, member):
     MembershipFactory(user=member.user, role=Role.VIEWER)
-    assert sign_in(client, member)["account_id"] == member.account.pk
+    assert sign_in(client, member)["account_id"] == member.account.public_id
 
 
 def test_who_is_in_several_accounts_may_say_which(client, member):
     other = MembershipFactory(user=member.user, role=Role.VIEWER)
-    strange = AccountFactory().pk
+    strange = AccountFactory().public_id
     answer = post(client, username=member.user.username, password=PASSWORD, account_id=strange)
     assert code(answer) == (400, "VALIDATION_ERROR")
     details = answer.json()["error"]["details"]
     assert details["field"] == "account_id"
-    assert {one["account_id"] for one in details["accounts"]} == {member.account.pk, other.account.pk}
-    assert sign_in(client, member, account_id=other.account.pk)["role"] == "viewer"
-    for strange in (AccountFactory().pk, 2**62, 0, -1, 2**70, "x", None):
+    assert {one["account_id"] for one in details["accounts"]} == {member.account.public_id, other.account.public_id}
+    assert sign_in(client, member, account_id=other.account.public_id)["role"] == "viewer"
+    for strange in (AccountFactory().public_id, AccountFactory().pk, 0, -1, 2**70, "x", "x" * 17):
         assert post(client, username=member.user.username, password=PASSWORD, account_id=strange).status_code == 400
 
 

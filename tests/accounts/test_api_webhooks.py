@@ -56,34 +56,34 @@ def tell(caller: Caller) -> WebhookDelivery:
 
 def test_the_secret_is_shown_when_an_endpoint_is_made_and_never_again(caller: Caller, made: dict[str, Any]) -> None:
     assert made["secret"].startswith("whsec_")
-    for path in ("", f"/{made['id']}"):
+    for path in ("", f"/{made['endpoint_id']}"):
         assert made["secret"] not in caller("get", path).content.decode()
-    assert AuditEvent.objects.filter(action="webhook.created", target_id=made["id"]).count() == 1
+    assert AuditEvent.objects.filter(action="webhook.created", target_id=made["endpoint_id"]).count() == 1
 
 
 def test_a_test_event_arrives_and_its_delivery_is_shown(
     caller: Caller, made: dict[str, Any], receiver: Receiver
 ) -> None:
     receiver.acts["/hook"] = answers(200, b"thanks")
-    answer = caller("post", f"/{made['id']}/test")
+    answer = caller("post", f"/{made['endpoint_id']}/test")
     assert answer.status_code == 202
     delivery.deliver_due()
     Webhook(made["secret"]).verify(receiver.received[0].body, receiver.received[0].headers)
-    shown = caller("get", f"/{made['id']}/deliveries/{answer.json()['data']['id']}").json()["data"]
-    assert (shown["state"], shown["event_type"], shown["body"]["type"]) == ("delivered", "ping", "ping")
+    shown = caller("get", f"/{made['endpoint_id']}/deliveries/{answer.json()['data']['event_id']}").json()["data"]
+    assert (shown["status"], shown["event_type"], shown["body"]["type"]) == ("DELIVERED", "ping", "ping")
     (attempt,) = shown["attempts"]
-    assert (attempt["http_status"], attempt["response"], attempt["error"]) == (200, "thanks", "")
+    assert (attempt["http_status"], attempt["response"], attempt["error"]) == (200, "thanks", None)
 
 
 def test_an_endpoint_is_changed_in_part(caller: Caller, made: dict[str, Any]) -> None:
-    answer = caller("patch", f"/{made['id']}", {"event_types": ["message.delivered"], "show_numbers": True})
+    answer = caller("patch", f"/{made['endpoint_id']}", {"event_types": ["message.delivered"], "show_numbers": True})
     data = answer.json()["data"]
     assert (data["event_types"], data["show_numbers"], data["url"]) == (["message.delivered"], True, made["url"])
     assert AuditEvent.objects.get(action="webhook.changed").before["event_types"] == []
 
 
 def test_a_rotated_secret_is_shown_once(caller: Caller, made: dict[str, Any], receiver: Receiver) -> None:
-    rotated = caller("post", f"/{made['id']}/rotate-secret").json()["data"]
+    rotated = caller("post", f"/{made['endpoint_id']}/rotate-secret").json()["data"]
     assert rotated["secret"] != made["secret"]
     tell(caller)
     delivery.deliver_due()
@@ -93,8 +93,8 @@ def test_a_rotated_secret_is_shown_once(caller: Caller, made: dict[str, Any], re
 
 def test_an_endpoint_is_removed_with_its_log(caller: Caller, made: dict[str, Any]) -> None:
     tell(caller)
-    assert caller("delete", f"/{made['id']}").status_code == 204
-    assert caller("get", f"/{made['id']}").status_code == 404
+    assert caller("delete", f"/{made['endpoint_id']}").status_code == 204
+    assert caller("get", f"/{made['endpoint_id']}").status_code == 404
     assert not WebhookDelivery.objects.exists()
 
 
@@ -102,39 +102,39 @@ def test_what_failed_is_listed_and_replayed(caller: Caller, made: dict[str, Any]
     receiver.acts["/hook"] = answers(500)
     rows = [tell(caller) for _ in range(3)]
     WebhookDelivery.objects.update(state=WebhookState.FAILED)
-    path = f"/{made['id']}/deliveries"
-    assert len(caller("get", f"{path}?state=failed").json()["data"]["results"]) == 3
-    assert caller("get", f"{path}?state=delivered").json()["data"]["results"] == []
+    path = f"/{made['endpoint_id']}/deliveries"
+    assert len(caller("get", f"{path}?status=FAILED").json()["data"]["results"]) == 3
+    assert caller("get", f"{path}?status=DELIVERED").json()["data"]["results"] == []
     receiver.acts["/hook"] = answers(200)
-    answer = caller("post", f"{path}/{rows[0].pk}/replay")
-    assert (answer.status_code, answer.json()["data"]["state"]) == (202, "waiting")
+    answer = caller("post", f"{path}/{rows[0].event_id}/replay")
+    assert (answer.status_code, answer.json()["data"]["status"]) == (202, "WAITING")
     since = (timezone.now() - timedelta(hours=1)).isoformat()
-    assert caller("post", f"/{made['id']}/replay", {"failed_since": since}).json()["data"] == {"replayed": 2}
+    assert caller("post", f"/{made['endpoint_id']}/replay", {"failed_since": since}).json()["data"] == {"replayed": 2}
     delivery.deliver_due()
     assert sorted(one.event_id for one in receiver.received) == sorted(row.event_id for row in rows)
 
 
 def test_an_event_that_waits_is_not_replayed(caller: Caller, made: dict[str, Any]) -> None:
     row = tell(caller)
-    answer = caller("post", f"/{made['id']}/deliveries/{row.pk}/replay")
+    answer = caller("post", f"/{made['endpoint_id']}/deliveries/{row.event_id}/replay")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "INVALID_STATE")
 
 
 def test_an_endpoint_that_is_off_is_enabled(caller: Caller, made: dict[str, Any]) -> None:
     delivery.disable(WebhookEndpoint.objects.get(), "It answered 410 Gone.", timezone.now())
-    assert caller("post", f"/{made['id']}/test").status_code == 409
-    assert caller("get", f"/{made['id']}").json()["data"]["disabled_reason"] == "It answered 410 Gone."
-    assert caller("post", f"/{made['id']}/enable").json()["data"]["is_active"] is True
-    assert caller("post", f"/{made['id']}/test").status_code == 202
+    assert caller("post", f"/{made['endpoint_id']}/test").status_code == 409
+    assert caller("get", f"/{made['endpoint_id']}").json()["data"]["disabled_reason"] == "It answered 410 Gone."
+    assert caller("post", f"/{made['endpoint_id']}/enable").json()["data"]["is_active"] is True
+    assert caller("post", f"/{made['endpoint_id']}/test").status_code == 202
 
 
 @pytest.mark.parametrize("path", ["/rotate-secret", "/test", "/enable"])
 def test_calls_without_fields_take_none(caller: Caller, made: dict[str, Any], path: str) -> None:
     before = list(WebhookEndpoint.objects.values())
-    answer = caller("post", f"/{made['id']}{path}", {"force": True})
+    answer = caller("post", f"/{made['endpoint_id']}{path}", {"force": True})
     assert (answer.status_code, answer.json()["error"]["details"]["field"]) == (400, "force")
     assert list(WebhookEndpoint.objects.values()) == before
-    url = f"/api/v1/webhooks/{made['id']}{path}"
+    url = f"/api/v1/webhooks/{made['endpoint_id']}{path}"
     assert caller.client.generic("POST", url, headers={"X-API-Key": caller.key}).status_code in (200, 202)
 
 
@@ -142,7 +142,7 @@ def test_replays_and_tests_are_limited(caller: Caller, made: dict[str, Any], mon
     from accounts.api import webhooks
 
     monkeypatch.setattr(webhooks, "Bucket", lambda policy, name, limit, window: Bucket(policy, name, limit, 60))
-    statuses = [caller("post", f"/{made['id']}/test").status_code for _ in range(12)]
+    statuses = [caller("post", f"/{made['endpoint_id']}/test").status_code for _ in range(12)]
     assert statuses == [202] * 10 + [429] * 2
     assert WebhookDelivery.objects.count() == 10
 
@@ -163,13 +163,13 @@ def test_what_belongs_to_others_is_not_there(caller: Caller, made: dict[str, Any
         for method, path, body in (
             ("get", "", None), ("patch", "", {"description": "x"}), ("delete", "", None), ("post", "/test", None),
             ("post", "/rotate-secret", None), ("post", "/enable", None), ("get", "/deliveries", None),
-            ("post", "/replay", {"failed_since": "2027-01-01T00:00:00Z"}), ("get", f"/deliveries/{row.pk}", None),
-            ("post", f"/deliveries/{row.pk}/replay", None),
+            ("post", "/replay", {"failed_since": "2027-01-01T00:00:00Z"}), ("get", f"/deliveries/{row.event_id}", None),
+            ("post", f"/deliveries/{row.event_id}/replay", None),
         ):  # fmt: skip
-            assert other(method, f"/{made['id']}{path}", body).status_code == 404, (method, path)
+            assert other(method, f"/{made['endpoint_id']}{path}", body).status_code == 404, (method, path)
         own = other("post", "", {"url": f"http://127.0.0.1:1/{other.row.pk}"}).json()["data"]
-        assert other("get", f"/{own['id']}/deliveries/{row.pk}").status_code == 404
-    assert caller("get", f"/{made['id']}").json()["data"]["description"] == ""
+        assert other("get", f"/{own['endpoint_id']}/deliveries/{row.event_id}").status_code == 404
+    assert caller("get", f"/{made['endpoint_id']}").json()["data"]["description"] is None
 
 
 @pytest.mark.parametrize("method", ["post", "patch"])
@@ -189,7 +189,7 @@ def test_what_is_wrong_is_named_and_changes_nothing(
     before = list(WebhookEndpoint.objects.values())
     settings.WEBHOOK_ALLOW_LOCAL = False
     body = {field: value} if method == "patch" or field == "url" else {"url": receiver.url("/2"), field: value}
-    answer = caller(method, f"/{made['id']}" if method == "patch" else "", body)
+    answer = caller(method, f"/{made['endpoint_id']}" if method == "patch" else "", body)
     assert answer.status_code == status, answer.json()
     error = answer.json()["error"]
     if error["code"] != "INVALID_JSON":
@@ -206,20 +206,22 @@ def test_what_is_not_there_is_404(caller: Caller, path: str) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
-def test_ids_too_big_for_a_column_are_404(caller: Caller, made: dict[str, Any]) -> None:
-    assert caller("get", f"/{made['id']}/deliveries/{10**30}").status_code == 404
+def test_ids_that_no_event_has_are_404(caller: Caller, made: dict[str, Any]) -> None:
+    assert caller("get", f"/{made['endpoint_id']}/deliveries/{10**30}").status_code == 404
 
 
-@pytest.mark.parametrize("query", ["?state=lost", "?event_type=x", "?cursor=x", "?limit=0", "?limit=201", "?page=2"])
+@pytest.mark.parametrize(
+    "query", ["?status=LOST", "?status=failed", "?event_type=x", "?cursor=x", "?limit=0", "?limit=201", "?page=2"]
+)
 def test_unknown_filters_are_refused(caller: Caller, made: dict[str, Any], query: str) -> None:
-    assert caller("get", f"/{made['id']}/deliveries{query}").status_code == 400
+    assert caller("get", f"/{made['endpoint_id']}/deliveries{query}").status_code == 400
 
 
 def test_lists_cost_the_same_however_long(caller: Caller, made: dict[str, Any], django_assert_num_queries: Any) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    path = f"/{made['id']}/deliveries?limit=200"
+    path = f"/{made['endpoint_id']}/deliveries?limit=200"
     tell(caller)
     caller("get", path)
     with CaptureQueriesContext(connection) as few:
@@ -239,7 +241,7 @@ def test_a_send_with_a_callback_url_is_told_there(caller: Caller, client: Any, r
     assert answer.status_code == 202, answer.json()
     (row,) = WebhookEndpoint.objects.all()
     assert (row.kind, row.url, row.mode) == ("callback", receiver.url("/done"), "live")
-    assert caller("get", "?kind=callback").json()["data"]["results"][0]["id"] == row.endpoint_id
+    assert caller("get", "?kind=callback").json()["data"]["results"][0]["endpoint_id"] == row.endpoint_id
     assert endpoints.signing_secrets(row) == [caller("get", "/callback-secret").json()["data"]["secret"]]
     refused = caller("patch", f"/{row.endpoint_id}", {"url": receiver.url("/other")})
     assert refused.status_code == 409

@@ -225,7 +225,7 @@ def test_after_a_day_the_account_is_told_and_after_three_the_endpoint_is_off(
     assert AuditEvent.objects.filter(action="webhook.disabled").count() == 1
     (told,) = [one.json for one in receiver.received if one.path == "/healthy"]
     assert told["type"] == "endpoint.disabled"
-    assert told["data"]["id"] == broken.endpoint_id
+    assert told["data"]["endpoint_id"] == broken.endpoint_id
     assert healthy.deliveries.count() == 1
     emit(broken.account_id, "live", EventType.CAMPAIGN_PAUSED, {})
     assert broken.deliveries.filter(event_type="campaign.paused").count() == 0

@@ -100,7 +100,7 @@ def _wait_for_reports(platform: Platform, bulk_id: str) -> Any:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         campaign = platform.call("GET", f"campaigns/{bulk_id}")
-        if campaign["status"] == "completed":
+        if campaign["status"] == "COMPLETED":
             break
         time.sleep(0.5)
     time.sleep(12)

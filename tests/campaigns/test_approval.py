@@ -325,7 +325,7 @@ def test_of_many_approvals_at_once_one_counts(account, sender):
         try:
             services.approve(Campaign.objects.get(pk=waiting.pk), by)
         except InvalidState as error:
-            refused.append(error.details["current_state"])
+            refused.append(error.details["current_status"])
 
     run_together(*[lambda by=by: patiently(lambda: approve(by)) for by in admins])
     assert refused == [S.RUNNING] * 7

@@ -174,7 +174,7 @@ def test_only_a_draft_is_changed_deleted_or_launched(owner, status):
         ):
             with pytest.raises(InvalidState) as error:
                 act(campaign)
-            assert error.value.details["current_state"] == status
+            assert error.value.details["current_status"] == status
     assert Campaign.objects.get().message == "Hello"
     assert actions(draft) == ["campaign.created"]
 
@@ -190,7 +190,7 @@ def test_of_fifty_launches_at_once_one_wins(owner):
             services.launch(Campaign.objects.get(pk=draft.pk), owner.user)
             next(told)
         except InvalidState as error:
-            states.append(error.details["current_state"])
+            states.append(error.details["current_status"])
 
     count = callers(50)
     run_together(*[lambda: patiently(launch)] * count)
@@ -309,7 +309,7 @@ def test_a_client_reference_stands_once_in_an_account(owner):
     first = make_draft(owner, client_reference="order-1")
     with pytest.raises(DuplicateReference) as error:
         make_draft(owner, client_reference="order-1")
-    assert error.value.details["existing_id"] == first.bulk_id
+    assert error.value.details["existing_bulk_id"] == first.bulk_id
     second = make_draft(owner)
     with pytest.raises(DuplicateReference):
         drafts.change_draft(second, owner.user, {"client_reference": "order-1"})

@@ -35,7 +35,7 @@ ASKED_AGAIN = 0.2  # share of the answers
 HURRIED = 0.15  # share of the calls that are hung up on before their answer
 HURRY = (0.005, 0.1)  # seconds until then
 KEYLESS = 1  # place of the program that never asks twice
-READING = ("uploaded", "processing")
+READING = ("UPLOADED", "PROCESSING")
 
 
 class Reply(NamedTuple):
@@ -129,11 +129,11 @@ class Line:
 
     def _is_read(self, upload_id: str) -> bool:
         deadline = time.monotonic() + UPLOAD_TIME
-        status = "uploaded"
+        status = READING[0]
         while status in READING and time.monotonic() < deadline:
             time.sleep(self.chance.uniform(*WAIT))
             status = self.read(f"/uploads/{upload_id}").get("status", status)
-        return status == "ready"
+        return status == "READY"
 
     def _order(self, path: str, **content: Any) -> Reply:
         """Have something done: once, however often it has to be asked for."""

@@ -131,9 +131,9 @@ def test_every_wrong_and_every_opted_out_number_is_named_at_once(caller):
     for phone in (first, second):
         suppress(caller.row.account, phone, "STOP")
     error = caller.post("sms/send", {"phone_numbers": [first, fine, second, "bad"], "message": "Hi"}).json()["error"]
-    assert error["code"] == "INVALID_PHONE_NUMBER"
+    assert (error["code"], error["details"]["code"]) == ("VALIDATION_ERROR", "NOT_A_NUMBER")
     assert [(one["field"], one["code"]) for one in error["details"]["errors"]] == [
-        ("phone_numbers[3]", "not_a_number"),
+        ("phone_numbers[3]", "NOT_A_NUMBER"),
         ("phone_numbers[0]", "RECIPIENT_OPTED_OUT"),
         ("phone_numbers[2]", "RECIPIENT_OPTED_OUT"),
     ]

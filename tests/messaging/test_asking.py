@@ -436,4 +436,4 @@ def test_health_says_checking(simulator, client: Client) -> None:
     stop()
     restored.watch()
     told = client.get("/health").json()["data"]
-    assert (told["status"], told["sending"], told["hold_reason"]) == ("degraded", "checking", asking.REASON)
+    assert (told["status"], told["sending"], told["hold_reason"]) == ("DEGRADED", "checking", asking.REASON)

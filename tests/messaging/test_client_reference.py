@@ -28,7 +28,7 @@ def test_a_second_send_with_a_reference_is_refused_and_leaves_nothing() -> None:
     first = send(member.account, member.user, request("order-1"), phones(1))
     with pytest.raises(DuplicateReference) as refused:
         send(member.account, member.user, request("order-1"), phones(3, 5))
-    assert refused.value.details["existing_id"] == first.campaign.bulk_id
+    assert refused.value.details["existing_bulk_id"] == first.campaign.bulk_id
     assert Campaign.objects.count() == Message.objects.count() == 1
 
 
@@ -52,7 +52,7 @@ def test_of_many_at_once_one_is_sent() -> None:
         try:
             send(member.account, member.user, request("order-1"), phones(1))
         except DuplicateReference as error:
-            refused.append(error.details["existing_id"])
+            refused.append(error.details["existing_bulk_id"])
 
     run_together(*[act] * CALLERS)
     assert set(refused) == {Campaign.objects.get().bulk_id}

@@ -74,7 +74,10 @@ def test_what_a_result_says(campaign: Campaign) -> None:
         "to": f"+49{'*' * (len(first.phone_number) - 5)}{first.phone_number[-2:]}",
         "status": "UNDELIVERED",
         "previous_status": "PENDING",
-        "error": {"code": "unreachable", "message": str(Reason.UNREACHABLE.label), "detail": "27"},
+        "is_final": True,
+        "reason": "unreachable",
+        "error_message": str(Reason.UNREACHABLE.label),
+        "detail": "27",
         "segments": 1,
         "price": None,
         "currency": None,
@@ -174,7 +177,7 @@ def test_messages_that_are_unfit_from_the_start_are_told(settings: Any) -> None:
     expand_ready()
     (result,) = told(endpoint)
     assert (result["event"], result["status"], result["previous_status"]) == ("message.failed", "FAILED", None)
-    assert result["error"]["code"] == "missing_value"
+    assert result["reason"] == "missing_value"
 
 
 def test_where_nobody_listens_it_costs_one_query(campaign: Campaign) -> None:
@@ -286,8 +289,8 @@ def test_a_campaign_tells_of_its_life(settings: Any) -> None:
     ]  # fmt: skip
     completed = orjson.loads(endpoint.deliveries.get(event_type="campaign.completed").body)["data"]
     assert completed["bulk_id"] == campaign.bulk_id
-    assert completed["status"] == "completed"
-    assert (completed["sent"], completed["total_recipients"]) == (2, 2)
+    assert completed["status"] == "COMPLETED"
+    assert (completed["messages_by_status"]["sent"], completed["total_recipients"]) == (2, 2)
 
 
 def test_a_single_send_is_told_by_its_messages_alone(settings: Any) -> None:

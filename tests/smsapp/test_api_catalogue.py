@@ -23,7 +23,8 @@ from messaging.choices import MessageStatus
 from messaging.models import Message
 from smsapp import exceptions
 from smsapp.api.errors import FRAMEWORK_CODES
-from smsapp.catalogue import CATALOGUE
+from smsapp.api.examples import failure_example
+from smsapp.catalogue import CATALOGUE, PROBLEMS
 from tests.factories import MembershipFactory, make_api_key, phones
 from uploads.suppressions import suppress
 
@@ -86,7 +87,6 @@ simple("NOT_ACCEPTABLE", lambda w: w.get("campaigns", {"X-API-Key": w.key, "Acce
 simple("UNSUPPORTED_MEDIA_TYPE", lambda w: w.post("sms/send", "a=b", content_type="text/plain"))
 simple("PAYLOAD_TOO_LARGE", lambda w: w.post("sms/send", b"{" + b" " * (4 * 1024 * 1024) + b"}"))
 simple("CALLBACK_URL_NOT_ALLOWED", lambda w: w.send(callback_url="https://127.0.0.1/"))
-simple("INVALID_PHONE_NUMBER", lambda w: w.send(phone_numbers=["+49"]))
 simple("MESSAGE_TOO_LONG", lambda w: w.send(message="x" * 1601))
 simple("SCHEDULE_IN_PAST", lambda w: w.send(schedule_time="2020-01-01T00:00:00Z"))
 simple("SENDER_NOT_ALLOWED", lambda w: w.send(sender_id="Nobody"))
@@ -281,10 +281,13 @@ def test_the_code_is_answered_with_its_status(code: str, client: Any, settings: 
     error = answer.json()["error"]
     assert (error["code"], answer.status_code) == (code, CATALOGUE[code].http_status)
     assert error["message"]
+    assert set(error["details"]) == set(failure_example(code)["error"]["details"])
     if field := error["details"].get("field"):
-        assert {"field", "value", "errors"} <= set(error["details"])
-        assert error["details"]["errors"][0]["field"] == field
-        assert set(error["details"]["errors"][0]) == {"field", "code", "message", "value"}
+        assert {"field", "value", "code", "errors"} <= set(error["details"])
+        first = error["details"]["errors"][0]
+        assert set(first) == {"field", "code", "message", "value"}
+        assert (first["field"], first["code"]) == (field, error["details"]["code"])
+        assert first["code"] in {**PROBLEMS, **CATALOGUE}
     if "Retry-After" in CATALOGUE[code].retry and code != "INTERNAL_ERROR":
         assert int(answer.headers["Retry-After"]) > 0
     done_before = (
@@ -328,7 +331,7 @@ def test_the_schema_names_every_code_and_where_it_comes_from(client: Any) -> Non
         assert f"| `{code}` | {entry.http_status} | {entry.when} |" in schema["info"]["description"]
     send = codes_of(schema, "/api/v1/sms/send", "post")
     assert {"VALIDATION_ERROR", "INVALID_JSON", "API_KEY_REVOKED", "RATE_LIMIT_EXCEEDED", "OUTCOME_UNKNOWN"} <= send
-    assert {"MESSAGE_TOO_LONG", "DUPLICATE_REFERENCE", "SENDER_NOT_ALLOWED", "INVALID_PHONE_NUMBER"} <= send
+    assert {"MESSAGE_TOO_LONG", "DUPLICATE_REFERENCE", "SENDER_NOT_ALLOWED", "SCHEDULE_IN_PAST"} <= send
     reports = codes_of(schema, "/api/v1/sms/reports", "get")
     assert "INVALID_CURSOR" in reports
     assert not reports & {"INVALID_JSON", "IDEMPOTENCY_KEY_INVALID", "NOT_FOUND"}

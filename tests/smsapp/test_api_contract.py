@@ -72,7 +72,7 @@ def _made(url: str, key: str) -> dict[str, str]:
         "list_id": contacts["list_id"],
         "phone_number": number,
         "key_id": other["key_id"],
-        "id": str(sender["id"]),
+        "sender_id": sender["sender_id"],
     }
 
 

@@ -4,6 +4,7 @@
 """
 
 import gzip
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
+from accounts.choices import MESSAGE_STATUS, EventType
 from smsapp.api import docs
 from smsapp.api.docs import DocumentView, YamlRenderer
+from smsapp.api.urls import urlpatterns
 from smsapp.catalogue import CATALOGUE
 from tests.factories import make_api_key
 from uploads.contacts import create_list
@@ -159,8 +162,10 @@ def test_every_failure_names_codes_of_the_catalogue_with_their_status(document: 
             content = resolved(document, response).get("content", {}).get("application/json")
             if content is None or status.startswith("2"):
                 continue
-            codes = content["schema"]["allOf"][1]["properties"]["error"]["properties"]["code"]["enum"]
+            assert content["schema"] == {"$ref": "#/components/schemas/ErrorEnvelope"}, title
+            codes = resolved(document, response)["x-error-codes"]
             assert codes, (title, status)
+            assert set(content["examples"]) == set(codes), title
             assert {CATALOGUE[code].http_status for code in codes} == {int(status)}, title
             seen |= set(codes)
     assert set(CATALOGUE) - seen == {"METHOD_NOT_ALLOWED"}  # that is no operation
@@ -187,10 +192,59 @@ def test_where_headers_apply_they_are_told(document: Any) -> None:
     assert without == {"lookup", "campaigns_preflight"} | {name for name in OPEN if name.startswith("auth_")}
 
 
-def test_the_events_that_arrive_are_told(document: Any) -> None:
-    assert set(document["webhooks"]) == {"message.status", "event"}
-    for _, operation in operations({"paths": {}, "webhooks": document["webhooks"]}):
+def test_every_event_is_a_type_of_its_own(document: Any) -> None:
+    grouped = {kind.value for kind in EventType if kind.value.startswith("message.")}
+    types = set(EventType.values) - grouped | {MESSAGE_STATUS}
+    assert set(document["webhooks"]) == types
+    assert set(document["components"]["schemas"]["WebhookEvent"]["discriminator"]["mapping"]) == types
+    for name, item in document["webhooks"].items():
+        operation = item["post"]
         assert "webhook-signature" in operation["description"]
+        body = resolved(document, operation["requestBody"]["content"]["application/json"]["schema"])
+        assert body["properties"]["type"]["const"] == name
+        assert body["required"] == ["data", "timestamp", "type"]
+
+
+def test_every_success_has_an_example_that_it_allows(document: Any) -> None:
+    for title, operation in operations(document):
+        for status, response in operation["responses"].items():
+            for kind, content in resolved(document, response).get("content", {}).items():
+                examples = [resolved(document, one) for one in content.get("examples", {}).values()]
+                assert examples or "example" in content or kind == "text/plain", (title, status)
+                schema = {**content["schema"], "components": document["components"]}
+                for example in examples:
+                    Draft202012Validator(schema).validate(example["value"])
+
+
+def test_what_base_classes_say_to_programmers_is_not_published(document: Any) -> None:
+    internal = {
+        inspect.cleandoc(base.__doc__).split("\n")[0]
+        for pattern in urlpatterns
+        if (view := getattr(pattern.callback, "cls", None))
+        for base in view.__mro__[1:]
+        if base.__doc__
+    }
+    published = {operation["description"].split("\n")[0]: title for title, operation in operations(document)}
+    assert not internal & set(published)
+
+
+def test_no_field_of_a_request_is_there_by_default(document: Any) -> None:
+    """Generators of clients take a field with a default for one that is always there, and ask for it."""
+
+    def defaults(part: Any) -> Iterator[Any]:
+        if isinstance(part, dict):
+            yield from ([part] if "default" in part else ())
+            yield from (found for inner in part.values() for found in defaults(inner))
+        elif isinstance(part, list):
+            yield from (found for inner in part for found in defaults(inner))
+
+    assert list(defaults(document["components"]["schemas"])) == []
+
+
+def test_no_page_fills_in_an_idempotency_key(document: Any) -> None:
+    """Whoever tried two calls with it would be refused the second."""
+    key = document["components"]["parameters"]["Idempotency-Key"]
+    assert not {"example", "examples"} & {*key, *key["schema"]}
 
 
 @pytest.mark.once

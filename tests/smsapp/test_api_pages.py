@@ -54,15 +54,14 @@ def cursor_of(link: str) -> str:
     return parse_qs(urlsplit(link).query)["cursor"][0]
 
 
-def test_pages_follow_one_another_forth_and_back(reader: Reader) -> None:
+def test_pages_follow_one_another(reader: Reader) -> None:
     made = [campaign.bulk_id for campaign in campaigns(reader, 5)]
     first = reader.page("campaigns?limit=2")
     second = reader.page(first["next"])
     third = reader.page(second["next"])
     pages = [[row["bulk_id"] for row in page["results"]] for page in (first, second, third)]
     assert pages == [made[:2:-1], made[2:0:-1], made[:1]]
-    assert (first["previous"], third["next"]) == (None, None)
-    assert reader.page(third["previous"])["results"] == second["results"]
+    assert third == {"results": third["results"], "next": None}
 
 
 def test_a_new_row_moves_nothing_on_later_pages(reader: Reader) -> None:
@@ -109,7 +108,7 @@ def test_a_cursor_is_good_for_its_own_list_only(client: Any, reader: Reader, set
     test_key = Reader(client, account=reader.row.account, mode=Mode.TEST)
     for other in (test_key, Reader(client)):
         assert other.refusal(f"campaigns?cursor={cursor}")[1] == "INVALID_CURSOR"
-    for path in ("campaigns?status=running", "campaigns?kind=single", "api-keys?", "sms/reports?"):
+    for path in ("campaigns?status=RUNNING", "campaigns?kind=single", "api-keys?", "sms/reports?"):
         assert reader.refusal(f"{path}&cursor={cursor}")[1] == "INVALID_CURSOR"
     settings.SECRET_KEY = "another" * 10
     colleague = Reader(client, account=reader.row.account)

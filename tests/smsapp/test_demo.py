@@ -23,7 +23,7 @@ from smsapp.demo.scratch import Scratch, remove_leftovers, scratch
 
 UPLOAD = {"row_count": 10, "phone_count": 7, "invalid_count": 2, "duplicate_count": 1}
 CAMPAIGN = {
-    "total_recipients": 7, "waiting": 0, "queued": 0, "sent": 0, "delivered": 5, "undelivered": 1, "rejected": 1,
+    "total_recipients": 7, "waiting": 0, "pending": 0, "sent": 0, "delivered": 5, "undelivered": 1, "rejected": 1,
     "failed": 0, "expired": 0, "cancelled": 0, "suppressed": 0, "unknown": 0, "unconfirmed": 0,
 }  # fmt: skip
 LEDGER = {"accepted": 6, "delivered": 5, "undelivered": 1, "rejected": 1, "duplicates": 0}
@@ -65,8 +65,8 @@ def test_progress_without_a_terminal_is_plain_lines() -> None:
             CAMPAIGN | {"total_recipients": 5, "sent": 5 - delivered, "delivered": delivered, "rejected": 0}
         )
     first, last = out.getvalue().splitlines()  # the middle one came too soon after the first
-    assert first == f"Sending    [{'=' * 40}] 0 queued, 5 sent, 0 delivered"
-    assert last == f"Sending    [{'#' * 40}] 0 queued, 0 sent, 5 delivered"
+    assert first == f"Sending    [{'=' * 40}] 0 pending, 5 sent, 0 delivered"
+    assert last == f"Sending    [{'#' * 40}] 0 pending, 0 sent, 5 delivered"
 
 
 def test_tables_show_no_control_characters_of_a_file() -> None:

@@ -39,7 +39,7 @@ def test_five_commands_lead_to_a_delivered_message(reader: dict[str, str], tmp_p
     health, lookup, message = (
         json.JSONDecoder().raw_decode(text)[0]["data"] for text in re.split(r"(?=\{\"success\")", done.stdout)[1:]
     )
-    assert health["status"] == "ok"
+    assert health["status"] == "OK"
     assert (lookup["numbers"][0]["valid"], lookup["text"]["segments"]) == (True, 1)
     assert message["message"] == "Your parcel is here."
     wait_until(lambda: _status(reader, message["message_id"]) == "DELIVERED")  # busy machines need more than 3 seconds

@@ -99,7 +99,7 @@ def test_monitors_ask_by_address_and_without_tls(client: Client, settings: Any, 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/api/v1/health/live", "/api/v1/health/ready"])
 def test_a_sound_installation_is_alive_and_ready(client: Client, path: str) -> None:
     answer = client.get(path)
-    assert (answer.status_code, answer.json()["data"]["status"]) == (200, "ok")
+    assert (answer.status_code, answer.json()["data"]["status"]) == (200, "OK")
 
 
 def test_tables_that_are_missing_make_it_alive_and_not_ready(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

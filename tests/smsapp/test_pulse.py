@@ -38,14 +38,14 @@ def titles() -> list[str]:
 
 
 def test_each_that_is_silent_is_named(client: Client, own_pulses: None) -> None:
-    assert health(client) == ("degraded", f"down: {', '.join(pulse.EXPECTED)}")
+    assert health(client) == ("DEGRADED", f"down: {', '.join(pulse.EXPECTED)}")
     assert titles() == ["Not running: beat"]
     pulse._began = time.monotonic()
-    assert health(client) == ("ok", "ok"), "just started, as they may be"
+    assert health(client) == ("OK", "ok"), "just started, as they may be"
     pulse._began = float("-inf")
     for name in pulse.EXPECTED:
         pulse.note(name)
-    assert health(client) == ("ok", "ok")
+    assert health(client) == ("OK", "ok")
     assert titles() == []
 
 
@@ -54,7 +54,7 @@ def test_a_queue_that_nobody_serves_is_named_alone(client: Client, own_pulses: N
         pulse.note(name)
     for queue in QUEUES:
         redis_client.delete(pulse._key(queue))
-        assert health(client) == ("degraded", f"down: {queue}")
+        assert health(client) == ("DEGRADED", f"down: {queue}")
         assert titles() == [f"Not running: workers of {queue}"]
         pulse.pulse(queue)
     samples = client.get("/metrics").content.decode()

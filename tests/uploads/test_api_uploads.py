@@ -43,12 +43,14 @@ def test_a_file_becomes_a_personalised_campaign(caller):
     failure_of(early, 409, "UPLOAD_NOT_READY")
     read(upload_id)
     state = caller.get(f"uploads/{upload_id}").json()["data"]
-    assert (state["status"], state["row_count"], state["phone_count"]) == ("ready", 4, 2)
+    assert (state["status"], state["row_count"], state["phone_count"]) == ("READY", 4, 2)
     assert (state["invalid_count"], state["duplicate_count"], state["progress"]) == (1, 1, 1.0)
     refused = caller.get(f"uploads/{upload_id}/errors").json()["data"]
-    assert [(row["row"], row["reason"]) for row in refused["rows"]] == [(4, "invalid_number"), (5, "duplicate")]
+    assert [(row["row"], row["reason"]) for row in refused["results"]] == [(4, "invalid_number"), (5, "duplicate")]
     numbers = caller.get(f"uploads/{upload_id}/numbers?limit=1").json()["data"]
-    assert numbers == {"numbers": [{"row": 2, "phone_number": "+4915112345678"}], "next_offset": 1}
+    assert numbers["results"] == [{"row": 2, "phone_number": "+4915112345678"}]
+    last = caller.get(numbers["next"].partition("/api/v1/")[2]).json()["data"]
+    assert last == {"results": [{"row": 3, "phone_number": "+491711234567"}], "next": None}
     started = caller.post("sms/bulk", {"message": "Hi {name}", "upload_id": upload_id, "name": "Spring"})
     assert (started.status_code, started.json()["data"]["total_recipients"]) == (202, 2)
     expand_ready()

@@ -14,7 +14,7 @@ from accounts.choices import Scope
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import StrictSerializer
+from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import (
     AlreadyExists,
@@ -43,7 +43,7 @@ class ContactListRequest(StrictSerializer):
     name = serializers.CharField(max_length=120, help_text="Unique in your account, e.g. `Newsletter`.")
 
 
-class ContactListSerializer(serializers.ModelSerializer[ContactList]):
+class ContactListSerializer(ModelAnswer[ContactList]):
     list_id = serializers.CharField(read_only=True, help_text="e.g. `lst-3f1c…`")
     name = serializers.CharField(read_only=True, help_text="Its name, one of its kind in your account.")
     contact_count = serializers.IntegerField(read_only=True, help_text="Numbers in it.")
@@ -62,7 +62,7 @@ class ImportRequest(StrictSerializer):
     upload_id = serializers.CharField(max_length=40, help_text="A ready upload; all of its columns become values.")
 
 
-class ImportAnswer(serializers.Serializer[Any]):
+class ImportAnswer(Answer):
     added = serializers.IntegerField(help_text="Numbers that were not in the list.")
     changed = serializers.IntegerField(help_text="Numbers that were, and have the upload's values now.")
     contact_count = serializers.IntegerField(help_text="Numbers in the list now.")
@@ -73,20 +73,21 @@ class ContactRequest(StrictSerializer):
         max_length=40, help_text="In international format or that of your account's country."
     )
     values = serializers.DictField(
-        child=serializers.CharField(max_length=MAX_VALUE, allow_blank=True), required=False, default=dict,
+        child=serializers.CharField(max_length=MAX_VALUE, allow_blank=True, allow_null=True), required=False,
+        default=dict,
         help_text='What fills `{placeholders}`, by name, e.g. `{"first_name": "Anna"}`.',
     )  # fmt: skip
 
-    def validate_values(self, values: dict[str, str]) -> dict[str, str]:
+    def validate_values(self, values: dict[str, str | None]) -> dict[str, str]:
         for name in values:
             if not name.strip() or len(name) > MAX_NAME or set(name) & set("{}|") or not name.isprintable():
                 raise serializers.ValidationError(
                     {name: [f"A name has 1 to {MAX_NAME} visible characters, and no braces or bars."]}
                 )
-        return values
+        return {name: value for name, value in values.items() if value is not None}
 
 
-class ContactSerializer(serializers.ModelSerializer[Contact]):
+class ContactSerializer(ModelAnswer[Contact]):
     phone_number = serializers.CharField(read_only=True, help_text="E.164, with plus.")
     values = serializers.DictField(
         child=serializers.CharField(), read_only=True, help_text='By name, e.g. `{"first_name": "Anna"}`.'
@@ -110,6 +111,8 @@ class ContactSerializer(serializers.ModelSerializer[Contact]):
 class ContactListViewSet(
     AccountMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[ContactList]
 ):
+    """Lists of people to send to, the same for live and test keys."""
+
     read_scope = Scope.CONTACTS_READ
     write_scope = Scope.CONTACTS_WRITE
     serializer_class = ContactListSerializer
@@ -125,6 +128,7 @@ class ContactListViewSet(
         examples=[NEWSLETTER], extensions=may_fail(AlreadyExists, InvalidState), responses={201: ContactListSerializer},
     )  # fmt: skip
     def create(self, request: Request) -> Response:
+        """Empty at first: add contacts one by one, or those of an upload."""
         name, caller = _checked(ContactListRequest, request)["name"], caller_of(request)
         made = contacts.create_list(caller.account, caller.user, name)
         return Response(ContactListSerializer(made).data, status=201)
@@ -135,6 +139,7 @@ class ContactListViewSet(
          responses=ContactListSerializer,
     )  # fmt: skip
     def partial_update(self, request: Request, list_id: str) -> Response:
+        """Its id and its contacts stay."""
         contact_list, caller = self.get_object(), caller_of(request)
         data = _checked(ContactListRequest, request, partial=True)
         if "name" in data:
@@ -170,6 +175,8 @@ class ContactListViewSet(
 )
 @extend_schema(tags=["contacts"])
 class ContactViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericViewSet[Contact]):
+    """A contact is a phone number with the values that fill `{placeholders}`."""
+
     read_scope = Scope.CONTACTS_READ
     write_scope = Scope.CONTACTS_WRITE
     serializer_class = ContactSerializer
@@ -207,6 +214,7 @@ class ContactViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericViewSe
         responses={204: None},
     )  # fmt: skip
     def destroy(self, request: Request, list_id: str, phone_number: str) -> Response:
+        """Campaigns made from the list are not touched."""
         contacts.remove_contact(contacts.contact_of(self._list(), phone_number), caller_of(request).user)
         return Response(status=204)
 
@@ -224,15 +232,17 @@ class SuppressionImport(StrictSerializer):
     upload_id = serializers.CharField(max_length=40, help_text="A ready upload; nobody in it is texted again.")
 
 
-class SuppressionsImported(serializers.Serializer[Any]):
+class SuppressionsImported(Answer):
     added = serializers.IntegerField(help_text="Numbers that were not suppressed before.")
 
 
-class SuppressionSerializer(serializers.ModelSerializer[Suppression]):
+class SuppressionSerializer(ModelAnswer[Suppression]):
     phone_hint = serializers.CharField(
         read_only=True, help_text="The last two digits: the number itself is not kept, only a keyed hash of it."
     )
-    reason = serializers.CharField(read_only=True, help_text="As it was given; for your own eyes.")
+    reason = serializers.CharField(
+        read_only=True, allow_null=True, help_text="As it was given, for your own eyes; or null."
+    )
 
     class Meta:
         model = Suppression

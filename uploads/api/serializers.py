@@ -1,15 +1,13 @@
 """Shapes of uploads."""
 
-from typing import Any
-
 from rest_framework import serializers
 
-from smsapp.api.serializers import StrictSerializer
+from smsapp.api import statuses
+from smsapp.api.fields import NextField, StatusField
+from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer
 from uploads import chunks
 from uploads.choices import RowReason
 from uploads.models import Upload
-
-NEXT_OFFSET = "`offset` of the next page; null at the end."
 
 
 class UploadRequest(StrictSerializer):
@@ -33,7 +31,8 @@ class UploadRequest(StrictSerializer):
     )  # fmt: skip
 
 
-class UploadSerializer(serializers.ModelSerializer[Upload]):
+class UploadSerializer(ModelAnswer[Upload]):
+    status = StatusField(statuses.UPLOAD, help_text="READY: it can be sent to.")
     filename = serializers.CharField(
         source="original_filename", read_only=True, help_text="As it was given, e.g. `spring.csv`."
     )
@@ -51,10 +50,9 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         extra_kwargs = {
             "upload_id": {"help_text": "Its id, e.g. `upl-k3v7q2m5x4wz6abc`."},
             "file_size": {"help_text": "Bytes."},
-            "status": {"help_text": "`ready`: it can be sent to. `retired`: its numbers were deleted for their age."},
-            "failure_reason": {"help_text": "Why it could not be read; empty if it could."},
-            "encoding": {"help_text": "How the text was read, e.g. `utf-8`; empty until then."},
-            "delimiter": {"help_text": "What separates its columns; empty if there is one column."},
+            "failure_reason": {"help_text": "Why it could not be read; null if it could."},
+            "encoding": {"help_text": "How the text was read, e.g. `utf-8`; null until then."},
+            "delimiter": {"help_text": "What separates its columns; null if there is one column."},
             "has_header": {"help_text": "Whether its first row names the columns."},
             "columns": {"help_text": "Names of its columns, for placeholders."},
             "country": {"help_text": "ISO 3166 code for its numbers in national format."},
@@ -75,27 +73,27 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         return round(upload.bytes_read / upload.file_size, 3) if upload.file_size else 0.0
 
 
-class RefusedRow(serializers.Serializer[Any]):
+class RefusedRow(Answer):
     row = serializers.IntegerField(help_text="As a spreadsheet shows it, header included; in a request the place.")
-    reason = serializers.CharField(help_text="Stable; decide by it.")
+    reason = serializers.ChoiceField(RowReason.choices, help_text="Why it is no recipient.")
     message = serializers.SerializerMethodField(help_text="The reason in words.")
-    value = serializers.CharField(help_text="What stood there, shortened.")
-    detail = serializers.CharField(help_text="What the reason names, e.g. a length; may be empty.")
+    value = serializers.CharField(allow_null=True, help_text="What stood there, shortened; null: nothing.")
+    detail = serializers.CharField(allow_null=True, help_text="What the reason names, e.g. a length; or null.")
 
     def get_message(self, row: chunks.RefusedRow) -> str:
         return str(RowReason(row.reason).label)
 
 
-class RefusedRows(serializers.Serializer[Any]):
-    rows = RefusedRow(many=True, help_text="In the order of the file.")
-    next_offset = serializers.IntegerField(allow_null=True, help_text=NEXT_OFFSET)
+class RefusedRowPage(Answer):
+    results = RefusedRow(many=True, help_text="In the order of the file.")
+    next = NextField()
 
 
-class Number(serializers.Serializer[Any]):
+class Number(Answer):
     row = serializers.IntegerField(help_text="As a spreadsheet shows it, header included.")
     phone_number = serializers.CharField(help_text="E.164, with plus.")
 
 
-class Numbers(serializers.Serializer[Any]):
-    numbers = Number(many=True, help_text="In the order of the file.")
-    next_offset = serializers.IntegerField(allow_null=True, help_text=NEXT_OFFSET)
+class NumberPage(Answer):
+    results = Number(many=True, help_text="In the order of the file.")
+    next = NextField()

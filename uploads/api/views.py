@@ -10,28 +10,26 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
+from smsapp.api import statuses
+from smsapp.api.cursors import link_to, position_of
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import choice_of, require_known, whole_number
+from smsapp.api.query import CURSOR, choice_of, limit_of, require_known
 from smsapp.api.schema import may_fail
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import NotFound, UploadInvalid, ValidationError
 from smsapp.request_body import takes_file
-from uploads.api.serializers import Numbers, RefusedRow, RefusedRows, UploadRequest, UploadSerializer
-from uploads.choices import UploadStatus
+from uploads.api.serializers import NumberPage, RefusedRow, RefusedRowPage, UploadRequest, UploadSerializer
 from uploads.models import Upload
 from uploads.querysets import UploadQuerySet
 from uploads.services import accept_upload, numbers, refused_rows
 
 MAX_PAGE = 1000
 PAGE = [
-    OpenApiParameter(
-        "offset", {"type": "integer", "minimum": 0, "maximum": 10**9, "default": 0},
-        description="Rows to pass over; 0 at first, then `next_offset`.",
-    ),
+    CURSOR,
     OpenApiParameter(
         "limit", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 100}, description="Rows of a page."
     ),
-]  # fmt: skip
+]
 EXAMPLE = OpenApiExample(
     "A CSV file", {"file": "numbers.csv", "phone_column": "mobile", "country": "DE"},
     request_only=True, media_type="multipart/form-data",
@@ -49,7 +47,7 @@ class FileUploadView(AccountMixin, APIView):
         extensions=may_fail(UploadInvalid),
     )  # fmt: skip
     def post(self, request: Request) -> Response:
-        """The file is checked at once and read in the background: poll `/uploads/{upload_id}` until it is `ready`."""
+        """The file is checked at once and read in the background: poll `/uploads/{upload_id}` until it is READY."""
         if len(request.FILES.getlist("file")) > 1:
             raise ValidationError("One file at a time: the request holds several.", "file")
         data = request.data  # no QueryDict where there is no body at all, whatever its type
@@ -64,10 +62,12 @@ class FileUploadView(AccountMixin, APIView):
 @extend_schema_view(
     get=extend_schema(
         operation_id="uploads_list", summary="List uploads, newest first", tags=["uploads"],
-        parameters=[OpenApiParameter("status", str, enum=UploadStatus.values, description="In this state now.")],
+        parameters=[OpenApiParameter("status", str, enum=list(statuses.UPLOAD), description="In this status now.")],
     )
 )  # fmt: skip
 class UploadListView(AccountMixin, generics.ListAPIView[Upload]):
+    """Uploads of the account, the same for live and test keys."""
+
     read_scope = Scope.CONTACTS_READ
     serializer_class = UploadSerializer
     pagination_class = NewestFirst
@@ -75,14 +75,16 @@ class UploadListView(AccountMixin, generics.ListAPIView[Upload]):
     def get_queryset(self) -> UploadQuerySet:
         require_known(self.request, "cursor", "limit", "status")
         uploads = Upload.objects.for_account(caller_of(self.request).account)
-        status = choice_of(self.request, "status", UploadStatus.values)
-        return uploads if status is None else uploads.filter(status=status)
+        status = choice_of(self.request, "status", statuses.UPLOAD)
+        return uploads if status is None else uploads.filter(status=status.lower())
 
 
 @extend_schema_view(
     get=extend_schema(operation_id="uploads_read", summary="Read the state of an upload", tags=["uploads"])
 )
 class UploadView(AccountMixin, generics.RetrieveAPIView[Upload]):
+    """Poll it until its status is READY or FAILED."""
+
     read_scope = Scope.CONTACTS_READ
     serializer_class = UploadSerializer
     lookup_field = "upload_id"
@@ -96,13 +98,14 @@ class UploadErrorsView(AccountMixin, APIView):
 
     @extend_schema(
         operation_id="uploads_errors", summary="Rows that are no recipients, and why", tags=["uploads"],
-        parameters=PAGE, responses=RefusedRows,
+        parameters=PAGE, responses=RefusedRowPage,
     )  # fmt: skip
     def get(self, request: Request, upload_id: str) -> Response:
+        """Each with its row, as a spreadsheet shows it."""
         upload, (offset, limit) = _upload(request, upload_id), _page(request)
         found = list(refused_rows(upload.audience, offset, limit + 1)) if upload.audience else []
         rows = RefusedRow(found[:limit], many=True).data
-        return Response({"rows": rows, "next_offset": offset + limit if len(found) > limit else None})
+        return Response({"results": rows, "next": _next(request, offset, limit, len(found))})
 
 
 class UploadNumbersView(AccountMixin, APIView):
@@ -110,13 +113,14 @@ class UploadNumbersView(AccountMixin, APIView):
 
     @extend_schema(
         operation_id="uploads_numbers", summary="The numbers read from a file", tags=["uploads"],
-        parameters=PAGE, responses=Numbers,
+        parameters=PAGE, responses=NumberPage,
     )  # fmt: skip
     def get(self, request: Request, upload_id: str) -> Response:
+        """Each once, in E.164."""
         upload, (offset, limit) = _upload(request, upload_id), _page(request)
         found = numbers(upload.audience, offset, limit + 1) if upload.audience else []
         page = [{"row": row, "phone_number": phone} for row, phone in found[:limit]]
-        return Response({"numbers": page, "next_offset": offset + limit if len(found) > limit else None})
+        return Response({"results": page, "next": _next(request, offset, limit, len(found))})
 
 
 def _upload(request: Request, upload_id: str) -> Upload:
@@ -127,5 +131,11 @@ def _upload(request: Request, upload_id: str) -> Upload:
 
 
 def _page(request: Request) -> tuple[int, int]:
-    require_known(request, "offset", "limit")
-    return whole_number(request, "offset", 0, 0, 10**9), whole_number(request, "limit", 100, 1, MAX_PAGE)
+    """Rows to pass over, and rows of the page."""
+    require_known(request, "cursor", "limit")
+    position = position_of(request, 1)
+    return position[0] if position else 0, limit_of(request, 100, MAX_PAGE)
+
+
+def _next(request: Request, offset: int, limit: int, found: int) -> str | None:
+    return link_to(request, [offset + limit] if found > limit else None)

@@ -1,0 +1,8 @@
+"""Moments as text."""
+
+from datetime import UTC, datetime
+
+
+def utc_text(moment: datetime) -> str:
+    """Return ISO 8601 in UTC with `Z`, as everything the API and webhooks say of time."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
