@@ -7,12 +7,13 @@ from accounts.choices import Mode
 from accounts.models import Account
 from campaigns.choices import CampaignKind, CampaignStatus, CanaryState, PauseReason
 from campaigns.models.recurring import RecurringCampaign
+from campaigns.models.titled import Titled
 from campaigns.querysets import CampaignQuerySet
 from campaigns.tally import Tally
 from uploads.models import Audience
 
 
-class Campaign(Tally):
+class Campaign(Titled, Tally):
     """One text, one audience, one schedule.
 
         draft -> awaiting_approval | running                          by person, pipeline
@@ -156,6 +157,11 @@ class Campaign(Tally):
 
     def __str__(self) -> str:
         return self.name or self.bulk_id
+
+    @property
+    def state_key(self) -> str:
+        """What its state is coloured by: one that is completed is not green before its reports are in."""
+        return "reporting" if self.status == CampaignStatus.COMPLETED and self.sent > 0 else self.status
 
     @property
     def successful_count(self) -> int:

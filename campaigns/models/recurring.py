@@ -8,10 +8,11 @@ from django_celery_beat.models import CrontabSchedule
 from accounts.choices import Mode
 from accounts.models import Account
 from campaigns.choices import RecurringStatus
+from campaigns.models.titled import Titled
 from uploads.models import Audience, ContactList
 
 
-class RecurringCampaign(models.Model):
+class RecurringCampaign(Titled, models.Model):
     """A campaign for each moment of a rule. Its recipients are those of a contact list as it stands at that moment, or
     always the same.
 

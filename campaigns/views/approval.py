@@ -75,7 +75,7 @@ def _page(request: MemberRequest, campaign: Campaign, *, comment_missing: bool =
         return redirect("campaign-detail", bulk_id=campaign.bulk_id)
     context = {
         "campaign": campaign, "undo_seconds": settings.UNDO_SECONDS, "comment_missing": comment_missing,
-    } | composed_for(campaign.account, sample_of(campaign.audience), campaign.message, 0)  # fmt: skip
+    } | composed_for(campaign.account, sample_of(campaign.audience), campaign.message, 0, is_final=True)  # fmt: skip
     try:
         context["receipt"] = receipt = preflight(campaign)
         context["countries"] = [(country, 0) for country in receipt.countries]

@@ -86,7 +86,7 @@ def try_out(request: MemberRequest, bulk_id: str) -> HttpResponse:
         return redirect("wizard-review", bulk_id=bulk_id)
     wanted = CampaignRequest(
         kind=CampaignKind.SINGLE, message=preview.text, sender_id=draft.sender_id, mode=current_mode(request),
-        name=f"Test of {draft.name}"[:120], request_id=current_request_id(),
+        name=f"Test of {draft.title}"[:120], request_id=current_request_id(),
     )  # fmt: skip
     try:
         sent = send(current_account(request), request.user, wanted, [form.cleaned_data["phone_number"]])
