@@ -141,7 +141,9 @@ def snapshot(account: Account, list_id: str) -> Audience:
         raise ValidationError("This contact list is empty.", "list_id", list_id)
     columns = _columns(contacts)
     with transaction.atomic():
-        audience = Audience.objects.create(account=account, source=AudienceSource.CONTACTS, columns=columns)
+        audience = Audience.objects.create(
+            account=account, source=AudienceSource.CONTACTS, name=contact_list.name, columns=columns
+        )
         rows = contacts.values_list("phone_number", "values").iterator(_SLICE)
         place = 0
         for number, part in enumerate(_parts(rows, settings.CHUNK_SIZE)):
