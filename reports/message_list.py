@@ -4,7 +4,7 @@ A page looks at MAX_BATCHES at most and may come out short; its cursor goes on w
 same however many messages there are, and however deep it lies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -26,9 +26,9 @@ BATCHES_AT_ONCE = 50  # read by one query
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
-    """None and empty texts filter nothing. `phone_number` in E.164; times are those of accepting."""
+    """None and what is empty filter nothing. `phone_number` in E.164; times are those of accepting."""
 
-    status: MessageStatus | None = None
+    statuses: Collection[MessageStatus] = ()
     bulk_id: str = ""
     client_reference: str = ""
     phone_number: str = ""
@@ -64,8 +64,8 @@ def _batches(account: Account, mode: str, wanted: MessageFilter, below: int | No
     batches = Batch.objects.filter(account=account, mode=mode).order_by("-id")
     if below is not None:
         batches = batches.filter(id__lte=batch_of(below - 1))
-    if wanted.status is not None:
-        batches = batches.filter(**{f"{wanted.status.label}__gt": 0})
+    if wanted.statuses:
+        batches = batches.filter(reduce(or_, (Q(**{f"{status.label}__gt": 0}) for status in wanted.statuses)))
     batches = _in_time(_of_campaign(batches, wanted), wanted, "created_at")
     return list(batches.values_list("id", flat=True)[:MAX_BATCHES])
 
@@ -85,8 +85,8 @@ def _of_number(account: Account, mode: str, wanted: MessageFilter, below: int | 
 def _narrowed(messages: QuerySet[Message], wanted: MessageFilter, below: int | None) -> QuerySet[Message]:
     if below is not None:
         messages = messages.filter(id__lt=below)
-    if wanted.status is not None:
-        messages = messages.filter(status=wanted.status)
+    if wanted.statuses:
+        messages = messages.filter(status__in=wanted.statuses)
     return messages.order_by("-id")
 
 

@@ -186,7 +186,7 @@ def _chart(days: Mapping[date, selectors.Figures]) -> dict[str, Any]:
         },
         "names": {name: str(label) for name, label, _statuses in SERIES},
         "rate": [
-            round(figures_of.delivered_percent(figures), 1) if figures_of.handed_over(figures) else None
+            None if (percent := figures_of.delivered_percent(figures)) is None else round(percent, 1)
             for figures in days.values()
         ],
     }

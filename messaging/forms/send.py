@@ -1,19 +1,26 @@
 """Forms of sending to a few numbers, and of searching what was sent."""
 
 import re
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts.choices import SenderStatus
+from accounts.choices import Mode, SenderStatus
 from accounts.models import Account
+from campaigns.choices import CampaignKind
+from campaigns.models import Campaign
+from campaigns.querysets import CampaignQuerySet
 from messaging.choices import MessageStatus
 from messaging.services import MAX_NUMBERS
+from reports.selectors.overview import FAILED, HANDED_OVER
 from smsapp.forms import ALL, DashboardForm, WallTimeField, ZoneField, moment_of
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.paging import LARGEST_ID
+
+MOST_CAMPAIGNS = 50  # that are offered to search in
 
 
 def sender_choices(account: Account) -> list[tuple[str, str]]:
@@ -64,6 +71,13 @@ class SendForm(DashboardForm):
         return data
 
 
+#: Several statuses at once, as figures of the overview count them: (value, label, statuses).
+STATUS_GROUPS = (
+    ("handed_over", _("Handed over"), HANDED_OVER),
+    ("any_failure", _("Failed, whatever the reason"), FAILED),
+)
+
+
 class SearchForm(DashboardForm):
     """What stands in the address of the message search; `before` is the cursor of keyset paging."""
 
@@ -71,16 +85,21 @@ class SearchForm(DashboardForm):
     number = forms.CharField(label=_("Number"), required=False, max_length=40)
     status = forms.ChoiceField(
         label=_("State"), required=False,
-        choices=[("", _("All")), *((status.label, status.label.capitalize()) for status in MessageStatus)],
+        choices=[
+            ("", _("All")), *((value, label) for value, label, _statuses in STATUS_GROUPS),
+            *((status.label, status.label.capitalize()) for status in MessageStatus),
+        ],
     )  # fmt: skip
-    campaign = forms.CharField(label=_("Campaign id"), required=False, max_length=40)
+    campaign = forms.CharField(label=_("Campaign"), required=False, max_length=40, widget=forms.Select)
     since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     before = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False, widget=forms.HiddenInput)
 
-    def __init__(self, account: Account, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, account: Account, mode: Mode, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.account = account
+        own = Campaign.objects.for_account(account, mode)
+        self.fields["campaign"].widget.choices = [("", _("All")), *_campaign_choices(own, self["campaign"].value())]
 
     def clean_number(self) -> str:
         raw: str = self.cleaned_data["number"]
@@ -91,9 +110,21 @@ class SearchForm(DashboardForm):
         except RefusedNumber:
             raise forms.ValidationError(_("This is no mobile number.")) from None
 
-    def clean_status(self) -> MessageStatus | None:
+    def clean_status(self) -> Collection[MessageStatus]:
         value: str = self.cleaned_data["status"]
-        return MessageStatus[value.upper()] if value else None
+        groups = {name: [MessageStatus[status.upper()] for status in found] for name, _label, found in STATUS_GROUPS}
+        if value in groups:
+            return groups[value]
+        return [MessageStatus[value.upper()]] if value else []
+
+
+def _campaign_choices(own: CampaignQuerySet, chosen: str | None) -> Iterator[tuple[str, str]]:
+    """The newest campaigns, and whatever else the address names: a single send, or an old one."""
+    newest = list(own.filter(kind=CampaignKind.BULK).order_by("-id")[:MOST_CAMPAIGNS])
+    if chosen and all(campaign.bulk_id != chosen for campaign in newest):
+        newest = [*own.filter(bulk_id=chosen[:40]), *newest]
+    for campaign in newest:
+        yield campaign.bulk_id, campaign.title
 
 
 def day_start(day: date | None, days_on: int = 0) -> datetime | None:

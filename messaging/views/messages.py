@@ -29,12 +29,12 @@ PAGE = 50
 def search(request: MemberRequest) -> HttpResponse:
     """By number in any format, state, campaign and day; newest first, by keyset."""
     account, mode = current_account(request), current_mode(request)
-    form = SearchForm(account, request.GET)
+    form = SearchForm(account, mode, request.GET)
     context = {"form": form, "rows": [], "next_before": None}
     if form.is_valid():
         data = form.cleaned_data
         wanted = MessageFilter(
-            status=data["status"], bulk_id=data["campaign"], phone_number=data["number"],
+            statuses=data["status"], bulk_id=data["campaign"], phone_number=data["number"],
             created_after=day_start(data["since"]), created_before=day_start(data["until"], days_on=1),
         )  # fmt: skip
         found = message_list(account, mode, wanted, data["before"], PAGE)

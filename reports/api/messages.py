@@ -78,7 +78,7 @@ def _step(entry: TimelineEntry) -> dict[str, object]:
 def _filter(request: Request) -> MessageFilter:
     status = choice_of(request, "status", STATUSES)
     return MessageFilter(
-        status=STATUSES[status] if status is not None else None,
+        statuses=() if status is None else (STATUSES[status],),
         bulk_id=request.query_params.get("bulk_id", ""),
         client_reference=request.query_params.get("client_reference", ""),
         phone_number=number_of(request, "phone_number", caller_of(request).account) or "",

@@ -48,21 +48,25 @@ GOING_ON = (
 
 
 class Change(NamedTuple):
-    """A figure, the same of the span before, and the change in percent; None where there was nothing before."""
+    """A figure, the same of the span before, and the change in percent; None where there is nothing to tell."""
 
-    now: float
-    before: float
+    now: float | None
+    before: float | None
 
     @property
     def percent(self) -> float | None:
-        return 100 * (self.now - self.before) / self.before if self.before else None
+        if self.now is None or not self.before:
+            return None
+        return 100 * (self.now - self.before) / self.before
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Figures of the last `days` days beside those of as many before; `spend` None for who does not pay."""
+    """Figures of the last `days` days, `since` a day (UTC), beside those of as many before; `spend` None for who does
+    not pay."""
 
     days: int
+    since: date
     sent: Change
     delivered_percent: Change
     failed: Change
@@ -96,6 +100,7 @@ def spans(account: Account, mode: Mode, today: date) -> list[Span]:
         found.append(
             Span(
                 days=length,
+                since=now[-1],
                 sent=Change(handed_over(these), handed_over(those)),
                 delivered_percent=Change(delivered_percent(these), delivered_percent(those)),
                 failed=Change(failed(these), failed(those)),
@@ -118,10 +123,10 @@ def spent(figures: Figures) -> float:
     return float(amount_of(figures.spent_micro))
 
 
-def delivered_percent(figures: Figures) -> float:
-    """Of what was handed over and is decided."""
+def delivered_percent(figures: Figures) -> float | None:
+    """Of what was handed over and is decided; None while nothing is."""
     decided = handed_over(figures) - figures.tally["sent"] - figures.tally["unknown"]
-    return 100 * figures.tally["delivered"] / decided if decided else 0.0
+    return 100 * figures.tally["delivered"] / decided if decided else None
 
 
 def going_on(account: Account, mode: Mode, most: int = 10) -> list[Campaign]:
@@ -167,8 +172,8 @@ def countries_of(account: Account, mode: Mode, since: date) -> list[CountryShare
 
 
 def largest(account: Account, mode: Mode, since: date, most: int = 25) -> list[Campaign]:
-    """The campaigns with the most recipients that were started since a day."""
-    made = Campaign.objects.for_account(account, mode).filter(started_at__gte=_midnight(since))
+    """The campaigns with the most recipients that were started since a day; single sends are none."""
+    made = Campaign.objects.for_account(account, mode).filter(kind=CampaignKind.BULK, started_at__gte=_midnight(since))
     return list(made.order_by("-total_recipients", "-id")[:most])
 
 
@@ -203,7 +208,7 @@ def _of_campaigns(campaigns: Iterable[Campaign]) -> Iterable[tuple[str, str]]:
     for campaign in campaigns:
         text = words.get(CampaignStatus(campaign.status))
         if text:
-            yield str(text) % {"name": str(campaign)}, reverse("campaign-detail", args=[campaign.bulk_id])
+            yield str(text) % {"name": campaign.title}, reverse("campaign-detail", args=[campaign.bulk_id])
 
 
 def _midnight(day: date) -> datetime:

@@ -133,7 +133,11 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "smsapp.frame.frame",
             ],
-            "builtins": ["smsapp.templatetags.icons", "accounts.templatetags.workspace"],
+            "builtins": [
+                "smsapp.templatetags.figures",
+                "smsapp.templatetags.icons",
+                "accounts.templatetags.workspace",
+            ],
         },
     },
 ]

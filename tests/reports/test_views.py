@@ -1,5 +1,6 @@
 """Overview and reports: right figures, from as many queries however much there is."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from accounts.models import Account
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from messaging.choices import MessageStatus
-from messaging.models import Message
+from messaging.models import Batch, Message
 from reports.models import DailyCountry, DailyStat
 from reports.selectors import failures
 from reports.selectors.overview import deliveries, problems, spans
@@ -51,6 +52,8 @@ def test_spans_compare_with_the_time_before(account: Account) -> None:
     assert (month.sent.now, month.sent.before, month.sent.percent) == (200, 0, None)
     assert today.delivered_percent.now == 80
     assert today.failed.now == 20
+    assert today.delivered_percent.before == 80
+    assert (today.since, week.since) == (TODAY, TODAY - timedelta(days=6))
     assert today.spend is None
 
 
@@ -150,3 +153,39 @@ def test_days_as_csv_hold_every_day(member: Client, account: Account) -> None:
 
 def test_no_cell_runs_as_a_formula() -> None:
     assert csv_line(["=1+1", "+4915112345678", "@x", "-5", "plain"]) == b"'=1+1,+4915112345678,'@x,'-5,plain\r\n"
+
+
+def test_a_share_of_nothing_is_a_dash(member: Client, account: Account) -> None:
+    stat(account, 0, queued=3)
+    overview, reports = (member.get(reverse(name)).content.decode() for name in ("overview", "reports"))
+    assert "0.0 %" not in overview + reports
+    assert "<dt>Delivered</dt><dd>–<small>0</small></dd>" in reports
+    assert reports.count("–</td>") == 1  # its row in the table of days
+
+
+def test_figures_lead_to_just_the_messages_they_count(member: Client, account: Account) -> None:
+    campaign = make_campaign(account, count=10)
+    statuses = [status for status in MessageStatus if status is not MessageStatus.QUEUED]
+    make_batch(campaign, statuses)
+    old = make_batch(campaign, statuses, part=1)
+    Batch.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=10))
+    stat(account, 0, **{status.label: 1 for status in statuses})
+    stat(account, 10, **{status.label: 1 for status in statuses})
+    page = member.get(reverse("overview"))
+    links = re.findall(r'href="([^"]*/messages/\?[^"]*)">([^<]+)</a>', page.content.decode().replace("&amp;", "&"))
+    assert len(links) == 9
+    for (address, figure), span in zip(links, [span for span in page.context["spans"] for _ in range(3)], strict=True):
+        found = member.get(address)
+        assert found.context["form"].errors == {}
+        expected = span.delivered_percent.now and (1 if span.days < 30 else 2) if "%" in figure else int(figure)
+        assert len(found.context["rows"]) == expected, address
+
+
+def test_largest_campaigns_are_campaigns(member: Client, account: Account) -> None:
+    named, single = make_campaign(account, name="Sale"), make_campaign(account, kind="single", count=5)
+    Campaign.objects.update(started_at=timezone.now())
+    assert [found for found, _ in member.get(reverse("reports")).context["largest"]] == [named]
+    choices = member.get(reverse("message-search")).context["form"].fields["campaign"].widget.choices
+    assert choices == [("", "All"), (named.bulk_id, "Sale")]
+    given = member.get(reverse("message-search"), {"campaign": single.bulk_id}).context["form"]
+    assert (single.bulk_id, single.title) in given.fields["campaign"].widget.choices
