@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import F, Prefetch
 from django.http import Http404, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -64,33 +65,20 @@ def campaign_detail(request: MemberRequest, bulk_id: str) -> HttpResponse:
     campaign = _campaign_with_facts(request, bulk_id)
     if _is_unfinished(campaign) and may(request.membership, Scope.CAMPAIGNS_WRITE):
         return redirect("wizard-review", bulk_id=bulk_id)
-    form = MessageFilter(request.GET)
-    query = _valid(form)
-    status, after = query["status"], query["after"] or 0
-    context = _live_context(request, campaign) | {
-        "text_parts": _text_parts(campaign),
-        "upload": getattr(campaign.audience, "upload", None),
-        "form": form,
-        "status": status.label if status else "",
-        "page": selectors.message_page(campaign, status, after),
-        "is_first_page": not after,
-        "may_search": may(request.membership, Scope.MESSAGES_READ),
-        "failures": selectors.failures(campaign) if campaign.failed_count else [],
-        "history": selectors.history(campaign),
-    }
-    if campaign.kind == CampaignKind.BULK:
-        context |= {
-            "countries": selectors.countries(campaign),
-            "compared": selectors.compared(campaign, stored_receipt(campaign)),
-        }
-    return render(request, "campaigns/detail.html", context)
+    return render(request, "campaigns/detail.html", _live_context(request, campaign) | _rest_context(request, campaign))
 
 
 @member_required
 @require_GET
 def campaign_live(request: MemberRequest, bulk_id: str) -> HttpResponse:
-    """The part of the campaign page that refreshes itself; the answer of a final state asks for no more."""
-    return render(request, "campaigns/_live.html", _live_context(request, _campaign(request, bulk_id)))
+    """What of the campaign page refreshes itself: its progress, and all of it once that is another one than the page
+    shows (`shown`), so that no part contradicts the other. The answer of a final state asks for no more."""
+    context = _live_context(request, _campaign(request, bulk_id))
+    if context["progress"].mark == request.GET.get("shown"):
+        return render(request, "campaigns/_live.html", context)
+    campaign = _campaign_with_facts(request, bulk_id)
+    context = _live_context(request, campaign) | _rest_context(request, campaign)
+    return render(request, "campaigns/_refreshed.html", context)
 
 
 @member_required
@@ -242,11 +230,39 @@ def _resend(request: MemberRequest, campaign: Campaign) -> HttpResponse:
 
 
 def _live_context(request: MemberRequest, campaign: Campaign) -> dict[str, Any]:
+    progress, query = selectors.campaign_progress(campaign), _valid(MessageFilter(request.GET))
+    status, after = query["status"], query["after"] or 0
+    seen = {"shown": progress.mark, "status": status.label if status else "", "after": after}
     return {
         "campaign": campaign,
-        "progress": selectors.campaign_progress(campaign),
+        "progress": progress,
         "controls": _controls(request, campaign),
+        "status": seen["status"],
+        "live_query": urlencode({name: value for name, value in seen.items() if value}),
     }
+
+
+def _rest_context(request: MemberRequest, campaign: Campaign) -> dict[str, Any]:
+    """What stands below the progress."""
+    form = MessageFilter(request.GET)
+    query = _valid(form)
+    after = query["after"] or 0
+    context = {
+        "text_parts": _text_parts(campaign),
+        "upload": getattr(campaign.audience, "upload", None),
+        "form": form,
+        "page": selectors.message_page(campaign, query["status"], after),
+        "is_first_page": not after,
+        "may_search": may(request.membership, Scope.MESSAGES_READ),
+        "failures": selectors.failures(campaign) if campaign.failed_count else [],
+        "history": selectors.history(campaign),
+    }
+    if campaign.kind == CampaignKind.BULK:
+        context |= {
+            "countries": selectors.countries(campaign),
+            "compared": selectors.compared(campaign, stored_receipt(campaign)),
+        }
+    return context
 
 
 def _controls(request: MemberRequest, campaign: Campaign) -> set[str]:

@@ -65,7 +65,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`processed`: recipients whose outcome does not wait for us, whatever it is.
+    """`processed`: recipients whose outcome does not wait for us, whatever it is; `delivered_percent` is None while
+    there are none. `unreported`: messages whose delivery report is awaited. `mark` is another one whenever something
+    on the campaign's page is.
 
     Rates in messages per second; None where there is nothing to measure. `refresh` in seconds, None: final.
     """
@@ -75,12 +77,14 @@ class Progress:
     processed: int
     processed_percent: float
     delivered: int
-    delivered_percent: float
+    delivered_percent: float | None
+    unreported: int
     rate_now: float | None
     rate_average: float | None
     time_left: timedelta | None
     duration: timedelta | None
     refresh: int | None
+    mark: str
 
     @property
     def time_left_words(self) -> str:
@@ -113,12 +117,14 @@ def campaign_progress(campaign: Campaign, *, with_rate: bool = True) -> Progress
         processed=done,
         processed_percent=_percent(done, total),
         delivered=campaign.delivered,
-        delivered_percent=_percent(campaign.delivered, total),
+        delivered_percent=_percent(campaign.delivered, total) if done else None,
+        unreported=campaign.sent + campaign.unknown,
         rate_now=rate_now,
         rate_average=average,
         time_left=_time_left(campaign, left, average if rate_now is None else rate_now),
         duration=duration,
         refresh=_refresh(campaign),
+        mark="-".join([campaign.status, str(int(campaign.closed_at is not None)), *map(str, counts.values())]),
     )
 
 

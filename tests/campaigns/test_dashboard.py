@@ -2,9 +2,11 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -19,9 +21,10 @@ from messaging.identity import message_number, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from reports.selectors import advice, campaign_progress, message_page, message_timeline
 from reports.selectors.progress import in_words
-from tests.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, phones
+from tests.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, make_upload, phones
 from tests.pages import Browser
 from uploads.chunks import RefusedRow
+from uploads.contacts import create_list, put_contact, rename_list, snapshot
 from uploads.services import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
@@ -182,15 +185,120 @@ def test_campaign_page_asks_the_database_as_often_for_thirty_batches_as_for_one(
 
 
 @pytest.mark.parametrize("status", [CampaignStatus.RUNNING, CampaignStatus.COMPLETED])
-def test_live_part_asks_the_database_five_times(
+def test_live_part_asks_the_database_five_times_while_nothing_has_changed(
     client: Client, status: CampaignStatus, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     campaign = make_campaign()
     Campaign.objects.update(status=status)
-    member(client, campaign.account)
+    page = member(client, campaign.account).get(url("campaign-detail", campaign))
+    shown = f"{url('campaign-live', campaign)}?{page.context['live_query']}"
     # session, user, memberships, campaign; the newest calls while it runs, resends when it is over
     with django_assert_num_queries(5):
-        client.get(url("campaign-live", campaign))
+        same = client.get(shown)
+    assert "hx-swap-oob" not in same.content.decode()
+
+
+def test_all_parts_of_the_page_change_together(client: Client) -> None:
+    """Never “Completed” above what says that nothing was sent."""
+    campaign = make_campaign(count=3)
+    Campaign.objects.update(started_at=None)
+    page = member(client, campaign.account).get(url("campaign-detail", campaign))
+    assert "No messages yet" in page.content.decode()
+    make_batch(campaign, [MessageStatus.SENT, MessageStatus.SENT, MessageStatus.UNDELIVERED])
+    now = timezone.now()
+    Campaign.objects.update(status=CampaignStatus.COMPLETED, started_at=now, completed_at=now, sent=2, undelivered=1)
+    shown = f"{url('campaign-live', campaign)}?{page.context['live_query']}"
+    moved = client.get(shown).content.decode()
+    for part in ("facts", "insight", "message-page"):
+        assert re.search(f'<div id="{part}"[^>]* hx-swap-oob="true"', moved)
+    assert "No messages yet" not in moved
+    assert moved.count('class="cell-row') == 3
+    for label in ("Started", "Completed"):
+        assert re.search(f"<dt>{label}</dt><dd><time ", moved)
+    assert "Why messages did not arrive" in moved
+    filtered = client.get(shown, {"shown": "x", "status": "undelivered", "after": "1"}).content.decode()
+    assert filtered.count('class="cell-row') == 1
+    assert "status=undelivered&amp;after=1" in filtered
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"sent": 73, "delivered": 27}, "Everything is handed over. 73 messages have no delivery report yet."),
+        ({"sent": 1, "delivered": 99}, "Everything is handed over. 1 message has no delivery report yet."),
+        ({"delivered": 90, "undelivered": 10}, "Everything is handed over. All outcomes are known."),
+        ({"delivered": 98, "unconfirmed": 2},
+         "Everything is handed over. 2 messages were closed without a delivery report."),
+    ],
+)  # fmt: skip
+def test_completed_says_what_it_means(client: Client, counts: dict[str, int], said: str) -> None:
+    campaign = make_campaign()
+    now = timezone.now()
+    fields = {"status": CampaignStatus.COMPLETED, "total_recipients": 100, "started_at": now, "completed_at": now}
+    Campaign.objects.filter(pk=campaign.pk).update(**fields, **counts)
+    page = member(client, campaign.account).get(url("campaign-detail", campaign)).content.decode()
+    assert said in " ".join(re.sub("<[^>]*>", "", page).split())
+    is_open = "sent" in counts
+    assert ("state-reporting" in page) == is_open  # green only once it is known how it ended
+    listed = client.get(reverse("campaign-list")).content.decode()
+    assert ("state-reporting" in listed, "state-completed" in listed) == (is_open, not is_open)
+
+
+def test_a_share_of_nothing_is_a_dash(client: Client) -> None:
+    campaign = make_campaign()
+    page = member(client, campaign.account).get(url("campaign-detail", campaign)).content.decode()
+    assert "<dt>Delivered</dt><dd>–<small>0 of 3</small>" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "title"),
+    [
+        ("Spring", "Hello", "Spring"),
+        ("", "Your parcel\nis here.", "Your parcel is here."),
+        ("", "word " * 20, "word word word word word word word word…"),
+    ],
+)
+def test_every_page_calls_a_campaign_by_its_name_or_its_text(
+    client: Client, name: str, message: str, title: str
+) -> None:
+    assert Campaign(name="", message="").title == "Untitled campaign"
+    campaign = make_campaign(kind="single", name=name, message=message)
+    make_batch(campaign, [MessageStatus.UNDELIVERED] * 3)
+    Campaign.objects.update(undelivered=3, status=CampaignStatus.COMPLETED)
+    member(client, campaign.account)
+    pages = [
+        reverse("campaign-list") + "?kind=single", reverse("message-search"), url("campaign-detail", campaign),
+        url("campaign-refused", campaign), url("campaign-resend", campaign),
+        reverse("message-detail", args=[Message.objects.all()[0].message_id]),
+    ]  # fmt: skip
+    for address in pages:
+        words = re.sub(r"<code.*?</code>|<[^>]*>", " ", client.get(address).content.decode())
+        assert title in words, address
+        assert "bulk-" not in words, address
+
+
+def test_no_template_shows_an_id_for_want_of_a_name() -> None:
+    folder = Path(settings.BASE_DIR) / "templates"
+    unreadable = [
+        path.name for path in folder.rglob("*.html") if re.search(r"firstof [\w.]+ [\w.]+_id", path.read_text())
+    ]
+    assert unreadable == []
+
+
+def test_who_a_campaign_went_to_is_said(client: Client) -> None:
+    account = AccountFactory()
+    owner = MembershipFactory(account=account).user
+    contact_list = create_list(account, owner, "Regulars")
+    put_contact(contact_list, owner, "+4915112345678", {})
+    made = {
+        "Contact list “Regulars”": make_campaign(account, audience=snapshot(account, contact_list.list_id)),
+        "3 phone numbers": make_campaign(account),
+        "people.csv": make_campaign(account, audience=make_upload(account, [(phones(1)[0],)], ["phone"]).audience),
+    }
+    rename_list(contact_list, owner, "Once regulars")
+    client.force_login(owner)
+    for words, campaign in made.items():
+        assert words in client.get(url("campaign-detail", campaign)).content.decode()
 
 
 def test_campaign_page_shows_text_sender_and_progress(client: Client) -> None:
@@ -222,7 +330,7 @@ def test_progress_refreshes_itself_until_the_last_report_is_in(client: Client) -
     member(client, campaign.account)
     live = url("campaign-live", campaign)
     assert 'hx-trigger="every 2s"' in client.get(live).content.decode()
-    assert f'hx-get="{live}"' in client.get(url("campaign-detail", campaign)).content.decode()
+    assert f'hx-get="{live}?shown=running-' in client.get(url("campaign-detail", campaign)).content.decode()
     now = timezone.now()
     Campaign.objects.filter(pk=campaign.pk).update(status=CampaignStatus.COMPLETED, completed_at=now, sent=3)
     assert 'hx-trigger="every 5s"' in client.get(live).content.decode()
