@@ -38,10 +38,12 @@ class DashboardForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
-        for field in self.fields.values():
+        for name, field in self.fields.items():
             chosen = next((name for kind, name in CLASSES.items() if isinstance(field.widget, kind)), "form-control")
             own = field.widget.attrs.get("class", "")
             field.widget.attrs["class"] = f"{own} {chosen}".strip()
+            if isinstance(field, ZoneField) and (self.is_bound or name in self.initial):
+                field.widget.attrs.pop("data-own-zone", None)
         for name in self.fields if self.conditional == ALL else self.conditional:
             vars(self.fields[name])["is_conditional"] = True
 
@@ -95,7 +97,7 @@ class WallTimeField(forms.CharField):
 
 
 class ZoneField(forms.ChoiceField):
-    """Filled in with the browser's own zone by when.js."""
+    """Unless a zone is stated, page.js fills in the browser's own and puts the moments of the form on its clock."""
 
     def __init__(self, **options: Any) -> None:
         choices = [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in ZONES)]

@@ -108,12 +108,13 @@ def delete(request: MemberRequest, bulk_id: str) -> HttpResponse:
 
 
 def _when_of(request: MemberRequest, draft: Campaign) -> dict[str, Any]:
-    """What the draft says, its moments on the clocks of UTC."""
+    """What the draft says, its moments on the clocks of its rule's zone, else of UTC."""
     request_ = request_of(draft)
     rule = drafts.rule_of(draft)
+    zone = rule.timezone if rule else "UTC"
     values: dict[str, Any] = {
         "when": "again" if rule else "later" if draft.scheduled_at else "now",
-        "at": wall_time(draft.scheduled_at), "valid_until": wall_time(draft.valid_until),
+        "at": wall_time(draft.scheduled_at, zone), "valid_until": wall_time(draft.valid_until, zone),
         "quiet_from": request_.quiet_from, "quiet_until": request_.quiet_until,
         "canary": "size" if request_.canary_size else "percent" if request_.canary_percent else "none",
         "canary_value": request_.canary_size or request_.canary_percent or 100,

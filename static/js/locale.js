@@ -1,10 +1,10 @@
-// Every <time datetime> in the reader's own zone; without script it stays in UTC. What is less than an hour away says how
-// far, and the moment itself stands in its title; what has seconds to show always shows the moment.
+// Every <time datetime> in the reader's own zone, which it names; without script it stays in UTC. What is less than an
+// hour away says how far, and the moment itself is in its title; data-moment and data-seconds always show the moment.
 (() => {
   const HOUR = 3600e3;
-  const ago = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+  const ago = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "long" });
   const exact = (moment, withSeconds) => {
-    const options = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
+    const options = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
     if (moment.getFullYear() !== new Date().getFullYear()) options.year = "numeric";
     if (withSeconds) options.second = "2-digit";
     return moment.toLocaleString(undefined, options);
@@ -16,7 +16,8 @@
     const distance = moment - Date.now();
     const withSeconds = element.hasAttribute("data-seconds");
     const isNear = Math.abs(distance) < HOUR;
-    element.textContent = isNear && !withSeconds ? relative(distance) : exact(moment, withSeconds);
+    const isRelative = isNear && !withSeconds && !element.hasAttribute("data-moment");
+    element.textContent = isRelative ? relative(distance) : exact(moment, withSeconds);
     element.title = `${exact(moment, true)} (${element.dataset.utc})`;
     if (isNear) element.title += ` · ${relative(distance)}`;
     element.classList.toggle("is-near", isNear);
@@ -27,9 +28,10 @@
       show(element);
     }
   };
-  localise();
-  document.addEventListener("htmx:afterSettle", localise);
-  setInterval(() => document.querySelectorAll("time.is-near").forEach(show), 15e3);
+  onContent(localise);
+  setInterval(() => document.querySelectorAll("time.is-near").forEach(show), 1e3);
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  for (const element of document.querySelectorAll("[data-zone-name]")) element.textContent = `(${timeZone.replaceAll("_", " ")})`;
 })();
 
 // Figures in tables and lists as the reader writes them; `data-plain` keeps what they were, to be compared.
@@ -48,6 +50,5 @@
       });
     }
   };
-  localise();
-  document.addEventListener("htmx:afterSettle", localise);
+  onContent(localise);
 })();

@@ -71,13 +71,27 @@
   window.addEventListener("pageshow", () => document.querySelectorAll("form[data-confirmed]").forEach((form) => delete form.dataset.confirmed));
 })();
 
-// Fields that belong to one choice only; zones that nobody chose are the browser's own.
+// A zone that nobody chose is the browser's own, and moments that the server wrote in UTC are put on its clock.
 (() => {
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  for (const select of document.querySelectorAll("select[data-own-zone]")) {
-    const untouched = select.value === "UTC" && !select.dataset.kept;
-    if (untouched && [...select.options].some((option) => option.value === own)) select.value = own;
-  }
+  const onOwnClock = (utc) => {
+    const moment = new Date(`${utc}Z`);
+    return new Date(moment - moment.getTimezoneOffset() * 60e3).toISOString().slice(0, 16);
+  };
+  onContent(() => {
+    for (const select of document.querySelectorAll("select[data-own-zone]")) {
+      select.removeAttribute("data-own-zone");
+      if (![...select.options].some((option) => option.value === own)) continue;
+      select.value = own;
+      for (const field of select.form.querySelectorAll("input[type=datetime-local]")) {
+        if (field.value) field.value = onOwnClock(field.value);
+      }
+    }
+  });
+})();
+
+// Fields that belong to one choice only.
+(() => {
   const show = () => {
     for (const part of document.querySelectorAll("[data-only-when]")) {
       const name = part.dataset.onlyName || "when";
@@ -86,7 +100,7 @@
     }
   };
   document.addEventListener("change", show);
-  show();
+  onContent(show);
 })();
 
 // Names of countries in the reader's language, in their order.
@@ -98,25 +112,15 @@
       element.dataset.named = "";
       if (/^[A-Z]{2}$/.test(element.dataset.country)) element.textContent = name(element.dataset.country);
     }
-  };
-  for (const select of document.querySelectorAll("select[data-countries]")) {
-    const chosen = select.value;
-    for (const option of select.options) option.textContent = option.textContent.replace(/^[A-Z]{2}/, name(option.value));
-    [...select.options].sort((a, b) => a.textContent.localeCompare(b.textContent)).forEach((option) => select.append(option));
-    select.value = chosen;
-  }
-  document.addEventListener("htmx:afterSettle", translate);
-  translate();
-})();
-
-// Seconds until a moment.
-(() => {
-  setInterval(() => {
-    for (const element of document.querySelectorAll("[data-countdown]")) {
-      const left = Math.ceil((new Date(element.dataset.countdown) - Date.now()) / 1000);
-      element.textContent = left > 0 && left < 600 ? `${left} s` : "";
+    for (const select of document.querySelectorAll("select[data-countries]:not([data-named])")) {
+      const chosen = select.value;
+      select.dataset.named = "";
+      for (const option of select.options) option.textContent = option.textContent.replace(/^[A-Z]{2}/, name(option.value));
+      [...select.options].sort((a, b) => a.textContent.localeCompare(b.textContent)).forEach((option) => select.append(option));
+      select.value = chosen;
     }
-  }, 1000);
+  };
+  onContent(translate);
 })();
 
 // Tables that show all of their rows are ordered by whichever column is pressed; those of many pages ask the server.
@@ -130,7 +134,8 @@
     return /[0-9]/.test(text) && !/[a-z]{2}/i.test(text) && !Number.isNaN(number) ? number : text.toLocaleLowerCase();
   };
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
-  for (const table of document.querySelectorAll("table[data-sortable]")) {
+  const prepare = (table) => {
+    table.removeAttribute("data-sortable");
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       if (!head.textContent.trim() || head.querySelector(".visually-hidden")) return;
       const button = document.createElement("button");
@@ -147,5 +152,6 @@
         table.tBodies[0].append(...rows);
       });
     });
-  }
+  };
+  onContent(() => document.querySelectorAll("table[data-sortable]").forEach(prepare));
 })();

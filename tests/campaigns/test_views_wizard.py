@@ -220,3 +220,16 @@ def test_a_plainer_character_is_offered_only_where_the_writer_can_put_it(member:
     for text in (shown, member.post(reverse("wizard-composed"), again).content.decode()):
         assert "<code>ş</code>" in text
         assert "data-replace" not in text
+
+
+def test_a_zone_that_was_chosen_is_kept(member: Client, account: Account) -> None:
+    """Only one that nobody chose is filled in with the browser's."""
+    draft = draft_of(member, upload_of(account))
+    address = reverse("wizard-when", args=[draft.bulk_id])
+    assert "data-own-zone" in member.get(address).content.decode()
+    rule = WHEN | {"when": "again", "every": "day", "clock": "09:00", "valid_until": "2099-01-01T10:00"}
+    member.post(address, rule | {"zone": "Asia/Tokyo"})
+    again = member.get(address)
+    assert "data-own-zone" not in again.content.decode()
+    assert again.context["form"]["valid_until"].value() == "2099-01-01T10:00"
+    assert "data-own-zone" not in member.post(address, WHEN | {"when": "later"}).content.decode()
