@@ -1,4 +1,4 @@
-"""How each kind of send makes its texts. A single send has no values to fill in: its text is sent as it is written."""
+"""How each kind of send makes its texts. A single send without values to fill in is sent as it is written."""
 
 from collections.abc import Sequence
 
@@ -8,4 +8,5 @@ from campaigns.rendering import Renderer, Template
 
 def renderer_of(kind: str, text: str, columns: Sequence[str]) -> Renderer:
     """Return how a send of this kind makes its messages. Raises TemplateVariableMissing."""
-    return Renderer([text]) if kind == CampaignKind.SINGLE else Template(text).bind(columns)
+    is_plain = kind == CampaignKind.SINGLE and not columns
+    return Renderer([text]) if is_plain else Template(text).bind(columns)

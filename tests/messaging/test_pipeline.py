@@ -143,9 +143,9 @@ def test_texts_are_made_before_the_database_is_locked(monkeypatch, settings):
     settings.CHUNK_SIZE, locked = 4, []
     real, outer = Renderer.render, len(connection.savepoint_ids)
 
-    def render(self, values):
+    def render(self, *values):
         locked.append(len(connection.savepoint_ids) > outer)
-        return real(self, values)
+        return real(self, *values)
 
     account = make_campaign(count=1).account
     expand_ready()

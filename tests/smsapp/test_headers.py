@@ -35,7 +35,7 @@ def test_no_answer_may_be_kept_framed_or_taken_for_something_else(who: str, admi
 
 
 #: The same for everybody, and kept by browsers for some time.
-OPEN_TO_ALL = {"/manifest.webmanifest", "/sw.js", "/offline/"}
+OPEN_TO_ALL = {"/manifest.webmanifest", "/sw.js", "/offline/", "/api/v1/schema"}
 
 
 @pytest.mark.django_db
