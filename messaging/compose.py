@@ -7,6 +7,9 @@ from decimal import Decimal
 from accounts.credit import amount_of
 from accounts.models import Account
 from accounts.prices import PriceList
+from campaigns.links import blank_link
+from campaigns.rendering import Template
+from smsapp.exceptions import TemplateVariableMissing
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import (
     GSM7,
@@ -59,6 +62,14 @@ class Composed:
     @property
     def replaceable_count(self) -> int:
         return sum(one.plain is not None for one in self.costly)
+
+
+def without_values(text: str) -> str:
+    """Return the text of a campaign whose recipients have no values; as written where it needs some."""
+    try:
+        return Template(text).bind(()).render((), blank_link())
+    except TemplateVariableMissing:
+        return text
 
 
 def compose(

@@ -14,9 +14,10 @@ from accounts.current import MemberRequest, allowed, current_account, current_mo
 from accounts.once import once
 from campaigns.choices import CampaignKind
 from campaigns.models import MessageTemplate
+from campaigns.rendering import Template
 from campaigns.rules import CampaignRequest
 from messaging import restored
-from messaging.compose import compose
+from messaging.compose import compose, without_values
 from messaging.forms.send import SendForm
 from messaging.services import send
 from smsapp.exceptions import SmsappError
@@ -47,6 +48,7 @@ def _page(request: MemberRequest) -> HttpResponse:
         "form": form,
         "templates": MessageTemplate.objects.filter(account=account).order_by("name")[:MAX_TEMPLATES],
         "composed": compose(account, str(form["message"].value() or "")),
+        "as_written": Template(str(form["message"].value() or "")).placeholders,
         "sender": form["sender_id"].value() or "",
     }
     return render(request, "messaging/send.html", context)
@@ -57,8 +59,12 @@ def _page(request: MemberRequest) -> HttpResponse:
 def composed(request: MemberRequest) -> HttpResponse:
     """The counter and the preview of the text as it stands."""
     numbers = re.split(r"[,;\n]+", request.POST.get("phone_numbers", ""))[:100]
-    found = compose(current_account(request), request.POST.get("message", "")[:MAX_COMPOSED], numbers)
+    text = request.POST.get("message", "")[:MAX_COMPOSED]
+    is_campaign = bool(request.POST.get("is_campaign"))
+    found = compose(current_account(request), without_values(text) if is_campaign else text, numbers)
     context = {"composed": found, "sender": request.POST.get("sender_id", "")[:16]}
+    if request.POST.get("is_send"):
+        context["as_written"] = Template(text).placeholders
     return render(request, "messaging/_composed.html", context)
 
 

@@ -20,6 +20,7 @@ from messaging.expansion import expand_ready
 from messaging.models import Message
 from messaging.services import resend_failed, send
 from messaging.settlement import Fact
+from smsapp.lib.text import analyse
 from tests.factories import MembershipFactory, make_api_key, make_audience, make_campaign, phones
 
 TEXTS = [
@@ -99,6 +100,22 @@ def test_a_trial_of_a_draft_is_not_read_as_a_template_again(client: Client) -> N
     sent = Campaign.objects.get(kind=CampaignKind.SINGLE)
     assert (sent.message, sent.mode) == ("{a} {name|x}", Mode.LIVE)
     assert sent.messages.get().text == "{a} {name|x}"
+
+
+@pytest.mark.django_db
+def test_the_form_says_that_placeholders_are_not_filled(client: Client) -> None:
+    client.force_login(MembershipFactory().user)
+    page = client.post(reverse("composed"), {"message": "Hi {name} {a|b} {}", "is_send": "1"}).content.decode()
+    assert "{name}, {a|b}" in page
+    for quiet in ({"message": "Hi {}", "is_send": "1"}, {"message": "Hi {name}"}):
+        assert "as it is written" not in client.post(reverse("composed"), quiet).content.decode()
+
+
+@pytest.mark.django_db
+def test_a_campaign_without_values_is_previewed_as_it_will_read(client: Client) -> None:
+    client.force_login(MembershipFactory().user)
+    found = client.post(reverse("composed"), {"message": "{{a}} {b|c}", "is_campaign": "1"}).context["composed"]
+    assert (found.text, found.segments) == ("{a} c", analyse("{a} c").segment_count)
 
 
 @pytest.mark.django_db
