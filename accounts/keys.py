@@ -12,7 +12,7 @@ import re
 import secrets
 import string
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
@@ -36,6 +36,7 @@ from smsapp.exceptions import (
     IpNotAllowed,
     NotFound,
     PermissionDenied,
+    Problems,
     ValidationError,
 )
 from smsapp.middleware import current_call
@@ -103,14 +104,11 @@ def issue_api_key(
     `scopes`: None for DEFAULT_SCOPES as far as the issuer has them. `by`: an operator who makes it for them.
     Raises ValidationError naming the field, or InvalidState.
     """
-    if mode not in issuer.modes:
-        raise ValidationError("A test key makes test keys only.", "mode", mode.value)
-    values = {
-        "scopes": _scopes(issuer, DEFAULT_SCOPES & issuer.scopes if scopes is None else scopes),
-        "allowed_networks": _networks(allowed_networks),
-        "rate_limit": rate_limit,
-        "expires_at": _expiry(expires_at),
-    }
+    values = read_options(
+        issuer, mode=mode, scopes=DEFAULT_SCOPES & issuer.scopes if scopes is None else scopes,
+        allowed_networks=allowed_networks, rate_limit=rate_limit, expires_at=expires_at,
+    )  # fmt: skip
+    del values["mode"]
     with transaction.atomic():
         Account.objects.select_for_update(no_key=True).get(pk=issuer.account.pk)  # keys are counted one by one
         usable = ApiKey.objects.filter(account=issuer.account, revoked_at=None).exclude(
@@ -123,6 +121,19 @@ def issue_api_key(
     return key, text
 
 
+def read_options(issuer: Issuer, **given: Any) -> dict[str, Any]:
+    """Options of a key, those that are given, as they are stored. Raises ValidationError, which names all that is
+    wrong with them."""
+    problems = Problems()
+    read: dict[str, Callable[[Any], Any]] = {
+        "mode": lambda mode: _mode(issuer, mode), "scopes": lambda scopes: _scopes(issuer, scopes),
+        "allowed_networks": _networks, "expires_at": _expiry,
+    }  # fmt: skip
+    values = {name: problems.check(read[name], value) if name in read else value for name, value in given.items()}
+    problems.refuse()
+    return values
+
+
 def update_api_key(issuer: Issuer, prefix: str, **changes: Any) -> ApiKey:
     """Change `name`, `scopes`, `allowed_networks`, `rate_limit` or `expires_at` of a usable key.
 
@@ -131,13 +142,7 @@ def update_api_key(issuer: Issuer, prefix: str, **changes: Any) -> ApiKey:
     with transaction.atomic():
         key = _lock(issuer, prefix)
         _require_power_over(issuer, key)
-        before = _shown(key)
-        if "scopes" in changes:
-            changes["scopes"] = _scopes(issuer, changes["scopes"])
-        if "allowed_networks" in changes:
-            changes["allowed_networks"] = _networks(changes["allowed_networks"])
-        if "expires_at" in changes:
-            changes["expires_at"] = _expiry(changes["expires_at"])
+        before, changes = _shown(key), read_options(issuer, **changes)
         for field, value in changes.items():
             setattr(key, field, value)
         key.save(update_fields=list(changes))
@@ -270,6 +275,12 @@ def _require_power_over(issuer: Issuer, key: ApiKey) -> None:
     """Who could change or rotate a key that may more than they do could use it."""
     if not scopes_of(key) <= issuer.scopes:
         raise PermissionDenied("This key may more than you, so you can revoke it and not change it.")
+
+
+def _mode(issuer: Issuer, mode: Mode) -> Mode:
+    if mode not in issuer.modes:
+        raise ValidationError("A test key makes test keys only.", "mode", mode.value)
+    return mode
 
 
 def _scopes(issuer: Issuer, scopes: Iterable[Scope]) -> list[str]:

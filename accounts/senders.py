@@ -120,7 +120,19 @@ def require_sender(account: Account, value: str) -> None:
         return
     sender_kind(value)
     if not _APPROVED.row(account=account.pk, value=value):
-        raise SenderNotAllowed("This sender is not approved for your account.", "sender_id", value)
+        raise SenderNotAllowed(_how_to_get(account, value), "sender_id", value)
+
+
+def _how_to_get(account: Account, value: str) -> str:
+    status = SenderId.objects.filter(account=account, value=value).values_list("status", flat=True).first()
+    if status == SenderStatus.PENDING:
+        return f"The sender {value} waits for the approval of your operator. Without a sender the provider chooses."
+    if status == SenderStatus.REJECTED:
+        return f"Your operator has rejected the sender {value}. Use another, or none: then the provider chooses."
+    return (
+        f"The sender {value} is not approved for your account. Ask for it under Senders in the dashboard, or with "
+        "POST /api/v1/senders; your operator approves it. Without a sender the provider chooses."
+    )
 
 
 def _decide(sender: SenderId, status: SenderStatus, by: User | None, note: str = "") -> SenderId:

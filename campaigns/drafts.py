@@ -14,7 +14,7 @@ from campaigns.recipients import Recipients, gather
 from campaigns.recurrence import Rule
 from campaigns.rules import CampaignRequest, check_message, check_request, request_of, write_request
 from campaigns.services import save_new, unsaved_campaign
-from smsapp.exceptions import InvalidState
+from smsapp.exceptions import InvalidState, Problems
 from uploads.chunks import RefusedRow
 from uploads.contacts import list_of
 from uploads.models import Audience, Upload
@@ -25,9 +25,13 @@ def create_draft(
     account: Account, user: User, request: CampaignRequest, wanted: Recipients | None = None
 ) -> tuple[Campaign, list[RefusedRow]]:
     """A draft, with or without recipients yet, and the numbers of the request that are none. Raises an SmsappError."""
-    check_request(account, request, columns=None)
+    problems = Problems()
+    problems.check(check_request, account, request, columns=None)
     with transaction.atomic():
-        audience, refused = gather(account, wanted) if wanted else (empty_audience(account), [])
+        gathered = problems.check(gather, account, wanted) if wanted else (empty_audience(account), [])
+        problems.refuse()
+        assert gathered is not None
+        audience, refused = gathered
         _check_placeholders(request, audience)
         draft = unsaved_campaign(account, user, request, audience)
         save_new(draft)
@@ -46,7 +50,7 @@ def change_draft(
     Raises InvalidState for anything but a draft, and an SmsappError for what could not be sent.
     """
     require_draft(campaign, "changed")
-    _check_change(campaign, changes)
+    check_change(campaign, changes)
     with transaction.atomic():
         draft = locked_campaign(campaign)
         require_draft(draft, "changed")
@@ -117,8 +121,9 @@ def _plan(draft: Campaign, wanted: Recipients | None, **values: Any) -> None:
         DraftPlan.objects.update_or_create(campaign=draft, defaults=values)
 
 
-def _check_change(draft: Campaign, changes: Mapping[str, Any]) -> None:
-    """A time that has passed meanwhile is refused when the draft is launched, not when something else is changed."""
+def check_change(draft: Campaign, changes: Mapping[str, Any]) -> None:
+    """A time that has passed meanwhile is refused when the draft is launched, not when something else is changed.
+    Raises an SmsappError, which names all that is wrong."""
     request = replace(request_of(draft), **changes)
     if not {"scheduled_at", "valid_until"} & set(changes):
         request = replace(request, scheduled_at=None, valid_until=None)

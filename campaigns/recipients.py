@@ -33,7 +33,13 @@ def gather(account: Account, wanted: Recipients) -> tuple[Audience, list[Refused
         return ready_audience(account, wanted.upload_id), []
     if wanted.list_id:
         return snapshot(account, wanted.list_id), []
-    good, refused = screen_numbers(wanted.phone_numbers, account.default_country)
+    good, refused = require_numbers(account, wanted.phone_numbers)
+    return audience_from_numbers(account, good, refused=refused), refused
+
+
+def require_numbers(account: Account, numbers: Sequence[str]) -> tuple[list[tuple[int, str]], list[RefusedRow]]:
+    """See `screen_numbers`. Raises InvalidPhoneNumber if none of the numbers is one."""
+    good, refused = screen_numbers(numbers, account.default_country)
     if not good:
         errors = [
             {
@@ -45,7 +51,7 @@ def gather(account: Account, wanted: Recipients) -> tuple[Audience, list[Refused
             for row in refused[:MAX_ERRORS]
         ]
         raise InvalidPhoneNumber(
-            "None of the numbers can receive an SMS.", "phone_numbers[0]", wanted.phone_numbers[0],
-            problem=refused[0].reason, errors=errors,
+            "None of the numbers can receive an SMS.", "phone_numbers[0]", numbers[0], problem=refused[0].reason,
+            errors=errors,
         )  # fmt: skip
-    return audience_from_numbers(account, good, refused=refused), refused
+    return good, refused

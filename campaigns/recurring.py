@@ -28,7 +28,7 @@ from campaigns.recurrence import Rule
 from campaigns.rules import COPIED, CampaignRequest, check_message, check_request
 from smsapp import clock
 from smsapp.apart import apart
-from smsapp.exceptions import InvalidState, NotFound, SmsappError, ValidationError
+from smsapp.exceptions import InvalidState, NotFound, Problems, SmsappError, ValidationError
 from uploads.contacts import list_of, snapshot
 from uploads.models import Audience
 
@@ -52,9 +52,9 @@ def create_recurring(
     account: Account, user: User, request: CampaignRequest, rule: Rule, wanted: Recipients, **options: Any
 ) -> RecurringCampaign:
     """`options`: `valid_minutes`, `ends_at`. Raises an SmsappError for what could not be sent, or never would be."""
-    now = clock.about_now()
-    check_request(account, request, columns=None)
-    rule.check(now)
+    now, problems = clock.about_now(), Problems()
+    problems.check(check_request, account, request, columns=None)
+    problems.check(rule.check, now)
     row = RecurringCampaign(
         account=account, user=user, mode=request.mode, recurring_id=f"rec-{secrets.token_hex(10)}",
         **{name: getattr(request, name) for name in COPIED}, **options,
@@ -64,8 +64,9 @@ def create_recurring(
         going_on = RecurringCampaign.objects.filter(account=account).exclude(status=RecurringStatus.ENDED)
         if going_on.count() >= MAX_RECURRING:
             raise InvalidState(f"An account has {MAX_RECURRING} recurring campaigns at most.", limit=MAX_RECURRING)
+        problems.check(_set_recipients, row, wanted)
+        problems.refuse()
         row.rule = rule.stored()
-        _set_recipients(row, wanted)
         _plan(row, rule, now)
         row.save(force_insert=True)
         _note(row, "created", user, after=_facts(row))

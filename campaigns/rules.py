@@ -14,7 +14,7 @@ from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.rendering import Template
 from smsapp import clock
-from smsapp.exceptions import MessageTooLong, ScheduleInPast, ValidationError
+from smsapp.exceptions import MessageTooLong, Problems, ScheduleInPast, ValidationError
 from smsapp.lib.text import MAX_TEXT_LENGTH, forbidden_characters
 
 SCHEDULE_GRACE = timedelta(seconds=60)  # "now" written by a client whose clock is a little behind
@@ -81,28 +81,32 @@ def check_message(message: str, columns: Sequence[str] = ()) -> None:
     Template(message).bind(columns)
 
 
-def check_schedule(
-    scheduled_at: datetime | None, valid_until: datetime | None, grace: timedelta = SCHEDULE_GRACE
-) -> None:
+def check_schedule(scheduled_at: datetime, grace: timedelta = SCHEDULE_GRACE) -> None:
     """`grace`: by how much the schedule may have passed. Raises ScheduleInPast or ValidationError."""
     now = clock.about_now()
-    if scheduled_at is not None:
-        if scheduled_at < now - grace:
-            raise ScheduleInPast("The schedule time is in the past.", "schedule_time", scheduled_at.isoformat())
-        if scheduled_at > now + SCHEDULE_MAX:
-            raise ValidationError(
-                "The schedule time is more than a year away.", "schedule_time", scheduled_at.isoformat()
-            )
-    if valid_until is not None and valid_until <= max(now, scheduled_at or now):
+    if scheduled_at < now - grace:
+        raise ScheduleInPast("The schedule time is in the past.", "schedule_time", scheduled_at.isoformat())
+    if scheduled_at > now + SCHEDULE_MAX:
+        raise ValidationError("The schedule time is more than a year away.", "schedule_time", scheduled_at.isoformat())
+
+
+def check_validity(valid_until: datetime, scheduled_at: datetime | None) -> None:
+    """Raises ValidationError."""
+    now = clock.about_now()
+    if valid_until <= max(now, scheduled_at or now):
         raise ValidationError("Nothing could be sent before this time.", "valid_until", valid_until.isoformat())
 
 
-def check_release(request: CampaignRequest) -> None:
-    """Quiet hours and first recipients. Raises ValidationError."""
+def check_quiet_hours(request: CampaignRequest) -> None:
+    """Raises ValidationError."""
     if (request.quiet_from is None) != (request.quiet_until is None):
         raise ValidationError("Quiet hours have a beginning and an end.", "quiet_until")
     if request.quiet_from is not None and request.quiet_from == request.quiet_until:
         raise ValidationError("Quiet hours that begin and end at the same time are none.", "quiet_until")
+
+
+def check_canary(request: CampaignRequest) -> None:
+    """Raises ValidationError."""
     if request.canary_size is not None and request.canary_percent is not None:
         raise ValidationError("Give the first recipients as a number or in percent.", "canary_percent")
     ranges = (("canary_size", 1, 10**6), ("canary_percent", 1, 50), ("canary_floor", 1, 100),
@@ -117,17 +121,23 @@ def check_request(
     account: Account, request: CampaignRequest, columns: Sequence[str] | None = (), grace: timedelta = SCHEDULE_GRACE
 ) -> None:
     """Everything that can be refused whoever the recipients are; `columns`: None while nobody knows. A callback URL
-    may be looked up, so not inside a transaction for the first time. Raises an SmsappError."""
+    may be looked up, so not inside a transaction for the first time. Raises an SmsappError, which names all of it."""
     require_active(account)
+    problems = Problems()
     if columns is None or request.kind == CampaignKind.SINGLE:
-        check_text(request.message)
+        problems.check(check_text, request.message)
     else:
-        check_message(request.message, columns)
-    require_sender(account, request.sender_id)
-    check_schedule(request.scheduled_at, request.valid_until, grace)
-    check_release(request)
+        problems.check(check_message, request.message, columns)
+    problems.check(require_sender, account, request.sender_id)
+    if request.scheduled_at is not None:
+        problems.check(check_schedule, request.scheduled_at, grace)
+    if request.valid_until is not None:
+        problems.check(check_validity, request.valid_until, request.scheduled_at)
+    problems.check(check_quiet_hours, request)
+    problems.check(check_canary, request)
     if request.callback_url:
-        endpoints.check_callback(account, request.mode, request.callback_url)
+        problems.check(endpoints.check_callback, account, request.mode, request.callback_url)
+    problems.refuse()
 
 
 def write_request(campaign: Campaign, request: CampaignRequest) -> list[str]:

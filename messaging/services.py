@@ -1,12 +1,13 @@
 """Sending to a few numbers at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from django.db import transaction
 
 from accounts.choices import Mode
 from accounts.models import Account, User
+from accounts.services import require_active
 from campaigns.models import Campaign
 from campaigns.rules import CampaignRequest, check_request
 from campaigns.services import admit_campaign
@@ -19,8 +20,10 @@ from smsapp.exceptions import (
     AccountSuspended,
     DestinationBlocked,
     InvalidPhoneNumber,
+    Problems,
     RecipientLimitReached,
     RecipientOptedOut,
+    ValidationError,
 )
 from uploads.choices import RowReason
 from uploads.chunks import Recipients
@@ -30,6 +33,14 @@ from uploads.suppressions import suppressed_among
 __all__ = ["Sent", "resend_failed", "send"]
 
 MAX_NUMBERS = 100
+
+Numbered = tuple[int, str]
+#: Which of an account's good numbers are refused all the same, and in which words.
+_REFUSALS: tuple[tuple[Callable[[Account, Sequence[str]], Collection[str]], type[ValidationError], str], ...] = (
+    (suppressed_among, RecipientOptedOut, "This recipient has opted out."),
+    (guard.blocked_among, DestinationBlocked, "Your account may not send to this country."),
+    (guard.too_often_among, RecipientLimitReached, "This number got enough messages for now."),
+)
 
 
 class Sent(NamedTuple):
@@ -42,25 +53,11 @@ class Sent(NamedTuple):
 def send(account: Account, user: User, request: CampaignRequest, numbers: Sequence[str]) -> Sent:
     """Accept one text for 1 to 100 numbers, all of them or none; its messages exist when this returns.
 
-    Raises an SmsappError naming the first field that is wrong; `details.errors` lists every wrong number.
+    Raises an SmsappError for the first field that is wrong; `details.errors` lists every wrong field and number.
     """
-    check_request(account, request)
-    good, refused = screen_numbers(numbers, account.default_country)
-    opted_out = suppressed_among(account, [phone for _, phone in good])
-    wrong = [
-        _problem(place, problem_code(reason), str(RowReason(reason).label), value)
-        for place, reason, value, _ in refused
-    ]
-    left_out = [
-        _problem(place, RecipientOptedOut.code, "This recipient has opted out.", phone)
-        for place, phone in good
-        if phone in opted_out
-    ]
-    if errors := wrong + left_out:
-        first = errors[0]
-        refusal = InvalidPhoneNumber if wrong else RecipientOptedOut
-        raise refusal(first["message"], first["field"], first["value"], problem=first["code"], errors=errors)
-    _require_allowed(account, request, good)
+    good = check_send(account, request, numbers)
+    if request.mode == Mode.LIVE and not guard.watch_singles(account, [phone for _, phone in good]):
+        raise AccountSuspended(guard.IN_ROW)
     restored.look_once()
     with transaction.atomic():
         audience = audience_from_numbers(account, good)
@@ -69,19 +66,39 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
         return Sent(campaign, store_expanded(campaign, Recipients(list(places), list(phones), [[] for _ in good])))
 
 
-def _require_allowed(account: Account, request: CampaignRequest, numbers: Sequence[tuple[int, str]]) -> None:
-    """Raises DestinationBlocked, RecipientLimitReached or, for who sends to numbers in a row, AccountSuspended."""
-    phones = [phone for _, phone in numbers]
-    for found, refusal, words in (
-        (guard.blocked_among(account, phones), DestinationBlocked, "Your account may not send to this country."),
-        (guard.too_often_among(account, phones), RecipientLimitReached, "This number got enough messages for now."),
-    ):
-        errors = [_problem(place, refusal.code, words, phone) for place, phone in numbers if phone in found]
-        if errors:
-            first = errors[0]
-            raise refusal(first["message"], first["field"], first["value"], errors=errors)
-    if request.mode == Mode.LIVE and not guard.watch_singles(account, phones):
-        raise AccountSuspended(guard.IN_ROW)
+def check_send(account: Account, request: CampaignRequest, numbers: Sequence[str]) -> list[Numbered]:
+    """Return the numbers in E.164, each with its place from 1. Raises an SmsappError that names every problem."""
+    require_active(account)
+    problems = Problems()
+    good = problems.check(_check_numbers, account, numbers)
+    problems.check(check_request, account, request)
+    problems.refuse()
+    return good or []
+
+
+def _check_numbers(account: Account, numbers: Sequence[str]) -> list[Numbered]:
+    """Raises InvalidPhoneNumber, RecipientOptedOut, DestinationBlocked or RecipientLimitReached, which name every
+    number that is refused for any of these reasons."""
+    problems = Problems()
+    good, refused = screen_numbers(numbers, account.default_country)
+    phones = [phone for _, phone in good]
+    wrong = [
+        _problem(place, problem_code(reason), str(RowReason(reason).label), value)
+        for place, reason, value, _ in refused
+    ]
+    problems.check(_require_none, InvalidPhoneNumber, wrong)
+    for find, refusal, words in _REFUSALS:
+        found = find(account, phones)
+        named = [_problem(place, refusal.code, words, phone) for place, phone in good if phone in found]
+        problems.check(_require_none, refusal, named)
+    problems.refuse()
+    return good
+
+
+def _require_none(refusal: type[ValidationError], wrong: list[dict[str, str]]) -> None:
+    if wrong:
+        first = wrong[0]
+        raise refusal(first["message"], first["field"], first["value"], problem=first["code"], errors=wrong)
 
 
 def _problem(place: int, code: str, message: str, value: str) -> dict[str, str]:

@@ -4,11 +4,14 @@
 """
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 from smsapp.catalogue import CATALOGUE, problem_code
 
 MAX_VALUE_LENGTH = 64
+Rule = ParamSpec("Rule")
+Result = TypeVar("Result")
 
 
 class SmsappError(Exception):
@@ -212,6 +215,52 @@ class OutcomeUnknown(SmsappError):
     tell. `retry_after` in seconds."""
 
     code = "OUTCOME_UNKNOWN"
+
+
+class Problems:
+    """What is wrong with the fields of a request: collected, so that one answer names all of it."""
+
+    def __init__(self) -> None:
+        self._found: list[ValidationError] = []
+
+    def check(self, rule: Callable[Rule, Result], *args: Rule.args, **options: Rule.kwargs) -> Result | None:
+        """Apply a rule and keep the ValidationError that it raises; None then."""
+        try:
+            return rule(*args, **options)
+        except ValidationError as problem:
+            self._found.append(problem)
+            return None
+
+    def add(self, problem: ValidationError) -> None:
+        self._found.append(problem)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """See `entries_of`."""
+        return [entry for problem in self._found for entry in entries_of(problem)]
+
+    def refuse(self) -> None:
+        """Raise the first problem, whose `errors` name all of them; nothing where there is none."""
+        if not self._found:
+            return
+        first, *others = self._found
+        if others:
+            first.details["errors"] = self.entries()
+        raise first
+
+
+def entries_of(error: SmsappError) -> list[dict[str, Any]]:
+    """Return what an error says of each field: `field`, `code`, `message`, `value`; empty where it names none."""
+    details = error.details
+    if not details.get("field"):
+        return []
+    code = details.get("code") or problem_code(error.code)
+    only = {"field": details["field"], "code": code, "message": error.message, "value": details.get("value")}
+    return list(details.get("errors", [only]))
+
+
+def root_of(field: str) -> str:
+    """Return the field of a request that a place such as `phone_numbers[0]` or `values.name` is in."""
+    return field.partition("[")[0].partition(".")[0]
 
 
 def shown(value: Any) -> Any:

@@ -10,7 +10,7 @@ from django import forms
 from django.forms.renderers import TemplatesSetting
 from django.utils.translation import gettext_lazy as _
 
-from smsapp.exceptions import SmsappError
+from smsapp.exceptions import SmsappError, entries_of, root_of
 from smsapp.lib.phone import countries
 from smsapp.lib.zones import NoSuchZone, at_wall_time, zone
 
@@ -54,12 +54,18 @@ class DashboardForm(forms.Form):
                 self.fields[name].widget.attrs["class"] += " is-invalid"
 
     def refuse(self, error: SmsappError, **names: str) -> None:
-        """Show what a service refused at the field it names; `names`: fields that are called otherwise there."""
-        field = str(error.details.get("field", "")).split("[")[0].split(".")[0]
-        field = names.get(field, field)
-        self.add_error(field if field in self.fields else None, error.message)
-        if field in self.fields and "is-invalid" not in self.fields[field].widget.attrs["class"]:
-            self.fields[field].widget.attrs["class"] += " is-invalid"
+        """Show what a service refused at the fields it names; `names`: fields that are called otherwise there."""
+        entries = entries_of(error)
+        if not entries:
+            self.add_error(None, error.message)
+        for entry in entries:
+            field = root_of(entry["field"])
+            field = names.get(field, field)
+            is_part = len(entries) > 1 and "[" in entry["field"]
+            words = f"{entry['value']}: {entry['message']}" if is_part else entry["message"]
+            self.add_error(field if field in self.fields else None, words)
+            if field in self.fields and "is-invalid" not in self.fields[field].widget.attrs["class"]:
+                self.fields[field].widget.attrs["class"] += " is-invalid"
 
 
 class CountryField(forms.ChoiceField):

@@ -70,7 +70,7 @@ def put_contact(
 
     Raises InvalidPhoneNumber, ValidationError, or InvalidState for a full list.
     """
-    phone = _read_number(contact_list.account, phone_number)
+    phone = read_number(contact_list.account, phone_number)
     _check_values(values)
     with transaction.atomic():
         locked = _locked(contact_list)
@@ -178,7 +178,8 @@ def _columns(contacts: QuerySet[Contact]) -> list[str]:
     return list(names)
 
 
-def _read_number(account: Account, text: str) -> str:
+def read_number(account: Account, text: str) -> str:
+    """A number written in any way in E.164. Raises InvalidPhoneNumber."""
     try:
         return parse_number(text, account.default_country)
     except RefusedNumber as refusal:

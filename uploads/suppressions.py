@@ -142,13 +142,18 @@ def suppressed_among(account: Account, phones: Iterable[str]) -> set[str]:
     return found
 
 
-def suppress_by(account: Account, by: User, phone_number: str, reason: str) -> tuple[Suppression, bool]:
-    """Suppress a number written in any way, for a person; whether it is new. Raises InvalidPhoneNumber."""
+def read_number(account: Account, phone_number: str) -> str:
+    """A number written in any way in E.164. Raises InvalidPhoneNumber."""
     try:
-        phone = parse_number(phone_number, account.default_country)
+        return parse_number(phone_number, account.default_country)
     except RefusedNumber as refusal:
         words = str(RowReason(refusal.reason).label)
         raise InvalidPhoneNumber(words, "phone_number", phone_number, problem=refusal.reason) from None
+
+
+def suppress_by(account: Account, by: User, phone_number: str, reason: str) -> tuple[Suppression, bool]:
+    """Suppress a number written in any way, for a person; whether it is new. Raises InvalidPhoneNumber."""
+    phone = read_number(account, phone_number)
     with transaction.atomic():
         is_new = suppress(account, phone, reason, by=by)
         row = Suppression.objects.get(account=account, phone_hash=phone_hash(account.pk, phone))

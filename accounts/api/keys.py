@@ -20,6 +20,7 @@ from accounts.keys import (
     issue_api_key,
     key_of,
     keys_of,
+    read_options,
     revoke_api_key,
     rotate_api_key,
     update_api_key,
@@ -29,7 +30,7 @@ from smsapp.api.fields import ZonedDateTimeField
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import ModelAnswer, StrictSerializer
+from smsapp.api.serializers import ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import InvalidState
 
@@ -152,12 +153,9 @@ class ApiKeyViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
     )  # fmt: skip
     def create(self, request: Request) -> Response:
         """Its text is in this answer only."""
-        form = ApiKeyRequest(data=request.data)
-        form.is_valid(raise_exception=True)
-        data = dict(form.validated_data)
-        key, text = issue_api_key(
-            _issuer(caller_of(request)), data.pop("name"), Mode(data.pop("mode")), **_typed(data)
-        )  # fmt: skip
+        issuer = _issuer(caller_of(request))
+        data = _typed(checked(ApiKeyRequest, request, lambda given: read_options(issuer, **_typed(given))))
+        key, text = issue_api_key(issuer, data.pop("name"), data.pop("mode"), **data)
         return _with_text(key, text)
 
     @extend_schema(
@@ -167,9 +165,9 @@ class ApiKeyViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
     )  # fmt: skip
     def partial_update(self, request: Request, key_id: str) -> Response:
         """What is left out stays. Effective with the key's next call."""
-        form = ApiKeyChange(data=request.data, partial=True)
-        form.is_valid(raise_exception=True)
-        key = update_api_key(_issuer(caller_of(request)), key_id, **_typed(dict(form.validated_data)))
+        issuer = _issuer(caller_of(request))
+        data = checked(ApiKeyChange, request, lambda given: read_options(issuer, **_typed(given)), partial=True)
+        key = update_api_key(issuer, key_id, **_typed(data))
         return Response(ApiKeySerializer(key).data)
 
     @extend_schema(
@@ -179,9 +177,7 @@ class ApiKeyViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
     )  # fmt: skip
     def rotate(self, request: Request, key_id: str) -> Response:
         """A new key with the same properties; the old one works on for `overlap_hours`."""
-        form = RotateRequest(data=request.data)
-        form.is_valid(raise_exception=True)
-        overlap = timedelta(hours=form.validated_data["overlap_hours"])
+        overlap = timedelta(hours=checked(RotateRequest, request)["overlap_hours"])
         return _with_text(*rotate_api_key(_issuer(caller_of(request)), key_id, overlap))
 
     @extend_schema(
@@ -201,6 +197,8 @@ def _issuer(caller: Caller) -> Issuer:
 def _typed(data: dict[str, Any]) -> dict[str, Any]:
     if "scopes" in data:
         data["scopes"] = [Scope(scope) for scope in data["scopes"]]
+    if "mode" in data:
+        data["mode"] = Mode(data["mode"])
     return data
 
 

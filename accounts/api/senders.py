@@ -17,13 +17,13 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.caller import caller_of
 from accounts.choices import Scope
 from accounts.models import SenderId
-from accounts.senders import request_sender, sender_named, withdraw_sender
+from accounts.senders import request_sender, sender_kind, sender_named, withdraw_sender
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import ModelAnswer, StrictSerializer
+from smsapp.api.serializers import ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import InvalidState
 
@@ -95,10 +95,8 @@ class SenderViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
     )  # fmt: skip
     def create(self, request: Request) -> Response:
         """An operator approves or rejects it; asking twice is the same as asking once."""
-        form = SenderRequest(data=request.data)
-        form.is_valid(raise_exception=True)
-        caller = caller_of(request)
-        sender, is_new = request_sender(caller.account, form.validated_data["sender_id"], caller.user)
+        caller, value = caller_of(request), checked(SenderRequest, request, _check)["sender_id"]
+        sender, is_new = request_sender(caller.account, value, caller.user)
         return Response(SenderSerializer(sender).data, status=201 if is_new else 200)
 
     @extend_schema(
@@ -110,3 +108,8 @@ class SenderViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
         """While nobody has decided on it."""
         caller, sender = caller_of(request), self.get_object()
         return Response(SenderSerializer(withdraw_sender(caller.account, sender.pk, caller.user)).data)
+
+
+def _check(given: dict[str, str]) -> None:
+    if "sender_id" in given:
+        sender_kind(given["sender_id"])

@@ -29,7 +29,7 @@ from smsapp.api.fields import StatusField, ZonedDateTimeField
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import choice_of, require_known
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer
+from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import CallbackUrlNotAllowed, InvalidState, NotFound, ValidationError
 from smsapp.limits import Bucket, count
@@ -202,9 +202,8 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
 
     def look_ahead(self, request: Request) -> None:
         if self.action == "create":
-            url = request.data.get("url") if isinstance(request.data, dict) else None
-            if isinstance(url, str):
-                guard.check_url(url)
+            values = checked(WebhookChange, request, _check_url)
+            guard.check_url(values["url"])
         elif self.action == "enable":
             guard.check_url(self.get_object().url)
 
@@ -228,9 +227,7 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
     )  # fmt: skip
     def create(self, request: Request) -> Response:
         """Its secret is in this answer only. Bodies are signed as Standard Webhooks 1.0.0 says."""
-        form = WebhookChange(data=request.data)
-        form.is_valid(raise_exception=True)
-        caller, values = caller_of(request), dict(form.validated_data)
+        caller, values = caller_of(request), checked(WebhookChange, request, _check_url)
         endpoint, secret = endpoints.create(caller.account, caller.mode, caller.user, values.pop("url"), **values)
         return Response(_with_secret(endpoint, secret), status=201)
 
@@ -242,9 +239,8 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
     )  # fmt: skip
     def partial_update(self, request: Request, endpoint_id: str) -> Response:
         """Fields that are left out stay as they are."""
-        form = WebhookChange(data=request.data, partial=True)
-        form.is_valid(raise_exception=True)
-        changed = endpoints.change(self.get_object(), caller_of(request).user, dict(form.validated_data))
+        values = checked(WebhookChange, request, _check_url, partial=True)
+        changed = endpoints.change(self.get_object(), caller_of(request).user, values)
         return Response(WebhookSerializer(changed).data)
 
     @extend_schema(
@@ -291,11 +287,9 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
     )  # fmt: skip
     def replay(self, request: Request, endpoint_id: str) -> Response:
         """The same `webhook-id` and body, a new timestamp."""
-        form = ReplayRequest(data=request.data)
-        form.is_valid(raise_exception=True)
+        since = checked(ReplayRequest, request)["failed_since"]
         endpoint = self.get_object()
         _limit(endpoint)
-        since = form.validated_data["failed_since"]
         return Response({"replayed": endpoints.replay_failed(endpoint, caller_of(request).user, since)}, status=202)
 
 
@@ -392,6 +386,15 @@ def _endpoint(request: Request, endpoint_id: str) -> WebhookEndpoint:
     if endpoint is None:
         raise NotFound("There is no such endpoint.")
     return endpoint
+
+
+def _check_url(given: dict[str, Any]) -> None:
+    """Without asking the network."""
+    if url := given.get("url"):
+        try:
+            guard.target_of(url)
+        except CallbackUrlNotAllowed as error:
+            raise guard.refusal("url", url) from error
 
 
 def _require_no_fields(request: Request) -> None:

@@ -1,6 +1,8 @@
 """`recurring-campaigns`: what is sent again and again."""
 
+from collections.abc import Mapping
 from datetime import time
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -17,22 +19,24 @@ from campaigns.api.requests import (
     SEND_FAILURES,
     campaign_request,
     changes_of,
-    check_callback_of,
+    check_campaign,
+    look_up_callback,
     recipients_of,
 )
 from campaigns.api.serializers import RECIPIENTS, TEXT, CampaignOptions, NothingMore
 from campaigns.choices import CampaignKind
 from campaigns.models import RecurringCampaign
 from campaigns.recurrence import Every, Rule
+from smsapp import clock
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField, WallTimeField, ZonedDateTimeField
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known, whole_number
 from smsapp.api.rules import all_of, exactly_one
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import Answer, ModelAnswer
+from smsapp.api.serializers import Answer, ModelAnswer, checked
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import InvalidState, ValidationError
+from smsapp.exceptions import InvalidState, Problems, ValidationError
 
 MAX_PREVIEWED = 50
 RULE_FIELDS = ("every", "at", "timezone", "weekdays", "month_day", "cron")
@@ -83,12 +87,8 @@ class RecurringRequest(CampaignOptions):
     )  # fmt: skip
     ends_at = ZonedDateTimeField(required=False, default=None, allow_null=True, help_text="The last moment, or null.")
 
-    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        if not self.partial and "message" not in data and "template_id" not in data:
-            raise serializers.ValidationError({"message": ["Give either message or template_id."]})
-        if not self.partial and not set(RECIPIENTS) & set(data):
-            raise serializers.ValidationError({"list_id": ["Give one of phone_numbers, upload_id and list_id."]})
-        return super().validate(data)
+    def wrong_choices(self, data: Mapping[str, Any]) -> dict[str, str]:
+        return super().wrong_choices(data) | ({} if self.partial else self.missing_choices(data))
 
 
 class RecurringSerializer(ModelAnswer[RecurringCampaign]):
@@ -171,7 +171,7 @@ class RecurringViewSet(
 
     def look_ahead(self, request: Request) -> None:
         if self.action == "create":
-            check_callback_of(request)
+            look_up_callback(request, lambda: _check(request, _checked(request)))
 
     @extend_schema(
         operation_id="recurring_create", summary="Make a recurring campaign", request=RecurringRequest,
@@ -181,7 +181,8 @@ class RecurringViewSet(
         """It is active at once; `preview` says when it runs. More recipients than one person may send to need a second
         person for each of its campaigns."""
         data, caller = _checked(request), caller_of(request)
-        rule, options = _rule(data), {name: data.pop(name) for name in OPTIONS}
+        rule = _rule_of(request, data)
+        options = {name: data.pop(name) for name in OPTIONS}
         wanted = recipients_of(data)
         assert wanted is not None
         ask = campaign_request(_of_campaign(data), CampaignKind.BULK, caller)
@@ -197,7 +198,7 @@ class RecurringViewSet(
     def partial_update(self, request: Request, recurring_id: str) -> Response:
         """What is left out stays, but a rule is given whole: `every` with what belongs to it. What has fired goes on as
         it is."""
-        row, data = self.get_object(), _checked(request, partial=True)
+        row, data = self.get_object(), _checked(request, is_change=True)
         rule = _rule(_with_defaults(data, row)) if set(RULE_FIELDS) & set(data) else None
         wanted = recipients_of(data)
         changes = changes_of(_of_campaign(data), row.account)
@@ -247,13 +248,31 @@ def _shown(row: RecurringCampaign) -> Response:
     return Response(RecurringSerializer(row).data)
 
 
-def _checked(request: Request, *, partial: bool = False) -> dict[str, Any]:
-    form = RecurringRequest(data=request.data, partial=partial)
-    form.is_valid(raise_exception=True)
-    return dict(form.validated_data)
+def _checked(request: Request, *, is_change: bool = False) -> dict[str, Any]:
+    return checked(RecurringRequest, request, partial(_check, request), partial=is_change)
 
 
-def _of_campaign(data: dict[str, Any]) -> dict[str, Any]:
+def _check(request: Request, given: Mapping[str, Any]) -> None:
+    """What a recurring campaign is checked for, of the fields that are there."""
+    problems = Problems()
+    if set(RULE_FIELDS) <= set(given):
+        rule = problems.check(_rule, given)
+        if rule is not None:
+            problems.check(rule.check, clock.about_now())
+    problems.check(check_campaign, request, _of_campaign({k: v for k, v in given.items() if k not in OPTIONS}))
+    problems.refuse()
+
+
+def _rule_of(request: Request, data: Mapping[str, Any]) -> Rule:
+    """Raises ValidationError, which names what else is wrong, too."""
+    try:
+        return _rule(data)
+    except ValidationError:
+        _check(request, data)
+        raise
+
+
+def _of_campaign(data: Mapping[str, Any]) -> dict[str, Any]:
     """Without what says when."""
     return {name: value for name, value in data.items() if name not in RULE_FIELDS}
 
@@ -265,7 +284,7 @@ def _with_defaults(data: dict[str, Any], row: RecurringCampaign) -> dict[str, An
     return usual | {name: data[name] for name in RULE_FIELDS if name in data}
 
 
-def _rule(data: dict[str, Any]) -> Rule:
+def _rule(data: Mapping[str, Any]) -> Rule:
     every = Every(data["every"])
     if every is Every.CRON:
         fields = data["cron"].split()

@@ -1,6 +1,6 @@
 """What a sending door was asked for, as services understand it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rest_framework.request import Request
@@ -9,8 +9,8 @@ from accounts.caller import Caller, caller_of
 from accounts.models import Account
 from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
-from campaigns.recipients import Recipients
-from campaigns.rules import CampaignRequest
+from campaigns.recipients import Recipients, require_numbers
+from campaigns.rules import CampaignRequest, check_request
 from campaigns.templates import template_of
 from smsapp.api.schema import may_fail
 from smsapp.exceptions import (
@@ -22,6 +22,7 @@ from smsapp.exceptions import (
     InvalidPhoneNumber,
     MessageTooLong,
     NotFound,
+    Problems,
     QuotaExceeded,
     RecipientLimitReached,
     RecipientOptedOut,
@@ -54,6 +55,7 @@ NAMES = {
     "canary_floor_percent": "canary_floor",
 }
 TO_WHOM = ("phone_numbers", "upload_id", "list_id")
+ANY_TEXT = "-"  # where another field is wrong and the text, too
 
 
 def campaign_request(data: Mapping[str, Any], kind: CampaignKind, caller: Caller) -> CampaignRequest:
@@ -62,14 +64,28 @@ def campaign_request(data: Mapping[str, Any], kind: CampaignKind, caller: Caller
     return CampaignRequest(kind=kind, mode=caller.mode, request_id=current_request_id(), **changes)
 
 
-def check_callback_of(request: Request) -> None:
-    """Look the callback URL of a request up, before the transaction in which it is used. Raises
-    CallbackUrlNotAllowed; whatever else is wrong with it is said later."""
+def look_up_callback(request: Request, check: Callable[[], object]) -> None:
+    """Look the callback URL of a request up, before the transaction in which it is used. Raises CallbackUrlNotAllowed,
+    once `check`, of the whole request, has found nothing that names more."""
     assert isinstance(request.data, dict)
     url = request.data.get("callback_url")
     if isinstance(url, str) and url:
         caller = caller_of(request)
-        endpoints.check_callback(caller.account, caller.mode, url)
+        try:
+            endpoints.check_callback(caller.account, caller.mode, url)
+        except CallbackUrlNotAllowed:
+            check()
+            raise
+
+
+def check_campaign(request: Request, data: Mapping[str, Any]) -> None:
+    """What campaigns are checked for, of the fields that are there. Raises an SmsappError, which names all of it."""
+    caller, problems = caller_of(request), Problems()
+    wanted = campaign_request({"message": ANY_TEXT, **data}, CampaignKind.BULK, caller)
+    problems.check(check_request, caller.account, wanted, columns=None)
+    if "phone_numbers" in data:
+        problems.check(require_numbers, caller.account, data["phone_numbers"])
+    problems.refuse()
 
 
 def changes_of(data: Mapping[str, Any], account: Account) -> dict[str, Any]:

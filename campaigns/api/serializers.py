@@ -1,5 +1,6 @@
 """Shapes of campaigns and templates, and the options that every sending call takes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -56,6 +57,8 @@ class SendOptions(StrictSerializer):
 
 TEXT = ("message", "template_id")
 RECIPIENTS = ("phone_numbers", "upload_id", "list_id")
+ONE_TEXT = "Give either message or template_id."
+ONE_AUDIENCE = "Give one of phone_numbers, upload_id and list_id."
 
 
 class CampaignOptions(SendOptions):
@@ -111,11 +114,29 @@ class CampaignOptions(SendOptions):
         return numbers
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        if "message" in data and "template_id" in data:
-            raise serializers.ValidationError({"template_id": ["Give either message or template_id."]})
-        if sum(name in data for name in RECIPIENTS) > 1:
-            raise serializers.ValidationError({"phone_numbers": ["Give one of phone_numbers, upload_id and list_id."]})
+        if wrong := self.wrong_choices(data):
+            raise serializers.ValidationError({name: [words] for name, words in wrong.items()})
         return data
+
+    def wrong_choices(self, data: Mapping[str, Any]) -> dict[str, str]:
+        """What is to be said of fields of which one is to be given, by the field that is named."""
+        wrong = {}
+        if "message" in data and "template_id" in data:
+            wrong["template_id"] = ONE_TEXT
+        if sum(name in data for name in RECIPIENTS) > 1:
+            wrong["phone_numbers"] = ONE_AUDIENCE
+        return wrong
+
+    def missing_choices(self, data: Mapping[str, Any]) -> dict[str, str]:
+        """The same of those of which none is given."""
+        return {
+            name: words
+            for name, fields, words in (
+                ("message", TEXT, ONE_TEXT),
+                ("phone_numbers", RECIPIENTS, ONE_AUDIENCE),
+            )
+            if not set(fields) & set(data)
+        }
 
 
 class DraftRequest(CampaignOptions):
@@ -123,19 +144,17 @@ class DraftRequest(CampaignOptions):
 
     rules = all_of(exactly_one(*TEXT), at_most_one(*RECIPIENTS))
 
-    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        if not self.partial and "message" not in data and "template_id" not in data:
-            raise serializers.ValidationError({"message": ["Give either message or template_id."]})
-        return super().validate(data)
+    def wrong_choices(self, data: Mapping[str, Any]) -> dict[str, str]:
+        missing = {} if self.partial else self.missing_choices(data)
+        missing.pop("phone_numbers", None)
+        return super().wrong_choices(data) | missing
 
 
 class BulkRequest(DraftRequest):
     rules = all_of(exactly_one(*TEXT), exactly_one(*RECIPIENTS))
 
-    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        if not set(RECIPIENTS) & set(data):
-            raise serializers.ValidationError({"phone_numbers": ["Give one of phone_numbers, upload_id and list_id."]})
-        return super().validate(data)
+    def wrong_choices(self, data: Mapping[str, Any]) -> dict[str, str]:
+        return super().wrong_choices(data) | self.missing_choices(data)
 
 
 class Comment(serializers.CharField):

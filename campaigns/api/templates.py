@@ -1,5 +1,7 @@
 """`templates`: texts kept to be used again."""
 
+from collections.abc import Mapping
+
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins, viewsets
@@ -11,9 +13,11 @@ from accounts.choices import Scope
 from campaigns import templates
 from campaigns.api.serializers import TemplateRequest, TemplateSerializer
 from campaigns.models import MessageTemplate
+from campaigns.rules import check_text
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known
 from smsapp.api.schema import may_fail
+from smsapp.api.serializers import checked
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import AlreadyExists, InvalidState, MessageTooLong
 from smsapp.lib.text import normalise
@@ -74,7 +78,11 @@ class TemplateViewSet(
 
 
 def _checked(request: Request, *, partial: bool = False) -> dict[str, str]:
-    form = TemplateRequest(data=request.data, partial=partial)
-    form.is_valid(raise_exception=True)
-    data = dict(form.validated_data)
+    data = checked(TemplateRequest, request, _check, partial=partial)
     return data | ({"message": normalise(data["message"])} if "message" in data else {})
+
+
+def _check(given: Mapping[str, str]) -> None:
+    """What a template is checked for, of the fields that are there."""
+    if "message" in given:
+        check_text(normalise(given["message"]))

@@ -1,6 +1,7 @@
 """`POST /sms/bulk`, and `campaigns`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -23,7 +24,8 @@ from campaigns.api.requests import (
     SEND_FAILURES,
     campaign_request,
     changes_of,
-    check_callback_of,
+    check_campaign,
+    look_up_callback,
     recipients_of,
 )
 from campaigns.api.serializers import (
@@ -52,9 +54,9 @@ from smsapp.api import statuses
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import choice_of, in_time, require_known, whole_number
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import StrictSerializer
+from smsapp.api.serializers import StrictSerializer, checked
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import InvalidState, NotFound, TemplateVariableMissing
+from smsapp.exceptions import InvalidState, NotFound, Problems, TemplateVariableMissing
 from uploads.api.serializers import RefusedRow as RefusedRowSerializer
 from uploads.chunks import RefusedRow
 
@@ -87,7 +89,7 @@ class BulkView(AccountMixin, APIView):
     write_scope = Scope.CAMPAIGNS_WRITE
 
     def look_ahead(self, request: Request) -> None:
-        check_callback_of(request)
+        look_up_callback(request, lambda: check_campaign(request, _read(BulkRequest, request)))
 
     @extend_schema(
         operation_id="sms_bulk", summary="Start a bulk campaign", tags=["sms"],
@@ -99,11 +101,14 @@ class BulkView(AccountMixin, APIView):
         The same as making a draft and launching it: with more recipients than your account allows one person to send
         to, it is AWAITING_APPROVAL.
         """
-        data, caller = _checked(BulkRequest, request), caller_of(request)
+        data, caller, problems = _read(BulkRequest, request), caller_of(request), Problems()
         wanted = campaign_request(data, CampaignKind.BULK, caller)
-        check_request(caller.account, wanted, columns=None)
+        problems.check(check_request, caller.account, wanted, columns=None)
         with transaction.atomic():
-            audience, refused = gather(caller.account, recipients_of(data) or Recipients())
+            gathered = problems.check(gather, caller.account, recipients_of(data) or Recipients())
+            problems.refuse()
+            assert gathered is not None
+            audience, refused = gathered
             campaign = services.create_campaign(caller.account, caller.user, wanted, audience)
         return _with_refused(campaign, refused, 202)
 
@@ -159,7 +164,7 @@ class CampaignViewSet(
     )  # fmt: skip
     def create(self, request: Request) -> Response:
         """Nothing is sent until it is launched. Its recipients may be given later."""
-        data, caller = _checked(DraftRequest, request), caller_of(request)
+        data, caller = _read(DraftRequest, request), caller_of(request)
         wanted = campaign_request(data, CampaignKind.BULK, caller)
         draft, refused = drafts.create_draft(caller.account, caller.user, wanted, recipients_of(data))
         return _with_refused(draft, refused, 201)
@@ -172,7 +177,12 @@ class CampaignViewSet(
     )  # fmt: skip
     def partial_update(self, request: Request, bulk_id: str) -> Response:
         """What is left out stays. Anything but a draft is refused; `withdraw` makes a draft of what has not begun."""
-        campaign, data, caller = self.get_object(), _checked(DraftRequest, request, partial=True), caller_of(request)
+        campaign, caller = self.get_object(), caller_of(request)
+
+        def check(given: Mapping[str, Any]) -> None:
+            drafts.check_change(campaign, changes_of(given, caller.account))
+
+        data = checked(DraftRequest, request, check, partial=True)
         changes = changes_of(data, caller.account)
         draft, refused = drafts.change_draft(campaign, caller.user, changes, recipients_of(data))
         return _with_refused(draft, refused, 200)
@@ -217,7 +227,7 @@ class CampaignViewSet(
     def count(self, request: Request, bulk_id: str) -> Response:
         """The receipt before sending, exact: every text is made as it would be sent. A large campaign is counted by a
         task: 202 with the `progress`; ask again. Nothing is sent or charged."""
-        _checked(NothingMore, request)
+        checked(NothingMore, request)
         receipt = preflight(self.get_object())
         return Response(ReceiptAnswer(receipt).data, status=200 if receipt.progress == 1 else 202)
 
@@ -252,7 +262,7 @@ class CampaignViewSet(
     def approve(self, request: Request, bulk_id: str) -> Response:
         """For an owner or admin who is not the one that launched it; a key acts as the person who made it. It then runs
         or is SCHEDULED. The approval holds for exactly what was approved."""
-        data = _checked(ApproveRequest, request)
+        data = checked(ApproveRequest, request)
         seen, comment = data["approval_hash"], data["comment"]
         return self._act(request, lambda campaign, by: services.approve(campaign, by, seen, comment))
 
@@ -265,7 +275,7 @@ class CampaignViewSet(
     )  # fmt: skip
     def reject(self, request: Request, bulk_id: str) -> Response:
         """Return it to draft, with your comment in `status_detail`. For the same people as `approve`."""
-        comment = _checked(RejectRequest, request)["comment"]
+        comment = checked(RejectRequest, request)["comment"]
         return self._act(request, lambda campaign, by: services.reject(campaign, by, comment))
 
     @extend_schema(
@@ -314,7 +324,7 @@ class CampaignViewSet(
     def resend_failed(self, request: Request, bulk_id: str) -> Response:
         """Of a completed or cancelled campaign, once, as a new campaign with new messages. A large one is a draft until
         its recipients are gathered, and then starts by itself."""
-        also = _checked(ResendRequest, request)["also"]
+        also = checked(ResendRequest, request)["also"]
         wanted = [*FAILED_STATUSES, *(MessageStatus[name] for name in sorted(set(also)))]
         return self._act(request, lambda campaign, by: resend_failed(campaign, by, wanted), status=201)
 
@@ -329,7 +339,7 @@ class CampaignViewSet(
 
     def look_ahead(self, request: Request) -> None:
         if self.action == "create":
-            check_callback_of(request)
+            look_up_callback(request, lambda: check_campaign(request, _read(DraftRequest, request)))
         elif self.action in ("launch", "approve", "resend_failed") and (url := self.get_object().callback_url):
             caller = caller_of(request)
             check_callback(caller.account, caller.mode, url)
@@ -344,15 +354,12 @@ class CampaignViewSet(
 
     def _acted(self, request: Request, act: Callable[[Campaign, User], Campaign]) -> Campaign:
         if self.action not in ("approve", "reject", "resend_failed"):
-            _checked(NothingMore, request)
+            checked(NothingMore, request)
         return act(self.get_object(), caller_of(request).user)
 
 
-def _checked(form_class: type[StrictSerializer], request: Request, *, partial: bool = False) -> dict[str, Any]:
-    form = form_class(data=request.data, partial=partial)
-    form.is_valid(raise_exception=True)
-    data: dict[str, Any] = form.validated_data
-    return data
+def _read(form_class: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    return checked(form_class, request, partial(check_campaign, request))
 
 
 def _with_refused(campaign: Campaign, refused: Sequence[RefusedRow], status: int) -> Response:

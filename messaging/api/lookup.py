@@ -1,5 +1,6 @@
 """`POST /lookup`: what would become of numbers and of a text, without sending anything."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -14,9 +15,9 @@ from accounts.models import Account
 from campaigns.rules import check_text
 from smsapp.api.rules import at_least_one
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import Answer, StrictSerializer
+from smsapp.api.serializers import Answer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import MessageTooLong, ValidationError
+from smsapp.exceptions import MessageTooLong, Problems, ValidationError
 from smsapp.lib.phone import RefusedNumber, country_of, is_country, parse_number
 from smsapp.lib.text import analyse, invisible_characters, normalise
 from uploads.choices import RowReason
@@ -93,18 +94,26 @@ class LookupView(AccountMixin, APIView):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         """Nothing is stored, sent or charged, and no network is asked: numbers are read by their numbering plans."""
-        form = LookupRequest(data=request.data)
-        form.is_valid(raise_exception=True)
-        data, account = form.validated_data, caller_of(request).account
+        data, account = checked(LookupRequest, request, _check), caller_of(request).account
+        _check(data)
         country = data["country"].upper() or account.default_country
-        if not is_country(country):
-            raise ValidationError("There is no such country code.", "country", data["country"])
-        text = None
-        if "message" in data:
-            message = normalise(data["message"])
-            check_text(message)
-            text = _text(message)
+        text = _text(normalise(data["message"])) if "message" in data else None
         return Response({"numbers": _numbers(data.get("phone_numbers", ()), country, account), "text": text})
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    """Raises ValidationError, which names all that is wrong with the fields that are there."""
+    problems = Problems()
+    if country := given.get("country"):
+        problems.check(_require_country, country)
+    if "message" in given:
+        problems.check(check_text, normalise(given["message"]))
+    problems.refuse()
+
+
+def _require_country(country: str) -> None:
+    if not is_country(country.upper()):
+        raise ValidationError("There is no such country code.", "country", country)
 
 
 def _numbers(given: list[str], country: str, account: Account) -> list[dict[str, object]]:

@@ -1,5 +1,9 @@
 """`POST /sms/send`."""
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -7,13 +11,14 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
-from campaigns.api.requests import SINGLE_FAILURES, campaign_request, check_callback_of
+from campaigns.api.requests import ANY_TEXT, SINGLE_FAILURES, campaign_request, look_up_callback
 from campaigns.choices import CampaignKind
 from messaging import restored
 from messaging.api.serializers import SendAnswer, SendRequest
 from messaging.choices import OPEN, MessageStatus
 from messaging.models import Message
-from messaging.services import send
+from messaging.services import check_send, send
+from smsapp.api.serializers import checked
 from smsapp.api.views import AccountMixin
 
 EXAMPLE = OpenApiExample(
@@ -28,7 +33,7 @@ class SendView(AccountMixin, APIView):
 
     def look_ahead(self, request: Request) -> None:
         restored.look_once()
-        check_callback_of(request)
+        look_up_callback(request, lambda: _check(request, _read(request)))
 
     @extend_schema(
         operation_id="sms_send", summary="Send one text to 1–100 numbers", tags=["sms"],
@@ -36,13 +41,9 @@ class SendView(AccountMixin, APIView):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         """All numbers are accepted or none is. Accepted means durable: each message is handed over at most once."""
-        form = SendRequest(data=request.data)
-        form.is_valid(raise_exception=True)
-        caller = caller_of(request)
-        campaign, messages = send(
-            caller.account, caller.user, campaign_request(form.validated_data, CampaignKind.SINGLE, caller),
-            form.validated_data["phone_numbers"],
-        )  # fmt: skip
+        data, caller = _read(request), caller_of(request)
+        wanted = campaign_request(data, CampaignKind.SINGLE, caller)
+        campaign, messages = send(caller.account, caller.user, wanted, data["phone_numbers"])
         accepted = sum(message.status == MessageStatus.QUEUED for message in messages)
         answer = {
             "bulk_id": campaign.bulk_id,
@@ -53,6 +54,17 @@ class SendView(AccountMixin, APIView):
             "messages": [_shown(message) for message in messages],
         }
         return Response(answer, status=202)
+
+
+def _read(request: Request) -> dict[str, Any]:
+    return checked(SendRequest, request, partial(_check, request))
+
+
+def _check(request: Request, data: Mapping[str, Any]) -> None:
+    """What `send` checks, of the fields that are there."""
+    caller = caller_of(request)
+    wanted = campaign_request({"message": ANY_TEXT, **data}, CampaignKind.SINGLE, caller)
+    check_send(caller.account, wanted, data.get("phone_numbers", ()))
 
 
 def _shown(message: Message) -> dict[str, object]:

@@ -84,8 +84,6 @@ def _send(request: MemberRequest, form: SendForm) -> HttpResponse | None:
         sent = send(current_account(request), request.user, wanted, data["phone_numbers"])
     except SmsappError as error:
         form.refuse(error, schedule_time="at")
-        for one in error.details.get("errors", [])[1:]:
-            form.add_error("phone_numbers", f"{one['value']}: {one['message']}")
         return None
     count = len(sent.messages)
     if data["scheduled_at"]:

@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -17,15 +18,14 @@ from rest_framework.views import set_rollback
 
 from accounts.secrets import SecretUnreadable
 from smsapp.api.envelope import failure
-from smsapp.catalogue import CATALOGUE, problem_code
-from smsapp.exceptions import SmsappError, shown
+from smsapp.api.shapes import shape_problem
+from smsapp.catalogue import CATALOGUE
+from smsapp.exceptions import SmsappError, entries_of, root_of
 from smsapp.outages import RETRY_AFTER, is_outage
 
 logger = logging.getLogger(__name__)
 
-MAX_ERRORS = 100
-MAX_TEXT = 200  # characters of a message or the name of a field, either of which may repeat what was given
-SECRET_FIELDS = {"password", "refresh_token"}  # never shown back
+MAX_ERRORS = 100  # of one field
 UNAVAILABLE = "The service is not available at the moment. Try again soon."
 DEFECT = "Something went wrong on our side; nothing was accepted."
 
@@ -58,7 +58,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     elif isinstance(error, SuspiciousOperation | UnreadablePostError):
         return _answer("VALIDATION_ERROR", "The request is malformed.")
     if isinstance(error, drf.ValidationError):
-        return _invalid(error, context)
+        return _own_error(shape_problem(error.detail, context["request"].data), context)
     if isinstance(error, drf.APIException):
         return _framework_error(error)
     if is_outage(error):
@@ -136,26 +136,11 @@ def _framework_error(error: drf.APIException) -> Response:
     return response
 
 
-def _invalid(error: drf.ValidationError, context: Mapping[str, Any]) -> Response:
-    data = context["request"].data
-    errors = [_problem(path, detail, data) for path, detail in _flatten(error.detail)][:MAX_ERRORS]
-    first = errors[0]
-    details = {"field": first["field"], "value": first["value"], "code": first["code"], "errors": errors}
-    return _answer("VALIDATION_ERROR", first["message"], details)
-
-
-def _problem(path: str, detail: drf.ErrorDetail, data: Any) -> dict[str, Any]:
-    code = problem_code(detail.code or "invalid")
-    return {"field": _cut(path), "code": code, "message": _cut(str(detail)), "value": _shown_at(data, path)}
-
-
 def _all_problems(error: SmsappError) -> dict[str, Any]:
     """The details of an error, with `errors` wherever a field is to blame."""
     details = dict(error.details)
-    if details.get("field"):
-        code = details.setdefault("code", problem_code(error.code))
-        only = {"field": details["field"], "code": code, "message": error.message, "value": details.get("value")}
-        details["errors"] = list(details.get("errors", [only]))[:MAX_ERRORS]
+    if entries := entries_of(error):
+        details |= {"code": entries[0]["code"], "errors": _some_of_each_field(entries)}
     elif "field" in details:
         details = {name: value for name, value in details.items() if name not in ("field", "value", "code")}
     if "current_status" in details:
@@ -165,38 +150,13 @@ def _all_problems(error: SmsappError) -> dict[str, Any]:
     return details
 
 
-def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, drf.ErrorDetail]]:
-    """Nested details as (`phone_numbers[0]`, error) pairs."""
-    if isinstance(detail, dict):
-        for key, value in detail.items():
-            if key == "non_field_errors":
-                inner = path
-            elif isinstance(key, int):
-                inner = f"{path}[{key}]"
-            else:
-                inner = f"{path}.{key}" if path else str(key)
-            yield from _flatten(value, inner)
-    elif isinstance(detail, list):
-        for value in detail:
-            yield from _flatten(value, path)
-    else:
-        yield path, detail
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
-
-
-def _shown_at(data: Any, path: str) -> Any:
-    return None if path in SECRET_FIELDS else shown(_value_at(data, path))
-
-
-def _value_at(data: Any, path: str) -> Any:
-    for part in path.replace("]", "").replace("[", ".").split("."):
-        if isinstance(data, Mapping):
-            data = data.get(part)
-        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
-            data = data[int(part)]
-        else:
-            return None
-    return data
+def _some_of_each_field(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """MAX_ERRORS of each: thousands of wrong numbers leave room for what else is wrong."""
+    counts: Counter[str] = Counter()
+    some = []
+    for entry in entries:
+        root = root_of(entry["field"])
+        counts[root] += 1
+        if counts[root] <= MAX_ERRORS:
+            some.append(entry)
+    return some

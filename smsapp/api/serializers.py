@@ -1,14 +1,18 @@
 """What every serializer of the API shares."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Field, Model
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
-from rest_framework.fields import empty
+from rest_framework.fields import SkipField, empty
+from rest_framework.request import Request
+
+from smsapp.api.shapes import shape_problem
+from smsapp.exceptions import Problems, SmsappError, ValidationError, entries_of, root_of
 
 #: Characters that nobody sees and that break lines: in logs, headers, files.
 CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
@@ -62,33 +66,99 @@ class StrictSerializer(serializers.Serializer[Any]):
     partial_rules: ClassVar[Mapping[str, Any]] = {}
     #: Fields that are texts of several lines, or are read as numbers anyway: they say themselves what is wrong.
     free_text: ClassVar[Collection[str]] = ("message", "values", "phone_numbers")
+    valid: dict[str, Any]  #: once it was read: the values of the fields that have their shape
 
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
-            raise serializers.ValidationError(
-                {name: [ErrorDetail("This field is not known.", code="unknown")] for name in unknown[:MOST_NAMED]}
-            )
-        absent = [name for name in list(self.fields.keys()) if self._is_absent(name, data)]
-        if self.is_json and isinstance(data, dict):
-            data = {name: value for name, value in data.items() if name not in absent}
-            known = {name: field for name, field in self.fields.items() if name in data}
-            if mistyped := {name: error for name in known if (error := _mistyped(known[name], data[name]))}:
-                raise serializers.ValidationError(mistyped)
-        values = super().to_internal_value(data) | (self._defaults(absent) if self.partial else {})
-        broken = [name for name in values if name not in self.free_text and _is_broken(values[name])]
-        if broken:
-            detail = ErrorDetail("Control characters and line breaks are not allowed here.", code="control_characters")
-            raise serializers.ValidationError({name: [detail] for name in broken})
+    def run_validation(self, data: Any = empty) -> Any:
+        """Read all fields, and what they mean together. Raises our ValidationError, which names every problem."""
+        is_empty, data = self.validate_empty_values(data)
+        if is_empty:
+            return data
+        problems = Problems()
+        self.valid = self._read(data, problems)
+        named = {root_of(entry["field"]) for entry in problems.entries()}
+        misshapen = {name: None for name in named if name in self.fields and name in data}
+        try:
+            values = self.validate(self.valid | misshapen)  # they are given, whatever is wrong with them
+        except serializers.ValidationError as error:
+            details = serializers.as_serializer_error(error)
+            if others := {name: detail for name, detail in details.items() if name not in named}:
+                problems.add(shape_problem(others, data))
+        problems.refuse()
         return values
 
-    def _is_absent(self, name: str, data: Any) -> bool:
-        field = self.fields[name]
-        is_null = self.is_json and isinstance(data, dict) and name in data and data[name] is None
-        return is_null and not field.required and not field.allow_null
+    def _read(self, data: Any, problems: Problems) -> dict[str, Any]:
+        """The values of the fields that have their shape."""
+        if not isinstance(data, Mapping):
+            return dict(self.to_internal_value(data))
+        values: dict[str, Any] = {}
+        details: dict[str, Any] = {
+            name: [ErrorDetail("This field is not known.", code="unknown")]
+            for name in sorted(set(data) - set(self.fields))[:MOST_NAMED]
+        }
+        own: list[ValidationError] = []
+        for field in self._writable_fields:
+            try:
+                self.set_value(values, field.source_attrs, self._value(field, data))
+            except SkipField:
+                continue
+            except serializers.ValidationError as error:
+                details[str(field.field_name)] = error.detail
+            except ValidationError as problem:
+                own.append(problem)
+        if details:
+            problems.add(shape_problem(details, data))
+        for one in own:
+            problems.add(one)
+        return values
 
-    def _defaults(self, names: Collection[str]) -> dict[str, Any]:
-        defaults = {name: self.fields[name].default for name in names}
-        return {name: one() if callable(one) else one for name, one in defaults.items() if one is not empty}
+    def _value(self, field: Any, data: Mapping[str, Any]) -> Any:
+        """Raises a ValidationError of REST framework or of our own, or SkipField."""
+        name = field.field_name
+        given = field.get_value(data)
+        if self.is_json and given is None and not field.required and not field.allow_null:
+            given = empty
+            if self.partial and field.default is not empty:
+                return field.default() if callable(field.default) else field.default
+        if self.is_json and given is not empty and (mistyped := _mistyped(field, given)):
+            raise serializers.ValidationError(mistyped)
+        value = field.run_validation(given)
+        if validate := getattr(self, f"validate_{name}", None):
+            value = validate(value)
+        if name not in self.free_text and _is_broken(value):
+            raise serializers.ValidationError(
+                [ErrorDetail("Control characters and line breaks are not allowed here.", code="control_characters")]
+            )
+        return value
+
+
+def checked(
+    form_class: type[StrictSerializer], request: Request, meaning: Callable[[dict[str, Any]], object] | None = None,
+    *, partial: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """The values of a request's body. Raises ValidationError, which names every problem.
+
+    `meaning`: what the service will check anyway, applied here only where the shape is wrong, to the fields that have
+    theirs: so one answer names both kinds of problems.
+    """
+    form = form_class(data=request.data, partial=partial)
+    try:
+        form.is_valid(raise_exception=True)
+    except ValidationError as error:
+        if meaning is not None:
+            _add_meaning(error, meaning, form.valid)
+        raise
+    return dict(form.validated_data)
+
+
+def _add_meaning(error: ValidationError, meaning: Callable[[dict[str, Any]], object], values: dict[str, Any]) -> None:
+    """What is wrong with other fields than those of the error."""
+    entries = entries_of(error)
+    named = {root_of(entry["field"]) for entry in entries}
+    try:
+        meaning(values)
+    except SmsappError as more:
+        entries += [entry for entry in entries_of(more) if root_of(entry["field"]) not in named]
+    error.details["errors"] = entries
 
 
 _TYPES: tuple[tuple[type[Any], type[Any]], ...] = (

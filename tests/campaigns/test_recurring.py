@@ -120,7 +120,7 @@ def test_moments_that_make_nothing_say_why_and_pause_it_after_three() -> None:
         assert fire(START + timedelta(days=day, hours=2)) == 0
     row.refresh_from_db()
     assert (row.status, row.failure_count, row.next_run_at) == (RecurringStatus.PAUSED, 3, None)
-    assert "not approved" in row.detail
+    assert "rejected the sender" in row.detail
     assert not Campaign.objects.exists()
     sender.status = "approved"
     sender.save()
@@ -185,11 +185,11 @@ def test_a_customers_program_makes_reads_changes_and_ends_one(api: Any) -> None:
     assert (changed["rule"], changed["timezone"], changed["message"]) == (
         "0 7 1-7 * 1", "Europe/Berlin", "Good morning"
     )  # fmt: skip
-    assert api("post", f"{path}/pause", {}).json()["data"]["status"] == "paused"
+    assert api("post", f"{path}/pause", {}).json()["data"]["status"] == "PAUSED"
     assert api("post", f"{path}/pause", {}).status_code == 409
-    assert api("post", f"{path}/resume", {}).json()["data"]["status"] == "active"
+    assert api("post", f"{path}/resume", {}).json()["data"]["status"] == "ACTIVE"
     assert [row["recurring_id"] for row in api("get").json()["data"]["results"]] == [path[1:]]
-    assert api("delete", path).json()["data"]["status"] == "ended"
+    assert api("delete", path).json()["data"]["status"] == "ENDED"
     assert api("patch", path, {"message": "x"}).status_code == 409
     assert RecurringCampaign.objects.get().mode == Mode.LIVE
 

@@ -50,7 +50,7 @@ def by_api(client: Client, text: str) -> str:
     segments = answer.json()["data"]["messages"][0]["segments"]
     assert (looked_up["length"], looked_up["segments"]) == (len(text), segments)
     preview = client.get(f"/api/v1/campaigns/{bulk_id}/preview", headers={"X-API-Key": key}).json()["data"]
-    assert (preview["placeholders"], [row["text"] for row in preview["results"]]) == ([], [text])
+    assert (preview["placeholders"], [row["text"] for row in preview["rows"]]) == ([], [text])
     return str(answer.json()["data"]["messages"][0]["message_id"])
 
 

@@ -14,7 +14,7 @@ from accounts.choices import Scope
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import require_known
 from smsapp.api.schema import may_fail
-from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer
+from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import (
     AlreadyExists,
@@ -129,7 +129,7 @@ class ContactListViewSet(
     )  # fmt: skip
     def create(self, request: Request) -> Response:
         """Empty at first: add contacts one by one, or those of an upload."""
-        name, caller = _checked(ContactListRequest, request)["name"], caller_of(request)
+        name, caller = checked(ContactListRequest, request)["name"], caller_of(request)
         made = contacts.create_list(caller.account, caller.user, name)
         return Response(ContactListSerializer(made).data, status=201)
 
@@ -141,7 +141,7 @@ class ContactListViewSet(
     def partial_update(self, request: Request, list_id: str) -> Response:
         """Its id and its contacts stay."""
         contact_list, caller = self.get_object(), caller_of(request)
-        data = _checked(ContactListRequest, request, partial=True)
+        data = checked(ContactListRequest, request, partial=True)
         if "name" in data:
             contact_list = contacts.rename_list(contact_list, caller.user, data["name"])
         return Response(ContactListSerializer(contact_list).data)
@@ -164,7 +164,7 @@ class ContactListViewSet(
     def import_upload(self, request: Request, list_id: str) -> Response:
         """All of them or, on any error, none. Numbers in the list already get the upload's values."""
         contact_list, caller = self.get_object(), caller_of(request)
-        upload_id = _checked(ImportRequest, request)["upload_id"]
+        upload_id = checked(ImportRequest, request)["upload_id"]
         added, changed = contacts.import_upload(contact_list, caller.user, upload_id)
         contact_list.refresh_from_db()
         return Response({"added": added, "changed": changed, "contact_count": contact_list.contact_count})
@@ -196,7 +196,13 @@ class ContactViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericViewSe
     )  # fmt: skip
     def create(self, request: Request, list_id: str) -> Response:
         """201 if the number is new in the list; else 200, and the contact has these values and no others."""
-        contact_list, form = self._list(), _checked(ContactRequest, request)
+        contact_list, account = self._list(), caller_of(request).account
+
+        def check(given: dict[str, Any]) -> None:
+            if "phone_number" in given:
+                contacts.read_number(account, given["phone_number"])
+
+        form = checked(ContactRequest, request, check)
         contact, is_new = contacts.put_contact(
             contact_list, caller_of(request).user, form["phone_number"], form["values"]
         )
@@ -272,7 +278,13 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
     )  # fmt: skip
     def create(self, request: Request) -> Response:
         """Takes effect at once, in running campaigns too. 200 if the number was suppressed already."""
-        form, caller = _checked(SuppressionRequest, request), caller_of(request)
+        caller = caller_of(request)
+
+        def check(given: dict[str, Any]) -> None:
+            if "phone_number" in given:
+                suppressions.read_number(caller.account, given["phone_number"])
+
+        form = checked(SuppressionRequest, request, check)
         row, is_new = suppressions.suppress_by(caller.account, caller.user, form["phone_number"], form["reason"])
         return Response(SuppressionSerializer(row).data, status=201 if is_new else 200)
 
@@ -284,7 +296,7 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
     )  # fmt: skip
     def import_upload(self, request: Request) -> Response:
         """Those that are suppressed already keep their reason."""
-        form, caller = _checked(SuppressionImport, request), caller_of(request)
+        form, caller = checked(SuppressionImport, request), caller_of(request)
         added = suppress_upload(caller.account, caller.user, form["upload_id"])
         return Response({"added": added})
 
@@ -308,9 +320,3 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
         if row is None:
             raise NotFound("This number is not suppressed.", field="phone_number", value=phone_number)
         return row
-
-
-def _checked(form: type[StrictSerializer], request: Request, *, partial: bool = False) -> dict[str, Any]:
-    checked = form(data=request.data, partial=partial)
-    checked.is_valid(raise_exception=True)
-    return dict(checked.validated_data)

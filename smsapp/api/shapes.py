@@ -1,0 +1,62 @@
+"""What the shape of a request breaks, as REST framework says it, in our words: one entry for each problem."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rest_framework.exceptions import ErrorDetail
+
+from smsapp.catalogue import problem_code
+from smsapp.exceptions import ValidationError, shown
+
+MAX_TEXT = 200  # characters of a message or the name of a field, either of which may repeat what was given
+SECRET_FIELDS = {"password", "refresh_token"}  # never shown back
+
+
+def shape_problem(detail: Any, data: Any) -> ValidationError:
+    """An error of a serializer, which names all of its problems. `data`: the body."""
+    errors = [
+        {
+            "field": _cut(path), "code": problem_code(one.code or "invalid"), "message": _cut(str(one)),
+            "value": _shown_at(data, path),
+        }
+        for path, one in _flatten(detail)
+    ]  # fmt: skip
+    first = errors[0]
+    return ValidationError(first["message"], first["field"], first["value"], problem=first["code"], errors=errors)
+
+
+def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, ErrorDetail]]:
+    """Nested details as (`phone_numbers[0]`, error) pairs."""
+    if isinstance(detail, dict):
+        for key, value in detail.items():
+            if key == "non_field_errors":
+                inner = path
+            elif isinstance(key, int):
+                inner = f"{path}[{key}]"
+            else:
+                inner = f"{path}.{key}" if path else str(key)
+            yield from _flatten(value, inner)
+    elif isinstance(detail, list):
+        for value in detail:
+            yield from _flatten(value, path)
+    else:
+        yield path, detail
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+def _shown_at(data: Any, path: str) -> Any:
+    return None if path in SECRET_FIELDS else shown(_value_at(data, path))
+
+
+def _value_at(data: Any, path: str) -> Any:
+    for part in path.replace("]", "").replace("[", ".").split("."):
+        if isinstance(data, Mapping):
+            data = data.get(part)
+        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
+            data = data[int(part)]
+        else:
+            return None
+    return data
