@@ -30,7 +30,7 @@ from uploads.models import ContactList, Suppression, Upload
 from uploads.services import accept_upload
 from uploads.suppressions import find, suppress
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PHONE = phones(1)[0]

@@ -13,7 +13,7 @@ from accounts import guessing
 from smsapp import limits
 from tests.factories import MembershipFactory, UserFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PASSWORD, WRONG = "correct horse battery", "wrong"
 

@@ -18,7 +18,7 @@ from campaigns.rules import CampaignRequest
 from tests.factories import MembershipFactory, make_campaign, make_upload, phones
 from tests.pages import Browser
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 FORM = {"phone_numbers": "0151 12345678", "sender_id": "", "message": "Hello", "when": "now", "zone": "UTC"}
 #: Templates that strangers see, outside of any account, and the console's, whose address is one for all.
 OUTSIDE = re.compile(r"^(admin/.*|accounts/sign_in|accounts/invitation|campaigns/opt_out)")

@@ -21,7 +21,7 @@ from smsapp.exceptions import ServiceUnavailable
 from tests.factories import make_campaign
 from tests.messaging.gateway_servers import answering, raw_server
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 ADD = "/admin/messaging/gateway/add/"
 ENVIRONMENT = {"INFOBIP_BASE_URL": "http://127.0.0.1:8", "INFOBIP_API_KEY": "theirs"}

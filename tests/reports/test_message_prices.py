@@ -26,7 +26,7 @@ from tests.factories import AccountFactory, MembershipFactory, make_api_key, mak
 from tests.test_permissions import ROUTES, Things, ask, of_key, value_in
 from tests.test_views_access import PAGES, World, address
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 S = MessageStatus
 PRICE = "0.09"

@@ -16,6 +16,7 @@ NAMES = [name for name, _ in SafeHeadersMiddleware.HEADERS]
 
 
 @pytest.mark.django_db
+@pytest.mark.once
 @pytest.mark.parametrize("who", ["a stranger", "a member", "an operator"])
 def test_no_answer_may_be_kept_framed_or_taken_for_something_else(who: str, admin_client: Client) -> None:
     client = admin_client if who == "an operator" else Client(raise_request_exception=False)

@@ -20,15 +20,18 @@ from tests.data.migrations import APPS, RELEASED, frozen, present
 
 HOW = "python -m tests.data.migrations"
 
-#: Runs with the migrations of the last release applied: two rows for each table, and what migrations have to take care
+#: Applies the migrations of the last release and fills their tables: two rows for each table, and what migrations have to take care
 #: of: addresses that differ in case only, a gateway that is switched on, an upload of a workbook's CSV.
 FILL = """
 import django, sys
 django.setup()
+from django.core.management import call_command
 from django.db import connection, models
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 released = dict(pair.split("/") for pair in sys.argv[1:])
+for app, name in released.items():
+    call_command("migrate", app, name, verbosity=0)
 apps = MigrationExecutor(connection).loader.project_state(list(released.items())).apps
 made = {}
 
@@ -87,6 +90,8 @@ LOOK = """
 import json, django
 django.setup()
 from django.apps import apps
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
 from accounts.models import AuditEvent, User
 from messaging.models import Gateway
 print(json.dumps({
@@ -145,11 +150,8 @@ def test_a_filled_database_of_the_last_release_is_upgraded(tmp_path: Path) -> No
             assert done.returncode == 0, f"{done.stderr[:3000]} … {done.stderr[-1500:]}"
             return done.stdout
 
-        for app, name in RELEASED.items():
-            run("manage.py", "migrate", "-v", "0", app, name)
         filled = int(run("-c", FILL, *(f"{app}/{name}" for app, name in RELEASED.items())).splitlines()[-1])
         assert filled > 60
-        run("manage.py", "migrate", "-v", "0")
         after: dict[str, Any] = json.loads(run("-c", LOOK).splitlines()[-1])
     kept = {label: count for label, count in after["rows"].items() if label.split(".")[0] in RELEASED}
     assert sum(kept.values()) >= filled

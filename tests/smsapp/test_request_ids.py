@@ -11,7 +11,7 @@ from messaging.expansion import expand_ready
 from smsapp.middleware import RequestIdFilter, acting_for, current_request_id
 from tests.factories import make_api_key, phones
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from uploads.corrections import correctable_lines
 from uploads.models import Upload
 from uploads.services import accept_upload, read_upload, refused_rows, upload_path
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 FILE = """phone;name;city
 0151 12345678;Anna;Köln
 12345;"Bob; the first";=1+1
