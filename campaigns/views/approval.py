@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts.choices import Role, Scope
 from accounts.current import MemberRequest, allowed, current_account, current_mode, require_mode
+from accounts.shortfall import shortfall
 from campaigns import services
 from campaigns.approval import APPROVING_ROLES, require_approver
 from campaigns.choices import CampaignStatus
@@ -78,6 +79,7 @@ def _page(request: MemberRequest, campaign: Campaign, *, comment_missing: bool =
     } | composed_for(campaign.account, sample_of(campaign.audience), campaign.message, 0, is_final=True)  # fmt: skip
     try:
         context["receipt"] = receipt = preflight(campaign)
+        context["shortfall"] = shortfall(campaign.account, campaign.mode, receipt.price)
         context["countries"] = [(country, 0) for country in receipt.countries]
     except SmsappError as error:
         context["problem"] = error.message

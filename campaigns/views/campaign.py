@@ -19,6 +19,7 @@ from accounts.choices import Role, Scope
 from accounts.current import MemberRequest, allowed, current_account, may, member_required, require_mode
 from accounts.models import User
 from accounts.once import once, refused
+from accounts.shortfall import shortfall
 from campaigns import approval, drafts, resends, services
 from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus
 from campaigns.forms.queries import MessageFilter, RefusedQuery, ResendForm
@@ -160,6 +161,7 @@ def campaign_resend(request: MemberRequest, bulk_id: str) -> HttpResponse:
         "failed": failed,
         "failed_count": sum(outcome.count for outcome in failed),
         "on_request": [outcomes[status.label] for status in ON_REQUEST if outcomes[status.label].count],
+        "shortfall": shortfall(current_account(request), campaign.mode),
         "is_over": campaign.valid_until is not None and campaign.valid_until <= clock.about_now(),
     }
     return render(request, "campaigns/resend.html", context)

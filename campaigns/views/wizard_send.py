@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, current_mode
 from accounts.once import once, refused
+from accounts.shortfall import shortfall
 from campaigns import drafts, recurring, services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.forms.rule import rule_initial, rule_words
@@ -134,9 +135,12 @@ def _review(request: MemberRequest, draft: Campaign, rule: Rule | None) -> dict[
         context["receipt"] = receipt = preflight(draft)
     except SmsappError as error:
         return context | {"problem": error.message}
+    account, must_ask = current_account(request), rule is not None or receipt.needs_approval
+    context["shortfall"] = "" if must_ask else shortfall(account, draft.mode, receipt.price)
+    context["try_shortfall"] = shortfall(account, draft.mode)
     most = max((country.recipients for country in receipt.countries), default=1)
     context["countries"] = [(country, 100 * country.recipients / most) for country in receipt.countries]
-    return context | composed_for(current_account(request), sample_of(draft.audience), draft.message, 0, is_final=True)
+    return context | composed_for(account, sample_of(draft.audience), draft.message, 0, is_final=True)
 
 
 def _next_runs(rule: Rule | None) -> list[datetime]:

@@ -1,6 +1,7 @@
 """The dashboard's page for texting one person, or a few."""
 
 import re
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -9,9 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.choices import Scope
+from accounts.choices import Mode, Scope
 from accounts.current import MemberRequest, allowed, current_account, current_mode
 from accounts.once import once
+from accounts.shortfall import shortfall
 from campaigns.choices import CampaignKind
 from campaigns.models import MessageTemplate
 from campaigns.rendering import Template
@@ -19,7 +21,7 @@ from campaigns.rules import CampaignRequest
 from messaging import restored
 from messaging.compose import compose, without_values
 from messaging.forms.send import SendForm
-from messaging.services import send
+from messaging.services import MAX_NUMBERS, send
 from smsapp.exceptions import SmsappError
 from smsapp.lib.text import MAX_TEXT_LENGTH, normalise
 from smsapp.middleware import current_request_id
@@ -47,10 +49,8 @@ def _page(request: MemberRequest) -> HttpResponse:
     context = {
         "form": form,
         "templates": MessageTemplate.objects.filter(account=account).order_by("name")[:MAX_TEMPLATES],
-        "composed": compose(account, str(form["message"].value() or "")),
-        "as_written": Template(str(form["message"].value() or "")).placeholders,
         "sender": form["sender_id"].value() or "",
-    }
+    } | _composed(request, str(form["message"].value() or ""), str(form["phone_numbers"].value() or ""))
     return render(request, "messaging/send.html", context)
 
 
@@ -58,14 +58,26 @@ def _page(request: MemberRequest) -> HttpResponse:
 @require_POST
 def composed(request: MemberRequest) -> HttpResponse:
     """The counter and the preview of the text as it stands."""
-    numbers = re.split(r"[,;\n]+", request.POST.get("phone_numbers", ""))[:100]
-    text = request.POST.get("message", "")[:MAX_COMPOSED]
-    is_campaign = bool(request.POST.get("is_campaign"))
-    found = compose(current_account(request), without_values(text) if is_campaign else text, numbers)
-    context = {"composed": found, "sender": request.POST.get("sender_id", "")[:16]}
+    text, sender = request.POST.get("message", "")[:MAX_COMPOSED], request.POST.get("sender_id", "")[:16]
     if request.POST.get("is_send"):
-        context["as_written"] = Template(text).placeholders
-    return render(request, "messaging/_composed.html", context)
+        context = _composed(request, text, request.POST.get("phone_numbers", ""))
+    else:
+        shown = without_values(text) if request.POST.get("is_campaign") else text
+        context = {"composed": compose(current_account(request), shown)}
+    return render(request, "messaging/_composed.html", context | {"sender": sender})
+
+
+def _composed(request: MemberRequest, text: str, numbers: str) -> dict[str, Any]:
+    """The text to send as it stands, what it costs to these numbers, which in test mode is nothing, and why it cannot
+    be sent for want of credit."""
+    account, mode = current_account(request), current_mode(request)
+    priced = re.split(r"[,;\n]+", numbers)[:MAX_NUMBERS] if mode == Mode.LIVE else ()
+    found = compose(account, text, priced)
+    return {
+        "composed": found,
+        "as_written": Template(text).placeholders,
+        "shortfall": shortfall(account, mode, found.price),
+    }
 
 
 def _initial(request: HttpRequest) -> dict[str, str]:

@@ -24,6 +24,9 @@
     document.querySelector("[name=place]").value = other.dataset.place;
     htmx.trigger("#row-place", "place");
   });
+  // What the balance does not cover cannot be pressed; the reason is beside the preview.
+  const button = document.getElementById("send-now");
+  if (button) onContent(() => { button.disabled = !!document.querySelector("#composed[data-shortfall]"); });
   const template = document.querySelector("[data-template]");
   if (template) template.addEventListener("change", () => { if (template.value) { area.value = template.value; tell(); } });
 })();
