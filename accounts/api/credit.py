@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,7 +15,7 @@ from accounts.credit import amount_of, entry_id
 from accounts.models import LedgerEntry
 from campaigns.models import Campaign
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import CREATED, CREATED_NAMES, CURSOR, LIMIT, choice_of, in_time, require_known
+from smsapp.api.query import CREATED, PAGE, choice, in_time, query_of, text
 from smsapp.api.serializers import Answer, ModelAnswer
 from smsapp.api.views import AccountMixin
 
@@ -53,7 +53,6 @@ class BalanceView(AccountMixin, APIView):
     read_scope = Scope.ACCOUNT_READ
 
     def get(self, request: Request) -> Response:
-        require_known(request)
         account = caller_of(request).account
         shown: dict[str, object] = dict.fromkeys(BalanceAnswer().fields)
         shown["metered"] = account.is_metered
@@ -100,11 +99,6 @@ class LedgerEntrySerializer(ModelAnswer[LedgerEntry]):
 @extend_schema_view(
     get=extend_schema(
         operation_id="account_ledger", summary="List movements of credit, newest first", tags=["account"],
-        parameters=[
-            OpenApiParameter("kind", str, enum=LedgerKind.values, description="Only entries of this kind."),
-            OpenApiParameter("bulk_id", str, description="Only entries of this send or campaign."),
-            *CREATED, CURSOR, LIMIT,
-        ],
     )
 )  # fmt: skip
 class LedgerView(AccountMixin, generics.ListAPIView[LedgerEntry]):
@@ -114,16 +108,23 @@ class LedgerView(AccountMixin, generics.ListAPIView[LedgerEntry]):
     read_scope = Scope.ACCOUNT_READ
     serializer_class = LedgerEntrySerializer
     pagination_class = NewestFirst
+    parameters = {
+        "get": (
+            choice("kind", LedgerKind.values, "Only entries of this kind."),
+            text("bulk_id", "Only entries of this send or campaign."),
+            *CREATED,
+            *PAGE,
+        )
+    }
 
     def get_queryset(self) -> QuerySet[LedgerEntry]:
-        require_known(self.request, "cursor", "limit", "kind", "bulk_id", *CREATED_NAMES)
+        query = query_of(self.request)
         account = caller_of(self.request).account
         entries = in_time(LedgerEntry.objects.filter(account=account), self.request)
-        if kind := choice_of(self.request, "kind", LedgerKind.values):
-            entries = entries.filter(kind=kind)
-        bulk_id = self.request.query_params.get("bulk_id")
-        if bulk_id is not None:
-            known = Campaign.objects.filter(account=account, bulk_id=bulk_id[:40].replace("\x00", ""))
+        if query["kind"]:
+            entries = entries.filter(kind=query["kind"])
+        if query["bulk_id"]:
+            known = Campaign.objects.filter(account=account, bulk_id=query["bulk_id"][:40])
             entries = entries.filter(campaign_id__in=known.values("pk"))
         return entries
 

@@ -28,7 +28,7 @@ from accounts.keys import (
 from accounts.models import ApiKey
 from smsapp.api.fields import ZonedDateTimeField
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import require_known
+from smsapp.api.query import PAGE
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
@@ -138,13 +138,12 @@ class ApiKeyViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
     write_scope = Scope.KEYS_WRITE
     serializer_class = ApiKeySerializer
     pagination_class = NewestFirst
+    parameters = {"list": PAGE}
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        require_known(self.request, "cursor", "limit")
         return keys_of(_issuer(caller_of(self.request)))
 
     def get_object(self) -> ApiKey:
-        require_known(self.request)
         return key_of(_issuer(caller_of(self.request)), self.kwargs["key_id"])
 
     @extend_schema(

@@ -21,7 +21,7 @@ from accounts.senders import request_sender, sender_kind, sender_named, withdraw
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import require_known
+from smsapp.api.query import PAGE
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
@@ -75,13 +75,12 @@ class SenderViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
     write_scope = Scope.ACCOUNT_WRITE
     serializer_class = SenderSerializer
     pagination_class = NewestFirst
+    parameters = {"list": PAGE}
 
     def get_queryset(self) -> QuerySet[SenderId]:
-        require_known(self.request, "cursor", "limit")
         return SenderId.objects.filter(account=caller_of(self.request).account)
 
     def get_object(self) -> SenderId:
-        require_known(self.request)
         return sender_named(caller_of(self.request).account, self.kwargs["sender_id"])
 
     @extend_schema(

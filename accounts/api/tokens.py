@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from accounts.choices import Role
 from accounts.tokens import TokenPair, check_password, refresh, revoke, sign_in
+from smsapp.api.query import read_query
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import Answer, StrictSerializer
 from smsapp.api.throttling import Limited, limit_address
@@ -62,6 +63,7 @@ class TokenDoor(Limited, APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         limit_address(request, "sign-in", settings.API_RATE_REFUSED)
+        read_query(request, ())
 
 
 class TokenView(TokenDoor):

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +16,7 @@ from campaigns.tally import by_status
 from reports.selectors.daily import Figures, daily
 from smsapp import clock
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import require_known, whole_number
+from smsapp.api.query import PAGE, day, query_of, text, whole
 from smsapp.api.serializers import Answer, ModelAnswer
 from smsapp.api.statuses import StatusCounts
 from smsapp.api.views import AccountMixin
@@ -41,22 +41,23 @@ class UsageAnswer(Answer):
 
 @extend_schema_view(
     get=extend_schema(
-        operation_id="account_usage", summary="What was sent, by day", tags=["account"], responses=UsageAnswer,
-        parameters=[
-            OpenApiParameter("from", date, description=f"First day; {DEFAULT_DAYS - 1} days before `to` if left out."),
-            OpenApiParameter("to", date, description=f"Last day, today if left out; {MAX_DAYS} days at most."),
-        ],
+        operation_id="account_usage", summary="What was sent, by day", tags=["account"], responses=UsageAnswer
     )
-)  # fmt: skip
+)
 class UsageView(AccountMixin, APIView):
     read_scope = Scope.ACCOUNT_READ
+    parameters = {
+        "get": (
+            day("from", f"First day; {DEFAULT_DAYS - 1} days before `to` if left out."),
+            day("to", f"Last day, today if left out; {MAX_DAYS} days at most."),
+        )
+    }
 
     def get(self, request: Request) -> Response:
         """Of the key's mode. Some ten seconds behind what has just happened."""
-        require_known(request, "from", "to")
-        today = clock.about_now().date()
-        last = _day(request, "to", today)
-        first = _day(request, "from", last - timedelta(days=DEFAULT_DAYS - 1))
+        query, today = query_of(request), clock.about_now().date()
+        last = query["to"] or today
+        first = query["from"] or last - timedelta(days=DEFAULT_DAYS - 1)
         if not 0 <= (last - first).days < MAX_DAYS:
             raise ValidationError(f"1 to {MAX_DAYS} days can be asked for, the first before the last.", "from", first)
         caller = caller_of(request)
@@ -64,33 +65,20 @@ class UsageView(AccountMixin, APIView):
         figures = daily(caller.account, caller.mode, first, last)
         return Response(
             {
-                "days": [_shown(day, of_day) for day, of_day in figures.items()],
+                "days": [_shown(*of_day) for of_day in figures.items()],
                 "daily_limit": caller.account.daily_message_limit,
                 "used_today": used.first() or 0,
             }
         )
 
 
-def _shown(day: date, figures: Figures) -> dict[str, object]:
+def _shown(of: date, figures: Figures) -> dict[str, object]:
     return {
-        "day": day.isoformat(),
+        "day": of.isoformat(),
         "message_count": figures.messages,
         "segments": figures.segments,
         "messages_by_status": by_status(figures.tally),
     }
-
-
-def _day(request: Request, name: str, default: date) -> date:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise ValidationError("This must be a day such as 2027-06-17.", name, text) from None
-    if len(text) != 10 or not 2000 <= day.year <= 2999:
-        raise ValidationError("This must be a day such as 2027-06-17.", name, text)
-    return day
 
 
 class CallSerializer(ModelAnswer[ApiUsageLog]):
@@ -122,28 +110,27 @@ class CallSerializer(ModelAnswer[ApiUsageLog]):
 
 
 @extend_schema_view(
-    get=extend_schema(
-        operation_id="account_requests", summary="The request log, newest first", tags=["account"],
-        parameters=[
-            OpenApiParameter(
-                "status_code", {"type": "integer", "minimum": 100, "maximum": 599}, description="Answered so, e.g. 429."
-            ),
-            OpenApiParameter("key_id", str, description="With this key."),
-        ],
-    )
-)  # fmt: skip
+    get=extend_schema(operation_id="account_requests", summary="The request log, newest first", tags=["account"])
+)
 class CallListView(AccountMixin, generics.ListAPIView[ApiUsageLog]):
     """Every call with a key or token of this account, refused ones too, some seconds after it."""
 
     read_scope = Scope.ACCOUNT_READ
     serializer_class = CallSerializer
     pagination_class = NewestFirst
+    parameters = {
+        "get": (
+            whole("status_code", 100, 599, "Answered so, e.g. 429."),
+            text("key_id", "With this key."),
+            *PAGE,
+        )
+    }
 
     def get_queryset(self) -> QuerySet[ApiUsageLog]:
-        require_known(self.request, "cursor", "limit", "status_code", "key_id")
+        query = query_of(self.request)
         calls = ApiUsageLog.objects.filter(account=caller_of(self.request).account)
-        if "status_code" in self.request.query_params:
-            calls = calls.filter(status_code=whole_number(self.request, "status_code", 0, 100, 599))
-        if key_id := self.request.query_params.get("key_id"):
-            calls = calls.filter(api_key_prefix=key_id[:13])
+        if query["status_code"]:
+            calls = calls.filter(status_code=query["status_code"])
+        if query["key_id"]:
+            calls = calls.filter(api_key_prefix=query["key_id"][:13])
         return calls

@@ -6,7 +6,6 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import (
     OpenApiExample,
-    OpenApiParameter,
     extend_schema,
     extend_schema_field,
     extend_schema_view,
@@ -27,11 +26,11 @@ from accounts.webhooks.endpoints import CHOOSABLE, MAX_REPLAYED, REPLAYS_A_SECON
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField, ZonedDateTimeField
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import choice_of, require_known
+from smsapp.api.query import PAGE, choice, query_of
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import CallbackUrlNotAllowed, InvalidState, NotFound, ValidationError
+from smsapp.exceptions import CallbackUrlNotAllowed, InvalidState, NotFound
 from smsapp.limits import Bucket, count
 
 TYPES = [(kind.value, kind.label) for kind in CHOOSABLE]
@@ -187,7 +186,6 @@ EXAMPLE = OpenApiExample(
 @extend_schema_view(
     list=extend_schema(
         operation_id="webhooks_list", summary="List endpoints, newest first", tags=["webhooks"],
-        parameters=[OpenApiParameter("kind", str, enum=EndpointKind.values, description="Only of this kind.")],
     ),
     retrieve=extend_schema(operation_id="webhooks_read", summary="Read an endpoint", tags=["webhooks"]),
 )  # fmt: skip
@@ -199,6 +197,7 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
     write_scope = Scope.WEBHOOKS_WRITE
     serializer_class = WebhookSerializer
     pagination_class = NewestFirst
+    parameters = {"list": (choice("kind", EndpointKind.values, "Only of this kind."), *PAGE)}
 
     def look_ahead(self, request: Request) -> None:
         if self.action == "create":
@@ -208,16 +207,10 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
             guard.check_url(self.get_object().url)
 
     def get_queryset(self) -> QuerySet[WebhookEndpoint]:
-        require_known(self.request, "cursor", "limit", "kind")
-        found = _endpoints_of(self.request)
-        if kind := self.request.query_params.get("kind"):
-            if kind not in EndpointKind.values:
-                raise ValidationError("There is no such kind.", "kind", kind)
-            found = found.filter(kind=kind)
-        return found
+        found, kind = _endpoints_of(self.request), query_of(self.request)["kind"]
+        return found.filter(kind=kind) if kind else found
 
     def get_object(self) -> WebhookEndpoint:
-        require_known(self.request)
         return _endpoint(self.request, self.kwargs["endpoint_id"])
 
     @extend_schema(
@@ -296,10 +289,6 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
 @extend_schema_view(
     list=extend_schema(
         operation_id="webhooks_deliveries", summary="List an endpoint's deliveries, newest first", tags=["webhooks"],
-        parameters=[
-            OpenApiParameter("status", str, enum=list(statuses.DELIVERY), description="In this status now."),
-            OpenApiParameter("event_type", str, description="Only of this type, e.g. `message.status`."),
-        ],
     ),
 )  # fmt: skip
 class WebhookDeliveryViewSet(AccountMixin, ListModelMixin, GenericViewSet[WebhookDelivery]):
@@ -309,20 +298,24 @@ class WebhookDeliveryViewSet(AccountMixin, ListModelMixin, GenericViewSet[Webhoo
     write_scope = Scope.WEBHOOKS_WRITE
     serializer_class = DeliverySerializer
     pagination_class = NewestFirst
+    parameters = {
+        "list": (
+            choice("status", statuses.DELIVERY, "In this status now."),
+            choice("event_type", EVENT_TYPES, "Only of this type, e.g. `message.status`."),
+            *PAGE,
+        )
+    }
 
     def get_queryset(self) -> QuerySet[WebhookDelivery]:
-        require_known(self.request, "cursor", "limit", "status", "event_type")
+        query = query_of(self.request)
         found = _endpoint(self.request, self.kwargs["endpoint_id"]).deliveries.defer("body")
-        if status := choice_of(self.request, "status", statuses.DELIVERY):
-            found = found.filter(state=status.lower())
-        if event_type := self.request.query_params.get("event_type"):
-            if event_type not in EVENT_TYPES:
-                raise ValidationError("There is no such event type.", "event_type", event_type)
-            found = found.filter(event_type=event_type)
+        if query["status"]:
+            found = found.filter(state=query["status"].lower())
+        if query["event_type"]:
+            found = found.filter(event_type=query["event_type"])
         return found
 
     def get_object(self) -> WebhookDelivery:
-        require_known(self.request)
         endpoint = _endpoint(self.request, self.kwargs["endpoint_id"])
         found = endpoint.deliveries.filter(event_id=self.kwargs["event_id"]).first()
         if found is None:
@@ -361,7 +354,6 @@ class CallbackSecretViewSet(AccountMixin, ViewSet):
     )  # fmt: skip
     def retrieve(self, request: Request) -> Response:
         """Made when it is first read or needed; one for all `callback_url`s of the account."""
-        require_known(request)
         return Response({"secret": endpoints.callback_secret(caller_of(request).account)})
 
     @extend_schema(

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -31,7 +31,7 @@ from smsapp import clock
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField, WallTimeField, ZonedDateTimeField
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import require_known, whole_number
+from smsapp.api.query import PAGE, query_of, whole
 from smsapp.api.rules import all_of, exactly_one
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import Answer, ModelAnswer, checked
@@ -157,15 +157,14 @@ class RecurringViewSet(
     write_scope = Scope.CAMPAIGNS_WRITE
     serializer_class = RecurringSerializer
     pagination_class = NewestFirst
+    parameters = {"list": PAGE, "preview": (whole("count", 1, MAX_PREVIEWED, "So many moments.", 5),)}
 
     def get_queryset(self) -> QuerySet[RecurringCampaign]:
-        require_known(self.request, "cursor", "limit")
         caller = caller_of(self.request)
         rows = RecurringCampaign.objects.filter(account=caller.account, mode=caller.mode)
         return rows.select_related("rule", "contact_list")
 
     def get_object(self) -> RecurringCampaign:
-        require_known(self.request, *(("count",) if self.action == "preview" else ()))
         caller = caller_of(self.request)
         return recurring.recurring_of(caller.account, self.kwargs["recurring_id"], caller.mode)
 
@@ -206,12 +205,10 @@ class RecurringViewSet(
 
     @extend_schema(
         operation_id="recurring_preview", summary="When it runs next", responses=Moments,
-        parameters=[OpenApiParameter("count", {"type": "integer", "minimum": 1, "maximum": MAX_PREVIEWED, "default": 5},
-                                     description="So many moments.")],
     )  # fmt: skip
     def preview(self, request: Request, recurring_id: str) -> Response:
         row = self.get_object()
-        count = whole_number(request, "count", 5, 1, MAX_PREVIEWED)
+        count = query_of(request)["count"]
         return Response(Moments({"moments": recurring.next_moments(row, count)}).data)
 
     @extend_schema(

@@ -15,7 +15,7 @@ from campaigns.api.serializers import TemplateRequest, TemplateSerializer
 from campaigns.models import MessageTemplate
 from campaigns.rules import check_text
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import require_known
+from smsapp.api.query import PAGE
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import checked
 from smsapp.api.views import AccountMixin
@@ -41,13 +41,12 @@ class TemplateViewSet(
     write_scope = Scope.CAMPAIGNS_WRITE
     serializer_class = TemplateSerializer
     pagination_class = NewestFirst
+    parameters = {"list": PAGE}
 
     def get_queryset(self) -> QuerySet[MessageTemplate]:
-        require_known(self.request, "cursor", "limit")
         return MessageTemplate.objects.filter(account=caller_of(self.request).account)
 
     def get_object(self) -> MessageTemplate:
-        require_known(self.request)
         return templates.template_of(caller_of(self.request).account, self.kwargs["template_id"])
 
     @extend_schema(

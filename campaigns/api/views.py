@@ -6,8 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -52,7 +51,7 @@ from messaging.selectors import on_their_way
 from messaging.services import resend_failed
 from smsapp.api import statuses
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import choice_of, in_time, require_known, whole_number
+from smsapp.api.query import CREATED, PAGE, choice, in_time, query_of, text, whole
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import StrictSerializer, checked
 from smsapp.api.views import AccountMixin
@@ -65,13 +64,6 @@ MAX_PREVIEWS = 100
 MAX_ROW = 10**9
 LAUNCH_FAILURES = may_fail(*SEND_ERRORS, InvalidState)
 
-FILTERS = [
-    OpenApiParameter("kind", str, enum=["bulk", "single"], description="Single sends are left out by default."),
-    OpenApiParameter("status", str, enum=list(statuses.CAMPAIGN), description="In this status now."),
-    OpenApiParameter("created_after", OpenApiTypes.DATETIME, description="Made at this time or later."),
-    OpenApiParameter("created_before", OpenApiTypes.DATETIME, description="Made before this time."),
-    OpenApiParameter("client_reference", str, description="The one with this name of yours, of either kind."),
-]
 DRAFT = OpenApiExample(
     "From an upload, at a time",
     {
@@ -114,7 +106,7 @@ class BulkView(AccountMixin, APIView):
 
 
 @extend_schema_view(
-    list=extend_schema(operation_id="campaigns_list", summary="List campaigns, newest first", parameters=FILTERS),
+    list=extend_schema(operation_id="campaigns_list", summary="List campaigns, newest first"),
     retrieve=extend_schema(operation_id="campaigns_read", summary="Read a campaign or a single send"),
 )
 @extend_schema(tags=["campaigns"])
@@ -127,6 +119,19 @@ class CampaignViewSet(
     write_scope = Scope.CAMPAIGNS_WRITE
     serializer_class = CampaignSerializer
     pagination_class = NewestFirst
+    parameters = {
+        "list": (
+            choice("kind", CampaignKind.values, "Single sends are left out by default."),
+            choice("status", statuses.CAMPAIGN, "In this status now."),
+            text("client_reference", "The one with this name of yours, of either kind."),
+            *CREATED,
+            *PAGE,
+        ),
+        "preview": (
+            whole("row", 1, MAX_ROW, "Of this row of the file, or place in the request, from 1."),
+            whole("limit", 1, MAX_PREVIEWS, "Or of the first ones, so many.", 10),
+        ),
+    }
     lookup_field = "bulk_id"
     only_reading = ("count",)
 
@@ -138,20 +143,16 @@ class CampaignViewSet(
         return self._filtered(rows) if self.action == "list" else rows
 
     def _filtered(self, rows: QuerySet[Campaign]) -> QuerySet[Campaign]:
-        query = self.request.query_params
-        require_known(self.request, "cursor", "limit", *(parameter.name for parameter in FILTERS))
-        kind = choice_of(self.request, "kind", CampaignKind.values)
-        status = choice_of(self.request, "status", statuses.CAMPAIGN)
-        if "client_reference" in query:
+        query = query_of(self.request)
+        if query["client_reference"]:
             rows = rows.filter(client_reference=query["client_reference"])
-        if kind is not None or "client_reference" not in query:
-            rows = rows.filter(kind=kind or CampaignKind.BULK)
-        if status is not None:
-            rows = rows.filter(status=status.lower())
+        if query["kind"] or not query["client_reference"]:
+            rows = rows.filter(kind=query["kind"] or CampaignKind.BULK)
+        if query["status"]:
+            rows = rows.filter(status=query["status"].lower())
         return in_time(rows, self.request)
 
     def get_object(self) -> Campaign:
-        require_known(self.request, *(("row", "limit") if self.action == "preview" else ()))
         found = self.get_queryset().filter(bulk_id=self.kwargs["bulk_id"]).first()
         if found is None:
             raise NotFound("There is no such campaign.")
@@ -200,21 +201,13 @@ class CampaignViewSet(
 
     @extend_schema(
         operation_id="campaigns_preview", summary="Read texts as recipients would", responses=PreviewAnswer,
-        parameters=[
-            OpenApiParameter("row", {"type": "integer", "minimum": 1, "maximum": MAX_ROW},
-                             description="Of this row of the file, or place in the request, from 1."),
-            OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_PREVIEWS, "default": 10},
-                             description="Or of the first ones, so many."),
-        ],
         extensions=may_fail(TemplateVariableMissing),
     )  # fmt: skip
     def preview(self, request: Request, bulk_id: str) -> Response:
         """With the values of their rows filled in. Nothing is sent or charged."""
         campaign = self.get_object()
-        if "row" in request.query_params:
-            rows = [one_row(campaign, whole_number(request, "row", 1, 1, MAX_ROW))]
-        else:
-            rows = first_rows(campaign, whole_number(request, "limit", 10, 1, MAX_PREVIEWS))
+        query = query_of(request)
+        rows = [one_row(campaign, query["row"])] if query["row"] else first_rows(campaign, query["limit"])
         names = () if campaign.kind == CampaignKind.SINGLE else Template(campaign.message).names
         answer = {"placeholders": names, "rows": rows}
         return Response(PreviewAnswer(answer).data)

@@ -1,7 +1,7 @@
 """`inbound`: what handsets wrote to the account's numbers."""
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
 
 from accounts.caller import caller_of
@@ -9,7 +9,7 @@ from accounts.choices import Scope
 from messaging.identity import public_id
 from messaging.models import InboundMessage
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import number_of, require_known
+from smsapp.api.query import PAGE, phone, query_of
 from smsapp.api.serializers import ModelAnswer
 from smsapp.api.views import AccountMixin
 
@@ -45,7 +45,6 @@ class InboundSerializer(ModelAnswer[InboundMessage]):
     list=extend_schema(
         operation_id="inbound_list",
         summary="List inbound messages, newest first",
-        parameters=[OpenApiParameter("phone_number", str, description="Who wrote, in any format.")],
     ),
     retrieve=extend_schema(operation_id="inbound_read", summary="Read an inbound message"),
 )
@@ -56,6 +55,7 @@ class InboundViewSet(AccountMixin, viewsets.ReadOnlyModelViewSet[InboundMessage]
     read_scope = Scope.MESSAGES_READ
     serializer_class = InboundSerializer
     pagination_class = NewestFirst
+    parameters = {"list": (phone("phone_number", "Who wrote, in any format."), *PAGE)}
     lookup_field = "inbound_id"
 
     def get_queryset(self) -> QuerySet[InboundMessage]:
@@ -63,8 +63,6 @@ class InboundViewSet(AccountMixin, viewsets.ReadOnlyModelViewSet[InboundMessage]
         rows = InboundMessage.objects.filter(account=caller.account)
         if caller.mode != "live":
             return rows.none()
-        if self.action != "list":
-            return rows
-        require_known(self.request, "cursor", "limit", "phone_number")
-        phone = number_of(self.request, "phone_number", caller.account)
-        return rows if phone is None else rows.filter(phone_number=phone)
+        if self.action == "list" and (number := query_of(self.request)["phone_number"]):
+            return rows.filter(phone_number=number)
+        return rows

@@ -1,6 +1,9 @@
 """`messages`: what was sent, and what became of each."""
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -12,44 +15,33 @@ from reports.api.serializers import STATUSES, MessagePage, MessageWithTimeline
 from reports.delivery_reports import find_message
 from reports.message_list import MessageFilter, message_list
 from reports.selectors.timeline import TimelineEntry, message_timeline
-from smsapp.api.cursors import link_to, position_of
-from smsapp.api.query import (
-    CREATED,
-    CREATED_NAMES,
-    CURSOR,
-    LIMIT,
-    choice_of,
-    limit_of,
-    moment,
-    number_of,
-    require_known,
-)
+from smsapp.api.cursors import link_to
+from smsapp.api.query import CREATED, PAGE, choice, phone, query_of, text
 from smsapp.api.views import AccountMixin
-
-NAMES = ("bulk_id", "client_reference", "phone_number", "status", *CREATED_NAMES)
 
 
 class MessageListView(AccountMixin, APIView):
     read_scope = Scope.MESSAGES_READ
+    parameters = {
+        "get": (
+            text("bulk_id", "Of one campaign or send."),
+            text("client_reference", "Of one campaign or send, by your own name for it."),
+            phone("phone_number", "To one number, in any format."),
+            choice("status", STATUSES, "In this status now."),
+            *CREATED,
+            *PAGE,
+        )
+    }
 
     @extend_schema(
-        operation_id="messages_list", summary="List messages, newest first", tags=["messages"],
-        parameters=[
-            OpenApiParameter("bulk_id", str, description="Of one campaign or send."),
-            OpenApiParameter("client_reference", str, description="Of one campaign or send, by your own name for it."),
-            OpenApiParameter("phone_number", str, description="To one number, in any format."),
-            OpenApiParameter("status", str, enum=list(STATUSES), description="In this status now."),
-            *CREATED, CURSOR, LIMIT,
-        ],
-        responses=MessagePage,
-    )  # fmt: skip
+        operation_id="messages_list", summary="List messages, newest first", tags=["messages"], responses=MessagePage
+    )
     def get(self, request: Request) -> Response:
         """A page may hold fewer messages than `limit` and have a next one."""
         caller = caller_of(request)
-        require_known(request, *NAMES, "cursor", "limit")
-        position = position_of(request, 1)
-        below = position[0] if position else None
-        found = message_list(caller.account, caller.mode, _filter(request), below, limit_of(request))
+        query = query_of(request)
+        below = query["cursor"][0] if query["cursor"] else None
+        found = message_list(caller.account, caller.mode, _filter(query), below, query["limit"])
         following = None if found.next is None else link_to(request, [found.next])
         return Response({"results": message_rows(found.rows), "next": following})
 
@@ -75,13 +67,12 @@ def _step(entry: TimelineEntry) -> dict[str, object]:
     return {"occurred_at": entry.at, "title": entry.title, "detail": entry.detail or None, "facts": facts}
 
 
-def _filter(request: Request) -> MessageFilter:
-    status = choice_of(request, "status", STATUSES)
+def _filter(query: Mapping[str, Any]) -> MessageFilter:
     return MessageFilter(
-        statuses=() if status is None else (STATUSES[status],),
-        bulk_id=request.query_params.get("bulk_id", ""),
-        client_reference=request.query_params.get("client_reference", ""),
-        phone_number=number_of(request, "phone_number", caller_of(request).account) or "",
-        created_after=moment(request, "created_after"),
-        created_before=moment(request, "created_before"),
+        statuses=(STATUSES[query["status"]],) if query["status"] else (),
+        bulk_id=query["bulk_id"] or "",
+        client_reference=query["client_reference"] or "",
+        phone_number=query["phone_number"] or "",
+        created_after=query["created_after"],
+        created_before=query["created_before"],
     )

@@ -32,24 +32,17 @@ def seal(request: Request, position: Sequence[int]) -> str:
     return base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=").decode()
 
 
-def position_of(request: Request, length: int) -> tuple[int, ...] | None:
-    """The position of the request's cursor, so many numbers; None without one.
-
-    Raises InvalidCursor for one that was changed, or made for another list, account or filter.
-    """
-    text = request.query_params.get(PARAMETER)
-    if text is None:
-        return None
+def unsealed(request: Request) -> tuple[int, ...]:
+    """The position of the request's cursor. Raises InvalidCursor for one that was changed, or made for another list,
+    account or filter."""
+    text = request.query_params[PARAMETER]
     try:
         if len(text) > MAX_LENGTH:
             raise ValueError("too long for a cursor")
         sealed = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-        found = orjson.loads(_cipher().decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], _list_of(request)))
-        if len(found) != length:
-            raise ValueError("a position of another kind")
+        return tuple(orjson.loads(_cipher().decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], _list_of(request))))
     except (ValueError, InvalidTag) as error:
         raise InvalidCursor("This is no cursor of this list with these filters.", PARAMETER, text) from error
-    return tuple(found)
 
 
 def link_to(request: Request, position: Sequence[int] | None) -> str | None:

@@ -24,7 +24,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from smsapp.api.envelope import EnvelopeRenderer
-from smsapp.api.query import require_known
+from smsapp.api.query import read_query
 from smsapp.api.throttling import Limited, limit_address
 
 CALLS = 120  # a minute, from one address
@@ -75,7 +75,7 @@ class DocumentView(Limited, APIView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponseBase:
-        require_known(request)
+        read_query(request, ())
         renderer: BaseRenderer = request.accepted_renderer
         document = self._document(renderer)
         is_packed = bool(_takes_gzip(request.headers.get("Accept-Encoding", "")))

@@ -7,22 +7,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from smsapp.api import cursors
-from smsapp.api.query import CURSOR, LIMIT, limit_of
+from smsapp.api.query import query_of
 
 
 class NewestFirst(CursorPagination):
-    """By primary key. Raises ValidationError for a limit, InvalidCursor for a cursor that makes no sense."""
+    """By primary key. Its views declare the parameters of PAGE."""
 
     ordering = "-id"
-    page_size = 50
-    max_page_size = 200
-    page_size_query_param = "limit"
 
     def get_page_size(self, request: Request) -> int:
-        return limit_of(request, self.page_size, self.max_page_size)
+        return int(query_of(request)["limit"])
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        found = cursors.position_of(request, 2)
+        found = query_of(request)["cursor"]
         return Cursor(offset=0, reverse=bool(found[0]), position=str(found[1])) if found else None  # type: ignore[arg-type]
 
     def encode_cursor(self, cursor: Cursor) -> str:
@@ -35,11 +32,8 @@ class NewestFirst(CursorPagination):
         return Response({"results": data, "next": self.get_next_link()})
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        return [
-            {"name": one.name, "in": one.location, "description": one.description, "required": False,
-             "schema": one.type if isinstance(one.type, dict) else {"type": "string"}}
-            for one in (CURSOR, LIMIT)
-        ]  # fmt: skip
+        """The view declares them."""
+        return []
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         return {

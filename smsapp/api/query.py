@@ -1,94 +1,169 @@
-"""Query parameters: named, bounded, and refused when nobody knows them. A misspelt filter never shows everything."""
+"""Query parameters: each view declares them once, for the document and for the check of every call.
 
-from collections.abc import Collection
-from datetime import datetime
-from typing import TypeVar
+    class MessageListView(AccountMixin, APIView):
+        parameters = {"get": (text("bulk_id", "Of one send."), *PAGE)}
+
+By action of a viewset, or by method. What is not declared is refused by name, and so is an empty value: a misspelt
+filter, or one whose value is missing, never shows everything. All that is wrong is named in one answer.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError as Refused
 from rest_framework.request import Request
 
-from accounts.models import Account
+from accounts.caller import caller_of
+from smsapp.api.cursors import unsealed
 from smsapp.api.fields import ZonedDateTimeField
-from smsapp.exceptions import ValidationError
+from smsapp.exceptions import Problems, ValidationError, shown
 from smsapp.lib.phone import RefusedNumber, parse_number
 
 Row = TypeVar("Row", bound=Model)
 
-CREATED = [
-    OpenApiParameter(
-        "created_after", OpenApiTypes.DATETIME, description="From then on, with zone: `2027-06-17T18:00:00Z`."
-    ),
-    OpenApiParameter("created_before", OpenApiTypes.DATETIME, description="Before then, with zone."),
-]
-CURSOR = OpenApiParameter("cursor", str, description="From the `next` of the page before; good for this list only.")
-LIMIT = OpenApiParameter(
-    "limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}, description="Rows of a page."
+TEXT = {"type": "string", "minLength": 1, "pattern": r"^[^\x00]+$"}
+ALWAYS = ("format",)  # REST framework's own
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`schema`: JSON Schema of its value; `read`: the value of a text, or a ValidationError."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    read: Callable[[str, Request], Any]
+    default: Any = None
+
+    def documented(self) -> OpenApiParameter:
+        return OpenApiParameter(self.name, dict(self.schema), OpenApiParameter.QUERY, description=self.description)
+
+
+def text(name: str, description: str) -> Parameter:
+    return Parameter(name, description, TEXT, lambda given, request: given)
+
+
+def choice(name: str, choices: Collection[str], description: str) -> Parameter:
+    def read(given: str, request: Request) -> str:
+        if given not in choices:
+            raise ValidationError(f"This must be one of {', '.join(choices)}.", problem="NOT_A_CHOICE")
+        return given
+
+    return Parameter(name, description, {"type": "string", "enum": list(choices)}, read)
+
+
+def whole(name: str, lowest: int, highest: int, description: str, default: int | None = None) -> Parameter:
+    def read(given: str, request: Request) -> int:
+        if not given.isascii() or not given.isdigit() or len(given) > 10 or not lowest <= int(given) <= highest:
+            raise ValidationError(f"This must be a whole number from {lowest} to {highest}.")
+        return int(given)
+
+    schema = {"type": "integer", "minimum": lowest, "maximum": highest}
+    return Parameter(name, description, schema if default is None else {**schema, "default": default}, read, default)
+
+
+def moment(name: str, description: str) -> Parameter:
+    """A time with its zone."""
+
+    def read(given: str, request: Request) -> datetime:
+        try:
+            return ZonedDateTimeField().to_internal_value(given.replace(" ", "+"))  # a plus that nobody escaped
+        except Refused as error:
+            raise ValidationError("This must be a time with its zone, such as 2027-06-17T18:00:00Z.") from error
+
+    return Parameter(name, description, {"type": "string", "format": "date-time"}, read)
+
+
+def day(name: str, description: str) -> Parameter:
+    def read(given: str, request: Request) -> date:
+        try:
+            found = date.fromisoformat(given)
+        except ValueError:
+            found = date.min
+        if len(given) != 10 or not 2000 <= found.year <= 2999:
+            raise ValidationError("This must be a day such as 2027-06-17.")
+        return found
+
+    return Parameter(name, description, {"type": "string", "format": "date"}, read)
+
+
+def phone(name: str, description: str) -> Parameter:
+    """A phone number of any format, in E.164."""
+
+    def read(given: str, request: Request) -> str:
+        try:
+            # A plus that nobody escaped arrives as a blank.
+            number = f"+{given[1:]}" if given.startswith(" ") else given
+            return parse_number(number, caller_of(request).account.default_country)
+        except RefusedNumber as error:
+            raise ValidationError("This is not a phone number.", problem="NOT_A_NUMBER") from error
+
+    return Parameter(name, description, TEXT, read)
+
+
+def page_limit(highest: int, default: int) -> Parameter:
+    return whole("limit", 1, highest, "Rows of a page.", default)
+
+
+CREATED = (
+    moment("created_after", "From then on, with zone: `2027-06-17T18:00:00Z`."),
+    moment("created_before", "Before then, with zone."),
 )
-CREATED_NAMES = ("created_after", "created_before")
+CURSOR = Parameter(
+    "cursor", "From the `next` of the page before; good for this list only.", TEXT, lambda _, request: unsealed(request)
+)
+PAGE = (CURSOR, page_limit(200, 50))
 
 
-def require_known(request: Request, *names: str) -> None:
-    """Raises ValidationError naming the first parameter that is not among `names` (or `format`), or stands twice."""
-    for name, values in request.query_params.lists():
-        if name not in names and name != "format":
-            raise ValidationError("This parameter is not known.", name, values[-1])
-        if len(values) > 1:
-            raise ValidationError("This parameter stands twice.", name, values[-1])
+def declared_by(view: Any, method: str) -> Sequence[Parameter]:
+    """The parameters of a view's action, or of its method."""
+    handler = getattr(view, "action", None) or ("get" if method == "HEAD" else method.lower())
+    declared: Mapping[str, Sequence[Parameter]] = getattr(view, "parameters", {})
+    return declared.get(handler, ())
 
 
-def whole_number(request: Request, name: str, default: int, lowest: int, highest: int) -> int:
-    """A whole number within bounds; raises ValidationError naming it."""
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 10 or not lowest <= int(text) <= highest:
-        raise ValidationError(f"This must be a whole number from {lowest} to {highest}.", name, text)
-    return int(text)
+def read_query(request: Request, parameters: Iterable[Parameter]) -> dict[str, Any]:
+    """The value of each parameter by name, or its default. Raises ValidationError, which names all that is wrong."""
+    problems = Problems()
+    values = {}
+    known = {parameter.name: parameter for parameter in parameters}
+    for name, given in request.query_params.lists():
+        if name not in known and name not in ALWAYS:
+            problems.add(ValidationError("This parameter is not known.", name, given[-1], problem="UNKNOWN"))
+        elif len(given) > 1:
+            problems.add(ValidationError("This parameter stands twice.", name, given[-1]))
+    for name, parameter in known.items():
+        found = request.query_params.get(name)
+        values[name] = parameter.default if found is None else problems.check(_value, parameter, found, request)
+    problems.refuse()
+    return values
 
 
-def limit_of(request: Request, default: int = 50, highest: int = 200) -> int:
-    """Rows of a page."""
-    return whole_number(request, "limit", default, 1, highest)
-
-
-def choice_of(request: Request, name: str, choices: Collection[str]) -> str | None:
-    """One of `choices`, or None if it is not asked for; raises ValidationError naming it."""
-    text = request.query_params.get(name)
-    if text is not None and text not in choices:
-        raise ValidationError(f"This must be one of {', '.join(choices)}.", name, text)
-    return text
-
-
-def moment(request: Request, name: str) -> datetime | None:
-    """A time with its zone, or None if it is not asked for; raises ValidationError naming it."""
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    try:
-        return ZonedDateTimeField().to_internal_value(text.replace(" ", "+"))  # a plus that nobody escaped
-    except Refused as error:
-        raise ValidationError("This must be a time with its zone, such as 2027-06-17T18:00:00Z.", name, text) from error
-
-
-def number_of(request: Request, name: str, account: Account) -> str | None:
-    """A phone number of any format in E.164, or None if it is not asked for; raises ValidationError naming it."""
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    try:
-        # A plus that nobody escaped arrives as a blank.
-        return parse_number(f"+{text[1:]}" if text.startswith(" ") else text, account.default_country)
-    except RefusedNumber as error:
-        raise ValidationError("This is not a phone number.", name, text) from error
+def query_of(request: Request) -> dict[str, Any]:
+    """What `read_query` made of the parameters of a view with an account."""
+    values: dict[str, Any] = request.query  # type: ignore[attr-defined]
+    return values
 
 
 def in_time(rows: QuerySet[Row], request: Request, column: str = "created_at") -> QuerySet[Row]:
     """Rows of `created_after` (inclusive) to `created_before` (exclusive), as far as they are asked for."""
-    if (after := moment(request, "created_after")) is not None:
-        rows = rows.filter(**{f"{column}__gte": after})
-    if (before := moment(request, "created_before")) is not None:
-        rows = rows.filter(**{f"{column}__lt": before})
+    query = query_of(request)
+    if query["created_after"] is not None:
+        rows = rows.filter(**{f"{column}__gte": query["created_after"]})
+    if query["created_before"] is not None:
+        rows = rows.filter(**{f"{column}__lt": query["created_before"]})
     return rows
+
+
+def _value(parameter: Parameter, given: str, request: Request) -> Any:
+    try:
+        if not given:
+            raise ValidationError("Give a value, or leave the parameter out.", problem="BLANK")
+        return parameter.read(given, request)
+    except ValidationError as error:
+        error.details |= {"field": parameter.name, "value": shown(given)}
+        raise

@@ -16,6 +16,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from smsapp.api.parameters import LIMITS, REQUEST_ID, RETRY_AFTER, path_parameters
+from smsapp.api.query import declared_by
 from smsapp.api.repeats import HEADER, ORIGINAL_HEADER, REPLAYED_HEADER, Repeatable
 from smsapp.api.serializers import CONTROL, StrictSerializer
 from smsapp.api.throttling import Limited
@@ -123,7 +124,8 @@ class EnvelopeSchema(AutoSchema):
         return body
 
     def get_override_parameters(self) -> list[Any]:
-        return [*path_parameters(self.path), *super().get_override_parameters()]
+        query = [parameter.documented() for parameter in declared_by(self.view, self.method)]
+        return [*path_parameters(self.path), *query, *super().get_override_parameters()]
 
     def get_description(self) -> str:  # type: ignore[override]
         """Return what the handler says of itself, else its view; never what a base class says to programmers."""

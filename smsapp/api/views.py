@@ -1,20 +1,28 @@
 """What every view of the API has that acts for an account."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from accounts.permissions import Scoped
+from smsapp.api.query import Parameter, declared_by, read_query
 from smsapp.api.repeats import Repeatable
 from smsapp.api.throttling import Limited
 
 
 class AccountMixin(Repeatable, Limited, Scoped):
-    """First base of each such view. It names its scopes; what it shows and changes belongs to the caller's account."""
+    """First base of each such view. It names its scopes and its query parameters; what it shows and changes belongs to
+    the caller's account."""
+
+    #: Query parameters by action of a viewset, or by method; see `smsapp.api.query`.
+    parameters: ClassVar[Mapping[str, Sequence[Parameter]]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Once the caller may, the body is read: one that nothing is made of is refused, also where none is needed."""
+        """Once the caller may, query and body are read: one that nothing is made of is refused, also where none is
+        needed."""
         super().initial(request, *args, **kwargs)
+        request.query = read_query(request, declared_by(self, request.method or ""))  # type: ignore[attr-defined]
         if request.method not in SAFE_METHODS:
             request.data  # noqa: B018

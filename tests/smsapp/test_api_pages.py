@@ -86,7 +86,7 @@ def test_a_cursor_shows_no_key_and_is_never_the_same_twice(reader: Reader) -> No
 
 @pytest.mark.parametrize("path", ["campaigns", "sms/reports", "api-keys", "account/requests"])
 @pytest.mark.parametrize(
-    "cursor", ["", "x", "cD0x", "cD0xMjM%3D", "-1", "1e9", "A" * 64, "A" * 5000, "%F0%9F%98%80", "bulk_id%3D1"]
+    "cursor", ["x", "cD0x", "cD0xMjM%3D", "-1", "1e9", "A" * 64, "A" * 5000, "%F0%9F%98%80", "bulk_id%3D1"]
 )
 def test_a_made_up_cursor_is_refused(reader: Reader, path: str, cursor: str) -> None:
     assert reader.refusal(f"{path}?cursor={cursor}") == (400, "INVALID_CURSOR", "cursor")

@@ -41,6 +41,13 @@ class Asker:
         assert all(set(one) == {"field", "code", "message", "value"} for one in details["errors"])
         return {one["field"]: one["code"] for one in details["errors"]}
 
+    def query_problems(self, method: str, path: str, query: str) -> dict[str, str]:
+        """Code by parameter; 400."""
+        where = f"/api/v1/{filled(path, value_in(self.things, path))}?{query}"
+        answer = self.client.generic(method, where, "{}", content_type="application/json", headers=self.headers)
+        assert answer.status_code == 400, (method, where, answer.content)
+        return {one["field"]: one["code"] for one in answer.json()["error"]["details"]["errors"]}
+
     def roots(self, method: str, path: str, body: Any) -> set[str]:
         return {field.partition("[")[0].partition(".")[0] for field in self.problems(method, path, body)}
 
@@ -90,6 +97,49 @@ def test_calls_that_take_no_field_name_all_that_they_are_given(ask: Asker) -> No
     for method, path in without:
         if path != "files/upload":
             assert ask.roots(method, path, UNKNOWN) == set(UNKNOWN), path
+
+
+OF_AN_ACCOUNT = [route for route, row in ROUTES.items() if row.scope] + [
+    route for route in ROUTES if route[1].startswith("auth/")
+]
+
+
+def parameters() -> dict[tuple[str, str], dict[str, Any]]:
+    """Schemas of query parameters by name, of every operation that has some."""
+    schema = json.loads(DocumentView._document(JsonRenderer()).body)
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for method, path in OF_AN_ACCOUNT:
+        for part in schema["paths"][f"/api/v1/{path}"][method.lower()]["parameters"]:
+            if part.get("in") == "query":
+                found.setdefault((method, path), {})[part["name"]] = part["schema"]
+    return found
+
+
+def test_every_unknown_parameter_is_named_everywhere(ask: Asker) -> None:
+    for method, path in OF_AN_ACCOUNT:
+        found = ask.query_problems(method, path, "nobody_knows=1&limits=2&nobody_knows=3")
+        assert found == {"nobody_knows": "UNKNOWN", "limits": "UNKNOWN"}, (method, path)
+
+
+def test_every_wrong_parameter_is_named_everywhere(ask: Asker) -> None:
+    assert len(parameters()) > 15
+    for (method, path), schemas in parameters().items():
+        wrong = {name for name, schema in schemas.items() if set(schema) - {"type", "minLength", "pattern"}}
+        wrong |= {"cursor", "phone_number"} & set(schemas)
+        found = ask.query_problems(method, path, "&".join(f"{name}=x" for name in wrong) + "&limits=2")
+        assert set(found) == wrong | {"limits"}, (method, path)
+
+
+def test_an_empty_parameter_is_refused_everywhere(ask: Asker) -> None:
+    for (method, path), schemas in parameters().items():
+        found = ask.query_problems(method, path, "&".join(f"{name}=" for name in schemas))
+        assert found == dict.fromkeys(schemas, "BLANK"), (method, path)
+
+
+def test_a_parameter_that_stands_twice_is_refused(ask: Asker) -> None:
+    assert ask.query_problems("GET", "messages", "limit=1&limit=2&status=SENT&status=SENT") == {
+        "limit": "INVALID", "status": "INVALID",
+    }  # fmt: skip
 
 
 def test_other_names_of_both_fields_are_named_with_the_missing_ones(ask: Asker) -> None:

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from accounts.caller import caller_of
 from accounts.choices import Scope
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import require_known
+from smsapp.api.query import PAGE
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
@@ -117,10 +117,10 @@ class ContactListViewSet(
     write_scope = Scope.CONTACTS_WRITE
     serializer_class = ContactListSerializer
     pagination_class = NewestFirst
+    parameters = {"list": PAGE}
     lookup_field = "list_id"
 
     def get_queryset(self) -> QuerySet[ContactList]:
-        require_known(self.request, "cursor", "limit")
         return ContactList.objects.filter(account=caller_of(self.request).account)
 
     @extend_schema(
@@ -181,9 +181,9 @@ class ContactViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericViewSe
     write_scope = Scope.CONTACTS_WRITE
     serializer_class = ContactSerializer
     pagination_class = NewestFirst
+    parameters = {"list": PAGE}
 
     def get_queryset(self) -> QuerySet[Contact]:
-        require_known(self.request, "cursor", "limit")
         return Contact.objects.filter(contact_list=self._list())
 
     def _list(self) -> ContactList:
@@ -266,9 +266,9 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
     write_scope = Scope.CONTACTS_WRITE
     serializer_class = SuppressionSerializer
     pagination_class = NewestFirst
+    parameters = {"list": PAGE}
 
     def get_queryset(self) -> QuerySet[Suppression]:
-        require_known(self.request, "cursor", "limit")
         return Suppression.objects.filter(account=caller_of(self.request).account)
 
     @extend_schema(

@@ -1,7 +1,7 @@
 """`POST /files/upload`, and reading an upload back: its state, its refused rows, its numbers."""
 
 from django.http import QueryDict
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import generics
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -11,9 +11,9 @@ from rest_framework.views import APIView
 from accounts.caller import caller_of
 from accounts.choices import Scope
 from smsapp.api import statuses
-from smsapp.api.cursors import link_to, position_of
+from smsapp.api.cursors import link_to
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import CURSOR, choice_of, limit_of, require_known
+from smsapp.api.query import CURSOR, PAGE, choice, page_limit, query_of
 from smsapp.api.schema import may_fail
 from smsapp.api.views import AccountMixin
 from smsapp.exceptions import NotFound, UploadInvalid, ValidationError
@@ -24,12 +24,7 @@ from uploads.querysets import UploadQuerySet
 from uploads.services import accept_upload, numbers, refused_rows
 
 MAX_PAGE = 1000
-PAGE = [
-    CURSOR,
-    OpenApiParameter(
-        "limit", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 100}, description="Rows of a page."
-    ),
-]
+ROWS = (CURSOR, page_limit(MAX_PAGE, 100))
 EXAMPLE = OpenApiExample(
     "A CSV file", {"file": "numbers.csv", "phone_column": "mobile", "country": "DE"},
     request_only=True, media_type="multipart/form-data",
@@ -60,22 +55,19 @@ class FileUploadView(AccountMixin, APIView):
 
 
 @extend_schema_view(
-    get=extend_schema(
-        operation_id="uploads_list", summary="List uploads, newest first", tags=["uploads"],
-        parameters=[OpenApiParameter("status", str, enum=list(statuses.UPLOAD), description="In this status now.")],
-    )
-)  # fmt: skip
+    get=extend_schema(operation_id="uploads_list", summary="List uploads, newest first", tags=["uploads"])
+)
 class UploadListView(AccountMixin, generics.ListAPIView[Upload]):
     """Uploads of the account, the same for live and test keys."""
 
     read_scope = Scope.CONTACTS_READ
     serializer_class = UploadSerializer
     pagination_class = NewestFirst
+    parameters = {"get": (choice("status", statuses.UPLOAD, "In this status now."), *PAGE)}
 
     def get_queryset(self) -> UploadQuerySet:
-        require_known(self.request, "cursor", "limit", "status")
         uploads = Upload.objects.for_account(caller_of(self.request).account)
-        status = choice_of(self.request, "status", statuses.UPLOAD)
+        status = query_of(self.request)["status"]
         return uploads if status is None else uploads.filter(status=status.lower())
 
 
@@ -95,10 +87,11 @@ class UploadView(AccountMixin, generics.RetrieveAPIView[Upload]):
 
 class UploadErrorsView(AccountMixin, APIView):
     read_scope = Scope.CONTACTS_READ
+    parameters = {"get": ROWS}
 
     @extend_schema(
         operation_id="uploads_errors", summary="Rows that are no recipients, and why", tags=["uploads"],
-        parameters=PAGE, responses=RefusedRowPage,
+        responses=RefusedRowPage,
     )  # fmt: skip
     def get(self, request: Request, upload_id: str) -> Response:
         """Each with its row, as a spreadsheet shows it."""
@@ -110,10 +103,11 @@ class UploadErrorsView(AccountMixin, APIView):
 
 class UploadNumbersView(AccountMixin, APIView):
     read_scope = Scope.CONTACTS_READ
+    parameters = {"get": ROWS}
 
     @extend_schema(
         operation_id="uploads_numbers", summary="The numbers read from a file", tags=["uploads"],
-        parameters=PAGE, responses=NumberPage,
+        responses=NumberPage,
     )  # fmt: skip
     def get(self, request: Request, upload_id: str) -> Response:
         """Each once, in E.164."""
@@ -132,9 +126,8 @@ def _upload(request: Request, upload_id: str) -> Upload:
 
 def _page(request: Request) -> tuple[int, int]:
     """Rows to pass over, and rows of the page."""
-    require_known(request, "cursor", "limit")
-    position = position_of(request, 1)
-    return position[0] if position else 0, limit_of(request, 100, MAX_PAGE)
+    query = query_of(request)
+    return query["cursor"][0] if query["cursor"] else 0, query["limit"]
 
 
 def _next(request: Request, offset: int, limit: int, found: int) -> str | None:
