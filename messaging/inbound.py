@@ -83,7 +83,7 @@ def event_data(row: InboundMessage) -> dict[str, object]:
         "inbound_id": row.inbound_id,
         "phone_number": row.phone_number,
         "recipient": row.recipient,
-        "text": row.text,
+        "text": row.text or None,
         "keyword": row.keyword or None,
         "segments": row.segment_count,
         "reply_to_message_id": public_id(row.reply_to) if row.reply_to is not None else None,

@@ -18,6 +18,7 @@ from django.conf import settings as django_settings
 from django.test import Client
 
 from smsapp import pulse
+from tests.conventions import violations
 
 #: Test files of doors (`test_admin_messages.py`, …): a page is the same on either database, so they run once.
 DOORS = ("test_admin", "test_api", "test_dashboard", "test_sign_in", "test_views")
@@ -74,6 +75,25 @@ for _method in ("connect", "connect_ex"):
 @pytest.fixture(autouse=True)
 def own_folders(settings: Any, tmp_path: Path) -> None:
     settings.UPLOAD_DIR = tmp_path / "uploads"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def conventions() -> Iterator[None]:
+    """Look at every answer of the API, and every event, that any test causes."""
+    from accounts.webhooks import outbox
+    from smsapp.api.envelope import EnvelopeRenderer
+
+    render, body_of = EnvelopeRenderer.render, outbox.body_of
+
+    def looked_at(content: Any) -> Any:
+        found = json.loads(content) if content else {}
+        assert not (wrong := [*violations(found)]), wrong
+        return content
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(EnvelopeRenderer, "render", lambda *args, **options: looked_at(render(*args, **options)))
+        patched.setattr(outbox, "body_of", lambda *args: looked_at(body_of(*args)))
+        yield
 
 
 _pulse_ages = pulse.ages

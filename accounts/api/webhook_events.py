@@ -93,7 +93,7 @@ class InboundReceivedData(Answer):
     inbound_id = serializers.CharField(help_text="The inbound message.")
     phone_number = serializers.CharField(help_text="Who wrote, in E.164 with plus.")
     recipient = serializers.CharField(help_text="The number or short code of yours that it was sent to.")
-    text = serializers.CharField(help_text="As it was written.")
+    text = serializers.CharField(allow_null=True, help_text="As it was written; null: nothing.")
     keyword = serializers.CharField(allow_null=True, help_text="Its first word in capitals, e.g. `STOP`; or null.")
     segments = serializers.IntegerField(help_text="As the provider counts.")
     reply_to_message_id = serializers.CharField(

@@ -92,6 +92,7 @@ class RecurringRequest(CampaignOptions):
 
 
 class RecurringSerializer(ModelAnswer[RecurringCampaign]):
+    name = serializers.CharField(read_only=True, allow_null=True, help_text="For your own eyes, or null.")
     status = StatusField(statuses.RECURRING, help_text="PAUSED: by you, or since its last times failed: see `detail`.")
     list_id = serializers.CharField(
         source="contact_list.list_id", default=None, allow_null=True,
@@ -119,7 +120,6 @@ class RecurringSerializer(ModelAnswer[RecurringCampaign]):
         extra_kwargs = {
             "recurring_id": {"help_text": "Its id, e.g. `rec-3f1c…`."},
             "mode": {"help_text": "`test`: its campaigns go to the simulator."},
-            "name": {"help_text": "For your own eyes, or null."},
             "message": {"help_text": "The text, with its `{placeholders}`."},
             "sender_id": {"help_text": "What handsets show; null: the provider chooses."},
             "valid_minutes": {"help_text": "Nothing is handed over later than so long after its moment; or null."},

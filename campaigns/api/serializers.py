@@ -187,6 +187,7 @@ class NothingMore(StrictSerializer):
 
 
 class CampaignSerializer(ModelAnswer[Campaign]):
+    name = serializers.CharField(read_only=True, allow_null=True, help_text="For your own eyes, or null.")
     status = StatusField(statuses.CAMPAIGN, help_text="Where it stands.")
     recipients_from = serializers.SerializerMethodField(
         help_text="Where its recipients are from; null: it has none yet."
@@ -260,7 +261,6 @@ class CampaignSerializer(ModelAnswer[Campaign]):
             "client_reference": {"help_text": "Your own name for it, or null."},
             "kind": {"help_text": "`single`: of `/sms/send`."},
             "mode": {"help_text": "`test`: sent to the simulator."},
-            "name": {"help_text": "For your own eyes, or null."},
             "message": {"help_text": "The text, with its `{placeholders}`."},
             "sender_id": {"help_text": "What handsets show; null: the provider chooses."},
             "status_detail": {"help_text": "More of its status, in words; or null."},

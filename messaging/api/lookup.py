@@ -130,8 +130,8 @@ def _number(text: str, country: str) -> dict[str, object]:
         words = f"{RowReason(refusal.reason).label}{': ' + refusal.detail if refusal.detail else ''}"
         return {"input": text, "valid": False, "phone_number": None, "country": None, "reason": refusal.reason,
                 "message": words}  # fmt: skip
-    return {"input": text, "valid": True, "phone_number": phone, "country": country_of(phone) or None, "reason": "",
-            "message": ""}  # fmt: skip
+    return {"input": text, "valid": True, "phone_number": phone, "country": country_of(phone) or None, "reason": None,
+            "message": None}  # fmt: skip
 
 
 def _text(message: str) -> dict[str, object]:

@@ -210,7 +210,7 @@ VALUES: dict[str, Any] = {
     "No such number exists in the numbering plan", "RefusedRow.value": "+49 12", "RefusedRow.row": 5,
     "RemovedCount.opted_out": 2, "Sender.kind": "alphanumeric",
     "SendAnswer.client_reference": "order-4711", "MessageStatusData.client_reference": "order-4711",
-    "StoppedAnswer.status": "PAUSED", "StoppedAnswer.pause_reason": "by_user", "Suppression.reason": "By phone",
+    "StoppedAnswer.status": "PAUSED", "StoppedAnswer.pause_reason": "by_user", "Suppression.note": "By phone",
     "Template.message": "Hello {first_name|there}, see you at {time}.", "Template.name": "Reminder",
     "Template.placeholders": ["time"], "TimelineStep.title": "Delivered", "Webhook.kind": "endpoint",
     "NewWebhook.kind": "endpoint", "ApiKey.name": "Shop backend", "NewApiKey.name": "Shop backend",

@@ -16,7 +16,7 @@ def furnished(platform: Platform) -> dict[str, str]:
     contacts = call("POST", "contact-lists", {"name": "Regulars"})
     call("POST", f"contact-lists/{contacts['list_id']}/contacts", {"phone_number": number, "values": {"name": "Anna"}})
     call("POST", "senders", {"sender_id": "SpringShop"})
-    call("POST", "suppressions", {"phone_number": "+4915112345679", "reason": "Asked by phone"})
+    call("POST", "suppressions", {"phone_number": "+4915112345679", "note": "Asked by phone"})
     numbers = [f"+4915112{n:06d}" for n in range(120)]
     sale = {"phone_numbers": numbers, "message": "Our sale begins on Friday.", "name": "Spring sale"}
     bulk = call("POST", "sms/bulk", sale)

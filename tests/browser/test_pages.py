@@ -100,7 +100,7 @@ def test_what_a_customer_types_is_text_everywhere(
     platform.call("POST", f"contact-lists/{contacts['list_id']}/contacts", contact)
     draft = platform.call("POST", "campaigns", {"name": PAYLOAD, "message": PAYLOAD, "phone_numbers": numbers})
     bulk = platform.call("POST", "sms/bulk", {"name": PAYLOAD, "message": PAYLOAD, "phone_numbers": numbers})
-    platform.call("POST", "suppressions", {"phone_number": "+4915112345671", "reason": PAYLOAD})
+    platform.call("POST", "suppressions", {"phone_number": "+4915112345671", "note": PAYLOAD})
     platform.call("POST", "api-keys", {"name": PAYLOAD[:80], "mode": "test"})
     platform.run(HOSTILE % PAYLOAD)
     page = open_page()

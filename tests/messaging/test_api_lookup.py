@@ -24,10 +24,10 @@ def test_numbers_are_judged_in_their_order(client: Client) -> None:
     assert answer.status_code == 200
     numbers = answer.json()["data"]["numbers"]
     assert [(n["valid"], n["phone_number"], n["country"], n["opted_out"], n["reason"]) for n in numbers] == [
-        (True, "+4915112345678", "DE", False, ""),
-        (True, "+4915112345679", "DE", True, ""),
+        (True, "+4915112345678", "DE", False, None),
+        (True, "+4915112345679", "DE", True, None),
         (False, None, None, False, "invalid_number"),
-        (True, "+14155552671", "US", False, ""),
+        (True, "+14155552671", "US", False, None),
         (False, None, None, False, "not_mobile"),
     ]
     assert numbers[4]["message"]

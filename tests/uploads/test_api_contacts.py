@@ -139,8 +139,8 @@ def test_contacts_of_another_account_are_404_in_every_position(call: Caller, pat
 
 
 def test_a_suppression_is_by_number_and_shows_two_digits(call: Caller, client: Client) -> None:
-    status, row = call("POST", SUPPRESSIONS, {"phone_number": "0151 12345678", "reason": "asked by phone"})
-    assert (status, row["phone_hint"], row["reason"]) == (201, "78", "asked by phone")
+    status, row = call("POST", SUPPRESSIONS, {"phone_number": "0151 12345678", "note": "asked by phone"})
+    assert (status, row["phone_hint"], row["note"]) == (201, "78", "asked by phone")
     assert call("POST", SUPPRESSIONS, {"phone_number": "+4915112345678"})[0] == 200
     assert call("GET", f"{SUPPRESSIONS}/+4915112345678")[0] == 200
     assert Caller(client)("GET", f"{SUPPRESSIONS}/+4915112345678")[0] == 404

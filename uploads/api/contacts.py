@@ -36,7 +36,7 @@ UPLOAD = OpenApiExample("A ready upload", {"upload_id": "upl-k3v7q2m5x4wz6abc"},
 ANNA = OpenApiExample(
     "With a value", {"phone_number": "+4915112345678", "values": {"first_name": "Anna"}}, request_only=True
 )
-OPT_OUT = OpenApiExample("An opt-out", {"phone_number": "+4915112345678", "reason": "By phone"}, request_only=True)
+OPT_OUT = OpenApiExample("An opt-out", {"phone_number": "+4915112345678", "note": "By phone"}, request_only=True)
 
 
 class ContactListRequest(StrictSerializer):
@@ -229,8 +229,8 @@ class SuppressionRequest(StrictSerializer):
     phone_number = serializers.CharField(
         max_length=40, help_text="In international format or that of your account's country."
     )
-    reason = serializers.CharField(
-        required=False, default="", allow_blank=True, max_length=200, help_text="For your own eyes."
+    note = serializers.CharField(
+        required=False, default="", allow_blank=True, max_length=200, help_text="Why, for your own eyes."
     )
 
 
@@ -246,13 +246,13 @@ class SuppressionSerializer(ModelAnswer[Suppression]):
     phone_hint = serializers.CharField(
         read_only=True, help_text="The last two digits: the number itself is not kept, only a keyed hash of it."
     )
-    reason = serializers.CharField(
-        read_only=True, allow_null=True, help_text="As it was given, for your own eyes; or null."
+    note = serializers.CharField(
+        source="reason", read_only=True, allow_null=True, help_text="Why, as it was given or found out; or null."
     )
 
     class Meta:
         model = Suppression
-        fields = ("phone_hint", "reason", "created_at")
+        fields = ("phone_hint", "note", "created_at")
         read_only_fields = fields
         extra_kwargs = {"created_at": {"help_text": "From when on the number is not texted."}}
 
@@ -285,7 +285,7 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
                 suppressions.read_number(caller.account, given["phone_number"])
 
         form = checked(SuppressionRequest, request, check)
-        row, is_new = suppressions.suppress_by(caller.account, caller.user, form["phone_number"], form["reason"])
+        row, is_new = suppressions.suppress_by(caller.account, caller.user, form["phone_number"], form["note"])
         return Response(SuppressionSerializer(row).data, status=201 if is_new else 200)
 
     @extend_schema(
