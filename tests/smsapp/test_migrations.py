@@ -20,8 +20,8 @@ from tests.data.migrations import APPS, RELEASED, frozen, present
 
 HOW = "python -m tests.data.migrations"
 
-#: Applies the migrations of the last release and fills their tables: two rows for each table, and what migrations have to take care
-#: of: addresses that differ in case only, a gateway that is switched on, an upload of a workbook's CSV.
+#: Applies the migrations of the last release and fills their tables: two rows in each, and what migrations have to
+#: take care of: addresses that differ in case only, a gateway that is switched on, an upload of a workbook's CSV.
 FILL = """
 import django, sys
 django.setup()
