@@ -14,13 +14,16 @@ from accounts.keys import check_api_key, note_use, scopes_of
 from accounts.models import Membership, User
 from accounts.tokens import check_access_token
 from smsapp import clock
-from smsapp.exceptions import CsrfFailed, PermissionDenied, SmsappError
+from smsapp.exceptions import AuthenticationRefused, CsrfFailed, PermissionDenied, SmsappError
 from smsapp.middleware import current_call
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
 API_KEY_HEADER = "X-API-Key"
+KEY_STARTS = ("sms_live_", "sms_test_")
+JWT_START = "eyJ"  # of every JWT
+WHERE = f"Send an API key as `{API_KEY_HEADER}: sms_…`, an access token as `Authorization: Bearer …`."
 WORKSPACE_HEADER = "X-Workspace"
 
 
@@ -29,6 +32,8 @@ class ApiKeyAuthentication(BaseAuthentication):
         text = request.headers.get(API_KEY_HEADER)
         if text is None:
             return None
+        if text[:7].lower() == "bearer " or text.startswith(JWT_START):
+            raise AuthenticationRefused(f"The header {API_KEY_HEADER} takes an API key and nothing else. {WHERE}")
         key, role = check_api_key(text, current_call().ip_address)
         note_use(key, clock.about_now())
         return key.user, Caller(key.account, key.user, Mode(key.mode), role, SCOPES_OF[role] & scopes_of(key), key)
@@ -42,6 +47,8 @@ class TokenAuthentication(BaseAuthentication):
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
+        if text.strip().startswith(KEY_STARTS):
+            raise AuthenticationRefused(f"This is an API key and no access token. {WHERE}")
         family, role = check_access_token(text.strip())
         return family.user, Caller(family.account, family.user, Mode.LIVE, role, SCOPES_OF[role])
 

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import BadRequest, DisallowedHost, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.template import loader
+from django.urls import is_valid_path
 from django.views import defaults
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from accounts.authentication import WHERE
 from accounts.secrets import SecretUnreadable
 from smsapp.api.envelope import failure
 from smsapp.api.shapes import shape_problem
@@ -56,7 +58,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         return _answer("PAYLOAD_TOO_LARGE", "The request body is too large.", {"max": most})
     elif isinstance(error, SuspiciousOperation | UnreadablePostError):
-        return _answer("VALIDATION_ERROR", "The request is malformed.")
+        return _answer("VALIDATION_ERROR", malformed(error))
     if isinstance(error, drf.ValidationError):
         return _own_error(shape_problem(error.detail, context["request"].data), context)
     if isinstance(error, drf.APIException):
@@ -79,7 +81,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith("/api/"):
-        return failure(request, _error("NOT_FOUND", "There is nothing at this address."), 404)
+        return failure(request, _error("NOT_FOUND", f"There is nothing at this address.{_hint(request.path)}"), 404)
     return defaults.page_not_found(request, exception)
 
 
@@ -94,8 +96,26 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith("/api/"):
-        return failure(request, _error("VALIDATION_ERROR", "The request is malformed."), 400)
+        return failure(request, _error("VALIDATION_ERROR", malformed(exception)), 400)
+    if isinstance(exception, DisallowedHost):
+        return HttpResponse(malformed(exception), status=400, content_type="text/plain; charset=utf-8")
     return defaults.bad_request(request, exception)
+
+
+def malformed(error: Exception) -> str:
+    """What is wrong with a request that no view can answer, as far as that may be told."""
+    if isinstance(error, DisallowedHost):
+        return "This server does not answer to the host name of the request. Its operator sets ALLOWED_HOSTS."
+    return str(error) if isinstance(error, BadRequest) else "The request is malformed."
+
+
+def _hint(path: str) -> str:
+    """Where an address leads without a slash at its end, or with the version in it; empty for any other."""
+    trimmed = path.rstrip("/")
+    for candidate in (trimmed, trimmed.replace("/api/", "/api/v1/", 1)):
+        if candidate != path and is_valid_path(candidate):
+            return f" Did you mean {candidate}?"
+    return ""
 
 
 def _error(code: str, message: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -128,7 +148,8 @@ def _own_error(error: SmsappError, context: Mapping[str, Any]) -> Response:
 def _framework_error(error: drf.APIException) -> Response:
     code = next((code for kind, code in FRAMEWORK_CODES.items() if isinstance(error, kind)), "INTERNAL_ERROR")
     wait = getattr(error, "wait", None)  # whole seconds
-    response = _answer(code, str(error.detail), {"retry_after": wait} if wait else None)
+    words = f"This call needs credentials. {WHERE}" if isinstance(error, drf.NotAuthenticated) else str(error.detail)
+    response = _answer(code, words, {"retry_after": wait} if wait else None)
     if header := getattr(error, "auth_header", None):
         response.headers["WWW-Authenticate"] = header
     if wait:

@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "smsapp.middleware.SafeHeadersMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "smsapp.api.usage.UsageMiddleware",
+    "smsapp.api.options.OptionsMiddleware",
     "smsapp.middleware.UnreadBodyMiddleware",
     "smsapp.request_body.RequestBodyMiddleware",
     "smsapp.middleware.RefuseNulMiddleware",

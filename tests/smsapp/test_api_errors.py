@@ -3,6 +3,7 @@
 import errno
 import logging
 import uuid
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -13,6 +14,7 @@ from rest_framework.exceptions import ErrorDetail
 from campaigns.models import Campaign
 from smsapp.api.serializers import MOST_NAMED
 from tests.factories import make_api_key
+from tests.test_permissions import ROUTES, filled, nothing
 
 pytestmark = pytest.mark.django_db
 SEND = "/api/v1/sms/send"
@@ -235,3 +237,83 @@ def test_of_very_many_unknown_fields_some_are_named(client: Client, monkeypatch:
     assert answer.status_code == 400
     assert "field_0000" in answer.content.decode()
     assert made == ["unknown"] * MOST_NAMED
+
+
+# --- Where something belongs ------------------------------------------------------------------------------
+
+
+def message_of(answer: Any, status: int, code: str) -> str:
+    return str(failure_of(answer, status, code)["message"])
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("Authorization", "Bearer {key}"), ("Authorization", "bearer  {key}"), ("X-API-Key", "Bearer {key}"),
+        ("X-API-Key", "eyJhbGciOiJIUzI1NiJ9.e30.x"),
+    ],
+)  # fmt: skip
+def test_a_key_or_token_in_the_wrong_place_is_told_where_it_belongs(client, key, header, value):
+    answer = client.get("/api/v1/messages", headers={header: value.format(key=key)})
+    words = message_of(answer, 401, "INVALID_CREDENTIALS")
+    assert "`X-API-Key: sms_…`" in words
+    assert "`Authorization: Bearer …`" in words
+    assert key not in answer.content.decode()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic eDp5"}, {"Authorization": "sms_live_x"}])
+def test_a_call_without_credentials_is_told_how_they_are_sent(client, headers):
+    words = message_of(client.get("/api/v1/messages", headers=headers), 401, "AUTHENTICATION_REQUIRED")
+    assert "`X-API-Key: sms_…`" in words
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/api/sms/send", "/api/v1/sms/send"), ("/api/sms/send/", "/api/v1/sms/send"),
+        ("/api/v1/sms/send/", "/api/v1/sms/send"), ("/api/v1/messages/x/", "/api/v1/messages/x"),
+    ],
+)  # fmt: skip
+def test_an_address_that_is_almost_one_is_told_the_right_one(client, post, path, meant):
+    for answer in (client.get(path), post(BODY, path=path)):
+        assert message_of(answer, 404, "NOT_FOUND") == f"There is nothing at this address. Did you mean {meant}?"
+    assert not Campaign.objects.exists()
+
+
+def test_an_address_that_is_like_none_gets_no_advice(client):
+    for path in ("/api/sms/sent", "/api/v1/", "/api/", "/api/v2/sms/send"):
+        assert message_of(client.get(path), 404, "NOT_FOUND") == "There is nothing at this address."
+
+
+@pytest.mark.parametrize("path", ["/api/v1/messages", "/api/v1/health", "/send/"])
+def test_another_host_name_is_named_as_what_is_wrong(client, key, path):
+    answer = client.get(path, headers={"Host": "elsewhere.example.com", "X-API-Key": key})
+    assert answer.status_code == 400
+    assert "host name" in answer.content.decode()
+    if path.startswith("/api/"):
+        assert "ALLOWED_HOSTS" in message_of(answer, 400, "VALIDATION_ERROR")
+
+
+def test_an_address_with_a_nul_says_so(client):
+    assert "NUL" in message_of(client.get("/api/v1/messages?bulk_id=%00"), 400, "VALIDATION_ERROR")
+
+
+def test_options_are_the_same_for_everybody_and_everywhere(client, key):
+    answers = set()
+    for method, path in ROUTES:
+        address = f"/api/v1/{filled(path, nothing)}"
+        for headers in ({}, {"X-API-Key": key}, {"X-API-Key": "wrong"}):
+            answer = client.options(address, headers=headers)
+            assert method in answer.headers["Allow"].split(", "), path
+            assert client.generic("TRACE", address).status_code == 405
+            answers.add((answer.status_code, answer.content, "OPTIONS" in answer.headers["Allow"]))
+    assert answers == {(204, b"", True)}
+    assert client.options("/api/v1/sms/send").headers["Allow"] == "POST, OPTIONS"
+    assert client.options("/api/v1/messages").headers["Allow"] == "GET, HEAD, OPTIONS"
+    failure_of(client.options("/api/v1/nothing"), 404, "NOT_FOUND")
+
+
+def test_a_tab_is_a_blank(post):
+    answer = post(BODY | {"message": "a\tb"})
+    assert answer.status_code == 202
+    assert Campaign.objects.get().message == "a b"
