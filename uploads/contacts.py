@@ -12,6 +12,7 @@ from accounts import audit
 from accounts.models import Account, User
 from smsapp.exceptions import AlreadyExists, InvalidPhoneNumber, InvalidState, NotFound, ValidationError
 from smsapp.lib.phone import RefusedNumber, parse_number
+from smsapp.lib.text import forbidden_characters, normalise
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason
 from uploads.chunks import Recipients
@@ -71,11 +72,11 @@ def put_contact(
     Raises InvalidPhoneNumber, ValidationError, or InvalidState for a full list.
     """
     phone = read_number(contact_list.account, phone_number)
-    _check_values(values)
+    values = _read_values(values)
     with transaction.atomic():
         locked = _locked(contact_list)
         contact, is_new = Contact.objects.update_or_create(
-            contact_list=locked, phone_number=phone, defaults={"values": dict(values)}
+            contact_list=locked, phone_number=phone, defaults={"values": values}
         )
         if is_new:
             _grow(locked, 1)
@@ -188,9 +189,17 @@ def read_number(account: Account, text: str) -> str:
         ) from None
 
 
-def _check_values(values: Mapping[str, str]) -> None:
+def _read_values(values: Mapping[str, str]) -> dict[str, str]:
+    """As they are kept, and go into texts. Raises ValidationError."""
     if len(values) > MAX_COLUMNS:
         raise ValidationError(f"A contact has {MAX_COLUMNS} values at most.", "values", len(values))
+    read = {name: normalise(value) for name, value in values.items()}
+    for name, value in read.items():
+        if forbidden := forbidden_characters(value):
+            raise ValidationError(
+                f"No text message may contain {forbidden[0]!r}.", f"values.{name}", value, problem="CONTROL_CHARACTERS"
+            )
+    return read
 
 
 def _locked(contact_list: ContactList) -> ContactList:

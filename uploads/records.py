@@ -146,14 +146,13 @@ class RecordReader:
 
     def _checked(self, text: str, raw_cells: list[str]) -> list[str] | BadRecord:
         cells = list(map(str.strip, raw_cells))
+        if "\t" in text:
+            cells = [cell.replace("\t", " ") for cell in cells]  # as of a text: see `normalise`
         reason = None
-        if (not text.isprintable() or "\ufffd" in text) and self._has_bad_characters(text, cells):
+        if (not text.isprintable() or "\ufffd" in text) and _bad_characters(text):
             reason = RowReason.BAD_CHARACTERS
         elif len(cells) > MAX_COLUMNS:
             reason = RowReason.TOO_MANY_COLUMNS
         elif len(text) > MAX_CELL and max(map(len, cells)) > MAX_CELL:
             reason = RowReason.CELL_TOO_LONG
         return cells if reason is None else BadRecord(reason.value, text[:_KEPT])
-
-    def _has_bad_characters(self, text: str, cells: list[str]) -> bool:
-        return bool(_bad_characters(text)) or ("\t" in text and any("\t" in cell for cell in cells))

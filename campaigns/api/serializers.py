@@ -31,7 +31,7 @@ class SendOptions(StrictSerializer):
     message = serializers.CharField(
         trim_whitespace=False,
         max_length=None,
-        help_text="1 to 1,600 characters, sent as written, split where it is longer than one SMS.",
+        help_text="1 to 1,600 characters, sent as written; a tab as a blank. Split where it is longer than one SMS.",
     )
     sender_id = serializers.CharField(
         required=False, default="", allow_blank=True,

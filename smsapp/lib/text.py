@@ -37,7 +37,8 @@ _is_gsm7 = re.compile(f"[{re.escape(GSM7_BASIC + GSM7_EXTENSION)}]*").fullmatch
 _GSM7_CHARACTERS = frozenset(GSM7_BASIC + GSM7_EXTENSION)
 _EXTENSION_CHARACTERS = frozenset(GSM7_EXTENSION)
 
-# Control characters (the tab too: GSM has none, and handsets show it in different ways) and lone surrogates.
+# Control characters and lone surrogates. Of a tab `normalise` makes a blank: GSM has none, and handsets show it in
+# different ways.
 _FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 # Zero-width characters, soft hyphen, direction marks and overrides, line separators, byte order mark.
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e"
@@ -100,8 +101,8 @@ def plain_for(character: str) -> str | None:
 
 
 def forbidden_characters(text: str) -> list[str]:
-    """Distinct characters no message may contain: control characters but newline (tab, CR and NUL are among
-    them), and halves of a surrogate pair. `normalise` has turned the CR of a web form into a newline."""
+    """Distinct characters no message may contain: control characters but newline, and halves of a surrogate pair.
+    `normalise` has turned the CR of a web form into a newline, and a tab into a blank."""
     return list(dict.fromkeys(_FORBIDDEN.findall(text)))
 
 
@@ -112,10 +113,10 @@ def invisible_characters(text: str) -> list[str]:
 
 
 def normalise(text: str) -> str:
-    """NFC, with CRLF and CR as newline: what is counted, stored and sent."""
-    if text.isascii():
-        return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    """NFC, with CRLF and CR as newline, and a tab as a blank: what is counted, stored and sent."""
+    if "\r" in text or "\t" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _joined_by_pairs(utf16: bytes) -> int:

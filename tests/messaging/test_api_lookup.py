@@ -58,7 +58,7 @@ def test_a_text_is_counted_and_its_dear_characters_are_named(client: Client) -> 
         ({"phone_numbers": ["1"] * 1001}, "phone_numbers"),
         ({"phone_numbers": ["1"], "country": "XX"}, "country"),
         ({"message": ""}, "message"),
-        ({"message": "a\tb"}, "message"),
+        ({"message": "a\x1bb"}, "message"),
         ({"phone_numbers": ["1" * 41]}, "phone_numbers[0]"),
         ({"phone_numbers": [1.5]}, None),
     ],

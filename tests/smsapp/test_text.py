@@ -105,4 +105,5 @@ def test_invisible_and_direction_marks_are_listed_apart() -> None:
 def test_normalising_composes_accents_and_makes_newlines_of_line_ends() -> None:
     assert text.normalise("Cafe\u0301\r\nab\rc") == "Café\nab\nc"
     assert segment_count(text.normalise("e\u0301" * 160)) == 1
-    assert text.normalise("a\r\nb") == "a\nb"
+    assert text.normalise("a\r\nb\tc") == "a\nb c"
+    assert text.normalise("é\tc") == "é c"
