@@ -101,12 +101,15 @@ def test_it_runs_stops_and_runs_again_with_the_same_key(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     assert processes_of(tmp_path) == []
-    assert "worker was ended by SIGKILL. It is started again." in (tmp_path / "out").read_text()
+    said = (tmp_path / "out").read_text()
+    assert "worker was ended by SIGKILL. It is started again." in said
+    assert said.index("Preparing the database.") < said.index("Applying campaigns.0001_initial") < said.index("Ctrl-C")
 
     (tmp_path / "out").write_text("")
     with running(tmp_path, free_port()):
         again = json.loads((tmp_path / "demo.json").read_text())
         assert (again["password"], again["api_key"]) == (demo["password"], demo["api_key"])
+        assert "Applying" not in (tmp_path / "out").read_text()
         answer = httpx2.get(
             f"{again['url']}/api/v1/account/balance", headers={"X-API-Key": demo["api_key"]}, trust_env=False
         )

@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 from accounts.services import ensure_demo_account
 from smsapp import key_prints
@@ -32,6 +34,12 @@ def write_credentials(path: Path, content: dict[str, Any]) -> None:
     fresh.rename(path)
 
 
+def is_behind() -> bool:
+    """Whether migrations are to be applied: a first start, or one after an upgrade, takes a while and says so."""
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
 class Command(BaseCommand):
     help = (
         "Migrates, makes sure that the demo account, its user, sender and API key exist, and writes them to "
@@ -47,7 +55,7 @@ class Command(BaseCommand):
         parser.add_argument("--simulator-url", default="", help="empty: no simulator was started")
 
     def handle(self, *args: Any, url: str, simulator_url: str, **options: Any) -> None:
-        call_command("migrate", interactive=False, verbosity=0)
+        call_command("migrate", interactive=False, verbosity=1 if is_behind() else 0)
         try:
             key_prints.require()
         except key_prints.WrongKeys as error:

@@ -53,6 +53,8 @@ class Command(BaseCommand):
             env |= {"SIMULATOR_PORT": str(simulator_port), "SIMULATOR_URL": simulator_url}
             foundations.append(stack.simulator(env, simulator_port, settings.VAR_DIR / "simulator" / "ledger.jsonl"))
         children = [supervisor.start(program) for program in foundations]
+        self.stdout.write("Preparing the database.")
+        self.stdout.flush()
         arguments = ("demo_account", "--url", url, "--simulator-url", simulator_url)
         try:
             supervisor.finish(supervisor.start(stack.manage("prepare", env, *arguments)), MIGRATION_TIME)
