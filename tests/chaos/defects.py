@@ -160,8 +160,8 @@ DEFECTS = (
         (
             (
                 "messaging/settlement.py",
-                "        results.tell(campaign_of, decision.changes, known, segments, now)\n",
-                "        told = campaign_of, decision.changes, known, segments, now\n"
+                "        results.tell(campaign_of, decision.changes, known, segments, decision.refused, now)\n",
+                "        told = campaign_of, decision.changes, known, segments, decision.refused, now\n"
                 "        transaction.on_commit(lambda: results.tell(*told))\n",
             ),
         ),
