@@ -17,7 +17,7 @@ help:  ## this list
 
 install: $(VENV)/.base assets  ## the virtual environment with what the product needs, and the front-end assets
 
-install-dev: $(VENV)/.dev assets  ## the same with tests, linters and type checker
+install-dev: $(VENV)/.dev assets node_modules/.package-lock.json  ## the same with tests, linters and type checker
 
 # Its own stamp and not the interpreter's file: a set-up that was cut off begins again.
 $(VENV)/.made:
@@ -39,6 +39,11 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.base
 # npm is the machine's, or comes in a wheel where there is none.
 $(VENV)/.npm: requirements/node.txt $(VENV)/.base
 	@command -v npm >/dev/null 2>&1 || { echo "Installing requirements/node.txt"; $(PIP) -r requirements/node.txt; }
+	@touch $@
+
+node_modules/.package-lock.json: package-lock.json $(VENV)/.npm
+	@echo "Installing the npm packages that tests use"
+	@$(MANAGE) assets --tools
 	@touch $@
 
 assets: $(VENV)/.npm  ## front-end files of Bootstrap, Font Awesome and Chart.js into static/vendor/

@@ -26,8 +26,8 @@ DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "liv
 #: Files whose tests run whole platforms. They come first and so mostly in one process, one at a time, while the others
 #: take whatever is left. (Stealing work would run tests after those that empty the database.)
 PLATFORMS = {
-    "test_api_contract.py", "test_benchmarks.py", "test_chaos.py", "test_demo.py", "test_guide.py", "test_plans.py",
-    "test_run.py", "test_selftest.py", "test_state_machine.py",
+    "test_api_clients.py", "test_api_contract.py", "test_benchmarks.py", "test_chaos.py", "test_demo.py",
+    "test_guide.py", "test_plans.py", "test_run.py", "test_selftest.py", "test_state_machine.py",
 }  # fmt: skip
 ON_POSTGRESQL = "postgresql" in django_settings.DATABASES["default"]["ENGINE"]
 

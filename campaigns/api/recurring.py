@@ -139,7 +139,7 @@ class RecurringSerializer(ModelAnswer[RecurringCampaign]):
         return str(Rule.of(row.rule))
 
 
-class Moments(Answer):
+class NextMoments(Answer):
     moments = serializers.ListField(child=serializers.DateTimeField(), help_text="In order.")
 
 
@@ -204,12 +204,12 @@ class RecurringViewSet(
         return _shown(recurring.change_recurring(row, caller_of(request).user, changes, rule, wanted))
 
     @extend_schema(
-        operation_id="recurring_preview", summary="When it runs next", responses=Moments,
+        operation_id="recurring_preview", summary="When it runs next", responses=NextMoments,
     )  # fmt: skip
     def preview(self, request: Request, recurring_id: str) -> Response:
         row = self.get_object()
         count = query_of(request)["count"]
-        return Response(Moments({"moments": recurring.next_moments(row, count)}).data)
+        return Response(NextMoments({"moments": recurring.next_moments(row, count)}).data)
 
     @extend_schema(
         operation_id="recurring_pause", summary="Pause a recurring campaign", request=None,

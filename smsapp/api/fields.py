@@ -1,12 +1,13 @@
 """Fields that are stricter than the framework's."""
 
 import re
-from collections.abc import Mapping
 from datetime import datetime, time
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.fields import empty
+
+from smsapp.api.statuses import Statuses
 
 CLIENT_REFERENCE = r"^[!-~]([ -~]{0,62}[!-~])?\Z"
 WALL_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z"
@@ -28,8 +29,8 @@ class ZonedDateTimeField(serializers.DateTimeField):
 class StatusField(serializers.ChoiceField):
     """A status as the API names it, in capitals; `statuses` is a table of `smsapp.api.statuses`."""
 
-    def __init__(self, statuses: Mapping[str, object], **options: Any) -> None:
-        super().__init__(list(statuses), **{"read_only": True, **options})
+    def __init__(self, statuses: Statuses, **options: Any) -> None:
+        super().__init__(statuses.choices, **{"read_only": True, **options})
 
     def to_representation(self, value: str) -> str:
         """The stored word in capitals; empty where there is none."""

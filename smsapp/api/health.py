@@ -15,12 +15,13 @@ from accounts import hold
 from accounts.hold import HoldKind
 from smsapp import __version__, draining, pulse
 from smsapp.api import statuses
+from smsapp.api.fields import StatusField
 from smsapp.api.serializers import Answer
 from smsapp.exceptions import ServiceUnavailable
 
 
 class HealthAnswer(Answer):
-    status = serializers.ChoiceField(list(statuses.HEALTH), help_text=statuses.HEALTH["DEGRADED"].meaning)
+    status = StatusField(statuses.HEALTH, help_text="Whether messages are sent.")
     version = serializers.CharField(help_text="Of this installation, e.g. `1.0.0`.")
     database = serializers.ChoiceField(["ok"], help_text="Without it the answer is 503.")
     broker = serializers.ChoiceField(["ok", "down"], help_text="Whether Redis answers.")

@@ -148,6 +148,7 @@ class EnvelopeSchema(AutoSchema):
             schema["additionalProperties"] = False
             schema |= serializer.partial_rules if serializer.partial else serializer.rules
         for part in schema["properties"].values():
+            part.pop("readOnly", None)  # requests and answers are components of their own
             _say_default(part)
         return schema
 

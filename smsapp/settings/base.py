@@ -424,6 +424,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "DESCRIPTION": (BASE_DIR / "smsapp" / "api" / "guide.md").read_text(encoding="utf-8"),
     "OAS_VERSION": "3.1.0",
+    "CONTACT": {"name": "The operator of this installation"},
+    "LICENSE": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
     "SERVE_INCLUDE_SCHEMA": False,
     "WEBHOOKS": "accounts.api.webhook_events.WEBHOOKS",
     "SCHEMA_PATH_PREFIX": "/api/v1",
@@ -473,7 +475,7 @@ SPECTACULAR_SETTINGS = {
         "CampaignKind": "campaigns.choices.CampaignKind",
         "SenderKind": "accounts.choices.SenderKind",
         **{
-            f"{name.title()}Status": f"smsapp.api.statuses.{name}"
+            f"{name.title()}Status": f"smsapp.api.statuses.{name}.choices"
             for name in ("MESSAGE", "CAMPAIGN", "CANARY", "RECURRING", "UPLOAD", "SENDER", "DELIVERY", "HEALTH")
         },
         "LiveStatus": ["OK"],

@@ -36,6 +36,9 @@ class UploadSerializer(ModelAnswer[Upload]):
     filename = serializers.CharField(
         source="original_filename", read_only=True, help_text="As it was given, e.g. `spring.csv`."
     )
+    columns = serializers.ListField(
+        child=serializers.CharField(), read_only=True, help_text="Names of its columns, for placeholders."
+    )
     phone_column = serializers.SerializerMethodField(help_text="Name of the column with the numbers.")
     progress = serializers.SerializerMethodField(help_text="Share of the file that was read, 0 to 1.")
 
@@ -54,7 +57,6 @@ class UploadSerializer(ModelAnswer[Upload]):
             "encoding": {"help_text": "How the text was read, e.g. `utf-8`; null until then."},
             "delimiter": {"help_text": "What separates its columns; null if there is one column."},
             "has_header": {"help_text": "Whether its first row names the columns."},
-            "columns": {"help_text": "Names of its columns, for placeholders."},
             "country": {"help_text": "ISO 3166 code for its numbers in national format."},
             "row_count": {"help_text": "Rows that were read."},
             "phone_count": {"help_text": "Recipients: valid numbers, each once."},

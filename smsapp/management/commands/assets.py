@@ -65,9 +65,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--print-checksums", action="store_true", help="of the pinned packages; copies nothing")
+        parser.add_argument("--tools", action="store_true", help="install what tests use into node_modules, instead")
         parser.add_argument("--from", type=Path, dest="installed", help="a node_modules folder made elsewhere")
 
-    def handle(self, *args: Any, print_checksums: bool, installed: Path | None, **options: Any) -> None:
+    def handle(self, *args: Any, print_checksums: bool, tools: bool, installed: Path | None, **options: Any) -> None:
+        if tools:
+            npm_ci(settings.BASE_DIR)
+            return
         vendor = settings.BASE_DIR / "static" / "vendor"
         wanted = (*ASSETS, SPRITE)
         if not print_checksums and all(is_right(vendor / asset.target, asset.sha256) for asset in wanted):
@@ -86,20 +90,25 @@ class Command(BaseCommand):
 
 
 def install(folder: Path) -> Path:
-    """The packages of package-lock.json, each proven by npm to be the one locked; raises CommandError."""
-    npm, environment = find_npm()
+    """The packages that are served, without those that only tests use; raises CommandError."""
     for name in ("package.json", "package-lock.json"):
         shutil.copy(settings.BASE_DIR / name, folder)
-    command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
+    npm_ci(folder, "--omit=dev")
+    return folder / "node_modules"
+
+
+def npm_ci(folder: Path, *options: str) -> None:
+    """Install the packages of its package-lock.json, each proven by npm to be the one locked. Raises CommandError."""
+    npm, environment = find_npm()
+    command = [*npm, "ci", *options, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
     try:
         subprocess.run(
             command, cwd=folder, env=environment, check=True, capture_output=True, text=True, timeout=TIME_LIMIT
         )
     except subprocess.CalledProcessError as error:
-        raise CommandError(f"npm could not fetch the front-end packages:\n{error.stderr.strip()}") from error
+        raise CommandError(f"npm could not fetch its packages:\n{error.stderr.strip()}") from error
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CommandError(f"npm could not fetch the front-end packages: {error}") from error
-    return folder / "node_modules"
+        raise CommandError(f"npm could not fetch its packages: {error}") from error
 
 
 def find_npm() -> tuple[list[str], dict[str, str]]:
