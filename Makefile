@@ -70,7 +70,7 @@ chaos: install-dev  ## kill -9, outages and a full disk in mid campaign, compare
 chaos-selftest: install-dev  ## take out one guard after the other, and see that the tests notice; ONLY="no rank"
 	@exec $(BIN)/python -m tests.chaos.selftest
 
-screenshots: install-dev  ## every page of the dashboard: light, dark and on a phone, into var/screenshots; needs Chromium
+screenshots: install-dev  ## every page of the dashboard: light, dark and on a phone, into var/screenshots; README=1 also README's pictures; needs Chromium
 	@exec $(BIN)/python -m tests.browser.screenshots
 
 deploy-check: install-dev  ## that docker/production.env.example lacks nothing; WITHOUT="METRICS_TOKEN ..." leaves names out

@@ -36,6 +36,13 @@ def workspace(page: Any) -> str:
     return found[0].rstrip("/")
 
 
+def settle(page: Any) -> None:
+    """Wait until everything is loaded and every plot is drawn."""
+    page.wait_for_load_state("networkidle")
+    page.wait_for_function("[...document.querySelectorAll('canvas[data-chart]')].every((one) => Chart.getChart(one))")
+    page.evaluate("document.fonts.ready.then(() => true)")
+
+
 def sign_in(page: Any, url: str, username: str, password: str) -> None:
     page.goto(f"{url}/accounts/sign-in/")
     page.fill("[name=username]", username)

@@ -57,11 +57,11 @@ class Platform:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Platform]:
+def running(folder: Path, **settings: str) -> Iterator[Platform]:
     kept = {name: value for name, value in os.environ.items() if name not in NAMED}
     ports = {"PORT": free_port(), "EMBEDDED_BROKER_PORT": free_port(), "SIMULATOR_PORT": free_port()}
     environment = kept | {name: str(port) for name, port in ports.items()}
-    environment |= {"VAR_DIR": str(folder), "UNDO_SECONDS": "4"}
+    environment |= {"VAR_DIR": str(folder), "UNDO_SECONDS": "4"} | settings
     log = folder / "out"
     with log.open("w") as out:
         process = subprocess.Popen(
