@@ -72,7 +72,7 @@ def reports(request: MemberRequest) -> HttpResponse:
         "percent": figures_of.delivered_percent(whole),
         "spent": figures_of.spent(whole) if account.is_metered else None,
         "shares": [
-            (_("By sender"), _("Chosen by the provider"), _shares(selectors.shares(account, mode, since, "sender_id"))),
+            (_("By sender"), _("Default sender"), _shares(selectors.shares(account, mode, since, "sender_id"))),
             (_("By gateway"), _("None yet"), _shares(selectors.shares(account, mode, since, "gateway"))),
         ],
         "largest": [

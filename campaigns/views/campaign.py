@@ -47,7 +47,11 @@ def _stopped(campaign: Campaign) -> str:
 
 def _resumed(campaign: Campaign) -> str:
     words = still_to_send_words(still_to_send(campaign))
-    return f"It starts at its time. {words}" if campaign.status == CampaignStatus.SCHEDULED else f"It goes on. {words}"
+    return (
+        f"It starts at its time. {words}"
+        if campaign.status == CampaignStatus.SCHEDULED
+        else f"Sending resumes. {words}"
+    )
 
 
 #: What is done, and what is said of the campaign that it answers with.

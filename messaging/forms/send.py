@@ -25,7 +25,7 @@ MOST_CAMPAIGNS = 50  # that are offered to search in
 
 def sender_choices(account: Account) -> list[tuple[str, str]]:
     approved = account.sender_ids.filter(status=SenderStatus.APPROVED).order_by("value").values_list("value", flat=True)
-    return [("", str(_("The provider’s choice"))), *((value, value) for value in approved)]
+    return [("", str(_("Default sender"))), *((value, value) for value in approved)]
 
 
 class SendForm(DashboardForm):

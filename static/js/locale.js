@@ -31,7 +31,7 @@
   onContent(localise);
   setInterval(() => document.querySelectorAll("time.is-near").forEach(show), 1e3);
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-  for (const element of document.querySelectorAll("[data-zone-name]")) element.textContent = `(${timeZone.replaceAll("_", " ")})`;
+  for (const element of document.querySelectorAll("[data-zone-name]")) element.textContent = `, ${timeZone.replaceAll("_", " ")}`;
 })();
 
 // Figures in tables and lists as the reader writes them; `data-plain` keeps what they were, to be compared.

@@ -135,7 +135,7 @@
   };
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
   const prepare = (table) => {
-    table.removeAttribute("data-sortable");
+    table.dataset.prepared = "";
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       if (!head.textContent.trim() || head.querySelector(".visually-hidden")) return;
       const button = document.createElement("button");
@@ -153,5 +153,5 @@
       });
     });
   };
-  onContent(() => document.querySelectorAll("table[data-sortable]").forEach(prepare));
+  onContent(() => document.querySelectorAll("table[data-sortable]:not([data-prepared])").forEach(prepare));
 })();

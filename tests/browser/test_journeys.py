@@ -63,9 +63,9 @@ def test_from_a_dirty_file_to_a_campaign_undone_and_sent(platform: Platform, ope
     assert "A landline or service number cannot receive an SMS" in refused
     assert "The same number stands in an earlier row" in refused
     with page.expect_download() as download:
-        page.click("text=All of them as CSV")
+        page.click("text=Rows to correct (CSV)")
     rows = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
-    assert [row.split(",")[0] for row in rows] == ["row", "62", "63", "64", "65"]
+    assert [row.split(";")[3] for row in rows] == ["smsapp_row", "62", "64", "65"]
     page.click("#go-on")
     page.fill("[name=name]", "Dirty file")
     page.fill("[name=message]", "")
@@ -180,6 +180,7 @@ def test_two_tabs_in_two_accounts_each_send_for_their_own(platform: Platform, op
 def test_a_live_draft_never_stands_on_a_page_that_says_test(platform: Platform, open_page: Callable[..., Any]) -> None:
     page = open_page()
     page.goto(f"{platform.url}/campaigns/new/")
+    page.click(".mode-switch a:has-text('Live')")  # wherever the session was last
     page.fill("[name=paste-rows]", NUMBER)
     page.click("button:has-text('Use these')")
     page.wait_for_selector("#go-on", timeout=60_000)

@@ -135,7 +135,7 @@ def test_list_can_be_searched_by_name_and_state(client: Client) -> None:
     assert found(name="spring") == ["Late spring", "Spring"]
     assert found(name="spring", status="paused") == ["Spring"]
     assert found(name="%") == []
-    assert "No campaign is like that" in client.get(reverse("campaign-list"), {"name": "%"}).content.decode()
+    assert "No campaigns match these filters" in client.get(reverse("campaign-list"), {"name": "%"}).content.decode()
 
 
 @pytest.mark.parametrize("query", ["sort=created", "sort=name&before=99999", "sort=name&kind=single", "status=x"])

@@ -158,7 +158,7 @@ def test_resuming_says_what_goes_on(client: Client) -> None:
     services.pause(campaign, campaign.user)
     member(client, campaign.account)
     page = text(client.post(url("campaign-resume", campaign), follow=True))
-    assert "It goes on. 2 messages are still to be sent." in page
+    assert "Sending resumes. 2 messages are still to be sent." in page
 
 
 # --- The console ------------------------------------------------------------------------------------------
