@@ -30,6 +30,7 @@ from messaging.identity import MAX_IN_BATCH, batch_range, public_id  # noqa: E40
 from messaging.models import Attempt, Batch  # noqa: E402
 from messaging.settlement import write_statistics  # noqa: E402
 from reports.folding import fold  # noqa: E402
+from reports.selectors import campaign_progress  # noqa: E402
 from tests.pages import Browser  # noqa: E402
 from uploads.choices import AudienceSource  # noqa: E402
 from uploads.models import Audience  # noqa: E402
@@ -104,6 +105,7 @@ def addresses() -> dict[str, str]:
     campaign = Campaign.objects.order_by("pk")[Campaign.objects.count() // 2]
     batch = campaign.batches.order_by("pk")[campaign.batches.count() // 2]
     first, _ = batch_range(batch.pk)
+    live, mark = reverse("campaign-live", args=[campaign.bulk_id]), campaign_progress(campaign, with_rate=False).mark
     page, found = reverse("campaign-detail", args=[campaign.bulk_id]), site_url("admin:messaging_message_changelist")
     return {
         OVERVIEW: reverse("overview"),
@@ -112,7 +114,8 @@ def addresses() -> dict[str, str]:
         "campaign": page,
         "campaign, further on": f"{page}?after={first}",
         "campaign, what failed": f"{page}?status=undelivered",
-        "campaign, live part": reverse("campaign-live", args=[campaign.bulk_id]),
+        "campaign, live part": f"{live}?shown={mark}",
+        "campaign, live, all of it": live,
         "message": reverse("message-detail", args=[public_id(first)]),
         "console, front page": site_url("admin:index"),
         "console, campaigns": site_url("admin:campaigns_campaign_changelist"),
