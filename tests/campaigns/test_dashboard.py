@@ -248,6 +248,7 @@ def test_a_share_of_nothing_is_a_dash(client: Client) -> None:
     campaign = make_campaign()
     page = member(client, campaign.account).get(url("campaign-detail", campaign)).content.decode()
     assert "<dt>Delivered</dt><dd>–<small>0 of 3</small>" in page
+    assert len(re.findall(r"\b0\.0 %", page)) == 1  # processed
 
 
 @pytest.mark.parametrize(
