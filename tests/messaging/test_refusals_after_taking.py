@@ -209,7 +209,7 @@ def test_delivered_to_the_operator_is_the_last_word_by_a_name_of_its_own(simulat
     sweeps.give_up_reports(message.batch_id)
     reasons = dict(Message.objects.values_list("phone_number", "reason"))
     assert reasons == {OPERATOR_ONLY: Reason.NO_RECEIPT, "+4915112999910": Reason.NO_REPORT}
-    assert [(result["event"], (result["error"] or {}).get("code")) for result in told(endpoint)] == [
+    assert [(result["event"], result["reason"]) for result in told(endpoint)] == [
         ("message.accepted", None), ("message.accepted", None),
         ("message.unconfirmed", "no_receipt"), ("message.unconfirmed", "no_report"),
     ]  # fmt: skip
@@ -228,9 +228,9 @@ def test_that_the_operator_took_it_is_told_without_an_error(settings: Any) -> No
     message = Message.objects.order_by("id")[0]
     say("operator", message)
     (result,) = told(endpoint)
-    assert (result["event"], result["error"]) == ("message.accepted", None)
+    assert (result["event"], result["reason"]) == ("message.accepted", None)
     say("unconfirmed", message)
-    assert told(endpoint)[-1]["error"]["code"] == "no_receipt"
+    assert told(endpoint)[-1]["reason"] == "no_receipt"
 
 
 def test_what_was_closed_without_proof_is_known_better_once_the_provider_says_so() -> None:
