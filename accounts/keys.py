@@ -39,6 +39,7 @@ from smsapp.exceptions import (
     Problems,
     ValidationError,
 )
+from smsapp.lib.moments import utc_text
 from smsapp.middleware import current_call
 
 logger = logging.getLogger(__name__)
@@ -308,7 +309,7 @@ def _networks(texts: Sequence[str]) -> list[str]:
 
 def _expiry(expires_at: datetime | None) -> datetime | None:
     if expires_at is not None and expires_at <= clock.about_now():
-        raise ValidationError("This time is past.", "expires_at", expires_at.isoformat())
+        raise ValidationError("This time is past.", "expires_at", utc_text(expires_at))
     return expires_at
 
 

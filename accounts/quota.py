@@ -12,6 +12,7 @@ from accounts.models import Account, DailyUse
 from accounts.webhooks import emit
 from smsapp import clock
 from smsapp.exceptions import QuotaExceeded, SpendLimitReached
+from smsapp.lib.moments import utc_text
 
 ALERTS = (50, 80, 100)  # hundredths of a day's spending limit
 
@@ -28,7 +29,7 @@ def count(account: Account, messages: int) -> date | None:
         resets_at = datetime.combine(today + timedelta(days=1), time(), UTC)
         raise QuotaExceeded(
             f"This account may send {limit:,} messages a day; {used:,} are used.",
-            limit=limit, used=used, requested=messages, resets_at=resets_at.isoformat().replace("+00:00", "Z"),
+            limit=limit, used=used, requested=messages, resets_at=utc_text(resets_at),
         )  # fmt: skip
     return today
 

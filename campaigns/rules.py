@@ -15,6 +15,7 @@ from campaigns.models import Campaign
 from campaigns.rendering import Template
 from smsapp import clock
 from smsapp.exceptions import MessageTooLong, Problems, ScheduleInPast, ValidationError
+from smsapp.lib.moments import utc_text
 from smsapp.lib.text import MAX_TEXT_LENGTH, forbidden_characters
 
 SCHEDULE_GRACE = timedelta(seconds=60)  # "now" written by a client whose clock is a little behind
@@ -85,16 +86,16 @@ def check_schedule(scheduled_at: datetime, grace: timedelta = SCHEDULE_GRACE) ->
     """`grace`: by how much the schedule may have passed. Raises ScheduleInPast or ValidationError."""
     now = clock.about_now()
     if scheduled_at < now - grace:
-        raise ScheduleInPast("The schedule time is in the past.", "schedule_time", scheduled_at.isoformat())
+        raise ScheduleInPast("The schedule time is in the past.", "schedule_time", utc_text(scheduled_at))
     if scheduled_at > now + SCHEDULE_MAX:
-        raise ValidationError("The schedule time is more than a year away.", "schedule_time", scheduled_at.isoformat())
+        raise ValidationError("The schedule time is more than a year away.", "schedule_time", utc_text(scheduled_at))
 
 
 def check_validity(valid_until: datetime, scheduled_at: datetime | None) -> None:
     """Raises ValidationError."""
     now = clock.about_now()
     if valid_until <= max(now, scheduled_at or now):
-        raise ValidationError("Nothing could be sent before this time.", "valid_until", valid_until.isoformat())
+        raise ValidationError("Nothing could be sent before this time.", "valid_until", utc_text(valid_until))
 
 
 def check_quiet_hours(request: CampaignRequest) -> None:

@@ -7,6 +7,8 @@ from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
 
+from rest_framework.serializers import ListSerializer
+
 from accounts.api.webhook_events import DATA
 from accounts.choices import EventType
 from campaigns.choices import PauseReason
@@ -52,10 +54,19 @@ def _reason_tables() -> Iterator[str]:
 
 def _event_table() -> str:
     rows = [
-        (f"`{name}`", EventType(name).label if name in EventType else "Results of messages", f"`{data.__name__}`")
+        (f"`{name}`", EventType(name).label if name in EventType else "Results of messages", _fields_of(data()))
         for name, data in DATA.items()
     ]
-    return _table("## Events", ("Type", "When", "Data"), rows)
+    return _table("## Events", ("Type", "When", "Fields of `data`"), rows)
+
+
+def _fields_of(data: Any) -> str:
+    """Fields of a serializer, with those of what a list in it holds."""
+    names = []
+    for name, field in data.fields.items():
+        inner = f" (each {_fields_of(field.child)})" if isinstance(field, ListSerializer) else ""
+        names.append(f"`{name}`{inner}")
+    return ", ".join(names)
 
 
 def _code_tables() -> Iterator[str]:

@@ -385,6 +385,7 @@ METRICS_NEED_TOKEN = env.bool("METRICS_NEED_TOKEN", default=False)  # without on
 API_USAGE_DAYS = env.int("API_USAGE_DAYS", default=90)  # how long the request log is kept
 
 REST_FRAMEWORK = {
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS tells nobody what classes say to programmers; see smsapp/api/options.py
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.authentication.ApiKeyAuthentication",
         "accounts.authentication.TokenAuthentication",

@@ -317,3 +317,18 @@ def test_a_tab_is_a_blank(post):
     answer = post(BODY | {"message": "a\tb"})
     assert answer.status_code == 202
     assert Campaign.objects.get().message == "a b"
+
+
+def test_a_number_that_is_none_is_answered_as_the_customers_contract_says(post):
+    error = failure_of(post(BODY | {"phone_numbers": ["invalid-number"]}), 400, "VALIDATION_ERROR")
+    details = error["details"]
+    assert (details["field"], details["value"], details["code"]) == (
+        "phone_numbers[0]", "invalid-number", "NOT_A_NUMBER",
+    )  # fmt: skip
+    late = failure_of(post(BODY | {"schedule_time": "2024-06-17T20:00:00+02:00"}), 422, "SCHEDULE_IN_PAST")
+    assert late["details"]["value"] == "2024-06-17T18:00:00Z"
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live"])
+def test_options_tell_nothing_that_classes_say_to_programmers(client, path):
+    failure_of(client.options(path), 405, "METHOD_NOT_ALLOWED")
