@@ -41,8 +41,8 @@ class Browser(Client):
     def generic(self, method: str, path: str, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         if not self.workspace:
             return super().generic(method, path, *args, **kwargs)
-        if not path.startswith(OUTSIDE):
-            path = self.workspace.address(path)
+        rest = path.removeprefix(self.workspace.address().rstrip("/"))
+        path = rest if rest.startswith(OUTSIDE) else self.workspace.address(rest)
         set_script_prefix("/")  # as the server does
         try:
             return super().generic(method, path, *args, **kwargs)

@@ -126,6 +126,7 @@ def test_another_account_and_nonsense_are_404(client: Browser, member: Membershi
 
 @pytest.mark.parametrize("path", ["admin/", "api/v1/messages", "health", "callbacks/x/y", "accounts/sign-in/"])
 def test_only_pages_of_the_dashboard_are_in_a_workspace(client: Browser, member: Membership, path: str) -> None:
+    client.close()
     assert client.get(Workspace(member.account.public_id, Mode.LIVE).address(f"/{path}")).status_code == 404
 
 
