@@ -5,9 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from django.db import connection
+
 from messaging.message_prices import PAYS, price_of
 from messaging.models import Batch
 from messaging.texts import RenderStored, stored_renderer
+from smsapp.compiled import Compiled, Slot
+from smsapp.database.among import keys_of
 
 
 class BatchFacts(NamedTuple):
@@ -52,7 +56,12 @@ _COLUMNS = (
 )
 
 
+_FACTS = Compiled(
+    lambda: Batch.objects.filter(pk__among=Slot("batches")).annotate(pays=PAYS).values_list("pk", *_COLUMNS)
+)
+
+
 def facts_of(batch_ids: Collection[int]) -> dict[int, BatchFacts]:
     """Return the facts of batches by their keys. One query."""
-    rows = Batch.objects.filter(pk__in=batch_ids).annotate(pays=PAYS).values_list("pk", *_COLUMNS)
+    rows = _FACTS.rows(batches=keys_of(batch_ids, connection.vendor))
     return {pk: BatchFacts(*row) for pk, *row in rows}

@@ -5,12 +5,11 @@ account's batches downwards, some at a time, and reads their ranges. A page look
 come out short; its cursor goes on where it stopped. So a page costs the same however many messages there are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
-from operator import or_
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from accounts.models import Account
@@ -18,11 +17,17 @@ from messaging.choices import MessageStatus
 from messaging.identity import batch_of, batch_range, number_of
 from messaging.models import Batch, DeliveryReport, Message
 from reports.batch_facts import BatchFacts, facts_of
+from smsapp.compiled import Compiled, Slot
+from smsapp.database.among import keys_of
 from smsapp.exceptions import NotFound
 
+_MESSAGES = Compiled(
+    lambda: Message.objects.filter(pk__among=Slot("messages")).values_list("pk", "phone_number", "segment_count")
+)
 MAX_RANGES = 1000  # that one page looks at: batches, or the messages to one number
-RANGES_AT_ONCE = 50  # read by one query
+AT_ONCE = 100  # read by one query: PostgreSQL compiles conditions of many more, which takes longer than to read
 
+Range = tuple[int, int]  # of message numbers, ends included
 Position = tuple[int, int]  # (message number, report id); a page holds what comes after it
 
 
@@ -64,19 +69,22 @@ class ReportPage:
 
 def page(account: Account, mode: str, wanted: ReportFilter, before: Position | None, limit: int) -> ReportPage:
     """Up to `limit` rows after position `before`."""
-    if wanted.message_id or wanted.phone_number:
-        ranges = [(number, number) for number in _numbers(account, mode, wanted, before)]
-    else:
-        ranges = [batch_range(batch) for batch in _batches(account, mode, wanted, before)]
-    # Everything from the last range looked at upwards has been read.
-    rest = (ranges[-1][0], 0) if len(ranges) == MAX_RANGES else None
+    is_of_messages = bool(wanted.message_id or wanted.phone_number)
     reports: list[DeliveryReport] = []
-    for some in _in_groups(ranges, RANGES_AT_ONCE):
-        reports += _in_ranges(some, wanted.status, before)[: limit + 1 - len(reports)]
+    looked_at, start = 0, before
+    while looked_at < MAX_RANGES:
+        most = min(limit + 1, AT_ONCE, MAX_RANGES - looked_at)
+        ranges = (_messages if is_of_messages else _batches)(account, mode, wanted, start, most)
+        if ranges:
+            reports += _in_ranges(ranges, wanted.status, before)[: limit + 1 - len(reports)]
         if len(reports) > limit:
-            break
-    rows = _rows(reports)
-    return ReportPage(rows[:limit], rows[limit - 1].position if len(rows) > limit else rest)
+            rows = _rows(reports[:limit])
+            return ReportPage(rows, rows[-1].position)
+        if len(ranges) < most:
+            return ReportPage(_rows(reports), None)
+        looked_at += most
+        start = (ranges[-1][0], 0)  # everything from there upwards has been read
+    return ReportPage(_rows(reports), start)
 
 
 def find_message(account: Account, mode: str, message_id: str) -> Message:
@@ -99,14 +107,14 @@ def _rows(reports: Sequence[DeliveryReport]) -> list[ReportRow]:
     if not reports:
         return []
     numbers = {report.message_id for report in reports}
-    messages = Message.objects.filter(pk__in=numbers).values_list("pk", "phone_number", "segment_count")
+    messages = _MESSAGES.rows(messages=keys_of(numbers, connection.vendor))
     about = {pk: (phone, segments) for pk, phone, segments in messages}
     facts = facts_of({batch_of(number) for number in numbers})
     return [ReportRow(report, *about[report.message_id], facts[batch_of(report.message_id)]) for report in reports]
 
 
-def _batches(account: Account, mode: str, wanted: ReportFilter, before: Position | None) -> list[int]:
-    """Batches that may have reports, from the newest down."""
+def _batches(account: Account, mode: str, wanted: ReportFilter, before: Position | None, most: int) -> list[Range]:
+    """The next batches that may have reports, from the newest down."""
     reported = Q(sent__gt=0) | Q(delivered__gt=0) | Q(undelivered__gt=0) | Q(rejected__gt=0)
     batches = Batch.objects.filter(reported, _of_campaign(wanted), account=account, mode=mode).order_by("-id")
     if wanted.created_after is not None:
@@ -114,11 +122,12 @@ def _batches(account: Account, mode: str, wanted: ReportFilter, before: Position
     if wanted.created_before is not None:
         batches = batches.filter(created_at__lt=wanted.created_before)
     if before is not None:
-        batches = batches.filter(id__lte=batch_of(before[0]))
-    return list(batches.values_list("id", flat=True)[:MAX_RANGES])
+        batches = batches.filter(id__lte=batch_of(before[0] - (before[1] == 0)))
+    return [batch_range(batch) for batch in batches.values_list("id", flat=True)[:most]]
 
 
-def _numbers(account: Account, mode: str, wanted: ReportFilter, before: Position | None) -> list[int]:
+def _messages(account: Account, mode: str, wanted: ReportFilter, before: Position | None, most: int) -> list[Range]:
+    """The next messages that are asked for, each a range of its own."""
     messages = Message.objects.for_account(account, mode).filter(_of_campaign(wanted))
     if wanted.created_after is not None:
         messages = messages.filter(campaign__created_at__gte=wanted.created_after)
@@ -129,8 +138,8 @@ def _numbers(account: Account, mode: str, wanted: ReportFilter, before: Position
     if wanted.phone_number:
         messages = messages.filter(phone_number=wanted.phone_number)
     if before is not None:
-        messages = messages.filter(pk__lte=before[0])
-    return list(messages.order_by("-id").values_list("id", flat=True)[:MAX_RANGES])
+        messages = messages.filter(pk__lte=before[0] - (before[1] == 0))
+    return [(number, number) for number in messages.order_by("-id").values_list("id", flat=True)[:most]]
 
 
 def _of_campaign(wanted: ReportFilter) -> Q:
@@ -143,17 +152,11 @@ def _of_campaign(wanted: ReportFilter) -> Q:
 
 
 def _in_ranges(
-    ranges: Sequence[tuple[int, int]], status: MessageStatus | None, before: Position | None
+    ranges: Sequence[Range], status: MessageStatus | None, before: Position | None
 ) -> QuerySet[DeliveryReport]:
-    within = reduce(or_, (Q(message_id__gte=first, message_id__lte=last) for first, last in ranges))
-    reports = DeliveryReport.objects.filter(within).order_by("-message_id", "-id")
+    reports = DeliveryReport.objects.filter(message__id__within=ranges).order_by("-message_id", "-id")
     if status is not None:
         reports = reports.filter(status=status)
     if before is not None:
         reports = reports.filter(Q(message_id__lt=before[0]) | Q(message_id=before[0], id__lt=before[1]))
     return reports
-
-
-def _in_groups(ranges: Sequence[tuple[int, int]], size: int) -> Iterator[Sequence[tuple[int, int]]]:
-    for start in range(0, len(ranges), size):
-        yield ranges[start : start + size]

@@ -7,4 +7,4 @@ class SmsappConfig(AppConfig):
 
     def ready(self) -> None:
         from smsapp import checks  # noqa: F401  (registers the system checks)
-        from smsapp.database import among  # noqa: F401  (registers the lookup)
+        from smsapp.database import among, within  # noqa: F401  (register lookups)

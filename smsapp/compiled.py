@@ -30,13 +30,21 @@ class Compiled:
         self._make = make
         self._made: dict[str, tuple[str, list[Any], dict[int, Any]]] = {}
 
-    def rows(self, **values: Any) -> list[tuple[Any, ...]]:
-        """`values` by the names of the slots. Raises KeyError if one is missing."""
+    def sql(self, **values: Any) -> tuple[str, list[Any]]:
+        """The query and its parameters, to stand within another. Raises KeyError if a slot has no value."""
+        sql, params, _ = self._ready()
+        return sql, [values[one.value] if isinstance(one, Slot) else one for one in params]
+
+    def _ready(self) -> tuple[str, list[Any], dict[int, Any]]:
         if (made := self._made.get(connection.vendor)) is None:
             made = self._made[connection.vendor] = _made(self._make().query.get_compiler(connection=connection))
-        sql, params, converters = made
+        return made
+
+    def rows(self, **values: Any) -> list[tuple[Any, ...]]:
+        """`values` by the names of the slots. Raises KeyError if one is missing."""
+        converters = self._ready()[2]
         with connection.cursor() as cursor:
-            cursor.execute(sql, [values[one.value] if isinstance(one, Slot) else one for one in params])
+            cursor.execute(*self.sql(**values))
             rows = cursor.fetchall()
         return [_converted(row, converters) for row in rows] if converters else rows
 
