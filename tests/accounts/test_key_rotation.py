@@ -75,6 +75,7 @@ OwnKey.objects.all().delete()  # as a version before had none
 """
 
 
+@pytest.mark.long
 def test_an_upgrade_with_another_secret_key_stores_nothing_wrong(tmp_path: Path) -> None:
     for done in (run(tmp_path, OLD, "manage.py", "migrate", "-v", "0"), script(tmp_path, OLD, MAKE)):
         assert done.returncode == 0, done.stderr
@@ -85,6 +86,7 @@ def test_an_upgrade_with_another_secret_key_stores_nothing_wrong(tmp_path: Path)
     assert look(tmp_path, OLD, fallback=NEW)["opted out"] == before["opted out"]
 
 
+@pytest.mark.long
 def test_a_change_of_the_secret_key_forgets_nothing(tmp_path: Path) -> None:
     for done in (run(tmp_path, OLD, "manage.py", "migrate", "-v", "0"), script(tmp_path, OLD, MAKE)):
         assert done.returncode == 0, done.stderr

@@ -408,7 +408,7 @@ def test_no_order_of_steps_loses_doubles_or_misstates_a_message(patient):
     run_state_machine_as_test(
         Pipeline,
         settings=settings(
-            max_examples=int(os.environ.get("CHAOS_EXAMPLES", "12")),
+            max_examples=int(os.environ.get("CHAOS_EXAMPLES", "8")),
             stateful_step_count=int(os.environ.get("CHAOS_STEPS", "25")),
             deadline=None,
             derandomize=True,

@@ -96,6 +96,7 @@ PROCESSES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.once
 def test_processes_with_other_keys_do_not_start_and_say_why(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
