@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.urls import get_script_prefix, is_valid_path, reverse, set_script_prefix
+from django.urls import get_script_prefix, is_valid_path, reverse, set_script_prefix, set_urlconf
 
 from accounts.choices import Mode
 
@@ -49,7 +49,10 @@ class WorkspaceMiddleware:
         request.workspace, request.urlconf = workspace, PAGES  # type: ignore[attr-defined]
         request.path_info = found["rest"]
         with _script_prefix(workspace.address()):
-            return self.get_response(request)
+            try:
+                return self.get_response(request)
+            finally:
+                set_urlconf(None)  # Django sets it for the thread, and resets it only when the response is closed
 
 
 def _is_page(path: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.test import Client
-from django.urls import reverse
+from django.urls import get_urlconf, reverse
 
 from accounts.choices import Mode
 from accounts.models import Account, Membership
@@ -146,6 +146,14 @@ def test_the_menu_leads_to_every_account_and_mode(client: Browser, member: Membe
     assert f'href="/a/{member.account.public_id}/test/campaigns/"' in page
     assert f'href="/a/{other.public_id}/live/"' in page
     assert f'action="{site_url("sign-out")}"' in page
+
+
+def test_a_page_leaves_nothing_behind_in_its_thread(client: Browser, member: Membership) -> None:
+    for path in ("/", "/campaigns/nonsense/"):
+        client.get(path)
+        assert get_urlconf() is None
+    client.close()
+    assert reverse("admin:index") == "/admin/"
 
 
 def test_who_signs_in_comes_back_to_the_same_workspace(client: Client, member: Membership) -> None:
