@@ -1,22 +1,25 @@
 // What somebody writes into a form[data-autosave] stays in this browser until it has been sent: through a reload, another
-// page or mode, and the end of a session. It is one person's, for a week, and gone when they sign out.
+// page or mode, and the end of a session. It is one person's, for a week, and gone when they sign out, in whichever tab.
 (() => {
   const PREFIX = "written:";
+  const SIGNED_OUT = "signed-out"; // written for a moment, by which other tabs hear of it
   const KEPT_FOR = 7 * 24 * 3600 * 1000;
   const person = document.body.dataset.person;
-  const page = location.pathname.replace(/^\/a\/([^/]+)\/[^/]+/, "/$1"); // whatever the mode
+  // Whatever the mode. What an address brings along (`?to=`) makes it another page, so no other text takes its place.
+  const page = location.pathname.replace(/^\/a\/([^/]+)\/[^/]+/, "/$1") + location.search;
 
   const read = (key) => { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } };
   const write = (key, entry) => { try { localStorage.setItem(key, JSON.stringify(entry)); } catch { /* full: go without */ } };
   const keys = () => Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
+  let hasSignedOut = false;
 
   // A form that was sent and led elsewhere is done; one that leads back to its page, or to signing in, is not.
-  const back = new Set();
+  const back = [];
   for (const key of keys()) {
     const entry = read(key);
     if (!entry || Date.now() - entry.at > KEPT_FOR || (entry.sent && person && entry.page !== page)) localStorage.removeItem(key);
     else if (entry.sent) {
-      if (person) back.add(key);
+      if (person) back.push(key);
       write(key, { ...entry, sent: false });
     }
   }
@@ -37,7 +40,7 @@
     const entry = read(key);
     const given = values(form);
     const note = document.getElementById(form.dataset.autosave);
-    if (entry && !back.has(key) && entry.values.length === given.length && JSON.stringify(entry.values) !== JSON.stringify(given)) {
+    if (entry && entry.values.length === given.length && JSON.stringify(entry.values) !== JSON.stringify(given)) {
       addEventListener("load", () => restore(form, entry.values));
       note.hidden = false;
       note.querySelector("button").addEventListener("click", () => {
@@ -47,19 +50,25 @@
         localStorage.removeItem(key);
       });
     }
-    let later = 0;
-    const save = () => { if (!form.dataset.sent) write(key, { values: values(form), at: Date.now(), page }); };
-    form.addEventListener("input", () => { clearTimeout(later); later = setTimeout(save, 300); });
-    form.addEventListener("submit", () => {
+    let later = 0; // the timer of what is not kept yet
+    const save = (sent) => {
       clearTimeout(later);
-      write(key, { values: values(form), at: Date.now(), page, sent: true });
-    });
-    addEventListener("pagehide", () => { if (later) { clearTimeout(later); save(); } });
+      later = 0;
+      if (hasSignedOut || (form.dataset.sent && !sent)) return;
+      write(key, { values: values(form), at: Date.now(), page, sent });
+    };
+    form.addEventListener("input", () => { clearTimeout(later); later = setTimeout(save, 300, false); });
+    form.addEventListener("submit", () => save(true));
+    addEventListener("pagehide", () => { if (later) save(false); });
   });
 
+  addEventListener("storage", (event) => { if (event.key === SIGNED_OUT && event.newValue === person) hasSignedOut = true; });
   document.addEventListener("submit", (event) => {
-    if (event.target.hasAttribute("data-sign-out")) {
-      for (const key of keys()) if (key.startsWith(`${PREFIX}${person}:`)) localStorage.removeItem(key);
-    }
+    if (event.target.hasAttribute("data-again")) for (const key of back) write(key, { ...read(key), sent: true });
+    if (!event.target.hasAttribute("data-sign-out")) return;
+    hasSignedOut = true;
+    for (const key of keys()) if (key.startsWith(`${PREFIX}${person}:`)) localStorage.removeItem(key);
+    localStorage.setItem(SIGNED_OUT, person);
+    localStorage.removeItem(SIGNED_OUT);
   });
 })();

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.once
 #: An address with the id of one thing in it.
 OF_ONE = re.compile(r"/(bulk|upl|lst|tpl|rec|whe)-[A-Za-z0-9]+/|/messages/.")
 KEPT = "caches.keys().then((n) => caches.open(n[0])).then((c) => c.keys()).then((k) => k.map((r) => r.url))"
+STORED = "JSON.stringify([{...localStorage}, {...sessionStorage}])"
 NUMBER = "0151 12345678"
 FILE = {"name": "customers.csv", "mimeType": "text/csv", "buffer": DIRTY.encode()}
 
@@ -351,3 +352,51 @@ def test_what_cannot_be_taken_back_asks_once_more(platform: Platform, open_page:
     page.locator("[data-confirm-yes]").click()
     page.wait_for_url(f"{platform.url}{workspace(page)}/templates/")
     assert "Short-lived" not in page.locator("main").text_content()
+
+
+def test_who_signs_out_leaves_nothing_of_what_was_written(platform: Platform, open_page: Callable[..., Any]) -> None:
+    platform.run(PERSON % ("first", "Shared desk", "owner"))
+    platform.run(PERSON % ("next", "Shared desk", "owner"))
+    page = open_page(storage_state=None)
+    sign_in(page, platform.url, "first", "correct-horse-battery")
+    page.goto(f"{platform.url}/send/")
+    other = page.context.new_page()
+    other.goto(f"{platform.url}/send/")
+    other.fill("[name=message]", "Secret of the other tab")
+    other.wait_for_timeout(600)
+    page.fill("[name=message]", "Secret of this tab")
+    page.wait_for_timeout(600)
+    page.type("[name=message]", ", and its last word")
+    page.click(".account-button")
+    page.click("button:has-text('Sign out')")
+    page.wait_for_selector("[name=username]")
+    other.type("[name=message]", ", and more")
+    other.wait_for_timeout(600)
+    other.close()
+    assert "Secret" not in page.evaluate(STORED)
+    sign_in(page, platform.url, "next", "correct-horse-battery")
+    page.goto(f"{platform.url}/send/")
+    assert page.input_value("[name=message]") == ""
+    assert "Secret" not in page.evaluate(STORED)
+
+
+def test_an_answer_goes_to_whom_it_is_for_whatever_was_written_before(
+    platform: Platform, open_page: Callable[..., Any]
+) -> None:
+    page = open_page()
+    page.goto(f"{platform.url}/send/")
+    page.fill("[name=phone_numbers]", NUMBER)
+    page.fill("[name=message]", "To somebody else")
+    page.wait_for_timeout(600)
+    page.goto(f"{platform.url}/send/?to=%2B4915112345699")
+    page.wait_for_load_state("networkidle")
+    assert page.input_value("[name=phone_numbers]") == "+4915112345699"
+    assert page.input_value("[name=message]") == ""
+    page.fill("[name=message]", "An answer")
+    page.wait_for_timeout(600)
+    page.reload()
+    page.wait_for_selector("text=What you had written here was restored.")
+    assert page.input_value("[name=message]") == "An answer"
+    page.goto(f"{platform.url}/send/")
+    page.wait_for_selector("text=What you had written here was restored.")
+    assert page.input_value("[name=message]") == "To somebody else"
