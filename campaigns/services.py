@@ -177,13 +177,20 @@ def approve(
 
 
 def reject(campaign: Campaign, by: User, comment: str) -> Campaign:
-    """Refuse approval, as a second person: it is a draft again, with the reason on it. Raises InvalidState unless it
-    waits for approval, and PermissionDenied."""
+    """Refuse approval, as a second person: it is a draft again, with the reason on it. A resend is cancelled: as a
+    draft it would start again by itself. Raises InvalidState unless it waits for approval, and PermissionDenied."""
     with transaction.atomic():
         waiting = locked_campaign(campaign)
         require_may(waiting, CampaignStatus.DRAFT, CampaignStatus.AWAITING_APPROVAL)
         approval.require_approver(waiting, by)
-        _make_draft(waiting, f"Not approved by {by.username}: {comment}"[:MAX_DETAIL])
+        detail = f"Not approved by {by.username}: {comment}"[:MAX_DETAIL]
+        if waiting.resend_of_id is None:
+            _make_draft(waiting, detail)
+        else:
+            waiting.status, waiting.status_detail = CampaignStatus.CANCELLED, detail
+            waiting.completed_at = clock.about_now()
+            waiting.save(update_fields=["status", "status_detail", "completed_at"])
+            events.tell(waiting)
         note(waiting, "rejected", by, after={"status": waiting.status, "comment": comment})
     return waiting
 

@@ -267,7 +267,8 @@ class CampaignViewSet(
         extensions=may_fail(InvalidState),
     )  # fmt: skip
     def reject(self, request: Request, bulk_id: str) -> Response:
-        """Return it to draft, with your comment in `status_detail`. For the same people as `approve`."""
+        """Return it to draft, with your comment in `status_detail`; a resend is CANCELLED. For the same people as
+        `approve`."""
         comment = checked(RejectRequest, request)["comment"]
         return self._act(request, lambda campaign, by: services.reject(campaign, by, comment))
 

@@ -60,7 +60,9 @@ def decide(request: MemberRequest, bulk_id: str) -> HttpResponse:
 def _decided(request: MemberRequest, campaign: Campaign, comment: str) -> str:
     """Return what is said of it. Raises an SmsappError."""
     if request.POST.get("act") == "reject":
-        services.reject(campaign, request.user, comment)
+        rejected = services.reject(campaign, request.user, comment)
+        if rejected.status == CampaignStatus.CANCELLED:
+            return _("Rejected. It is cancelled, with your comment.")
         return _("Rejected. It is a draft again, with your comment.")
     undo_for = timedelta(seconds=settings.UNDO_SECONDS)
     approved = services.approve(campaign, request.user, request.POST.get("approval_hash", "")[:64], comment, undo_for)

@@ -17,6 +17,7 @@ from campaigns.rules import CampaignRequest
 from messaging.choices import MessageStatus, Reason
 from messaging.expansion import expand_ready
 from messaging.models import Batch, Message
+from messaging.resending import fill_resends
 from messaging.services import resend_failed, send
 from messaging.settlement import control
 from smsapp.exceptions import InvalidState, PermissionDenied, ScheduleInPast, TooManyRecipients
@@ -332,14 +333,34 @@ def test_of_many_approvals_at_once_one_counts(account, sender):
     assert AuditEvent.objects.filter(action="campaign.approved").count() == 1
 
 
-def test_a_large_resend_waits_for_approval_as_well(account, sender, admin):
-    services.approve(waiting_of(account, sender), admin)
+def waiting_resend_of(account, by, admin) -> Campaign:
+    services.approve(waiting_of(account, by), admin)
     expand_ready()
     control(list(Message.objects.values_list("id", flat=True)), MessageStatus.FAILED, Reason.POISON)
     services.settle_status([Campaign.objects.get().pk], timezone.now())
-    resend = resend_failed(Campaign.objects.get(), sender)
+    resend = resend_failed(Campaign.objects.get(), by)
     resend.refresh_from_db()
+    return resend
+
+
+def test_a_large_resend_waits_for_approval_as_well(account, sender, admin):
+    resend = waiting_resend_of(account, sender, admin)
     assert (resend.status, resend.approval_requested_by) == (S.AWAITING_APPROVAL, sender)
     with pytest.raises(InvalidState):
         services.withdraw(resend, sender)
     assert services.approve(resend, admin).status == S.RUNNING
+
+
+def test_a_rejected_resend_is_cancelled_and_does_not_come_back(account, sender, admin, client):
+    resend = waiting_resend_of(account, sender, admin)
+    client.force_login(admin)
+    values = {"act": "reject", "comment": "Not again"}
+    page = client.post(reverse("campaign-approve", args=[resend.bulk_id]), values, follow=True).content.decode()
+    assert "Rejected. It is cancelled, with your comment." in page
+    fill_resends()
+    resend.refresh_from_db()
+    assert (resend.status, resend.status_detail) == (S.CANCELLED, f"Not approved by {admin.username}: Not again")
+    assert resend.completed_at is not None
+    assert AuditEvent.objects.get(action="campaign.rejected").after["status"] == S.CANCELLED
+    again = resend_failed(resend.resend_of, sender)  # nothing was sent of that one, so it does not count
+    assert again.pk != resend.pk
