@@ -51,15 +51,22 @@ def is_void(campaign: Campaign) -> bool:
     return campaign.approval_hash != "" and campaign.approval_hash != content_hash(campaign)
 
 
+def is_approver(by: User, role: str | None) -> bool:
+    """Whether `by`, who has this role in an account, may approve what others launch there. Operators may anywhere."""
+    return by.is_superuser or role in APPROVING_ROLES
+
+
+def may_approve(campaign: Campaign, by: User, role: str | None) -> bool:
+    """Whether `by`, who has this role in its account, may decide on this campaign: they did not launch it."""
+    return is_approver(by, role) and campaign.approval_requested_by_id != by.pk
+
+
 def require_approver(campaign: Campaign, by: User) -> None:
-    """Raises PermissionDenied unless `by` is an owner or admin of the account, or an operator, and not who asked for
-    the approval."""
-    if (
-        not by.is_superuser
-        and not Membership.objects.filter(account=campaign.account_id, user=by, role__in=APPROVING_ROLES).exists()
-    ):
+    """Raises PermissionDenied unless `by` may decide on this campaign, as `may_approve` says."""
+    role = Membership.objects.filter(account=campaign.account_id, user=by).values_list("role", flat=True).first()
+    if not is_approver(by, role):
         raise PermissionDenied("Only an owner or an admin of the account may approve a campaign.")
-    if campaign.approval_requested_by_id == by.pk:
+    if not may_approve(campaign, by, role):
         raise PermissionDenied("A second person has to approve: this campaign was launched by you.")
 
 

@@ -4,16 +4,17 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import BadRequest
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts.choices import Role, Scope
+from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, current_mode, require_mode
 from accounts.shortfall import shortfall
 from campaigns import services
-from campaigns.approval import APPROVING_ROLES, require_approver
+from campaigns.approval import is_approver, may_approve, require_approver
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.moves import require_may
@@ -32,9 +33,11 @@ def approvals(request: MemberRequest) -> HttpResponse:
     """Campaigns that wait for a second person, the oldest first."""
     own = Campaign.objects.for_account(current_account(request), current_mode(request))
     waiting = own.filter(status=CampaignStatus.AWAITING_APPROVAL).order_by("id")
+    by, role = request.user, request.membership.role
+    rows = waiting.select_related("approval_requested_by")[:MOST_WAITING]
     context = {
-        "campaigns": list(waiting.select_related("approval_requested_by")[:MOST_WAITING]),
-        "may_approve": Role(request.membership.role) in APPROVING_ROLES,
+        "rows": [(campaign, may_approve(campaign, by, role)) for campaign in rows],
+        "is_approver": is_approver(by, role),
     }
     return render(request, "campaigns/approvals.html", context)
 
@@ -47,26 +50,36 @@ def decide(request: MemberRequest, bulk_id: str) -> HttpResponse:
     require_mode(request, campaign.mode)
     if request.method != "POST":
         return _page(request, campaign)
+    act, seen = request.POST.get("act"), request.POST.get("approval_hash", "")
+    if act not in ("approve", "reject") or (act == "approve" and not seen):
+        raise BadRequest("The form does not say what was decided, and on what.")
     comment = request.POST.get("comment", "").strip()[:MAX_COMMENT]
-    if request.POST.get("act") == "reject" and not comment:
+    if act == "reject" and not comment:
         return _page(request, campaign, comment_missing=True)
     try:
         messages.success(request, _decided(request, campaign, comment))
     except SmsappError as error:
-        messages.error(request, error.message)
+        messages.error(request, _words(error))
     return redirect("campaign-detail", bulk_id=bulk_id)
 
 
 def _decided(request: MemberRequest, campaign: Campaign, comment: str) -> str:
     """Return what is said of it. Raises an SmsappError."""
-    if request.POST.get("act") == "reject":
+    if request.POST["act"] == "reject":
         rejected = services.reject(campaign, request.user, comment)
         if rejected.status == CampaignStatus.CANCELLED:
             return _("Rejected. It is cancelled, with your comment.")
         return _("Rejected. It is a draft again, with your comment.")
     undo_for = timedelta(seconds=settings.UNDO_SECONDS)
-    approved = services.approve(campaign, request.user, request.POST.get("approval_hash", "")[:64], comment, undo_for)
+    approved = services.approve(campaign, request.user, request.POST["approval_hash"][:64], comment, undo_for)
     return _("Approved. %(state)s.") % {"state": approved.get_status_display()}
+
+
+def _words(error: SmsappError) -> str:
+    """Why nothing can be decided."""
+    if error.details.get("current_status", CampaignStatus.AWAITING_APPROVAL) != CampaignStatus.AWAITING_APPROVAL:
+        return _("This campaign no longer waits for approval.")
+    return error.message
 
 
 def _page(request: MemberRequest, campaign: Campaign, *, comment_missing: bool = False) -> HttpResponse:
@@ -74,7 +87,7 @@ def _page(request: MemberRequest, campaign: Campaign, *, comment_missing: bool =
         require_may(campaign, CampaignStatus.RUNNING, CampaignStatus.AWAITING_APPROVAL)
         require_approver(campaign, request.user)
     except SmsappError as error:
-        messages.info(request, error.message)
+        messages.info(request, _words(error))
         return redirect("campaign-detail", bulk_id=campaign.bulk_id)
     context = {
         "campaign": campaign, "undo_seconds": settings.UNDO_SECONDS, "comment_missing": comment_missing,

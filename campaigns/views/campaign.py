@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import audit
-from accounts.choices import Role, Scope
+from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, may, member_required, require_mode
 from accounts.models import User
 from accounts.once import once, refused
@@ -280,7 +280,8 @@ def _controls(request: MemberRequest, campaign: Campaign) -> set[str]:
     is_own_bulk = campaign.kind == CampaignKind.BULK and campaign.resend_of_id is None
     if is_own_bulk and CAMPAIGN.may(status, CampaignStatus.DRAFT, Actor.PERSON):
         controls.add("withdraw")
-    if status == CampaignStatus.AWAITING_APPROVAL and _may_approve(request, campaign):
+    may_approve = approval.may_approve(campaign, request.user, request.membership.role)
+    if status == CampaignStatus.AWAITING_APPROVAL and may_approve:
         controls.add("approve")
     if campaign.kind == CampaignKind.BULK and status != CampaignStatus.DRAFT:
         controls.add("clone")
@@ -293,11 +294,6 @@ def _controls(request: MemberRequest, campaign: Campaign) -> set[str]:
     if resends.is_resendable(campaign, [status.label for status in (*FAILED_STATUSES, *ON_REQUEST)]):
         controls.add("resend")
     return controls
-
-
-def _may_approve(request: MemberRequest, campaign: Campaign) -> bool:
-    is_second = campaign.approval_requested_by_id != request.user.pk
-    return is_second and Role(request.membership.role) in approval.APPROVING_ROLES
 
 
 def _require_writing(request: MemberRequest) -> None:

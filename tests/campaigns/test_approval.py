@@ -216,6 +216,35 @@ def test_a_page_that_was_seen_before_a_change_approves_nothing(client, account, 
     assert Campaign.objects.get().status == S.AWAITING_APPROVAL
 
 
+def test_only_who_may_approve_is_led_to_the_decision(client, account, sender, admin):
+    waiting, own = waiting_of(account, sender), waiting_of(account, admin)
+    client.force_login(admin)
+    page = client.get(reverse("approvals")).content.decode()
+    assert f'href="{reverse("campaign-approve", args=[waiting.bulk_id])}"' in page
+    assert f'href="{reverse("campaign-approve", args=[own.bulk_id])}"' not in page
+    client.force_login(sender)
+    assert "/approve" not in client.get(reverse("approvals")).content.decode()
+
+
+@pytest.mark.parametrize("values", [{}, {"act": "approve"}, {"act": "aprove", "approval_hash": "0" * 64}])
+def test_a_form_that_does_not_say_what_was_decided_decides_nothing(client, account, sender, admin, values):
+    waiting = waiting_of(account, sender)
+    client.force_login(admin)
+    assert client.post(reverse("campaign-approve", args=[waiting.bulk_id]), values).status_code == 400
+    assert Campaign.objects.get().status == S.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("values", [None, {"act": "approve"}, {"act": "reject", "comment": "Too late"}])
+def test_who_decides_too_late_is_told_so(client, account, sender, admin, values):
+    waiting = waiting_of(account, sender)
+    services.approve(waiting, admin)
+    client.force_login(admin)
+    address = reverse("campaign-approve", args=[waiting.bulk_id])
+    values = values and {"approval_hash": waiting.approval_hash} | values
+    answer = client.post(address, values, follow=True) if values else client.get(address, follow=True)
+    assert "This campaign no longer waits for approval." in answer.content.decode()
+
+
 def test_an_edit_voids_the_approval(account, sender, admin):
     scheduled_at = timezone.now() + timedelta(hours=1)
     approved = services.approve(waiting_of(account, sender, scheduled_at=scheduled_at), admin)
