@@ -20,6 +20,7 @@ from accounts.models import Account, LedgerEntry, Price
 from accounts.prices import PricesInvalid, RowError, import_prices
 from smsapp.console import ConsoleAdmin, ReadOnlyAdmin
 from smsapp.exceptions import AlreadyExists
+from smsapp.lib.digits import whole_number
 
 
 def note_account(account: Account, form: AccountForm, request: HttpRequest, change: bool) -> None:
@@ -206,4 +207,5 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     def find(self, term: str) -> Q | None:
         by_name = Q(account__name=term)
-        return by_name | Q(campaign_id=int(term)) if term.isascii() and term.isdigit() and len(term) < 19 else by_name
+        number = whole_number(term)
+        return by_name if number is None else by_name | Q(campaign_id=number)

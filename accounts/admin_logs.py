@@ -6,7 +6,8 @@ from django.contrib import admin
 from django.db.models import Q
 
 from accounts.models import ApiUsageLog, AuditEvent, DailyUse, IdempotencyKey, OwnKey, WebhookAttempt
-from smsapp.console import ReadOnlyAdmin, row_number
+from smsapp.console import ReadOnlyAdmin
+from smsapp.lib.digits import whole_number
 
 
 @admin.register(AuditEvent)
@@ -68,5 +69,5 @@ class WebhookAttemptAdmin(ReadOnlyAdmin):
     search_help_text = "Number of the delivery"
 
     def find(self, term: str) -> Any:
-        number = row_number(term)
+        number = whole_number(term)
         return None if number is None else Q(delivery=number)

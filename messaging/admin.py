@@ -14,7 +14,8 @@ from messaging import roadless
 from messaging.choices import AttemptState, BatchState
 from messaging.identity import batch_of, number_of, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, RefusalRow, ReportInbox
-from smsapp.console import ReadOnlyAdmin, row_number
+from smsapp.console import ReadOnlyAdmin
+from smsapp.lib.digits import whole_number
 from smsapp.lib.phone import RefusedNumber, parse_number
 
 MESSAGE_SEARCH_HELP = "Message id, or a phone number in full"
@@ -93,7 +94,7 @@ class BatchAdmin(ReadOnlyAdmin):
     search_help_text = "Number of the batch, or bulk id of its campaign"
 
     def find(self, term: str) -> Q | None:
-        number = row_number(term)
+        number = whole_number(term)
         return Q(campaign__bulk_id=term) if number is None else Q(pk=number)
 
 
@@ -134,7 +135,7 @@ class AttemptAdmin(ReadOnlyAdmin):
         return _batch_link(attempt.batch_id)
 
     def find(self, term: str) -> Q | None:
-        batch = row_number(term)
+        batch = whole_number(term)
         if batch is not None:
             return Q(batch=batch)
         number = number_of(term.lower())

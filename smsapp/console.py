@@ -181,8 +181,3 @@ def confirmed_action(
     if count:
         page.message_user(request, f"{count} {model_ngettext(page.opts, count)}: {done.lower()}", messages.SUCCESS)
     return None
-
-
-def row_number(term: str) -> int | None:
-    """A row's own number, as lists and links show it; None if it is no number a column could hold."""
-    return int(term) if term.isascii() and term.isdigit() and len(term) < 19 else None

@@ -8,7 +8,8 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from accounts.models import User
-from smsapp.console import ConsoleAdmin, ReadOnlyAdmin, row_number
+from smsapp.console import ConsoleAdmin, ReadOnlyAdmin
+from smsapp.lib.digits import whole_number
 from uploads.forms.suppression import SuppressionForm
 from uploads.models import Audience, AudienceChunk, Contact, ContactList, OptOutEvent, Suppression, Upload
 from uploads.suppressions import allow_by, suppress
@@ -35,7 +36,7 @@ class AudienceAdmin(ReadOnlyAdmin):
     search_help_text = "Number of the audience"
 
     def find(self, term: str) -> Q | None:
-        number = row_number(term)
+        number = whole_number(term)
         return None if number is None else Q(pk=number)
 
 
@@ -53,7 +54,7 @@ class AudienceChunkAdmin(ReadOnlyAdmin):
         return chunk.audience_id
 
     def find(self, term: str) -> Q | None:
-        number = row_number(term)
+        number = whole_number(term)
         return None if number is None else Q(audience=number)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from smsapp.exceptions import UploadInvalid
+from smsapp.lib.digits import whole_number
 from smsapp.lib.phone import NOT_MOBILE, RefusedNumber, parse_number
 from uploads.choices import RowReason
 from uploads.chunks import shown
@@ -166,8 +167,9 @@ def _named_column(wanted: str | int, columns: Sequence[str]) -> int:
     for place, name in enumerate(columns):
         if name.casefold() == text.casefold():
             return place
-    if text.isdecimal() and int(text) < len(columns):
-        return int(text)
+    number = whole_number(text)
+    if number is not None and number < len(columns):
+        return number
     known = ", ".join(columns)
     raise UploadInvalid(f"The file has no such column. Its columns: {known}.", field="phone_column", value=wanted)
 

@@ -10,8 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from accounts.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import endpoints
 from smsapp import clock
-from smsapp.console import ActingAdmin, confirmed_action, row_number
+from smsapp.console import ActingAdmin, confirmed_action
 from smsapp.exceptions import InvalidState
+from smsapp.lib.digits import whole_number
 
 
 class FailingFilter(admin.SimpleListFilter):
@@ -105,7 +106,7 @@ class WebhookDeliveryAdmin(ActingAdmin):
         return super().get_queryset(request).defer("body")
 
     def find(self, term: str) -> Q | None:
-        number = row_number(term)
+        number = whole_number(term)
         return Q(pk=number) if number is not None else Q(endpoint__endpoint_id=term)
 
     @admin.action(description="Send the chosen events again", permissions=["change"])

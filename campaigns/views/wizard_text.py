@@ -18,6 +18,7 @@ from campaigns.rules import CampaignRequest
 from campaigns.views.owned import owned_draft, owned_upload
 from campaigns.views.preview import composed_for
 from smsapp.exceptions import SmsappError
+from smsapp.lib.digits import whole_number
 from smsapp.lib.text import MAX_TEXT_LENGTH, normalise
 from smsapp.middleware import current_request_id
 from uploads.choices import UploadStatus
@@ -69,12 +70,9 @@ def text(request: MemberRequest, bulk_id: str) -> HttpResponse:
 def composed(request: MemberRequest) -> HttpResponse:
     """Counter and preview of the text as it stands, with the values of one of the first recipients."""
     sample = _sample_named(request)
-    place = request.POST.get("place", "0")
+    place = min(whole_number(request.POST.get("place", "")) or 0, MAX_PLACE)
     message = request.POST.get("message", "")[: 20 * MAX_TEXT_LENGTH]
-    context = composed_for(
-        current_account(request), sample, message, min(int(place), MAX_PLACE) if place.isdigit() else 0,
-        is_final="is_final" in request.POST,
-    )  # fmt: skip
+    context = composed_for(current_account(request), sample, message, place, is_final="is_final" in request.POST)
     return render(request, "campaigns/_composed_row.html", context | {"sender": request.POST.get("sender_id", "")[:16]})
 
 

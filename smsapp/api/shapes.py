@@ -7,6 +7,7 @@ from rest_framework.exceptions import ErrorDetail
 
 from smsapp.catalogue import problem_code
 from smsapp.exceptions import ValidationError, shown
+from smsapp.lib.digits import whole_number
 
 MAX_TEXT = 200  # characters of a message or the name of a field, either of which may repeat what was given
 SECRET_FIELDS = {"password", "refresh_token"}  # never shown back
@@ -55,8 +56,8 @@ def _value_at(data: Any, path: str) -> Any:
     for part in path.replace("]", "").replace("[", ".").split("."):
         if isinstance(data, Mapping):
             data = data.get(part)
-        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
-            data = data[int(part)]
+        elif isinstance(data, list) and (place := whole_number(part)) is not None and place < len(data):
+            data = data[place]
         else:
             return None
     return data

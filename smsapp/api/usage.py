@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts import usage
 from accounts.caller import Caller
+from smsapp.lib.digits import whole_number
 from smsapp.middleware import current_call
 
 PREFIX = "/api/"
@@ -46,7 +47,7 @@ def _note(request: HttpRequest, response: HttpResponse) -> None:
             "status_code": response.status_code,
             "error_code": str(error.get("code", ""))[:40] if isinstance(error, dict) else "",
             "response_time_ms": round((time.monotonic() - request.started) * 1000),  # type: ignore[attr-defined]
-            "request_size": min(int(length), MAX_SIZE) if length.isascii() and length.isdigit() else 0,
+            "request_size": min(whole_number(length) or 0, MAX_SIZE),
             "response_size": 0 if response.streaming else len(response.content),
             "ip_address": call.ip_address or None,
             "user_agent": "".join(filter(str.isprintable, request.headers.get("User-Agent", "")))[:200],

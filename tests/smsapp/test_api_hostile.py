@@ -211,6 +211,13 @@ def test_fields_of_the_models_are_not_taken(client: Any) -> None:
     assert not Campaign.objects.exists()
 
 
+@pytest.mark.parametrize("place", ["²", "9" * 5000, "7", "x"])
+def test_a_field_that_is_named_like_a_place_in_a_list(client: Any, place: str) -> None:
+    _, key = make_api_key()
+    body = SEND | {f"phone_numbers.{place}": 1}
+    check(call(client, "POST", "sms/send", {"X-API-Key": key}, json.dumps(body).encode()), place)
+
+
 QUERIES = [
     "_connector=OR", "_negated=1", "a%00=1", "%00", "limit=1e9", "limit=-1", "cursor=%00", "id__gt=0", "account=1",
     "x" * 3000 + "=1", "%ff=1", "status=%F0%9F%98%80", "&".join(f"a{n}=1" for n in range(2000)), "page=2", "q=%0d%0a",

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import audit
 from accounts.audit_witness import Head
+from smsapp.lib.digits import whole_number
 
 MAX_SHOWN = 20
 
@@ -38,9 +39,10 @@ class Command(BaseCommand):
 
 
 def _missing_head(text: str) -> list[audit.Fault]:
-    position, _, seal = text.strip().partition(":")
-    if not position.isdigit():
+    number, _, seal = text.strip().partition(":")
+    position = whole_number(number)
+    if position is None:
         raise CommandError("--head takes a line as this command prints it, <position>:<hash>.")
-    if audit.contains(Head(int(position), seal)):
+    if audit.contains(Head(position, seal)):
         return []
-    return [audit.Fault(int(position), "the log does not contain the seal that was kept")]
+    return [audit.Fault(position, "the log does not contain the seal that was kept")]

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from smsapp.demo.client import DemoFailed
 from smsapp.demo.play import SAMPLE_ROWS, Demonstration
 from smsapp.demo.scratch import scratch
+from smsapp.lib.digits import whole_number
 from smsapp.processes import ProcessError, StopRequested, Supervisor, into_folder
 
 
@@ -56,9 +57,10 @@ class Command(BaseCommand):
 
 def _number(name: str, default: int) -> int:
     text = os.environ.get(name) or str(default)
-    if not text.isdigit():
+    number = whole_number(text)
+    if number is None:
         raise CommandError(f"{name} must be a whole number, not {text!r}.")
-    return int(text)
+    return number
 
 
 def _saved(logs: Path) -> Path:
