@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import Http404, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.choices import Scope
@@ -130,7 +130,7 @@ def _text_of(form: TextForm) -> dict[str, Any]:
 
 
 def _sample_named(request: MemberRequest) -> Sample:
-    """Of the upload, list or draft that the form names."""
+    """Of the upload, list or campaign that the form names: a draft, or one that waits for its approval."""
     upload_id, list_id, bulk_id = (request.POST.get(name, "") for name in ("upload_id", "list_id", "bulk_id"))
     if upload_id:
         upload = owned_upload(request, upload_id)
@@ -142,5 +142,7 @@ def _sample_named(request: MemberRequest) -> Sample:
         except SmsappError:
             raise Http404 from None
     if bulk_id:
-        return sample_of(owned_draft(request, bulk_id).audience)
+        shown = CampaignStatus.DRAFT, CampaignStatus.AWAITING_APPROVAL
+        own = Campaign.objects.for_account(current_account(request), current_mode(request)).select_related("audience")
+        return sample_of(get_object_or_404(own, bulk_id=bulk_id, status__in=shown).audience)
     raise Http404

@@ -1,5 +1,6 @@
 """Above an account's threshold a second person approves exactly what is then sent."""
 
+import re
 from datetime import time, timedelta
 
 import pytest
@@ -196,6 +197,16 @@ def test_the_page_shows_what_would_be_sent_before_anybody_decides(client, accoun
     client.force_login(sender)
     shown = client.get(reverse("wizard-review", args=[waiting.bulk_id])).content.decode()
     assert "Not today" in shown
+
+
+def test_the_page_steps_through_the_recipients(client, account, sender, admin):
+    waiting = waiting_of(account, sender)
+    client.force_login(admin)
+    page = client.get(reverse("campaign-approve", args=[waiting.bulk_id])).content.decode()
+    form = dict(re.findall('<input type="hidden" name="([^"]+)" value="([^"]*)">', page.partition('id="row-form"')[2]))
+    assert "compose.js" in page
+    for place, number in enumerate(phones(2)):
+        assert number in client.post(reverse("wizard-composed"), form | {"place": str(place)}).content.decode()
 
 
 def test_from_the_page_an_approval_can_be_undone(client, settings, account, sender, admin):
