@@ -153,7 +153,7 @@ def watch_singles(account: Account, phones: Sequence[str]) -> bool:
 
 
 def _block_name(phone: str) -> str:
-    """A keyed hash of the block's digits: Redis is nobody's place for phone numbers, in two parts neither."""
+    """Return a keyed hash of the block's digits. Redis holds no phone numbers and no parts of them."""
     return hashlib.blake2b(
         phone[:-BLOCK_DIGITS].encode(), key=settings.SECRET_KEY.encode()[: hashlib.blake2b.MAX_KEY_SIZE], digest_size=12
     ).hexdigest()

@@ -76,8 +76,8 @@ def campaign_detail(request: MemberRequest, bulk_id: str) -> HttpResponse:
 @member_required
 @require_GET
 def campaign_live(request: MemberRequest, bulk_id: str) -> HttpResponse:
-    """What of the campaign page refreshes itself: its progress, and all of it once that is another one than the page
-    shows (`shown`), so that no part contradicts the other. The answer of a final state asks for no more."""
+    """Refresh the campaign page: its progress, or all of it if the state is no longer the one that the page shows
+    (`shown`), so that its parts agree. In a final state the page stops asking."""
     context = _live_context(request, _campaign(request, bulk_id))
     if context["progress"].mark == request.GET.get("shown"):
         return render(request, "campaigns/_live.html", context)

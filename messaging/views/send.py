@@ -102,5 +102,5 @@ def _send(request: MemberRequest, form: SendForm) -> HttpResponse | None:
         words = ngettext("%d message waits for its time.", "%d messages wait for their time.", count) % count
     else:
         words = ngettext("%d message is on its way.", "%d messages are on their way.", count) % count
-    messages.success(request, f"{words} {_('Here is what becomes of it.')}")
+    messages.success(request, f"{words} {_('Its progress is shown below.')}")
     return redirect("campaign-detail", bulk_id=sent.campaign.bulk_id)
