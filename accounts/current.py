@@ -8,15 +8,19 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import Account, Membership, User
 from accounts.workspace import Workspace, site_url, workspace_of
+from accounts.written import give_back
 
 SESSION_KEY = "workspace"  # where the person was last
-RENDERED_FOR = "rendered_for"  # the field of every form that says which workspace's page it was on
-WRITTEN = ("phone_numbers", "message", "name", "rows")  # fields that a person writes at length
+#: The field of every form that says which workspace's page it was on. It protects from a form that is sent to another
+#: workspace than its page showed: nothing is done for a customer, or in a mode, that the person did not have in view.
+RENDERED_FOR = "rendered_for"
 
 P = ParamSpec("P")
 
@@ -42,7 +46,7 @@ class OtherMode(Exception):
 
 
 class Instead(Exception):
-    """Another answer than the page: nothing of what was asked for is done."""
+    """Stop the view, do nothing, and answer with `response`."""
 
     def __init__(self, response: HttpResponse) -> None:
         super().__init__(response.status_code)
@@ -77,7 +81,7 @@ def memberships_of(request: HttpRequest) -> list[Membership]:
 
 def last_workspace(request: HttpRequest, memberships: list[Membership]) -> Workspace:
     """Where the person was last, as long as they belong there; else live in their oldest account."""
-    account, _, mode = str(request.session.get(SESSION_KEY, "")).partition("/")
+    account, _slash, mode = str(request.session.get(SESSION_KEY, "")).partition("/")
     if any(membership.account.public_id == account for membership in memberships) and mode in Mode.values:
         return Workspace(account, Mode(mode))
     return Workspace(memberships[0].account.public_id, Mode.LIVE)
@@ -149,9 +153,14 @@ def _elsewhere(request: HttpRequest, workspace: Workspace) -> HttpResponse:
 
 
 def _refused(request: HttpRequest) -> HttpResponse:
-    """Nothing was done; what the person had written is on the page."""
-    written = [(name, value) for name in WRITTEN if (value := str(request.POST.get(name, ""))).strip()]
-    return render(request, "accounts/other_workspace.html", {"written": written}, status=409)
+    """Nothing was done; what the person wrote is on the page."""
+    words = _(
+        "This form belongs to another account or mode. Nothing was sent, changed or charged. Choose the account and"
+        " mode above, and open the page again."
+    )
+    return give_back(
+        request, 409, _("Nothing was done"), words, leads_to=reverse("overview"), leads_to_label=_("Go to the overview")
+    )
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

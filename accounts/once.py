@@ -18,9 +18,10 @@ from django.utils.translation import gettext as _
 from accounts import idempotency
 from accounts.caller import Caller
 from accounts.choices import Role
-from accounts.current import MemberRequest, current_account, current_mode
+from accounts.current import RENDERED_FOR, MemberRequest, current_account, current_mode
 from accounts.idempotency import Answer
-from smsapp.exceptions import IdempotencyInProgress
+from accounts.written import give_back
+from smsapp.exceptions import IdempotencyInProgress, OutcomeUnknown, SmsappError
 
 FIELD = "once"
 LONGEST = 64  # characters of a token
@@ -31,7 +32,8 @@ View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 def once(view: View[P]) -> View[P]:
     """For a view whose POST makes something and then redirects; other answers say by `done` that it was done, and
     redirects by `refused` that it was not. What it does runs in one transaction, so it must not call out. The same
-    content under the same token leads to where the first one led."""
+    content under the same token leads to where the first one led. While it is carried out, and if its outcome is not
+    known, the answer is a page with what was written, from which the same form can be sent again."""
 
     @wraps(view)
     def wrapper(request: MemberRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -48,12 +50,15 @@ def once(view: View[P]) -> View[P]:
 
         try:
             answer, is_repeated = idempotency.carry_out(_caller(request), _key(request, token), "form", work)
-        except IdempotencyInProgress:
-            messages.info(request, _("This form is being carried out already. Look again in a moment."))
-            return redirect("overview")
+        except IdempotencyInProgress as in_progress:
+            words = _("This form is already being processed. Check again in a moment: nothing is done twice.")
+            return _again(request, 409, _("Still in progress"), words, in_progress)
+        except OutcomeUnknown as unknown:
+            words = _("The connection to the database was lost. Check again: nothing is done twice.")
+            return _again(request, 503, _("It is not known whether this was done"), words, unknown)
         if not is_repeated and made is not None:
             return made
-        messages.info(request, _("You had sent this form before, so nothing was done a second time."))
+        messages.info(request, _("You already submitted this form. Nothing was repeated."))
         return redirect(answer.body.decode())
 
     return wrapper  # type: ignore[return-value]
@@ -68,6 +73,14 @@ def done(answer: HttpResponse, leads_to: str) -> HttpResponse:
 def refused(answer: HttpResponse) -> HttpResponse:
     """Mark a redirect that says why nothing was done."""
     answer.leads_to = ""  # type: ignore[attr-defined]
+    return answer
+
+
+def _again(request: MemberRequest, status: int, title: str, words: str, error: SmsappError) -> HttpResponse:
+    by_itself = ("csrfmiddlewaretoken", FIELD, RENDERED_FOR)  # what `form_token` writes
+    same = [(name, value) for name, values in request.POST.lists() if name not in by_itself for value in values]
+    answer = give_back(request, status, title, words, again=same)
+    answer.headers["Retry-After"] = str(error.details["retry_after"])
     return answer
 
 

@@ -19,12 +19,12 @@ register.simple_tag(workspace.site_url, name="site_url")
 
 
 @register.simple_tag(takes_context=True)
-def form_token(context: RequestContext) -> SafeString:
+def form_token(context: RequestContext, once: str = "") -> SafeString:
     """The hidden fields of every form of the dashboard: against forgery, against being carried out twice, and the
-    workspace that its page is about."""
+    workspace that its page is about. `once`: the token of a form that is sent again, else a new one."""
     request: Any = context["request"]
     found = workspace.workspace_of(request)
-    fields = {"csrfmiddlewaretoken": get_token(request), ONCE: secrets.token_hex(16)}
+    fields = {"csrfmiddlewaretoken": get_token(request), ONCE: once or secrets.token_hex(16)}
     if found is not None:
         fields[RENDERED_FOR] = str(found)
     return format_html_join("", '<input type="hidden" name="{}" value="{}">', fields.items())

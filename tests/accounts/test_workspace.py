@@ -105,6 +105,13 @@ def test_a_form_of_another_workspace_is_refused_and_what_was_written_is_kept(
     assert not Campaign.objects.exists()
 
 
+def test_pasted_rows_are_kept_like_everything_that_is_written_at_length(client: Browser, member: Membership) -> None:
+    values = {"rendered_for": "another/live", "which": "paste", "paste-rows": "0151 12345678\n0151 12345679"}
+    answer = client.post(reverse("new-campaign"), values)
+    assert answer.status_code == 409
+    assert "0151 12345678\n0151 12345679</textarea>" in answer.content.decode()
+
+
 def test_an_address_without_a_workspace_leads_to_the_last_one_and_does_nothing(
     client: Browser, member: Membership
 ) -> None:

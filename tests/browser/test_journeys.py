@@ -3,7 +3,9 @@
 import gzip
 import json
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -244,8 +246,25 @@ def test_back_sends_nothing_a_second_time(platform: Platform, open_page: Callabl
     page.fill("[name=phone_numbers]", NUMBER)
     page.fill("[name=message]", "Once and for all")
     page.click("#send-now")
-    page.wait_for_selector("text=nothing was done a second time")
+    page.wait_for_selector("text=Nothing was repeated")
     assert page.url == sent
+
+
+def test_what_is_still_in_progress_is_kept_until_it_is_known(platform: Platform, open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.goto(f"{platform.url}/send/")
+    page.fill("[name=phone_numbers]", NUMBER)
+    page.fill("[name=message]", "Sent while the database is busy")
+    with closing(sqlite3.connect(platform.folder / "smsapp.sqlite3", isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        page.click("#send-now")
+        page.wait_for_selector("text=already being processed")
+    assert page.input_value("textarea[readonly] >> nth=1") == "Sent while the database is busy"
+    page.complaints.clear()  # of the refusal, which was meant
+    page.click("#again")
+    page.wait_for_selector("text=1 message is on its way")
+    page.goto(f"{platform.url}/send/")
+    assert page.input_value("[name=message]") == ""
 
 
 def test_a_viewer_sees_and_changes_nothing(
