@@ -32,10 +32,7 @@ urlpatterns = [
         "developers/webhooks/<str:endpoint_id>/enable/", developers.webhook_act, {"action": "enable"},
         name="webhook-enable",
     ),
-    path(
-        "developers/webhooks/<str:endpoint_id>/rotate/", developers.webhook_act, {"action": "rotate"},
-        name="webhook-rotate",
-    ),
+    path("developers/webhooks/<str:endpoint_id>/rotate/", developers.webhook_rotate, name="webhook-rotate"),
     path(
         "developers/webhooks/<str:endpoint_id>/remove/", developers.webhook_act, {"action": "remove"},
         name="webhook-remove",

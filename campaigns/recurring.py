@@ -20,6 +20,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.choices import Mode
 from accounts.models import Account, User
+from accounts.webhooks import endpoints
 from campaigns import services
 from campaigns.choices import CampaignKind, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
@@ -80,6 +81,7 @@ def change_recurring(
     """Change what comes next; what has fired stays as it is. Raises InvalidState for one that has ended, and an
     SmsappError for what could not be sent."""
     now = clock.about_now()
+    _look_up(row, changes.get("callback_url", row.callback_url))
     with transaction.atomic():
         row = _locked(row)
         before = _facts(row)
@@ -141,6 +143,8 @@ def request_of(row: RecurringCampaign, due_at: datetime | None) -> CampaignReque
 
 def _fire(pk: int, now: datetime) -> bool:
     try:
+        for found in RecurringCampaign.objects.filter(pk=pk).exclude(callback_url="").select_related("account"):
+            _look_up(found, found.callback_url)
         with transaction.atomic():
             row = _claimed(pk, now)
             if row is None:
@@ -210,6 +214,12 @@ def _fail(pk: int, now: datetime, error: SmsappError) -> None:
         RecurringCampaign.objects.filter(pk=pk).update(**values)
         _note(row, "failed", None, after={"detail": error.message, "failures": failures})
     logger.warning("recurring campaign %s made nothing: %s", row.recurring_id, error.message)
+
+
+def _look_up(row: RecurringCampaign, callback_url: str) -> None:
+    """Ahead of the transaction that checks it. Raises CallbackUrlNotAllowed."""
+    if callback_url:
+        endpoints.check_callback(row.account, row.mode, callback_url)
 
 
 def _audience(row: RecurringCampaign) -> Audience:

@@ -111,8 +111,20 @@ def webhook(request: MemberRequest, endpoint_id: str) -> HttpResponse:
 @allowed(Scope.WEBHOOKS_WRITE)
 @require_POST
 @once
+def webhook_rotate(request: MemberRequest, endpoint_id: str) -> HttpResponse:
+    """Another secret, which is on the answer and nowhere else ever."""
+    try:
+        changed, secret = endpoints.rotate_secret(_endpoint(request, endpoint_id), request.user)
+    except SmsappError as error:
+        messages.error(request, error.message)
+        return refused(redirect("webhook-detail", endpoint_id=endpoint_id))
+    return _shown_once(request, _("The new secret: for 24 hours the old one signs beside it"), secret, changed.url)
+
+
+@allowed(Scope.WEBHOOKS_WRITE)
+@require_POST
 def webhook_act(request: MemberRequest, endpoint_id: str, action: str) -> HttpResponse:
-    """Test, switch on, give another secret, or remove."""
+    """Test, switch on, or remove."""
     endpoint = _endpoint(request, endpoint_id)
     try:
         if action == "test":
@@ -121,17 +133,12 @@ def webhook_act(request: MemberRequest, endpoint_id: str, action: str) -> HttpRe
         elif action == "enable":
             endpoints.enable(endpoint, request.user)
             messages.success(request, _("It is switched on again."))
-        elif action == "rotate":
-            changed, secret = endpoints.rotate_secret(endpoint, request.user)
-            title = _("The new secret: for 24 hours the old one signs beside it")
-            return _shown_once(request, title, secret, changed.url)
         else:
             endpoints.remove(endpoint, request.user)
             messages.success(request, _("The endpoint is removed."))
             return redirect("developers")
     except SmsappError as error:
         messages.error(request, error.message)
-        return refused(redirect("webhook-detail", endpoint_id=endpoint_id))
     return redirect("webhook-detail", endpoint_id=endpoint_id)
 
 

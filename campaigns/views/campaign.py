@@ -20,6 +20,7 @@ from accounts.current import MemberRequest, allowed, current_account, may, membe
 from accounts.models import User
 from accounts.once import once, refused
 from accounts.shortfall import shortfall
+from accounts.webhooks.endpoints import check_callback
 from campaigns import approval, drafts, resends, services
 from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus
 from campaigns.forms.queries import MessageFilter, RefusedQuery, ResendForm
@@ -150,8 +151,7 @@ def campaign_cancel(request: MemberRequest, bulk_id: str) -> HttpResponse:
 
 @member_required
 @require_http_methods(["GET", "POST"])
-@once
-def campaign_resend(request: MemberRequest, bulk_id: str) -> HttpResponse:
+def campaign_resend(request: MemberRequest, bulk_id: str) -> HttpResponseBase:
     """It costs money and somebody may get a text twice, so it is asked for twice: GET asks, POST does it."""
     campaign = _campaign(request, bulk_id)
     if request.method == "POST":
@@ -220,8 +220,19 @@ def _act(request: MemberRequest, campaign: Campaign, action: str) -> HttpRespons
     return redirect("campaign-detail", bulk_id=campaign.bulk_id)
 
 
-def _resend(request: MemberRequest, campaign: Campaign) -> HttpResponse:
+def _resend(request: MemberRequest, campaign: Campaign) -> HttpResponseBase:
     _require_writing(request)
+    try:
+        if campaign.callback_url:  # looked up ahead of the transaction
+            check_callback(campaign.account, campaign.mode, campaign.callback_url)
+    except SmsappError as error:
+        messages.error(request, error.message)
+        return redirect("campaign-detail", bulk_id=campaign.bulk_id)
+    return _resend_once(request, campaign)
+
+
+@once
+def _resend_once(request: MemberRequest, campaign: Campaign) -> HttpResponse:
     statuses = _valid(ResendForm(request.POST))["also"]
     try:
         resend = resend_failed(campaign, request.user, statuses)

@@ -7,14 +7,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, current_mode
-from accounts.once import once, refused
+from accounts.once import once
 from accounts.shortfall import shortfall
 from campaigns import drafts, recurring, services
 from campaigns.choices import CampaignKind, CampaignStatus
@@ -25,11 +25,12 @@ from campaigns.recurrence import Rule
 from campaigns.rules import CampaignRequest, request_of
 from campaigns.views.owned import owned_draft
 from campaigns.views.preview import composed_for
+from messaging import restored
 from messaging.preflight import preflight
 from messaging.preview import of_sample
 from messaging.services import send
 from smsapp import clock
-from smsapp.exceptions import SmsappError
+from smsapp.exceptions import InvalidState, SmsappError
 from smsapp.forms import wall_time
 from smsapp.middleware import current_request_id
 from uploads.samples import sample_of
@@ -73,31 +74,44 @@ def review(request: MemberRequest, bulk_id: str) -> HttpResponse:
 
 @allowed(Scope.CAMPAIGNS_WRITE)
 @require_POST
+def try_out(request: MemberRequest, bulk_id: str) -> HttpResponseBase:
+    """One real message with the values of the first recipient, to the writer's own phone. Refused, the review is shown
+    with the number that was written, and why."""
+    restored.look_once()  # may call out, so ahead of the transaction
+    draft, form = owned_draft(request, bulk_id), TryForm(request.POST)
+    answer = _send_test(request, draft, form)
+    if answer.status_code != 422:
+        return answer
+    context = _review(request, draft, drafts.rule_of(draft)) | {"try_form": form}
+    return render(request, "campaigns/wizard_review.html", context, status=422)
+
+
 @once
-def try_out(request: MemberRequest, bulk_id: str) -> HttpResponse:
-    """One real message with the values of the first recipient, to the writer's own phone."""
-    draft = owned_draft(request, bulk_id)
-    form = TryForm(request.POST)
+def _send_test(request: MemberRequest, draft: Campaign, form: TryForm) -> HttpResponse:
+    """To the review; 422, with the reason on the form, if it was refused."""
     if not form.is_valid():
-        messages.error(request, _("Give your own number."))
-        return redirect("wizard-review", bulk_id=bulk_id)
+        return HttpResponse(status=422)
+    try:
+        sent = send(
+            current_account(request), request.user, _test_of(request, draft), [form.cleaned_data["phone_number"]]
+        )
+    except SmsappError as error:
+        form.refuse(error, phone_numbers="phone_number")
+        return HttpResponse(status=422)
+    number = sent.messages[0].phone_number
+    messages.success(request, _("A test is on its way to %(number)s.") % {"number": number})
+    return redirect("wizard-review", bulk_id=draft.bulk_id)
+
+
+def _test_of(request: MemberRequest, draft: Campaign) -> CampaignRequest:
+    """Raises an SmsappError if the first recipient would get nothing."""
     preview = of_sample(draft.message, sample_of(draft.audience), 0)
     if preview is None or preview.text is None:
-        messages.error(request, _("No text can be made for the first recipient."))
-        return redirect("wizard-review", bulk_id=bulk_id)
-    wanted = CampaignRequest(
+        raise InvalidState(_("No text can be made for the first recipient."))
+    return CampaignRequest(
         kind=CampaignKind.SINGLE, message=preview.text, sender_id=draft.sender_id, mode=current_mode(request),
         name=f"Test of {draft.title}"[:120], request_id=current_request_id(),
     )  # fmt: skip
-    try:
-        sent = send(current_account(request), request.user, wanted, [form.cleaned_data["phone_number"]])
-    except SmsappError as error:
-        messages.error(request, error.message)
-        return refused(redirect("wizard-review", bulk_id=bulk_id))
-    else:
-        number = sent.messages[0].phone_number
-        messages.success(request, _("A test is on its way to %(number)s.") % {"number": number})
-    return redirect("wizard-review", bulk_id=bulk_id)
 
 
 @allowed(Scope.CAMPAIGNS_WRITE)

@@ -233,3 +233,26 @@ def test_a_zone_that_was_chosen_is_kept(member: Client, account: Account) -> Non
     assert "data-own-zone" not in again.content.decode()
     assert again.context["form"]["valid_until"].value() == "2099-01-01T10:00"
     assert "data-own-zone" not in member.post(address, WHEN | {"when": "later"}).content.decode()
+
+
+@pytest.mark.parametrize("number", ["", "12345"])
+def test_a_refused_try_out_keeps_what_was_written_and_can_be_sent_again(
+    member: Client, account: Account, number: str
+) -> None:
+    draft = draft_of(member, upload_of(account))
+    address, once = reverse("wizard-try", args=[draft.bulk_id]), {"once": "a" * 32}
+    for _ in range(2):
+        answer = member.post(address, once | {"phone_number": number})
+        assert answer.status_code == 422
+        assert answer.context["try_form"].errors["phone_number"]
+        assert f'value="{number}"' in answer.content.decode() or not number
+    confirm = reverse("wizard-review", args=[draft.bulk_id])
+    assert f'action="{confirm}"' in answer.content.decode()  # this page has another address than the review
+    assert member.post(address, once | {"phone_number": phones(1)[0]})["Location"] == confirm
+
+
+def test_a_try_out_without_a_text_says_so(member: Client, account: Account) -> None:
+    draft = draft_of(member, make_upload(account, [(phones(1)[0], "")], ["phone", "name"]))
+    answer = member.post(reverse("wizard-try", args=[draft.bulk_id]), {"phone_number": phones(1)[0], "once": "a" * 32})
+    assert (answer.status_code, Campaign.objects.count()) == (422, 1)
+    assert "No text can be made for the first recipient." in answer.content.decode()

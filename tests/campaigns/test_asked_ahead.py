@@ -1,0 +1,110 @@
+"""What has to be asked of somebody else is asked ahead of the transaction, which would hold rows meanwhile."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.choices import EndpointKind
+from accounts.models import Account, WebhookEndpoint
+from accounts.webhooks import endpoints, guard
+from campaigns import recurring
+from campaigns.choices import CampaignKind
+from campaigns.models import Campaign, RecurringCampaign
+from campaigns.recipients import Recipients
+from campaigns.recurrence import Rule
+from campaigns.rules import CampaignRequest
+from messaging import restored
+from messaging.choices import MessageStatus
+from messaging.models import Message
+from tests.campaigns.test_dashboard import make_batch
+from tests.factories import AccountFactory, MembershipFactory, make_campaign, phones
+from tests.pages import Browser
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "https://hooks.example.com/in"
+
+
+@pytest.fixture
+def account() -> Account:
+    return AccountFactory(default_country="DE")
+
+
+@pytest.fixture
+def member(client: Browser, account: Account) -> Browser:
+    client.force_login(MembershipFactory(account=account).user)
+    return client
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each question whether it was asked inside a transaction."""
+    inside: list[bool] = []
+    check = restored.check
+
+    def look_up(*_args: Any) -> list[guard.Address]:
+        inside.append(connection.in_atomic_block)
+        return [guard.ip_address("93.184.215.14")]
+
+    def signs() -> Any:
+        inside.append(connection.in_atomic_block)
+        return check()
+
+    monkeypatch.setattr(guard, "_look_up", look_up)
+    monkeypatch.setattr(guard, "_passed", {})
+    monkeypatch.setattr(restored, "check", signs)
+    monkeypatch.setattr(restored, "_is_unchecked", True)
+    return inside
+
+
+def switch_off() -> None:
+    WebhookEndpoint.objects.update(is_active=False)
+    guard._passed.clear()
+
+
+def test_a_try_out_looks_for_a_restored_backup(member: Browser, account: Account, asked: list[bool]) -> None:
+    draft = make_campaign(account)
+    Campaign.objects.update(status="draft", started_at=None)
+    asked.clear()
+    restored._is_unchecked = True
+    form = {"phone_number": phones(1)[0], "once": "a" * 32}
+    member.post(reverse("wizard-try", args=[draft.bulk_id]), form)
+    assert Message.objects.count() == 1
+    assert asked == [False]
+
+
+def test_an_endpoint_is_looked_up_when_it_is_switched_on(member: Browser, account: Account, asked: list[bool]) -> None:
+    endpoint, _secret = endpoints.create(account, "live", MembershipFactory(account=account).user, URL)
+    switch_off()
+    asked.clear()
+    member.post(reverse("webhook-enable", args=[endpoint.endpoint_id]), {"once": "a" * 32})
+    assert WebhookEndpoint.objects.get().is_active
+    assert asked == [False]
+
+
+def test_a_resend_looks_up_where_its_results_go(member: Browser, account: Account, asked: list[bool]) -> None:
+    campaign = make_campaign(account, callback_url=URL)
+    make_batch(campaign, [MessageStatus.UNDELIVERED])
+    Campaign.objects.update(status="completed", undelivered=1)
+    switch_off()
+    asked.clear()
+    member.post(reverse("campaign-resend", args=[campaign.bulk_id]), {"once": "a" * 32})
+    assert Campaign.objects.count() == 2
+    assert asked == [False]
+
+
+def test_a_recurring_campaign_looks_it_up_before_each_moment(account: Account, asked: list[bool]) -> None:
+    request = CampaignRequest(kind=CampaignKind.BULK, message="Hello", callback_url=URL)
+    user, rule = MembershipFactory(account=account).user, Rule("0", "9", "*", "*", "*", "UTC")
+    row = recurring.create_recurring(account, user, request, rule, Recipients(phone_numbers=phones(1)))
+    guard._passed.clear()
+    recurring.change_recurring(row, user, {"name": "Daily"})
+    guard._passed.clear()
+    RecurringCampaign.objects.update(next_run_at=timezone.now() - timedelta(seconds=1))
+    assert recurring.fire_due(timezone.now()) == 1
+    assert WebhookEndpoint.objects.get().kind == EndpointKind.CALLBACK
+    assert asked[:3] == [False] * 3
+    assert not any(asked)
