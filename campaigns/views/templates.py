@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -30,10 +30,19 @@ def template_list(request: MemberRequest) -> HttpResponse:
 
 @allowed(Scope.CAMPAIGNS_READ)
 @require_http_methods(["GET", "POST"])
-@once
-def template_edit(request: MemberRequest, template_id: str | None = None) -> HttpResponse:
+def template_edit(request: MemberRequest, template_id: str | None = None) -> HttpResponseBase:
     """A new one, without an id."""
-    template = _template(request, template_id) if template_id else None
+    if template_id is None:
+        return _made_once(request)
+    return _edit(request, _template(request, template_id))
+
+
+@once
+def _made_once(request: MemberRequest) -> HttpResponse:
+    return _edit(request, None)
+
+
+def _edit(request: MemberRequest, template: MessageTemplate | None) -> HttpResponse:
     if not may(request.membership, Scope.CAMPAIGNS_WRITE):
         raise PermissionDenied
     initial = {"name": template.name, "message": template.message} if template else {}

@@ -76,13 +76,16 @@ def composed(request: MemberRequest) -> HttpResponse:
     return render(request, "campaigns/_composed_row.html", context | {"sender": request.POST.get("sender_id", "")[:16]})
 
 
-@once
 def _new_text(request: MemberRequest, wanted: Recipients, sample: Sample, named: str) -> HttpResponseBase:
-    """POST makes the draft. Who comes back with Back and writes something else changes it."""
-    account = current_account(request)
+    """POST makes the draft. Who comes back with Back and writes something else changes it, also to what it was first:
+    that is no repetition."""
     earlier = _made_by_this_form(request)
-    if earlier is not None:
-        return text(request, earlier)
+    return text(request, earlier) if earlier is not None else _first_text(request, wanted, sample, named)
+
+
+@once
+def _first_text(request: MemberRequest, wanted: Recipients, sample: Sample, named: str) -> HttpResponse:
+    account = current_account(request)
     form = TextForm(account, request.POST or None, initial={"name": named.rpartition(".")[0] or named})
     if request.method == "POST" and form.is_valid():
         values = CampaignRequest(

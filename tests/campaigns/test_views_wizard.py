@@ -13,7 +13,8 @@ from django.utils import timezone
 from accounts.choices import Role
 from accounts.models import Account
 from campaigns.choices import CampaignStatus
-from campaigns.models import Campaign, RecurringCampaign
+from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
+from campaigns.templates import create_template
 from tests.factories import AccountFactory, MembershipFactory, make_upload, phones
 from uploads import contacts
 from uploads.models import Upload
@@ -256,3 +257,28 @@ def test_a_try_out_without_a_text_says_so(member: Client, account: Account) -> N
     answer = member.post(reverse("wizard-try", args=[draft.bulk_id]), {"phone_number": phones(1)[0], "once": "a" * 32})
     assert (answer.status_code, Campaign.objects.count()) == (422, 1)
     assert "No text can be made for the first recipient." in answer.content.decode()
+
+
+def test_the_text_that_was_saved_last_counts_also_when_it_is_the_first_again(member: Client, account: Account) -> None:
+    page = reverse("wizard-text-of-upload", args=[upload_of(account).upload_id])
+    for message in ("A", "B", "A"):
+        answer = member.post(page, {"name": "Sale", "message": message, "sender_id": "", "once": "a" * 32})
+        assert answer["Location"] == reverse("wizard-when", args=[Campaign.objects.get().bulk_id])
+        assert Campaign.objects.get().message == message
+
+
+def test_the_template_that_was_saved_last_counts_also_when_it_is_the_first_again(
+    member: Client, account: Account
+) -> None:
+    template = create_template(account, MembershipFactory(account=account).user, "Sale", "Hello")
+    for message in ("A", "B", "A"):
+        form = {"name": "Sale", "message": message, "once": "a" * 32}
+        assert member.post(reverse("template-edit", args=[template.template_id]), form).status_code == 302
+        assert MessageTemplate.objects.get().message == message
+
+
+def test_a_template_is_made_once(member: Client) -> None:
+    for _ in range(2):
+        answer = member.post(reverse("template-new"), {"name": "Sale", "message": "A", "once": "a" * 32})
+        assert answer["Location"] == reverse("templates")
+    assert MessageTemplate.objects.count() == 1
