@@ -7,7 +7,8 @@ come out short; its cursor goes on where it stopped. So a page costs the same ho
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from django.db import connection
 from django.db.models import Q, QuerySet
@@ -17,6 +18,7 @@ from messaging.choices import MessageStatus
 from messaging.identity import batch_of, batch_range, number_of
 from messaging.models import Batch, DeliveryReport, Message
 from reports.batch_facts import BatchFacts, facts_of
+from reports.send_filter import ALL_SENDS, SendFilter
 from smsapp.compiled import Compiled, Slot
 from smsapp.database.among import keys_of
 from smsapp.exceptions import NotFound
@@ -27,22 +29,28 @@ _MESSAGES = Compiled(
 MAX_RANGES = 1000  # that one page looks at: batches, or the messages to one number
 AT_ONCE = 100  # read by one query: PostgreSQL compiles conditions of many more, which takes longer than to read
 
+# What a provider, or its silence, can make of a message.
+REPORTED = (
+    MessageStatus.SENT,
+    MessageStatus.DELIVERED,
+    MessageStatus.UNDELIVERED,
+    MessageStatus.REJECTED,
+    MessageStatus.UNCONFIRMED,
+)
+
 Range = tuple[int, int]  # of message numbers, ends included
 Position = tuple[int, int]  # (message number, report id); a page holds what comes after it
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFilter:
-    """None and empty strings filter nothing. `phone_number` in E.164; `status`: what a report made of its message;
-    times are those of accepting the message, from `created_after` to before `created_before`."""
+    """None and empty strings filter nothing. `phone_number` in E.164; `status`: what a report made of its message,
+    one of REPORTED."""
 
-    bulk_id: str = ""
-    client_reference: str = ""
+    send: SendFilter = ALL_SENDS
     message_id: str = ""
     phone_number: str = ""
     status: MessageStatus | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ def page(account: Account, mode: str, wanted: ReportFilter, before: Position | N
     reports: list[DeliveryReport] = []
     looked_at, start = 0, before
     while looked_at < MAX_RANGES:
-        most = min(limit + 1, AT_ONCE, MAX_RANGES - looked_at)
+        most = min(AT_ONCE if looked_at else limit + 1, AT_ONCE, MAX_RANGES - looked_at)
         ranges = (_messages if is_of_messages else _batches)(account, mode, wanted, start, most)
         if ranges:
             reports += _in_ranges(ranges, wanted.status, before)[: limit + 1 - len(reports)]
@@ -115,12 +123,8 @@ def _rows(reports: Sequence[DeliveryReport]) -> list[ReportRow]:
 
 def _batches(account: Account, mode: str, wanted: ReportFilter, before: Position | None, most: int) -> list[Range]:
     """The next batches that may have reports, from the newest down."""
-    reported = Q(sent__gt=0) | Q(delivered__gt=0) | Q(undelivered__gt=0) | Q(rejected__gt=0)
-    batches = Batch.objects.filter(reported, _of_campaign(wanted), account=account, mode=mode).order_by("-id")
-    if wanted.created_after is not None:
-        batches = batches.filter(created_at__gte=wanted.created_after)
-    if wanted.created_before is not None:
-        batches = batches.filter(created_at__lt=wanted.created_before)
+    reported = reduce(or_, (Q(**{f"{status.label}__gt": 0}) for status in REPORTED))
+    batches = Batch.objects.filter(reported, wanted.send.condition, account=account, mode=mode).order_by("-id")
     if before is not None:
         batches = batches.filter(id__lte=batch_of(before[0] - (before[1] == 0)))
     return [batch_range(batch) for batch in batches.values_list("id", flat=True)[:most]]
@@ -128,11 +132,7 @@ def _batches(account: Account, mode: str, wanted: ReportFilter, before: Position
 
 def _messages(account: Account, mode: str, wanted: ReportFilter, before: Position | None, most: int) -> list[Range]:
     """The next messages that are asked for, each a range of its own."""
-    messages = Message.objects.for_account(account, mode).filter(_of_campaign(wanted))
-    if wanted.created_after is not None:
-        messages = messages.filter(campaign__created_at__gte=wanted.created_after)
-    if wanted.created_before is not None:
-        messages = messages.filter(campaign__created_at__lt=wanted.created_before)
+    messages = Message.objects.for_account(account, mode).filter(wanted.send.condition)
     if wanted.message_id:
         messages = messages.filter(pk=number_of(wanted.message_id) or 0)
     if wanted.phone_number:
@@ -140,15 +140,6 @@ def _messages(account: Account, mode: str, wanted: ReportFilter, before: Positio
     if before is not None:
         messages = messages.filter(pk__lte=before[0] - (before[1] == 0))
     return [(number, number) for number in messages.order_by("-id").values_list("id", flat=True)[:most]]
-
-
-def _of_campaign(wanted: ReportFilter) -> Q:
-    found = Q()
-    if wanted.bulk_id:
-        found &= Q(campaign__bulk_id=wanted.bulk_id)
-    if wanted.client_reference:
-        found &= Q(campaign__client_reference=wanted.client_reference)
-    return found
 
 
 def _in_ranges(

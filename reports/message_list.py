@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import Any, TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import BigIntegerField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 
 from accounts.models import Account
 from messaging.choices import MessageStatus
-from messaging.identity import batch_of, batch_range
+from messaging.identity import MAX_IN_BATCH, batch_of, batch_range
 from messaging.models import Batch, Message
-
-Rows = TypeVar("Rows", bound=QuerySet[Any])
+from reports.send_filter import ALL_SENDS, SendFilter
 
 MAX_BATCHES = 1000  # that one page looks at
 AT_ONCE = 100  # read by one query: PostgreSQL compiles conditions of many more, which takes longer than to read
@@ -26,14 +24,22 @@ AT_ONCE = 100  # read by one query: PostgreSQL compiles conditions of many more,
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
-    """None and what is empty filter nothing. `phone_number` in E.164; times are those of accepting."""
+    """None and what is empty filter nothing. `phone_number` in E.164; messages made from `made_after` to before
+    `made_before`, as the figures of a day count them."""
 
+    send: SendFilter = ALL_SENDS
     statuses: Collection[MessageStatus] = ()
-    bulk_id: str = ""
-    client_reference: str = ""
     phone_number: str = ""
-    created_after: datetime | None = None
-    created_before: datetime | None = None
+    made_after: datetime | None = None
+    made_before: datetime | None = None
+
+    def made(self, batches: QuerySet[Batch]) -> QuerySet[Batch]:
+        """Those of the times asked for."""
+        if self.made_after is not None:
+            batches = batches.filter(created_at__gte=self.made_after)
+        if self.made_before is not None:
+            batches = batches.filter(created_at__lt=self.made_before)
+        return batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ def message_list(account: Account, mode: str, wanted: MessageFilter, below: int 
     messages: list[Message] = []
     looked_at, lowest = 0, below
     while looked_at < MAX_BATCHES:
-        most = min(limit + 1, AT_ONCE, MAX_BATCHES - looked_at)
+        most = min(AT_ONCE if looked_at else limit + 1, AT_ONCE, MAX_BATCHES - looked_at)
         part = _batches(account, mode, wanted, lowest, most)
         for some in _as_needed(part, limit):
             messages += _of_batches(some, wanted, below)[: limit + 1 - len(messages)]
@@ -67,14 +73,13 @@ def message_list(account: Account, mode: str, wanted: MessageFilter, below: int 
 
 def _batches(account: Account, mode: str, wanted: MessageFilter, below: int | None, most: int) -> list[tuple[int, int]]:
     """The next batches that may have some, and how many they have at most."""
-    batches = Batch.objects.filter(account=account, mode=mode).order_by("-id")
+    batches = Batch.objects.filter(wanted.send.condition, account=account, mode=mode).order_by("-id")
     if below is not None:
         batches = batches.filter(id__lte=batch_of(below - 1))
     names = [status.label for status in wanted.statuses]
     if names:
         batches = batches.filter(reduce(or_, (Q(**{f"{name}__gt": 0}) for name in names)))
-    batches = _in_time(_of_campaign(batches, wanted), wanted, "created_at")
-    rows = batches.values_list("id", *(names or ["size"]))[:most]
+    rows = wanted.made(batches).values_list("id", *(names or ["size"]))[:most]
     return [(batch, sum(counts)) for batch, *counts in rows]
 
 
@@ -98,8 +103,12 @@ def _of_batches(batches: Sequence[int], wanted: MessageFilter, below: int | None
 
 def _of_number(account: Account, mode: str, wanted: MessageFilter, below: int | None) -> QuerySet[Message]:
     """By the index (number, id)."""
-    messages = Message.objects.for_account(account, mode).filter(phone_number=wanted.phone_number)
-    messages = _in_time(_of_campaign(messages, wanted), wanted, "campaign__created_at")
+    messages = Message.objects.for_account(account, mode).filter(
+        wanted.send.condition, phone_number=wanted.phone_number
+    )
+    if wanted.made_after is not None or wanted.made_before is not None:
+        own = ExpressionWrapper(OuterRef("id") / MAX_IN_BATCH, BigIntegerField())
+        messages = messages.filter(Exists(wanted.made(Batch.objects.filter(pk=own))))
     return _narrowed(messages, wanted, below)
 
 
@@ -109,19 +118,3 @@ def _narrowed(messages: QuerySet[Message], wanted: MessageFilter, below: int | N
     if wanted.statuses:
         messages = messages.filter(status__in=wanted.statuses)
     return messages.order_by("-id")
-
-
-def _of_campaign(rows: Rows, wanted: MessageFilter) -> Rows:
-    if wanted.bulk_id:
-        rows = rows.filter(campaign__bulk_id=wanted.bulk_id)
-    if wanted.client_reference:
-        rows = rows.filter(campaign__client_reference=wanted.client_reference)
-    return rows
-
-
-def _in_time(rows: Rows, wanted: MessageFilter, column: str) -> Rows:
-    if wanted.created_after is not None:
-        rows = rows.filter(**{f"{column}__gte": wanted.created_after})
-    if wanted.created_before is not None:
-        rows = rows.filter(**{f"{column}__lt": wanted.created_before})
-    return rows

@@ -19,6 +19,7 @@ from messaging.message_prices import prices_of
 from messaging.models import Message
 from reports import selectors
 from reports.message_list import MessageFilter, message_list
+from reports.send_filter import SendFilter
 from uploads.models import Audience
 
 PAGE = 50
@@ -34,8 +35,8 @@ def search(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         data = form.cleaned_data
         wanted = MessageFilter(
-            statuses=data["status"], bulk_id=data["campaign"], phone_number=data["number"],
-            created_after=day_start(data["since"]), created_before=day_start(data["until"], days_on=1),
+            SendFilter(bulk_id=data["campaign"]), statuses=data["status"], phone_number=data["number"],
+            made_after=day_start(data["since"]), made_before=day_start(data["until"], days_on=1),
         )  # fmt: skip
         found = message_list(account, mode, wanted, data["before"], PAGE)
         prefetch_related_objects(found.rows, "campaign")

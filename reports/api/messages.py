@@ -10,13 +10,14 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
+from reports.api.filters import OF_SEND, SENT_IN, send_filter
 from reports.api.rows import message_rows
 from reports.api.serializers import STATUSES, MessagePage, MessageWithTimeline
 from reports.delivery_reports import find_message
 from reports.message_list import MessageFilter, message_list
 from reports.selectors.timeline import TimelineEntry, message_timeline
 from smsapp.api.cursors import link_to
-from smsapp.api.query import CREATED, PAGE, choice, phone, query_of, text
+from smsapp.api.query import PAGE, choice, phone, query_of
 from smsapp.api.views import AccountMixin
 
 
@@ -24,11 +25,10 @@ class MessageListView(AccountMixin, APIView):
     read_scope = Scope.MESSAGES_READ
     parameters = {
         "get": (
-            text("bulk_id", "Of one campaign or send."),
-            text("client_reference", "Of one campaign or send, by your own name for it."),
+            *OF_SEND,
             phone("phone_number", "To one number, in any format."),
             choice("status", STATUSES, "In this status now."),
-            *CREATED,
+            *SENT_IN,
             *PAGE,
         )
     }
@@ -69,10 +69,7 @@ def _step(entry: TimelineEntry) -> dict[str, object]:
 
 def _filter(query: Mapping[str, Any]) -> MessageFilter:
     return MessageFilter(
+        send=send_filter(query),
         statuses=(STATUSES[query["status"]],) if query["status"] else (),
-        bulk_id=query["bulk_id"] or "",
-        client_reference=query["client_reference"] or "",
         phone_number=query["phone_number"] or "",
-        created_after=query["created_after"],
-        created_before=query["created_before"],
     )

@@ -5,11 +5,13 @@ from typing import Any
 from rest_framework import serializers
 
 from messaging.choices import MessageStatus, Reason
+from reports.delivery_reports import REPORTED
 from smsapp.api import statuses
 from smsapp.api.fields import NextField, StatusField
 from smsapp.api.serializers import Answer
 
 STATUSES = {status.public: status for status in MessageStatus}
+REPORTED_AS = {status.public: status for status in REPORTED}
 
 
 class ReasonField(serializers.ChoiceField):

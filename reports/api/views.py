@@ -10,11 +10,12 @@ from rest_framework.views import APIView
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
+from reports.api.filters import OF_SEND, SENT_IN, send_filter
 from reports.api.rows import message_rows, report_row
-from reports.api.serializers import STATUSES, MessageReport, ReportPage
+from reports.api.serializers import REPORTED_AS, MessageReport, ReportPage
 from reports.delivery_reports import ReportFilter, find_message, page, reports_of
 from smsapp.api.cursors import link_to
-from smsapp.api.query import CREATED, PAGE, choice, phone, query_of, text
+from smsapp.api.query import PAGE, choice, phone, query_of, text
 from smsapp.api.views import AccountMixin
 
 
@@ -23,12 +24,11 @@ class ReportListView(AccountMixin, APIView):
 
     parameters = {
         "get": (
-            text("bulk_id", "Of one campaign or send."),
-            text("client_reference", "Of one campaign or send, by your own name for it."),
+            *OF_SEND,
             text("message_id", "Of one message."),
             phone("phone_number", "Of one number, in any format."),
-            choice("status", STATUSES, "What the report made of its message."),
-            *CREATED,
+            choice("status", REPORTED_AS, "What the report made of its message."),
+            *SENT_IN,
             *PAGE,
         )
     }
@@ -38,8 +38,7 @@ class ReportListView(AccountMixin, APIView):
         responses=ReportPage,
     )  # fmt: skip
     def get(self, request: Request) -> Response:
-        """`created_after` and `created_before` are about when a message was accepted. A page may hold fewer reports
-        than `limit` and have a next one."""
+        """A page may hold fewer reports than `limit` and have a next one."""
         caller = caller_of(request)
         query = query_of(request)
         found = page(caller.account, caller.mode, _filter(query), query["cursor"], query["limit"])
@@ -65,11 +64,8 @@ class ReportView(AccountMixin, APIView):
 
 def _filter(query: Mapping[str, Any]) -> ReportFilter:
     return ReportFilter(
-        bulk_id=query["bulk_id"] or "",
-        client_reference=query["client_reference"] or "",
+        send=send_filter(query),
         message_id=query["message_id"] or "",
         phone_number=query["phone_number"] or "",
-        status=STATUSES[query["status"]] if query["status"] else None,
-        created_after=query["created_after"],
-        created_before=query["created_before"],
+        status=REPORTED_AS[query["status"]] if query["status"] else None,
     )

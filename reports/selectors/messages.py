@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
-
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, MessageStatus
-from messaging.identity import MAX_IN_BATCH, batch_of, message_number, public_id
+from messaging.identity import batch_of, batch_range, message_number, public_id
 from messaging.models import Attempt, Batch, Message
 
 PAGE_SIZE = 50
@@ -77,11 +75,8 @@ def _next_batches(campaign: Campaign, status: MessageStatus | None, cursor: int,
 
 
 def _messages_of(batches: Sequence[int], status: MessageStatus | None, cursor: int, limit: int) -> list[Message]:
-    ranges = Q()
-    for batch_id in batches:
-        first = max(message_number(batch_id, 0), cursor + 1)
-        ranges |= Q(id__gte=first, id__lt=message_number(batch_id, MAX_IN_BATCH))
-    messages = Message.objects.filter(ranges).order_by("id")
+    ranges = [batch_range(batch_id) for batch_id in batches]
+    messages = Message.objects.filter(id__within=ranges, id__gt=cursor).order_by("id")
     if status:
         messages = messages.filter(status=status)
     return list(messages[:limit])

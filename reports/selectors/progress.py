@@ -14,7 +14,7 @@ RATE_ATTEMPTS = 300  # the newest attempts looked at; what bounds the query howe
 
 #: Outcomes in the order of bar and table: (key, label, what it means, shown even when zero).
 OUTCOMES = (
-    ("delivered", "Delivered", "The handset has it.", True),
+    ("delivered", "Delivered", "It reached the handset.", True),
     ("sent", "Sent", "The provider took it; its delivery report is awaited.", True),
     ("undelivered", "Undelivered", "The provider took it and could not deliver it.", True),
     ("rejected", "Rejected", "The provider refused it.", True),

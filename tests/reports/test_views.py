@@ -181,6 +181,20 @@ def test_figures_lead_to_just_the_messages_they_count(member: Client, account: A
         assert len(found.context["rows"]) == expected, address
 
 
+def test_days_are_those_of_the_messages_by_number_or_not(member: Client, account: Account) -> None:
+    """One of a campaign's two batches was made ten days ago."""
+    campaign = make_campaign(account, count=2)
+    make_batch(campaign, [MessageStatus.SENT])
+    old = make_batch(campaign, [MessageStatus.SENT], part=1)
+    Batch.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=10))
+    Message.objects.update(phone_number="+4915112345678")
+    for number in ("", "&number=%2B4915112345678"):
+        rows = member.get(f"{reverse('message-search')}?since={TODAY}{number}").context["rows"]
+        assert [message.batch_id for message, _ in rows] == [old.pk - 1]
+        rows = member.get(f"{reverse('message-search')}?until={TODAY - timedelta(days=5)}{number}").context["rows"]
+        assert [message.batch_id for message, _ in rows] == [old.pk]
+
+
 def test_largest_campaigns_are_campaigns(member: Client, account: Account) -> None:
     named, single = make_campaign(account, name="Sale"), make_campaign(account, kind="single", count=5)
     Campaign.objects.update(started_at=timezone.now())
