@@ -1,6 +1,7 @@
 """`recurring-campaigns`: what is sent again and again."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import time
 from functools import partial
 from typing import Any
@@ -26,7 +27,9 @@ from campaigns.api.requests import (
 from campaigns.api.serializers import RECIPIENTS, TEXT, CampaignOptions, NothingMore
 from campaigns.choices import CampaignKind
 from campaigns.models import RecurringCampaign
+from campaigns.recipients import require_numbers
 from campaigns.recurrence import Every, Rule
+from campaigns.rules import check_request
 from smsapp import clock
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField, WallTimeField, ZonedDateTimeField
@@ -65,7 +68,7 @@ class RecurringRequest(CampaignOptions):
         help_text="`weekday` is Monday to Friday; `week` names its `weekdays`, `month` its `month_day`; `cron` is for "
         "what these cannot say.",
     )  # fmt: skip
-    at = WallTimeField(default="09:00", allow_null=False, help_text="On the clock of `timezone`, e.g. `09:00`.")
+    at = WallTimeField(default=time(9), allow_null=False, help_text="On the clock of `timezone`, e.g. `09:00`.")
     timezone = serializers.CharField(
         max_length=63, required=False, default="UTC", help_text="IANA name, e.g. `Europe/Berlin`."
     )
@@ -79,7 +82,7 @@ class RecurringRequest(CampaignOptions):
     cron = serializers.CharField(
         max_length=120, required=False, default="", allow_blank=True,
         help_text="With `cron`: minute, hour, day of month, month, day of week, e.g. `0 9 1-7 * 1`, the first Monday. "
-        "All of them must match. A time that the clocks skip comes an hour later, one that comes twice is used once.",
+        "All of them must match. A time that the clocks skip comes an hour later, one that comes twice fires once.",
     )  # fmt: skip
     valid_minutes = serializers.IntegerField(
         min_value=5, max_value=60 * 24 * 30, required=False, default=None, allow_null=True,
@@ -197,7 +200,8 @@ class RecurringViewSet(
     def partial_update(self, request: Request, recurring_id: str) -> Response:
         """What is left out stays, but a rule is given whole: `every` with what belongs to it. What has fired goes on as
         it is."""
-        row, data = self.get_object(), _checked(request, is_change=True)
+        row = self.get_object()
+        data = checked(RecurringRequest, request, partial(_check_change, row), partial=True)
         rule = _rule(_with_defaults(data, row)) if set(RULE_FIELDS) & set(data) else None
         wanted = recipients_of(data)
         changes = changes_of(_of_campaign(data), row.account)
@@ -216,15 +220,15 @@ class RecurringViewSet(
         responses=RecurringSerializer, extensions=may_fail(InvalidState),
     )  # fmt: skip
     def pause(self, request: Request, recurring_id: str) -> Response:
-        """Nothing fires until it is resumed. Its campaigns that run go on."""
+        """Nothing fires until it is resumed. Campaigns that it has made go on."""
         return self._act(request, recurring.pause)
 
     @extend_schema(
-        operation_id="recurring_resume", summary="Go on with a recurring campaign", request=None,
+        operation_id="recurring_resume", summary="Resume a recurring campaign", request=None,
         responses=RecurringSerializer, extensions=may_fail(InvalidState),
     )  # fmt: skip
     def resume(self, request: Request, recurring_id: str) -> Response:
-        """From its next moment on; those in between are left out."""
+        """From its next moment on; those in between are skipped."""
         return self._act(request, recurring.resume)
 
     @extend_schema(
@@ -245,8 +249,8 @@ def _shown(row: RecurringCampaign) -> Response:
     return Response(RecurringSerializer(row).data)
 
 
-def _checked(request: Request, *, is_change: bool = False) -> dict[str, Any]:
-    return checked(RecurringRequest, request, partial(_check, request), partial=is_change)
+def _checked(request: Request) -> dict[str, Any]:
+    return checked(RecurringRequest, request, partial(_check, request))
 
 
 def _check(request: Request, given: Mapping[str, Any]) -> None:
@@ -257,6 +261,21 @@ def _check(request: Request, given: Mapping[str, Any]) -> None:
         if rule is not None:
             problems.check(rule.check, clock.about_now())
     problems.check(check_campaign, request, _of_campaign({k: v for k, v in given.items() if k not in OPTIONS}))
+    problems.refuse()
+
+
+def _check_change(row: RecurringCampaign, given: Mapping[str, Any]) -> None:
+    """What the recurring campaign would be checked for, with the fields that are there changed."""
+    problems = Problems()
+    if set(RULE_FIELDS) & set(given):
+        rule = problems.check(_rule, _with_defaults(given, row))
+        if rule is not None:
+            problems.check(rule.check, clock.about_now())
+    of_campaign = {name: value for name, value in _of_campaign(given).items() if name not in OPTIONS}
+    changes = problems.check(changes_of, of_campaign, row.account) or {}
+    problems.check(check_request, row.account, replace(recurring.request_of(row, None), **changes), columns=None)
+    if "phone_numbers" in given:
+        problems.check(require_numbers, row.account, given["phone_numbers"])
     problems.refuse()
 
 
@@ -274,7 +293,7 @@ def _of_campaign(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name not in RULE_FIELDS}
 
 
-def _with_defaults(data: dict[str, Any], row: RecurringCampaign) -> dict[str, Any]:
+def _with_defaults(data: Mapping[str, Any], row: RecurringCampaign) -> dict[str, Any]:
     """A changed rule, for which its zone stays where none is given."""
     usual = {"every": Every.DAY.value, "at": time(9), "timezone": str(row.rule.timezone), "weekdays": [],
              "month_day": 1, "cron": ""}  # fmt: skip

@@ -14,6 +14,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, force_instance
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from smsapp.api.parameters import LIMITS, REQUEST_ID, RETRY_AFTER, path_parameters
 from smsapp.api.query import declared_by
@@ -58,7 +59,7 @@ class ErrorDetails(serializers.Serializer[Any]):
     value = serializers.JSONField(required=False, help_text="The value that was refused, shortened.")
     code = serializers.CharField(required=False, help_text="What is wrong with it, e.g. `REQUIRED`.")
     errors = Problem(  # type: ignore[assignment]
-        many=True, required=False, help_text="All problems, 100 at most."
+        many=True, required=False, help_text="All problems; of each field, 100 at most."
     )
 
 
@@ -140,7 +141,8 @@ class EnvelopeSchema(AutoSchema):
         serializer = force_instance(serializer)
         if isinstance(serializer, StrictSerializer) and serializer.is_json:
             for field in serializer.fields.values():
-                field.allow_null = field.allow_null or not field.required
+                has_default = not serializer.partial or field.default is not empty
+                field.allow_null = field.allow_null or (not field.required and has_default)
         schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
         if not type(serializer).__doc__:
             schema.pop("description", None)  # that of a base class

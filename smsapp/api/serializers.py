@@ -57,6 +57,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     for which REST framework finds a meaning; and control characters.
 
     null means absent: a field that may be left out is, and in a change goes back to what it is when it is left out.
+    A change refuses null for a field that has nothing to go back to.
     """
 
     #: Whether a number must be a number: not in forms, where everything is a text.
@@ -116,8 +117,10 @@ class StrictSerializer(serializers.Serializer[Any]):
         name = field.field_name
         given = field.get_value(data)
         if self.is_json and given is None and not field.required and not field.allow_null:
+            if self.partial and field.default is empty:
+                raise serializers.ValidationError([ErrorDetail("This field cannot be null.", code="null")])
             given = empty
-            if self.partial and field.default is not empty:
+            if self.partial:
                 return field.default() if callable(field.default) else field.default
         if self.is_json and given is not empty and (mistyped := _mistyped(field, given)):
             raise serializers.ValidationError(mistyped)

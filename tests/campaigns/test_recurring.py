@@ -222,3 +222,23 @@ def test_what_cannot_be_is_refused_by_field(api: Any, change: dict[str, Any], fi
     assert answer.status_code in (400, 422), answer.content
     assert answer.json()["error"]["details"]["field"] == field
     assert not RecurringCampaign.objects.exists()
+
+
+def test_a_change_takes_a_time_back_to_its_default(api: Any) -> None:
+    path = f"/{api('post', '', BODY).json()['data']['recurring_id']}"
+    changed = api("patch", path, {"every": "day", "at": None})
+    assert (changed.status_code, changed.json()["data"]["rule"]) == (200, "0 9 * * *")
+
+
+def test_what_is_wrong_with_a_change_is_all_that_is_named(api: Any) -> None:
+    path = f"/{api('post', '', BODY).json()['data']['recurring_id']}"
+    answer = api("patch", path, {"valid_minutes": 1, "weekdays": [1], "quiet_from": "21:00", "phone_numbers": ["12"]})
+    errors = answer.json()["error"]["details"]["errors"]
+    assert {entry["field"] for entry in errors} == {"valid_minutes", "quiet_until", "phone_numbers[0]"}
+
+
+@pytest.mark.parametrize("name", ["message", "phone_numbers", "upload_id", "list_id", "template_id"])
+def test_a_change_refuses_null_for_what_has_no_default(api: Any, name: str) -> None:
+    path = f"/{api('post', '', BODY).json()['data']['recurring_id']}"
+    answer = api("patch", path, {name: None})
+    assert (answer.status_code, answer.json()["error"]["details"]["code"]) == (400, "NULL")
