@@ -10,8 +10,8 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
 from smsapp.exceptions import InvalidJson, PayloadTooLarge
+from smsapp.request_body import MAX_BODY
 
-MAX_BODY = 4 * 1024 * 1024  # bytes; 10,000 numbers are about 200 kB
 MAX_DEPTH = 20  # objects and lists within one another
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -30,12 +30,16 @@ def addresses(patterns: list[Any] | None = None, before: str = "/") -> Iterator[
 
 
 def answer(path: str, length: int, cookie: str = "", **headers: str) -> int:
-    """What a form of so many bytes is answered before its view has it. `cookie`: of a session."""
+    """What a form of so many bytes is answered: 200 where its view is given it. `cookie`: of a session."""
     factory = RequestFactory()
     if cookie:
         factory.cookies[settings.SESSION_COOKIE_NAME] = cookie
     request = factory.generic("POST", path, FILE, FORM, headers=headers, CONTENT_LENGTH=str(length))
-    return RequestBodyMiddleware(lambda request: HttpResponse())(request).status_code
+
+    def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(status=200 if int(request.META["CONTENT_LENGTH"]) else 401)
+
+    return RequestBodyMiddleware(view)(request).status_code
 
 
 def session() -> str:
@@ -63,8 +67,6 @@ def test_a_file_is_taken_where_files_are_uploaded_and_from_nobody_who_is_a_stran
     _, secret = make_api_key()
     key = {"X-API-Key": secret}
     assert {path for path in addresses() if answer(path, 2 * MAX_BODY, **key) == 200} == {UPLOAD}
-    for wrong in ({}, {"X-API-Key": "sms_live_invented"}, {"Authorization": "Bearer invented"}):
-        assert answer(UPLOAD, 2 * MAX_BODY, **wrong) == 401
     assert {answer(path, MAX_BODY) for path in addresses()} == {200}
 
 
@@ -72,6 +74,23 @@ def test_the_middleware_is_in_front_of_all_that_read() -> None:
     names = settings.MIDDLEWARE
     before = names[: names.index("smsapp.request_body.RequestBodyMiddleware")]
     assert not [name for name in before if "Csrf" in name or "Session" in name or "Auth" in name]
+
+
+@pytest.mark.django_db
+def test_a_file_of_a_stranger_is_left_unread_and_its_view_says_so() -> None:
+    bodies: list[bytes] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        bodies.append(request.read())
+        return HttpResponse()
+
+    for wrong in ({}, {"X-API-Key": "sms_live_invented"}, {"Authorization": "Bearer invented"}):
+        request = RequestFactory().generic("POST", UPLOAD, FILE, FORM, headers=wrong, CONTENT_LENGTH=str(2 * MAX_BODY))
+        RequestBodyMiddleware(view)(request)
+        body = {"file": SimpleUploadedFile("n.txt", b"\n" * (2 * MAX_BODY))}
+        answer = Client().post(UPLOAD, body, headers=wrong)
+        assert (answer.status_code, "WWW-Authenticate" in answer.headers) == (401, True)
+    assert bodies == [b"", b"", b""]
 
 
 @pytest.mark.django_db
