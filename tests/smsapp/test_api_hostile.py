@@ -20,7 +20,7 @@ from accounts.models import ApiKey, ApiUsageLog, IdempotencyKey, Setting
 from campaigns.models import Campaign
 from tests.factories import make_api_key, phones
 from tests.smsapp.servers import running_server
-from tests.test_permissions import ROUTES, Things, filled, of_key, routes, value_in
+from tests.test_permissions import ROUTES, Things, filled, nothing, of_key, routes, value_in
 
 pytestmark = pytest.mark.django_db
 JSON = "application/json"
@@ -93,14 +93,25 @@ def snapshot() -> dict[str, tuple[int, Any]]:
 
 
 @pytest.fixture
-def headers() -> dict[str, str]:
-    """Of a caller with something of everything in its account."""
+def things() -> Things:
+    """Something of everything, in one account."""
     things = Things()
     for path, _ in WITH_IDS:
         filled(path, value_in(things, path))
+    return things
+
+
+@pytest.fixture
+def headers(things: Things) -> dict[str, str]:
+    """Of their owner."""
     own = of_key(things.member)
     ApiKey.objects.update(last_used_at="2099-01-01T00:00:00Z")
     return own
+
+
+def address_of(things: Things, path: str, method: str) -> str:
+    """Of what is there; of nothing where the call has no body that could stop it."""
+    return filled(path, nothing if method == "DELETE" else value_in(things, path))
 
 
 def check(answer: Any, what: object) -> None:
@@ -129,10 +140,10 @@ def test_addresses_that_name_nothing(client: Any, headers: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_bodies_that_are_none(client: Any, headers: dict[str, str], name: str) -> None:
+def test_bodies_that_are_none(client: Any, things: Things, headers: dict[str, str], name: str) -> None:
     before = snapshot()
     for path, method in WRITING:
-        address = filled(path, lambda parameter: "nothing")
+        address = address_of(things, path, method)
         check(call(client, method, address, headers, BODIES[name]), (method, path))
         check(call(client, method, address, headers | {"Idempotency-Key": "k"}, BODIES[name]), (method, path))
     assert snapshot() == before
@@ -140,10 +151,10 @@ def test_bodies_that_are_none(client: Any, headers: dict[str, str], name: str) -
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_bodies_of_another_kind(client: Any, headers: dict[str, str], kind: str) -> None:
+def test_bodies_of_another_kind(client: Any, things: Things, headers: dict[str, str], kind: str) -> None:
     before = snapshot()
     for path, method in WRITING:
-        address = filled(path, lambda parameter: "nothing")
+        address = address_of(things, path, method)
         check(call(client, method, address, headers, b'{"message": "Hello"}', kind), (method, path))
     assert snapshot() == before
 
@@ -168,12 +179,12 @@ def _fields() -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_values_that_no_field_takes(client: Any, headers: dict[str, str], name: str) -> None:
+def test_values_that_no_field_takes(client: Any, things: Things, headers: dict[str, str], name: str) -> None:
     """A field may take one of them (null, true): then it is no refusal, and no error either."""
     before = snapshot()
     for method, path, field in fields():
         whole = {**(ROUTES[(method, path)].body or {}), field: VALUES[name]}
-        address = filled(path, lambda parameter: "nothing")
+        address = address_of(things, path, method)
         with transaction.atomic():
             answer = call(client, method, address, headers, json.dumps(whole).encode())
             transaction.set_rollback(answer.status_code < 300)
