@@ -273,9 +273,9 @@ def _lock(issuer: Issuer, prefix: str) -> ApiKey:
 
 
 def _require_power_over(issuer: Issuer, key: ApiKey) -> None:
-    """Who could change or rotate a key that may more than they do could use it."""
+    """Whoever could change or rotate a key of wider scopes could use it."""
     if not scopes_of(key) <= issuer.scopes:
-        raise PermissionDenied("This key may more than you, so you can revoke it and not change it.")
+        raise PermissionDenied("This key has scopes that you do not have. You can revoke it, but not change it.")
 
 
 def _mode(issuer: Issuer, mode: Mode) -> Mode:
@@ -288,7 +288,7 @@ def _scopes(issuer: Issuer, scopes: Iterable[Scope]) -> list[str]:
     wanted = list(scopes)
     for position, scope in enumerate(wanted):
         if scope not in issuer.scopes:
-            raise ValidationError("A key never may more than who makes or changes it.", f"scopes[{position}]", scope)
+            raise ValidationError("You cannot give a key a scope that you do not have.", f"scopes[{position}]", scope)
     return [scope.value for scope in Scope if scope in wanted]
 
 

@@ -1,7 +1,7 @@
 """The public id of a message: known before anything is sent, given to the provider as its id.
 
 `message_id` = installation prefix + 11 characters base32 of the number + check character, e.g.
-`k3x9a0000000g4017`. The number is `batch_id * 1024 + n`, so it also names the batch and the place in it.
+`k3x9a0000000g4015`. The number is `batch_id * 1024 + n`, so it also names the batch and the place in it.
 The same text is made in SQL by the view `sms_messages`.
 
 A call's reference names, beside batch and place among its calls, account, mode and campaign: by it alone the provider's

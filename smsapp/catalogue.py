@@ -95,7 +95,7 @@ PROBLEMS: dict[str, str] = {
     "NOT_A_NUMBER": "This is not a phone number.",
     "INVALID_NUMBER": "No such number exists in the numbering plan.",
     "NOT_MOBILE": "A landline or service number cannot receive an SMS.",
-    "DUPLICATE": "The same number stands in the request before.",
+    "DUPLICATE": "The request names the same number earlier.",
 }
 
 _OF_THE_FRAMEWORK = {

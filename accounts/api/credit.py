@@ -74,6 +74,7 @@ class LedgerEntrySerializer(ModelAnswer[LedgerEntry]):
     )
     amount = AmountField(source="amount_micro", help_text="Signed: what it adds to the credit, e.g. `-0.075000`.")
     credit_after = AmountField(source="balance_micro", help_text="Balance and reserved credit together, after it.")
+    currency = serializers.CharField(source="account.currency", help_text="ISO 4217, e.g. `EUR`.")
     bulk_id = serializers.SerializerMethodField(
         help_text="The send or campaign that it is for; null: none, as of a top-up."
     )
@@ -86,7 +87,7 @@ class LedgerEntrySerializer(ModelAnswer[LedgerEntry]):
 
     class Meta:
         model = LedgerEntry
-        fields = ("entry_id", "kind", "amount", "credit_after", "bulk_id", "note", "created_at")
+        fields = ("entry_id", "kind", "amount", "credit_after", "currency", "bulk_id", "note", "created_at")
         read_only_fields = fields
 
     def get_entry_id(self, entry: LedgerEntry) -> str:
@@ -120,7 +121,7 @@ class LedgerView(AccountMixin, generics.ListAPIView[LedgerEntry]):
     def get_queryset(self) -> QuerySet[LedgerEntry]:
         query = query_of(self.request)
         account = caller_of(self.request).account
-        entries = in_time(LedgerEntry.objects.filter(account=account), self.request)
+        entries = in_time(LedgerEntry.objects.filter(account=account).select_related("account"), self.request)
         if query["kind"]:
             entries = entries.filter(kind=query["kind"])
         if query["bulk_id"]:

@@ -41,8 +41,8 @@ class ApiKeyChange(StrictSerializer):
     name = serializers.CharField(max_length=80, help_text="For people, e.g. `Shop backend`.")
     scopes = serializers.ListField(
         child=serializers.ChoiceField(Scope.choices), min_length=1, max_length=len(Scope),
-        help_text="What the key may do; never more than who makes or changes it. Left out when it is made: everything "
-        "a sender may.",
+        help_text="What the key may do: no more than the person who makes or changes it. By default everything a "
+        "sender may.",
     )  # fmt: skip
     allowed_networks = serializers.ListField(
         child=serializers.CharField(max_length=50), max_length=MAX_NETWORKS, required=False, default=list,
@@ -86,7 +86,7 @@ class ApiKeySerializer(ModelAnswer[ApiKey]):
     allowed_networks = serializers.ListField(
         child=serializers.CharField(), help_text="Networks it may be used from. Empty: from anywhere."
     )
-    made_by = serializers.CharField(source="user.username", help_text="Who made it; it never may more than they do.")
+    made_by = serializers.CharField(source="user.username", help_text="Who made it, and whose rights limit it.")
     replaced_by_key_id = serializers.CharField(
         source="replaced_by.prefix", default=None, allow_null=True, help_text="The key it was rotated to, or null."
     )

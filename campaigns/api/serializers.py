@@ -90,11 +90,11 @@ class CampaignOptions(SendOptions):
     quiet_until = WallTimeField(help_text="E.g. `08:00`.")
     canary_size = serializers.IntegerField(
         required=False, default=None, allow_null=True, min_value=1, max_value=10**6,
-        help_text="So many recipients go first, e.g. 200; the others wait for what becomes of them.",
+        help_text="How many recipients are sent to first, e.g. 200. The others wait for their results.",
     )  # fmt: skip
     canary_percent = serializers.IntegerField(
         required=False, default=None, allow_null=True, min_value=1, max_value=50,
-        help_text="Or so many of a hundred, e.g. 5.",
+        help_text="Or their share in percent, e.g. 5.",
     )  # fmt: skip
     canary_wait_seconds = serializers.IntegerField(
         required=False, default=900, min_value=60, max_value=MAX_CANARY_WAIT,
@@ -330,7 +330,7 @@ class TemplateSerializer(ModelAnswer[MessageTemplate]):
         read_only_fields = fields
         extra_kwargs = {
             "template_id": {"help_text": "Its id, e.g. `tpl-3f1c…`."},
-            "name": {"help_text": "One of its kind in your account."},
+            "name": {"help_text": "Unique in your account."},
             "message": {"help_text": "The text, with its `{placeholders}`."},
             "created_at": {"help_text": "When it was made."},
             "updated_at": {"help_text": "When it was changed last."},

@@ -273,7 +273,7 @@ class CampaignViewSet(
         return self._act(request, lambda campaign, by: services.reject(campaign, by, comment))
 
     @extend_schema(
-        operation_id="campaigns_withdraw", summary="Make a draft of it again",
+        operation_id="campaigns_withdraw", summary="Withdraw a campaign from approval",
         request=None, responses=CampaignSerializer,
         extensions=may_fail(InvalidState),
     )  # fmt: skip
@@ -291,7 +291,7 @@ class CampaignViewSet(
         return self._stop(request, services.pause)
 
     @extend_schema(
-        operation_id="campaigns_resume", summary="Go on with a campaign",
+        operation_id="campaigns_resume", summary="Resume a campaign",
         request=None, responses=CampaignSerializer,
         extensions=LAUNCH_FAILURES,
     )  # fmt: skip

@@ -25,7 +25,7 @@ def _name(example: str, description: str) -> dict[str, Any]:
 #: Parts of addresses: each name means the same wherever it stands.
 IN_PATH: dict[str, dict[str, Any]] = {
     "bulk_id": _name("bulk-3f1c09a27d5e4b86", "The send or campaign, as it was answered when it was made."),
-    "message_id": _name("msg-7h2k9m4n-1-0", "The message, as the send answered it."),
+    "message_id": _name("k3x9a0000000g4015", "The message, as the send answered it."),
     "inbound_id": _name("in-3f1c09a27d5e4b86", "The inbound message, as the list names it."),
     "upload_id": _name("upl-k3v7q2m5x4wz6abc", "The upload, as it was answered when the file came."),
     "template_id": _name("tpl-3f1c09a27d5e4b86", "The template, as it was answered when it was made."),

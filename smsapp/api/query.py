@@ -135,7 +135,7 @@ def read_query(request: Request, parameters: Iterable[Parameter]) -> dict[str, A
         if name not in known and name not in ALWAYS:
             problems.add(ValidationError("This parameter is not known.", name, given[-1], problem="UNKNOWN"))
         elif len(given) > 1:
-            problems.add(ValidationError("This parameter stands twice.", name, given[-1]))
+            problems.add(ValidationError("This parameter is given twice.", name, given[-1]))
     for name, parameter in known.items():
         found = request.query_params.get(name)
         values[name] = parameter.default if found is None else problems.check(_value, parameter, found, request)

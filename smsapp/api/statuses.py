@@ -26,7 +26,7 @@ MESSAGE = Statuses(
         "PENDING": Status("Accepted; not handed over to a provider yet."),
         "SENT": Status("The provider has it; its final report is awaited."),
         "UNKNOWN": Status("The provider's answer was lost; what became of it is being looked up."),
-        "DELIVERED": Status("The handset has it.", True),
+        "DELIVERED": Status("It reached the handset.", True),
         "UNDELIVERED": Status(
             "The provider or operator could not deliver it. A later proof may make it DELIVERED.", True
         ),

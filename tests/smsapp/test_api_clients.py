@@ -121,7 +121,7 @@ def test_both_clients_send_list_and_read_an_error(workshop: Workshop, tmp_path: 
             assert said["sent"] == said["listed"] != []
             assert (said["status"], said["next"]) == ("PENDING", None)
             assert (said["code"], said["problems"]) == ("VALIDATION_ERROR", [["phone_numbers[0]", "NOT_A_NUMBER"]])
-            assert said["told"] == ["k3x9a0000000g4017: DELIVERED"]
+            assert said["told"] == ["k3x9a0000000g4015: DELIVERED"]
 
 
 def test_redocly_finds_nothing(workshop: Workshop) -> None:
