@@ -160,8 +160,12 @@ class Campaign(Titled, Tally):
 
     @property
     def state_key(self) -> str:
-        """What its state is coloured by: one that is completed is not green before its reports are in."""
-        return "reporting" if self.status == CampaignStatus.COMPLETED and self.sent > 0 else self.status
+        """What its state is coloured by: one that is completed is green once its reports are in and most arrived."""
+        if self.status != CampaignStatus.COMPLETED:
+            return self.status
+        if self.sent > 0:
+            return "reporting"
+        return "undelivered" if self.delivered * 2 < self.total_recipients else self.status
 
     @property
     def successful_count(self) -> int:
