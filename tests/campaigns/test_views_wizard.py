@@ -19,6 +19,7 @@ from tests.factories import AccountFactory, MembershipFactory, make_upload, phon
 from uploads import contacts
 from uploads.models import Upload
 from uploads.services import read_upload
+from uploads.suppressions import suppress
 
 pytestmark = pytest.mark.django_db
 WHEN = {"when": "now", "zone": "UTC", "canary": "none"}
@@ -61,6 +62,23 @@ def test_pasted_rows_are_read_again_with_another_column(member: Client, account:
     other = Upload.objects.exclude(pk=upload.pk).get()
     read_upload(other.pk, "reader")
     assert '<td class="is-phone number">+4915112345679</td>' in member.get(again["Location"]).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, ("1 recipient is left out:", "1 has opted out", "Send 1 text message")),
+        (2, ("2 recipients are left out:", "2 have opted out", "Send 2 text messages")),
+    ],
+)
+def test_one_is_said_otherwise_than_several(
+    member: Client, account: Account, count: int, said: tuple[str, ...]
+) -> None:
+    draft = draft_of(member, upload_of(account, 2 * count))
+    for phone in phones(count):
+        suppress(account, phone, "asked for it")
+    page = member.get(reverse("wizard-review", args=[draft.bulk_id])).content.decode()
+    assert [words for words in said if words not in page] == []
 
 
 @pytest.mark.parametrize(
