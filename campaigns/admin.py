@@ -14,7 +14,8 @@ from campaigns import recurring, services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign, DraftPlan, MessageTemplate, RecurringCampaign
 from campaigns.tally import COUNTED_STATUSES
-from messaging.preflight import BEFORE_SENDING, stored_receipt
+from messaging.preflight import BEFORE_SENDING
+from messaging.preflight_count import last_count
 from messaging.resending import FAILED_STATUSES
 from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
 from messaging.services import resend_failed
@@ -49,8 +50,8 @@ class KindFilter(admin.SimpleListFilter):
 
 def _facts(campaign: Campaign) -> str:
     """What it says, to how many, and what it costs."""
-    receipt = stored_receipt(campaign) if campaign.status in BEFORE_SENDING else None
-    price = receipt.price if receipt else amount_of(campaign.reserved_micro)
+    forecast = last_count(campaign) if campaign.status in BEFORE_SENDING else None
+    price = amount_of(forecast.price_micro if forecast else campaign.reserved_micro)
     cost = f"{price:,.2f} {campaign.account.currency}" if campaign.account.is_metered else "no charge"
     many = f"{campaign.total_recipients:,} recipients, {still_to_send(campaign):,} still to send"
     return f"“{campaign.message}”\n{many} · {cost} · account {campaign.account.name}"

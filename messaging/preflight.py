@@ -104,6 +104,7 @@ def _receipt(campaign: Campaign, count: Count) -> Receipt:
     left += campaign.reserved_micro - count.price_micro
     countries = sorted(count.countries.items(), key=lambda item: (-item[1][0], item[0]))
     is_complete = count.is_complete(campaign)
+    is_before = campaign.status in BEFORE_SENDING
     rate = _rate_of(campaign)
     seconds = None if rate is None else round(count.recipients / rate)
     quiet, quiet_until = _held_back(campaign, count)
@@ -123,7 +124,7 @@ def _receipt(campaign: Campaign, count: Count) -> Receipt:
         quiet=quiet,
         quiet_until=quiet_until,
         balance_after=amount_of(left) if prepays else None,
-        needs_approval=campaign.approved_by_id is None and is_needed(campaign),
+        needs_approval=is_before and campaign.approved_by_id is None and is_needed(campaign),
         warnings=_warnings(campaign, count, seconds, left if prepays else 0) if is_complete else [],
     )
 

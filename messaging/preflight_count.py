@@ -43,9 +43,9 @@ FRESH_FOR = timedelta(minutes=10)  # prices and opt-outs change
 
 @dataclass(slots=True)
 class Count:
-    """What was counted so far, of the first `chunks` chunks. `countries`: recipients, segments and price in millionths
-    by ISO code. `removed`: recipients and rows that get no message, by RowReason or Reason. `quiet`: recipients with
-    quiet hours, by hours and zones as `Place.name` says them."""
+    """What was counted so far, of the first `chunks` chunks. `made_of`: see `_made_of`. `countries`: recipients,
+    segments and price in millionths by ISO code. `removed`: recipients and rows that get no message, by RowReason or
+    Reason. `quiet`: recipients with quiet hours, by hours and zones as `Place.name` says them."""
 
     made_of: str
     chunks: int = 0
@@ -72,10 +72,10 @@ def counted(campaign: Campaign) -> Count:
 
     Up to 20,000 recipients it is complete, unless that takes longer than a request may; else a task goes on.
     """
-    count = last_count(campaign)
+    count = _going_on(campaign)
     is_old = count and count.counted_at and datetime.fromisoformat(count.counted_at) < clock.about_now() - FRESH_FOR
     if count is None or is_old:
-        count = Count(_made_of(campaign))
+        count = Count(_made_of(campaign) + _held_by(campaign))
         _store(campaign.pk, count, after=None)
     if not count.is_complete(campaign) and campaign.total_recipients <= AT_ONCE:
         count = _count_on(campaign, count, time.monotonic() + IN_REQUEST)
@@ -85,15 +85,21 @@ def counted(campaign: Campaign) -> Count:
 
 
 def last_count(campaign: Campaign) -> Count | None:
-    """The last one, however old, if it is of this text and these recipients."""
+    """The last one, however old, if it is of this text and these recipients; whatever the quiet hours were."""
     count = _read(campaign)
-    return count if count is not None and count.made_of == _made_of(campaign) else None
+    return count if count is not None and count.made_of.startswith(_made_of(campaign)) else None
+
+
+def _going_on(campaign: Campaign) -> Count | None:
+    """The last one, if it may be counted on: the quiet hours are the same, too."""
+    count = last_count(campaign)
+    return count if count is not None and count.made_of.endswith(_held_by(campaign)) else None
 
 
 def count_slice(campaign_id: int) -> int:
     """Go on counting for TASK_BUDGET seconds; how many chunks. Nothing if the campaign was changed meanwhile."""
     campaign = Campaign.objects.select_related("account", "audience").filter(pk=campaign_id).first()
-    count = last_count(campaign) if campaign else None
+    count = _going_on(campaign) if campaign else None
     if campaign is None or count is None or count.is_complete(campaign):
         return 0
     before = count.chunks
@@ -170,9 +176,14 @@ def _add(counts: dict[str, int], name: str) -> None:
 
 
 def _made_of(campaign: Campaign) -> str:
-    quiet = repr(quiet_of(campaign))
-    parts = [campaign.message, campaign.mode, campaign.account.currency, quiet, audience_hash(campaign.audience)]
+    """Hash of what messages and prices are counted from; `made_of` of a count is this, and its `_held_by`."""
+    parts = [campaign.message, campaign.mode, campaign.account.currency, audience_hash(campaign.audience)]
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
+
+
+def _held_by(campaign: Campaign) -> str:
+    """Hash of its quiet hours."""
+    return hashlib.sha256(repr(quiet_of(campaign)).encode()).hexdigest()
 
 
 def _read(campaign: Campaign) -> Count | None:

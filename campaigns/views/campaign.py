@@ -25,7 +25,6 @@ from campaigns import approval, drafts, resends, services
 from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus
 from campaigns.forms.queries import MessageFilter, RefusedQuery, ResendForm
 from campaigns.models import Campaign
-from messaging.preflight import stored_receipt
 from messaging.resending import FAILED_STATUSES, ON_REQUEST
 from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
 from messaging.services import resend_failed
@@ -277,7 +276,7 @@ def _rest_context(request: MemberRequest, campaign: Campaign) -> dict[str, Any]:
     if campaign.kind == CampaignKind.BULK:
         context |= {
             "countries": selectors.countries(campaign),
-            "compared": selectors.compared(campaign, stored_receipt(campaign)),
+            "compared": selectors.compared(campaign),
         }
     return context
 

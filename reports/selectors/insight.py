@@ -17,7 +17,7 @@ from campaigns.models import Campaign
 from messaging.choices import MessageStatus, Reason
 from messaging.identity import batch_range
 from messaging.models import Batch, Message
-from messaging.preflight import Receipt
+from messaging.preflight_count import last_count
 from smsapp.lib.phone import country_of_beginning
 from uploads.models import AudienceChunk
 
@@ -103,18 +103,20 @@ def countries(campaign: Campaign, most: int = 12) -> list[CountryShare]:
     return [CountryShare(code, count, 100 * count / total) for code, count in counted.most_common(most)]
 
 
-def compared(campaign: Campaign, receipt: Receipt | None) -> list[Compared]:
-    """Forecast against actual, so far; empty for a campaign without a receipt."""
-    if receipt is None or receipt.progress < 1:
+def compared(campaign: Campaign) -> list[Compared]:
+    """Forecast against actual, so far; empty for a campaign that was not counted, all of it, before."""
+    forecast = last_count(campaign)
+    if forecast is None or not forecast.is_complete(campaign):
         return []
     segments = Batch.objects.filter(campaign=campaign).aggregate(sum=Sum("segments"))["sum"] or 0
     made = campaign.total_recipients - campaign.waiting
     lines = [
-        Compared("Messages", receipt.recipients, made - campaign.suppressed - campaign.failed),
-        Compared("Segments", receipt.segments, segments),
+        Compared("Messages", forecast.recipients, made - campaign.suppressed - campaign.failed),
+        Compared("Segments", forecast.segments, segments),
     ]
-    if receipt.price:
-        lines.append(Compared(f"Price ({receipt.currency})", receipt.price, amount_of(campaign.charged_micro)))
+    if forecast.price_micro:
+        price = amount_of(forecast.price_micro)
+        lines.append(Compared(f"Price ({campaign.account.currency})", price, amount_of(campaign.charged_micro)))
     return lines
 
 

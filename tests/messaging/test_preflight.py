@@ -5,11 +5,13 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.choices import Mode
 from accounts.models import Account, Price
-from campaigns import drafts, services
+from campaigns import drafts, quiet_hours, services
+from campaigns.admin import _facts
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients
@@ -20,6 +22,7 @@ from messaging.models import Message
 from messaging.preflight import preflight, stored_receipt
 from messaging.preflight_count import count_slice
 from messaging.preview import first_rows, one_row
+from reports.selectors.insight import compared
 from smsapp.exceptions import InvalidState, NotFound, TemplateVariableMissing
 from smsapp.lib.text import segment_count
 from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, make_upload, phones
@@ -266,6 +269,50 @@ def test_a_campaign_that_was_started_is_counted_no_more_and_keeps_its_receipt(ow
     assert stored_receipt(fresh(draft)).recipients == 3
     with pytest.raises(InvalidState):
         preflight(make_campaign(owner.account, kind=CampaignKind.SINGLE))
+
+
+def test_a_forecast_outlives_a_change_of_quiet_hours(owner):
+    draft = draft_of(owner, Recipients(phone_numbers=phones(3)))
+    preflight(draft)
+    services.launch(draft, owner.user)
+    Account.objects.update(quiet_from=time(20), quiet_until=time(8))
+    quiet_hours.forget()
+    assert stored_receipt(fresh(draft)).recipients == 3
+    assert [line.forecast for line in compared(fresh(draft))][:2] == [3, 3]
+
+
+def test_counting_begins_anew_under_other_quiet_hours(owner, settings, monkeypatch):
+    settings.CHUNK_SIZE, settings.TASK_BUDGET = 3, 0.0
+    monkeypatch.setattr(preflight_count, "AT_ONCE", 0)
+    draft = draft_of(owner, Recipients(phone_numbers=phones(9)))
+    preflight(draft)
+    assert count_slice(draft.pk) == 1
+    Account.objects.update(quiet_from=time(20), quiet_until=time(8))
+    quiet_hours.forget()
+    assert count_slice(draft.pk) == 0  # it would mix the hours
+    assert preflight(fresh(draft)).progress == 0
+
+
+def test_the_page_of_a_campaign_is_shown_though_its_recipients_have_no_price_any_more(client, owner):
+    account = owner.account
+    Account.objects.filter(pk=account.pk).update(is_metered=True, approval_above_micro=10**9, balance_micro=10**9)
+    draft = draft_of(owner, Recipients(phone_numbers=phones(3)))
+    preflight(fresh(draft))
+    services.launch(fresh(draft), owner.user)
+    Price.objects.all().delete()
+    assert not stored_receipt(fresh(draft)).needs_approval  # it was started
+    client.force_login(owner.user)
+    page = client.get(reverse("campaign-detail", args=[draft.bulk_id]))
+    assert "0.21" in page.content.decode()
+    assert client.get(reverse("campaign-live", args=[draft.bulk_id])).status_code == 200
+
+
+def test_the_console_names_a_draft_though_its_recipients_have_no_price(owner):
+    Account.objects.update(is_metered=True, approval_above_micro=10**9)
+    draft = draft_of(owner, Recipients(phone_numbers=phones(3)))
+    preflight(fresh(draft))
+    Price.objects.all().delete()
+    assert "0.21" in _facts(fresh(draft))
 
 
 def test_a_draft_without_recipients_has_an_empty_receipt(owner):
