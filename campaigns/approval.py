@@ -1,6 +1,7 @@
 """Approval by a second person. It is bound to a hash of what would be sent and to whom, so any change voids it."""
 
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import orjson
@@ -28,15 +29,31 @@ def is_needed(campaign: Campaign) -> bool:
 
 def content_hash(campaign: Campaign) -> str:
     """SHA-256, hex, over everything that says what is sent, when, to whom, and where its results go."""
-    content = [
+    percent = campaign.canary_percent  # where it was given, the size follows from the recipients
+    return _hash_with_first(campaign, percent, campaign.canary_size if percent is None else None)
+
+
+def _former_hashes(campaign: Campaign) -> Iterator[str]:
+    """What earlier releases stored of the same campaign: one that waits during an upgrade can be approved after it."""
+    yield _hash_with_first(campaign, campaign.canary_percent or campaign.canary_size)
+    times = map(_moment, (campaign.scheduled_at, campaign.valid_until))
+    yield _digest(campaign.message, campaign.sender_id, *times, audience_hash(campaign.audience))
+
+
+def _hash_with_first(campaign: Campaign, *first: int | None) -> str:
+    """`first`: how many, or what share, go first."""
+    return _digest(
         campaign.message,
         campaign.sender_id,
         campaign.callback_url,
         *map(_moment, (campaign.scheduled_at, campaign.valid_until)),
         *map(str, (campaign.quiet_from, campaign.quiet_until)),
-        *(campaign.canary_percent or campaign.canary_size, campaign.canary_wait, campaign.canary_floor),
+        *(*first, campaign.canary_wait, campaign.canary_floor),
         audience_hash(campaign.audience),
-    ]
+    )
+
+
+def _digest(*content: str | int | None) -> str:
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
 
 
@@ -48,7 +65,8 @@ def audience_hash(audience: Audience) -> str:
 
 def is_void(campaign: Campaign) -> bool:
     """Whether it was approved, or approval was asked for, and is not the same any more."""
-    return campaign.approval_hash != "" and campaign.approval_hash != content_hash(campaign)
+    stored = campaign.approval_hash
+    return stored != "" and stored != content_hash(campaign) and stored not in _former_hashes(campaign)
 
 
 def is_approver(by: User, role: str | None) -> bool:

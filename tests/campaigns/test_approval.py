@@ -1,8 +1,10 @@
 """Above an account's threshold a second person approves exactly what is then sent."""
 
+import hashlib
 import re
-from datetime import time, timedelta
+from datetime import UTC, time, timedelta
 
+import orjson
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -10,7 +12,7 @@ from django.utils import timezone
 from accounts.choices import Role
 from accounts.models import AuditEvent
 from campaigns import drafts, services
-from campaigns.approval import content_hash, is_void
+from campaigns.approval import audience_hash, content_hash, is_void
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients
@@ -171,7 +173,8 @@ def test_an_approval_that_nobody_undoes_starts(account, sender, admin):
     "change",
     [
         {"callback_url": "https://example.com/other"}, {"quiet_from": time(20)}, {"quiet_until": time(9)},
-        {"canary_size": 1}, {"canary_wait": 60}, {"canary_floor": 10}, {"message": "Other"}, {"sender_id": "Brand"},
+        {"canary_size": 1}, {"canary_percent": 50}, {"canary_wait": 60}, {"canary_floor": 10},
+        {"message": "Other"}, {"sender_id": "Brand"},
         {"valid_until": timezone.now() + timedelta(days=1)}, {"scheduled_at": timezone.now() + timedelta(days=1)},
     ],
     ids=lambda change: next(iter(change)),
@@ -182,6 +185,30 @@ def test_whatever_changes_what_is_sent_voids_the_approval(account, sender, chang
     for name, value in change.items():
         setattr(waiting, name, value)
     assert is_void(waiting)
+
+
+def test_a_share_of_the_first_is_not_taken_for_as_many(account, sender):
+    waiting = waiting_of(account, sender, count=20, canary_percent=10)
+    assert not is_void(waiting)
+    waiting.canary_percent, waiting.canary_size = None, 10
+    assert is_void(waiting)
+
+
+def former_hash(campaign: Campaign, *more: object) -> str:
+    times = (moment and moment.astimezone(UTC).isoformat() for moment in (campaign.scheduled_at, campaign.valid_until))
+    content = [campaign.message, campaign.sender_id, *more[:1], *times, *more[1:], audience_hash(campaign.audience)]
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()
+
+
+@pytest.mark.parametrize("more", [(), ("", "None", "None", 10, 900, 80)], ids=["the first", "the second"])
+def test_what_waited_during_an_upgrade_can_be_approved_if_it_is_the_same(account, sender, admin, more):
+    waiting = waiting_of(account, sender, count=20, canary_percent=10)
+    Campaign.objects.update(approval_hash=(seen := former_hash(waiting, *more)))
+    Campaign.objects.update(message="Other")
+    with pytest.raises(InvalidState):
+        services.approve(Campaign.objects.get(), admin, seen)
+    Campaign.objects.update(message="Hello")
+    assert services.approve(Campaign.objects.get(), admin, seen).status == S.RUNNING
 
 
 def test_the_page_shows_what_would_be_sent_before_anybody_decides(client, account, sender, admin):
