@@ -110,7 +110,9 @@ def member_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], Http
         rendered_for = request.POST.get(RENDERED_FOR)
         if rendered_for is not None and rendered_for != str(workspace):
             return _refused(request)
-        if last_workspace(request, memberships) != workspace:
+        # A page that somebody opens, not one in another tab that refreshes itself.
+        is_opened = request.method == "GET" and not _is_fragment(request)
+        if is_opened and last_workspace(request, memberships) != workspace:
             request.session[SESSION_KEY] = str(workspace)
         try:
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
@@ -163,8 +165,12 @@ def _refused(request: HttpRequest) -> HttpResponse:
     )
 
 
+def _is_fragment(request: HttpRequest) -> bool:
+    return request.headers.get("HX-Request") == "true"
+
+
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
     # htmx would follow a redirect and put the sign-in page into the fragment it refreshes.
-    if request.headers.get("HX-Request") == "true":
+    if _is_fragment(request):
         return HttpResponseClientRedirect(site_url("sign-in"))
     return redirect_to_login(request.get_full_path(), site_url("sign-in"))

@@ -56,6 +56,17 @@ def test_two_tabs_each_send_for_their_own_account(client: Browser, member: Membe
     assert Campaign.objects.get().account == member.account
 
 
+def test_what_a_tab_refreshes_or_sends_does_not_move_where_the_person_is(client: Browser, member: Membership) -> None:
+    campaign = make_campaign(member.account)
+    live, form = reverse("campaign-live", args=[campaign.bulk_id]), reverse("send")
+    client.enter(member.account, Mode.TEST)
+    client.get(reverse("overview"))
+    assert client.get(live, headers={"HX-Request": "true"}).status_code == 200
+    assert client.post(form, FORM).status_code == 302
+    client.close()
+    assert client.get("/")["Location"] == Workspace(member.account.public_id, Mode.TEST).address("/")
+
+
 def test_a_live_draft_is_shown_as_live_and_never_from_a_page_that_says_test(
     client: Browser, member: Membership
 ) -> None:
