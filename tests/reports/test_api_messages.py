@@ -71,6 +71,21 @@ def test_short_pages_go_on(read: Reader, settings: Any, monkeypatch: pytest.Monk
     assert read.walk(limit=50) == ids[::-1]
 
 
+def test_a_page_looks_so_far_down_for_what_is_rare_and_the_next_goes_on(
+    read: Reader, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BATCH_SIZE = 1
+    monkeypatch.setattr(message_list, "REACH", 2)
+    ids = campaign_of(read, 7)
+    oldest = Message.objects.order_by("id")[0]
+    settlement.apply([Fact(oldest.pk, MessageStatus.DELIVERED, FactSource.PUSH)])
+    assert read(status="DELIVERED")["results"] == []
+    assert read.walk(status="DELIVERED") == ids[:1]
+    assert read.walk() == ids[::-1]
+    of_campaign = read(bulk_id=read(f"/{ids[0]}")["bulk_id"], status="DELIVERED")  # an index leads there
+    assert [row["message_id"] for row in of_campaign["results"]] == ids[:1]
+
+
 def test_filters_leave_out_and_nothing_else(read: Reader, settings: Any) -> None:
     settings.BATCH_SIZE = 2
     first, second = campaign_of(read, 5), campaign_of(read, 3)
