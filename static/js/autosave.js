@@ -1,5 +1,6 @@
 // What somebody writes into a form[data-autosave] stays in this browser until it has been sent: through a reload, another
-// page or mode, and the end of a session. It is one person's, for a week, and gone when they sign out, in whichever tab.
+// page or mode, and the end of a session. It is one person's, for a week, and gone when they sign out, in whichever tab,
+// or somebody else signs in.
 (() => {
   const PREFIX = "written:";
   const SIGNED_OUT = "signed-out"; // written for a moment, by which other tabs hear of it
@@ -11,13 +12,16 @@
   const read = (key) => { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } };
   const write = (key, entry) => { try { localStorage.setItem(key, JSON.stringify(entry)); } catch { /* full: go without */ } };
   const keys = () => Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
+  const isOwn = (key) => key.startsWith(`${PREFIX}${person}:`);
   let hasSignedOut = false;
 
   // A form that was sent and led elsewhere is done; one that leads back to its page, or to signing in, is not.
   const back = [];
   for (const key of keys()) {
     const entry = read(key);
-    if (!entry || Date.now() - entry.at > KEPT_FOR || (entry.sent && person && entry.page !== page)) localStorage.removeItem(key);
+    const isOthers = person && !isOwn(key);
+    const isDone = person && entry?.sent && entry.page !== page;
+    if (!entry || Date.now() - entry.at > KEPT_FOR || isOthers || isDone) localStorage.removeItem(key);
     else if (entry.sent) {
       if (person) back.push(key);
       write(key, { ...entry, sent: false });
@@ -67,7 +71,7 @@
     if (event.target.hasAttribute("data-again")) for (const key of back) write(key, { ...read(key), sent: true });
     if (!event.target.hasAttribute("data-sign-out")) return;
     hasSignedOut = true;
-    for (const key of keys()) if (key.startsWith(`${PREFIX}${person}:`)) localStorage.removeItem(key);
+    for (const key of keys()) if (isOwn(key)) localStorage.removeItem(key);
     localStorage.setItem(SIGNED_OUT, person);
     localStorage.removeItem(SIGNED_OUT);
   });

@@ -397,6 +397,11 @@ def test_who_signs_out_leaves_nothing_of_what_was_written(platform: Platform, op
     page.goto(f"{platform.url}/send/")
     assert page.input_value("[name=message]") == ""
     assert "Secret" not in page.evaluate(STORED)
+    page.fill("[name=message]", "Secret of a session that ended by itself")
+    page.wait_for_timeout(600)
+    page.context.clear_cookies(name="sessionid")
+    sign_in(page, platform.url, "first", "correct-horse-battery")
+    assert "Secret" not in page.evaluate(STORED)
 
 
 def test_an_answer_goes_to_whom_it_is_for_whatever_was_written_before(
