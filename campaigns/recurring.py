@@ -21,9 +21,10 @@ from accounts import audit
 from accounts.choices import Mode
 from accounts.models import Account, User
 from accounts.webhooks import endpoints
-from campaigns import services
+from campaigns import drafts, rules, services
 from campaigns.choices import CampaignKind, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
+from campaigns.moves import locked_campaign, require_draft
 from campaigns.recipients import Recipients, gather
 from campaigns.recurrence import Rule
 from campaigns.rules import COPIED, CampaignRequest, check_message, check_request
@@ -72,6 +73,28 @@ def create_recurring(
         row.save(force_insert=True)
         _note(row, "created", user, after=_facts(row))
     return row
+
+
+def recurring_from_draft(campaign: Campaign, by: User) -> RecurringCampaign:
+    """A draft becomes a recurring campaign, by its own rule: of the same upload or, as it stands at each moment, list.
+    Of many at once one wins, for the others there is no draft any more.
+
+    Raises NotFound, InvalidState for anything but a draft with a rule and such recipients, and what `create_recurring`
+    raises.
+    """
+    require_draft(campaign, "set up")
+    if campaign.callback_url:
+        endpoints.check_callback(campaign.account, campaign.mode, campaign.callback_url)
+    with transaction.atomic():
+        draft = locked_campaign(campaign)
+        require_draft(draft, "set up")
+        rule, wanted = drafts.rule_of(draft), drafts.recipients_of(draft)
+        if rule is None or wanted is None:
+            raise InvalidState("Only an uploaded file or a contact list can be sent to again and again.")
+        request = replace(rules.request_of(draft), scheduled_at=None, valid_until=None)
+        made = create_recurring(draft.account, by, request, rule, wanted)
+        drafts.delete_draft(draft, by)
+    return made
 
 
 def change_recurring(

@@ -1,13 +1,12 @@
 """The last steps to a campaign: when, the receipt, and the button. The draft is their state."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
@@ -30,7 +29,7 @@ from messaging.preflight import preflight
 from messaging.preview import of_sample
 from messaging.services import send
 from smsapp import clock
-from smsapp.exceptions import InvalidState, SmsappError
+from smsapp.exceptions import InvalidState, NotFound, SmsappError
 from smsapp.forms import wall_time
 from smsapp.middleware import current_request_id
 from uploads.samples import sample_of
@@ -65,7 +64,7 @@ def review(request: MemberRequest, bulk_id: str) -> HttpResponse:
     draft = owned_draft(request, bulk_id)
     rule = drafts.rule_of(draft)
     if request.method == "POST":
-        done = _start_recurring(request, draft, rule) if rule else _launch(request, draft)
+        done = _start_recurring(request, draft) if rule else _launch(request, draft)
         if done is not None:
             return done
     context = _review(request, draft, rule)
@@ -168,7 +167,7 @@ def _launch(request: MemberRequest, draft: Campaign) -> HttpResponse | None:
     try:
         launched = services.launch(draft, request.user, timedelta(seconds=settings.UNDO_SECONDS))
     except SmsappError as error:
-        messages.error(request, error.message)
+        _say_why(request, error)
         return None
     if launched.status == CampaignStatus.AWAITING_APPROVAL:
         messages.info(request, _("A second person has to approve it. It is on the page Approvals."))
@@ -177,18 +176,19 @@ def _launch(request: MemberRequest, draft: Campaign) -> HttpResponse | None:
     return redirect("campaign-detail", bulk_id=launched.bulk_id)
 
 
-def _start_recurring(request: MemberRequest, draft: Campaign, rule: Rule) -> HttpResponse | None:
-    """The draft becomes a recurring campaign, of the same upload or, as it stands at each time, list."""
-    wanted = drafts.recipients_of(draft)
-    if wanted is None:
-        messages.error(request, _("Only an uploaded file or a contact list can be sent to again and again."))
-        return None
-    request_ = replace(request_of(draft), scheduled_at=None, valid_until=None)
+def _start_recurring(request: MemberRequest, draft: Campaign) -> HttpResponse | None:
+    """To the page of the recurring campaign; None, with the reason said, if it was refused."""
     try:
-        made = recurring.create_recurring(current_account(request), request.user, request_, rule, wanted)
+        made = recurring.recurring_from_draft(draft, request.user)
     except SmsappError as error:
-        messages.error(request, error.message)
+        _say_why(request, error)
         return None
-    drafts.delete_draft(draft, request.user)
     messages.success(request, _("It is set up. Each time makes a campaign of its own."))
     return redirect("recurring-detail", recurring_id=made.recurring_id)
+
+
+def _say_why(request: MemberRequest, error: SmsappError) -> None:
+    """Raises Http404 for a draft that is gone."""
+    if isinstance(error, NotFound):
+        raise Http404 from error
+    messages.error(request, error.message)

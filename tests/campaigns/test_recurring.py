@@ -10,15 +10,16 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.choices import Mode
-from campaigns import recurring
+from campaigns import drafts, recurring, services
 from campaigns.choices import CampaignKind, CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
 from campaigns.recipients import Recipients
 from campaigns.recurrence import Every, Rule
 from campaigns.rules import CampaignRequest
-from smsapp.exceptions import InvalidState, ValidationError
+from smsapp.exceptions import InvalidState, NotFound, ValidationError
 from tests import clocks
-from tests.factories import MembershipFactory, SenderIdFactory, make_api_key, phones
+from tests.factories import MembershipFactory, SenderIdFactory, make_api_key, make_upload, phones
+from tests.messaging.together import patiently, run_together
 from uploads.contacts import create_list, put_contact
 
 pytestmark = pytest.mark.django_db
@@ -242,3 +243,54 @@ def test_a_change_refuses_null_for_what_has_no_default(api: Any, name: str) -> N
     path = f"/{api('post', '', BODY).json()['data']['recurring_id']}"
     answer = api("patch", path, {name: None})
     assert (answer.status_code, answer.json()["error"]["details"]["code"]) == (400, "NULL")
+
+
+def draft_to_repeat(message: str = "Hello", **plan: Any) -> Campaign:
+    membership = MembershipFactory()
+    upload = make_upload(membership.account, [(phone,) for phone in phones(3)], ["phone"])
+    request = CampaignRequest(kind=CampaignKind.BULK, message=message)
+    draft, _refused = drafts.create_draft(
+        membership.account, membership.user, request, Recipients(upload_id=upload.upload_id)
+    )
+    return drafts.change_draft(draft, membership.user, {}, **{"rule": DAILY} | plan)[0]
+
+
+def test_a_draft_becomes_a_recurring_campaign_and_is_gone() -> None:
+    draft = draft_to_repeat()
+    made = recurring.recurring_from_draft(draft, draft.user)
+    assert (made.audience, Rule.of(made.rule)) == (draft.audience, DAILY)
+    assert not Campaign.objects.exists()
+    with pytest.raises(NotFound):
+        recurring.recurring_from_draft(draft, draft.user)
+    assert RecurringCampaign.objects.count() == 1
+
+
+def test_a_draft_that_was_confirmed_meanwhile_does_not_become_one_as_well() -> None:
+    draft = draft_to_repeat()
+    services.launch(Campaign.objects.get(), draft.user)
+    with pytest.raises(InvalidState):
+        recurring.recurring_from_draft(draft, draft.user)
+    assert not RecurringCampaign.objects.exists()
+    assert Campaign.objects.get().status == CampaignStatus.RUNNING
+
+
+def test_a_draft_without_a_rule_stays_one() -> None:
+    draft = draft_to_repeat(rule=None)
+    with pytest.raises(InvalidState):
+        recurring.recurring_from_draft(draft, draft.user)
+    assert Campaign.objects.get().status == CampaignStatus.DRAFT
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_set_a_draft_up_at_once_one_does() -> None:
+    draft = draft_to_repeat()
+    gone: list[Exception] = []
+
+    def set_up() -> None:
+        try:
+            recurring.recurring_from_draft(Campaign.objects.select_related("account").get(pk=draft.pk), draft.user)
+        except (NotFound, Campaign.DoesNotExist) as error:
+            gone.append(error)
+
+    run_together(*[lambda: patiently(set_up)] * 4)
+    assert (RecurringCampaign.objects.count(), Campaign.objects.count(), len(gone)) == (1, 0, 3)
