@@ -37,7 +37,6 @@ logger = logging.getLogger(__name__)
 BLOCK_DIGITS, BLOCK_LIMIT, BLOCK_WINDOW = 4, 20, 3600
 LEAST_IN_ROW, SHARE_IN_ROW = 200, 0.5
 NEIGHBOURS = 3  # numbers so near to one another follow one another
-SHARED_CODES = ("+1", "+7", "+44", "+212", "+39", "+47", "+61", "+262", "+290", "+358", "+590", "+599")
 COUNTRY_DIGITS = 8  # that say a number's country, plus included
 IN_ROW = "It sends to numbers in a row, as who pumps traffic does."
 

@@ -10,13 +10,14 @@ from django.db.models import F, QuerySet
 
 from accounts import audit
 from accounts.models import Account, User
-from smsapp.exceptions import AlreadyExists, InvalidPhoneNumber, InvalidState, NotFound, ValidationError
+from smsapp.exceptions import AlreadyExists, InvalidState, NotFound, ValidationError
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import forbidden_characters, normalise
 from uploads import chunks
-from uploads.choices import AudienceSource, RowReason
+from uploads.choices import AudienceSource
 from uploads.chunks import Recipients
 from uploads.models import Audience, AudienceChunk, Contact, ContactList
+from uploads.numbers import read_number
 from uploads.reading import store_chunk
 from uploads.services import ready_audience
 
@@ -177,16 +178,6 @@ def _columns(contacts: QuerySet[Contact]) -> list[str]:
     for given in contacts.values_list("values", flat=True).iterator(_SLICE):
         names.update(dict.fromkeys(given))
     return list(names)
-
-
-def read_number(account: Account, text: str) -> str:
-    """A number written in any way in E.164. Raises InvalidPhoneNumber."""
-    try:
-        return parse_number(text, account.default_country)
-    except RefusedNumber as refusal:
-        raise InvalidPhoneNumber(
-            str(RowReason(refusal.reason).label), "phone_number", text, problem=refusal.reason
-        ) from None
 
 
 def _read_values(values: Mapping[str, str]) -> dict[str, str]:

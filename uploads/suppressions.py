@@ -10,10 +10,10 @@ from accounts import audit, own_keys, webhooks
 from accounts.choices import EventType, Mode
 from accounts.models import Account, User
 from smsapp.compiled import Compiled, Slot
-from smsapp.exceptions import InvalidPhoneNumber
 from smsapp.lib.phone import RefusedNumber, parse_number
-from uploads.choices import OptOutSource, RowReason
+from uploads.choices import OptOutSource
 from uploads.models import OptOutEvent, Suppression
+from uploads.numbers import read_number
 
 _HASH_BYTES = 16
 _SLICE = 5000  # hashes in one query
@@ -140,15 +140,6 @@ def suppressed_among(account: Account, phones: Iterable[str]) -> set[str]:
         hashes = rows.filter(phone_hash__in=list(part)).values_list("phone_hash", flat=True)
         found.update(part[value] for value in hashes)
     return found
-
-
-def read_number(account: Account, phone_number: str) -> str:
-    """A number written in any way in E.164. Raises InvalidPhoneNumber."""
-    try:
-        return parse_number(phone_number, account.default_country)
-    except RefusedNumber as refusal:
-        words = str(RowReason(refusal.reason).label)
-        raise InvalidPhoneNumber(words, "phone_number", phone_number, problem=refusal.reason) from None
 
 
 def suppress_by(account: Account, by: User, phone_number: str, reason: str) -> tuple[Suppression, bool]:

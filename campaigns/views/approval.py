@@ -95,7 +95,6 @@ def _page(request: MemberRequest, campaign: Campaign, *, comment_missing: bool =
     try:
         context["receipt"] = receipt = preflight(campaign)
         context["shortfall"] = shortfall(campaign.account, campaign.mode, receipt.price)
-        context["countries"] = [(country, 0) for country in receipt.countries]
     except SmsappError as error:
         context["problem"] = error.message
     return render(request, "campaigns/approve.html", context, status=422 if comment_missing else 200)

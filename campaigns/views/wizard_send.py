@@ -151,8 +151,6 @@ def _review(request: MemberRequest, draft: Campaign, rule: Rule | None) -> dict[
     account, must_ask = current_account(request), rule is not None or receipt.needs_approval
     context["shortfall"] = "" if must_ask else shortfall(account, draft.mode, receipt.price)
     context["try_shortfall"] = shortfall(account, draft.mode)
-    most = max((country.recipients for country in receipt.countries), default=1)
-    context["countries"] = [(country, 100 * country.recipients / most) for country in receipt.countries]
     return context | composed_for(account, sample_of(draft.audience), draft.message, 0, is_final=True)
 
 

@@ -26,6 +26,7 @@ from smsapp.exceptions import (
 )
 from uploads import contacts, suppressions
 from uploads.models import Contact, ContactList, Suppression
+from uploads.numbers import read_number
 from uploads.services import suppress_upload
 
 MAX_NAME = 64  # characters of a value's name, as of a column of a file
@@ -200,7 +201,7 @@ class ContactViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericViewSe
 
         def check(given: dict[str, Any]) -> None:
             if "phone_number" in given:
-                contacts.read_number(account, given["phone_number"])
+                read_number(account, given["phone_number"])
 
         form = checked(ContactRequest, request, check)
         contact, is_new = contacts.put_contact(
@@ -282,7 +283,7 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
 
         def check(given: dict[str, Any]) -> None:
             if "phone_number" in given:
-                suppressions.read_number(caller.account, given["phone_number"])
+                read_number(caller.account, given["phone_number"])
 
         form = checked(SuppressionRequest, request, check)
         row, is_new = suppressions.suppress_by(caller.account, caller.user, form["phone_number"], form["note"])

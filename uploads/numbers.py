@@ -1,0 +1,15 @@
+"""One phone number that somebody wrote."""
+
+from accounts.models import Account
+from smsapp.exceptions import InvalidPhoneNumber
+from smsapp.lib.phone import RefusedNumber, parse_number
+from uploads.choices import RowReason
+
+
+def read_number(account: Account, text: str) -> str:
+    """A number written in any way in E.164. Raises InvalidPhoneNumber naming `phone_number`."""
+    try:
+        return parse_number(text, account.default_country)
+    except RefusedNumber as refusal:
+        words = str(RowReason(refusal.reason).label)
+        raise InvalidPhoneNumber(words, "phone_number", text, problem=refusal.reason) from None
