@@ -15,7 +15,8 @@
   const isOwn = (key) => key.startsWith(`${PREFIX}${person}:`);
   let hasSignedOut = false;
 
-  // A form that was sent and led elsewhere is done; one that leads back to its page, or to signing in, is not.
+  // A form that was sent and led elsewhere is done. One that leads back to its page, or to a page that knows nobody, is
+  // not: signing in, an error.
   const back = [];
   for (const key of keys()) {
     const entry = read(key);

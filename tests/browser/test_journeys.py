@@ -267,6 +267,40 @@ def test_what_is_still_in_progress_is_kept_until_it_is_known(platform: Platform,
     assert page.input_value("[name=message]") == ""
 
 
+def test_what_met_an_error_is_kept_wherever_its_page_leads(platform: Platform, open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.goto(f"{platform.url}/send/")
+    page.fill("[name=phone_numbers]", NUMBER)
+    page.fill("[name=message]", "Met an error")
+    page.context.clear_cookies(name="csrftoken")
+    page.click("#send-now")
+    page.click("a:has-text('To the campaigns')")
+    page.complaints.clear()  # of the error, which was meant
+    page.click(".sidebar a:has-text('Send a message')")
+    page.wait_for_selector("text=What you had written here was restored.")
+    assert page.input_value("[name=message]") == "Met an error"
+
+
+def test_what_was_sent_without_a_network_is_kept(platform: Platform, open_page: Callable[..., Any]) -> None:
+    page = open_page()
+    page.goto(f"{platform.url}/send/")
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    page.reload()
+    page.fill("[name=phone_numbers]", NUMBER)
+    page.fill("[name=message]", "Written on a train")
+    page.context.set_offline(True)
+    page.click("#send-now")
+    page.wait_for_url("chrome-error://**")
+    page.goto(f"{platform.url}/send/")
+    assert "There is no connection" in page.inner_text("main")
+    page.context.set_offline(False)
+    page.click("text=Try again")
+    page.click(".sidebar a:has-text('Send a message')")
+    page.wait_for_selector("text=What you had written here was restored.")
+    assert page.input_value("[name=message]") == "Written on a train"
+    page.complaints.clear()  # of the network, which was meant
+
+
 def test_a_viewer_sees_and_changes_nothing(
     platform: Platform, open_page: Callable[..., Any], pages: dict[str, str]
 ) -> None:
