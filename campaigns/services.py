@@ -28,10 +28,13 @@ from campaigns.rules import SCHEDULE_GRACE, CampaignRequest, check_request, requ
 from smsapp import clock
 from smsapp.apart import apart
 from smsapp.exceptions import DuplicateReference, InvalidState, TooManyRecipients, ValidationError
+from smsapp.inserts import Inserts
 from smsapp.wake import wake
 from uploads.models import Audience
 
 logger = logging.getLogger(__name__)
+
+_insert_campaigns = Inserts(Campaign)
 
 #: Fields that setting a campaign off changes.
 SET_OFF = (
@@ -107,7 +110,10 @@ def save_new(campaign: Campaign, fields: Sequence[str] | None = None) -> None:
     """Save a new campaign, or these fields of one. Raises DuplicateReference, naming the campaign that has it."""
     try:
         with transaction.atomic(savepoint=campaign.client_reference is not None):
-            campaign.save(force_insert=fields is None, update_fields=fields)
+            if fields is None:
+                _insert_campaigns([campaign])
+            else:
+                campaign.save(update_fields=fields)
     except IntegrityError as error:
         if campaign.client_reference is None:
             raise

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import psycopg
@@ -24,6 +25,7 @@ from messaging.models import DeliveryReport, Message, ReportInbox
 _TABLE, _REPORTS, _INBOX = (model._meta.db_table for model in (Message, DeliveryReport, ReportInbox))
 _INBOX_COLUMNS = [field.attname for field in ReportInbox._meta.concrete_fields]
 _ARRAY, _ARRAY_ON_SQLITE = "%s::bigint[]", "(SELECT value FROM json_each(%s))"
+FEW = 8  # new messages, up to which one INSERT costs less than the three exchanges of a COPY
 _MIN_ALIKE = 20  # changes that are worth a statement of their own
 _DENSE = 3  # a range is read when at least a third of it is wanted
 _MOST_RANGES = 100  # in one condition: for thousands PostgreSQL compiles a program, which takes minutes
@@ -118,15 +120,19 @@ def _copy_text(value: str) -> str:
 def insert_messages(campaign_id: int, batches: Mapping[int, NewMessages]) -> None:
     """Store the messages of a campaign's new batches, by the number of the first of each."""
     columns = "id, campaign_id, row, phone_number, variables, status, reason, detail, segment_count"
-    if is_postgres():
+    count = sum(len(new.rows) for new in batches.values())
+    if is_postgres() and count > FEW:
         lines = [line for first, new in batches.items() for line in _message_lines(campaign_id, first, new)]
         _copy(_TABLE, columns, b"".join(lines))
         return
     marks = ", ".join(["%s"] * (columns.count(",") + 1))
+    records = [record for first, new in batches.items() for record in _message_records(campaign_id, first, new)]
     with connection.cursor() as cursor:
-        for first, new in batches.items():
-            records = _message_records(campaign_id, first, new)
+        if count > FEW:
             cursor.executemany(f"INSERT INTO {_TABLE} ({columns}) VALUES ({marks})", records)
+        else:
+            rows = ", ".join([f"({marks})"] * count)
+            cursor.execute(f"INSERT INTO {_TABLE} ({columns}) VALUES {rows}", list(chain.from_iterable(records)))
 
 
 def _message_lines(campaign_id: int, first: int, new: NewMessages) -> list[bytes]:

@@ -34,6 +34,7 @@ from messaging.settlement import resting_state, write_statistics
 from messaging.texts import Unfit, fit_text, stored_values
 from messaging.turns import next_turn
 from smsapp.exceptions import InsufficientCredit
+from smsapp.inserts import Inserts
 from smsapp.lib.text import segment_count
 from smsapp.middleware import acting_for
 from smsapp.outages import is_outage
@@ -41,6 +42,8 @@ from smsapp.wake import wake
 from uploads.chunks import Recipients, unpack_body
 
 logger = logging.getLogger(__name__)
+
+_insert_batch_rows = Inserts(Batch)
 
 BLOCKED = "-"  # instead of a prefix: nothing may be sent there
 LANE_OF = {CampaignKind.SINGLE: Lane.SINGLES, CampaignKind.BULK: Lane.CAMPAIGNS}
@@ -326,9 +329,8 @@ def _insert(campaign: Campaign, number: int, parts: Sequence[Part]) -> None:
 def _insert_batches(campaign: Campaign, number: int, parts: Sequence[Part], now: datetime) -> dict[int, Part]:
     """With their messages; by the number of the first message of each."""
     turn = next_turn(campaign.account_id, _lane(campaign))
-    batches = Batch.objects.bulk_create(
-        [_new_batch(campaign, number, place, turn + place, part, now) for place, part in enumerate(parts)]
-    )
+    batches = [_new_batch(campaign, number, place, turn + place, part, now) for place, part in enumerate(parts)]
+    _insert_batch_rows(batches)
     made = {message_number(batch.pk, 0): part for batch, part in zip(batches, parts, strict=True)}
     bulk.insert_messages(campaign.pk, {first: part.new for first, part in made.items()})
     unfit = {first + place: failure for first, part in made.items() for place, failure in part.new.failures.items()}

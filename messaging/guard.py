@@ -70,7 +70,7 @@ def _country_under(beginning: str) -> str:
 
 def too_often_among(account: Account, phones: Collection[str], now: datetime | None = None) -> set[str]:
     """Return the numbers that got, or may have got, as many of the account's messages as a number may get."""
-    return {phone for phone, room in _room(account, phones, now or clock.now()).items() if room <= 0}
+    return {phone for phone, room in _room(account, phones, now or clock.about_now()).items() if room <= 0}
 
 
 def over_limit(account: Account, rows: Mapping[int, Sequence[QueuedMessage]], now: datetime) -> list[int]:

@@ -203,7 +203,7 @@ TEMPLATE = always(name="New", message="Hi")
 NAME = always(name="New")
 
 ROWS: dict[Route, Row] = {
-    ("POST", "sms/send"): Row(14, 202, a_send),
+    ("POST", "sms/send"): Row(13, 202, a_send),
     ("POST", "sms/bulk"): Row(10, 202, a_send),
     ("GET", "sms/reports"): Row(5),
     ("GET", "sms/reports/{message_id}"): Row(6),

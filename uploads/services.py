@@ -16,6 +16,7 @@ from django.db import transaction
 
 from accounts.models import Account, User
 from smsapp.exceptions import NotFound, UploadInvalid, UploadNotReady
+from smsapp.inserts import Inserts
 from smsapp.lib.phone import RefusedNumber, is_country, parse_number
 from smsapp.lib.text import invisible_characters
 from smsapp.wake import wake
@@ -52,6 +53,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+_insert_audiences = Inserts(Audience)
+_insert_chunks = Inserts(AudienceChunk)
 
 _MAX_FILENAME = 200  # characters
 _AT_ONCE = 500  # files
@@ -176,8 +180,10 @@ def audience_from_numbers(
         found = Rows(places, [phone for _, phone in part], list(rows[start : start + step]), bad, last)
         stored.append(packed(audience, number, found))
     with transaction.atomic(savepoint=False):
-        audience.save(force_insert=True)
-        AudienceChunk.objects.bulk_create(stored)
+        _insert_audiences([audience])
+        for chunk in stored:
+            chunk.audience = audience
+        _insert_chunks(stored)
     return audience
 
 
