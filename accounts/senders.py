@@ -11,7 +11,7 @@ from accounts.models import Account, ReservedName, SenderId, User
 from smsapp import clock
 from smsapp.compiled import Compiled, Slot
 from smsapp.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
-from smsapp.lib.likeness import looks_like
+from smsapp.lib.lookalike import looks_like
 
 logger = logging.getLogger(__name__)
 

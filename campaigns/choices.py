@@ -5,7 +5,7 @@ from enum import StrEnum
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from smsapp.lib.states import Machine
+from smsapp.lib.state_machine import Machine
 
 
 class CampaignKind(TextChoices):

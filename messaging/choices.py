@@ -9,7 +9,7 @@ from django.db.models import IntegerChoices, TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.choices import CAMPAIGN
-from smsapp.lib.states import Machine
+from smsapp.lib.state_machine import Machine
 
 
 class MessageStatus(IntegerChoices):

@@ -19,7 +19,7 @@ from reports import selectors
 from reports.forms import USUAL, SpanForm
 from reports.selectors import overview as figures_of
 from smsapp import clock
-from smsapp.lib.cells import BYTE_ORDER_MARK, attachment, csv_line
+from smsapp.lib.csv_safety import BYTE_ORDER_MARK, attachment, csv_line
 
 DAYS = 30
 #: What a day's bar is made of, from the bottom: (series, its name, statuses).

@@ -5,7 +5,7 @@ each was left out. `RowReader` and `inspect` know the three last columns and lea
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
-from smsapp.lib.cells import BYTE_ORDER_MARK, csv_line
+from smsapp.lib.csv_safety import BYTE_ORDER_MARK, csv_line
 from uploads.choices import RowReason
 from uploads.chunks import RefusedRow
 from uploads.models import Upload

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smsapp.lib.cells import plain_cell
+from smsapp.lib.csv_safety import plain_cell
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import normalise
 from uploads.choices import RowReason

@@ -31,7 +31,7 @@ from messaging.services import resend_failed
 from reports import selectors
 from smsapp import clock
 from smsapp.exceptions import SmsappError
-from smsapp.lib.cells import BYTE_ORDER_MARK, attachment, csv_line
+from smsapp.lib.csv_safety import BYTE_ORDER_MARK, attachment, csv_line
 from uploads.choices import RowReason
 from uploads.models import Audience
 from uploads.services import refused_rows

@@ -8,7 +8,7 @@ Where the country's way makes a landline of bare digits, that holds (nobody is t
 digits that begin with the country's own calling code and are a mobile number behind it. Spreadsheets drop the plus,
 and in Germany, whose landline numbers may have almost any length, every `49171…` is a landline of Leer as well.
 
-Two roads lead to the same verdict: most numbers are digits and separators, for which `numbering` proves what
+Two roads lead to the same verdict: most numbers are digits and separators, for which `phone_fast` proves what
 libphonenumber would say; all that is in doubt there goes the slow road, through libphonenumber itself.
 """
 
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType
 
-from smsapp.lib.numbering import PLANS, Kind, calling_code_of, home_of, kind_of, read_at_home
+from smsapp.lib.phone_fast import PLANS, Kind, calling_code_of, home_of, kind_of, read_at_home
 
 #: Equal to the values of `uploads.choices.RowReason`.
 NOT_A_NUMBER = "not_a_number"

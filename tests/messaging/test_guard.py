@@ -26,7 +26,7 @@ from smsapp.exceptions import (
     SenderNotAllowed,
     SpendLimitReached,
 )
-from smsapp.lib.likeness import looks_like
+from smsapp.lib.lookalike import looks_like
 from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
 from tests.messaging.steps import opened_of
 from uploads.services import audience_from_numbers

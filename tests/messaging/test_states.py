@@ -22,7 +22,7 @@ from messaging.choices import (
     MessageStatus,
 )
 from messaging.models import Attempt, Batch, Message
-from smsapp.lib.states import Machine
+from smsapp.lib.state_machine import Machine
 
 M = MessageStatus
 MODELS: dict[str, tuple[type, type]] = {

@@ -18,7 +18,7 @@ from messaging.models import Batch, Message
 from reports.models import DailyCountry, DailyStat
 from reports.selectors import failures
 from reports.selectors.overview import deliveries, problems, spans
-from smsapp.lib.cells import csv_line
+from smsapp.lib.csv_safety import csv_line
 from tests.campaigns.test_dashboard import make_batch
 from tests.factories import AccountFactory, MembershipFactory, make_campaign
 

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from smsapp.lib.cells import csv_line, plain_cell, safe_cell
+from smsapp.lib.csv_safety import csv_line, plain_cell, safe_cell
 
 FORMULAS = [
     f"{before}{sign}HYPERLINK(1)"

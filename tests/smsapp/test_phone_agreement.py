@@ -14,8 +14,8 @@ import pytest
 from phonenumbers import PhoneMetadata, PhoneNumberDesc, PhoneNumberType, phonenumberutil
 
 from smsapp.lib import phone
-from smsapp.lib.numbering import Kind, Plan
 from smsapp.lib.phone import RefusedNumber, parse_number, parse_slowly
+from smsapp.lib.phone_fast import Kind, Plan
 from tests.data import make_customers
 
 NUMBERS = int(os.environ.get("NUMBERS", "7000"))

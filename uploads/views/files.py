@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET
 from accounts import audit
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, may
-from smsapp.lib.cells import attachment
+from smsapp.lib.csv_safety import attachment
 from smsapp.paging import page_of
 from uploads.choices import RowReason
 from uploads.corrections import correctable_lines
