@@ -19,7 +19,7 @@ from accounts.forms.console import AccountForm, CreditForm, ImportForm, PriceFor
 from accounts.models import Account, LedgerEntry, Price
 from accounts.prices import PricesInvalid, RowError, import_prices
 from smsapp.console import ConsoleAdmin, ReadOnlyAdmin
-from smsapp.exceptions import AlreadyExists
+from smsapp.core.exceptions import AlreadyExists
 from smsapp.lib.digits import whole_number
 
 

@@ -15,7 +15,7 @@ from accounts.choices import EventType, Mode
 from accounts.models import Account
 from accounts.services import hold_account
 from accounts.webhooks import emit
-from smsapp.wake import wake
+from smsapp.core.enqueue import wake
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from accounts import audit_witness, own_keys
 from accounts.audit_witness import Head
 from accounts.models import Account, AuditEvent, Setting, User
 from accounts.secrets import SecretUnreadable
-from smsapp import clock
+from smsapp.core import clock
 from smsapp.middleware import current_call
 
 logger = logging.getLogger(__name__)

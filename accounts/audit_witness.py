@@ -7,7 +7,7 @@ import json
 import logging
 from typing import NamedTuple
 
-from smsapp.outside import Outside
+from smsapp.core.outside_store import Outside
 
 logger = logging.getLogger(__name__)
 

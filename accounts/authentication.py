@@ -13,8 +13,8 @@ from accounts.current import last_workspace, memberships_of
 from accounts.keys import check_api_key, note_use, scopes_of
 from accounts.models import Membership, User
 from accounts.tokens import check_access_token
-from smsapp import clock
-from smsapp.exceptions import AuthenticationRefused, CsrfFailed, PermissionDenied, SmsappError
+from smsapp.core import clock
+from smsapp.core.exceptions import AuthenticationRefused, CsrfFailed, PermissionDenied, SmsappError
 from smsapp.middleware import current_call
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from accounts import audit, own_keys
 from accounts.choices import EventType, LedgerKind, Mode
 from accounts.models import Account, LedgerEntry, User
 from accounts.webhooks import emit
-from smsapp.exceptions import AlreadyExists, InsufficientCredit, ValidationError
+from smsapp.core.exceptions import AlreadyExists, InsufficientCredit, ValidationError
 
 MICRO = 1_000_000
 

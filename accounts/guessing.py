@@ -21,8 +21,8 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import User
-from smsapp.exceptions import LoginThrottled
-from smsapp.limits import Bucket, count, give_back
+from smsapp.core.exceptions import LoginThrottled
+from smsapp.core.rate_limits import Bucket, count, give_back
 from smsapp.middleware import current_call
 
 WINDOW = 900  # seconds

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.models import Setting, User
-from smsapp import clock
+from smsapp.core import clock
 
 logger = logging.getLogger(__name__)
 

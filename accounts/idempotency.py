@@ -18,11 +18,11 @@ from django.db import Error, OperationalError, connection, transaction
 from accounts.caller import Caller
 from accounts.models import IdempotencyKey
 from accounts.secrets import SecretUnreadable, decrypt, encrypt
-from smsapp import clock
-from smsapp.exceptions import IdempotencyInProgress, IdempotencyKeyInvalid, IdempotencyKeyReused, OutcomeUnknown
+from smsapp.core import clock
+from smsapp.core.db_errors import RETRY_AFTER, is_outage
+from smsapp.core.exceptions import IdempotencyInProgress, IdempotencyKeyInvalid, IdempotencyKeyReused, OutcomeUnknown
+from smsapp.core.purge import Purged, remove_oldest
 from smsapp.middleware import current_call
-from smsapp.outages import RETRY_AFTER, is_outage
-from smsapp.purge import Purged, remove_oldest
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from accounts import audit, team
 from accounts.choices import Role
 from accounts.models import Account, Invitation, Membership, User
 from accounts.models.people import normal_email
-from smsapp import clock
-from smsapp.exceptions import AlreadyExists, NotFound, PermissionDenied
-from smsapp.purge import Purged, remove_oldest
+from smsapp.core import clock
+from smsapp.core.exceptions import AlreadyExists, NotFound, PermissionDenied
+from smsapp.core.purge import Purged, remove_oldest
 
 GOOD_FOR = timedelta(days=3)
 CONSOLE_PERMISSION = "accounts.add_invitation"

@@ -13,7 +13,7 @@ from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenBackendError, TokenError
 from rest_framework_simplejwt.settings import api_settings
 
-from smsapp import clock
+from smsapp.core import clock
 
 
 class _Backend(TokenBackend):

@@ -26,9 +26,8 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from accounts import audit
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import Account, ApiKey, Membership, User
-from smsapp import clock
-from smsapp.compiled import Compiled, Slot
-from smsapp.exceptions import (
+from smsapp.core import clock
+from smsapp.core.exceptions import (
     ApiKeyExpired,
     ApiKeyRevoked,
     AuthenticationRefused,
@@ -39,6 +38,7 @@ from smsapp.exceptions import (
     Problems,
     ValidationError,
 )
+from smsapp.core.prepared_query import Compiled, Slot
 from smsapp.lib.moments import utc_text
 from smsapp.middleware import current_call
 

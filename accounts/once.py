@@ -21,7 +21,7 @@ from accounts.choices import Role
 from accounts.current import RENDERED_FOR, MemberRequest, current_account, current_mode
 from accounts.idempotency import Answer
 from accounts.written import give_back
-from smsapp.exceptions import IdempotencyInProgress, OutcomeUnknown, SmsappError
+from smsapp.core.exceptions import IdempotencyInProgress, OutcomeUnknown, SmsappError
 
 FIELD = "once"
 LONGEST = 64  # characters of a token

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from accounts import audit
 from accounts.models import Account, User
 from accounts.models.people import normal_email
-from smsapp.exceptions import AlreadyExists
+from smsapp.core.exceptions import AlreadyExists
 
 
 def username_of(login: str) -> str:

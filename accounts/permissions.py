@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from accounts.caller import Caller
 from accounts.choices import SCOPES_OF, Scope
-from smsapp.exceptions import InsufficientScope, PermissionDenied
+from smsapp.core.exceptions import InsufficientScope, PermissionDenied
 
 if TYPE_CHECKING:  # REST framework imports this module while it imports its views
     from rest_framework.views import APIView

@@ -16,8 +16,8 @@ from django.db.models import Q
 from accounts import audit
 from accounts.credit import MICRO, amount_of
 from accounts.models import Account, Price, User
-from smsapp import clock
-from smsapp.exceptions import ValidationError
+from smsapp.core import clock
+from smsapp.core.exceptions import ValidationError
 
 MAX_ROWS = 50_000
 MAX_ERRORS = 100

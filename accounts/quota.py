@@ -10,8 +10,8 @@ from accounts.choices import EventType, Mode
 from accounts.credit import amount_of
 from accounts.models import Account, DailyUse
 from accounts.webhooks import emit
-from smsapp import clock
-from smsapp.exceptions import QuotaExceeded, SpendLimitReached
+from smsapp.core import clock
+from smsapp.core.exceptions import QuotaExceeded, SpendLimitReached
 from smsapp.lib.moments import utc_text
 
 ALERTS = (50, 80, 100)  # hundredths of a day's spending limit

@@ -8,9 +8,9 @@ from django.db import transaction
 from accounts import audit
 from accounts.choices import SenderKind, SenderStatus
 from accounts.models import Account, ReservedName, SenderId, User
-from smsapp import clock
-from smsapp.compiled import Compiled, Slot
-from smsapp.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
+from smsapp.core import clock
+from smsapp.core.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
+from smsapp.core.prepared_query import Compiled, Slot
 from smsapp.lib.lookalike import looks_like
 
 logger = logging.getLogger(__name__)

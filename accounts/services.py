@@ -13,7 +13,7 @@ from accounts.choices import Mode, Role, Scope, SenderStatus
 from accounts.keys import Issuer, issue_api_key, match_api_key
 from accounts.models import Account, Membership, User
 from accounts.senders import approve_sender, request_sender
-from smsapp.exceptions import AccountSuspended
+from smsapp.core.exceptions import AccountSuspended
 
 logger = logging.getLogger(__name__)
 

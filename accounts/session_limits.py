@@ -14,7 +14,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
 from accounts import guessing
-from smsapp import clock
+from smsapp.core import clock
 
 SIGNED_IN, SEEN = "signed_in_at", "seen_at"  # in the session: seconds since 1970
 STEP = 60  # seconds between two writes of SEEN

@@ -7,7 +7,7 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.contrib.sessions.models import Session
 
-from smsapp import clock
+from smsapp.core import clock
 
 KEY_LENGTH = 40  # of the column; 160 bits
 

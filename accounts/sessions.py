@@ -6,7 +6,7 @@ from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.conf import settings
 from django.contrib.sessions.models import Session
 
-from smsapp.purge import Purged, remove_oldest
+from smsapp.core.purge import Purged, remove_oldest
 
 
 def purge(now: datetime) -> Purged:

@@ -4,8 +4,8 @@ from celery import shared_task
 
 from accounts import alarms, audit, idempotency, invitations, sessions, tokens, usage
 from accounts.webhooks import delivery, endpoints
-from smsapp import clock
-from smsapp.purge import go_on
+from smsapp.core import clock
+from smsapp.core.purge import go_on
 
 
 @shared_task(name="accounts.store_usage")

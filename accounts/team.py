@@ -6,7 +6,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.choices import Role
 from accounts.models import Account, Invitation, Membership
-from smsapp.exceptions import InvalidState, PermissionDenied
+from smsapp.core.exceptions import InvalidState, PermissionDenied
 
 MANAGING_ROLES = (Role.OWNER, Role.ADMIN)
 MAX_MEMBERS = 500

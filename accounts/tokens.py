@@ -27,8 +27,8 @@ from accounts.choices import Role
 from accounts.jwt import AccessToken, RefreshToken
 from accounts.models import Account, Membership, TokenFamily, User
 from accounts.people import username_of
-from smsapp import clock
-from smsapp.exceptions import (
+from smsapp.core import clock
+from smsapp.core.exceptions import (
     AuthenticationRefused,
     LoginThrottled,
     PermissionDenied,
@@ -36,7 +36,7 @@ from smsapp.exceptions import (
     TokenInvalid,
     ValidationError,
 )
-from smsapp.purge import Purged, remove_oldest
+from smsapp.core.purge import Purged, remove_oldest
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from accounts.models import Account, ApiKey, ApiUsageLog, User
-from smsapp.outages import is_outage
-from smsapp.purge import Purged, remove_oldest
+from smsapp.core.db_errors import is_outage
+from smsapp.core.purge import Purged, remove_oldest
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from accounts.choices import Mode, Role
 from accounts.models import Membership, User
 from campaigns.charging import quote_of
 from campaigns.models import Campaign
-from smsapp.exceptions import PermissionDenied
+from smsapp.core.exceptions import PermissionDenied
 from uploads.models import Audience, AudienceChunk
 
 APPROVING_ROLES = (Role.OWNER, Role.ADMIN)

@@ -22,7 +22,7 @@ from campaigns.links import blank_link
 from campaigns.models import Campaign
 from campaigns.renderers import renderer_of
 from campaigns.rendering import EmptyValue, Renderer
-from smsapp.exceptions import DestinationBlocked
+from smsapp.core.exceptions import DestinationBlocked
 from smsapp.lib.text import MAX_TEXT_LENGTH, segment_count
 from uploads.chunks import PREFIX_DIGITS, Recipients, count_prefixes, unpack_body
 from uploads.models import AudienceChunk

@@ -14,7 +14,7 @@ from campaigns.recipients import Recipients, gather
 from campaigns.recurrence import Rule
 from campaigns.rules import CampaignRequest, check_message, check_request, request_of, write_request
 from campaigns.services import save_new, unsaved_campaign
-from smsapp.exceptions import InvalidState, Problems
+from smsapp.core.exceptions import InvalidState, Problems
 from uploads.chunks import RefusedRow
 from uploads.contacts import list_of
 from uploads.models import Audience, Upload

@@ -11,7 +11,7 @@ from accounts.models import User
 from campaigns import events
 from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.models import Campaign
-from smsapp.exceptions import InvalidState, NotFound
+from smsapp.core.exceptions import InvalidState, NotFound
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accounts.models import Account
-from smsapp.catalogue import problem_code
-from smsapp.exceptions import InvalidPhoneNumber
+from smsapp.core.error_codes import problem_code
+from smsapp.core.exceptions import InvalidPhoneNumber
 from uploads.choices import RowReason
 from uploads.chunks import RefusedRow
 from uploads.contacts import snapshot

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from celery.schedules import ParseException, crontab
 from django_celery_beat.models import CrontabSchedule
 
-from smsapp.exceptions import ValidationError
+from smsapp.core.exceptions import ValidationError
 from smsapp.lib.zones import NoSuchZone, at_wall_time, zone
 
 LONGEST = timedelta(days=366 * 8)  # without a moment: 29 February is 8 years away at most

@@ -28,9 +28,9 @@ from campaigns.moves import locked_campaign, require_draft
 from campaigns.recipients import Recipients, gather
 from campaigns.recurrence import Rule
 from campaigns.rules import COPIED, CampaignRequest, check_message, check_request
-from smsapp import clock
-from smsapp.apart import apart
-from smsapp.exceptions import InvalidState, NotFound, Problems, SmsappError, ValidationError
+from smsapp.core import clock
+from smsapp.core.exceptions import InvalidState, NotFound, Problems, SmsappError, ValidationError
+from smsapp.core.isolation import apart
 from uploads.contacts import list_of, snapshot
 from uploads.models import Audience
 

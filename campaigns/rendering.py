@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smsapp.exceptions import TemplateVariableMissing
+from smsapp.core.exceptions import TemplateVariableMissing
 
 OPT_OUT_LINK = "opt_out_link"
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}|]+)(?:\|([^{}]*))?\}")

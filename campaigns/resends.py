@@ -13,8 +13,8 @@ from campaigns.moves import note
 from campaigns.renderers import renderer_of
 from campaigns.rules import check_request, request_of
 from campaigns.services import save_new, unsaved_campaign
-from smsapp import clock
-from smsapp.exceptions import InvalidState
+from smsapp.core import clock
+from smsapp.core.exceptions import InvalidState
 from uploads.services import audience_to_fill
 
 logger = logging.getLogger(__name__)

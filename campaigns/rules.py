@@ -13,8 +13,8 @@ from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.rendering import Template
-from smsapp import clock
-from smsapp.exceptions import MessageTooLong, Problems, ScheduleInPast, ValidationError
+from smsapp.core import clock
+from smsapp.core.exceptions import MessageTooLong, Problems, ScheduleInPast, ValidationError
 from smsapp.lib.moments import utc_text
 from smsapp.lib.text import MAX_TEXT_LENGTH, forbidden_characters
 

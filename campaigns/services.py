@@ -25,11 +25,11 @@ from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus, Can
 from campaigns.models import Campaign
 from campaigns.moves import locked_campaign, move, moved, not_from, note, require_draft, require_may
 from campaigns.rules import SCHEDULE_GRACE, CampaignRequest, check_request, request_of, write_request
-from smsapp import clock
-from smsapp.apart import apart
-from smsapp.exceptions import DuplicateReference, InvalidState, TooManyRecipients, ValidationError
-from smsapp.inserts import Inserts
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
+from smsapp.core.exceptions import DuplicateReference, InvalidState, TooManyRecipients, ValidationError
+from smsapp.core.isolation import apart
+from smsapp.core.prepared_insert import Inserts
 from uploads.models import Audience
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from accounts import hold
 from campaigns import recurring, services
-from smsapp import clock
+from smsapp.core import clock
 
 
 @shared_task(name="campaigns.start_due")

@@ -9,7 +9,7 @@ from accounts import audit
 from accounts.models import Account, User
 from campaigns.models import MessageTemplate
 from campaigns.rules import check_text
-from smsapp.exceptions import AlreadyExists, InvalidState, NotFound
+from smsapp.core.exceptions import AlreadyExists, InvalidState, NotFound
 
 MAX_TEMPLATES = 1000  # of one account
 

@@ -20,7 +20,7 @@ from messaging.inbox import report_url
 from messaging.models import Gateway, ProviderReference, Route, RouteHealth
 from messaging.trial import Trial, send_trial
 from smsapp.console import ConsoleAdmin, ReadOnlyAdmin
-from smsapp.exceptions import SmsappError
+from smsapp.core.exceptions import SmsappError
 
 
 @admin.register(Gateway)

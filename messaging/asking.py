@@ -33,13 +33,14 @@ from accounts.hold import Hold, HoldKind
 from accounts.models import Setting
 from campaigns.choices import CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
-from messaging import bulk, clock, gateways, routing
+from messaging import bulk, gateways, routing
 from messaging.choices import AttemptState, MessageStatus
 from messaging.gateways.base import Gateway, LogEntry
 from messaging.identity import batch_of, number_of
 from messaging.lookups import wait_after_no_answer
 from messaging.models import Attempt, Batch
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
 
 logger = logging.getLogger(__name__)
 

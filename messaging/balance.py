@@ -13,8 +13,8 @@ from accounts.choices import Mode
 from accounts.models import Setting
 from messaging import gateways
 from messaging.gateways.base import GatewayError
-from smsapp import clock
-from smsapp.exceptions import ServiceUnavailable
+from smsapp.core import clock
+from smsapp.core.exceptions import ServiceUnavailable
 
 logger = logging.getLogger(__name__)
 

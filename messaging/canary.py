@@ -20,10 +20,10 @@ from campaigns.choices import CampaignStatus, CanaryState
 from campaigns.models import Campaign
 from campaigns.services import pause_for_canary
 from campaigns.tally import COUNTED_STATUSES
-from messaging import clock
 from messaging.models import Batch
-from smsapp.apart import apart
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
+from smsapp.core.isolation import apart
 
 logger = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from campaigns.models import Campaign
 from messaging import counters
 from messaging.models import Batch
 from messaging.querysets import each_value
-from smsapp.apart import apart
-from smsapp.wake import wake
+from smsapp.core.enqueue import wake
+from smsapp.core.isolation import apart
 
 BATCHES_AT_ONCE = 1000  # in one transaction, all of one account
 ACCOUNTS_AT_ONCE = 500  # by one task

@@ -9,7 +9,7 @@ from accounts.models import Account
 from accounts.prices import PriceList
 from campaigns.links import blank_link
 from campaigns.rendering import Template
-from smsapp.exceptions import TemplateVariableMissing
+from smsapp.core.exceptions import TemplateVariableMissing
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import (
     GSM7,

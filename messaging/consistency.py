@@ -21,7 +21,7 @@ from messaging import contradictions, counters, rounds
 from messaging.choices import OPEN, AttemptState, BatchState, MessageStatus
 from messaging.identity import MAX_IN_BATCH
 from messaging.models import Attempt, Batch, Message
-from smsapp.apart import apart
+from smsapp.core.isolation import apart
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from accounts.models import Setting
-from messaging import clock
+from smsapp.core import clock
 
 logger = logging.getLogger(__name__)
 

@@ -33,8 +33,8 @@ from messaging.models import Batch
 from messaging.opening import open_attempts
 from messaging.recording import record_all
 from messaging.room import Room
-from smsapp.apart import apart, together
-from smsapp.wake import wake
+from smsapp.core.enqueue import wake
+from smsapp.core.isolation import apart, together
 
 SHORT_WAIT = 1.0  # seconds a worker waits itself for room; for longer it ends, and beat wakes it again
 #: Seconds for which answers are waited for, to be recorded with the first. A single send waits for nobody.

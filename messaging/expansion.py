@@ -24,7 +24,7 @@ from campaigns.quiet_hours import Place, quiet_of
 from campaigns.renderers import renderer_of
 from campaigns.rendering import Renderer
 from campaigns.services import pause_for_credit, pause_for_defect, settle_status, store_campaign
-from messaging import asking, bulk, canary, clock, guard, results, roadless
+from messaging import asking, bulk, canary, guard, results, roadless
 from messaging.bulk import Failure, NewMessages
 from messaging.choices import BatchState, Lane, MessageStatus, Reason
 from messaging.identity import message_number
@@ -33,12 +33,13 @@ from messaging.routing import Choice, Router
 from messaging.settlement import resting_state, write_statistics
 from messaging.texts import Unfit, fit_text, stored_values
 from messaging.turns import next_turn
-from smsapp.exceptions import InsufficientCredit
-from smsapp.inserts import Inserts
+from smsapp.core import clock
+from smsapp.core.db_errors import is_outage
+from smsapp.core.enqueue import wake
+from smsapp.core.exceptions import InsufficientCredit
+from smsapp.core.prepared_insert import Inserts
 from smsapp.lib.text import segment_count
 from smsapp.middleware import acting_for
-from smsapp.outages import is_outage
-from smsapp.wake import wake
 from uploads.chunks import Recipients, unpack_body
 
 logger = logging.getLogger(__name__)

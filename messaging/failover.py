@@ -17,12 +17,13 @@ from datetime import timedelta
 from django.db import transaction
 
 from campaigns.services import pause_for_gateway
-from messaging import clock, gateways, pacing
+from messaging import gateways, pacing
 from messaging.choices import AttemptState, BatchState, Lane
 from messaging.models import Batch
 from messaging.querysets import BatchQuerySet
 from messaging.routing import Choice, Router
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
 
 logger = logging.getLogger(__name__)
 

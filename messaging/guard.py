@@ -25,11 +25,11 @@ from redis.exceptions import RedisError
 from accounts.alarms import raise_alarm
 from accounts.choices import Mode
 from accounts.models import Account
-from messaging import clock
 from messaging.bulk import QueuedMessage
 from messaging.choices import NEVER_HANDED_OVER, AttemptState, MessageStatus
 from messaging.identity import batch_of
 from messaging.models import Attempt, Message
+from smsapp.core import clock
 from smsapp.lib.phone import country_of
 
 logger = logging.getLogger(__name__)

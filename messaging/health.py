@@ -17,10 +17,10 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Q, Sum
 
-from messaging import clock
 from messaging.choices import AttemptState
 from messaging.models import Attempt, Batch, RouteHealth
 from messaging.models.gateways import FULL_SHARE
+from smsapp.core import clock
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from messaging import optouts
 from messaging.gateways.base import Inbound
 from messaging.identity import public_id
 from messaging.models import InboundMessage, Message
-from smsapp import clock
+from smsapp.core import clock
 from smsapp.lib.moments import utc_text
 
 logger = logging.getLogger(__name__)

@@ -17,16 +17,17 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from accounts import hold
-from messaging import bulk, clock, gateways, optouts, readings, rotation, settlement
+from messaging import bulk, gateways, optouts, readings, rotation, settlement
 from messaging.choices import FactSource, Reason
 from messaging.gateways.base import GatewayError, Report
 from messaging.identity import number_of
 from messaging.models import ReportInbox
 from messaging.readings import Reading
-from smsapp.apart import together
-from smsapp.outages import is_outage
-from smsapp.purge import Purged, remove_oldest
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.db_errors import is_outage
+from smsapp.core.enqueue import wake
+from smsapp.core.isolation import together
+from smsapp.core.purge import Purged, remove_oldest
 
 logger = logging.getLogger(__name__)
 

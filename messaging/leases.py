@@ -11,11 +11,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from messaging import clock, settlement
+from messaging import settlement
 from messaging.choices import BATCH, Actor, BatchState, Lane
 from messaging.models import Batch
 from messaging.querysets import BatchQuerySet
 from messaging.room import Room
+from smsapp.core import clock
 
 FRONT = 500  # batches of a gateway that are looked at: more than all workers hold, and what is set aside within seconds
 

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from campaigns.models import Campaign
 from campaigns.quiet_hours import quiet_of
-from messaging import bulk, clock, gateways, guard, pacing, rates, settlement
+from messaging import bulk, gateways, guard, pacing, rates, settlement
 from messaging.bulk import QueuedMessage
 from messaging.calls import Call
 from messaging.choices import ATTEMPT, Actor, AttemptState, BatchState, Lane, MessageStatus, Reason
@@ -25,6 +25,7 @@ from messaging.models import Attempt, Batch
 from messaging.pace import Grant
 from messaging.room import in_one_call
 from messaging.texts import renderer_for
+from smsapp.core import clock
 from uploads.suppressions import suppressed_among
 
 LEAST_VALIDITY = timedelta(seconds=1)  # providers take whole seconds

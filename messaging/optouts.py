@@ -20,7 +20,7 @@ from messaging.expansion import store_expanded
 from messaging.gateways.base import Report
 from messaging.identity import number_of
 from messaging.models import InboundMessage, Message
-from smsapp.exceptions import SmsappError
+from smsapp.core.exceptions import SmsappError
 from smsapp.lib.keywords import Keyword, keyword_of
 from uploads.choices import OptOutSource
 from uploads.chunks import Recipients

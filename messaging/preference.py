@@ -11,8 +11,8 @@ from accounts.models import User
 from messaging import gateways
 from messaging.choices import BatchState
 from messaging.models import Batch, Gateway, Route
-from smsapp.exceptions import InvalidState
-from smsapp.wake import wake
+from smsapp.core.enqueue import wake
+from smsapp.core.exceptions import InvalidState
 
 WAITING = (BatchState.HELD, BatchState.READY)
 

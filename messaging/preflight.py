@@ -18,8 +18,8 @@ from messaging import gateways, pacing
 from messaging.choices import Reason
 from messaging.preflight_count import Count, counted, last_count
 from messaging.rates import own_rates
-from smsapp import clock
-from smsapp.exceptions import InvalidState
+from smsapp.core import clock
+from smsapp.core.exceptions import InvalidState
 from uploads.choices import RowReason
 
 LARGE = 1000  # recipients; smaller ones say little of the pace

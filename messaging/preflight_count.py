@@ -27,10 +27,10 @@ from campaigns.rendering import Renderer
 from messaging.choices import Reason
 from messaging.routing import Router
 from messaging.texts import Unfit, fit_text
-from smsapp import clock
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
 from smsapp.lib.phone import country_of
 from smsapp.lib.text import encoding_of, segment_count
-from smsapp.wake import wake
 from uploads.chunks import Recipients, unpack_body, unpack_refused
 from uploads.models import AudienceChunk
 from uploads.suppressions import suppressed_among

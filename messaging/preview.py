@@ -10,7 +10,7 @@ from campaigns.renderers import renderer_of
 from campaigns.rendering import Renderer, Template
 from messaging.choices import Reason
 from messaging.texts import Unfit, fit_text
-from smsapp.exceptions import NotFound
+from smsapp.core.exceptions import NotFound
 from smsapp.lib.text import analyse
 from uploads.chunks import unpack_body
 from uploads.models import AudienceChunk

@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import F
 
 from campaigns.services import pause_for_gateway
-from messaging import bulk, clock, gateways, report_checks, rotation, settlement
+from messaging import bulk, gateways, report_checks, rotation, settlement
 from messaging.choices import ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
 from messaging.gateways.base import Lookup, Policy, Report
 from messaging.identity import number_of
@@ -29,7 +29,8 @@ from messaging.lookups import LOOK_UPS, LOOKED_THROUGH, Allowance, grouped, is_l
 from messaging.models import Attempt, Batch
 from messaging.querysets import each_value
 from messaging.settlement import Fact
-from smsapp.apart import apart
+from smsapp.core import clock
+from smsapp.core.isolation import apart
 
 logger = logging.getLogger(__name__)
 

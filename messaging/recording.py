@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from campaigns.services import pause_for_gateway
-from messaging import bulk, clock, optouts, pacing, references, refusals, settlement
+from messaging import bulk, optouts, pacing, references, refusals, settlement
 from messaging.calls import Call, Result
 from messaging.choices import ACCEPTED, ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
 from messaging.failover import next_choice
@@ -21,7 +21,8 @@ from messaging.leases import lock, release
 from messaging.models import Attempt, Batch
 from messaging.routing import Choice
 from messaging.settlement import Fact
-from smsapp.apart import apart, together
+from smsapp.core import clock
+from smsapp.core.isolation import apart, together
 
 logger = logging.getLogger(__name__)
 

@@ -26,11 +26,12 @@ from django.db.models import F
 from accounts.models import Account, Setting, User
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import bulk, clock, routing, settlement
+from messaging import bulk, routing, settlement
 from messaging.choices import AttemptState, BatchState, FactSource, Lane
 from messaging.gateways.base import LogEntry
 from messaging.identity import CallName, batch_of, number_of, read_call_name
 from messaging.models import Attempt, Batch, Message
+from smsapp.core import clock
 from smsapp.lib.phone import mask
 from smsapp.lib.text import segment_count
 from uploads.choices import AudienceSource

@@ -11,7 +11,7 @@ from messaging import gateways
 from messaging.gateways.base import LookUpBy, Report
 from messaging.identity import batch_of, number_of, public_id
 from messaging.models import Attempt, ProviderReference
-from smsapp.purge import Purged, remove_oldest
+from smsapp.core.purge import Purged, remove_oldest
 
 AT_ONCE = 1000
 NOBODYS = "-"

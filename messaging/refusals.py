@@ -20,11 +20,11 @@ from django.db.models import Max, Q, Sum
 
 from campaigns.choices import PauseReason
 from campaigns.services import pause_for_gateway
-from messaging import clock
 from messaging.calls import Call
 from messaging.choices import AttemptState, MessageStatus, Reason
 from messaging.gateways.base import Report
 from messaging.models import Attempt, Batch, RefusalRow
+from smsapp.core import clock
 
 logger = logging.getLogger(__name__)
 

@@ -28,15 +28,16 @@ from accounts.models import Setting, User
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import miss_uncertain
-from messaging import asking, bulk, clock, gateways, recovery, report_checks, restored, settlement
+from messaging import asking, bulk, gateways, recovery, report_checks, restored, settlement
 from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus
 from messaging.gateways.base import MAX_IDS, Gateway, LookUpBy, Report
 from messaging.identity import CallName, batch_range, number_of, public_id, read_call_name
 from messaging.lookups import wait_after_no_answer
 from messaging.models import Attempt, Batch
 from messaging.routing import Router, live_gateways
-from smsapp.exceptions import InvalidState
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
+from smsapp.core.exceptions import InvalidState
 
 logger = logging.getLogger(__name__)
 

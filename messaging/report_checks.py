@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
-from messaging import bulk, clock, gateways, rotation, settlement
+from messaging import bulk, gateways, rotation, settlement
 from messaging.choices import AttemptState, FactSource, MessageStatus
 from messaging.gateways.base import MAX_IDS, Lookup
 from messaging.identity import batch_range, number_of
@@ -36,7 +36,8 @@ from messaging.lookups import (
 )
 from messaging.models import Attempt, Batch
 from messaging.querysets import AT_ONCE, each_value
-from smsapp.apart import apart, together
+from smsapp.core import clock
+from smsapp.core.isolation import apart, together
 
 logger = logging.getLogger(__name__)
 

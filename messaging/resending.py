@@ -28,9 +28,9 @@ from campaigns.services import set_off_gathered
 from messaging.choices import MessageStatus, Reason
 from messaging.identity import batch_of, batch_range
 from messaging.models import Batch, Message
-from smsapp.apart import apart
-from smsapp.exceptions import InvalidState, SmsappError, ValidationError
-from smsapp.wake import wake
+from smsapp.core.enqueue import wake
+from smsapp.core.exceptions import InvalidState, SmsappError, ValidationError
+from smsapp.core.isolation import apart
 from uploads.chunks import Recipients
 from uploads.services import add_recipients, last_recipient
 

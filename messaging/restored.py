@@ -36,11 +36,12 @@ from accounts.models import Setting
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import pause_for_defect
-from messaging import asking, clock, place, witness
+from messaging import asking, place, witness
 from messaging.models import Batch
 from messaging.place import Place
 from messaging.witness import Mark
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
 
 logger = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from messaging.identity import batch_range
 from messaging.models import Batch
 from messaging.querysets import BatchQuerySet
 from messaging.routing import Choice, Router
-from smsapp.apart import apart
+from smsapp.core.isolation import apart
 
 logger = logging.getLogger(__name__)
 

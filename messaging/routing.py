@@ -30,8 +30,8 @@ from accounts.choices import Mode
 from messaging import gateways
 from messaging.models import Gateway, Route, RouteHealth
 from messaging.models.gateways import FULL_SHARE
+from smsapp.core.enqueue import wake
 from smsapp.lib.phone import calling_code
-from smsapp.wake import wake
 
 logger = logging.getLogger(__name__)
 

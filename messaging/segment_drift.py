@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from django.db import transaction
 
 from accounts.models import Setting
-from messaging import clock
 from messaging.bulk import StoredMessage
 from messaging.identity import batch_of, public_id
 from messaging.models import Batch
+from smsapp.core import clock
 
 if TYPE_CHECKING:
     from messaging.settlement import Fact

@@ -15,8 +15,8 @@ from messaging import guard, restored
 from messaging.expansion import store_expanded
 from messaging.models import Message
 from messaging.resending import resend_failed
-from smsapp.catalogue import problem_code
-from smsapp.exceptions import (
+from smsapp.core.error_codes import problem_code
+from smsapp.core.exceptions import (
     AccountSuspended,
     DestinationBlocked,
     InvalidPhoneNumber,

@@ -27,7 +27,7 @@ from django.db import transaction
 
 from campaigns.models import Campaign
 from campaigns.services import pause_for_gateway, settle_status
-from messaging import bulk, clock, contradictions, counters, results, segment_drift
+from messaging import bulk, contradictions, counters, results, segment_drift
 from messaging.bulk import MessageChange, NewReport, StoredMessage
 from messaging.choices import (
     ACCEPTED,
@@ -47,6 +47,7 @@ from messaging.gateways.base import Report
 from messaging.identity import batch_of, number_of, public_id
 from messaging.message_prices import is_charged, refused_among
 from messaging.models import Attempt, Batch
+from smsapp.core import clock
 
 logger = logging.getLogger(__name__)
 

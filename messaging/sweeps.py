@@ -13,25 +13,14 @@ from django.db.models import F, Q, QuerySet
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import settle_status
-from messaging import (
-    bulk,
-    canary,
-    clock,
-    failover,
-    gateways,
-    report_checks,
-    restored,
-    roadless,
-    rounds,
-    settlement,
-    turns,
-)
+from messaging import bulk, canary, failover, gateways, report_checks, restored, roadless, rounds, settlement, turns
 from messaging.choices import ATTEMPT, Actor, AttemptState, BatchState, FactSource, MessageStatus, Reason
 from messaging.identity import batch_range
 from messaging.models import Attempt, Batch
 from messaging.settlement import Fact
-from smsapp.apart import apart
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
+from smsapp.core.isolation import apart
 
 logger = logging.getLogger(__name__)
 

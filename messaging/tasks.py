@@ -5,7 +5,6 @@ from celery import shared_task
 from messaging import (
     balance,
     charges,
-    clock,
     consistency,
     dispatch,
     expansion,
@@ -20,7 +19,8 @@ from messaging import (
     sweeps,
 )
 from messaging.choices import Lane
-from smsapp.purge import go_on
+from smsapp.core import clock
+from smsapp.core.purge import go_on
 
 
 @shared_task(name="messaging.expand")

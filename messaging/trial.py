@@ -16,7 +16,7 @@ from messaging.gateways import setup_from
 from messaging.gateways.base import GatewayError, OutgoingMessage, Refused, Submission, SubmitAnswer, Unknown
 from messaging.gateways.http import Http
 from messaging.models import Gateway
-from smsapp import clock
+from smsapp.core import clock
 from smsapp.lib.phone import mask
 
 MAX_SHOWN = 4000  # characters of a body

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from smsapp.outside import Outside
+from smsapp.core.outside_store import Outside
 
 OUTSIDE = Outside("witness")
 

@@ -10,7 +10,7 @@ from django.db import connection
 from messaging.message_prices import PAYS, price_of
 from messaging.models import Batch
 from messaging.texts import RenderStored, stored_renderer
-from smsapp.compiled import Compiled, Slot
+from smsapp.core.prepared_query import Compiled, Slot
 from smsapp.database.among import keys_of
 
 

@@ -19,9 +19,9 @@ from messaging.identity import batch_of, batch_range, number_of
 from messaging.models import Batch, DeliveryReport, Message
 from reports.batch_facts import BatchFacts, facts_of
 from reports.send_filter import ALL_SENDS, SendFilter
-from smsapp.compiled import Compiled, Slot
+from smsapp.core.exceptions import NotFound
+from smsapp.core.prepared_query import Compiled, Slot
 from smsapp.database.among import keys_of
-from smsapp.exceptions import NotFound
 
 _MESSAGES = Compiled(
     lambda: Message.objects.filter(pk__among=Slot("messages")).values_list("pk", "phone_number", "segment_count")

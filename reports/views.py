@@ -18,7 +18,7 @@ from campaigns.tally import COUNTED_STATUSES
 from reports import selectors
 from reports.forms import USUAL, SpanForm
 from reports.selectors import overview as figures_of
-from smsapp import clock
+from smsapp.core import clock
 from smsapp.lib.csv_safety import BYTE_ORDER_MARK, attachment, csv_line
 
 DAYS = 30

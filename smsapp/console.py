@@ -16,7 +16,7 @@ from django.utils.functional import cached_property
 
 from accounts import audit
 from accounts.models import Account
-from smsapp.exceptions import SmsappError
+from smsapp.core.exceptions import SmsappError
 
 if TYPE_CHECKING:  # generic for the type checker only
     AnyModelAdmin = admin.ModelAdmin[Any]

@@ -10,7 +10,7 @@ from django import forms
 from django.forms.renderers import TemplatesSetting
 from django.utils.translation import gettext_lazy as _
 
-from smsapp.exceptions import SmsappError, entries_of, root_of
+from smsapp.core.exceptions import SmsappError, entries_of, root_of
 from smsapp.lib.phone import countries
 from smsapp.lib.zones import NoSuchZone, at_wall_time, zone
 

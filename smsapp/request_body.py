@@ -21,7 +21,7 @@ from django.urls import Resolver404, resolve
 
 from accounts.authentication import may_call
 from smsapp.api.envelope import failure
-from smsapp.catalogue import CATALOGUE
+from smsapp.core.error_codes import CATALOGUE
 
 MAX_BODY = 4 * 1024 * 1024  # bytes of a body that is no file; 10,000 numbers are about 200 kB
 MAX_AROUND_FILE = 64 * 1024  # bytes of a form beside its file

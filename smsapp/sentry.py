@@ -5,7 +5,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from smsapp import __version__
-from smsapp.redaction import scrub
+from smsapp.core.log_redaction import scrub
 
 KEPT_HEADERS = ("User-Agent", "Content-Type", "Content-Length", "X-Request-Id")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger as GunicornLogger
 
-from smsapp.redaction import RedactingFormatter, redacted
+from smsapp.core.log_redaction import RedactingFormatter, redacted
 
 
 class Logger(GunicornLogger):  # type: ignore[misc]

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import time_machine
 from django.utils import timezone
 
-from smsapp import clock
+from smsapp.core import clock
 
 
 @contextmanager
@@ -16,8 +16,8 @@ def at(moment: datetime) -> Iterator[None]:
     """Everybody's clock stands there: the machine's and the database's, as far as the product asks for it."""
     with (
         time_machine.travel(moment, tick=False),
-        patch("smsapp.clock.now", lambda: moment),
-        patch("smsapp.clock.about_now", lambda: moment),
+        patch("smsapp.core.clock.now", lambda: moment),
+        patch("smsapp.core.clock.about_now", lambda: moment),
     ):
         yield
 

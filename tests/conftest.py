@@ -116,7 +116,7 @@ def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     is none, nobody asks it for gateways or the time."""
     from campaigns import quiet_hours
     from messaging import gateways, rates, rotation, routing
-    from smsapp import clock
+    from smsapp.core import clock
 
     def forget() -> None:
         gateways.reset()

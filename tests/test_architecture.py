@@ -98,7 +98,7 @@ def test_gateways_know_no_orm_no_settings_and_no_celery(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PURE, ids=name_of)
 def test_pure_modules_import_neither_django_nor_an_app(path: Path) -> None:
-    allowed = {".".join(pure.relative_to(ROOT).with_suffix("").parts) for pure in PURE} | {"smsapp.exceptions"}
+    allowed = {".".join(pure.relative_to(ROOT).with_suffix("").parts) for pure in PURE} | {"smsapp.core.exceptions"}
     allowed |= {"uploads.choices"}  # the words for reasons, and nothing else
     outside = {"django", "rest_framework", "celery", "smsapp", *ARROW}
     wrong = {
@@ -122,9 +122,9 @@ def test_waits_are_columns_and_never_broker_delays() -> None:
     assert wrong == set()
 
 
-#: Files that may ask this machine's clock, and why. All others ask the database's: `smsapp/clock.py`.
+#: Files that may ask this machine's clock, and why. All others ask the database's: `smsapp/core/clock.py`.
 HOST_CLOCK = {
-    "smsapp/clock.py": "gives it where there is one machine, or no database",
+    "smsapp/core/clock.py": "gives it where there is one machine, or no database",
     "messaging/restored.py": "looks for a jump of that very clock: the machine was rolled back, or slept",
     "smsapp/api/envelope.py": "shown in an answer, which must come while the database is away",
     "smsapp/api/usage.py": "noted in the log of calls, while the database is away as well",

@@ -10,7 +10,7 @@ from django.db.models import F, QuerySet
 
 from accounts import audit
 from accounts.models import Account, User
-from smsapp.exceptions import AlreadyExists, InvalidState, NotFound, ValidationError
+from smsapp.core.exceptions import AlreadyExists, InvalidState, NotFound, ValidationError
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import forbidden_characters, normalise
 from uploads import chunks

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypedDict
 
-from smsapp.exceptions import UploadInvalid
+from smsapp.core.exceptions import UploadInvalid
 from smsapp.lib.digits import whole_number
 from smsapp.lib.phone import NOT_MOBILE, RefusedNumber, parse_number
 from uploads.choices import RowReason

@@ -1,7 +1,7 @@
 """One phone number that somebody wrote."""
 
 from accounts.models import Account
-from smsapp.exceptions import InvalidPhoneNumber
+from smsapp.core.exceptions import InvalidPhoneNumber
 from smsapp.lib.phone import RefusedNumber, parse_number
 from uploads.choices import RowReason
 

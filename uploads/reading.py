@@ -18,9 +18,9 @@ from django.db.models import F
 
 from accounts.choices import EventType, Mode
 from accounts.webhooks import emit
-from smsapp import clock
-from smsapp.exceptions import PayloadTooLarge, UploadInvalid
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
+from smsapp.core.exceptions import PayloadTooLarge, UploadInvalid
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus
 from uploads.chunks import RefusedRow

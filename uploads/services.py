@@ -15,11 +15,11 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 from accounts.models import Account, User
-from smsapp.exceptions import NotFound, UploadInvalid, UploadNotReady
-from smsapp.inserts import Inserts
+from smsapp.core.enqueue import wake
+from smsapp.core.exceptions import NotFound, UploadInvalid, UploadNotReady
+from smsapp.core.prepared_insert import Inserts
 from smsapp.lib.phone import RefusedNumber, is_country, parse_number
 from smsapp.lib.text import invisible_characters
-from smsapp.wake import wake
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus
 from uploads.chunks import Recipients, RefusedRow

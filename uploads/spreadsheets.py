@@ -16,7 +16,7 @@ from pathlib import Path
 
 from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
-from smsapp.exceptions import PayloadTooLarge, UploadInvalid
+from smsapp.core.exceptions import PayloadTooLarge, UploadInvalid
 
 MAX_ROWS = 100_000  # converted in some seconds
 MAX_COLUMNS = 100

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from smsapp.exceptions import PayloadTooLarge
+from smsapp.core.exceptions import PayloadTooLarge
 from uploads.screening import Screening
 
 BLOCK = 256 * 1024  # bytes

@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts import audit, own_keys, webhooks
 from accounts.choices import EventType, Mode
 from accounts.models import Account, User
-from smsapp.compiled import Compiled, Slot
+from smsapp.core.prepared_query import Compiled, Slot
 from smsapp.lib.phone import RefusedNumber, parse_number
 from uploads.choices import OptOutSource
 from uploads.models import OptOutEvent, Suppression

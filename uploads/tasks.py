@@ -5,8 +5,8 @@ import socket
 
 from celery import shared_task
 
-from smsapp import clock
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
 from uploads import services
 from uploads.models import Upload
 

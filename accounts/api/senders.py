@@ -25,7 +25,7 @@ from smsapp.api.query import PAGE
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import InvalidState
+from smsapp.core.exceptions import InvalidState
 
 
 @extend_schema_field(

@@ -16,7 +16,7 @@ from smsapp.api.query import read_query
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import Answer, StrictSerializer
 from smsapp.api.throttling import Limited, limit_address
-from smsapp.exceptions import AuthenticationRefused, LoginThrottled, PermissionDenied, TokenExpired, TokenInvalid
+from smsapp.core.exceptions import AuthenticationRefused, LoginThrottled, PermissionDenied, TokenExpired, TokenInvalid
 
 MAX_PASSWORD = 4096
 MAX_TOKEN = 4096

@@ -14,13 +14,13 @@ from accounts.choices import Scope
 from accounts.models import ApiUsageLog, DailyUse
 from campaigns.tally import by_status
 from reports.selectors.daily import Figures, daily
-from smsapp import clock
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import PAGE, day, query_of, text, whole
 from smsapp.api.serializers import Answer, ModelAnswer
 from smsapp.api.statuses import StatusCounts
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import ValidationError
+from smsapp.core import clock
+from smsapp.core.exceptions import ValidationError
 
 DEFAULT_DAYS = 30
 MAX_DAYS = 366

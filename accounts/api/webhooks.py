@@ -30,8 +30,8 @@ from smsapp.api.query import PAGE, choice, query_of
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import CallbackUrlNotAllowed, InvalidState, NotFound
-from smsapp.limits import Bucket, count
+from smsapp.core.exceptions import CallbackUrlNotAllowed, InvalidState, NotFound
+from smsapp.core.rate_limits import Bucket, count
 
 TYPES = [(kind.value, kind.label) for kind in CHOOSABLE]
 EVENT_TYPES = (MESSAGE_STATUS, *EventType.values)

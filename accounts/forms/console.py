@@ -11,7 +11,7 @@ from accounts.credit import MICRO, amount_of
 from accounts.models import Account, ApiKey, Invitation, LedgerEntry, Price, SenderId, User
 from accounts.models.people import normal_email
 from accounts.senders import sender_kind
-from smsapp.exceptions import AlreadyExists, ValidationError
+from smsapp.core.exceptions import AlreadyExists, ValidationError
 from smsapp.lib.phone import is_country
 
 MAX_FILE = 5 * 1024 * 1024  # bytes of a price list

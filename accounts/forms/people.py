@@ -12,7 +12,7 @@ from accounts.choices import Role
 from accounts.models import User
 from accounts.models.people import normal_email
 from accounts.people import username_of
-from smsapp.exceptions import LoginThrottled
+from smsapp.core.exceptions import LoginThrottled
 from smsapp.forms import BootstrapRenderer, DashboardForm
 
 

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import smsapp.clock
+import smsapp.core.clock
 
 
 class Migration(migrations.Migration):
@@ -16,17 +16,17 @@ class Migration(migrations.Migration):
                 migrations.AlterField(
                     model_name="webhookattempt",
                     name="started_at",
-                    field=models.DateTimeField(default=smsapp.clock.about_now),
+                    field=models.DateTimeField(default=smsapp.core.clock.about_now),
                 ),
                 migrations.AlterField(
                     model_name="webhookdelivery",
                     name="created_at",
-                    field=models.DateTimeField(default=smsapp.clock.about_now),
+                    field=models.DateTimeField(default=smsapp.core.clock.about_now),
                 ),
                 migrations.AlterField(
                     model_name="webhookdelivery",
                     name="next_attempt_at",
-                    field=models.DateTimeField(default=smsapp.clock.about_now),
+                    field=models.DateTimeField(default=smsapp.core.clock.about_now),
                 ),
             ],
         ),

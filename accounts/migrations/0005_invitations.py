@@ -8,7 +8,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import smsapp.clock
+import smsapp.core.clock
 
 
 def write_in_small_letters(apps, schema_editor):
@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
                         editable=False, help_text="SHA-256 of the link's secret.", max_length=64, unique=True
                     ),
                 ),
-                ("created_at", models.DateTimeField(default=smsapp.clock.about_now)),
+                ("created_at", models.DateTimeField(default=smsapp.core.clock.about_now)),
                 ("expires_at", models.DateTimeField()),
                 (
                     "account",

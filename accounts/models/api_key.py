@@ -4,7 +4,7 @@ from django.db import models
 
 from accounts.choices import Mode
 from accounts.models.people import Account, User
-from smsapp import clock
+from smsapp.core import clock
 
 
 class ApiKey(models.Model):

@@ -4,7 +4,7 @@ from django.db import models
 
 from accounts.choices import Role
 from accounts.models.people import Account, User, normal_email
-from smsapp import clock
+from smsapp.core import clock
 
 
 class Invitation(models.Model):

@@ -4,7 +4,7 @@ from django.db import models
 
 from accounts.choices import EndpointKind, Mode, WebhookState
 from accounts.models.people import Account
-from smsapp import clock
+from smsapp.core import clock
 
 
 class WebhookEndpoint(models.Model):

@@ -22,8 +22,8 @@ from accounts.services import change_account
 from accounts.workspace import site_url
 from campaigns.models import Campaign
 from reports import selectors
-from smsapp import clock
-from smsapp.exceptions import NotFound, SmsappError
+from smsapp.core import clock
+from smsapp.core.exceptions import NotFound, SmsappError
 from smsapp.paging import page_of
 
 DAYS = 30

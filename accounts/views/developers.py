@@ -16,7 +16,7 @@ from accounts.forms.dashboard import EndpointForm, KeyForm
 from accounts.models import ApiUsageLog, WebhookDelivery, WebhookEndpoint
 from accounts.once import done, once, refused
 from accounts.webhooks import endpoints
-from smsapp.exceptions import SmsappError
+from smsapp.core.exceptions import SmsappError
 from smsapp.paging import page_of
 
 TRIES_SHOWN = 20

@@ -13,7 +13,7 @@ from accounts.choices import Mode
 from accounts.forms.people import NewPersonForm
 from accounts.models import Invitation, User
 from accounts.workspace import Workspace
-from smsapp.exceptions import NotFound, SmsappError
+from smsapp.core.exceptions import NotFound, SmsappError
 
 
 @never_cache

@@ -12,7 +12,7 @@ from accounts.current import MemberRequest, current_account, member_required
 from accounts.forms.people import PasswordForm, ProfileForm
 from accounts.models import AuditEvent
 from accounts.people import change_profile
-from smsapp.exceptions import SmsappError
+from smsapp.core.exceptions import SmsappError
 
 EVENTS_SHOWN = 10
 

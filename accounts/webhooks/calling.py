@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpcore2
 
 from accounts.webhooks.guard import Target, resolve, target_of
-from smsapp.exceptions import CallbackUrlNotAllowed
+from smsapp.core.exceptions import CallbackUrlNotAllowed
 
 CONNECT_TIMEOUT = 5.0  # seconds, look-up included
 TIMEOUT = 15.0  # seconds for the whole call

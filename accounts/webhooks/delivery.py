@@ -26,9 +26,9 @@ from accounts.webhooks.calling import Answer
 from accounts.webhooks.endpoints import signing_secrets
 from accounts.webhooks.outbox import TASK, emit
 from accounts.webhooks.queue import Claim, claim
-from smsapp import clock
-from smsapp.apart import apart
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
+from smsapp.core.isolation import apart
 
 logger = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from accounts.secrets import decrypt, encrypt
 from accounts.webhooks import guard
 from accounts.webhooks.outbox import TASK, write
 from accounts.webhooks.signing import new_secret
-from smsapp import clock
-from smsapp.exceptions import AlreadyExists, CallbackUrlNotAllowed, InvalidState, NotFound, ValidationError
-from smsapp.purge import Purged, remove_oldest
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
+from smsapp.core.exceptions import AlreadyExists, CallbackUrlNotAllowed, InvalidState, NotFound, ValidationError
+from smsapp.core.purge import Purged, remove_oldest
 
 MAX_ENDPOINTS = 10  # of an account in one mode
 OLD_SECRET_FOR = timedelta(hours=24)

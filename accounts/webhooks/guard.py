@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
-from smsapp.exceptions import CallbackUrlNotAllowed
+from smsapp.core.exceptions import CallbackUrlNotAllowed
 
 PORTS = (443, 8443)
 MAX_LENGTH = 500

@@ -12,8 +12,8 @@ from django.db import transaction
 
 from accounts.choices import EndpointKind
 from accounts.models import WebhookDelivery, WebhookEndpoint
-from smsapp import clock
-from smsapp.wake import wake
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
 
 TASK = "accounts.deliver_webhooks"
 

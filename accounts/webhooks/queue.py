@@ -17,7 +17,7 @@ from django.db.models import Count, Q
 from accounts.choices import WebhookState
 from accounts.models import WebhookDelivery, WebhookEndpoint
 from accounts.webhooks.guard import target_of
-from smsapp.exceptions import CallbackUrlNotAllowed
+from smsapp.core.exceptions import CallbackUrlNotAllowed
 
 LEASE = timedelta(seconds=30)  # longer than a call and what surrounds it
 IN_FLIGHT = 4  # calls of one endpoint at once

@@ -30,7 +30,6 @@ from campaigns.models import RecurringCampaign
 from campaigns.recipients import require_numbers
 from campaigns.recurrence import Every, Rule
 from campaigns.rules import check_request
-from smsapp import clock
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField, WallTimeField, ZonedDateTimeField
 from smsapp.api.pagination import NewestFirst
@@ -39,7 +38,8 @@ from smsapp.api.rules import all_of, exactly_one
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import Answer, ModelAnswer, checked
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import InvalidState, Problems, ValidationError
+from smsapp.core import clock
+from smsapp.core.exceptions import InvalidState, Problems, ValidationError
 
 MAX_PREVIEWED = 50
 RULE_FIELDS = ("every", "at", "timezone", "weekdays", "month_day", "cron")

@@ -13,7 +13,7 @@ from campaigns.recipients import Recipients, require_numbers
 from campaigns.rules import CampaignRequest, check_request
 from campaigns.templates import template_of
 from smsapp.api.schema import may_fail
-from smsapp.exceptions import (
+from smsapp.core.exceptions import (
     AccountSuspended,
     CallbackUrlNotAllowed,
     DestinationBlocked,

@@ -16,7 +16,7 @@ from smsapp.api.fields import ClientReferenceField, StatusField, WallTimeField, 
 from smsapp.api.rules import all_of, at_most_one, exactly_one
 from smsapp.api.serializers import ModelAnswer, StrictSerializer
 from smsapp.api.statuses import StatusCounts
-from smsapp.exceptions import TooManyRecipients
+from smsapp.core.exceptions import TooManyRecipients
 from smsapp.lib.text import GSM7, UCS2, analyse
 from uploads.api.serializers import RefusedRow
 from uploads.choices import AudienceSource

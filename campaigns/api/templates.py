@@ -19,7 +19,7 @@ from smsapp.api.query import PAGE
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import checked
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import AlreadyExists, InvalidState, MessageTooLong
+from smsapp.core.exceptions import AlreadyExists, InvalidState, MessageTooLong
 from smsapp.lib.text import normalise
 
 REMINDER = OpenApiExample(

@@ -55,7 +55,7 @@ from smsapp.api.query import CREATED, PAGE, choice, in_time, query_of, text, who
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import StrictSerializer, checked
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import InvalidState, NotFound, Problems, TemplateVariableMissing
+from smsapp.core.exceptions import InvalidState, NotFound, Problems, TemplateVariableMissing
 from uploads.api.serializers import RefusedRow as RefusedRowSerializer
 from uploads.chunks import RefusedRow
 

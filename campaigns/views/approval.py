@@ -20,7 +20,7 @@ from campaigns.models import Campaign
 from campaigns.moves import require_may
 from campaigns.views.preview import composed_for
 from messaging.preflight import preflight
-from smsapp.exceptions import SmsappError
+from smsapp.core.exceptions import SmsappError
 from uploads.samples import sample_of
 
 MOST_WAITING = 100

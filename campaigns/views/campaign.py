@@ -29,8 +29,8 @@ from messaging.resending import FAILED_STATUSES, ON_REQUEST
 from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
 from messaging.services import resend_failed
 from reports import selectors
-from smsapp import clock
-from smsapp.exceptions import SmsappError
+from smsapp.core import clock
+from smsapp.core.exceptions import SmsappError
 from smsapp.lib.csv_safety import BYTE_ORDER_MARK, attachment, csv_line
 from uploads.choices import RowReason
 from uploads.models import Audience

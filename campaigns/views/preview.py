@@ -6,7 +6,7 @@ from accounts.models import Account
 from campaigns.rendering import Template
 from messaging.compose import compose
 from messaging.preview import of_sample
-from smsapp.exceptions import SmsappError
+from smsapp.core.exceptions import SmsappError
 from smsapp.lib.text import normalise
 from uploads.samples import Sample
 

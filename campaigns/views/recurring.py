@@ -15,7 +15,7 @@ from campaigns.models import RecurringCampaign
 from campaigns.recurrence import Rule
 from campaigns.recurring import change_recurring, end, next_moments, pause, recurring_of, resume
 from campaigns.views.preview import composed_for
-from smsapp.exceptions import NotFound, SmsappError
+from smsapp.core.exceptions import NotFound, SmsappError
 from smsapp.forms import wall_time
 from smsapp.lib.text import normalise
 from uploads.models import Upload

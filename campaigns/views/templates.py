@@ -14,7 +14,7 @@ from campaigns.forms.templates import TemplateForm
 from campaigns.models import MessageTemplate
 from campaigns.templates import change_template, create_template, delete_template, template_of
 from messaging.compose import compose
-from smsapp.exceptions import NotFound, SmsappError
+from smsapp.core.exceptions import NotFound, SmsappError
 from smsapp.lib.text import normalise
 
 MOST_SHOWN = 500

@@ -28,8 +28,8 @@ from messaging import restored
 from messaging.preflight import preflight
 from messaging.preview import of_sample
 from messaging.services import send
-from smsapp import clock
-from smsapp.exceptions import InvalidState, NotFound, SmsappError
+from smsapp.core import clock
+from smsapp.core.exceptions import InvalidState, NotFound, SmsappError
 from smsapp.forms import wall_time
 from smsapp.middleware import current_request_id
 from uploads.samples import sample_of

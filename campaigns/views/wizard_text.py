@@ -17,7 +17,7 @@ from campaigns.recipients import Recipients
 from campaigns.rules import CampaignRequest
 from campaigns.views.owned import owned_draft, owned_upload
 from campaigns.views.preview import composed_for
-from smsapp.exceptions import SmsappError
+from smsapp.core.exceptions import SmsappError
 from smsapp.lib.digits import whole_number
 from smsapp.lib.text import MAX_TEXT_LENGTH, normalise
 from smsapp.middleware import current_request_id

@@ -15,7 +15,7 @@ from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.forms.wizard import ColumnsForm, FileForm, ListForm, PasteForm
 from campaigns.models import Campaign
 from campaigns.views.owned import owned_upload
-from smsapp.exceptions import SmsappError
+from smsapp.core.exceptions import SmsappError
 from smsapp.request_body import takes_file
 from uploads.choices import RowReason, UploadStatus
 from uploads.models import Upload

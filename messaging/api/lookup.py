@@ -17,7 +17,7 @@ from smsapp.api.rules import at_least_one
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import Answer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import MessageTooLong, Problems, ValidationError
+from smsapp.core.exceptions import MessageTooLong, Problems, ValidationError
 from smsapp.lib.phone import RefusedNumber, country_of, is_country, parse_number
 from smsapp.lib.text import analyse, invisible_characters, normalise
 from uploads.choices import RowReason

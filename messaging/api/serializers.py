@@ -7,7 +7,7 @@ from messaging.services import MAX_NUMBERS
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField
 from smsapp.api.serializers import Answer
-from smsapp.exceptions import TooManyRecipients
+from smsapp.core.exceptions import TooManyRecipients
 
 
 class SendRequest(SendOptions):

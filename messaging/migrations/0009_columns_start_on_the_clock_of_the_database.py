@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import smsapp.clock
+import smsapp.core.clock
 
 
 class Migration(migrations.Migration):
@@ -16,32 +16,32 @@ class Migration(migrations.Migration):
                 migrations.AlterField(
                     model_name="attempt",
                     name="started_at",
-                    field=models.DateTimeField(default=smsapp.clock.about_now),
+                    field=models.DateTimeField(default=smsapp.core.clock.about_now),
                 ),
                 migrations.AlterField(
                     model_name="batch",
                     name="created_at",
-                    field=models.DateTimeField(default=smsapp.clock.about_now, editable=False),
+                    field=models.DateTimeField(default=smsapp.core.clock.about_now, editable=False),
                 ),
                 migrations.AlterField(
                     model_name="batch",
                     name="next_attempt_at",
-                    field=models.DateTimeField(default=smsapp.clock.about_now),
+                    field=models.DateTimeField(default=smsapp.core.clock.about_now),
                 ),
                 migrations.AlterField(
                     model_name="deliveryreport",
                     name="received_at",
-                    field=models.DateTimeField(default=smsapp.clock.about_now),
+                    field=models.DateTimeField(default=smsapp.core.clock.about_now),
                 ),
                 migrations.AlterField(
                     model_name="reportinbox",
                     name="next_attempt_at",
-                    field=models.DateTimeField(default=smsapp.clock.about_now),
+                    field=models.DateTimeField(default=smsapp.core.clock.about_now),
                 ),
                 migrations.AlterField(
                     model_name="reportinbox",
                     name="received_at",
-                    field=models.DateTimeField(default=smsapp.clock.about_now, editable=False),
+                    field=models.DateTimeField(default=smsapp.core.clock.about_now, editable=False),
                 ),
             ],
         ),

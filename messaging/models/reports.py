@@ -5,7 +5,7 @@ from django.db import models
 from campaigns.tally import Tally
 from messaging.choices import FactSource, MessageStatus, Reason
 from messaging.models.sending import Message
-from smsapp import clock
+from smsapp.core import clock
 
 
 class ReportInbox(models.Model):

@@ -12,7 +12,7 @@ from messaging import texts
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
 from messaging.identity import BATCH_SHIFT, public_id
 from messaging.querysets import AttemptQuerySet, BatchQuerySet, MessageQuerySet
-from smsapp import clock
+from smsapp.core import clock
 
 
 class Batch(Tally):

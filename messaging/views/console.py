@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 from accounts import hold
 from accounts.models import User
 from messaging import recovery, release
-from smsapp.exceptions import InvalidState
+from smsapp.core.exceptions import InvalidState
 
 MAX_REASON = 200
 

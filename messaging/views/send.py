@@ -22,7 +22,7 @@ from messaging import restored
 from messaging.compose import compose, without_values
 from messaging.forms.send import SendForm
 from messaging.services import MAX_NUMBERS, send
-from smsapp.exceptions import SmsappError
+from smsapp.core.exceptions import SmsappError
 from smsapp.lib.text import MAX_TEXT_LENGTH, normalise
 from smsapp.middleware import current_request_id
 

@@ -27,7 +27,7 @@ from messaging.identity import batch_range
 from messaging.models import Batch, Message
 from reports.selectors.daily import Figures, daily, messages_by_country, total
 from reports.selectors.insight import CountryShare
-from smsapp import clock
+from smsapp.core import clock
 from uploads.choices import UploadStatus
 from uploads.models import Upload
 

@@ -7,7 +7,7 @@ from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from messaging.choices import AttemptState
 from messaging.models import Attempt
-from smsapp import clock
+from smsapp.core import clock
 
 RATE_WINDOW = timedelta(seconds=15)
 RATE_ATTEMPTS = 300  # the newest attempts looked at; what bounds the query however large the table is

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
 
 from accounts.caller import caller_of
-from smsapp.exceptions import InvalidCursor
+from smsapp.core.exceptions import InvalidCursor
 
 PARAMETER = "cursor"
 NOT_FILTERS = (PARAMETER, "limit", "format")

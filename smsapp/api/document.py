@@ -17,7 +17,7 @@ from smsapp.api import statuses
 from smsapp.api.examples import NULL, example_of, failure_example, success_example
 from smsapp.api.metrics import OPERATION as METRICS
 from smsapp.api.parameters import ANSWERED, IN_PATH, SENT
-from smsapp.catalogue import CATALOGUE, PROBLEMS
+from smsapp.core.error_codes import CATALOGUE, PROBLEMS
 from uploads.choices import RowReason
 
 

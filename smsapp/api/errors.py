@@ -21,9 +21,9 @@ from accounts.authentication import WHERE
 from accounts.secrets import SecretUnreadable
 from smsapp.api.envelope import failure
 from smsapp.api.shapes import shape_problem
-from smsapp.catalogue import CATALOGUE
-from smsapp.exceptions import SmsappError, entries_of, root_of
-from smsapp.outages import RETRY_AFTER, is_outage
+from smsapp.core.db_errors import RETRY_AFTER, is_outage
+from smsapp.core.error_codes import CATALOGUE
+from smsapp.core.exceptions import SmsappError, entries_of, root_of
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from smsapp import __version__, draining, pulse
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField
 from smsapp.api.serializers import Answer
-from smsapp.exceptions import ServiceUnavailable
+from smsapp.core.exceptions import ServiceUnavailable
 
 
 class HealthAnswer(Answer):

@@ -26,7 +26,8 @@ from campaigns.tally import COUNTED_STATUSES
 from messaging.choices import BatchState
 from messaging.models import Batch, ReportInbox
 from reports.models import DailyStat
-from smsapp import __version__, clock, pulse, queues
+from smsapp import __version__, pulse, queues
+from smsapp.core import clock
 
 TAKEN_STATUSES = ("sent", "delivered", "undelivered", "unconfirmed")
 FINAL_STATUSES = tuple(status for status in COUNTED_STATUSES if status not in ("queued", "unknown", "sent"))

@@ -9,7 +9,7 @@ from typing import IO, Any
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
-from smsapp.exceptions import InvalidJson, PayloadTooLarge
+from smsapp.core.exceptions import InvalidJson, PayloadTooLarge
 from smsapp.request_body import MAX_BODY
 
 MAX_DEPTH = 20  # objects and lists within one another

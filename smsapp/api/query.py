@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from accounts.caller import caller_of
 from smsapp.api.cursors import unsealed
 from smsapp.api.fields import ZonedDateTimeField
-from smsapp.exceptions import Problems, ValidationError, shown
+from smsapp.core.exceptions import Problems, ValidationError, shown
 from smsapp.lib.phone import RefusedNumber, parse_number
 
 Row = TypeVar("Row", bound=Model)

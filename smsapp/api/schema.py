@@ -21,8 +21,8 @@ from smsapp.api.query import declared_by
 from smsapp.api.repeats import HEADER, ORIGINAL_HEADER, REPLAYED_HEADER, Repeatable
 from smsapp.api.serializers import CONTROL, StrictSerializer
 from smsapp.api.throttling import Limited
-from smsapp.catalogue import CATALOGUE
-from smsapp.exceptions import SmsappError
+from smsapp.core.error_codes import CATALOGUE
+from smsapp.core.exceptions import SmsappError
 
 DECLARED = "x-error-codes"
 

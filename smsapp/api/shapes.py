@@ -5,8 +5,8 @@ from typing import Any
 
 from rest_framework.exceptions import ErrorDetail
 
-from smsapp.catalogue import problem_code
-from smsapp.exceptions import ValidationError, shown
+from smsapp.core.error_codes import problem_code
+from smsapp.core.exceptions import ValidationError, shown
 from smsapp.lib.digits import whole_number
 
 MAX_TEXT = 200  # characters of a message or the name of a field, either of which may repeat what was given

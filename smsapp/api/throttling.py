@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.caller import Caller
-from smsapp.exceptions import AuthenticationRefused
-from smsapp.limits import Bucket, Counted, count
+from smsapp.core.exceptions import AuthenticationRefused
+from smsapp.core.rate_limits import Bucket, Counted, count
 from smsapp.middleware import current_call
 
 WINDOW = 60  # seconds

@@ -508,11 +508,11 @@ LOGGING = {
     "disable_existing_loggers": False,
     "filters": {
         "request_id": {"()": "smsapp.middleware.RequestIdFilter"},
-        "damping": {"()": "smsapp.damping.Damping"},
+        "damping": {"()": "smsapp.core.log_damping.Damping"},
     },
     "formatters": {
         "line": {
-            "class": "smsapp.redaction.RedactingFormatter",
+            "class": "smsapp.core.log_redaction.RedactingFormatter",
             "format": "%(levelname)s %(name)s %(message)s%(request_id)s",
         }
     },

@@ -13,7 +13,7 @@ from accounts import tokens
 from accounts.choices import SCOPES_OF, Role, Scope, SenderKind, SenderStatus
 from accounts.keys import match_api_key
 from accounts.models import Account, ApiKey, AuditEvent, SenderId, TokenFamily
-from smsapp.exceptions import TokenInvalid
+from smsapp.core.exceptions import TokenInvalid
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, UserFactory, make_api_key
 from uploads.models import Suppression
 from uploads.services import suppressed_among

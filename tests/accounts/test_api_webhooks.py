@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 from accounts.choices import EventType, Mode, Role, WebhookState
 from accounts.models import AuditEvent, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import delivery, emit, endpoints
-from smsapp.limits import Bucket
+from smsapp.core.rate_limits import Bucket
 from tests.accounts.receivers import Receiver, answers, running_receiver
 from tests.factories import make_api_key
 

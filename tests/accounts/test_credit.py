@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts import credit, quota
 from accounts.choices import EndpointKind, LedgerKind, Mode
 from accounts.models import Account, AuditEvent, DailyUse, LedgerEntry, WebhookDelivery, WebhookEndpoint
-from smsapp.exceptions import AlreadyExists, InsufficientCredit, QuotaExceeded, ValidationError
+from smsapp.core.exceptions import AlreadyExists, InsufficientCredit, QuotaExceeded, ValidationError
 from tests.factories import AccountFactory, MembershipFactory
 from tests.messaging.together import patiently, run_together
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import guessing
-from smsapp import limits
+from smsapp.core import rate_limits
 from tests.factories import MembershipFactory, UserFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -23,8 +23,8 @@ def tiers(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in production, in windows of this test's own, counted here: what Redis counts is tested with the limits."""
     settings.SIGN_IN_FAILURES_ADDRESS, settings.SIGN_IN_FAILURES_NAME = 30, 20
     monkeypatch.setattr(guessing, "cache", LocMemCache(secrets.token_hex(4), {}))
-    monkeypatch.setattr(limits, "_lost_until", float("inf"))
-    monkeypatch.setattr(limits, "_local", {})
+    monkeypatch.setattr(rate_limits, "_lost_until", float("inf"))
+    monkeypatch.setattr(rate_limits, "_local", {})
 
 
 def guess(name: str, address: str, password: str = WRONG, client: Client | None = None) -> int:
@@ -103,7 +103,7 @@ def test_somebody_new_there_gets_in_when_the_guessing_pauses(monkeypatch: pytest
     for n in range(100):
         guess(name, f"203.0.113.{n}")
     assert guess(name, "198.51.100.1", PASSWORD) == 429
-    limits._local = {key: row for key, row in limits._local.items() if "slow" not in key}  # a minute later
+    rate_limits._local = {key: row for key, row in rate_limits._local.items() if "slow" not in key}  # a minute later
     assert guess(name, "198.51.100.1", PASSWORD) == 302
 
 

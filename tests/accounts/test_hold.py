@@ -22,7 +22,7 @@ from messaging import bulk, dispatch, inbox, leases, release
 from messaging.choices import BatchState, FactSource, Lane, MessageStatus
 from messaging.expansion import expand_ready
 from messaging.models import Attempt, Batch, Message, ReportInbox
-from smsapp import clock
+from smsapp.core import clock
 from tests.factories import make_campaign
 from tests.messaging.steps import opened_of
 

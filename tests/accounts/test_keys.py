@@ -20,7 +20,7 @@ from accounts.keys import (
     update_api_key,
 )
 from accounts.models import ApiKey, AuditEvent
-from smsapp.exceptions import (
+from smsapp.core.exceptions import (
     ApiKeyExpired,
     ApiKeyRevoked,
     AuthenticationRefused,
@@ -207,7 +207,7 @@ def test_both_keys_open_during_the_overlap_of_a_rotation(monkeypatch):
     same = ("name", "mode", "scopes", "allowed_networks", "rate_limit", "expires_at")
     assert [getattr(new, field) for field in same] == ["Shop", "test", *options.values(), None]
     later = timezone.now() + TWO_HOURS
-    monkeypatch.setattr("smsapp.clock.about_now", lambda: later)
+    monkeypatch.setattr("smsapp.core.clock.about_now", lambda: later)
     with pytest.raises(ApiKeyExpired):
         check_api_key(old_text, HOME)
     assert check_api_key(new_text, HOME)[0] == new

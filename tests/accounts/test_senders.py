@@ -13,7 +13,7 @@ from accounts.senders import (
     withdraw_sender,
 )
 from accounts.services import hold_account, release_account
-from smsapp.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
+from smsapp.core.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
 from tests.factories import AccountFactory, MembershipFactory, UserFactory
 from tests.messaging.together import run_together
 

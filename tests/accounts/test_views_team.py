@@ -12,7 +12,7 @@ from accounts import invitations, team
 from accounts.choices import Mode, Role
 from accounts.models import AuditEvent, Invitation, Membership, User
 from accounts.workspace import Workspace
-from smsapp.exceptions import AlreadyExists, InvalidState, PermissionDenied
+from smsapp.core.exceptions import AlreadyExists, InvalidState, PermissionDenied
 from tests.factories import AccountFactory, MembershipFactory
 from tests.pages import Browser
 

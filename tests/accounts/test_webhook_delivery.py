@@ -23,8 +23,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from accounts.choices import EventType, WebhookState
 from accounts.models import AuditEvent, Membership, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import calling, delivery, emit, endpoints, queue, signing
-from smsapp import purge
-from smsapp.exceptions import AlreadyExists, InvalidState
+from smsapp.core import purge
+from smsapp.core.exceptions import AlreadyExists, InvalidState
 from tests.accounts.receivers import Receiver, answers, drips, running_receiver, sleeps
 from tests.factories import MembershipFactory
 
@@ -48,7 +48,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     stopped = Clock()
     for name in ("now", "about_now"):
-        monkeypatch.setattr(f"smsapp.clock.{name}", stopped)
+        monkeypatch.setattr(f"smsapp.core.clock.{name}", stopped)
     return stopped
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from accounts.webhooks import calling, guard
-from smsapp.exceptions import CallbackUrlNotAllowed
+from smsapp.core.exceptions import CallbackUrlNotAllowed
 from tests.accounts.receivers import answers, running_receiver
 
 REFUSED = (

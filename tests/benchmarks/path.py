@@ -26,8 +26,8 @@ from accounts import hold
 from accounts.hold import HoldKind
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
+from smsapp.core.enqueue import wake
 from smsapp.demo.play import TEXT
-from smsapp.wake import wake
 from tests.benchmarks.counters import is_idle
 from tests.benchmarks.processes import Seconds, cpu_seconds, difference
 from tests.benchmarks.servers import Wrong

@@ -77,7 +77,7 @@ def purges_of(rows: int) -> dict[str, dict[str, float]]:
     """By task: rows a second as the product writes them, and as they are removed."""
     from celery import current_app
 
-    from smsapp import purge
+    from smsapp.core import purge
     from tests.smsapp.test_purge import KINDS, LONG_AGO, store
 
     current_app.loader.import_default_modules()

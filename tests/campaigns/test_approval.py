@@ -23,7 +23,7 @@ from messaging.models import Batch, Message
 from messaging.resending import fill_resends
 from messaging.services import resend_failed, send
 from messaging.settlement import control
-from smsapp.exceptions import InvalidState, PermissionDenied, ScheduleInPast, TooManyRecipients
+from smsapp.core.exceptions import InvalidState, PermissionDenied, ScheduleInPast, TooManyRecipients
 from tests.factories import AccountFactory, MembershipFactory, make_audience, phones
 from tests.messaging.together import patiently, run_together
 from uploads.models import AudienceChunk

@@ -16,7 +16,7 @@ from campaigns.recipients import Recipients
 from campaigns.rules import CampaignRequest
 from messaging.expansion import expand_ready
 from messaging.models import Batch, Message
-from smsapp.exceptions import (
+from smsapp.core.exceptions import (
     AccountSuspended,
     DuplicateReference,
     InvalidPhoneNumber,

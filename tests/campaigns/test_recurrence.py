@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from campaigns.recurrence import Every, Rule
-from smsapp.exceptions import ValidationError
+from smsapp.core.exceptions import ValidationError
 
 pytestmark = pytest.mark.django_db
 BERLIN, NEW_YORK, LORD_HOWE, KOLKATA = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"

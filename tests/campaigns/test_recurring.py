@@ -16,7 +16,7 @@ from campaigns.models import Campaign, RecurringCampaign
 from campaigns.recipients import Recipients
 from campaigns.recurrence import Every, Rule
 from campaigns.rules import CampaignRequest
-from smsapp.exceptions import InvalidState, NotFound, ValidationError
+from smsapp.core.exceptions import InvalidState, NotFound, ValidationError
 from tests import clocks
 from tests.factories import MembershipFactory, SenderIdFactory, make_api_key, make_upload, phones
 from tests.messaging.together import patiently, run_together

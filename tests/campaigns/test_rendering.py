@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.rendering import EmptyValue, Template
-from smsapp.exceptions import TemplateVariableMissing
+from smsapp.core.exceptions import TemplateVariableMissing
 
 COLUMNS = ("name", "Phone", "Order No.", "straße")
 VALUES = ("Anna", "+491713920012", "A-1", "Allee")

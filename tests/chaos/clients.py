@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import httpx2
 
-from smsapp.exceptions import IdempotencyInProgress
+from smsapp.core.exceptions import IdempotencyInProgress
 from tests.chaos.answers import Request, Told
 from tests.chaos.hanging import COUNTRY
 from tests.chaos.oracle import Finding

@@ -14,9 +14,9 @@ from campaigns import services
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from messaging.models import Attempt
+from smsapp.core.exceptions import InvalidState
 from smsapp.demo.client import Client
 from smsapp.demo.display import say
-from smsapp.exceptions import InvalidState
 from tests.chaos import kills
 from tests.chaos.answers import Told
 from tests.chaos.clients import Clients

@@ -15,10 +15,10 @@ from django.db import connection
 from campaigns.models import Campaign
 from messaging.choices import BatchState, Reason
 from messaging.models import Attempt, Batch, Message
+from smsapp.core.enqueue import wake
 from smsapp.demo.display import say
 from smsapp.demo.scratch import Scratch
 from smsapp.processes import Supervisor
-from smsapp.wake import wake
 from tests.chaos.evidence import is_settled, judge, unsettled
 from tests.chaos.kills import process_of
 from tests.chaos.ledger import ask_for_ledger

@@ -9,7 +9,7 @@ from accounts.choices import Mode
 from accounts.models import Setting
 from messaging import balance, gateways
 from reports.selectors.attention import attention
-from smsapp.exceptions import ServiceUnavailable
+from smsapp.core.exceptions import ServiceUnavailable
 
 pytestmark = pytest.mark.django_db
 

@@ -8,13 +8,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from messaging import bulk, clock, settlement
+from messaging import bulk, settlement
 from messaging.bulk import MessageChange, NewReport
 from messaging.choices import FactSource, MessageStatus, Reason
 from messaging.expansion import expand_ready
 from messaging.identity import message_number
 from messaging.models import Batch, DeliveryReport, Message, ReportInbox, StatDelta
 from messaging.settlement import Fact
+from smsapp.core import clock
 from tests.factories import make_campaign
 
 pytestmark = pytest.mark.django_db

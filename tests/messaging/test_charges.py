@@ -26,7 +26,7 @@ from messaging.gateways.base import Report
 from messaging.models import Batch, Message
 from messaging.services import Sent, send
 from messaging.settlement import Fact
-from smsapp.exceptions import DestinationBlocked, InsufficientCredit, QuotaExceeded
+from smsapp.core.exceptions import DestinationBlocked, InsufficientCredit, QuotaExceeded
 from tests.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, phones
 from tests.messaging.test_pipeline import eventually, run_dry
 from tests.messaging.together import patiently, run_together

@@ -11,7 +11,7 @@ from campaigns.models import Campaign
 from campaigns.rules import CampaignRequest
 from messaging.models import Message
 from messaging.services import send
-from smsapp.exceptions import DuplicateReference
+from smsapp.core.exceptions import DuplicateReference
 from tests.factories import MembershipFactory, make_api_key, phones
 from tests.messaging.together import run_together
 

@@ -32,8 +32,8 @@ from messaging.identity import BATCH_SHIFT
 from messaging.models import Attempt, Batch, DeliveryReport, Message, StatDelta
 from messaging.settlement import Fact
 from messaging.simulator import outcomes
-from smsapp import apart
-from smsapp.exceptions import InvalidState
+from smsapp.core import isolation
+from smsapp.core.exceptions import InvalidState
 from tests.factories import make_campaign
 from tests.messaging.steps import opened_of
 from tests.messaging.test_claims import installed  # noqa: F401  (a fixture)
@@ -62,7 +62,7 @@ TASKS: tuple[Callable[[], object], ...] = (
 @pytest.fixture(autouse=True)
 def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beat alone wakes."""
-    monkeypatch.setattr("smsapp.wake._send", lambda *arguments: None)
+    monkeypatch.setattr("smsapp.core.enqueue._send", lambda *arguments: None)
 
 
 @pytest.fixture(autouse=True)
@@ -298,7 +298,7 @@ def test_connections_cut_at_any_moment_lose_and_double_nothing(simulator, settin
                 make_campaign(count=RECIPIENTS)
             cuts += cut_a_connection()
             time.sleep(chances[0].random() / 50)  # so that the moments differ
-    repeated = [record for record in caplog.records if record.name == apart.__name__]
+    repeated = [record for record in caplog.records if record.name == isolation.__name__]
     assert again or repeated, "no cut was felt"
 
     def next_run() -> None:

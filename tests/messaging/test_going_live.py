@@ -17,7 +17,7 @@ from messaging import expansion, failover, gateways, routing, trial
 from messaging.choices import BatchState, GatewayKind
 from messaging.models import Batch, Gateway, Route
 from messaging.routing import Router
-from smsapp.exceptions import ServiceUnavailable
+from smsapp.core.exceptions import ServiceUnavailable
 from tests.factories import make_campaign
 from tests.messaging.gateway_servers import answering, raw_server
 

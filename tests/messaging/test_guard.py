@@ -12,14 +12,15 @@ from accounts.models import Account, DailyUse, Price, ReservedName
 from accounts.senders import RESERVED, request_sender, require_not_reserved
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.rules import CampaignRequest
-from messaging import calls, clock, dispatch, expansion, gateways, guard, leases, rates, recording, settlement
+from messaging import calls, dispatch, expansion, gateways, guard, leases, rates, recording, settlement
 from messaging.bulk import QueuedMessage
 from messaging.choices import AttemptState, FactSource, Lane, MessageStatus
 from messaging.gateways.base import NotSent
 from messaging.models import Attempt, Message
 from messaging.services import send
 from messaging.settlement import Fact
-from smsapp.exceptions import (
+from smsapp.core import clock
+from smsapp.core.exceptions import (
     AccountSuspended,
     DestinationBlocked,
     RecipientLimitReached,

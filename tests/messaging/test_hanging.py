@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from campaigns.choices import CampaignKind
-from messaging import clock, dispatch, gateways, leases, pacing, roadless, routing, turns
+from messaging import dispatch, gateways, leases, pacing, roadless, routing, turns
 from messaging.calls import Call, Result
 from messaging.choices import AttemptState, BatchState, GatewayKind, Lane
 from messaging.expansion import expand_ready
@@ -22,6 +22,7 @@ from messaging.gateways.transport import Transport
 from messaging.models import Attempt, Batch, Gateway, Route
 from messaging.pacing import Outcome
 from messaging.room import Free, Room
+from smsapp.core import clock
 from tests.factories import AccountFactory, in_use, make_campaign
 from tests.messaging.gateway_servers import RawServer, answering, raw_server
 from tests.messaging.test_pipeline import eventually

@@ -11,12 +11,13 @@ from accounts.models import Account
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import calls, clock, dispatch, gateways, leases, recording, sweeps, turns
+from messaging import calls, dispatch, gateways, leases, recording, sweeps, turns
 from messaging.choices import BatchState, Lane
 from messaging.expansion import expand_ready
 from messaging.gateways.base import NotSent
 from messaging.models import Attempt, Batch
 from smsapp import queues
+from smsapp.core import clock
 from tests.factories import MembershipFactory, make_campaign
 from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually

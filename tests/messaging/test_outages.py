@@ -70,7 +70,9 @@ def test_an_attempt_that_was_committed_without_our_being_told_is_closed(simulato
         return calls
 
     monkeypatch.setattr(opening, "_open", open_and_cut)
-    monkeypatch.setattr("smsapp.apart.close_old_connections", lambda: None)  # this test's transaction is its own
+    monkeypatch.setattr(
+        "smsapp.core.isolation.close_old_connections", lambda: None
+    )  # this test's transaction is its own
     dispatch.dispatch_ready(Lane.CAMPAIGNS, 2)
     assert statuses() == {"sent": 2}
     states = Attempt.objects.order_by("pk").values_list("state", flat=True)
@@ -81,7 +83,7 @@ def test_an_answer_is_kept_while_the_database_is_away(simulator, monkeypatch):
     make_campaign(count=3)
     expand_ready()
     monkeypatch.setattr(Infobip, "submit", refuse_after(0))
-    monkeypatch.setattr("smsapp.apart.close_old_connections", lambda: None)
+    monkeypatch.setattr("smsapp.core.isolation.close_old_connections", lambda: None)
     really_record, back = recording.record, time.monotonic() + 1.5
 
     def record(result):
@@ -185,7 +187,7 @@ def test_a_call_is_looked_up_shortly_before_the_log_ends_and_closed_when_it_has_
     hours = []
     while attempt.state == AttemptState.UNKNOWN:
         at = attempt.next_lookup_at
-        monkeypatch.setattr("messaging.clock.now", lambda at=at: at)
+        monkeypatch.setattr("smsapp.core.clock.now", lambda at=at: at)
         hours.append((at - ended).total_seconds() / 3600)
         reconciliation.record(reconciliation.ask(attempt))
         attempt.refresh_from_db()

@@ -15,10 +15,11 @@ from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.rendering import Renderer
-from messaging import calls, clock, dispatch, gateways, in_flight, inbox, leases, reconciliation, recording, sweeps
+from messaging import calls, dispatch, gateways, in_flight, inbox, leases, reconciliation, recording, sweeps
 from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
 from messaging.expansion import expand_chunk, expand_ready
 from messaging.models import Attempt, Batch, DeliveryReport, Message
+from smsapp.core import clock
 from tests.factories import make_audience, make_campaign, phones
 from tests.messaging.steps import opened_of
 from tests.messaging.test_settlement import assert_counted

@@ -23,7 +23,7 @@ from messaging.preflight import preflight, stored_receipt
 from messaging.preflight_count import count_slice
 from messaging.preview import first_rows, one_row
 from reports.selectors.insight import compared
-from smsapp.exceptions import InvalidState, NotFound, TemplateVariableMissing
+from smsapp.core.exceptions import InvalidState, NotFound, TemplateVariableMissing
 from smsapp.lib.text import segment_count
 from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, make_upload, phones
 from uploads.suppressions import suppress

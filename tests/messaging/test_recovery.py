@@ -17,24 +17,14 @@ from accounts.models import Account, AuditEvent, LedgerEntry
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import (
-    asking,
-    clock,
-    dispatch,
-    gateways,
-    inbox,
-    reconciliation,
-    recovery,
-    release,
-    restored,
-    services,
-)
+from messaging import asking, dispatch, gateways, inbox, reconciliation, recovery, release, restored, services
 from messaging.choices import FactSource, Lane, MessageStatus
 from messaging.expansion import expand_ready
 from messaging.gateways.base import OutgoingMessage, Submission
 from messaging.identity import CallName, installation_prefix, public_id, read_call_name
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from messaging.texts import text_of
+from smsapp.core import clock
 from tests.factories import MembershipFactory, make_api_key, make_campaign, phones
 from tests.messaging.simulators import RunningSimulator, running_simulator
 from tests.messaging.test_asking import machine_put_back

@@ -11,7 +11,7 @@ from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from campaigns.rules import CampaignRequest
-from messaging import clock, dispatch, gateways, recording, refusals, routing
+from messaging import dispatch, gateways, recording, refusals, routing
 from messaging.calls import Call, Result, make_call
 from messaging.choices import GatewayKind, Lane, MessageStatus, Reason
 from messaging.expansion import expand_ready
@@ -19,6 +19,7 @@ from messaging.gateways.base import NotSent, Refused, Report
 from messaging.leases import lease
 from messaging.models import Attempt, Batch, Gateway, Message, RefusalRow
 from messaging.services import send as send_single
+from smsapp.core import clock
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, in_use, make_campaign, phones
 from tests.messaging.gateway_servers import answering, raw_server
 from tests.messaging.steps import opened_of

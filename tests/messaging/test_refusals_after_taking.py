@@ -24,7 +24,7 @@ from messaging.gateways.base import Report
 from messaging.models import Batch, DeliveryReport, Message, StatDelta
 from messaging.settlement import Fact
 from reports.selectors import message_timeline
-from smsapp.exceptions import InvalidState
+from smsapp.core.exceptions import InvalidState
 from tests.factories import MembershipFactory, make_campaign
 from tests.messaging.test_charges import books, metered, settle
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses

@@ -23,7 +23,7 @@ from messaging.models import Batch, Message
 from messaging.resending import fill_chunk, fill_resends
 from messaging.services import resend_failed
 from messaging.settlement import Fact
-from smsapp.exceptions import AccountSuspended, InvalidState, SenderNotAllowed, ValidationError
+from smsapp.core.exceptions import AccountSuspended, InvalidState, SenderNotAllowed, ValidationError
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, make_audience, make_campaign, phones
 from tests.messaging.test_pipeline import eventually, run_dry
 from tests.messaging.test_settlement import assert_counted

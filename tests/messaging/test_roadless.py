@@ -124,7 +124,7 @@ def test_saving_a_route_wakes_who_looks(
     local: Gateway, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
     woken: list[str] = []
-    monkeypatch.setattr("smsapp.wake._send", lambda task, ids, after: woken.append(task))
+    monkeypatch.setattr("smsapp.core.enqueue._send", lambda task, ids, after: woken.append(task))
     with django_capture_on_commit_callbacks(execute=True):
         Route.objects.create(gateway=local, prefix="49")
     assert woken == ["messaging.sweep"]

@@ -14,7 +14,7 @@ from twilio.request_validator import RequestValidator
 
 from accounts.choices import Mode
 from accounts.models import AuditEvent
-from messaging import clock, dispatch, gateways, health, inbox, reconciliation, routing
+from messaging import dispatch, gateways, health, inbox, reconciliation, routing
 from messaging.choices import AttemptState, GatewayKind, Lane, MessageStatus, Reason
 from messaging.expansion import expand_ready
 from messaging.lookups import Allowance
@@ -28,6 +28,7 @@ from messaging.models import (
     ReportInbox,
     RouteHealth,
 )
+from smsapp.core import clock
 from tests.factories import AccountFactory, SenderIdFactory, in_use, make_campaign
 from tests.messaging.gateway_servers import answering, raw_server
 from tests.messaging.simulators import RunningSimulator, running_simulator

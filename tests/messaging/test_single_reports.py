@@ -17,11 +17,12 @@ from django.utils import timezone
 
 from accounts.models import Setting
 from campaigns.choices import CampaignKind
-from messaging import clock, inbox
+from messaging import inbox
 from messaging.choices import AttemptState, FactSource, GatewayKind
 from messaging.expansion import expand_ready
 from messaging.identity import PREFIX_KEY
 from messaging.models import Attempt, Batch, Gateway, Message, ProviderReference, ReportInbox
+from smsapp.core import clock
 from tests.factories import AccountFactory, in_use, make_campaign
 from tests.messaging.test_pipeline import statuses
 from tests.messaging.test_settlement import assert_counted

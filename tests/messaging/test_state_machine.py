@@ -398,7 +398,7 @@ def patient(settings, monkeypatch):
     settings.SIMULATOR_UNKNOWN_GRACE = 60.0
     settings.SIMULATOR_RESEND_UNKNOWN_AFTER = 120.0
     settings.UNKNOWN_CLOSE_AFTER = 3600.0
-    monkeypatch.setattr("smsapp.wake._send", lambda *arguments: None)  # the rules decide who works when
+    monkeypatch.setattr("smsapp.core.enqueue._send", lambda *arguments: None)  # the rules decide who works when
     monkeypatch.setattr(pacing, "take", lambda gateway, wanted, *, yields: Grant(wanted, 0.0))  # and nothing but they
     monkeypatch.setattr(Pipeline, "django_settings", settings)
 

@@ -40,7 +40,7 @@ def test_two_moments_of_a_recurring_campaign(
 ) -> None:
     settings.REPORT_DEADLINE_HOURS = 120
     now = datetime(2027, 1, 11, 1, tzinfo=UTC)  # a Monday
-    monkeypatch.setattr("messaging.clock.now", lambda: now)
+    monkeypatch.setattr("smsapp.core.clock.now", lambda: now)
     membership = MembershipFactory()
     list_ = create_list(membership.account, membership.user, "Guests")
     for phone in (*GERMANS, *AMERICANS):

@@ -14,7 +14,7 @@ from messaging import balance, expansion, gateways, pacing
 from messaging.choices import BatchState, GatewayKind, Lane
 from messaging.models import Batch, Gateway, Message
 from reports.selectors import attention
-from smsapp.exceptions import ServiceUnavailable
+from smsapp.core.exceptions import ServiceUnavailable
 from tests.factories import AccountFactory, make_campaign, phones
 
 pytestmark = pytest.mark.django_db

@@ -19,7 +19,7 @@ from smsapp.api import statuses
 from smsapp.api.schema import ErrorBody, ErrorDetails, ErrorEnvelope, Metadata, Problem
 from smsapp.api.serializers import Answer, StrictSerializer
 from smsapp.api.statuses import StatusCounts
-from smsapp.exceptions import ValidationError, entries_of
+from smsapp.core.exceptions import ValidationError, entries_of
 from tests.conventions import CAPITALS, NAME
 from uploads.choices import UploadStatus
 

@@ -21,7 +21,7 @@ from accounts.choices import MESSAGE_STATUS, EventType
 from smsapp.api import docs
 from smsapp.api.docs import DocumentView, YamlRenderer
 from smsapp.api.urls import urlpatterns
-from smsapp.catalogue import CATALOGUE
+from smsapp.core.error_codes import CATALOGUE
 from tests.factories import make_api_key
 from uploads.contacts import create_list
 

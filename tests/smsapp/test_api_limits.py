@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from campaigns.models import Campaign
-from smsapp import limits
+from smsapp.core import rate_limits
 from tests.factories import make_api_key
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +18,7 @@ BODY = {"phone_numbers": ["+4915112345678"], "message": "Hello"}
 
 @pytest.fixture(autouse=True)
 def own_windows(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "_local", {})
+    monkeypatch.setattr(rate_limits, "_local", {})
     settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-{secrets.token_hex(4)}"
 
 

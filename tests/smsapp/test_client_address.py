@@ -8,8 +8,8 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.test import RequestFactory
 
 from smsapp import checks, proxies
+from smsapp.core.log_redaction import RedactingFormatter
 from smsapp.middleware import client_address, network_of
-from smsapp.redaction import RedactingFormatter
 from tests.factories import make_api_key
 
 

@@ -25,8 +25,8 @@ from campaigns.recurrence import Rule
 from campaigns.recurring import create_recurring
 from campaigns.rules import CampaignRequest
 from messaging.models import Batch, ReportInbox
-from smsapp import clock
-from smsapp.exceptions import ApiKeyExpired, TokenExpired
+from smsapp.core import clock
+from smsapp.core.exceptions import ApiKeyExpired, TokenExpired
 from tests.clocks import host_off_by
 from tests.factories import MembershipFactory, SenderIdFactory, make_api_key, make_campaign, phones
 from uploads import tasks as upload_tasks

@@ -193,7 +193,7 @@ def test_work_is_woken_when_it_is_committed(
     caller: Caller, monkeypatch: Any, django_capture_on_commit_callbacks
 ) -> None:
     woken: list[str] = []
-    monkeypatch.setattr("smsapp.wake._send", lambda task, ids, after: woken.append(task))
+    monkeypatch.setattr("smsapp.core.enqueue._send", lambda task, ids, after: woken.append(task))
     with django_capture_on_commit_callbacks(execute=True):
         caller.post()
     assert "messaging.dispatch_singles" in woken

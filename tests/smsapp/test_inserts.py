@@ -15,7 +15,7 @@ from campaigns.models import Campaign
 from messaging.choices import Lane
 from messaging.expansion import expand_ready
 from messaging.models import Batch
-from smsapp.inserts import Inserts
+from smsapp.core.prepared_insert import Inserts
 from tests.factories import make_campaign
 from uploads.models import Audience, AudienceChunk
 

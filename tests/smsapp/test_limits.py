@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from redis.exceptions import RedisError
 
-from smsapp import limits
-from smsapp.limits import Bucket, count
+from smsapp.core import rate_limits
+from smsapp.core.rate_limits import Bucket, count
 
 
 @pytest.fixture(params=["redis", "lost"])
@@ -17,9 +17,9 @@ def counting(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways of counting keep every promise here; `lost` is what a process does while Redis is away."""
     if request.param == "redis":
         request.getfixturevalue("redis_client")
-        monkeypatch.setattr(limits, "_lost_until", 0.0)
+        monkeypatch.setattr(rate_limits, "_lost_until", 0.0)
     else:
-        monkeypatch.setattr(limits, "_lost_until", float("inf"))
+        monkeypatch.setattr(rate_limits, "_lost_until", float("inf"))
     return str(request.param)
 
 
@@ -45,8 +45,8 @@ def test_what_is_given_back_leaves_room_again(counting: str) -> None:
     one, other = bucket(2), bucket(2)
     for _ in range(5):
         assert not count([one, other]).refused
-        limits.give_back([one, other])
-    limits.give_back([one, other])
+        rate_limits.give_back([one, other])
+    rate_limits.give_back([one, other])
     assert [count([one]).refused for _ in range(3)] == [False, False, True]
 
 
@@ -80,8 +80,8 @@ def test_a_lost_redis_costs_one_try_and_unbounds_nobody(monkeypatch: pytest.Monk
         tries.append(name)
         raise RedisError("away")
 
-    monkeypatch.setattr(limits, "get_redis_connection", away)
-    monkeypatch.setattr(limits, "_lost_until", 0.0)
+    monkeypatch.setattr(rate_limits, "get_redis_connection", away)
+    monkeypatch.setattr(rate_limits, "_lost_until", 0.0)
     one = bucket(3)
     assert [count([one]).refused for _ in range(5)] == [False, False, False, True, True]
     assert len(tries) == 1

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 
-from smsapp import damping
-from smsapp.damping import Damping
-from smsapp.redaction import RedactingFormatter, redacted
+from smsapp.core import log_damping
+from smsapp.core.log_damping import Damping
+from smsapp.core.log_redaction import RedactingFormatter, redacted
 
 NUMBER, TEXT, TOKEN = "4915112345678", "Your code is 471199", "s3cr3t-callback-t0ken"
 
@@ -130,17 +130,17 @@ def log_of(filter_: logging.Filter) -> tuple[logging.Logger, io.StringIO]:
 
 def test_what_fails_again_and_again_is_told_some_times_then_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(damping.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(log_damping.time, "monotonic", lambda: now[0])
     log, stream = log_of(Damping())
     for n in range(1000):
         log.warning("the database is away: %s", n)
         log.info("and so on")
     log.warning("something else")
     lines = stream.getvalue().splitlines()
-    assert sum("database" in line for line in lines) == damping.MOST
+    assert sum("database" in line for line in lines) == log_damping.MOST
     assert lines.count("and so on") == 1000
     assert lines[-1] == "something else"
-    now[0] += damping.WINDOW
+    now[0] += log_damping.WINDOW
     log.warning("the database is away: %s", "still")
     assert stream.getvalue().splitlines()[-1] == "the database is away: still (and 990 more like it before)"
 

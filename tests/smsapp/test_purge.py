@@ -25,7 +25,7 @@ from accounts.models import (
     WebhookEndpoint,
 )
 from messaging.models import ProviderReference, ReportInbox
-from smsapp import purge
+from smsapp.core import purge
 from smsapp.queues import BEAT_SCHEDULE, TASK_QUEUES
 from tests.factories import AccountFactory, MembershipFactory
 

@@ -14,8 +14,8 @@ from django.core.cache import caches
 from django.db import transaction
 
 import messaging.tasks  # noqa: F401  (registers the task)
-from smsapp import wake as waking
-from smsapp.wake import wake
+from smsapp.core import enqueue as waking
+from smsapp.core.enqueue import wake
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from smsapp.exceptions import PayloadTooLarge, SmsappError, UploadInvalid
+from smsapp.core.exceptions import PayloadTooLarge, SmsappError, UploadInvalid
 from tests.factories import MembershipFactory
 from uploads.choices import UploadStatus
 from uploads.models import Upload
@@ -28,7 +28,9 @@ def test_a_file_is_stored_inspected_and_its_reading_woken(
     django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     woken: list[Any] = []
-    monkeypatch.setattr("smsapp.wake.current_app.send_task", lambda name, args, **options: woken.append((name, args)))
+    monkeypatch.setattr(
+        "smsapp.core.enqueue.current_app.send_task", lambda name, args, **options: woken.append((name, args))
+    )
     with django_capture_on_commit_callbacks(execute=True):
         upload = accept()
     upload = Upload.objects.get(pk=upload.pk)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from smsapp.exceptions import UploadInvalid
+from smsapp.core.exceptions import UploadInvalid
 from uploads.inspection import inspect
 from uploads.parsing import FileShape
 

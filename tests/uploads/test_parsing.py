@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smsapp.exceptions import UploadInvalid
+from smsapp.core.exceptions import UploadInvalid
 from smsapp.lib.phone import RefusedNumber, parse_number
 from tests.data import make_customers
 from uploads.chunks import RefusedRow

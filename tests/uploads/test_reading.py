@@ -146,7 +146,9 @@ def test_a_long_file_is_read_in_slices_that_wake_each_other(
 ) -> None:
     settings.TASK_BUDGET = 0.0
     woken: list[Any] = []
-    monkeypatch.setattr("smsapp.wake.current_app.send_task", lambda name, args, **options: woken.append((name, args)))
+    monkeypatch.setattr(
+        "smsapp.core.enqueue.current_app.send_task", lambda name, args, **options: woken.append((name, args))
+    )
     upload = upload_of(SAMPLE)
     slices = 0
     with django_capture_on_commit_callbacks(execute=True):
@@ -267,7 +269,9 @@ def test_waiting_uploads_are_woken_until_they_are_read(
     monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
     woken: list[Any] = []
-    monkeypatch.setattr("smsapp.wake.current_app.send_task", lambda name, args, **options: woken.append(args[0]))
+    monkeypatch.setattr(
+        "smsapp.core.enqueue.current_app.send_task", lambda name, args, **options: woken.append(args[0])
+    )
     new, leased, left, ready = (upload_of(SAMPLE) for _ in range(4))
     for upload, seconds in ((leased, 60), (left, -60)):
         until = timezone.now() + timedelta(seconds=seconds)

@@ -10,7 +10,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from openpyxl import Workbook
 
-from smsapp.exceptions import PayloadTooLarge, UploadInvalid
+from smsapp.core.exceptions import PayloadTooLarge, UploadInvalid
 from tests.factories import MembershipFactory
 from uploads import spreadsheets
 from uploads.models import Upload

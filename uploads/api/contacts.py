@@ -16,7 +16,7 @@ from smsapp.api.query import PAGE
 from smsapp.api.schema import may_fail
 from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import (
+from smsapp.core.exceptions import (
     AlreadyExists,
     InvalidPhoneNumber,
     InvalidState,

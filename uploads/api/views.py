@@ -16,7 +16,7 @@ from smsapp.api.pagination import NewestFirst
 from smsapp.api.query import CURSOR, PAGE, choice, page_limit, query_of
 from smsapp.api.schema import may_fail
 from smsapp.api.views import AccountMixin
-from smsapp.exceptions import NotFound, UploadInvalid, ValidationError
+from smsapp.core.exceptions import NotFound, UploadInvalid, ValidationError
 from smsapp.request_body import takes_file
 from uploads.api.serializers import NumberPage, RefusedRow, RefusedRowPage, UploadRequest, UploadSerializer
 from uploads.models import Upload

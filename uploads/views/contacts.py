@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, may
-from smsapp.exceptions import NotFound, SmsappError
+from smsapp.core.exceptions import NotFound, SmsappError
 from smsapp.paging import page_of
 from uploads import contacts
 from uploads.forms.contacts import ContactForm, NameForm, UploadChoiceForm

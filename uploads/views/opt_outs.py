@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, may
-from smsapp.exceptions import SmsappError
+from smsapp.core.exceptions import SmsappError
 from smsapp.paging import page_of
 from uploads import suppressions
 from uploads.forms.contacts import OptOutForm, UploadChoiceForm

@@ -6,8 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import hold
-from messaging import clock, recovery, release
-from smsapp.exceptions import InvalidState
+from messaging import recovery, release
+from smsapp.core import clock
+from smsapp.core.exceptions import InvalidState
 
 LOOK = 1.0  # seconds between two looks, where another process takes the steps or the provider needs time
 

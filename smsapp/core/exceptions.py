@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from smsapp.catalogue import CATALOGUE, problem_code
+from smsapp.core.error_codes import CATALOGUE, problem_code
 
 MAX_VALUE_LENGTH = 64
 Rule = ParamSpec("Rule")

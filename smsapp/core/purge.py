@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import QuerySet
 
-from smsapp.wake import wake
+from smsapp.core.enqueue import wake
 
 SLICE = 1000  # rows in one transaction
 SECONDS_AT_ONCE = 2.0
