@@ -5,7 +5,7 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from smsapp.environment import choose_settings
+from smsapp.runtime.environment import choose_settings
 
 if __name__ == "__main__":
     choose_settings()

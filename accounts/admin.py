@@ -32,7 +32,7 @@ from accounts.models import (
 from accounts.senders import approve_sender, reject_sender
 from accounts.services import hold_account, release_account
 from messaging.selectors import on_their_way_of, on_their_way_words
-from smsapp.console import ActingAdmin, ConsoleAdmin, confirmed_action
+from smsapp.console.admin import ActingAdmin, ConsoleAdmin, confirmed_action
 
 admin.site.site_header = "smsapp console"
 admin.site.site_title = "smsapp console"

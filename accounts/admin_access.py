@@ -14,7 +14,7 @@ from django.http import HttpRequest
 
 from accounts import audit
 from accounts.models import Membership, User
-from smsapp.console import Audited
+from smsapp.console.admin import Audited
 
 #: What gives rights in the console: only a superuser changes it, of anybody.
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")

@@ -18,7 +18,7 @@ from accounts.credit import amount_of, refundable
 from accounts.forms.console import AccountForm, CreditForm, ImportForm, PriceForm, RefundForm
 from accounts.models import Account, LedgerEntry, Price
 from accounts.prices import PricesInvalid, RowError, import_prices
-from smsapp.console import ConsoleAdmin, ReadOnlyAdmin
+from smsapp.console.admin import ConsoleAdmin, ReadOnlyAdmin
 from smsapp.core.exceptions import AlreadyExists
 from smsapp.lib.digits import whole_number
 

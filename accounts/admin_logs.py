@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import Q
 
 from accounts.models import ApiUsageLog, AuditEvent, DailyUse, IdempotencyKey, OwnKey, WebhookAttempt
-from smsapp.console import ReadOnlyAdmin
+from smsapp.console.admin import ReadOnlyAdmin
 from smsapp.lib.digits import whole_number
 
 

@@ -1,7 +1,8 @@
 """Keys that must outlive a change of SECRET_KEY: made once, from what it was then, and kept in the database.
 
 Each may be set in the environment instead. They are encrypted as every stored secret, so `manage.py rotate_secrets`
-takes them along; whoever has another key for secrets cannot read them, and does not start (`smsapp/key_prints.py`).
+takes them along; whoever has another key for secrets cannot read them, and does not start
+(`smsapp/monitoring/key_prints.py`).
 """
 
 from collections.abc import Callable

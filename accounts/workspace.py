@@ -16,7 +16,7 @@ from django.urls import get_script_prefix, is_valid_path, reverse, set_script_pr
 
 from accounts.choices import Mode
 
-PAGES = "smsapp.dashboard_urls"
+PAGES = "smsapp.dashboard.urls"
 _PATH = re.compile(rf"/a/(?P<account>[a-z0-9]{{1,16}})/(?P<mode>{'|'.join(Mode.values)})(?P<rest>/.*)", re.DOTALL)
 
 

@@ -19,7 +19,7 @@ from messaging.preflight_count import last_count
 from messaging.resending import FAILED_STATUSES
 from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
 from messaging.services import resend_failed
-from smsapp.console import ActingAdmin, ReadOnlyAdmin, confirmed_action
+from smsapp.console.admin import ActingAdmin, ReadOnlyAdmin, confirmed_action
 
 
 class StatusFilter(admin.SimpleListFilter):

@@ -6,7 +6,7 @@ mkdir -p "${TMPDIR:-/tmp}"
 role="${1:-web}"
 case "$role" in
     web)
-        exec gunicorn smsapp.wsgi --config python:smsapp.gunicorn --bind "0.0.0.0:${PORT:-5001}" \
+        exec gunicorn smsapp.wsgi --config python:smsapp.runtime.gunicorn --bind "0.0.0.0:${PORT:-5001}" \
             --graceful-timeout 40 --workers "${WEB_PROCESSES:-2}" --threads "${WEB_THREADS:-4}" --worker-tmp-dir /dev/shm \
             --access-logfile -
         ;;

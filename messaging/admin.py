@@ -14,7 +14,7 @@ from messaging import roadless
 from messaging.choices import AttemptState, BatchState
 from messaging.identity import batch_of, number_of, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, RefusalRow, ReportInbox
-from smsapp.console import ReadOnlyAdmin
+from smsapp.console.admin import ReadOnlyAdmin
 from smsapp.lib.digits import whole_number
 from smsapp.lib.phone import RefusedNumber, parse_number
 

@@ -19,7 +19,7 @@ from messaging.identity import number_of, public_id
 from messaging.inbox import report_url
 from messaging.models import Gateway, ProviderReference, Route, RouteHealth
 from messaging.trial import Trial, send_trial
-from smsapp.console import ConsoleAdmin, ReadOnlyAdmin
+from smsapp.console.admin import ConsoleAdmin, ReadOnlyAdmin
 from smsapp.core.exceptions import SmsappError
 
 

@@ -6,7 +6,7 @@ from django.db.models import Q
 from campaigns.tally import COUNTED_STATUSES
 from messaging.models import StatDelta
 from reports.models import DailyCountry, DailyStat
-from smsapp.console import ReadOnlyAdmin
+from smsapp.console.admin import ReadOnlyAdmin
 
 
 @admin.register(DailyStat)

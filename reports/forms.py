@@ -3,7 +3,7 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from smsapp.forms import DashboardForm
+from smsapp.dashboard.forms import DashboardForm
 
 USUAL = 30
 SPANS = [("7", _("7 days")), ("30", _("30 days")), ("90", _("90 days")), ("365", _("a year"))]

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django_celery_beat import admin as beat
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
-from smsapp.console import Audited
+from smsapp.console.admin import Audited
 from smsapp.queues import BEAT_SCHEDULE, TASK_QUEUES
 
 #: By their name, and by what they wake, whatever somebody called it.

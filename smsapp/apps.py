@@ -6,5 +6,5 @@ class SmsappConfig(AppConfig):
     verbose_name = "smsapp"
 
     def ready(self) -> None:
-        from smsapp import checks  # noqa: F401  (registers the system checks)
         from smsapp.database import among, within  # noqa: F401  (register lookups)
+        from smsapp.monitoring import checks  # noqa: F401  (registers the system checks)

@@ -9,8 +9,8 @@ from celery import Celery
 from celery.signals import beat_init, task_postrun, task_prerun, worker_init, worker_process_init
 from django.db import close_old_connections
 
-from smsapp.broker_connection import Amqp
-from smsapp.environment import choose_settings
+from smsapp.runtime.broker_connection import Amqp
+from smsapp.runtime.environment import choose_settings
 
 choose_settings()
 
@@ -24,8 +24,8 @@ app.autodiscover_tasks(["smsapp"], related_name="pulse")
 # process that has yet to learn the tables, and the look for signs of a copy. They are kept, as a web server keeps them.
 app.conf.CELERY_DB_REUSE_MAX = 1_000_000_000
 
-import smsapp.watchdog  # noqa: E402, F401  (connects itself to the worker's start)
-from smsapp.lifeline import end_with  # noqa: E402
+import smsapp.runtime.watchdog  # noqa: E402, F401  (connects itself to the worker's start)
+from smsapp.runtime.lifeline import end_with  # noqa: E402
 
 
 @worker_process_init.connect
@@ -38,7 +38,7 @@ def end_with_the_worker(**kwargs: Any) -> None:
 @worker_init.connect
 @beat_init.connect
 def require_the_keys_of_the_database(**kwargs: Any) -> None:
-    from smsapp import key_prints
+    from smsapp.monitoring import key_prints
 
     try:
         key_prints.require_at_start()

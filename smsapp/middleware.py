@@ -17,7 +17,7 @@ from django.middleware.locale import LocaleMiddleware
 from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
 
-from smsapp import proxies
+from smsapp.monitoring import proxies
 
 API = "/api/"
 IPV6_PREFIX = 64  # bits; the smallest network that providers give to one customer

@@ -5,9 +5,9 @@ import accounts.urls
 from campaigns.public import opt_out
 from messaging.callbacks import delivery_reports, inbound_messages
 from messaging.views.console import sending
-from smsapp.api.health import HealthView, LiveView, ReadyView
-from smsapp.api.metrics import metrics
-from smsapp.pwa import manifest, offline, service_worker
+from smsapp.dashboard.pwa import manifest, offline, service_worker
+from smsapp.monitoring.health import HealthView, LiveView, ReadyView
+from smsapp.monitoring.metrics import metrics
 
 urlpatterns = [
     path("admin/sending/", sending, name="sending"),
@@ -25,7 +25,7 @@ urlpatterns = [
     path("manifest.webmanifest", manifest, name="manifest"),
     path("sw.js", service_worker, name="service-worker"),
     path("offline/", offline, name="offline"),
-    path("", include("smsapp.dashboard_urls")),  # leads to the workspace where the person was last
+    path("", include("smsapp.dashboard.urls")),  # leads to the workspace where the person was last
 ]
 
 handler400 = "smsapp.api.errors.bad_request"

@@ -3,15 +3,15 @@
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
-from smsapp.environment import choose_settings
+from smsapp.runtime.environment import choose_settings
 
 choose_settings()
 application = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402
 
-from smsapp import proxies  # noqa: E402
-from smsapp.key_prints import require_at_start  # noqa: E402  (models, which need the application)
+from smsapp.monitoring import proxies  # noqa: E402
+from smsapp.monitoring.key_prints import require_at_start  # noqa: E402  (models, which need the application)
 
 require_at_start()
 proxies.tell_at_start(settings.TRUSTED_PROXY_COUNT)

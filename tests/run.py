@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from smsapp.processes import StopRequested
+from smsapp.runtime.supervisor import StopRequested
 from tests.services import postgresql, redis_server, run_name
 
 NO_TESTS = 5

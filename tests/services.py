@@ -24,7 +24,7 @@ import redis
 from psycopg import sql
 
 from smsapp.management.commands.broker import binary, write_config
-from smsapp.processes import Program, Supervisor, accepts_connections, free_port
+from smsapp.runtime.supervisor import Program, Supervisor, accepts_connections, free_port
 
 STANDARD_POSTGRESQL = "postgres://postgres@127.0.0.1:5432/postgres"
 STANDARD_REDIS = "redis://127.0.0.1:6379/0"

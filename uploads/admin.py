@@ -8,7 +8,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from accounts.models import User
-from smsapp.console import ConsoleAdmin, ReadOnlyAdmin
+from smsapp.console.admin import ConsoleAdmin, ReadOnlyAdmin
 from smsapp.lib.digits import whole_number
 from uploads.forms.suppression import SuppressionForm
 from uploads.models import Audience, AudienceChunk, Contact, ContactList, OptOutEvent, Suppression, Upload

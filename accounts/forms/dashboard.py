@@ -11,7 +11,7 @@ from accounts.choices import Mode, Scope
 from accounts.forms.console import AmountInput
 from accounts.models import Account
 from accounts.webhooks.endpoints import CHOOSABLE
-from smsapp.forms import CountryField, DashboardForm
+from smsapp.dashboard.forms import CountryField, DashboardForm
 
 TIME = {"type": "time"}
 

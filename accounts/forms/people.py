@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.models.people import normal_email
 from accounts.people import username_of
 from smsapp.core.exceptions import LoginThrottled
-from smsapp.forms import BootstrapRenderer, DashboardForm
+from smsapp.dashboard.forms import BootstrapRenderer, DashboardForm
 
 
 class ByNameOrEmail(AuthenticationForm):

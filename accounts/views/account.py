@@ -24,7 +24,7 @@ from campaigns.models import Campaign
 from reports import selectors
 from smsapp.core import clock
 from smsapp.core.exceptions import NotFound, SmsappError
-from smsapp.paging import page_of
+from smsapp.dashboard.pagination import page_of
 
 DAYS = 30
 EVENTS_SHOWN = 30

@@ -17,7 +17,7 @@ from accounts.models import ApiUsageLog, WebhookDelivery, WebhookEndpoint
 from accounts.once import done, once, refused
 from accounts.webhooks import endpoints
 from smsapp.core.exceptions import SmsappError
-from smsapp.paging import page_of
+from smsapp.dashboard.pagination import page_of
 
 TRIES_SHOWN = 20
 OVERLAP = timedelta(hours=24)

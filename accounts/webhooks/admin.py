@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import endpoints
-from smsapp.console import ActingAdmin, confirmed_action
+from smsapp.console.admin import ActingAdmin, confirmed_action
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState
 from smsapp.lib.digits import whole_number

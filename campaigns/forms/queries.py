@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from campaigns.choices import CampaignKind, CampaignStatus
 from messaging.choices import MessageStatus
 from messaging.resending import FAILED_STATUSES, ON_REQUEST
-from smsapp.forms import DashboardForm
-from smsapp.paging import LARGEST_ID
+from smsapp.dashboard.forms import DashboardForm
+from smsapp.dashboard.pagination import LARGEST_ID
 
 
 class CampaignListQuery(DashboardForm):

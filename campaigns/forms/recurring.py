@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Account
 from campaigns.forms.rule import QuietForm, RuleForm
 from messaging.forms.send import sender_choices
-from smsapp.forms import WallTimeField, moment_of
+from smsapp.dashboard.forms import WallTimeField, moment_of
 
 
 class RecurringForm(RuleForm, QuietForm):

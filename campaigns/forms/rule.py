@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from campaigns.recurrence import Every, Rule
-from smsapp.forms import DashboardForm, ZoneField
+from smsapp.dashboard.forms import DashboardForm, ZoneField
 
 WEEKDAYS = [
     ("1", _("Monday")), ("2", _("Tuesday")), ("3", _("Wednesday")), ("4", _("Thursday")), ("5", _("Friday")),

@@ -3,7 +3,7 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from smsapp.forms import DashboardForm
+from smsapp.dashboard.forms import DashboardForm
 
 
 class TemplateForm(DashboardForm):

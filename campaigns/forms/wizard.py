@@ -12,7 +12,7 @@ from accounts.models import Account
 from campaigns.forms.rule import QuietForm, RuleForm
 from campaigns.recurrence import Rule
 from messaging.forms.send import sender_choices
-from smsapp.forms import CountryField, DashboardForm, WallTimeField, moment_of
+from smsapp.dashboard.forms import CountryField, DashboardForm, WallTimeField, moment_of
 from uploads.models import ContactList, Upload
 
 DELIMITERS = [

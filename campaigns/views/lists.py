@@ -11,7 +11,7 @@ from campaigns.choices import CampaignKind
 from campaigns.forms.queries import CampaignListQuery
 from campaigns.models import Campaign
 from reports import selectors
-from smsapp.paging import page_of
+from smsapp.dashboard.pagination import page_of
 
 CAMPAIGNS_PER_PAGE = 25
 #: Of single sends, of which there may be millions, only the newest come first.

@@ -16,7 +16,7 @@ from campaigns.recurrence import Rule
 from campaigns.recurring import change_recurring, end, next_moments, pause, recurring_of, resume
 from campaigns.views.preview import composed_for
 from smsapp.core.exceptions import NotFound, SmsappError
-from smsapp.forms import wall_time
+from smsapp.dashboard.forms import wall_time
 from smsapp.lib.text import normalise
 from uploads.models import Upload
 from uploads.samples import Sample, sample_of, sample_of_list

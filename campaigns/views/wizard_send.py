@@ -30,7 +30,7 @@ from messaging.preview import of_sample
 from messaging.services import send
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState, NotFound, SmsappError
-from smsapp.forms import wall_time
+from smsapp.dashboard.forms import wall_time
 from smsapp.middleware import current_request_id
 from uploads.samples import sample_of
 

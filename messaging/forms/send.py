@@ -16,9 +16,9 @@ from campaigns.querysets import CampaignQuerySet
 from messaging.choices import MessageStatus
 from messaging.services import MAX_NUMBERS
 from reports.selectors.overview import FAILED, HANDED_OVER
-from smsapp.forms import ALL, DashboardForm, WallTimeField, ZoneField, moment_of
+from smsapp.dashboard.forms import ALL, DashboardForm, WallTimeField, ZoneField, moment_of
+from smsapp.dashboard.pagination import LARGEST_ID
 from smsapp.lib.phone import RefusedNumber, parse_number
-from smsapp.paging import LARGEST_ID
 
 MOST_CAMPAIGNS = 50  # that are offered to search in
 

@@ -10,7 +10,7 @@ from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account
 from messaging.identity import public_id
 from messaging.models import InboundMessage
-from smsapp.paging import page_of
+from smsapp.dashboard.pagination import page_of
 
 
 @allowed(Scope.MESSAGES_READ)

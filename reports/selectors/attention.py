@@ -19,8 +19,8 @@ from messaging import balance, contradictions, gateways, pacing, roadless, segme
 from messaging.choices import AttemptState, BatchState, Lane
 from messaging.models import Attempt, Batch, Gateway, ReportInbox, RouteHealth
 from messaging.models.gateways import FULL_SHARE
-from smsapp import pulse
 from smsapp.core import clock
+from smsapp.monitoring import pulse
 from uploads.choices import UploadStatus
 from uploads.models import Upload
 

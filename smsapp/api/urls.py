@@ -17,8 +17,8 @@ from messaging.api.views import SendView
 from reports.api.messages import MessageListView, MessageView
 from reports.api.views import ReportListView, ReportView
 from smsapp.api.docs import DocumentView, RedocView, SwaggerView
-from smsapp.api.health import HealthView, LiveView, ReadyView
-from smsapp.api.metrics import metrics
+from smsapp.monitoring.health import HealthView, LiveView, ReadyView
+from smsapp.monitoring.metrics import metrics
 from uploads.api.contacts import ContactListViewSet, ContactViewSet, SuppressionViewSet
 from uploads.api.views import FileUploadView, UploadErrorsView, UploadListView, UploadNumbersView, UploadView
 

@@ -11,15 +11,15 @@ from typing import Any
 
 from django.conf import settings
 
-from smsapp import stack
 from smsapp.demo.client import Client, ledger_of
 from smsapp.demo.display import Progress, say, table
 from smsapp.demo.figures import differences, figures
 from smsapp.demo.scratch import Scratch
 from smsapp.management.commands.demo_account import read_credentials
-from smsapp.processes import Program, Supervisor, free_port
+from smsapp.runtime import programs
+from smsapp.runtime.supervisor import Program, Supervisor, free_port
 
-SAMPLES = stack.ROOT / "tests" / "data"
+SAMPLES = programs.ROOT / "tests" / "data"
 SAMPLE_ROWS = 1000
 SHOWN_ROWS = 20
 TEXT = "Hi {name|there}, your order {order|from us} over {amount|0.00} EUR is on its way to {city|you}. DemoShop"
@@ -84,20 +84,20 @@ class Demonstration:
         env = self._environment()
         foundations = self._foundations(env)
         arguments = ("demo_account", "--url", self.url, "--simulator-url", self.simulator_url)
-        prepare = self.supervisor.start(stack.manage("prepare", env, *arguments))
+        prepare = self.supervisor.start(programs.manage("prepare", env, *arguments))
         # All but beat may come up while the tables are made: nobody gives them work before.
-        programs = [*foundations, stack.web(env, "127.0.0.1", self.web_port), *stack.workers(env, self.copies)]
-        children = [self.supervisor.start(program) for program in programs]
+        started = [*foundations, programs.web(env, "127.0.0.1", self.web_port), *programs.workers(env, self.copies)]
+        children = [self.supervisor.start(program) for program in started]
         self.supervisor.finish(prepare, 120)
-        self.supervisor.start(stack.beat(env))
+        self.supervisor.start(programs.beat(env))
         for child in children:
             child.wait_ready()
 
-    def _foundations(self, env: stack.Environment) -> list[Program]:
+    def _foundations(self, env: programs.Environment) -> list[Program]:
         """What the others stand on."""
         ledger = self.own.folder.resolve() / "ledger.jsonl"
-        simulator = stack.simulator(env, self.simulator_port, ledger, "--report-delay-ms", "1000")
-        return [simulator] if self.own.redis_url else [stack.broker(env, self.broker_port), simulator]
+        simulator = programs.simulator(env, self.simulator_port, ledger, "--report-delay-ms", "1000")
+        return [simulator] if self.own.redis_url else [programs.broker(env, self.broker_port), simulator]
 
     def _environment(self) -> dict[str, str]:
         """The children's: all of this one's, but for what would lead out of the demonstration."""
@@ -106,7 +106,7 @@ class Demonstration:
             for name, value in os.environ.items()
             if not name.startswith(("INFOBIP_", "TWILIO_")) and not name.endswith("_FILE")
         }
-        redis_url = self.own.redis_url or stack.embedded_redis_url(self.broker_port)
+        redis_url = self.own.redis_url or programs.embedded_redis_url(self.broker_port)
         return kept | {
             # Set empty and not left out, or a `.env` file would fill them in again.
             **dict.fromkeys(("INFOBIP_BASE_URL", "INFOBIP_API_KEY", "INFOBIP_CALLBACK_TOKEN"), ""),

@@ -20,7 +20,7 @@ import psycopg
 import redis
 from psycopg import sql
 
-from smsapp.processes import ProcessError
+from smsapp.runtime.supervisor import ProcessError
 
 logger = logging.getLogger(__name__)
 

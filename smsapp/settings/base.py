@@ -132,7 +132,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "smsapp.frame.frame",
+                "smsapp.dashboard.navigation.frame",
             ],
             "builtins": [
                 "smsapp.templatetags.figures",
@@ -224,7 +224,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 15
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # leases make a second run harmless
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULER = "smsapp.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "smsapp.runtime.beat:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 SILENT_AFTER = env.float("SILENT_AFTER", default=150.0)  # from the last sign of life to being called down
 PULSE_EVERY = SILENT_AFTER / 6

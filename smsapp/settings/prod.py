@@ -1,6 +1,6 @@
 """Production: what an installation behind TLS adds. `manage.py check --deploy` says what is still missing."""
 
-from smsapp import sentry
+from smsapp.monitoring import sentry
 from smsapp.settings.base import *  # noqa: F403
 from smsapp.settings.base import BASE_DIR, env
 

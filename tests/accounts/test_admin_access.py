@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AuditEvent, User
-from smsapp.console import Audited
+from smsapp.console.admin import Audited
 from tests.factories import MembershipFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

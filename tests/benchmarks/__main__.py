@@ -25,7 +25,7 @@ import django
 from smsapp.demo.client import DemoFailed
 from smsapp.demo.display import say
 from smsapp.demo.scratch import Scratch, scratch
-from smsapp.processes import ProcessError, StopRequested, Supervisor, into_folder
+from smsapp.runtime.supervisor import ProcessError, StopRequested, Supervisor, into_folder
 from tests.benchmarks.options import Options, forget_outside, options_from
 from tests.benchmarks.servers import Wrong, environment_of, postgresql_home, start_postgresql
 

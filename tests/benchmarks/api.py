@@ -9,8 +9,8 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any
 
-from smsapp import stack
-from smsapp.processes import Child, free_port
+from smsapp.runtime import programs
+from smsapp.runtime.supervisor import Child, free_port
 from tests.benchmarks.calls import CALLS
 from tests.benchmarks.figures import Figure, percentile
 from tests.benchmarks.processes import Seconds, cpu_seconds, difference, pin
@@ -71,7 +71,7 @@ def measure(stand: Stand) -> Api:
     env = {**os.environ, **own, "CELERY_BROKER_URL": stand.redis_url, "ALLOWED_HOSTS": "127.0.0.1", **UNLIMITED}
     account = stand.run("tests.benchmarks.api_account", **env)
     port = free_port()
-    web = replace(stack.web(env, "127.0.0.1", port), name=WEB)
+    web = replace(programs.web(env, "127.0.0.1", port), name=WEB)
     stand.supervisor.start_ready(web)
     servers = {name: stand.supervisor.children[name] for name in (WEB, "postgres", "broker")}
     every = sorted(os.sched_getaffinity(0))

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from smsapp.stack import ROOT
+from smsapp.runtime.programs import ROOT
 
 
 def write_customers(path: Path, rows: int) -> None:

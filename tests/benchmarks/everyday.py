@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smsapp import stack
-from smsapp.processes import Program
+from smsapp.runtime import programs
+from smsapp.runtime.supervisor import Program
 from tests.benchmarks.processes import cpu_seconds, difference
 from tests.benchmarks.stand import Stand
 
@@ -60,10 +60,10 @@ def run_ordinary(stand: Stand, env: Mapping[str, str], *arguments: str) -> dict[
     return stand.run(MODULE, *arguments, **env, DJANGO_SETTINGS_MODULE=f"{MODULE}.settings")
 
 
-def _worker(env: stack.Environment) -> Program:
+def _worker(env: programs.Environment) -> Program:
     command = [
         *(sys.executable, "-W", "ignore", "-m", "celery", "--quiet", "-A", f"{MODULE}.tasks", "worker"),
         *("-n", f"{WORKER}@%h", "-P", "threads", "-c", str(THREADS), "--without-gossip", "--without-mingle"),
     ]
     settings = {"DJANGO_SETTINGS_MODULE": f"{MODULE}.settings"}
-    return Program(WORKER, command, {**env, **settings}, cwd=stack.ROOT)
+    return Program(WORKER, command, {**env, **settings}, cwd=programs.ROOT)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from smsapp.stack import ROOT
+from smsapp.runtime.programs import ROOT
 
 SMALLER = (10_000, 100_000)  # sizes of file that ROWS is compared with, where GROWTH does not say it
 PARTS = ("path", "growth", "singles", "api", "dashboard", "numbers", "embedded", "upkeep", "appliers")

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from smsapp.processes import Child
+from smsapp.runtime.supervisor import Child
 
 TICK = os.sysconf("SC_CLK_TCK")
 MIB = 1024 * 1024

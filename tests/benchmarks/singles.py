@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx2
 import orjson
 
-from smsapp.processes import ProcessError
+from smsapp.runtime.supervisor import ProcessError
 from tests.benchmarks.figures import Figure, percentile
 from tests.benchmarks.path import REPORT_DELAY_MS, Journey
 from tests.benchmarks.stand import LATENCY_MS, Stand

@@ -13,13 +13,13 @@ import psycopg
 import redis
 from django.conf import settings
 
-from smsapp import stack
 from smsapp.celery import app as celery_app
 from smsapp.demo.client import Client, ledger_of
 from smsapp.demo.play import Demonstration
 from smsapp.demo.scratch import Scratch
 from smsapp.management.commands.demo_account import read_credentials
-from smsapp.processes import Child, ProcessError, Program, Supervisor, free_port
+from smsapp.runtime import programs
+from smsapp.runtime.supervisor import Child, ProcessError, Program, Supervisor, free_port
 from tests.benchmarks.customers import write_customers
 from tests.benchmarks.options import Options
 from tests.benchmarks.processes import Memory
@@ -51,7 +51,7 @@ class Stand(Demonstration):
 
     @property
     def redis_url(self) -> str:
-        return stack.embedded_redis_url(self.broker_port)
+        return programs.embedded_redis_url(self.broker_port)
 
     def client(self) -> Client:
         key = self.credentials()["api_key"]
@@ -77,7 +77,7 @@ class Stand(Demonstration):
     def run(self, module: str, *arguments: str, **env: str) -> dict[str, Any]:
         """A program that does its work and prints JSON as its last line."""
         command = [sys.executable, "-m", module, *arguments]
-        child = self.supervisor.start(Program(module, command, {**os.environ, **env}, cwd=stack.ROOT))
+        child = self.supervisor.start(Program(module, command, {**os.environ, **env}, cwd=programs.ROOT))
         self.supervisor.finish(child, self.options.seconds)
         said: dict[str, Any] = json.loads(child.tail[-1])
         return said
@@ -135,19 +135,19 @@ class Stand(Demonstration):
         timeout = self.options.seconds
         httpx2.request(method, url, timeout=timeout, trust_env=False, **content).raise_for_status()
 
-    def _foundations(self, env: stack.Environment) -> list[Program]:
-        simulator = stack.simulator(env, self.simulator_port, self.ledger_path(), *self._simulator_options())
-        return [stack.broker(env, self.broker_port), simulator]
+    def _foundations(self, env: programs.Environment) -> list[Program]:
+        simulator = programs.simulator(env, self.simulator_port, self.ledger_path(), *self._simulator_options())
+        return [programs.broker(env, self.broker_port), simulator]
 
-    def _beside(self, env: stack.Environment) -> list[Program]:
+    def _beside(self, env: programs.Environment) -> list[Program]:
         """A second simulator and a stub, of which the product knows nothing."""
         ledger = self.own.folder.resolve() / "provider.jsonl"
-        second = stack.simulator(env, self.provider_port, ledger, *self._simulator_options())
+        second = programs.simulator(env, self.provider_port, ledger, *self._simulator_options())
         stub = [sys.executable, "-m", "tests.benchmarks.stub", str(self.stub_port), str(LATENCY_MS / 1000)]
         url = f"http://127.0.0.1:{self.stub_port}/"
         return [
-            Program("provider", second.command, env, ready=second.ready, cwd=stack.ROOT),
-            Program("stub", stub, env, ready=lambda: stack.answers(url), cwd=stack.ROOT),
+            Program("provider", second.command, env, ready=second.ready, cwd=programs.ROOT),
+            Program("stub", stub, env, ready=lambda: programs.answers(url), cwd=programs.ROOT),
         ]
 
     def _simulator_options(self) -> tuple[str, ...]:

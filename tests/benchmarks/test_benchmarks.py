@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from smsapp.processes import Program, Supervisor
+from smsapp.runtime.supervisor import Program, Supervisor
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.numbers import compare
 from tests.benchmarks.options import OUTSIDE, PARTS

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 
-from smsapp.processes import free_port
+from smsapp.runtime.supervisor import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMED = (

@@ -43,8 +43,8 @@ import django
 from django.db import connection
 
 from smsapp.demo.scratch import Scratch, scratch
-from smsapp.processes import RESTART_CAP, ProcessError, StopRequested, Supervisor, into_folder
-from smsapp.stack import ROOT
+from smsapp.runtime.programs import ROOT
+from smsapp.runtime.supervisor import RESTART_CAP, ProcessError, StopRequested, Supervisor, into_folder
 from tests.services import machine_installation, make_cluster, wheel_installation
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

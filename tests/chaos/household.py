@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smsapp import stack
-from smsapp.processes import NAME_MARK, Child, ProcessError, Program, Supervisor
+from smsapp.runtime import programs
+from smsapp.runtime.supervisor import NAME_MARK, Child, ProcessError, Program, Supervisor
 from tests.chaos.kills import is_alive, processes_of
 from tests.chaos.patience import wait_until
 from tests.chaos.plan import Event, Target
@@ -130,21 +130,21 @@ class UnderRun(Stand):
 
     def _is_up(self) -> bool:
         self.outer.watch()
-        return stack.answers(f"{self.url}/health")
+        return programs.answers(f"{self.url}/health")
 
     def _last_words(self) -> str:
         return "\n".join(self.outer.children[RUN].tail) if RUN in self.outer.children else ""
 
     def _start(self) -> None:
         env = self._environment()
-        programs = [program for program in self._foundations(env) if program.name != "broker"]
+        started = [program for program in self._foundations(env) if program.name != "broker"]
         if not self.own.redis_url:  # `run` brings its own
             env |= {"REDIS_URL": "", "CELERY_BROKER_URL": "", "EMBEDDED_BROKER_PORT": str(self.broker_port)}
         command = [sys.executable, "manage.py", "run"]
-        programs.append(
-            Program(RUN, command, env, ready=self._is_up, ready_within=STARTS_WITHIN, restart=True, cwd=stack.ROOT)
+        started.append(
+            Program(RUN, command, env, ready=self._is_up, ready_within=STARTS_WITHIN, restart=True, cwd=programs.ROOT)
         )
-        self.outer.start_ready(*programs)
+        self.outer.start_ready(*started)
 
 
 class RoadsUnderRun(UnderRun, TwoRoads):

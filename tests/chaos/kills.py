@@ -14,7 +14,7 @@ from accounts.choices import WebhookState
 from accounts.models import WebhookDelivery
 from messaging.choices import AttemptState, BatchState
 from messaging.models import Attempt, ReportInbox
-from smsapp.processes import Child, Supervisor, group_members
+from smsapp.runtime.supervisor import Child, Supervisor, group_members
 from tests.chaos.patience import LOOK, patiently, wait_until
 from tests.chaos.plan import SENDING, Event, Target
 

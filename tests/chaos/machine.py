@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from messaging.choices import GatewayKind
-from smsapp import stack
 from smsapp.demo.scratch import NOTE, Scratch
-from smsapp.processes import Program, Supervisor
+from smsapp.runtime import programs
+from smsapp.runtime.supervisor import Program, Supervisor
 from tests.chaos.kills import is_alive, processes_of, signal_all
 from tests.chaos.patience import wait_until
 from tests.chaos.stand import Stand
@@ -88,7 +88,7 @@ class Machine(Stand):
     def release(self) -> None:
         """By an operator at the shell; raises ProcessError if it is refused."""
         environment = self._environment()
-        self.supervisor.finish(self.supervisor.start(stack.manage("release", environment, "release")), 120)
+        self.supervisor.finish(self.supervisor.start(programs.manage("release", environment, "release")), 120)
 
     @property
     def accepted(self) -> int:
@@ -115,7 +115,7 @@ class Machine(Stand):
     def _processes(self) -> set[int]:
         return {pid for name in self._programs for pid in processes_of(self.supervisor.children[name])}
 
-    def _foundations(self, env: stack.Environment) -> list[Program]:
+    def _foundations(self, env: programs.Environment) -> list[Program]:
         """Without the provider, if it runs already."""
         return [program for program in super()._foundations(env) if program.name not in self.supervisor.children]
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-from smsapp.processes import Supervisor
 from smsapp.queues import WORKERS
+from smsapp.runtime.supervisor import Supervisor
 from tests.chaos.kills import processes_of
 from tests.chaos.patience import LOOK
 

@@ -8,7 +8,7 @@ import psycopg
 import redis
 from django.db import Error, connection
 
-from smsapp.processes import Supervisor
+from smsapp.runtime.supervisor import Supervisor
 
 Value = TypeVar("Value")
 

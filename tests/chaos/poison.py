@@ -18,7 +18,7 @@ from messaging.models import Attempt, Batch, Message
 from smsapp.core.enqueue import wake
 from smsapp.demo.display import say
 from smsapp.demo.scratch import Scratch
-from smsapp.processes import Supervisor
+from smsapp.runtime.supervisor import Supervisor
 from tests.chaos.evidence import is_settled, judge, unsettled
 from tests.chaos.kills import process_of
 from tests.chaos.ledger import ask_for_ledger

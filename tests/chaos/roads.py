@@ -10,9 +10,9 @@ from django.db.models import Count
 
 from messaging.choices import GatewayKind
 from messaging.models import Attempt, Batch
-from smsapp import stack
 from smsapp.demo.scratch import Scratch
-from smsapp.processes import Program, Supervisor, free_port
+from smsapp.runtime import programs
+from smsapp.runtime.supervisor import Program, Supervisor, free_port
 from tests.chaos.ledger import Ledger, read_ledger
 from tests.chaos.oracle import Entry
 from tests.chaos.stand import SILENT, Stand, simulator_key
@@ -66,8 +66,8 @@ class TwoRoads(Stand):
             "second_died": not self.is_second_alive,
         }
 
-    def _foundations(self, env: stack.Environment) -> list[Program]:
-        second = stack.simulator(env, self.second_port, self.second_ledger, "--silent", f"{SILENT:g}")
+    def _foundations(self, env: programs.Environment) -> list[Program]:
+        second = programs.simulator(env, self.second_port, self.second_ledger, "--silent", f"{SILENT:g}")
         return [*super()._foundations(env), replace(second, name=SECOND)]
 
     def _environment(self) -> dict[str, str]:

@@ -8,12 +8,12 @@ import httpx2
 
 from messaging.choices import GatewayKind
 from messaging.models import Gateway, Route
-from smsapp import stack
 from smsapp.celery import app as celery_app
 from smsapp.demo.play import Demonstration
 from smsapp.demo.scratch import Scratch, delete_keys
 from smsapp.management.commands.demo_account import read_credentials
-from smsapp.processes import Program, Supervisor
+from smsapp.runtime import programs
+from smsapp.runtime.supervisor import Program, Supervisor
 from tests.chaos.hanging import HangingProvider
 from tests.chaos.ledger import Ledger, ask_for_ledger
 from tests.chaos.outages import ON_POSTGRESQL, ON_SQLITE, cut_connections, fill_disk, make_read_only
@@ -144,7 +144,7 @@ class Stand(Demonstration):
 
     @property
     def redis_url(self) -> str:
-        return self.own.redis_url or stack.embedded_redis_url(self.broker_port)
+        return self.own.redis_url or programs.embedded_redis_url(self.broker_port)
 
     @property
     def targets(self) -> set[Target]:
@@ -220,11 +220,11 @@ class Stand(Demonstration):
         values: dict[str, Any] = answer.json()
         return values
 
-    def _foundations(self, env: stack.Environment) -> list[Program]:
-        foundations = [] if self.own.redis_url else [stack.broker(env, self.broker_port)]
+    def _foundations(self, env: programs.Environment) -> list[Program]:
+        foundations = [] if self.own.redis_url else [programs.broker(env, self.broker_port)]
         if not self.gateway_url:
             ledger = self.own.folder.resolve() / "ledger.jsonl"
-            foundations.append(stack.simulator(env, self.simulator_port, ledger, "--silent", f"{self.silent:g}"))
+            foundations.append(programs.simulator(env, self.simulator_port, ledger, "--silent", f"{self.silent:g}"))
         return foundations
 
     def _environment(self) -> dict[str, str]:

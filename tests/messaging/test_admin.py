@@ -9,7 +9,7 @@ from django.utils import timezone
 from messaging.choices import AttemptState, Lane, MessageStatus
 from messaging.identity import message_number, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, Message
-from smsapp.console import COUNT_LIMIT
+from smsapp.console.admin import COUNT_LIMIT
 from tests.factories import make_campaign
 
 pytestmark = pytest.mark.django_db

@@ -14,8 +14,8 @@ from django.db import connection
 
 from accounts.models import Setting
 from messaging.identity import PREFIX_KEY
-from smsapp import stack
-from smsapp.processes import Supervisor, free_port
+from smsapp.runtime import programs
+from smsapp.runtime.supervisor import Supervisor, free_port
 
 
 class Server(NamedTuple):
@@ -46,7 +46,7 @@ def running_server(folder: Path) -> Iterator[Server]:
     }
     port = free_port()
     with Supervisor(lambda name, line: print(line)) as own:
-        own.start_ready(stack.web(env, "127.0.0.1", port))
+        own.start_ready(programs.web(env, "127.0.0.1", port))
         yield Server("127.0.0.1", port, connect, own.children["web"].pid)
 
 

@@ -36,7 +36,7 @@ def test_a_big_list_is_not_sorted_by_whatever_its_address_says(admin_client: Cli
 
 
 def test_a_count_that_stopped_says_so(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smsapp.console.COUNT_LIMIT", 2)
+    monkeypatch.setattr("smsapp.console.admin.COUNT_LIMIT", 2)
     make_campaign(count=2)
     expansion.expand_ready()
     assert "more than" not in admin_client.get(MESSAGES).content.decode()

@@ -7,9 +7,9 @@ import pytest
 from django.db import OperationalError, connection
 from django_celery_beat.models import PeriodicTask
 
-from smsapp.beat import ScheduleIncomplete, Scheduler
 from smsapp.celery import app
 from smsapp.queues import BEAT_SCHEDULE
+from smsapp.runtime.beat import ScheduleIncomplete, Scheduler
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

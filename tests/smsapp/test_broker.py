@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from smsapp.management.commands import broker
-from smsapp.processes import Program, Supervisor, accepts_connections, free_port
+from smsapp.runtime.supervisor import Program, Supervisor, accepts_connections, free_port
 
 KEY = "tests-only-" + "k" * 50
 

@@ -6,8 +6,8 @@ import pytest
 from kombu.exceptions import OperationalError
 from kombu.utils import functional
 
-from smsapp.broker_connection import LONGEST_WAIT
 from smsapp.celery import app
+from smsapp.runtime.broker_connection import LONGEST_WAIT
 
 
 def test_after_any_number_of_tries_the_next_comes_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.checks import run_checks
 
-from smsapp import checks
+from smsapp.monitoring import checks
 
 ROOT = Path(django_settings.BASE_DIR)
 PRODUCTION = {

@@ -16,9 +16,9 @@ from django.db import OperationalError, connection
 from django.db.utils import ConnectionHandler
 
 from accounts import idempotency
-from smsapp import checks
 from smsapp.core.db_errors import is_outage
 from smsapp.database.limits import Kind, kind_of, time_limits
+from smsapp.monitoring import checks
 from tests.factories import make_api_key
 
 BODY = {"phone_numbers": ["+4915112345678"], "message": "Hello"}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from smsapp import environment
-from smsapp.environment import choose_settings
+from smsapp.runtime import environment
+from smsapp.runtime.environment import choose_settings
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from django.conf import settings
 
-from smsapp.processes import free_port
+from smsapp.runtime.supervisor import free_port
 from tests.smsapp.test_run import running, wait_until
 
 GUIDE = Path(settings.BASE_DIR, "smsapp", "api", "guide.md").read_text()

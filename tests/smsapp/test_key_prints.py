@@ -12,8 +12,8 @@ from django.core.management import CommandError, call_command
 from django.db import Error, connection
 
 from accounts import secrets
-from smsapp import key_prints
-from smsapp.key_prints import WrongKeys
+from smsapp.monitoring import key_prints
+from smsapp.monitoring.key_prints import WrongKeys
 from tests.factories import AccountFactory
 from uploads.suppressions import suppress
 

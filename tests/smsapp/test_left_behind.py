@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from smsapp.left_behind import FOLDER_MARK, end_left_behind, holders_of
-from smsapp.processes import NAME_MARK
+from smsapp.runtime.left_behind import FOLDER_MARK, end_left_behind, holders_of
+from smsapp.runtime.supervisor import NAME_MARK
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 HOLD = """

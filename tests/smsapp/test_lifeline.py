@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be asked for it")
 FORKED = """
 import os, sys, time
-from smsapp.lifeline import end_with
+from smsapp.runtime.lifeline import end_with
 parent = os.getpid()
 if os.fork():
     time.sleep(60)

@@ -54,8 +54,8 @@ def test_a_traceback_is_redacted_too() -> None:
 def test_the_web_servers_own_log_holds_no_secret_of_an_address() -> None:
     from gunicorn.config import Config
 
-    from smsapp import gunicorn
-    from smsapp.web_log import Logger
+    from smsapp.runtime import gunicorn
+    from smsapp.runtime.web_log import Logger
 
     config = Config()
     config.set("accesslog", "-")
@@ -81,7 +81,7 @@ import sentry_sdk
 from sentry_sdk.transport import Transport
 from django.test import Client
 from smsapp import sentry
-from smsapp.api.health import LiveView
+from smsapp.monitoring.health import LiveView
 number, text, token = json.load(sys.stdin)
 told = []
 class Kept(Transport):

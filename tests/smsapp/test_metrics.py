@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from accounts.choices import Mode
 from reports.models import DailyStat
 from smsapp import __version__
-from smsapp.api import health
+from smsapp.monitoring import health
 from tests.factories import AccountFactory, make_api_key
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from smsapp.processes import Child, ProcessError, Program, StopRequested, Supervisor, group_members, into_folder
+from smsapp.runtime.supervisor import (
+    Child,
+    ProcessError,
+    Program,
+    StopRequested,
+    Supervisor,
+    group_members,
+    into_folder,
+)
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"
 SLEEP = "import time; print('on', flush=True); time.sleep(60)"
@@ -105,7 +113,7 @@ def test_a_second_signal_ends_the_patience() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
 def test_children_die_when_the_supervisor_is_killed() -> None:
     code = (
-        "import sys, time; from smsapp.processes import *\n"
+        "import sys, time; from smsapp.runtime.supervisor import *\n"
         "with Supervisor(lambda name, line: print(line, flush=True)) as s:\n"
         "    s.start(Program('child', [sys.executable, '-c', 'import os, time; print(os.getpid()); "
         'sys = __import__("sys"); sys.stdout.flush(); time.sleep(60)\']))\n'
@@ -140,8 +148,8 @@ def test_a_program_that_may_come_back_is_started_again_after_a_kill(tmp_path: Pa
 
 
 def test_a_program_that_always_fails_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smsapp.processes.RESTART_WAIT", 0)
-    monkeypatch.setattr("smsapp.processes.RESTART_CAP", 2)
+    monkeypatch.setattr("smsapp.runtime.supervisor.RESTART_WAIT", 0)
+    monkeypatch.setattr("smsapp.runtime.supervisor.RESTART_CAP", 2)
     with Supervisor(nothing) as supervisor:
         supervisor.start(python("worker", "raise SystemExit(1)", restart=True))
         with pytest.raises(ProcessError, match="worker ended 2 times"):
@@ -150,7 +158,7 @@ def test_a_program_that_always_fails_is_given_up(monkeypatch: pytest.MonkeyPatch
 
 def test_a_program_that_has_run_before_is_never_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in {"RESTART_WAIT": 0, "RESTART_CAP": 2, "RESTART_PAUSE": 0.1, "PROVEN_AFTER": 0}.items():
-        monkeypatch.setattr(f"smsapp.processes.{name}", value)
+        monkeypatch.setattr(f"smsapp.runtime.supervisor.{name}", value)
     starts = tmp_path / "starts"
     code = f"open({str(starts)!r}, 'a').write('x'); raise SystemExit(1)"
     with Supervisor(into_folder(tmp_path)) as supervisor:

@@ -11,9 +11,10 @@ import pytest
 from django.test import Client
 
 from reports.selectors import attention
-from smsapp import pulse, stack
-from smsapp.processes import Supervisor, free_port
+from smsapp.monitoring import pulse
 from smsapp.queues import QUEUES, WORKERS
+from smsapp.runtime import programs
+from smsapp.runtime.supervisor import Supervisor, free_port
 
 pytestmark = pytest.mark.django_db
 
@@ -91,9 +92,9 @@ def test_health_tells_of_each_process_that_was_killed(tmp_path: Path, settings: 
             time.sleep(0.5)
 
     with Supervisor(lambda name, line: print(name, line)) as own:
-        own.finish(own.start(stack.manage("prepare", env, "migrate")), 120)
-        own.start_ready(stack.web(env, "127.0.0.1", port))
-        for program in (*stack.workers(env), stack.beat(env)):
+        own.finish(own.start(programs.manage("prepare", env, "migrate")), 120)
+        own.start_ready(programs.web(env, "127.0.0.1", port))
+        for program in (*programs.workers(env), programs.beat(env)):
             own.start(program)
         until("ok")
         own.stop("worker-reports")

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 from django.conf import settings
 
-from smsapp.processes import free_port
+from smsapp.runtime.supervisor import free_port
 
 NAMED = (
     "DATABASE_URL",

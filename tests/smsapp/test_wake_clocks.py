@@ -10,11 +10,11 @@ import pytest
 from celery.worker.request import Request
 from django_celery_beat.models import PeriodicTask
 
-from smsapp.beat import Scheduler
 from smsapp.celery import app
 from smsapp.core import enqueue as waking
 from smsapp.core.enqueue import wake
 from smsapp.queues import BEAT_SCHEDULE
+from smsapp.runtime.beat import Scheduler
 from tests.clocks import host_off_by
 
 pytestmark = pytest.mark.django_db(transaction=True)

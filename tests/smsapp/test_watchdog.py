@@ -10,8 +10,8 @@ import pytest
 from celery import Celery
 from django.conf import settings
 
-from smsapp.processes import group_members
-from smsapp.watchdog import STUCK_BEYOND_TIME_LIMIT, Watchdog
+from smsapp.runtime.supervisor import group_members
+from smsapp.runtime.watchdog import STUCK_BEYOND_TIME_LIMIT, Watchdog
 
 IDLE, LIMIT = 20.0, 120.0
 A, B = frozenset({"a"}), frozenset({"b"})

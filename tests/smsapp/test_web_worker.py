@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from smsapp import web_worker
-from smsapp.stack import WEB_PROCESSES, WEB_THREADS
+from smsapp.runtime import web_worker
+from smsapp.runtime.programs import WEB_PROCESSES, WEB_THREADS
 from tests.smsapp.servers import Server, running_server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]

@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
-from smsapp.forms import DashboardForm
+from smsapp.dashboard.forms import DashboardForm
 from uploads.choices import UploadStatus
 from uploads.models import Upload
 

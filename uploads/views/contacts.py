@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, may
 from smsapp.core.exceptions import NotFound, SmsappError
-from smsapp.paging import page_of
+from smsapp.dashboard.pagination import page_of
 from uploads import contacts
 from uploads.forms.contacts import ContactForm, NameForm, UploadChoiceForm
 from uploads.models import Contact, ContactList

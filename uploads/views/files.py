@@ -7,8 +7,8 @@ from django.views.decorators.http import require_GET
 from accounts import audit
 from accounts.choices import Scope
 from accounts.current import MemberRequest, allowed, current_account, may
+from smsapp.dashboard.pagination import page_of
 from smsapp.lib.csv_safety import attachment
-from smsapp.paging import page_of
 from uploads.choices import RowReason
 from uploads.corrections import correctable_lines
 from uploads.models import Upload

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts import secrets
-from smsapp import key_prints
+from smsapp.monitoring import key_prints
 
 
 class Command(BaseCommand):

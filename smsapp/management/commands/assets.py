@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from smsapp.icons import ICONS
+from smsapp.dashboard.icons import ICONS
 
 TIME_LIMIT = 300  # seconds for npm
 SVG = re.compile(

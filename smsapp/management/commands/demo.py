@@ -14,7 +14,7 @@ from smsapp.demo.client import DemoFailed
 from smsapp.demo.play import SAMPLE_ROWS, Demonstration
 from smsapp.demo.scratch import scratch
 from smsapp.lib.digits import whole_number
-from smsapp.processes import ProcessError, StopRequested, Supervisor, into_folder
+from smsapp.runtime.supervisor import ProcessError, StopRequested, Supervisor, into_folder
 
 
 class Command(BaseCommand):

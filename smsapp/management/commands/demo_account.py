@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.services import ensure_demo_account
-from smsapp import key_prints
+from smsapp.monitoring import key_prints
 
 
 def read_credentials(path: Path) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from smsapp import left_behind, stack
 from smsapp.management.commands.demo_account import read_credentials
-from smsapp.processes import ProcessError, StopRequested, Supervisor, free_port, is_port_free, prefixed
+from smsapp.runtime import left_behind, programs
+from smsapp.runtime.supervisor import ProcessError, StopRequested, Supervisor, free_port, is_port_free, prefixed
 
 MIGRATION_TIME = 600.0  # seconds; a first migration takes some, a large one on a full database more
 
@@ -39,30 +39,30 @@ class Command(BaseCommand):
     def _start(self, supervisor: Supervisor, host: str, port: int) -> None:
         folder = str(settings.VAR_DIR.resolve())
         env = dict(os.environ) | {"VAR_DIR": folder, left_behind.FOLDER_MARK: folder, "PORT": str(port)}
-        url = f"http://{stack.reachable(host)}:{port}"
+        url = f"http://{programs.reachable(host)}:{port}"
         foundations, simulator_url = [], ""
         if not os.environ.get("REDIS_URL"):
             broker_port = settings.EMBEDDED_BROKER_PORT
             broker_port = broker_port if is_port_free(broker_port) else free_port()
-            env["REDIS_URL"] = stack.embedded_redis_url(broker_port)
-            foundations.append(stack.broker(env, broker_port))
+            env["REDIS_URL"] = programs.embedded_redis_url(broker_port)
+            foundations.append(programs.broker(env, broker_port))
         provider = settings.INFOBIP_BASE_URL or (settings.TWILIO_ACCOUNT_SID and "Twilio")
         if not provider and not os.environ.get("SIMULATOR_URL"):
             simulator_port = settings.SIMULATOR_PORT if is_port_free(settings.SIMULATOR_PORT) else free_port()
             simulator_url = f"http://127.0.0.1:{simulator_port}"
             env |= {"SIMULATOR_PORT": str(simulator_port), "SIMULATOR_URL": simulator_url}
-            foundations.append(stack.simulator(env, simulator_port, settings.VAR_DIR / "simulator" / "ledger.jsonl"))
+            foundations.append(programs.simulator(env, simulator_port, settings.VAR_DIR / "simulator" / "ledger.jsonl"))
         children = [supervisor.start(program) for program in foundations]
         self.stdout.write("Preparing the database.")
         self.stdout.flush()
         arguments = ("demo_account", "--url", url, "--simulator-url", simulator_url)
         try:
-            supervisor.finish(supervisor.start(stack.manage("prepare", env, *arguments)), MIGRATION_TIME)
+            supervisor.finish(supervisor.start(programs.manage("prepare", env, *arguments)), MIGRATION_TIME)
         except ProcessError as error:
             raise ProcessError(f"{error}{who_holds_the_database(str(error))}") from error
         for child in children:
             child.wait_ready()
-        supervisor.start_ready(stack.web(env, host, port), *stack.workers(env), stack.beat(env))
+        supervisor.start_ready(programs.web(env, host, port), *programs.workers(env), programs.beat(env))
         self._announce(url, simulator_url or provider or env["SIMULATOR_URL"], not simulator_url)
 
     def _announce(self, url: str, gateway: str, is_real: bool) -> None:

@@ -1,12 +1,12 @@
-"""What the web server runs with beside its arguments: `gunicorn --config python:smsapp.gunicorn`."""
+"""What the web server runs with beside its arguments: `gunicorn --config python:smsapp.runtime.gunicorn`."""
 
 import resource
 from typing import Any
 
-from smsapp.lifeline import end_with
+from smsapp.runtime.lifeline import end_with
 
-worker_class = "smsapp.web_worker.Worker"
-logger_class = "smsapp.web_log.Logger"
+worker_class = "smsapp.runtime.web_worker.Worker"
+logger_class = "smsapp.runtime.web_log.Logger"
 access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)s ms %({x-request-id}o)s'
 keepalive = 75  # seconds: clients keep a connection between calls, and a proxy in front for a minute
 #: No header moves a request to another path: who may set them is not known here, and proxies allow and forbid by path.

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx2
 from django.conf import settings
 
-from smsapp.processes import Program, accepts_connections
 from smsapp.queues import WORKERS
+from smsapp.runtime.supervisor import Program, accepts_connections
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WEB_PROCESSES = 2
 WEB_THREADS = 4
 
@@ -42,7 +42,7 @@ def simulator(env: Environment, port: int, ledger: Path, *options: str) -> Progr
 
 def web(env: Environment, host: str, port: int) -> Program:
     command = [
-        *(sys.executable, "-m", "gunicorn", "smsapp.wsgi", "--config", "python:smsapp.gunicorn"),
+        *(sys.executable, "-m", "gunicorn", "smsapp.wsgi", "--config", "python:smsapp.runtime.gunicorn"),
         *("--bind", f"{host}:{port}"),
         *("--workers", str(WEB_PROCESSES), "--threads", str(WEB_THREADS)),
         *("--graceful-timeout", "5", "--timeout", "60", "--log-level", "warning"),

@@ -13,11 +13,13 @@ from rest_framework.views import APIView
 
 from accounts import hold
 from accounts.hold import HoldKind
-from smsapp import __version__, draining, pulse
+from smsapp import __version__
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField
 from smsapp.api.serializers import Answer
 from smsapp.core.exceptions import ServiceUnavailable
+from smsapp.monitoring import pulse
+from smsapp.runtime import draining
 
 
 class HealthAnswer(Answer):

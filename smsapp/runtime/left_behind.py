@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from smsapp.processes import NAME_MARK
+from smsapp.runtime.supervisor import NAME_MARK
 
 FOLDER_MARK = "SMSAPP_RUN_IN"
 END_WITHIN = 10.0  # seconds for a killed process to be gone; one that waits for a broken disk may need for ever

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import environ
 
-DOTENV = Path(__file__).resolve().parent.parent / ".env"
+DOTENV = Path(__file__).resolve().parents[2] / ".env"
 
 
 def choose_settings() -> None:

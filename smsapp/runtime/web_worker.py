@@ -16,7 +16,7 @@ from django.conf import settings
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from smsapp import draining
+from smsapp.runtime import draining
 
 FIRST_BYTE_WITHIN = 15.0  # seconds from the connection to the first byte
 READ_WITHIN = 20.0  # seconds for a request, and one more for each LEAST_RATE bytes of it

@@ -15,8 +15,8 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connection
 
 from messaging import gateways, routing
-from smsapp import proxies
 from smsapp.management.commands.assets import ASSETS, SPRITE
+from smsapp.monitoring import proxies
 
 MIN_KEY_LENGTH = 50
 MIN_ENCRYPTION_KEY = 32

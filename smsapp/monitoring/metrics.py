@@ -26,8 +26,9 @@ from campaigns.tally import COUNTED_STATUSES
 from messaging.choices import BatchState
 from messaging.models import Batch, ReportInbox
 from reports.models import DailyStat
-from smsapp import __version__, pulse, queues
+from smsapp import __version__, queues
 from smsapp.core import clock
+from smsapp.monitoring import pulse
 
 TAKEN_STATUSES = ("sent", "delivered", "undelivered", "unconfirmed")
 FINAL_STATUSES = tuple(status for status in COUNTED_STATUSES if status not in ("queued", "unknown", "sent"))
