@@ -127,7 +127,7 @@ HOST_CLOCK = {
     "smsapp/core/clock.py": "gives it where there is one machine, or no database",
     "messaging/restored.py": "looks for a jump of that very clock: the machine was rolled back, or slept",
     "smsapp/api/envelope.py": "shown in an answer, which must come while the database is away",
-    "smsapp/api/usage.py": "noted in the log of calls, while the database is away as well",
+    "smsapp/api/request_log.py": "noted in the log of calls, while the database is away as well",
 }
 CLOCKS = re.compile(
     r"\b(timezone\.(now|localtime|localdate)\b|datetime\.(now|utcnow|today)\b|date\.today\b|time\.time\b)"

@@ -15,7 +15,7 @@ from accounts.credit import amount_of, entry_id
 from accounts.models import LedgerEntry
 from campaigns.models import Campaign
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import CREATED, PAGE, choice, in_time, query_of, text
+from smsapp.api.query_params import CREATED, PAGE, choice, in_time, query_of, text
 from smsapp.api.serializers import Answer, ModelAnswer
 from smsapp.api.views import AccountMixin
 

@@ -27,9 +27,9 @@ from accounts.keys import (
 )
 from accounts.models import ApiKey
 from smsapp.api.fields import ZonedDateTimeField
+from smsapp.api.openapi.schema import may_fail
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import PAGE
-from smsapp.api.schema import may_fail
+from smsapp.api.query_params import PAGE
 from smsapp.api.serializers import ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.core.exceptions import InvalidState

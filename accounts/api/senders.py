@@ -20,9 +20,9 @@ from accounts.models import SenderId
 from accounts.senders import request_sender, sender_kind, sender_named, withdraw_sender
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField
+from smsapp.api.openapi.schema import may_fail
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import PAGE
-from smsapp.api.schema import may_fail
+from smsapp.api.query_params import PAGE
 from smsapp.api.serializers import ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.core.exceptions import InvalidState

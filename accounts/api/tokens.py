@@ -12,8 +12,8 @@ from rest_framework.views import APIView
 
 from accounts.choices import Role
 from accounts.tokens import TokenPair, check_password, refresh, revoke, sign_in
-from smsapp.api.query import read_query
-from smsapp.api.schema import may_fail
+from smsapp.api.openapi.schema import may_fail
+from smsapp.api.query_params import read_query
 from smsapp.api.serializers import Answer, StrictSerializer
 from smsapp.api.throttling import Limited, limit_address
 from smsapp.core.exceptions import AuthenticationRefused, LoginThrottled, PermissionDenied, TokenExpired, TokenInvalid

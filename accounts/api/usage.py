@@ -15,7 +15,7 @@ from accounts.models import ApiUsageLog, DailyUse
 from campaigns.tally import by_status
 from reports.selectors.daily import Figures, daily
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import PAGE, day, query_of, text, whole
+from smsapp.api.query_params import PAGE, day, query_of, text, whole
 from smsapp.api.serializers import Answer, ModelAnswer
 from smsapp.api.statuses import StatusCounts
 from smsapp.api.views import AccountMixin

@@ -25,9 +25,9 @@ from accounts.webhooks import endpoints, guard
 from accounts.webhooks.endpoints import CHOOSABLE, MAX_REPLAYED, REPLAYS_A_SECOND
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField, ZonedDateTimeField
+from smsapp.api.openapi.schema import may_fail
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import PAGE, choice, query_of
-from smsapp.api.schema import may_fail
+from smsapp.api.query_params import PAGE, choice, query_of
 from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.core.exceptions import CallbackUrlNotAllowed, InvalidState, NotFound

@@ -12,7 +12,7 @@ from campaigns.choices import CampaignKind
 from campaigns.recipients import Recipients, require_numbers
 from campaigns.rules import CampaignRequest, check_request
 from campaigns.templates import template_of
-from smsapp.api.schema import may_fail
+from smsapp.api.openapi.schema import may_fail
 from smsapp.core.exceptions import (
     AccountSuspended,
     CallbackUrlNotAllowed,

@@ -14,9 +14,9 @@ from campaigns import templates
 from campaigns.api.serializers import TemplateRequest, TemplateSerializer
 from campaigns.models import MessageTemplate
 from campaigns.rules import check_text
+from smsapp.api.openapi.schema import may_fail
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import PAGE
-from smsapp.api.schema import may_fail
+from smsapp.api.query_params import PAGE
 from smsapp.api.serializers import checked
 from smsapp.api.views import AccountMixin
 from smsapp.core.exceptions import AlreadyExists, InvalidState, MessageTooLong

@@ -50,9 +50,9 @@ from messaging.resending import FAILED_STATUSES
 from messaging.selectors import on_their_way
 from messaging.services import resend_failed
 from smsapp.api import statuses
+from smsapp.api.openapi.schema import may_fail
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import CREATED, PAGE, choice, in_time, query_of, text, whole
-from smsapp.api.schema import may_fail
+from smsapp.api.query_params import CREATED, PAGE, choice, in_time, query_of, text, whole
 from smsapp.api.serializers import StrictSerializer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.core.exceptions import InvalidState, NotFound, Problems, TemplateVariableMissing

@@ -9,7 +9,7 @@ from accounts.choices import Scope
 from messaging.identity import public_id
 from messaging.models import InboundMessage
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import PAGE, phone, query_of
+from smsapp.api.query_params import PAGE, phone, query_of
 from smsapp.api.serializers import ModelAnswer
 from smsapp.api.views import AccountMixin
 

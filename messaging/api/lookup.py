@@ -13,8 +13,8 @@ from accounts.caller import caller_of
 from accounts.choices import Scope
 from accounts.models import Account
 from campaigns.rules import check_text
+from smsapp.api.openapi.schema import may_fail
 from smsapp.api.rules import at_least_one
-from smsapp.api.schema import may_fail
 from smsapp.api.serializers import Answer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.core.exceptions import MessageTooLong, Problems, ValidationError

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports.send_filter import SendFilter
-from smsapp.api.query import moment, text
+from smsapp.api.query_params import moment, text
 
 OF_SEND = (
     text("bulk_id", "Of one campaign or send."),

@@ -17,7 +17,7 @@ from reports.delivery_reports import find_message
 from reports.message_list import MessageFilter, message_list
 from reports.selectors.timeline import TimelineEntry, message_timeline
 from smsapp.api.cursors import link_to
-from smsapp.api.query import PAGE, choice, phone, query_of
+from smsapp.api.query_params import PAGE, choice, phone, query_of
 from smsapp.api.views import AccountMixin
 
 

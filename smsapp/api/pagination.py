@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from smsapp.api import cursors
-from smsapp.api.query import query_of
+from smsapp.api.query_params import query_of
 
 
 class NewestFirst(CursorPagination):

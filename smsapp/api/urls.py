@@ -16,7 +16,7 @@ from messaging.api.lookup import LookupView
 from messaging.api.views import SendView
 from reports.api.messages import MessageListView, MessageView
 from reports.api.views import ReportListView, ReportView
-from smsapp.api.docs import DocumentView, RedocView, SwaggerView
+from smsapp.api.openapi.pages import DocumentView, RedocView, SwaggerView
 from smsapp.monitoring.health import HealthView, LiveView, ReadyView
 from smsapp.monitoring.metrics import metrics
 from uploads.api.contacts import ContactListViewSet, ContactViewSet, SuppressionViewSet

@@ -7,8 +7,8 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from accounts.permissions import Scoped
-from smsapp.api.query import Parameter, declared_by, read_query
-from smsapp.api.repeats import Repeatable
+from smsapp.api.idempotency import Repeatable
+from smsapp.api.query_params import Parameter, declared_by, read_query
 from smsapp.api.throttling import Limited
 
 
@@ -16,7 +16,7 @@ class AccountMixin(Repeatable, Limited, Scoped):
     """First base of each such view. It names its scopes and its query parameters; what it shows and changes belongs to
     the caller's account."""
 
-    #: Query parameters by action of a viewset, or by method; see `smsapp.api.query`.
+    #: Query parameters by action of a viewset, or by method; see `smsapp.api.query_params`.
     parameters: ClassVar[Mapping[str, Sequence[Parameter]]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

@@ -16,7 +16,7 @@ from accounts.choices import SenderStatus, WebhookState
 from campaigns.choices import FINAL, CampaignStatus, CanaryState, RecurringStatus
 from messaging.choices import OPEN, MessageStatus
 from smsapp.api import statuses
-from smsapp.api.schema import ErrorBody, ErrorDetails, ErrorEnvelope, Metadata, Problem
+from smsapp.api.openapi.schema import ErrorBody, ErrorDetails, ErrorEnvelope, Metadata, Problem
 from smsapp.api.serializers import Answer, StrictSerializer
 from smsapp.api.statuses import StatusCounts
 from smsapp.core.exceptions import ValidationError, entries_of

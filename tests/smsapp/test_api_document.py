@@ -18,8 +18,8 @@ from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
 from accounts.choices import MESSAGE_STATUS, EventType
-from smsapp.api import docs
-from smsapp.api.docs import DocumentView, YamlRenderer
+from smsapp.api.openapi import pages
+from smsapp.api.openapi.pages import DocumentView, YamlRenderer
 from smsapp.api.urls import urlpatterns
 from smsapp.core.error_codes import CATALOGUE
 from tests.factories import make_api_key
@@ -317,8 +317,8 @@ def test_it_is_made_once_in_a_process(client: Any) -> None:
 
 @pytest.mark.once
 def test_one_address_gets_so_many_a_minute_and_a_refusal_in_the_usual_shape(client: Any) -> None:
-    answers = [client.get("/api/v1/schema", REMOTE_ADDR="203.0.113.77") for _ in range(docs.CALLS + 1)]
-    assert [answer.status_code for answer in answers] == [200] * docs.CALLS + [429]
+    answers = [client.get("/api/v1/schema", REMOTE_ADDR="203.0.113.77") for _ in range(pages.CALLS + 1)]
+    assert [answer.status_code for answer in answers] == [200] * pages.CALLS + [429]
     assert answers[-1].json()["error"]["code"] == "RATE_LIMIT_EXCEEDED"
     assert "Retry-After" in answers[-1].headers
     assert client.get("/api/v1/schema?version=2").json()["error"]["details"]["field"] == "version"

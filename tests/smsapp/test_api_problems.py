@@ -11,7 +11,7 @@ from accounts.choices import Mode
 from accounts.models import SenderId
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from smsapp.api.docs import DocumentView, JsonRenderer
+from smsapp.api.openapi.pages import DocumentView, JsonRenderer
 from tests.factories import make_api_key, phones
 from tests.smsapp.test_api_document import resolved
 from tests.test_permissions import ROUTES, Things, filled, of_key, value_in

@@ -11,9 +11,9 @@ from rest_framework.response import Response
 
 from accounts.caller import caller_of
 from accounts.choices import Scope
+from smsapp.api.openapi.schema import may_fail
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import PAGE
-from smsapp.api.schema import may_fail
+from smsapp.api.query_params import PAGE
 from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.core.exceptions import (

@@ -12,9 +12,9 @@ from accounts.caller import caller_of
 from accounts.choices import Scope
 from smsapp.api import statuses
 from smsapp.api.cursors import link_to
+from smsapp.api.openapi.schema import may_fail
 from smsapp.api.pagination import NewestFirst
-from smsapp.api.query import CURSOR, PAGE, choice, page_limit, query_of
-from smsapp.api.schema import may_fail
+from smsapp.api.query_params import CURSOR, PAGE, choice, page_limit, query_of
 from smsapp.api.views import AccountMixin
 from smsapp.core.exceptions import NotFound, UploadInvalid, ValidationError
 from smsapp.request_body import takes_file

@@ -16,9 +16,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from smsapp.api.parameters import LIMITS, REQUEST_ID, RETRY_AFTER, path_parameters
-from smsapp.api.query import declared_by
-from smsapp.api.repeats import HEADER, ORIGINAL_HEADER, REPLAYED_HEADER, Repeatable
+from smsapp.api.idempotency import HEADER, ORIGINAL_HEADER, REPLAYED_HEADER, Repeatable
+from smsapp.api.openapi.parameters import LIMITS, REQUEST_ID, RETRY_AFTER, path_parameters
+from smsapp.api.query_params import declared_by
 from smsapp.api.serializers import CONTROL, StrictSerializer
 from smsapp.api.throttling import Limited
 from smsapp.core.error_codes import CATALOGUE

@@ -24,7 +24,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from smsapp.api.envelope import EnvelopeRenderer
-from smsapp.api.query import read_query
+from smsapp.api.query_params import read_query
 from smsapp.api.throttling import Limited, limit_address
 
 CALLS = 120  # a minute, from one address

@@ -14,8 +14,8 @@ from accounts.choices import EventType
 from campaigns.choices import PauseReason
 from messaging.choices import Reason
 from smsapp.api import statuses
-from smsapp.api.examples import NULL, example_of, failure_example, success_example
-from smsapp.api.parameters import ANSWERED, IN_PATH, SENT
+from smsapp.api.openapi.examples import NULL, example_of, failure_example, success_example
+from smsapp.api.openapi.parameters import ANSWERED, IN_PATH, SENT
 from smsapp.core.error_codes import CATALOGUE, PROBLEMS
 from smsapp.monitoring.metrics import OPERATION as METRICS
 from uploads.choices import RowReason

@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
 
-from smsapp.api.repeats import HEADER, ORIGINAL_HEADER, REPLAYED_HEADER
+from smsapp.api.idempotency import HEADER, ORIGINAL_HEADER, REPLAYED_HEADER
 
 REQUEST_ID = "X-Request-Id"
 RETRY_AFTER = "Retry-After"
