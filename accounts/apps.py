@@ -5,4 +5,4 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import signals  # noqa: F401  (notes who signs in)
+        from accounts.access import signals  # noqa: F401  (notes who signs in)

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from django.db import Error, OperationalError, connection, transaction
 
-from accounts.caller import Caller
+from accounts.access.principal import Caller
 from accounts.models import IdempotencyKey
-from accounts.secrets import SecretUnreadable, decrypt, encrypt
+from accounts.security.encryption import SecretUnreadable, decrypt, encrypt
 from smsapp.core import clock
 from smsapp.core.db_errors import RETRY_AFTER, is_outage
 from smsapp.core.exceptions import IdempotencyInProgress, IdempotencyKeyInvalid, IdempotencyKeyReused, OutcomeUnknown

@@ -5,9 +5,9 @@ import re
 
 from django.db import transaction
 
-from accounts import audit
 from accounts.choices import SenderKind, SenderStatus
 from accounts.models import Account, ReservedName, SenderId, User
+from accounts.security import audit
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
 from smsapp.core.prepared_query import Compiled, Slot

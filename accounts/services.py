@@ -8,10 +8,10 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts import audit
+from accounts.access.api_keys import Issuer, issue_api_key, match_api_key
 from accounts.choices import Mode, Role, Scope, SenderStatus
-from accounts.keys import Issuer, issue_api_key, match_api_key
 from accounts.models import Account, Membership, User
+from accounts.security import audit
 from accounts.senders import approve_sender, request_sender
 from smsapp.core.exceptions import AccountSuspended
 

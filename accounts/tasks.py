@@ -2,7 +2,9 @@
 
 from celery import shared_task
 
-from accounts import alarms, audit, idempotency, invitations, sessions, tokens, usage
+from accounts import alarms, idempotency, request_log
+from accounts.access import invitations, sessions, tokens
+from accounts.security import audit
 from accounts.webhooks import delivery, endpoints
 from smsapp.core import clock
 from smsapp.core.purge import go_on
@@ -10,12 +12,12 @@ from smsapp.core.purge import go_on
 
 @shared_task(name="accounts.store_usage")
 def store_usage() -> int:
-    return usage.store()
+    return request_log.store()
 
 
 @shared_task(name="accounts.purge_usage")
 def purge_usage() -> int:
-    return go_on("accounts.purge_usage", usage.purge(clock.now()))
+    return go_on("accounts.purge_usage", request_log.purge(clock.now()))
 
 
 @shared_task(name="accounts.purge_tokens")

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html_join
 
-from accounts.credit import amount_of
+from accounts.billing.credit import amount_of
 from accounts.models import Account, User
 from campaigns import recurring, services
 from campaigns.choices import CampaignKind, CampaignStatus

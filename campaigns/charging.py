@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from accounts import credit, quota
+from accounts.billing import credit, quota
+from accounts.billing.prices import PriceList
 from accounts.choices import Mode
-from accounts.prices import PriceList
 from campaigns.links import blank_link
 from campaigns.models import Campaign
 from campaigns.renderers import renderer_of

@@ -9,7 +9,7 @@ import hashlib
 
 from django.conf import settings
 
-from accounts import own_keys
+from accounts.security import own_keys
 from uploads.suppressions import phone_hash
 
 PATH = "/o/"

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts import audit
 from accounts.models import User
+from accounts.security import audit
 from campaigns import events
 from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.models import Campaign

@@ -17,9 +17,9 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from accounts import audit
 from accounts.choices import Mode
 from accounts.models import Account, User
+from accounts.security import audit
 from accounts.webhooks import endpoints
 from campaigns import drafts, rules, services
 from campaigns.choices import CampaignKind, RecurringStatus

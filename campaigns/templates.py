@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from django.db import IntegrityError, transaction
 
-from accounts import audit
 from accounts.models import Account, User
+from accounts.security import audit
 from campaigns.models import MessageTemplate
 from campaigns.rules import check_text
 from smsapp.core.exceptions import AlreadyExists, InvalidState, NotFound

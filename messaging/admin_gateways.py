@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from accounts import audit
+from accounts.security import audit
 from messaging import gateways, pacing, preference
 from messaging.coverage import Reach, reaches, warning_of
 from messaging.forms.gateways import SECRET_FIELDS, GatewayForm, TrialForm

@@ -1,10 +1,10 @@
 from django.apps import AppConfig
 
-from accounts import secrets
+from accounts.security import encryption
 
 
 class MessagingConfig(AppConfig):
     name = "messaging"
 
     def ready(self) -> None:
-        secrets.register("messaging.Gateway", "credentials")
+        encryption.register("messaging.Gateway", "credentials")

@@ -27,10 +27,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import F, Q, QuerySet
 
-from accounts import hold
 from accounts.choices import Mode
-from accounts.hold import Hold, HoldKind
 from accounts.models import Setting
+from accounts.security import sending_hold
+from accounts.security.sending_hold import Hold, HoldKind
 from campaigns.choices import CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
 from messaging import bulk, gateways, routing
@@ -81,7 +81,7 @@ class Answer:
 def begin(since: datetime | None, why: str) -> None:
     """Hold, then note the question: a hold without a question is asked again, a question without one is no barrier."""
     now = clock.now()
-    hold.hold(REASON, "smsapp", kind=HoldKind.CHECKING, detail=why, at=now)
+    sending_hold.hold(REASON, "smsapp", kind=HoldKind.CHECKING, detail=why, at=now)
     question = Question(since.isoformat() if since else "", why, now.timestamp(), tuple(_carriers(now)))
     row = Setting(key=KEY, value=_text(question), description=DESCRIPTION, is_fixed=True)
     if Setting.objects.bulk_create([row], ignore_conflicts=True):
@@ -213,7 +213,7 @@ def _request(question: Question) -> str:
 
 def _call_operator(question: Question, written: str) -> None:
     question = replace(question, not_before=float("inf"))
-    hold.hold(_request(question), "smsapp", kind=HoldKind.CONFIRM, detail=question.why, at=clock.now())
+    sending_hold.hold(_request(question), "smsapp", kind=HoldKind.CONFIRM, detail=question.why, at=clock.now())
     Setting.objects.filter(key=KEY, value=written).update(value=_text(question))
     logger.error("sending waits for an operator. %s %s", question.why, _request(question))
 
@@ -225,7 +225,7 @@ def _put_down(question: Question, written: str) -> None:
         urgent = question.tries >= TRIES
         kind = HoldKind.CONFIRM if urgent else HoldKind.CHECKING
         advice = " It is asked again; to send without its answer, release sending." if urgent else ""
-        hold.hold(REASON, "smsapp", kind=kind, detail=f"{question.why} {question.note}{advice}", at=clock.now())
+        sending_hold.hold(REASON, "smsapp", kind=kind, detail=f"{question.why} {question.note}{advice}", at=clock.now())
         logger.warning("sending waits for an answer. %s", question.note)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import psycopg
 from django.db import connection
 
-from accounts import hold
+from accounts.security import sending_hold
 from campaigns.choices import CampaignStatus
 from messaging.choices import MESSAGE, FactSource, MessageStatus, Reason
 from messaging.identity import batch_of
@@ -385,14 +385,14 @@ def share_running(campaign_id: int) -> bool:
     )
     if is_postgres():
         statement += " FOR KEY SHARE OF c, a, s"
-    values: list[int | str] = [campaign_id, CampaignStatus.RUNNING, hold.KEY]
+    values: list[int | str] = [campaign_id, CampaignStatus.RUNNING, sending_hold.KEY]
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         if cursor.fetchone():
             return True
-        if hold.row_exists():
+        if sending_hold.row_exists():
             return False
-        hold.make_row()  # before the first attempt of this installation
+        sending_hold.make_row()  # before the first attempt of this installation
         cursor.execute(statement, values)
         return cursor.fetchone() is not None
 

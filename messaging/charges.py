@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from accounts import credit
+from accounts.billing import credit
 from accounts.choices import LedgerKind
 from accounts.models import Account, LedgerEntry
 from campaigns.choices import CampaignKind

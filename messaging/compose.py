@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from accounts.credit import amount_of
+from accounts.billing.credit import amount_of
+from accounts.billing.prices import PriceList
 from accounts.models import Account
-from accounts.prices import PriceList
 from campaigns.links import blank_link
 from campaigns.rendering import Template
 from smsapp.core.exceptions import TemplateVariableMissing

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Sum
 
+from accounts.billing.prices import PriceList
 from accounts.choices import Mode
-from accounts.prices import PriceList
 from campaigns import charging
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign

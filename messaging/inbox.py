@@ -16,7 +16,7 @@ from django.db import Error, connection, transaction
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 
-from accounts import hold
+from accounts.security import sending_hold
 from messaging import bulk, gateways, optouts, readings, rotation, settlement
 from messaging.choices import FactSource, Reason
 from messaging.gateways.base import GatewayError, Report
@@ -267,7 +267,7 @@ def poll() -> int:
     The provider hands each report out once: the body is committed before the next is asked for. What a crash
     in between loses comes back by look-up. Nothing while sending is held: a copy would take them from the original.
     """
-    if hold.is_held():
+    if sending_hold.is_held():
         return 0
     stop_at = time.monotonic() + settings.TASK_BUDGET
     waiting = deque(rotation.in_turn(POLL, gateways.known()))

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
-from accounts.credit import amount_of
+from accounts.billing.credit import amount_of
 from messaging.choices import ACCEPTED, FactSource, MessageStatus
 from messaging.models import Batch, DeliveryReport, Message
 

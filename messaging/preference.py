@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Sum
 
-from accounts import audit
 from accounts.choices import Mode
 from accounts.models import User
+from accounts.security import audit
 from messaging import gateways
 from messaging.choices import BatchState
 from messaging.models import Batch, Gateway, Route

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from accounts.billing.credit import amount_of
 from accounts.choices import Mode
-from accounts.credit import amount_of
 from accounts.models import Account
 from campaigns.approval import audience_hash, is_needed
 from campaigns.choices import CampaignKind, CampaignStatus

@@ -16,9 +16,9 @@ import orjson
 from django.conf import settings
 from django.db import transaction
 
+from accounts.billing.prices import PriceList
 from accounts.choices import Mode
 from accounts.models import Account
-from accounts.prices import PriceList
 from campaigns.approval import audience_hash
 from campaigns.models import Campaign
 from campaigns.quiet_hours import quiet_of

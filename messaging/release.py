@@ -22,9 +22,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import Count, Max, Q, QuerySet, Sum
 
-from accounts import audit, hold
-from accounts.hold import Hold, HoldKind
 from accounts.models import Setting, User
+from accounts.security import audit, sending_hold
+from accounts.security.sending_hold import Hold, HoldKind
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import miss_uncertain
@@ -95,11 +95,11 @@ def request(by: str, *, force: bool = False, check: bool = False, user: User | N
     """Lift the hold, or begin to: None if it is lifted. `force` releases what could not be compared as well; `check`
     compares under a hold that was put on by hand, too. `user`: the operator behind `by`, where that is known for
     certain. Raises InvalidState if nothing is held."""
-    held = hold.current()
+    held = sending_hold.current()
     if held is None:
         raise InvalidState("Sending is not held.")
     audit.record(
-        "sending.release_requested", account=None, by=user, target_type="setting", target_id=hold.KEY,
+        "sending.release_requested", account=None, by=user, target_type="setting", target_id=sending_hold.KEY,
         before={"by": held.by, "kind": held.kind.value, "reason": held.reason},
         after={"by": by, "force": force, "check": check},
     )  # fmt: skip
@@ -126,9 +126,9 @@ def request(by: str, *, force: bool = False, check: bool = False, user: User | N
 def _release_at_once(held: Hold, by: str, force: bool) -> None:
     """Raises InvalidState while the providers are being asked, or are to be, after a stop."""
     if held.kind is HoldKind.OPERATOR and (waiting := asking.own_hold()):
-        hold.release(HoldKind.OPERATOR, waiting)
+        sending_hold.release(HoldKind.OPERATOR, waiting)
         raise InvalidState(f"The hold by hand is lifted; sending still waits. {waiting.reason} {waiting.detail}")
-    hold.release(HoldKind.OPERATOR)
+    sending_hold.release(HoldKind.OPERATOR)
     if held.kind is HoldKind.CHECKING and not force:
         raise InvalidState(f"{held.reason} {held.detail} To send without its answer, release by force.".strip())
     logger.warning("released by %s: %s", by, held.reason)
@@ -292,7 +292,7 @@ def _require_conclusive(gateway: Gateway) -> None:
     hold."""
     if gateway.policy.look_up_by is not LookUpBy.OUR_ID:
         raise NotTold(f"The provider of gateway {gateway.name} knows messages by no id of ours.")
-    held, mark, now = hold.current(), restored.last_mark(), clock.now()
+    held, mark, now = sending_hold.current(), restored.last_mark(), clock.now()
     if held is None:
         raise NotYet("Sending was released meanwhile.")
     if mark is None or (held.since - mark.at).total_seconds() > gateway.policy.close_unknown_after:
@@ -363,7 +363,7 @@ def _finish(release: Release) -> None:
     )  # fmt: skip
     restored.settle_here()
     for kind in HoldKind:
-        hold.release(kind)
+        sending_hold.release(kind)
     Setting.objects.filter(key=KEY).delete()
     _wake_all()
     logger.warning(

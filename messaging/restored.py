@@ -30,9 +30,9 @@ from django.db.backends.signals import connection_created
 from django.db.models import F
 from django.dispatch import receiver
 
-from accounts import hold
-from accounts.hold import Hold, HoldKind
 from accounts.models import Setting
+from accounts.security import sending_hold
+from accounts.security.sending_hold import Hold, HoldKind
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import pause_for_defect
@@ -84,7 +84,7 @@ def may_send() -> bool:
     look_once()
     if time.monotonic() - _looked_at > RENEW_EVERY:
         watch()
-    return not hold.is_held()
+    return not sending_hold.is_held()
 
 
 def look_once() -> None:
@@ -103,7 +103,7 @@ def check() -> Hold | None:
     global _is_unchecked, _looked_at, _clock_offset
     now = place.here()
     seen = witness.seen(name) if (name := _name()) else None
-    held, installation = hold.current(), _read() or _claim(now)
+    held, installation = sending_hold.current(), _read() or _claim(now)
     if held is None or held.kind is not HoldKind.COPY:
         held = _judge(installation, now, seen) or held
     _is_unchecked, _looked_at, _clock_offset = False, time.monotonic(), time.time() - time.monotonic()
@@ -141,7 +141,7 @@ def go_on() -> None:
     with transaction.atomic():
         asking.end()
         for kind in (HoldKind.CHECKING, HoldKind.CONFIRM):
-            hold.release(kind)
+            sending_hold.release(kind)
     for task in ("messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"):
         wake(task)
 
@@ -158,7 +158,7 @@ def treat_as_copy(held: Hold, by: str) -> None:
     """An operator has the provider compared under another hold, as after a failover that may have lost something."""
     prepare()
     if held.kind is not HoldKind.OPERATOR:
-        hold.hold(held.reason, by, kind=HoldKind.COPY, detail=held.detail, at=held.since)
+        sending_hold.hold(held.reason, by, kind=HoldKind.COPY, detail=held.detail, at=held.since)
         asking.end()
 
 
@@ -174,7 +174,7 @@ def settle_here() -> None:
 def is_uncertain() -> bool:
     """Whether what is queued here may have been sent in a time that the database has forgotten: then nobody may close
     it as never handed over."""
-    held = hold.current()
+    held = sending_hold.current()
     return (held is not None and held.kind is HoldKind.COPY) or asking.is_open()
 
 
@@ -199,14 +199,14 @@ def _judge(installation: Installation, now: Place, seen: Mark | None) -> Hold | 
         return _hold_copy(OTHER_TIME, f"{_data_until(installation)} {until}")
     if asking.is_open():
         return None
-    held = hold.current()  # whose question, were it still to be answered, would be open
+    held = sending_hold.current()  # whose question, were it still to be answered, would be open
     has_question = held is not None and held.kind in (HoldKind.CHECKING, HoldKind.CONFIRM)
     moment = clock.now()
     if (why := _stop_in_words(installation, now, moment)) or has_question:
         _skip_batch_numbers()
         if has_question or asking.has_anyone_to_ask(moment):
             asking.begin(installation.mark.at if installation.mark else None, why)
-            return hold.current()
+            return sending_hold.current()
         _note_place(installation, replace(installation.place, timeline=now.timeline))
         _renew(1)
         return None
@@ -231,7 +231,7 @@ def _note_place(installation: Installation, known: Place) -> None:
 def _hold_copy(reason: str, detail: str) -> Hold:
     """What must not wait first, then the hold: interrupted in between, the next look does all of it again."""
     prepare()
-    return hold.hold(reason, "smsapp", kind=HoldKind.COPY, detail=detail, at=clock.now())
+    return sending_hold.hold(reason, "smsapp", kind=HoldKind.COPY, detail=detail, at=clock.now())
 
 
 def _skip_batch_numbers() -> None:

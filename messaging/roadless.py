@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from accounts import hold
+from accounts.security import sending_hold
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import pause_for_no_route
@@ -82,7 +82,7 @@ def look(now: datetime) -> int:
     found = sum(apart(_take, road) or 0 for road in roads)
     for campaign_id, prefixes in _stuck():
         apart(partial(_pause, prefixes=prefixes), campaign_id)
-    if not hold.is_held() and not restored.is_uncertain():
+    if not sending_hold.is_held() and not restored.is_uncertain():
         for pk in islice(_overdue(roads, now), CLOSED_AT_ONCE):
             apart(_close, pk)
     return found

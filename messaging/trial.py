@@ -7,9 +7,9 @@ network answers is for superusers only: others could read through us what they c
 import secrets
 from dataclasses import dataclass
 
-from accounts import audit
 from accounts.models import User
-from accounts.webhooks.guard import is_public, leads_inside
+from accounts.security import audit
+from accounts.webhooks.destinations import is_public, leads_inside
 from messaging.choices import GatewayKind
 from messaging.gateway_kinds import make
 from messaging.gateways import setup_from

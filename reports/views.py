@@ -10,10 +10,10 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from accounts import audit
+from accounts.billing.credit import amount_of
 from accounts.choices import Scope
-from accounts.credit import amount_of
-from accounts.current import MemberRequest, allowed, current_account, current_mode
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode
+from accounts.security import audit
 from campaigns.tally import COUNTED_STATUSES
 from reports import selectors
 from reports.forms import USUAL, SpanForm

@@ -19,7 +19,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
-from accounts.authentication import may_call
+from accounts.access.authentication import may_call
 from smsapp.api.envelope import failure
 from smsapp.core.error_codes import CATALOGUE
 

@@ -7,8 +7,8 @@ import factory
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from accounts.access.api_keys import Issuer, issue_api_key
 from accounts.choices import SCOPES_OF, Mode, Role, Scope, SenderKind, SenderStatus
-from accounts.keys import Issuer, issue_api_key
 from accounts.models import Account, ApiKey, Membership, SenderId, User
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign

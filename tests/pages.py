@@ -6,8 +6,8 @@ from django.test import Client
 from django.urls import set_script_prefix
 
 from accounts.choices import Mode
+from accounts.dashboard.workspace import Workspace
 from accounts.models import Account, Membership
-from accounts.workspace import Workspace
 
 #: What belongs to no workspace, by its beginning.
 OUTSIDE = (

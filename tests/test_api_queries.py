@@ -16,7 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import tokens
+from accounts.access import tokens
 from accounts.choices import LedgerKind
 from accounts.models import ApiKey, ApiUsageLog, LedgerEntry, SenderId, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks.endpoints import MAX_ENDPOINTS

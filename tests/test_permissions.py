@@ -15,9 +15,9 @@ from django.db.models import Model
 from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 
-from accounts import tokens
+from accounts.access import tokens
+from accounts.access.api_keys import Issuer, issue_api_key, revoke_api_key
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
-from accounts.keys import Issuer, issue_api_key, revoke_api_key
 from accounts.models import ApiKey, SenderId, WebhookDelivery, WebhookEndpoint
 from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
 from campaigns.recurrence import Every, Rule

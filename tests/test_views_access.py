@@ -15,9 +15,9 @@ import campaigns.urls
 import messaging.urls
 import reports.urls
 import uploads.urls
+from accounts.access.api_keys import Issuer, issue_api_key
+from accounts.access.invitations import invite
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
-from accounts.invitations import invite
-from accounts.keys import Issuer, issue_api_key
 from accounts.models import Account, Invitation, Membership, SenderId, WebhookDelivery, WebhookEndpoint
 from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
 from campaigns.recurrence import Every, Rule

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 
-from accounts import audit
 from accounts.models import Account, User
+from accounts.security import audit
 from smsapp.core.exceptions import AlreadyExists, InvalidState, NotFound, ValidationError
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import forbidden_characters, normalise

@@ -6,9 +6,10 @@ from itertools import islice
 
 from django.db import transaction
 
-from accounts import audit, own_keys, webhooks
+from accounts import webhooks
 from accounts.choices import EventType, Mode
 from accounts.models import Account, User
+from accounts.security import audit, own_keys
 from smsapp.core.prepared_query import Compiled, Slot
 from smsapp.lib.phone import RefusedNumber, parse_number
 from uploads.choices import OptOutSource

@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.caller import caller_of
+from accounts.access.principal import caller_of
+from accounts.billing.credit import amount_of, entry_id
 from accounts.choices import LedgerKind, Scope
-from accounts.credit import amount_of, entry_id
 from accounts.models import LedgerEntry
 from campaigns.models import Campaign
 from smsapp.api.pagination import NewestFirst

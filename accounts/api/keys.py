@@ -12,9 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.caller import Caller, caller_of
-from accounts.choices import Mode, Scope
-from accounts.keys import (
+from accounts.access.api_keys import (
     MAX_NETWORKS,
     Issuer,
     issue_api_key,
@@ -25,6 +23,8 @@ from accounts.keys import (
     rotate_api_key,
     update_api_key,
 )
+from accounts.access.principal import Caller, caller_of
+from accounts.choices import Mode, Scope
 from accounts.models import ApiKey
 from smsapp.api.fields import ZonedDateTimeField
 from smsapp.api.openapi.schema import may_fail

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.caller import caller_of
+from accounts.access.principal import caller_of
 from accounts.choices import Scope
 from accounts.models import SenderId
 from accounts.senders import request_sender, sender_kind, sender_named, withdraw_sender

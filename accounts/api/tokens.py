@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.access.tokens import TokenPair, check_password, refresh, revoke, sign_in
 from accounts.choices import Role
-from accounts.tokens import TokenPair, check_password, refresh, revoke, sign_in
 from smsapp.api.openapi.schema import may_fail
 from smsapp.api.query_params import read_query
 from smsapp.api.serializers import Answer, StrictSerializer

@@ -17,11 +17,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ViewSet
 
+from accounts.access.principal import caller_of
 from accounts.api.webhook_events import ANY_EVENT
-from accounts.caller import caller_of
 from accounts.choices import MESSAGE_STATUS, EndpointKind, EventType, Scope, WebhookState
 from accounts.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from accounts.webhooks import endpoints, guard
+from accounts.webhooks import destinations, endpoints
 from accounts.webhooks.endpoints import CHOOSABLE, MAX_REPLAYED, REPLAYS_A_SECOND
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField, ZonedDateTimeField
@@ -202,9 +202,9 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
     def look_ahead(self, request: Request) -> None:
         if self.action == "create":
             values = checked(WebhookChange, request, _check_url)
-            guard.check_url(values["url"])
+            destinations.check_url(values["url"])
         elif self.action == "enable":
-            guard.check_url(self.get_object().url)
+            destinations.check_url(self.get_object().url)
 
     def get_queryset(self) -> QuerySet[WebhookEndpoint]:
         found, kind = _endpoints_of(self.request), query_of(self.request)["kind"]
@@ -384,9 +384,9 @@ def _check_url(given: dict[str, Any]) -> None:
     """Without asking the network."""
     if url := given.get("url"):
         try:
-            guard.target_of(url)
+            destinations.target_of(url)
         except CallbackUrlNotAllowed as error:
-            raise guard.refusal("url", url) from error
+            raise destinations.refusal("url", url) from error
 
 
 def _require_no_fields(request: Request) -> None:

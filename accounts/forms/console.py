@@ -6,8 +6,8 @@ from uuid import uuid4
 
 from django import forms
 
-from accounts import credit
-from accounts.credit import MICRO, amount_of
+from accounts.billing import credit
+from accounts.billing.credit import MICRO, amount_of
 from accounts.models import Account, ApiKey, Invitation, LedgerEntry, Price, SenderId, User
 from accounts.models.people import normal_email
 from accounts.senders import sender_kind

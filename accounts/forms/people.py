@@ -7,11 +7,11 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.utils.translation import gettext_lazy as _
 
-from accounts import guessing
+from accounts.access import guessing
+from accounts.access.people import username_of
 from accounts.choices import Role
 from accounts.models import User
 from accounts.models.people import normal_email
-from accounts.people import username_of
 from smsapp.core.exceptions import LoginThrottled
 from smsapp.dashboard.forms import BootstrapRenderer, DashboardForm
 

@@ -8,7 +8,7 @@ from smsapp.core import clock
 
 
 class ApiKey(models.Model):
-    """A machine's credential. The secret is shown once and stored as a keyed hash (`accounts/keys.py`)."""
+    """A machine's credential. The secret is shown once and stored as a keyed hash (`accounts/access/api_keys.py`)."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="api_keys")
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_keys", help_text="Who made it.")

@@ -9,7 +9,7 @@ class AuditEvent(models.Model):
     """One thing a person, a key or an operator did. Only ever added; sealed into a chain of hashes soon afterwards.
 
     Rows are written in the transaction of the act and sealed by a task in the order of their ids, so that no two acts
-    wait for each other. `accounts/audit.py`
+    wait for each other. `accounts/security/audit.py`
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, blank=True, related_name="+")

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class OwnKey(models.Model):
-    """One of the keys of `accounts/own_keys.py`, encrypted as every secret. As many rows as there are names."""
+    """One of the keys of `accounts/security/own_keys.py`, encrypted as every secret: one row for each name."""
 
     name = models.CharField(max_length=40, unique=True)
     value = models.TextField()

@@ -1,4 +1,4 @@
-"""What pages say of the account and mode they are about. `accounts/workspace.py`"""
+"""What pages say of the account and mode they are about. `accounts/dashboard/workspace.py`"""
 
 import secrets
 from typing import Any
@@ -9,9 +9,9 @@ from django.template.context import RequestContext
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from accounts import workspace
-from accounts.current import RENDERED_FOR
-from accounts.once import FIELD as ONCE
+from accounts.dashboard import workspace
+from accounts.dashboard.decorators import RENDERED_FOR
+from accounts.dashboard.once import FIELD as ONCE
 
 register = template.Library()
 

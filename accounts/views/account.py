@@ -9,17 +9,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import invitations
 from accounts import senders as sender_services
-from accounts import team as team_services
+from accounts.access import invitations
+from accounts.access import members as team_services
+from accounts.billing.credit import amount_of
 from accounts.choices import Role, Scope
-from accounts.credit import amount_of
-from accounts.current import MemberRequest, allowed, current_account, current_mode, may
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode, may
+from accounts.dashboard.workspace import site_url
 from accounts.forms.dashboard import SenderForm, SettingsForm
 from accounts.forms.people import MemberForm, RoleForm
 from accounts.models import AuditEvent, DailyUse, Invitation, LedgerEntry, Membership, SenderId
 from accounts.services import change_account
-from accounts.workspace import site_url
 from campaigns.models import Campaign
 from reports import selectors
 from smsapp.core import clock

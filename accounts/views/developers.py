@@ -9,12 +9,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import keys
+from accounts.access import api_keys
 from accounts.choices import SCOPES_OF, EndpointKind, Mode, Role, Scope
-from accounts.current import MemberRequest, allowed, current_account, current_mode, may, require_mode
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode, may, require_mode
+from accounts.dashboard.once import done, once, refused
 from accounts.forms.dashboard import EndpointForm, KeyForm
 from accounts.models import ApiUsageLog, WebhookDelivery, WebhookEndpoint
-from accounts.once import done, once, refused
 from accounts.webhooks import endpoints
 from smsapp.core.exceptions import SmsappError
 from smsapp.dashboard.pagination import page_of
@@ -31,7 +31,7 @@ def developers(request: MemberRequest) -> HttpResponse:
     account = current_account(request)
     sees_keys = may(request.membership, Scope.KEYS_READ)
     context = {
-        "keys": keys.keys_of(_issuer(request)).order_by("-id")[:MOST_KEYS] if sees_keys else None,
+        "keys": api_keys.keys_of(_issuer(request)).order_by("-id")[:MOST_KEYS] if sees_keys else None,
         "endpoints": _endpoints(request).order_by("-id"),
         "calls": ApiUsageLog.objects.filter(account=account).order_by("-id")[:10],
         "may_write_keys": may(request.membership, Scope.KEYS_WRITE),
@@ -45,11 +45,11 @@ def developers(request: MemberRequest) -> HttpResponse:
 @once
 def key_new(request: MemberRequest) -> HttpResponse:
     """The key's text is on the answer of the POST, and nowhere else ever."""
-    form = KeyForm(request.POST or None, initial={"scopes": [scope.value for scope in keys.DEFAULT_SCOPES]})
+    form = KeyForm(request.POST or None, initial={"scopes": [scope.value for scope in api_keys.DEFAULT_SCOPES]})
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            key, text = keys.issue_api_key(
+            key, text = api_keys.issue_api_key(
                 _issuer(request), data["name"], Mode(data["mode"]), scopes=[Scope(one) for one in data["scopes"]],
                 allowed_networks=data["allowed_networks"], expires_at=form.expires_at,
             )  # fmt: skip
@@ -68,9 +68,9 @@ def key_act(request: MemberRequest, prefix: str, action: str) -> HttpResponse:
     issuer = _issuer(request)
     try:
         if action == "rotate":
-            key, text = keys.rotate_api_key(issuer, prefix, OVERLAP)
+            key, text = api_keys.rotate_api_key(issuer, prefix, OVERLAP)
             return _shown_once(request, _("The new key: the old one works for 24 hours more"), text, key.name)
-        keys.revoke_api_key(keys.key_of(issuer, prefix), request.user)
+        api_keys.revoke_api_key(api_keys.key_of(issuer, prefix), request.user)
         messages.success(request, _("The key is revoked: it opens nothing any more."))
     except SmsappError as error:
         messages.error(request, error.message)
@@ -170,9 +170,9 @@ def requests_log(request: MemberRequest) -> HttpResponse:
     return render(request, "accounts/requests.html", page_of(request, calls))
 
 
-def _issuer(request: MemberRequest) -> keys.Issuer:
+def _issuer(request: MemberRequest) -> api_keys.Issuer:
     role = Role(request.membership.role)
-    return keys.Issuer(current_account(request), request.user, Mode.LIVE, SCOPES_OF[role])
+    return api_keys.Issuer(current_account(request), request.user, Mode.LIVE, SCOPES_OF[role])
 
 
 def _endpoints(request: MemberRequest) -> QuerySet[WebhookEndpoint]:

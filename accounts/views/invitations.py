@@ -8,11 +8,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts import invitations
+from accounts.access import invitations
 from accounts.choices import Mode
+from accounts.dashboard.workspace import Workspace
 from accounts.forms.people import NewPersonForm
 from accounts.models import Invitation, User
-from accounts.workspace import Workspace
 from smsapp.core.exceptions import NotFound, SmsappError
 
 

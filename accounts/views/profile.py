@@ -7,11 +7,11 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from accounts import audit
-from accounts.current import MemberRequest, current_account, member_required
+from accounts.access.people import change_profile
+from accounts.dashboard.decorators import MemberRequest, current_account, member_required
 from accounts.forms.people import PasswordForm, ProfileForm
 from accounts.models import AuditEvent
-from accounts.people import change_profile
+from accounts.security import audit
 from smsapp.core.exceptions import SmsappError
 
 EVENTS_SHOWN = 10

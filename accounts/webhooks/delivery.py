@@ -17,15 +17,15 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
-from accounts import audit
 from accounts.choices import EndpointKind, EventType, WebhookState
 from accounts.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from accounts.secrets import SecretUnreadable
-from accounts.webhooks import calling, signing
-from accounts.webhooks.calling import Answer
+from accounts.security import audit
+from accounts.security.encryption import SecretUnreadable
+from accounts.webhooks import signing, transport
+from accounts.webhooks.claims import Claim, claim
 from accounts.webhooks.endpoints import signing_secrets
 from accounts.webhooks.outbox import TASK, emit
-from accounts.webhooks.queue import Claim, claim
+from accounts.webhooks.transport import Answer
 from smsapp.core import clock
 from smsapp.core.enqueue import wake
 from smsapp.core.isolation import apart
@@ -83,7 +83,7 @@ def _begin(pool: ThreadPoolExecutor, one: Claim) -> "Future[Answer]":
         return unsigned
     delivery = one.delivery
     headers = signing.headers(keys, delivery.event_id, clock.about_now(), delivery.body)
-    return pool.submit(calling.post, one.endpoint.url, headers, delivery.body.encode())
+    return pool.submit(transport.post, one.endpoint.url, headers, delivery.body.encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 
-from accounts import audit
 from accounts.choices import EndpointKind, EventType, WebhookState
 from accounts.models import Account, User, WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from accounts.secrets import decrypt, encrypt
-from accounts.webhooks import guard
+from accounts.security import audit
+from accounts.security.encryption import decrypt, encrypt
+from accounts.webhooks import destinations
 from accounts.webhooks.outbox import TASK, write
 from accounts.webhooks.signing import new_secret
 from smsapp.core import clock
@@ -41,7 +41,7 @@ def create(
 ) -> tuple[WebhookEndpoint, str]:  # fmt: skip
     """A new endpoint and its secret, which is shown now only. Raises an SmsappError."""
     _check_types(event_types)
-    guard.check_url(url)
+    destinations.check_url(url)
     secret = new_secret()
     try:
         with transaction.atomic():
@@ -65,7 +65,7 @@ def change(endpoint: WebhookEndpoint, by: User, changes: dict[str, Any]) -> Webh
         raise InvalidState("Address and events of a callback URL are given by the sends that name it.")
     _check_types(changes.get("event_types", ()))
     if changes.get("url", endpoint.url) != endpoint.url:
-        guard.check_url(changes["url"])
+        destinations.check_url(changes["url"])
     try:
         with transaction.atomic():
             locked = _locked(endpoint)
@@ -106,7 +106,7 @@ def rotate_secret(endpoint: WebhookEndpoint, by: User) -> tuple[WebhookEndpoint,
 
 def enable(endpoint: WebhookEndpoint, by: User) -> WebhookEndpoint:
     """Switch on again; what failed meanwhile is there to be replayed."""
-    guard.check_url(endpoint.url)
+    destinations.check_url(endpoint.url)
     with transaction.atomic():
         locked = _locked(endpoint)
         if not locked.is_active:
@@ -167,11 +167,11 @@ def check_callback(account: Account, mode: str, url: str) -> None:
     """The guard for the `callback_url` of a send. One that is in use is looked up where it is called, not here, so
     that a send waits for a name server once. Raises CallbackUrlNotAllowed naming `callback_url`."""
     try:
-        guard.target_of(url)
+        destinations.target_of(url)
     except CallbackUrlNotAllowed as error:
-        raise guard.refusal("callback_url", url) from error
+        raise destinations.refusal("callback_url", url) from error
     if not _of(account, mode).filter(kind=EndpointKind.CALLBACK, url=url, is_active=True).exists():
-        guard.check_url(url, "callback_url")
+        destinations.check_url(url, "callback_url")
 
 
 def use_callback(account: Account, mode: str, url: str) -> None:

@@ -12,7 +12,7 @@ from rest_framework import mixins, serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.caller import caller_of
+from accounts.access.principal import caller_of
 from accounts.choices import Scope
 from campaigns import recurring
 from campaigns.api.requests import (
@@ -32,10 +32,10 @@ from campaigns.recurrence import Every, Rule
 from campaigns.rules import check_request
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField, WallTimeField, ZonedDateTimeField
+from smsapp.api.openapi.rules import all_of, exactly_one
 from smsapp.api.openapi.schema import may_fail
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query_params import PAGE, query_of, whole
-from smsapp.api.rules import all_of, exactly_one
 from smsapp.api.serializers import Answer, ModelAnswer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.core import clock

@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from accounts.caller import Caller, caller_of
+from accounts.access.principal import Caller, caller_of
 from accounts.models import Account
 from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind

@@ -13,7 +13,7 @@ from campaigns.rules import MAX_CANARY_WAIT
 from messaging.resending import ON_REQUEST
 from smsapp.api import statuses
 from smsapp.api.fields import ClientReferenceField, StatusField, WallTimeField, ZonedDateTimeField
-from smsapp.api.rules import all_of, at_most_one, exactly_one
+from smsapp.api.openapi.rules import all_of, at_most_one, exactly_one
 from smsapp.api.serializers import ModelAnswer, StrictSerializer
 from smsapp.api.statuses import StatusCounts
 from smsapp.core.exceptions import TooManyRecipients

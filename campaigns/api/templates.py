@@ -8,7 +8,7 @@ from rest_framework import mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.caller import caller_of
+from accounts.access.principal import caller_of
 from accounts.choices import Scope
 from campaigns import templates
 from campaigns.api.serializers import TemplateRequest, TemplateSerializer

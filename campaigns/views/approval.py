@@ -10,9 +10,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
+from accounts.billing.shortfall import shortfall
 from accounts.choices import Scope
-from accounts.current import MemberRequest, allowed, current_account, current_mode, require_mode
-from accounts.shortfall import shortfall
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode, require_mode
 from campaigns import services
 from campaigns.approval import is_approver, may_approve, require_approver
 from campaigns.choices import CampaignStatus

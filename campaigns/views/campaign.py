@@ -14,12 +14,12 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import audit
+from accounts.billing.shortfall import shortfall
 from accounts.choices import Scope
-from accounts.current import MemberRequest, allowed, current_account, may, member_required, require_mode
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, may, member_required, require_mode
+from accounts.dashboard.once import once, refused
 from accounts.models import User
-from accounts.once import once, refused
-from accounts.shortfall import shortfall
+from accounts.security import audit
 from accounts.webhooks.endpoints import check_callback
 from campaigns import approval, drafts, resends, services
 from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus

@@ -6,7 +6,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
 from accounts.choices import Scope
-from accounts.current import MemberRequest, allowed, current_account, current_mode
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode
 from campaigns.choices import CampaignKind
 from campaigns.forms.queries import CampaignListQuery
 from campaigns.models import Campaign

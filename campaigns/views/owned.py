@@ -6,8 +6,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from accounts.current import Instead, MemberRequest, current_account, require_mode
-from accounts.written import give_back, written_in
+from accounts.dashboard.decorators import Instead, MemberRequest, current_account, require_mode
+from accounts.dashboard.written import give_back, written_in
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from uploads.models import Upload

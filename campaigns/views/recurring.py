@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.choices import Mode, Scope
-from accounts.current import MemberRequest, allowed, current_account, current_mode, require_mode
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode, require_mode
 from campaigns.choices import RecurringStatus
 from campaigns.forms.recurring import RecurringForm
 from campaigns.forms.rule import rule_initial, rule_words

@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.choices import Scope
-from accounts.current import MemberRequest, allowed, current_account, may
-from accounts.once import once
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, may
+from accounts.dashboard.once import once
 from campaigns.forms.templates import TemplateForm
 from campaigns.models import MessageTemplate
 from campaigns.templates import change_template, create_template, delete_template, template_of

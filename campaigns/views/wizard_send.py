@@ -11,10 +11,10 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.billing.shortfall import shortfall
 from accounts.choices import Scope
-from accounts.current import MemberRequest, allowed, current_account, current_mode
-from accounts.once import once
-from accounts.shortfall import shortfall
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode
+from accounts.dashboard.once import once
 from campaigns import drafts, recurring, services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.forms.rule import rule_initial, rule_words

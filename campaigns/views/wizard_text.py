@@ -7,8 +7,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.choices import Scope
-from accounts.current import MemberRequest, allowed, current_account, current_mode
-from accounts.once import FIELD, once
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode
+from accounts.dashboard.once import FIELD, once
 from campaigns import drafts
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.forms.wizard import TextForm

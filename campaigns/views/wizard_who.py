@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from accounts.choices import Scope
-from accounts.current import MemberRequest, allowed, current_account, current_mode
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.forms.wizard import ColumnsForm, FileForm, ListForm, PasteForm
 from campaigns.models import Campaign

@@ -9,12 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.caller import caller_of
+from accounts.access.principal import caller_of
 from accounts.choices import Scope
 from accounts.models import Account
 from campaigns.rules import check_text
+from smsapp.api.openapi.rules import at_least_one
 from smsapp.api.openapi.schema import may_fail
-from smsapp.api.rules import at_least_one
 from smsapp.api.serializers import Answer, StrictSerializer, checked
 from smsapp.api.views import AccountMixin
 from smsapp.core.exceptions import MessageTooLong, Problems, ValidationError

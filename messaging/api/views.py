@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.caller import caller_of
+from accounts.access.principal import caller_of
 from accounts.choices import Scope
 from campaigns.api.requests import ANY_TEXT, SINGLE_FAILURES, campaign_request, look_up_callback
 from campaigns.choices import CampaignKind

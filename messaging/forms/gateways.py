@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 
-from accounts.secrets import SecretUnreadable
-from accounts.webhooks.guard import leads_inside
+from accounts.security.encryption import SecretUnreadable
+from accounts.webhooks.destinations import leads_inside
 from messaging import gateways
 from messaging.choices import GatewayKind
 from messaging.coverage import reaches, warning_of

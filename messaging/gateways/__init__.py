@@ -18,8 +18,8 @@ from django.db import Error
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from accounts import own_keys
-from accounts.secrets import SecretUnreadable
+from accounts.security import own_keys
+from accounts.security.encryption import SecretUnreadable
 from messaging.choices import GatewayKind
 from messaging.gateway_kinds import MAX_BATCH, Setup, make
 from messaging.gateways.base import Gateway, LookUpBy, Policy

@@ -7,7 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from accounts.models import Account
-from accounts.secrets import decrypt, encrypt
+from accounts.security.encryption import decrypt, encrypt
 from messaging.choices import GatewayKind
 from messaging.models.sending import Message
 

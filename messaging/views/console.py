@@ -7,8 +7,8 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.views.decorators.http import require_http_methods
 
-from accounts import hold
 from accounts.models import User
+from accounts.security import sending_hold
 from messaging import recovery, release
 from smsapp.core.exceptions import InvalidState
 
@@ -26,7 +26,7 @@ def sending(request: HttpRequest) -> HttpResponse:
         return redirect("sending")
     context = admin.site.each_context(request) | {
         "title": "Sending",
-        "held": hold.current(),
+        "held": sending_hold.current(),
         "release": release.progress(),
         "unchecked": release.unchecked(),
         "waiting": release.waiting(),
@@ -44,7 +44,7 @@ def _act(request: HttpRequest) -> None:
         if not reason:
             messages.error(request, "Say why sending is held.")
             return
-        hold.hold(reason, by, user=user)
+        sending_hold.hold(reason, by, user=user)
         messages.success(request, "Sending is held: no call begins any more.")
     elif request.POST.get("act") == "release":
         try:

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from accounts.choices import Scope
-from accounts.current import MemberRequest, allowed, current_account
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account
 from messaging.identity import public_id
 from messaging.models import InboundMessage
 from smsapp.dashboard.pagination import page_of

@@ -9,9 +9,9 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from accounts.choices import Scope
-from accounts.current import MemberRequest, allowed, current_account, current_mode, may, require_mode
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode, may, require_mode
 from accounts.models import WebhookDelivery
-from accounts.webhooks.log import deliveries_about
+from accounts.webhooks.history import deliveries_about
 from messaging.choices import MessageStatus
 from messaging.forms.send import SearchForm, day_start
 from messaging.identity import number_of

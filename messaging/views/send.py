@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.billing.shortfall import shortfall
 from accounts.choices import Mode, Scope
-from accounts.current import MemberRequest, allowed, current_account, current_mode
-from accounts.once import once
-from accounts.shortfall import shortfall
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode
+from accounts.dashboard.once import once
 from campaigns.choices import CampaignKind
 from campaigns.models import MessageTemplate
 from campaigns.rendering import Template

@@ -9,10 +9,10 @@ from typing import Any
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 
-from accounts import hold
 from accounts.choices import SenderStatus
-from accounts.hold import HoldKind
 from accounts.models import Account, SenderId, Setting, WebhookEndpoint
+from accounts.security import sending_hold
+from accounts.security.sending_hold import HoldKind
 from campaigns.choices import CampaignStatus, PauseReason, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
 from messaging import balance, contradictions, gateways, pacing, roadless, segment_drift
@@ -64,7 +64,7 @@ class _Question:
 
 def attention() -> list[Notice]:
     """Only what is not empty, the urgent first."""
-    keys = (hold.KEY, balance.KEY, contradictions.PROVIDER, contradictions.STATES, segment_drift.KEY)
+    keys = (sending_hold.KEY, balance.KEY, contradictions.PROVIDER, contradictions.STATES, segment_drift.KEY)
     stored = dict(Setting.objects.filter(key__in=keys).values_list("key", "value"))
     questions = _questions()
     counts = _counts([question.rows for question in questions])
@@ -260,12 +260,12 @@ def _silence_notice() -> list[Notice]:
 
 
 def _hold_notice(stored: Mapping[str, str]) -> list[Notice]:
-    held = hold.read(stored.get(hold.KEY, ""))
+    held = sending_hold.read(stored.get(sending_hold.KEY, ""))
     if held is None:
         return []
     title, is_urgent = f"Sending is held: {held.reason}", held.kind is not HoldKind.CHECKING
     advice = held.detail or f"By {held.by}."
-    return [Notice(title, advice, 1, "accounts.setting", f"key={hold.KEY}", is_urgent, "sending")]
+    return [Notice(title, advice, 1, "accounts.setting", f"key={sending_hold.KEY}", is_urgent, "sending")]
 
 
 def _balance_notice(stored: str) -> list[Notice]:

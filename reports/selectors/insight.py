@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.db.models import Count, Q, Sum
 from django.utils.translation import get_language
 
-from accounts.credit import amount_of
+from accounts.billing.credit import amount_of
 from accounts.models import AuditEvent
 from campaigns.models import Campaign
 from messaging.choices import MessageStatus, Reason

@@ -17,8 +17,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from accounts.billing.credit import amount_of
 from accounts.choices import EndpointKind, Mode, SenderStatus
-from accounts.credit import amount_of
 from accounts.models import Account, SenderId, WebhookEndpoint
 from campaigns.choices import CampaignKind, CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign

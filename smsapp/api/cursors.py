@@ -16,7 +16,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
 
-from accounts.caller import caller_of
+from accounts.access.principal import caller_of
 from smsapp.core.exceptions import InvalidCursor
 
 PARAMETER = "cursor"

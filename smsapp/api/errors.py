@@ -17,8 +17,8 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from accounts.authentication import WHERE
-from accounts.secrets import SecretUnreadable
+from accounts.access.authentication import WHERE
+from accounts.security.encryption import SecretUnreadable
 from smsapp.api.envelope import failure
 from smsapp.api.shapes import shape_problem
 from smsapp.core.db_errors import RETRY_AFTER, is_outage

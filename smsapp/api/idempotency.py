@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import idempotency
-from accounts.caller import caller_of
+from accounts.access.principal import caller_of
 from accounts.idempotency import Answer
 
 HEADER = "Idempotency-Key"

@@ -17,7 +17,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import ValidationError as Refused
 from rest_framework.request import Request
 
-from accounts.caller import caller_of
+from accounts.access.principal import caller_of
 from smsapp.api.cursors import unsealed
 from smsapp.api.fields import ZonedDateTimeField
 from smsapp.core.exceptions import Problems, ValidationError, shown

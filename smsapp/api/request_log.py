@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import ResolverMatch
 from django.utils import timezone
 
-from accounts import usage
-from accounts.caller import Caller
+from accounts import request_log
+from accounts.access.principal import Caller
 from smsapp.lib.digits import whole_number
 from smsapp.middleware import current_call
 
@@ -36,7 +36,7 @@ def _note(request: HttpRequest, response: HttpResponse) -> None:
     caller: Caller | None = getattr(request, "caller", None)
     error = getattr(response, "data", None) if response.status_code >= 400 else None
     length = request.META.get("CONTENT_LENGTH", "")
-    usage.note(
+    request_log.note(
         {
             "account_id": caller.account.pk if caller else None,
             "user_id": caller.user.pk if caller else None,

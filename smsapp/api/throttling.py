@@ -11,7 +11,7 @@ from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.caller import Caller
+from accounts.access.principal import Caller
 from smsapp.core.exceptions import AuthenticationRefused
 from smsapp.core.rate_limits import Bucket, Counted, count
 from smsapp.middleware import current_call

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
-from accounts.permissions import Scoped
+from accounts.access.permissions import Scoped
 from smsapp.api.idempotency import Repeatable
 from smsapp.api.query_params import Parameter, declared_by, read_query
 from smsapp.api.throttling import Limited

@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 
-from accounts import audit
 from accounts.models import Account
+from accounts.security import audit
 from smsapp.core.exceptions import SmsappError
 
 if TYPE_CHECKING:  # generic for the type checker only

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.choices import Mode, Scope
-from accounts.current import may
-from accounts.workspace import workspace_of
+from accounts.dashboard.decorators import may
+from accounts.dashboard.workspace import workspace_of
 
 
 class Entry(NamedTuple):

@@ -1,4 +1,4 @@
-"""The pages of the dashboard: each within a workspace, `/a/<account>/<mode>/…`. `accounts/workspace.py`"""
+"""The pages of the dashboard: each within a workspace, `/a/<account>/<mode>/…`. `accounts/dashboard/workspace.py`"""
 
 from django.urls import include, path
 

@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import hold
-from accounts.hold import HoldKind
+from accounts.security import sending_hold
+from accounts.security.sending_hold import HoldKind
 from smsapp import __version__
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField
@@ -52,7 +52,7 @@ class HealthView(OpenView):
     @extend_schema(operation_id="health", summary="Health", tags=["service"], responses=HealthAnswer, auth=[])
     def get(self, request: Request) -> Response:
         """200 while messages can be accepted and kept; 503 SERVICE_UNAVAILABLE without the database."""
-        held = hold.current()  # asks the database
+        held = sending_hold.current()  # asks the database
         broker, silent = _broker_answers(), pulse.silent()
         return Response(
             {

@@ -19,9 +19,9 @@ from typing import Any
 
 from django.db import Error, connection, connections, transaction
 
-from accounts import own_keys
 from accounts.models import Setting
-from accounts.secrets import SecretUnreadable, key_texts
+from accounts.security import own_keys
+from accounts.security.encryption import SecretUnreadable, key_texts
 from uploads.models import OptOutEvent, Suppression
 
 logger = logging.getLogger(__name__)

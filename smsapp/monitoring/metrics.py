@@ -17,9 +17,10 @@ from prometheus_client.core import CollectorRegistry, CounterMetricFamily, Gauge
 from prometheus_client.exposition import generate_latest
 from redis.exceptions import RedisError
 
-from accounts import hold, usage
+from accounts import request_log
 from accounts.choices import Mode, WebhookState
 from accounts.models import WebhookDelivery
+from accounts.security import sending_hold
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES
@@ -87,7 +88,7 @@ def _service() -> Iterator[Metric]:
     info = GaugeMetricFamily("app_info", "The version that answers.", labels=["version"])
     info.add_metric([__version__], 1)
     yield info
-    yield GaugeMetricFamily("sms_sending_held", "1 while nothing is sent.", value=int(hold.is_held()))
+    yield GaugeMetricFamily("sms_sending_held", "1 while nothing is sent.", value=int(sending_hold.is_held()))
 
 
 def _messages() -> Iterator[Metric]:
@@ -140,7 +141,7 @@ def _broker() -> Iterator[Metric]:
     try:
         redis = get_redis_connection("default")
         depths = {name: redis.llen(f"{settings.REDIS_KEY_PREFIX}:{name}") for name in queues.QUEUES}
-        calls = usage.counts()
+        calls = request_log.counts()
     except RedisError:
         yield GaugeMetricFamily("sms_broker_up", "1 while the broker answers.", value=0)
         return

@@ -97,7 +97,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "smsapp.middleware.RequestIdMiddleware",
-    "accounts.workspace.WorkspaceMiddleware",
+    "accounts.dashboard.workspace.WorkspaceMiddleware",
     "smsapp.middleware.SafeHeadersMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "smsapp.api.request_log.UsageMiddleware",
@@ -115,7 +115,7 @@ MIDDLEWARE = [
     "smsapp.middleware.PagesLocaleMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "accounts.session_limits.SessionLimitsMiddleware",
+    "accounts.access.session_limits.SessionLimitsMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -239,7 +239,7 @@ LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "sign-in"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = [
-    "accounts.hashers.Argon2",
+    "accounts.access.hashers.Argon2",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -247,7 +247,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
-    {"NAME": "accounts.passwords.PredictableValidator"},
+    {"NAME": "accounts.access.passwords.PredictableValidator"},
 ]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours; axes' own default is to lock for ever
@@ -256,14 +256,14 @@ AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AXES_DISABLE_ACCESS_LOG = True  # sign-ins stand in the audit log; and this one makes a session for each of the API
 AXES_CLIENT_IP_CALLABLE = "smsapp.middleware.client_network"
-AXES_WHITELIST_CALLABLE = "accounts.guessing.is_from_known_browser"
+AXES_WHITELIST_CALLABLE = "accounts.access.guessing.is_from_known_browser"
 AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
 #: Failed sign-ins in a quarter of an hour: of strangers by address, and of one name from wherever it is not known.
 SIGN_IN_FAILURES_ADDRESS = env.int("SIGN_IN_FAILURES_ADDRESS", default=30)
 SIGN_IN_FAILURES_NAME = env.int("SIGN_IN_FAILURES_NAME", default=20)  # beyond it a few tries a minute
 CREDIT_MAX_AMOUNT = env.int("CREDIT_MAX_AMOUNT", default=1_000_000)  # of a currency, booked by hand at once
 SIGN_IN_DAYS = env.int("SIGN_IN_DAYS", default=90)  # how long records of sign-ins and failures are kept
-SESSION_ENGINE = "accounts.session_store"
+SESSION_ENGINE = "accounts.access.session_store"
 SESSION_COOKIE_AGE = 14 * 24 * 3600  # seconds from signing in
 #: Seconds without a call after which a session has ended, and those in the console.
 SESSION_IDLE_SECONDS = env.int("SESSION_IDLE_SECONDS", default=12 * 3600)
@@ -289,7 +289,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 #: Keys of the secrets that are stored encrypted: the first encrypts, all decrypt, the derived ones as the last.
 ENCRYPTION_KEYS = [key for text in env.list("ENCRYPTION_KEYS", default=[]) if (key := text.strip())]
 ENCRYPTION_KEYS_DERIVED = [derived_secret("encryption", key) for key in (SECRET_KEY, *SECRET_KEY_FALLBACKS)]
-#: What outlives SECRET_KEY, by its name in `accounts/own_keys.py`: as it is given here, and what it is else, once made.
+#: What outlives SECRET_KEY, by its name in `accounts/security/own_keys.py`: as it is given here, and what it is else,
+#: once made.
 _FIRST_KEY = SECRET_KEY_FALLBACKS[-1] if SECRET_KEY_FALLBACKS else SECRET_KEY
 OWN_KEYS = {
     "suppressions": (env.str("SUPPRESSION_KEY", default=""), derived_secret("suppressions", _FIRST_KEY)),
@@ -387,11 +388,11 @@ API_USAGE_DAYS = env.int("API_USAGE_DAYS", default=90)  # how long the request l
 REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS tells nobody what classes say to programmers; see smsapp/api/options.py
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "accounts.authentication.ApiKeyAuthentication",
-        "accounts.authentication.TokenAuthentication",
-        "accounts.authentication.SessionAuthentication",
+        "accounts.access.authentication.ApiKeyAuthentication",
+        "accounts.access.authentication.TokenAuthentication",
+        "accounts.access.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.access.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["smsapp.api.envelope.EnvelopeRenderer"],
     "DEFAULT_PARSER_CLASSES": ["smsapp.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "smsapp.api.openapi.schema.EnvelopeSchema",

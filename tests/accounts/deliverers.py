@@ -34,10 +34,10 @@ def main(kills: int, seed: int) -> None:
 
     from accounts.choices import WebhookState
     from accounts.models import WebhookDelivery
-    from accounts.webhooks import delivery, queue
+    from accounts.webhooks import claims, delivery
 
     slow_resolver()
-    queue.LEASE = timedelta(seconds=0.5)
+    claims.LEASE = timedelta(seconds=0.5)
     dice = random.Random(seed)
     killed = 0
     while WebhookDelivery.objects.filter(state=WebhookState.WAITING).exists():

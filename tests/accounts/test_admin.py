@@ -9,9 +9,9 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from accounts import tokens
+from accounts.access import tokens
+from accounts.access.api_keys import match_api_key
 from accounts.choices import SCOPES_OF, Role, Scope, SenderKind, SenderStatus
-from accounts.keys import match_api_key
 from accounts.models import Account, ApiKey, AuditEvent, SenderId, TokenFamily
 from smsapp.core.exceptions import TokenInvalid
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, UserFactory, make_api_key

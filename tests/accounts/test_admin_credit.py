@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from accounts import credit
+from accounts.billing import credit
 from accounts.models import Account, AuditEvent, LedgerEntry, Price
 from tests.factories import AccountFactory, UserFactory
 

@@ -5,10 +5,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import credit
+from accounts.billing import credit
+from accounts.billing.prices import import_prices
 from accounts.choices import Mode, Role
 from accounts.models import Account, DailyUse
-from accounts.prices import import_prices
 from campaigns import services as campaign_services
 from campaigns.models import Campaign
 from messaging import charges, settlement

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts.access.api_keys import issue_api_key, match_api_key
 from accounts.choices import Mode, Role, Scope
-from accounts.keys import issue_api_key, match_api_key
 from accounts.models import ApiKey, AuditEvent
 from tests.accounts.test_keys import issuer_for
 from tests.factories import MembershipFactory, make_api_key

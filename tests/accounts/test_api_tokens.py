@@ -12,7 +12,7 @@ from django.conf import settings as django_settings
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import tokens
+from accounts.access import tokens
 from accounts.choices import Role
 from accounts.models import AuditEvent, TokenFamily
 from tests.factories import AccountFactory, MembershipFactory, UserFactory

@@ -15,8 +15,8 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
-from accounts import audit, audit_witness, secrets
 from accounts.models import AuditEvent, OwnKey
+from accounts.security import audit, audit_witness, encryption
 from tests.factories import AccountFactory, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -218,7 +218,7 @@ def test_the_key_is_encrypted_and_rotated(settings: Any) -> None:
     audit.seal()
     (before,) = OwnKey.objects.filter(name="audit").values_list("value", flat=True)
     settings.ENCRYPTION_KEYS = ["another key, thirty-two characters"]
-    assert dict(secrets.rotate())["accounts.OwnKey.value"] == 1
+    assert dict(encryption.rotate())["accounts.OwnKey.value"] == 1
     settings.ENCRYPTION_KEYS_DERIVED = ["gone"]
     (after,) = OwnKey.objects.filter(name="audit").values_list("value", flat=True)
     assert before != after

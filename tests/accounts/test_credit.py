@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from accounts import credit, quota
+from accounts.billing import credit, quota
 from accounts.choices import EndpointKind, LedgerKind, Mode
 from accounts.models import Account, AuditEvent, DailyUse, LedgerEntry, WebhookDelivery, WebhookEndpoint
 from smsapp.core.exceptions import AlreadyExists, InsufficientCredit, QuotaExceeded, ValidationError

@@ -9,7 +9,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.test import Client
 from django.urls import reverse
 
-from accounts import guessing
+from accounts.access import guessing
 from smsapp.core import rate_limits
 from tests.factories import MembershipFactory, UserFactory
 

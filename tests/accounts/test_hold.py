@@ -12,9 +12,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts import hold
-from accounts.hold import HoldKind
 from accounts.models import Setting
+from accounts.security import sending_hold
+from accounts.security.sending_hold import HoldKind
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
@@ -77,41 +77,41 @@ def waits_for_a_lock() -> bool:
 
 
 def test_a_hold_says_why_by_whom_and_since_when() -> None:
-    assert hold.current() is None
+    assert sending_hold.current() is None
     before = clock.about_now()
-    hold.hold("Wrong text in the spring campaign", "anna")
-    held = hold.current()
+    sending_hold.hold("Wrong text in the spring campaign", "anna")
+    held = sending_hold.current()
     assert held is not None
     assert (held.reason, held.by, held.kind) == ("Wrong text in the spring campaign", "anna", HoldKind.OPERATOR)
     assert before <= held.since <= clock.about_now()
-    assert hold.release(HoldKind.OPERATOR)
-    assert not hold.is_held()
-    assert not hold.release(HoldKind.OPERATOR)
+    assert sending_hold.release(HoldKind.OPERATOR)
+    assert not sending_hold.is_held()
+    assert not sending_hold.release(HoldKind.OPERATOR)
 
 
 def test_a_hold_by_hand_does_not_replace_one_on_a_copy_and_gives_way_to_it() -> None:
-    hold.hold("by hand", "anna")
-    hold.hold("a copy", "smsapp", kind=HoldKind.COPY)
-    hold.hold("by hand again", "anna")
-    held = hold.current()
+    sending_hold.hold("by hand", "anna")
+    sending_hold.hold("a copy", "smsapp", kind=HoldKind.COPY)
+    sending_hold.hold("by hand again", "anna")
+    held = sending_hold.current()
     assert held is not None
     assert (held.reason, held.kind) == ("a copy", HoldKind.COPY)
-    assert not hold.release(HoldKind.OPERATOR)
-    assert hold.is_held()
+    assert not sending_hold.release(HoldKind.OPERATOR)
+    assert sending_hold.is_held()
 
 
 def test_a_hold_that_cannot_be_read_holds() -> None:
-    hold.make_row()
-    Setting.objects.filter(key=hold.KEY).update(value="{broken")
-    assert hold.is_held()
-    assert hold.current() is not None
+    sending_hold.make_row()
+    Setting.objects.filter(key=sending_hold.KEY).update(value="{broken")
+    assert sending_hold.is_held()
+    assert sending_hold.current() is not None
 
 
 def test_a_batch_leased_before_the_hold_is_given_back_and_sends_after_the_release(simulator) -> None:
     make_campaign(count=3)
     expand_ready()
     (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
-    hold.hold("stop", "anna")
+    sending_hold.hold("stop", "anna")
     assert opened_of(batch) is None
     assert dispatch.dispatch_ready(Lane.CAMPAIGNS) == 0
     assert Batch.objects.get().state == BatchState.READY
@@ -124,7 +124,7 @@ def test_a_batch_leased_before_the_hold_is_given_back_and_sends_after_the_releas
 def test_a_held_installation_churns_no_batches(simulator) -> None:
     make_campaign(count=3)
     expand_ready()
-    hold.hold("stop", "anna")
+    sending_hold.hold("stop", "anna")
     dispatch.dispatch_ready(Lane.CAMPAIGNS)
     assert Batch.objects.get().lease_epoch == 0
 
@@ -133,7 +133,7 @@ def test_while_held_nothing_due_starts_and_nothing_is_polled_but_customers_go_on
     sent = make_campaign(count=1)
     expand_ready()
     dispatch.dispatch_ready(Lane.CAMPAIGNS)
-    hold.hold("stop", "anna")
+    sending_hold.hold("stop", "anna")
     due = make_campaign(count=1, scheduled_at=timezone.now() + timedelta(minutes=5))
     Campaign.objects.filter(pk=due.pk).update(scheduled_at=timezone.now() - timedelta(minutes=1))
     assert campaign_tasks.start_due() == 0
@@ -156,9 +156,9 @@ def test_commands_hold_and_release(capsys: pytest.CaptureFixture[str]) -> None:
     make_campaign(count=3)
     expand_ready()
     call_command("hold", "Provider asks us to wait", by="anna")
-    assert hold.is_held()
+    assert sending_hold.is_held()
     call_command("release")
-    assert not hold.is_held()
+    assert not sending_hold.is_held()
     out = capsys.readouterr().out
     assert "Provider asks us to wait" in out
     assert "1 campaigns running, 3 messages queued" in out
@@ -172,11 +172,11 @@ def test_commands_hold_and_release(capsys: pytest.CaptureFixture[str]) -> None:
 def test_hold_answers_only_when_an_attempt_under_way_is_committed(is_first: bool) -> None:
     campaign = make_campaign(count=1)
     if not is_first:
-        hold.make_row()
+        sending_hold.make_row()
     answered = threading.Event()
 
     def stop() -> None:
-        hold.hold("stop", "anna")
+        sending_hold.hold("stop", "anna")
         answered.set()
 
     with in_transaction(lambda: bulk.share_running(campaign.pk)) as commit, thread(stop):
@@ -191,7 +191,7 @@ def test_hold_answers_only_when_an_attempt_under_way_is_committed(is_first: bool
 def test_an_attempt_whose_statement_began_before_the_hold_sees_it() -> None:
     """It waits for a lock on the campaign while the hold comes and answers; its own snapshot is older."""
     campaign = make_campaign(count=1)
-    hold.make_row()
+    sending_hold.make_row()
 
     def attempt() -> bool:
         with transaction.atomic():
@@ -202,7 +202,7 @@ def test_an_attempt_whose_statement_began_before_the_hold_sees_it() -> None:
         thread(attempt) as outcome,
     ):
         wait_until(waits_for_a_lock)
-        hold.hold("stop", "anna")
+        sending_hold.hold("stop", "anna")
         commit.set()
     assert outcome["result"] is False
 
@@ -250,11 +250,11 @@ def test_after_hold_has_answered_no_attempt_is_committed_however_many_come() -> 
     try:
         for _ in range(ROUNDS):
             wait_until(lambda: bool(seen) and seen[-1][1])
-            hold.hold("stop", "anna")
+            sending_hold.hold("stop", "anna")
             answered = time.monotonic()
             wait_until(lambda: seen[-1][0] > answered)  # noqa: B023
             held.append((answered, time.monotonic()))
-            hold.release(HoldKind.OPERATOR)
+            sending_hold.release(HoldKind.OPERATOR)
     finally:
         end.set()
         for worker in workers:
@@ -279,4 +279,4 @@ def closing(act: Callable[[], None]) -> Callable[[], None]:
 def test_a_hold_without_a_reason_is_refused_and_holds_nothing(reason: str) -> None:
     with pytest.raises(CommandError, match="Say why"):
         call_command("hold", reason)
-    assert not hold.is_held()
+    assert not sending_hold.is_held()

@@ -15,9 +15,9 @@ OLD, NEW = "old-" * 15, "new-" * 15
 NUMBER = "+4915112345678"
 
 MAKE = """
-from accounts.keys import Issuer, issue_api_key
+from accounts.access.api_keys import Issuer, issue_api_key
 from accounts.models import Account, Membership, User, WebhookEndpoint
-from accounts.secrets import encrypt
+from accounts.security.encryption import encrypt
 from uploads.choices import OptOutSource
 from uploads.suppressions import opt_out
 user = User.objects.create_user("anna", "anna@example.com", "correct horse battery")
@@ -30,7 +30,7 @@ LOOK = """
 from smsapp import key_prints
 key_prints.require()
 from accounts.models import Account, WebhookEndpoint
-from accounts.secrets import decrypt
+from accounts.security.encryption import decrypt
 from campaigns.links import token_of
 from messaging.gateways import callback_token
 from uploads.suppressions import suppressed_among

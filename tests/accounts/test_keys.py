@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.choices import SCOPES_OF, Mode, Role, Scope
-from accounts.keys import (
+from accounts.access.api_keys import (
     DEFAULT_SCOPES,
     KEY_PATTERN,
     MAX_KEYS,
@@ -19,6 +18,7 @@ from accounts.keys import (
     rotate_api_key,
     update_api_key,
 )
+from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import ApiKey, AuditEvent
 from smsapp.core.exceptions import (
     ApiKeyExpired,

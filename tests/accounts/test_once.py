@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import reverse
 
-from accounts import once
+from accounts.dashboard import once
 from accounts.models import Account, ApiKey, User
 from campaigns.models import Campaign
 from messaging.choices import MessageStatus

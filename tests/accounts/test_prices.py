@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts.billing.prices import MAX_ERRORS, PriceList, PricesInvalid, import_prices
 from accounts.models import AuditEvent, Price
-from accounts.prices import MAX_ERRORS, PriceList, PricesInvalid, import_prices
 from tests.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db

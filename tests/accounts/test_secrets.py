@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts import secrets
 from accounts.models import Account, WebhookEndpoint
+from accounts.security import encryption
 from accounts.webhooks import endpoints
 from tests.factories import MembershipFactory
 
@@ -31,8 +31,8 @@ def rotate() -> str:
 
 def test_what_was_encrypted_is_read_again() -> None:
     for text in ("", "whsec_abc", "ü\x00" * 1000):
-        assert secrets.decrypt(secrets.encrypt(text)) == text
-    assert secrets.encrypt("a") != secrets.encrypt("a")
+        assert encryption.decrypt(encryption.encrypt(text)) == text
+    assert encryption.encrypt("a") != encryption.encrypt("a")
 
 
 def test_a_dump_shows_no_secret(endpoint: tuple[WebhookEndpoint, str]) -> None:
@@ -62,9 +62,9 @@ def test_keys_change_in_three_steps_and_nothing_stops(endpoint: tuple[WebhookEnd
 
 def test_a_first_key_takes_over_what_was_encrypted_without_one(settings: Any) -> None:
     settings.ENCRYPTION_KEYS = []
-    token = secrets.encrypt("secret")
+    token = encryption.encrypt("secret")
     settings.ENCRYPTION_KEYS = [NEW]
-    assert secrets.decrypt(token) == "secret"
+    assert encryption.decrypt(token) == "secret"
 
 
 def test_a_lost_key_is_said_so_and_changes_nothing(endpoint: tuple[WebhookEndpoint, str], settings: Any) -> None:
@@ -72,7 +72,7 @@ def test_a_lost_key_is_said_so_and_changes_nothing(endpoint: tuple[WebhookEndpoi
     settings.ENCRYPTION_KEYS = [NEW]
     row.refresh_from_db()
     before = row.secret
-    with pytest.raises(secrets.SecretUnreadable, match="ENCRYPTION_KEYS"):
+    with pytest.raises(encryption.SecretUnreadable, match="ENCRYPTION_KEYS"):
         endpoints.signing_secrets(row)
     with pytest.raises(CommandError, match=f"WebhookEndpoint {row.pk}, secret"):
         rotate()
@@ -83,7 +83,7 @@ def test_a_lost_key_is_said_so_and_changes_nothing(endpoint: tuple[WebhookEndpoi
 def test_rotation_goes_through_everything_batch_by_batch(
     endpoint: tuple[WebhookEndpoint, str], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secrets, "BATCH", 2)
+    monkeypatch.setattr(encryption, "BATCH", 2)
     accounts = [MembershipFactory().account for _ in range(5)]
     texts = {account.pk: endpoints.callback_secret(account) for account in accounts}
     settings.ENCRYPTION_KEYS = [NEW, OLD]
@@ -101,4 +101,4 @@ def test_every_field_that_says_it_is_encrypted_is_rotated() -> None:
         for field in model._meta.concrete_fields
         if str(field.help_text).startswith("Encrypted")
     }
-    assert said <= set(secrets._FIELDS)
+    assert said <= set(encryption._FIELDS)

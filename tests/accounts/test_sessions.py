@@ -11,10 +11,10 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from accounts import sessions
-from accounts.session_limits import SEEN, SIGNED_IN
-from accounts.session_store import stored_as
-from accounts.workspace import site_url
+from accounts.access import sessions
+from accounts.access.session_limits import SEEN, SIGNED_IN
+from accounts.access.session_store import stored_as
+from accounts.dashboard.workspace import site_url
 from tests.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db

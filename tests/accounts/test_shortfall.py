@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from accounts.billing.prices import import_prices
 from accounts.choices import Mode, Role
 from accounts.models import Account
-from accounts.prices import import_prices
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from tests.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 
-from accounts.workspace import site_url
+from accounts.dashboard.workspace import site_url
 from tests.factories import MembershipFactory, UserFactory, make_campaign
 
 pytestmark = pytest.mark.django_db

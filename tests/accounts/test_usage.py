@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from accounts import usage
+from accounts import request_log
 from accounts.models import ApiUsageLog
 from tests.factories import make_api_key
 
@@ -22,7 +22,7 @@ BODY = {"phone_numbers": ["+4915112345678"], "message": "Secret text"}
 @pytest.fixture(autouse=True)
 def own_log(settings: Any, redis_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-{secrets.token_hex(4)}"
-    monkeypatch.setattr(usage, "_lost_until", 0.0)
+    monkeypatch.setattr(request_log, "_lost_until", 0.0)
 
 
 def test_a_call_is_logged_with_everything_but_its_content(client: Client) -> None:
@@ -31,7 +31,7 @@ def test_a_call_is_logged_with_everything_but_its_content(client: Client) -> Non
     answer = client.post(f"{SEND}?", BODY, content_type="application/json", headers=headers)
     assert answer.status_code == 202
     assert not ApiUsageLog.objects.exists()
-    assert usage.store() == 1
+    assert request_log.store() == 1
     call = ApiUsageLog.objects.get()
     assert (call.account_id, call.user_id, call.mode) == (row.account_id, row.user_id, "live")
     assert (call.method, call.endpoint, call.status_code, call.error_code) == ("POST", SEND, 202, "")
@@ -46,7 +46,7 @@ def test_an_address_with_an_id_is_logged_as_its_route(client: Client) -> None:
     _, key = make_api_key()
     client.get("/api/v1/campaigns/bulk-nothing", headers={"X-API-Key": key})
     client.get("/api/v1/+4915112345678", headers={"X-API-Key": key})
-    usage.store()
+    request_log.store()
     found = ApiUsageLog.objects.order_by("pk").values_list("endpoint", "status_code", "error_code")
     assert [endpoint.replace("{pk}", "{bulk_id}") for endpoint, *_ in found] == [
         "/api/v1/campaigns/{bulk_id}",
@@ -60,7 +60,7 @@ def test_refused_calls_of_a_known_key_belong_to_its_account(client: Client) -> N
     type(row).objects.update(revoked_at=timezone.now())
     assert client.get("/api/v1/campaigns", headers={"X-API-Key": key}).status_code == 401
     assert client.get("/api/v1/campaigns").status_code == 401
-    usage.store()
+    request_log.store()
     known, unknown = ApiUsageLog.objects.order_by("pk")
     assert (known.account_id, known.status_code) == (row.account_id, 401)
     assert (unknown.account_id, unknown.error_code) == (None, "AUTHENTICATION_REQUIRED")
@@ -76,7 +76,7 @@ def test_many_calls_are_stored_in_a_fixed_number_of_queries(client: Client, djan
     for _ in range(30):
         client.get("/api/v1/campaigns", headers={"X-API-Key": key})
     with django_assert_max_num_queries(6):
-        assert usage.store() == 30
+        assert request_log.store() == 30
 
 
 def test_what_cannot_be_stored_waits(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,10 +87,10 @@ def test_what_cannot_be_stored_waits(client: Client, monkeypatch: pytest.MonkeyP
         raise OperationalError("away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(usage, "_store", away)
+        broken.setattr(request_log, "_store", away)
         with pytest.raises(OperationalError):
-            usage.store()
-    assert usage.store() == 2
+            request_log.store()
+    assert request_log.store() == 2
     assert list(ApiUsageLog.objects.order_by("pk").values_list("endpoint", flat=True)) == [
         "/api/v1/campaigns",
         "/api/v1/sms/reports",
@@ -104,7 +104,7 @@ def test_a_lost_redis_delays_one_call_and_breaks_none(client: Client, monkeypatc
         tries.append(name)
         raise RedisError("away")
 
-    monkeypatch.setattr(usage, "get_redis_connection", away)
+    monkeypatch.setattr(request_log, "get_redis_connection", away)
     assert [client.get("/api/v1/campaigns").status_code for _ in range(3)] == [401] * 3
     assert len(tries) == 1
 
@@ -112,11 +112,11 @@ def test_a_lost_redis_delays_one_call_and_breaks_none(client: Client, monkeypatc
 def test_old_calls_are_forgotten(client: Client, settings: Any) -> None:
     client.get("/api/v1/campaigns")
     client.get("/api/v1/campaigns")
-    usage.store()
+    request_log.store()
     old = ApiUsageLog.objects.order_by("pk")[0]
     old.created_at = timezone.now() - timedelta(days=settings.API_USAGE_DAYS, seconds=5)
     old.save()
-    assert usage.purge(timezone.now()).removed == 1
+    assert request_log.purge(timezone.now()).removed == 1
     assert ApiUsageLog.objects.get() != old
 
 
@@ -125,7 +125,7 @@ def test_a_customer_reads_the_log_of_the_own_account_only(client: Client) -> Non
     _, other = make_api_key()
     client.get("/api/v1/campaigns/none", headers={"X-API-Key": key})
     client.get("/api/v1/campaigns", headers={"X-API-Key": other})
-    usage.store()
+    request_log.store()
     data = client.get("/api/v1/account/requests", headers={"X-API-Key": key}).json()["data"]
     assert [call["status_code"] for call in data["results"]] == [404]
     only = client.get("/api/v1/account/requests?status_code=200", headers={"X-API-Key": key}).json()["data"]

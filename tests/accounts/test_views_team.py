@@ -8,10 +8,10 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from django.urls import reverse
 
-from accounts import invitations, team
+from accounts.access import invitations, members
 from accounts.choices import Mode, Role
+from accounts.dashboard.workspace import Workspace
 from accounts.models import AuditEvent, Invitation, Membership, User
-from accounts.workspace import Workspace
 from smsapp.core.exceptions import AlreadyExists, InvalidState, PermissionDenied
 from tests.factories import AccountFactory, MembershipFactory
 from tests.pages import Browser
@@ -125,9 +125,9 @@ def test_a_link_that_has_ended_gives_nothing(client: Client, owner: Membership, 
         case "too old":
             Invitation.objects.update(expires_at=made.created_at)
         case "inviter removed":
-            team.remove_member(admin, owner)
+            members.remove_member(admin, owner)
         case "inviter demoted":
-            team.change_role(admin, owner, Role.SENDER)
+            members.change_role(admin, owner, Role.SENDER)
     client.force_login(person)
     assert client.get(link).status_code == 404
     assert client.post(link).status_code == 404
@@ -146,7 +146,7 @@ def test_who_belongs_to_the_account_is_not_invited_again(owner: Membership) -> N
 
 
 def test_open_invitations_count_among_the_members(owner: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(team, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(members, "MAX_MEMBERS", 2)
     invitations.invite(owner, "one@example.com", Role.VIEWER)
     invitations.invite(owner, "One@example.com", Role.SENDER)
     with pytest.raises(InvalidState):
@@ -214,8 +214,8 @@ def test_others_change_nobody(owner: Membership, role: Role) -> None:
     other = MembershipFactory(account=owner.account, role=role)
     for attempt in (
         lambda: invitations.invite(other, "new@example.com", Role.VIEWER),
-        lambda: team.change_role(other, other, Role.OWNER),
-        lambda: team.remove_member(owner, other),
+        lambda: members.change_role(other, other, Role.OWNER),
+        lambda: members.remove_member(owner, other),
     ):
         with pytest.raises(PermissionDenied):
             attempt()
@@ -226,20 +226,20 @@ def test_others_change_nobody(owner: Membership, role: Role) -> None:
 def test_an_admin_decides_about_everybody_but_owners(owner: Membership) -> None:
     admin = MembershipFactory(account=owner.account, role=Role.ADMIN)
     with pytest.raises(PermissionDenied):
-        team.change_role(owner, admin, Role.VIEWER)
+        members.change_role(owner, admin, Role.VIEWER)
     with pytest.raises(PermissionDenied):
-        team.change_role(admin, admin, Role.OWNER)
+        members.change_role(admin, admin, Role.OWNER)
     with pytest.raises(PermissionDenied):
         invitations.invite(admin, "boss@example.com", Role.OWNER)
     viewer = MembershipFactory(account=owner.account, role=Role.VIEWER)
-    assert team.change_role(viewer, admin, Role.SENDER).role == Role.SENDER
+    assert members.change_role(viewer, admin, Role.SENDER).role == Role.SENDER
 
 
 @pytest.mark.parametrize("role", Role)
 def test_nobody_changes_their_own_role(client: Client, owner: Membership, role: Role) -> None:
     admin = MembershipFactory(account=owner.account, role=Role.ADMIN)
     with pytest.raises(PermissionDenied):
-        team.change_role(admin, admin, role)
+        members.change_role(admin, admin, role)
     client.force_login(admin.user)
     page = client.get(reverse("team")).content.decode()
     assert f'action="{reverse("team-change", args=[owner.pk])}"' in page
@@ -248,7 +248,7 @@ def test_nobody_changes_their_own_role(client: Client, owner: Membership, role: 
 
 def test_the_last_owner_stays(owner: Membership) -> None:
     with pytest.raises(InvalidState):
-        team.remove_member(owner, owner)
+        members.remove_member(owner, owner)
     second = MembershipFactory(account=owner.account, role=Role.OWNER)
-    team.remove_member(owner, second)
+    members.remove_member(owner, second)
     assert list(owner.account.memberships.all()) == [second]

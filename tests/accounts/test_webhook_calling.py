@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts.webhooks import calling
+from accounts.webhooks import transport
 from tests.accounts.receivers import (
     Receiver,
     answers,
@@ -28,14 +28,14 @@ def receiver(settings: Any) -> Iterator[Receiver]:
         yield running
 
 
-def post(receiver: Receiver, act: Any) -> calling.Answer:
+def post(receiver: Receiver, act: Any) -> transport.Answer:
     receiver.acts["/"] = act
-    return calling.post(receiver.url(), {"webhook-id": "evt_1"}, b'{"type":"ping"}')
+    return transport.post(receiver.url(), {"webhook-id": "evt_1"}, b'{"type":"ping"}')
 
 
 def test_what_is_sent(receiver: Receiver) -> None:
     path = "/a%20b/ü?x=ä&y=1"
-    calling.post(receiver.url(path), {"webhook-id": "evt_1"}, '{"name":"ü"}'.encode())
+    transport.post(receiver.url(path), {"webhook-id": "evt_1"}, '{"name":"ü"}'.encode())
     (received,) = receiver.received
     assert received.path == "/a%20b/%C3%BC?x=%C3%A4&y=1"
     assert received.body == '{"name":"ü"}'
@@ -52,9 +52,9 @@ def test_only_2xx_is_success(receiver: Receiver, status: int, is_success: bool) 
 
 @pytest.mark.parametrize("act", [sleeps(3), drips, endless_headers, resets], ids=["hang", "drip", "headers", "reset"])
 def test_what_never_answers_ends_in_time(receiver: Receiver, act: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calling, "TIMEOUT", 0.5)
+    monkeypatch.setattr(transport, "TIMEOUT", 0.5)
     answer = post(receiver, act)
-    assert (answer.status, answer.error) == (None, calling.NO_ANSWER)
+    assert (answer.status, answer.error) == (None, transport.NO_ANSWER)
     assert answer.duration_ms < 2000
 
 
@@ -63,14 +63,14 @@ def test_of_a_huge_answer_little_is_read(receiver: Receiver, act: Any, monkeypat
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     answer = post(receiver, act)
     assert answer.is_success
-    assert len(answer.response) <= calling.KEPT_RESPONSE
+    assert len(answer.response) <= transport.KEPT_RESPONSE
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 70_000  # KiB; the bomb itself is made here
 
 
 def test_what_is_kept_of_an_answer_fits_every_screen_and_database(receiver: Receiver) -> None:
     answer = post(receiver, answers(500, b"a\x00b\x1b[31m\xff<script>" + b"x" * 5000))
     assert answer.response.startswith("a\ufffdb\ufffd[31m\ufffd<script>x")
-    assert len(answer.response) == calling.KEPT_RESPONSE
+    assert len(answer.response) == transport.KEPT_RESPONSE
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,6 @@ def test_a_pause_that_is_asked_for_is_at_most_a_day(receiver: Receiver, text: st
 
 
 def test_names_of_certificates_are_checked() -> None:
-    context = calling._tls()
+    context = transport._tls()
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED

@@ -22,7 +22,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.choices import EventType, WebhookState
 from accounts.models import AuditEvent, Membership, WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from accounts.webhooks import calling, delivery, emit, endpoints, queue, signing
+from accounts.webhooks import claims, delivery, emit, endpoints, signing, transport
 from smsapp.core import purge
 from smsapp.core.exceptions import AlreadyExists, InvalidState
 from tests.accounts.receivers import Receiver, answers, drips, running_receiver, sleeps
@@ -305,10 +305,10 @@ def test_an_endpoint_that_is_removed_during_its_call_leaves_nothing(
     receiver: Receiver, member: Membership, endpoint: WebhookEndpoint
 ) -> None:
     tell(endpoint)
-    (claimed,) = queue.claim("test", timezone.now(), 10, Counter())
+    (claimed,) = claims.claim("test", timezone.now(), 10, Counter())
     endpoints.remove(endpoint, member.user)
     for status in (200, 500):
-        delivery.record(delivery.Ended(claimed, calling.Answer(status, 1)))
+        delivery.record(delivery.Ended(claimed, transport.Answer(status, 1)))
     assert not WebhookDelivery.objects.exists()
     assert not WebhookAttempt.objects.exists()
 
@@ -321,30 +321,30 @@ def test_no_more_than_four_calls_of_one_endpoint_are_under_way(receiver: Receive
     for number in range(30):
         tell(endpoint, number)
     assert delivery.deliver_due() == 30
-    assert 1 < receiver.most_at_once <= queue.IN_FLIGHT
+    assert 1 < receiver.most_at_once <= claims.IN_FLIGHT
 
 
 def test_what_another_process_holds_is_counted(endpoint: WebhookEndpoint) -> None:
     for number in range(10):
         tell(endpoint, number)
     now = timezone.now()
-    held = [len(queue.claim(owner, now, 100, Counter())) for owner in ("a", "b")]
+    held = [len(claims.claim(owner, now, 100, Counter())) for owner in ("a", "b")]
     assert held == [4, 0]
-    later = now + queue.LEASE + timedelta(seconds=1)
-    assert len(queue.claim("c", later, 100, Counter())) == 4
+    later = now + claims.LEASE + timedelta(seconds=1)
+    assert len(claims.claim("c", later, 100, Counter())) == 4
 
 
 def test_endpoints_of_one_host_share_its_room(receiver: Receiver, member: Membership) -> None:
     for number in range(8):
         tell(make(member, receiver.url(f"/{number}")))
     now = timezone.now()
-    assert len(queue.claim("a", now, 100, Counter())) == queue.IN_FLIGHT_OF_HOST
-    assert queue.claim("b", now, 100, Counter({"127.0.0.1": queue.IN_FLIGHT_OF_HOST})) == []
+    assert len(claims.claim("a", now, 100, Counter())) == claims.IN_FLIGHT_OF_HOST
+    assert claims.claim("b", now, 100, Counter({"127.0.0.1": claims.IN_FLIGHT_OF_HOST})) == []
 
 
 def test_endpoints_that_drip_hold_up_nobody_else(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calling, "TIMEOUT", 4.0)
-    monkeypatch.setattr(queue, "IN_FLIGHT_OF_HOST", 1000)  # here all of them are one host
+    monkeypatch.setattr(transport, "TIMEOUT", 4.0)
+    monkeypatch.setattr(claims, "IN_FLIGHT_OF_HOST", 1000)  # here all of them are one host
     for number in range(20):
         dripping = make(MembershipFactory(), receiver.url(f"/drip/{number}"))
         receiver.acts[f"/drip/{number}"] = drips
@@ -367,7 +367,7 @@ def test_claiming_costs_the_same_however_much_waits(
     for number in range(50):
         tell(endpoint, number)
     with django_assert_num_queries(8):  # two of them open and close the savepoint
-        queue.claim("a", timezone.now(), 100, Counter())
+        claims.claim("a", timezone.now(), 100, Counter())
 
 
 @pytest.mark.long

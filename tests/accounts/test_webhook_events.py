@@ -11,7 +11,8 @@ from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
-from accounts import alarms, credit, quota
+from accounts import alarms
+from accounts.billing import credit, quota
 from accounts.choices import EventType
 from accounts.models import Account, WebhookEndpoint
 from accounts.webhooks import delivery, endpoints

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from accounts.webhooks import calling, guard
+from accounts.webhooks import destinations, transport
 from smsapp.core.exceptions import CallbackUrlNotAllowed
 from tests.accounts.receivers import answers, running_receiver
 
@@ -84,11 +84,11 @@ def test_the_table_is_as_long_as_promised() -> None:
 @pytest.mark.parametrize("url", REFUSED, ids=ascii)
 def test_what_leads_inside_is_refused_and_gets_no_packet(url: str, contacts: list[Any]) -> None:
     with pytest.raises(CallbackUrlNotAllowed) as refused:
-        guard.check_url(url, "callback_url")
-    assert refused.value.message == guard.refusal().message
+        destinations.check_url(url, "callback_url")
+    assert refused.value.message == destinations.refusal().message
     assert refused.value.details["field"] == "callback_url"
-    answer = calling.post(url, {}, b"{}")
-    assert (answer.status, answer.error) == (None, calling.UNREACHABLE)
+    answer = transport.post(url, {}, b"{}")
+    assert (answer.status, answer.error) == (None, transport.UNREACHABLE)
     assert contacts == []
 
 
@@ -103,7 +103,7 @@ def test_what_leads_inside_is_refused_and_gets_no_packet(url: str, contacts: lis
 )
 def test_what_leads_outside_is_allowed(url: str, names: dict[str, Any]) -> None:
     names |= {name: list(PUBLIC) for name in ("shop.example", "xn--bcher-kva.example")}
-    guard.check_url(url)
+    destinations.check_url(url)
 
 
 @pytest.mark.parametrize("inside", ["127.0.0.1", "10.0.0.1", "::1", "fe80::1", "169.254.169.254", "::ffff:10.0.0.1"])
@@ -113,8 +113,8 @@ def test_one_bad_address_among_good_ones_is_enough(inside: str, names: dict[str,
         addresses.insert(place, inside)
         names["mixed.example"] = addresses
         with pytest.raises(CallbackUrlNotAllowed):
-            guard.check_url("https://mixed.example/")
-        calling.post("https://mixed.example/", {}, b"{}")
+            destinations.check_url("https://mixed.example/")
+        transport.post("https://mixed.example/", {}, b"{}")
     assert contacts == []
 
 
@@ -122,7 +122,7 @@ def test_a_name_that_changes_between_look_ups_gains_nothing(names: dict[str, Any
     """The address that was checked is the one connected to: there is no second look-up."""
     names["rebinding.example"] = itertools.cycle([[PUBLIC[0]], ["127.0.0.1"]])
     for _ in range(1000):
-        calling.post("https://rebinding.example/", {}, b"{}")
+        transport.post("https://rebinding.example/", {}, b"{}")
     assert set(contacts) == {(PUBLIC[0], 443)}
     assert len(contacts) == 500
 
@@ -139,7 +139,7 @@ def test_a_name_that_does_not_resolve_in_time_is_refused(
 
     names["slow.example"] = silent()
     with pytest.raises(CallbackUrlNotAllowed):
-        guard.resolve(guard.target_of("https://slow.example/"), 0.05)
+        destinations.resolve(destinations.target_of("https://slow.example/"), 0.05)
     assert asked.is_set()
     answered.set()
 
@@ -147,9 +147,9 @@ def test_a_name_that_does_not_resolve_in_time_is_refused(
 def test_refused_closed_and_unknown_read_the_same(names: dict[str, Any], contacts: list[Any]) -> None:
     names |= {"closed.example": [PUBLIC[0]], "inside.example": ["10.0.0.1"]}
     urls = ("https://closed.example/", "https://inside.example/", "https://unknown.invalid/", "http://closed.example/")
-    answers_given = [calling.post(url, {}, b"{}") for url in urls]
+    answers_given = [transport.post(url, {}, b"{}") for url in urls]
     assert {(answer.status, answer.error, answer.response) for answer in answers_given} == {
-        (None, calling.UNREACHABLE, "")
+        (None, transport.UNREACHABLE, "")
     }
 
 
@@ -158,7 +158,7 @@ def test_a_redirect_is_not_followed(settings: Any) -> None:
     with running_receiver() as receiver, running_receiver() as sentinel:
         for status in (301, 302, 303, 307, 308):
             receiver.acts["/"] = answers(status, Location=sentinel.url())
-            assert calling.post(receiver.url(), {}, b"{}").status == status
+            assert transport.post(receiver.url(), {}, b"{}").status == status
         assert sentinel.received == []
 
 
@@ -167,13 +167,13 @@ def test_proxies_of_the_environment_are_not_used(settings: Any, monkeypatch: pyt
     with running_receiver() as receiver, running_receiver() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
             monkeypatch.setenv(name, proxy.url())
-        assert calling.post(receiver.url(), {}, b"{}").is_success
+        assert transport.post(receiver.url(), {}, b"{}").is_success
         assert proxy.received == []
 
 
 def test_only_this_machine_is_opened_for_tests(settings: Any) -> None:
     settings.WEBHOOK_ALLOW_LOCAL = True
-    guard.check_url("http://127.0.0.1:8000/")
+    destinations.check_url("http://127.0.0.1:8000/")
     for url in ("http://10.0.0.1/", "http://169.254.169.254/", "http://[fe80::1]/", "ftp://127.0.0.1/"):
         with pytest.raises(CallbackUrlNotAllowed):
-            guard.check_url(url)
+            destinations.check_url(url)

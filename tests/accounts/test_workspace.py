@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import get_urlconf, reverse
 
 from accounts.choices import Mode
+from accounts.dashboard.workspace import Workspace, site_url
 from accounts.models import Account, Membership
-from accounts.workspace import Workspace, site_url
 from campaigns.drafts import create_draft
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients

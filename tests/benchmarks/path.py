@@ -22,8 +22,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from accounts import hold
-from accounts.hold import HoldKind
+from accounts.security import sending_hold
+from accounts.security.sending_hold import HoldKind
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from smsapp.core.enqueue import wake
@@ -79,7 +79,7 @@ class Journey:
 
     def in_phases(self) -> "Journey":
         before = self._prepare(HELD_BACK_MS)
-        hold.hold("The benchmark stores before it sends.", "benchmark")
+        sending_hold.hold("The benchmark stores before it sends.", "benchmark")
         self._timed("read", self.read)
         self._timed("store", self._store)
         self._timed("accept", self._accept)
@@ -132,7 +132,7 @@ class Journey:
         self.until(lambda: not self.campaign.waiting, "messages are not stored")
 
     def _accept(self) -> None:
-        hold.release(HoldKind.OPERATOR)
+        sending_hold.release(HoldKind.OPERATOR)
         for _ in range(self.campaign.chunk_count):  # as the expansion did, whose wake-ups found sending held
             wake("messaging.dispatch_campaigns")
         self.until(self._is_accepted, "messages are not accepted")

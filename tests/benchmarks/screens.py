@@ -21,8 +21,8 @@ from django.db import connection  # noqa: E402
 from django.urls import reverse  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from accounts.dashboard.workspace import site_url  # noqa: E402
 from accounts.services import DemoAccount, ensure_demo_account  # noqa: E402
-from accounts.workspace import site_url  # noqa: E402
 from campaigns.choices import CampaignKind, CampaignStatus  # noqa: E402
 from campaigns.models import Campaign  # noqa: E402
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus  # noqa: E402

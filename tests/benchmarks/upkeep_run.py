@@ -45,7 +45,7 @@ def _send_singles(number: int) -> None:
     """So many of one account, taken by a provider and not charged, written straight into the tables."""
     from django.utils import timezone
 
-    from accounts import credit
+    from accounts.billing import credit
     from campaigns.choices import CampaignKind, CampaignStatus
     from campaigns.models import Campaign
     from messaging.models import Batch
@@ -104,8 +104,9 @@ def _fills() -> dict[str, Callable[[], object]]:
     """What writes a row of each table (of the last, ten) in the product."""
     from django.contrib.sessions.backends.db import SessionStore
 
-    from accounts import idempotency, tokens, usage
-    from accounts.caller import Caller
+    from accounts import idempotency, request_log
+    from accounts.access import tokens
+    from accounts.access.principal import Caller
     from accounts.choices import Mode, Role
     from accounts.models import WebhookEndpoint
     from accounts.webhooks import endpoints, outbox
@@ -124,8 +125,8 @@ def _fills() -> dict[str, Callable[[], object]]:
     answer = idempotency.Answer(202, b'{"accepted":1}', "id")
 
     def log_call() -> None:
-        usage.note(noted)
-        usage.store()
+        request_log.note(noted)
+        request_log.store()
 
     def keep_key() -> None:
         idempotency.carry_out(caller, str(next(number)), "f", lambda: answer)

@@ -63,7 +63,7 @@ def test_what_the_balance_does_not_cover_cannot_be_pressed(platform: Platform, o
 
 PREPAID = """
 from accounts.models import Account, Membership, User
-from accounts.prices import import_prices
+from accounts.billing.prices import import_prices
 user = User.objects.create_user("prepaid", "prepaid@example.com", "correct-horse-battery")
 account = Account.objects.create(name="Prepaid", is_metered=True, currency="EUR", balance_micro=100_000)
 import_prices(["49,0.10"], account, "EUR", None)

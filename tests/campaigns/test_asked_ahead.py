@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.choices import EndpointKind
 from accounts.models import Account, WebhookEndpoint
-from accounts.webhooks import endpoints, guard
+from accounts.webhooks import destinations, endpoints
 from campaigns import recurring
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign, RecurringCampaign
@@ -45,16 +45,16 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     inside: list[bool] = []
     check = restored.check
 
-    def look_up(*_args: Any) -> list[guard.Address]:
+    def look_up(*_args: Any) -> list[destinations.Address]:
         inside.append(connection.in_atomic_block)
-        return [guard.ip_address("93.184.215.14")]
+        return [destinations.ip_address("93.184.215.14")]
 
     def signs() -> Any:
         inside.append(connection.in_atomic_block)
         return check()
 
-    monkeypatch.setattr(guard, "_look_up", look_up)
-    monkeypatch.setattr(guard, "_passed", {})
+    monkeypatch.setattr(destinations, "_look_up", look_up)
+    monkeypatch.setattr(destinations, "_passed", {})
     monkeypatch.setattr(restored, "check", signs)
     monkeypatch.setattr(restored, "_is_unchecked", True)
     return inside
@@ -62,7 +62,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 def switch_off() -> None:
     WebhookEndpoint.objects.update(is_active=False)
-    guard._passed.clear()
+    destinations._passed.clear()
 
 
 def test_a_try_out_looks_for_a_restored_backup(member: Browser, account: Account, asked: list[bool]) -> None:
@@ -100,9 +100,9 @@ def test_a_recurring_campaign_looks_it_up_before_each_moment(account: Account, a
     request = CampaignRequest(kind=CampaignKind.BULK, message="Hello", callback_url=URL)
     user, rule = MembershipFactory(account=account).user, Rule("0", "9", "*", "*", "*", "UTC")
     row = recurring.create_recurring(account, user, request, rule, Recipients(phone_numbers=phones(1)))
-    guard._passed.clear()
+    destinations._passed.clear()
     recurring.change_recurring(row, user, {"name": "Daily"})
-    guard._passed.clear()
+    destinations._passed.clear()
     RecurringCampaign.objects.update(next_run_at=timezone.now() - timedelta(seconds=1))
     assert recurring.fire_due(timezone.now()) == 1
     assert WebhookEndpoint.objects.get().kind == EndpointKind.CALLBACK

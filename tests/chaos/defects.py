@@ -171,7 +171,7 @@ DEFECTS = (
         "an event that counts as delivered before its call",
         (
             (
-                "accounts/webhooks/queue.py",
+                "accounts/webhooks/claims.py",
                 "            lease_owner=lease, lease_until=now + LEASE, next_attempt_at=now + LEASE\n",
                 "            lease_owner=lease, state=WebhookState.DELIVERED, delivered_at=now\n",
             ),

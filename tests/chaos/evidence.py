@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 
 from django.db.models import QuerySet, Sum
 
-from accounts import audit
 from accounts.choices import WebhookState
 from accounts.models import WebhookDelivery
+from accounts.security import audit
 from campaigns.models import Campaign
 from campaigns.tally import COUNTED_STATUSES
 from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
-from accounts import credit
+from accounts.billing import credit
+from accounts.billing.prices import PriceList, import_prices
 from accounts.models import Account
-from accounts.prices import PriceList, import_prices
 from campaigns.models import Campaign
 from messaging import charges
 from messaging.choices import MessageStatus

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from accounts import audit
+from accounts.security import audit
 from campaigns import services
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign

@@ -18,8 +18,8 @@ from typing import Any
 import httpx2
 from django.db import connection
 
-from accounts import hold
-from accounts.hold import HoldKind
+from accounts.security import sending_hold
+from accounts.security.sending_hold import HoldKind
 from campaigns.models import Campaign
 from messaging import recovery, restored
 from smsapp.demo.display import say
@@ -192,7 +192,7 @@ class RollbackRun:
         return self.campaign.chunks_done == self.campaign.chunk_count
 
     def _is_held(self) -> bool:
-        held = hold.current()
+        held = sending_hold.current()
         if held is None or held.kind is not HoldKind.COPY:
             return False
         self.sign = held.detail

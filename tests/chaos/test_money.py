@@ -2,7 +2,7 @@
 
 import pytest
 
-from accounts import credit
+from accounts.billing import credit
 from accounts.models import Account, LedgerEntry
 from messaging.choices import MessageStatus
 from tests.chaos.money import CREDIT, due_by_ledger, due_for, meter, unbalanced

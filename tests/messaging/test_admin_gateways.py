@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AuditEvent, User
-from accounts.webhooks import guard
+from accounts.webhooks import destinations
 from messaging.forms.gateways import EXAMPLE_RULES
 from messaging.models import Gateway
 from messaging.trial import send_trial
@@ -142,6 +142,6 @@ class TestInside:
 
 
 def test_what_is_public() -> None:
-    assert guard.is_public("8.8.8.8")
+    assert destinations.is_public("8.8.8.8")
     for address in ("", "nonsense", "127.0.0.1", "10.0.0.1", "::1", "::ffff:10.0.0.1", "169.254.169.254"):
-        assert not guard.is_public(address), address
+        assert not destinations.is_public(address), address

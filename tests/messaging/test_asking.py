@@ -14,8 +14,8 @@ from django.test import Client
 from django.utils import timezone
 from django_redis import get_redis_connection
 
-from accounts import hold
-from accounts.hold import HoldKind
+from accounts.security import sending_hold
+from accounts.security.sending_hold import HoldKind
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
@@ -84,10 +84,10 @@ def test_a_machine_that_was_put_back_is_held_and_after_the_release_sends_only_th
         send_batches(2)
         restored.watch()
     assert send() == dispatch.dispatch_ready(Lane.SINGLES) == 0
-    assert hold.current().kind is HoldKind.CHECKING
+    assert sending_hold.current().kind is HoldKind.CHECKING
     assert simulator.ledger()["accepted"] == 6
     tasks.watch()
-    held = hold.current()
+    held = sending_hold.current()
     assert (held.kind, held.reason) == (HoldKind.COPY, restored.OTHER_TIME)
     assert "by a call that the database does not know" in held.detail
     assert send() == 0
@@ -109,8 +109,8 @@ def test_a_message_that_nobody_knows_any_more_is_enough(simulator, tmp_path: Pat
         dispatch.dispatch_ready(Lane.SINGLES)
     services.send(member.account, member.user, request, phones(1, start=50))
     tasks.watch()
-    assert hold.current().kind is HoldKind.COPY
-    assert "which the database does not know" in hold.current().detail
+    assert sending_hold.current().kind is HoldKind.COPY
+    assert "which the database does not know" in sending_hold.current().detail
     assert Message.objects.get(campaign__kind=CampaignKind.SINGLE).message_id not in simulator.accepted_ids()
 
 
@@ -123,8 +123,8 @@ def test_a_log_that_lags_is_read_when_it_is_complete(simulator, settings, tmp_pa
         send_batches(2)
     tasks.watch()
     assert (send(), log_reads(simulator)) == (0, 0)
-    assert hold.current().kind is HoldKind.CHECKING
-    eventually(lambda: hold.current().kind is HoldKind.COPY, tasks.watch)
+    assert sending_hold.current().kind is HoldKind.CHECKING
+    eventually(lambda: sending_hold.current().kind is HoldKind.COPY, tasks.watch)
     assert log_reads(simulator) == 1
     settings.SIMULATOR_UNKNOWN_GRACE = 1.5
     gateways.reset()
@@ -144,7 +144,7 @@ def test_what_was_sent_and_forgotten_is_found_where_nothing_waits(simulator, tmp
         dispatch.dispatch_ready(Lane.SINGLES)
     assert not restored.may_send()
     tasks.watch()
-    assert hold.current().kind is HoldKind.COPY
+    assert sending_hold.current().kind is HoldKind.COPY
 
 
 def test_a_campaign_is_not_made_into_messages_while_the_provider_is_asked(simulator, settings, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_campaign_is_not_made_into_messages_while_the_provider_is_asked(simula
     assert not send()
     assert expand_ready() == 0
     tasks.watch()
-    assert hold.current().kind is HoldKind.COPY
+    assert sending_hold.current().kind is HoldKind.COPY
     assert Campaign.objects.get().status_detail == restored.UNCERTAIN
     assert not expand_ready()
     assert not Message.objects.exists()
@@ -262,7 +262,7 @@ def test_a_log_of_several_pages_is_read_to_its_end(simulator, monkeypatch: pytes
     with machine_put_back(tmp_path):
         send_batches(2)
     tasks.watch()
-    assert hold.current().kind is HoldKind.COPY
+    assert sending_hold.current().kind is HoldKind.COPY
     assert log_reads(simulator) == 2
 
 
@@ -276,9 +276,9 @@ def test_a_provider_that_does_not_answer_is_asked_on_and_an_operator_is_told_why
     running()
     stop()
     tasks.watch()
-    assert (hold.current().kind, attention()[0].is_urgent) == (HoldKind.CHECKING, False)
-    assert "HTTP 500" in hold.current().detail
-    eventually(lambda: hold.current().kind is HoldKind.CONFIRM, tasks.watch)
+    assert (sending_hold.current().kind, attention()[0].is_urgent) == (HoldKind.CHECKING, False)
+    assert "HTTP 500" in sending_hold.current().detail
+    eventually(lambda: sending_hold.current().kind is HoldKind.CONFIRM, tasks.watch)
     assert attention()[0].is_urgent
     assert log_reads(simulator) == asking.TRIES
     assert send() == 0
@@ -343,13 +343,13 @@ def test_a_hold_whose_question_was_not_written_is_asked_about(simulator) -> None
 def test_the_hold_of_an_operator_stays_and_hides_no_question(simulator) -> None:
     simulator.set_faults(log_outage=1)
     running()
-    hold.hold("Wrong text", "anna")
+    sending_hold.hold("Wrong text", "anna")
     stop()
     tasks.watch()
-    assert (hold.current().kind, hold.current().reason) == (HoldKind.OPERATOR, "Wrong text")
+    assert (sending_hold.current().kind, sending_hold.current().reason) == (HoldKind.OPERATOR, "Wrong text")
     with pytest.raises(CommandError, match="still waits"):
         call_command("release")
-    assert hold.current().kind is HoldKind.CHECKING
+    assert sending_hold.current().kind is HoldKind.CHECKING
     assert send() == 0
 
 
@@ -372,7 +372,7 @@ def test_without_a_log_an_operator_confirms(without_log: Gateway, client: Client
     restored.watch()
     stop()
     tasks.watch()
-    held = hold.current()
+    held = sending_hold.current()
     assert held.kind is HoldKind.CONFIRM
     assert held.reason.startswith("Gateway acme cannot tell whether anything was sent meanwhile. Confirm that")
     assert "Nothing was sent or looked after since" in held.detail
@@ -413,7 +413,7 @@ def test_an_operator_who_knows_of_the_backup_has_it_compared(without_log: Gatewa
     stop()
     tasks.watch()
     release.request("anna", check=True)
-    assert hold.current().kind is HoldKind.COPY
+    assert sending_hold.current().kind is HoldKind.COPY
     assert not asking.is_open()
 
 

@@ -11,10 +11,10 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import credit
+from accounts.billing import credit
+from accounts.billing.prices import import_prices
 from accounts.choices import LedgerKind, Mode
 from accounts.models import Account, DailyUse, LedgerEntry, Price
-from accounts.prices import import_prices
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts import alarms
-from accounts.credit import MICRO, top_up
+from accounts.billing.credit import MICRO, top_up
 from accounts.models import Account, DailyUse, Price, ReservedName
 from accounts.senders import RESERVED, request_sender, require_not_reserved
 from campaigns.choices import CampaignKind, CampaignStatus

@@ -11,8 +11,8 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from accounts import hold
-from accounts.hold import HoldKind
+from accounts.security import sending_hold
+from accounts.security.sending_hold import HoldKind
 from campaigns.models import Campaign
 from messaging import calls, dispatch, opening, reconciliation, recording, release, restored
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
@@ -215,7 +215,7 @@ def test_release_asks_about_every_row_though_the_first_ones_never_left(simulator
     Batch.objects.update(
         state=BatchState.READY, lease_owner="", lease_until=None, lease_epoch=0, lease_count=0
     )  # fmt: skip
-    hold.hold("copy", "smsapp", kind=HoldKind.COPY, at=timezone.now() - timedelta(seconds=30))
+    sending_hold.hold("copy", "smsapp", kind=HoldKind.COPY, at=timezone.now() - timedelta(seconds=30))
     release.request("operator")
     while release.take_step() is not None:
         pass

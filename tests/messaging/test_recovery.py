@@ -12,8 +12,8 @@ from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
 
-from accounts import hold
 from accounts.models import Account, AuditEvent, LedgerEntry
+from accounts.security import sending_hold
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
@@ -91,7 +91,7 @@ def test_sends_answered_with_202_after_the_backup_are_there_again(simulator) -> 
         bulk_ids = set(Campaign.objects.filter(kind=CampaignKind.SINGLE).values_list("bulk_id", flat=True))
         restored.watch()
     assert send() == 0
-    assert hold.is_held()
+    assert sending_hold.is_held()
     release_all()
     found = Message.objects.filter(campaign__kind=CampaignKind.SINGLE).select_related("campaign")
     assert {message.message_id for message in found} == set(answered)
@@ -268,7 +268,7 @@ def test_a_log_that_cannot_be_read_keeps_the_hold_until_an_operator_insists(simu
     Attempt.objects.all().delete()
     release.request("anna")
     eventually(lambda: release.progress().state == release.REFUSED, release.take_step)
-    assert hold.is_held()
+    assert sending_hold.is_held()
     release_all(force=True)
     assert recovery.report().untold == ["Gateway simulator: The log could not be read: The provider answered with an "
                                         "error (HTTP 500, E500)"]  # fmt: skip

@@ -13,9 +13,9 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from accounts.billing.prices import import_prices
 from accounts.choices import LedgerKind, Role
 from accounts.models import Account, LedgerEntry
-from accounts.prices import import_prices
 from campaigns.models import Campaign
 from messaging import charges, inbox, resending, settlement, sweeps
 from messaging.choices import FactSource, MessageStatus, Reason

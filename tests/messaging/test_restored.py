@@ -22,9 +22,9 @@ from django_redis import get_redis_connection
 from psycopg import sql
 from redis.exceptions import RedisError
 
-from accounts import hold
-from accounts.hold import HoldKind
 from accounts.models import AuditEvent, Setting
+from accounts.security import sending_hold
+from accounts.security.sending_hold import HoldKind
 from campaigns import services as campaign_services
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignKind, CampaignStatus
@@ -107,7 +107,7 @@ def send_batches(count: int) -> None:
 
 
 def released() -> bool:
-    return not hold.is_held()
+    return not sending_hold.is_held()
 
 
 def release_all(**options: Any) -> None:
@@ -268,7 +268,7 @@ def test_a_dump_restored_elsewhere_sends_nothing_until_it_is_released_and_then_o
             assert campaign_tasks.start_due() == inbox.poll() == 0
             tasks.watch()
             tasks.sweep()
-        held = hold.current()
+        held = sending_hold.current()
         assert (held.kind, held.reason) == (HoldKind.COPY, restored.OTHER_PLACE)
         assert (simulator.ledger()["posts"], simulator.ledger()["accepted"]) == (posts, 8)
         release_all()
@@ -290,7 +290,7 @@ def test_an_older_state_put_back_in_place_is_held_and_says_what_it_is(simulator)
     with lost_time():
         restored.watch()
     assert send() == 0
-    held = hold.current()
+    held = sending_hold.current()
     assert (held.kind, held.reason) == (HoldKind.COPY, restored.OTHER_TIME)
     assert "last alive" in held.detail
     before = restored.last_mark()
@@ -382,7 +382,7 @@ def test_numbers_given_away_in_the_lost_time_are_not_used_again(simulator) -> No
         dispatch.dispatch_ready(Lane.SINGLES)
         restored.watch()
     services.send(member.account, member.user, request, phones(1, start=50))
-    assert hold.is_held()
+    assert sending_hold.is_held()
     release_all()
     dispatch.dispatch_ready(Lane.SINGLES)
     assert len(simulator.accepted_ids()) == len(set(simulator.accepted_ids())) == 4
@@ -442,7 +442,7 @@ def restored_backup(count: int = 4) -> Campaign:
         send()
         restored.watch()
     send()
-    assert hold.is_held()
+    assert sending_hold.is_held()
     return campaign
 
 
@@ -454,7 +454,7 @@ def test_a_provider_that_does_not_tell_keeps_the_hold(simulator, settings) -> No
     with pytest.raises(CommandError, match="2 batches could not be compared"):
         call_command("release")
     assert release.progress().state == release.REFUSED
-    assert hold.is_held()
+    assert sending_hold.is_held()
     assert send() == 0
     simulator.set_faults(refuse_repeated=0)
     call_command("release")
@@ -472,7 +472,7 @@ def test_a_road_whose_provider_knows_no_id_of_ours_keeps_the_hold(simulator) -> 
     Route.objects.create(gateway=twilio)
     with pytest.raises(CommandError, match="2 batches could not be compared"):
         call_command("release")
-    assert hold.is_held()
+    assert sending_hold.is_held()
     assert "twilio knows messages by no id of ours" in release.progress().note
 
 
@@ -480,7 +480,7 @@ def test_an_operator_may_insist_without_the_provider(simulator) -> None:
     restored_backup()
     simulator.set_faults(log_outage=1)
     call_command("release", force=True)
-    assert not hold.is_held()
+    assert not sending_hold.is_held()
     assert statuses() == {"queued": 4}
 
 
@@ -515,7 +515,7 @@ def test_a_backup_older_than_the_providers_log_is_not_released_by_itself(simulat
     restored._write("last_alive", replace(mark, at=mark.at - timedelta(hours=48)).as_dict)
     with pytest.raises(CommandError, match="does not reach back"):
         call_command("release")
-    assert hold.is_held()
+    assert sending_hold.is_held()
 
 
 def test_a_release_whose_worker_died_is_taken_up_by_another(
@@ -552,7 +552,7 @@ def test_an_older_backup_is_noticed_after_a_release_too(simulator) -> None:
     restored_backup()
     release_all()
     restored.watch()
-    assert not hold.is_held()
+    assert not sending_hold.is_held()
     transaction.savepoint_rollback(point)
     new_connection()
     assert not restored.may_send()
@@ -581,7 +581,7 @@ def test_the_hold_by_hand_can_be_compared_as_well(simulator) -> None:
     restored.watch()
     with lost_time():
         send_batches(1)
-    hold.hold("failover", "anna")
+    sending_hold.hold("failover", "anna")
     release_all(check=True)
     eventually(lambda: statuses() == {"delivered": 4}, run_dry)
     assert_each_sent_once(simulator)

@@ -8,9 +8,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import hold
 from accounts.choices import Mode
-from accounts.hold import HoldKind
+from accounts.security import sending_hold
+from accounts.security.sending_hold import HoldKind
 from campaigns import services as campaigns
 from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
@@ -235,11 +235,11 @@ def test_a_gateway_that_is_only_off_is_waited_for_and_hides_no_others(
 def test_under_a_hold_nothing_fails(taking: Taking) -> None:
     sent = send(GERMAN)
     Batch.objects.update(created_at=timezone.now() - timedelta(days=9))
-    hold.hold("Wrong text", "anna")
+    sending_hold.hold("Wrong text", "anna")
     roadless.look(timezone.now())
     sent.campaign.refresh_from_db()
     assert sent.campaign.failed == 0
-    hold.release(HoldKind.OPERATOR)
+    sending_hold.release(HoldKind.OPERATOR)
     roadless.look(timezone.now())
     sent.campaign.refresh_from_db()
     assert sent.campaign.failed == 1

@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts import credit
+from accounts.billing import credit
+from accounts.billing.prices import import_prices
 from accounts.choices import Mode
 from accounts.models import Account, WebhookEndpoint
-from accounts.prices import import_prices
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.rules import CampaignRequest

@@ -18,9 +18,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from accounts import own_keys
+from accounts.access.invitations import invite
+from accounts.access.tokens import sign_in
 from accounts.choices import Role
-from accounts.invitations import invite
 from accounts.models import (
     Account,
     ApiKey,
@@ -39,7 +39,7 @@ from accounts.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from accounts.tokens import sign_in
+from accounts.security import own_keys
 from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign, DraftPlan, MessageTemplate, RecurringCampaign
 from campaigns.recurrence import Every, Rule

@@ -14,9 +14,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
 from django.utils import timezone
 
-from accounts import tokens
+from accounts.access import tokens
+from accounts.access.api_keys import revoke_api_key
 from accounts.choices import Role, Scope
-from accounts.keys import revoke_api_key
 from accounts.models import Account, ApiKey, Price
 from campaigns.models import Campaign
 from messaging.choices import MessageStatus

@@ -12,11 +12,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
 
-from accounts import tokens
+from accounts.access import tokens
+from accounts.access.api_keys import check_api_key
 from accounts.choices import EventType
-from accounts.keys import check_api_key
 from accounts.models import WebhookDelivery, WebhookEndpoint
-from accounts.webhooks import delivery, emit, endpoints, queue
+from accounts.webhooks import claims, delivery, emit, endpoints
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignKind, CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
@@ -151,12 +151,12 @@ def test_no_webhook_is_tried_again_early(endpoint: WebhookEndpoint, monkeypatch:
     monkeypatch.setattr(delivery, "claim", lambda owner, now, *rest: asked.append(now) or [])
     with host_off_by(TEN):
         delivery.deliver_due(budget=1)
-    assert queue.claim("a", asked[0], 10, Counter()) == []
+    assert claims.claim("a", asked[0], 10, Counter()) == []
 
 
 def test_what_a_wrong_machine_writes_is_due_for_the_others_at_once(endpoint: WebhookEndpoint, wrong: None) -> None:
     emit(endpoint.account_id, endpoint.mode, EventType.CAMPAIGN_STARTED, {})
-    assert len(queue.claim("a", clock.now(), 10, Counter())) == 1
+    assert len(claims.claim("a", clock.now(), 10, Counter())) == 1
     for model, names in ((ReportInbox, ("next_attempt_at", "received_at")), (Batch, ("next_attempt_at", "created_at"))):
         row = model()
         for name in names:
@@ -178,8 +178,8 @@ def test_an_api_key_ends_on_time(off: timedelta, expires_in: timedelta, is_good:
 
 def test_a_token_of_a_wrong_machine_is_good_elsewhere_and_lives_no_longer(wrong: None) -> None:
     pair = tokens.sign_in(MembershipFactory().user)
-    claims = jwt.decode(pair.access_token, options={"verify_signature": False})
-    assert is_near(real() + TEN, type(real()).fromtimestamp(claims["exp"], tz=real().tzinfo))
+    told = jwt.decode(pair.access_token, options={"verify_signature": False})
+    assert is_near(real() + TEN, type(real()).fromtimestamp(told["exp"], tz=real().tzinfo))
     with host_off_by(timedelta(0)):
         assert tokens.check_access_token(pair.access_token)
         assert tokens.refresh(pair.refresh_token)
@@ -190,7 +190,7 @@ def test_a_wrong_machine_takes_the_tokens_of_others(monkeypatch: pytest.MonkeyPa
     for off in WRONG.values():
         with host_off_by(off):
             assert tokens.check_access_token(pair.access_token)
-    monkeypatch.setattr("accounts.jwt.AccessToken.lifetime", -MINUTE)
+    monkeypatch.setattr("accounts.access.jwt.AccessToken.lifetime", -MINUTE)
     late = tokens.sign_in(MembershipFactory().user)
     with host_off_by(-TEN), pytest.raises(TokenExpired):
         tokens.check_access_token(late.access_token)

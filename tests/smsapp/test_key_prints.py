@@ -11,7 +11,7 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import Error, connection
 
-from accounts import secrets
+from accounts.security import encryption
 from smsapp.monitoring import key_prints
 from smsapp.monitoring.key_prints import WrongKeys
 from tests.factories import AccountFactory
@@ -62,7 +62,7 @@ def test_no_key_is_stored(settings: Any) -> None:
     key_prints.require()
     stored = key_prints.Setting.objects.get(key=key_prints.KEY).value
     assert OLD not in stored
-    assert secrets.key_texts()[-1] not in stored
+    assert encryption.key_texts()[-1] not in stored
 
 
 @pytest.mark.django_db

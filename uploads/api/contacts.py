@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.caller import caller_of
+from accounts.access.principal import caller_of
 from accounts.choices import Scope
 from smsapp.api.openapi.schema import may_fail
 from smsapp.api.pagination import NewestFirst

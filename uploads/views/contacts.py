@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.choices import Scope
-from accounts.current import MemberRequest, allowed, current_account, may
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, may
 from smsapp.core.exceptions import NotFound, SmsappError
 from smsapp.dashboard.pagination import page_of
 from uploads import contacts

@@ -4,9 +4,9 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
-from accounts import audit
 from accounts.choices import Scope
-from accounts.current import MemberRequest, allowed, current_account, may
+from accounts.dashboard.decorators import MemberRequest, allowed, current_account, may
+from accounts.security import audit
 from smsapp.dashboard.pagination import page_of
 from smsapp.lib.csv_safety import attachment
 from uploads.choices import RowReason

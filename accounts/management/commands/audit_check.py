@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts import audit
-from accounts.audit_witness import Head
+from accounts.security import audit
+from accounts.security.audit_witness import Head
 from smsapp.lib.digits import whole_number
 
 MAX_SHOWN = 20

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from accounts.billing.prices import PricesInvalid, import_prices
 from accounts.models import Account
-from accounts.prices import PricesInvalid, import_prices
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts import secrets
+from accounts.security import encryption
 from smsapp.monitoring import key_prints
 
 
@@ -23,9 +23,9 @@ class Command(BaseCommand):
             self.stdout.write("Noted. Enter again what cannot be read: credentials of gateways, secrets of webhooks.")
             return
         try:
-            for field, count in secrets.rotate():
+            for field, count in encryption.rotate():
                 self.stdout.write(f"{field}: {count}")
-        except secrets.SecretUnreadable as error:
+        except encryption.SecretUnreadable as error:
             raise CommandError(str(error)) from error
         key_prints.note_rotated()
         self.stdout.write("Everything is encrypted with the first key; those behind it may be taken away.")

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.hold import hold
+from accounts.security.sending_hold import hold
 
 
 class Command(BaseCommand):

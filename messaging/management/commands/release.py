@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts import hold
+from accounts.security import sending_hold
 from messaging import recovery, release
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, by: str, force: bool, check: bool, **options: Any) -> None:
-        if held := hold.current():
+        if held := sending_hold.current():
             self.stdout.write(
                 f"Held by {held.by} since {held.since:%Y-%m-%d %H:%M:%S} UTC: {held.reason} {held.detail}"
             )

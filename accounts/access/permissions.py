@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from accounts.caller import Caller
+from accounts.access.principal import Caller
 from accounts.choices import SCOPES_OF, Scope
 from smsapp.core.exceptions import InsufficientScope, PermissionDenied
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from accounts import audit
 from accounts.models import Account, User
 from accounts.models.people import normal_email
+from accounts.security import audit
 from smsapp.core.exceptions import AlreadyExists
 
 

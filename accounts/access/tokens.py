@@ -22,11 +22,12 @@ from django.http import HttpRequest
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from rest_framework_simplejwt.tokens import Token
 
-from accounts import audit, guessing
+from accounts.access import guessing
+from accounts.access.jwt import AccessToken, RefreshToken
+from accounts.access.people import username_of
 from accounts.choices import Role
-from accounts.jwt import AccessToken, RefreshToken
 from accounts.models import Account, Membership, TokenFamily, User
-from accounts.people import username_of
+from accounts.security import audit
 from smsapp.core import clock
 from smsapp.core.exceptions import (
     AuthenticationRefused,

@@ -13,7 +13,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
-from accounts import guessing
+from accounts.access import guessing
 from smsapp.core import clock
 
 SIGNED_IN, SEEN = "signed_in_at", "seen_at"  # in the session: seconds since 1970

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from django.utils.translation import gettext as _
 
+from accounts.billing.credit import amount_of
 from accounts.choices import Mode
-from accounts.credit import amount_of
 from accounts.models import Account
 
 

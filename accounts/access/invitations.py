@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from accounts import audit, team
+from accounts.access import members
 from accounts.choices import Role
 from accounts.models import Account, Invitation, Membership, User
 from accounts.models.people import normal_email
+from accounts.security import audit
 from smsapp.core import clock
 from smsapp.core.exceptions import AlreadyExists, NotFound, PermissionDenied
 from smsapp.core.purge import Purged, remove_oldest
@@ -31,7 +32,7 @@ def invite(by: Membership, email: str, role: Role) -> tuple[Invitation, str]:
     The answer is the same whether a person with this address exists. Raises PermissionDenied, AlreadyExists for a
     member, or InvalidState for a full account.
     """
-    team.require_power(by, role)
+    members.require_power(by, role)
     return _invite(by.account, email, role, by.user)
 
 
@@ -48,7 +49,7 @@ def withdraw(by: Membership, invitation_pk: int) -> None:
         invitation = Invitation.objects.select_for_update().filter(pk=invitation_pk, account=by.account_id).first()
         if invitation is None:
             raise NotFound("There is no such invitation.")
-        team.require_power(by, Role(invitation.role))
+        members.require_power(by, Role(invitation.role))
         _record("withdrawn", invitation, by.user)
         invitation.delete()
 
@@ -100,7 +101,7 @@ def _invite(account: Account, email: str, role: Role, by: User) -> tuple[Invitat
         if Membership.objects.filter(account=account, user__email=email).exists():
             raise AlreadyExists("This person belongs to the account already.", "email", email)
         Invitation.objects.filter(Q(email=email) | Q(expires_at__lte=clock.about_now()), account=account).delete()
-        team.require_room(account)
+        members.require_room(account)
         invitation = Invitation.objects.create(
             account=account, email=email, role=role, invited_by=by, token_hash=_hash_of(secret),
             expires_at=clock.about_now() + GOOD_FOR,
@@ -132,7 +133,7 @@ def _may_still(invitation: Invitation) -> bool:
     if not by.is_active:
         return False
     membership = Membership.objects.filter(account=invitation.account, user=by).first()
-    return (membership is not None and team.has_power(membership, role)) or by.has_perm(CONSOLE_PERMISSION)
+    return (membership is not None and members.has_power(membership, role)) or by.has_perm(CONSOLE_PERMISSION)
 
 
 def _free_name(email: str) -> str:

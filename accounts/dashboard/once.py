@@ -16,11 +16,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts import idempotency
-from accounts.caller import Caller
+from accounts.access.principal import Caller
 from accounts.choices import Role
-from accounts.current import RENDERED_FOR, MemberRequest, current_account, current_mode
+from accounts.dashboard.decorators import RENDERED_FOR, MemberRequest, current_account, current_mode
+from accounts.dashboard.written import give_back
 from accounts.idempotency import Answer
-from accounts.written import give_back
 from smsapp.core.exceptions import IdempotencyInProgress, OutcomeUnknown, SmsappError
 
 FIELD = "once"

@@ -12,8 +12,8 @@ from django.contrib.auth.models import Group
 from django.db.models import Model
 from django.http import HttpRequest
 
-from accounts import audit
 from accounts.models import Membership, User
+from accounts.security import audit
 from smsapp.console.admin import Audited
 
 #: What gives rights in the console: only a superuser changes it, of anybody.

@@ -20,9 +20,9 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Sum
 
-from accounts import audit, own_keys
 from accounts.choices import EventType, LedgerKind, Mode
 from accounts.models import Account, LedgerEntry, User
+from accounts.security import audit, own_keys
 from accounts.webhooks import emit
 from smsapp.core.exceptions import AlreadyExists, InsufficientCredit, ValidationError
 

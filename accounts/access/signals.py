@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 
-from accounts import audit
 from accounts.models import User
+from accounts.security import audit
 
 
 @receiver(user_logged_in)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpcore2
 
-from accounts.webhooks.guard import Target, resolve, target_of
+from accounts.webhooks.destinations import Target, resolve, target_of
 from smsapp.core.exceptions import CallbackUrlNotAllowed
 
 CONNECT_TIMEOUT = 5.0  # seconds, look-up included

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import transaction
 
-from accounts import audit_witness, own_keys
-from accounts.audit_witness import Head
 from accounts.models import Account, AuditEvent, Setting, User
-from accounts.secrets import SecretUnreadable
+from accounts.security import audit_witness, own_keys
+from accounts.security.audit_witness import Head
+from accounts.security.encryption import SecretUnreadable
 from smsapp.core import clock
 from smsapp.middleware import current_call
 

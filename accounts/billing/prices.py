@@ -13,9 +13,9 @@ from typing import NamedTuple, Self
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from accounts import audit
-from accounts.credit import MICRO, amount_of
+from accounts.billing.credit import MICRO, amount_of
 from accounts.models import Account, Price, User
+from accounts.security import audit
 from smsapp.core import clock
 from smsapp.core.exceptions import ValidationError
 

@@ -13,11 +13,12 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from accounts import audit, prices
-from accounts.credit import amount_of, refundable
+from accounts.billing import prices
+from accounts.billing.credit import amount_of, refundable
+from accounts.billing.prices import PricesInvalid, RowError, import_prices
 from accounts.forms.console import AccountForm, CreditForm, ImportForm, PriceForm, RefundForm
 from accounts.models import Account, LedgerEntry, Price
-from accounts.prices import PricesInvalid, RowError, import_prices
+from accounts.security import audit
 from smsapp.console.admin import ConsoleAdmin, ReadOnlyAdmin
 from smsapp.core.exceptions import AlreadyExists
 from smsapp.lib.digits import whole_number

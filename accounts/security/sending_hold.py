@@ -14,8 +14,8 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts import audit
 from accounts.models import Setting, User
+from accounts.security import audit
 from smsapp.core import clock
 
 logger = logging.getLogger(__name__)

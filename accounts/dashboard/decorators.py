@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
+from accounts.dashboard.workspace import Workspace, site_url, workspace_of
+from accounts.dashboard.written import give_back
 from accounts.models import Account, Membership, User
-from accounts.workspace import Workspace, site_url, workspace_of
-from accounts.written import give_back
 
 SESSION_KEY = "workspace"  # where the person was last
 #: The field of every form that says which workspace's page it was on. It protects from a form that is sent to another

@@ -1,11 +1,11 @@
 """Who belongs to an account, and in which role. Owners and admins decide; owners only about owners. People come to
-belong to it by accepting an invitation (`accounts/invitations.py`)."""
+belong to it by accepting an invitation (`accounts/access/invitations.py`)."""
 
 from django.db import transaction
 
-from accounts import audit
 from accounts.choices import Role
 from accounts.models import Account, Invitation, Membership
+from accounts.security import audit
 from smsapp.core.exceptions import InvalidState, PermissionDenied
 
 MANAGING_ROLES = (Role.OWNER, Role.ADMIN)

@@ -23,9 +23,9 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from accounts import audit
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import Account, ApiKey, Membership, User
+from accounts.security import audit
 from smsapp.core import clock
 from smsapp.core.exceptions import (
     ApiKeyExpired,

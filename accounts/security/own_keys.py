@@ -10,7 +10,7 @@ from collections.abc import Callable
 from django.conf import settings
 
 from accounts.models import OwnKey
-from accounts.secrets import decrypt, encrypt
+from accounts.security.encryption import decrypt, encrypt
 
 SUPPRESSIONS = "suppressions"  # opted-out numbers are hashed, and opt-out links sealed with it
 AUDIT = "audit"  # the chain of the audit log is keyed with it; never from the environment

@@ -16,7 +16,7 @@ from django.db.models import Count, Q
 
 from accounts.choices import WebhookState
 from accounts.models import WebhookDelivery, WebhookEndpoint
-from accounts.webhooks.guard import target_of
+from accounts.webhooks.destinations import target_of
 from smsapp.core.exceptions import CallbackUrlNotAllowed
 
 LEASE = timedelta(seconds=30)  # longer than a call and what surrounds it

@@ -7,12 +7,12 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
 
-from accounts.caller import Caller
+from accounts.access.api_keys import check_api_key, note_use, scopes_of
+from accounts.access.principal import Caller
+from accounts.access.tokens import check_access_token
 from accounts.choices import SCOPES_OF, Mode, Role
-from accounts.current import last_workspace, memberships_of
-from accounts.keys import check_api_key, note_use, scopes_of
+from accounts.dashboard.decorators import last_workspace, memberships_of
 from accounts.models import Membership, User
-from accounts.tokens import check_access_token
 from smsapp.core import clock
 from smsapp.core.exceptions import AuthenticationRefused, CsrfFailed, PermissionDenied, SmsappError
 from smsapp.middleware import current_call

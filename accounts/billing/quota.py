@@ -6,8 +6,8 @@ from django.db import connection
 from django.db.models import F
 
 from accounts.alarms import raise_alarm
+from accounts.billing.credit import amount_of
 from accounts.choices import EventType, Mode
-from accounts.credit import amount_of
 from accounts.models import Account, DailyUse
 from accounts.webhooks import emit
 from smsapp.core import clock

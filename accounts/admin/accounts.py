@@ -9,15 +9,13 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-import accounts.admin_logs
-import accounts.webhooks.admin  # noqa: F401  (their pages register themselves)
-from accounts import invitations, tokens
-from accounts.admin_access import MembershipInline
-from accounts.admin_credit import CreditPages, note_account
+from accounts.access import invitations, tokens
+from accounts.access.api_keys import Issuer, issue_api_key, revoke_api_key
+from accounts.admin.access import MembershipInline
+from accounts.admin.billing import CreditPages, note_account
 from accounts.choices import SCOPES_OF, Mode, Role, SenderStatus
 from accounts.forms.console import AccountForm, ApiKeyForm, InvitationForm, SenderIdForm
 from accounts.forms.people import ConsoleSignInForm
-from accounts.keys import Issuer, issue_api_key, revoke_api_key
 from accounts.models import (
     Account,
     ApiKey,
