@@ -19,7 +19,10 @@ ARROW = ("accounts", "uploads", "campaigns", "messaging", "reports")
 DOORS = {"api", "views", "admin", "forms", "urls", "templatetags", "management"}
 PURE = (
     *sorted((ROOT / "smsapp" / "lib").glob("*.py")),
-    *(ROOT / "uploads" / name for name in ("encodings.py", "records.py", "parsing.py", "screening.py", "chunks.py")),
+    *(
+        ROOT / "uploads" / name
+        for name in ("files/encodings.py", "files/records.py", "files/parsing.py", "files/screening.py", "chunks.py")
+    ),
     ROOT / "campaigns" / "rendering.py",
     ROOT / "messaging" / "pace.py",
 )

@@ -16,9 +16,9 @@ from smsapp.lib.text import forbidden_characters, normalise
 from uploads import chunks
 from uploads.choices import AudienceSource
 from uploads.chunks import Recipients
+from uploads.files.reading import store_chunk
 from uploads.models import Audience, AudienceChunk, Contact, ContactList
 from uploads.numbers import read_number
-from uploads.reading import store_chunk
 from uploads.services import ready_audience
 
 MAX_LISTS = 1000  # of one account

@@ -23,13 +23,13 @@ from smsapp.lib.text import invisible_characters
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus
 from uploads.chunks import Recipients, RefusedRow
-from uploads.inspection import Wanted, inspect
+from uploads.files.inspection import Wanted, inspect
+from uploads.files.parsing import Rows
+from uploads.files.reading import packed, read_upload, store_chunk, upload_path
+from uploads.files.screening import SPREADSHEET, check_name
+from uploads.files.spreadsheets import check_workbook
+from uploads.files.storing import BLOCK, check_size, store
 from uploads.models import Audience, AudienceChunk, Upload
-from uploads.parsing import Rows
-from uploads.reading import packed, read_upload, store_chunk, upload_path
-from uploads.screening import SPREADSHEET, check_name
-from uploads.spreadsheets import check_workbook
-from uploads.storing import BLOCK, check_size, store
 from uploads.suppressions import phone_hash, suppress, suppress_all, suppressed_among
 
 __all__ = [

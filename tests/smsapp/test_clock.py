@@ -132,7 +132,7 @@ def test_the_lease_of_an_upload_is_no_longer_than_it_should_be(wrong: None, monk
     membership = MembershipFactory()
     upload = accept_upload(membership.account, membership.user, SimpleUploadedFile("n.csv", b"phone\n+4915112345678\n"))
     leases = []
-    monkeypatch.setattr("uploads.reading._read_slice", lambda upload: leases.append(upload.lease_until) or True)
+    monkeypatch.setattr("uploads.files.reading._read_slice", lambda upload: leases.append(upload.lease_until) or True)
     read_upload(upload.pk, "reader")
     assert is_near(leases[0], real() + timedelta(seconds=60))
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from accounts.models import Account
 from tests.factories import AccountFactory, MembershipFactory, UserFactory
 from uploads.chunks import unpack_body
-from uploads.corrections import correctable_lines
+from uploads.files.corrections import correctable_lines
 from uploads.models import Upload
 from uploads.services import accept_upload, read_upload, refused_rows, upload_path
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from smsapp.core.exceptions import UploadInvalid
-from uploads.inspection import inspect
-from uploads.parsing import FileShape
+from uploads.files.inspection import inspect
+from uploads.files.parsing import FileShape
 
 PHONES = [f"+4917139200{n:02}" for n in range(40)]
 

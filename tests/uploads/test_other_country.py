@@ -10,8 +10,8 @@ from openpyxl import Workbook
 
 from tests.factories import MembershipFactory
 from uploads.choices import UploadStatus
+from uploads.files.reading import read_upload
 from uploads.models import Upload
-from uploads.reading import read_upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 AMERICAN = ["(415) 555-2671", "(415) 555-2672", "(415) 555-2673"]

@@ -10,8 +10,8 @@ from smsapp.core.exceptions import UploadInvalid
 from smsapp.lib.phone import RefusedNumber, parse_number
 from tests.data import make_customers
 from uploads.chunks import RefusedRow
-from uploads.inspection import inspect
-from uploads.parsing import FileShape, RowReader, Rows
+from uploads.files.inspection import inspect
+from uploads.files.parsing import FileShape, RowReader, Rows
 
 SAMPLE = Path(make_customers.__file__).with_name("customers.csv")
 SHAPE = FileShape("utf-8", ";", True, ("name", "phone", "city"), 1)

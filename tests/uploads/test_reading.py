@@ -19,10 +19,11 @@ from django.utils import timezone
 
 from tests.data import make_customers
 from tests.factories import MembershipFactory
-from uploads import chunks, reading, tasks
+from uploads import chunks, tasks
 from uploads.choices import UploadStatus
+from uploads.files import reading
+from uploads.files.parsing import RowReader
 from uploads.models import AudienceChunk, Upload
-from uploads.parsing import RowReader
 from uploads.services import accept_upload, numbers, read_upload, refused_rows, upload_path
 
 pytestmark = pytest.mark.django_db

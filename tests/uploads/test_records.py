@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from uploads import records
-from uploads.records import MAX_LINE, BadRecord, RecordReader
+from uploads.files import records
+from uploads.files.records import MAX_LINE, BadRecord, RecordReader
 
 IN_TMP_PATH = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from smsapp.core.exceptions import UploadInvalid
-from uploads.screening import Screening, check_name
+from uploads.files.screening import Screening, check_name
 
 NUMBERS = b"name;phone\nAnna;+491713920012\n"
 

@@ -12,10 +12,10 @@ from openpyxl import Workbook
 
 from smsapp.core.exceptions import PayloadTooLarge, UploadInvalid
 from tests.factories import MembershipFactory
-from uploads import spreadsheets
+from uploads.files import spreadsheets
+from uploads.files.spreadsheets import to_csv
 from uploads.models import Upload
 from uploads.services import accept_upload, numbers, read_again, read_upload, refused_rows
-from uploads.spreadsheets import to_csv
 
 
 def workbook(rows: list[list[Any]], **sheets: str) -> bytes:

@@ -10,7 +10,7 @@ from accounts.security import audit
 from smsapp.dashboard.pagination import page_of
 from smsapp.lib.csv_safety import attachment
 from uploads.choices import RowReason
-from uploads.corrections import correctable_lines
+from uploads.files.corrections import correctable_lines
 from uploads.models import Upload
 from uploads.samples import sample_of
 from uploads.services import refused_rows

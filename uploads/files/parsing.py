@@ -14,7 +14,7 @@ from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import normalise
 from uploads.choices import RowReason
 from uploads.chunks import RefusedRow, shown
-from uploads.records import BadRecord, RecordReader
+from uploads.files.records import BadRecord, RecordReader
 
 #: The last columns of a file of rows to correct (`corrections.py`): where each stood, and why it was left out.
 NOTES = ("smsapp_row", "smsapp_reason", "smsapp_detail")

@@ -18,9 +18,9 @@ from smsapp.lib.digits import whole_number
 from smsapp.lib.phone import NOT_MOBILE, RefusedNumber, parse_number
 from uploads.choices import RowReason
 from uploads.chunks import shown
-from uploads.encodings import file_encoding
-from uploads.parsing import NOTES, FileShape, has_notes, is_filled, without_notes
-from uploads.records import BadRecord, RecordReader
+from uploads.files.encodings import file_encoding
+from uploads.files.parsing import NOTES, FileShape, has_notes, is_filled, without_notes
+from uploads.files.records import BadRecord, RecordReader
 
 DELIMITERS = (";", ",", "\t", "|")
 _SPELLED = {"tab": "\t", "\\t": "\t"}  # as forms and programs write what is trimmed away or cannot be typed

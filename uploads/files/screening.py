@@ -7,7 +7,7 @@ Reads block by block, as the file is copied, and never holds more than a few KiB
 from pathlib import PurePath
 
 from smsapp.core.exceptions import UploadInvalid
-from uploads.encodings import wide_encoding
+from uploads.files.encodings import wide_encoding
 
 SPREADSHEET = ".xlsx"
 SUFFIXES = (".txt", ".csv", SPREADSHEET)

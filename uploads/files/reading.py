@@ -24,12 +24,12 @@ from smsapp.core.exceptions import PayloadTooLarge, UploadInvalid
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus
 from uploads.chunks import RefusedRow
-from uploads.inspection import inspect
+from uploads.files.inspection import inspect
+from uploads.files.parsing import FileShape, RowReader, Rows
+from uploads.files.screening import SPREADSHEET
+from uploads.files.spreadsheets import to_csv_apart
+from uploads.files.storing import BLOCK, store
 from uploads.models import Audience, AudienceChunk, Upload
-from uploads.parsing import FileShape, RowReader, Rows
-from uploads.screening import SPREADSHEET
-from uploads.spreadsheets import to_csv_apart
-from uploads.storing import BLOCK, store
 
 logger = logging.getLogger(__name__)
 

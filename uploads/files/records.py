@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uploads.choices import RowReason
-from uploads.encodings import errors_of
+from uploads.files.encodings import errors_of
 
 MAX_LINE = 64 * 1024  # characters
 MAX_RECORD_LINES = 100

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from smsapp.lib.csv_safety import BYTE_ORDER_MARK, csv_line
 from uploads.choices import RowReason
 from uploads.chunks import RefusedRow
+from uploads.files.parsing import NOTES, fitted
+from uploads.files.reading import upload_path
+from uploads.files.records import BadRecord, RecordReader
 from uploads.models import Upload
-from uploads.parsing import NOTES, fitted
-from uploads.reading import upload_path
-from uploads.records import BadRecord, RecordReader
 from uploads.services import refused_rows
 
 _ABOUT_THE_NUMBER = {

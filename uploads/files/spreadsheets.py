@@ -48,7 +48,7 @@ def to_csv_apart(workbook: Path, target: Path) -> None:
     command = [sys.executable, "-m", __name__, str(workbook), str(target)]
     try:
         done = subprocess.run(
-            command, cwd=Path(__file__).parents[1], timeout=MAX_WAIT, capture_output=True, text=True, check=False
+            command, cwd=Path(__file__).parents[2], timeout=MAX_WAIT, capture_output=True, text=True, check=False
         )
     except subprocess.TimeoutExpired:
         raise _refusal(_TOO_LARGE) from None

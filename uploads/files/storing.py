@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from smsapp.core.exceptions import PayloadTooLarge
-from uploads.screening import Screening
+from uploads.files.screening import Screening
 
 BLOCK = 256 * 1024  # bytes
 
