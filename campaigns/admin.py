@@ -10,10 +10,11 @@ from django.utils.html import format_html_join
 
 from accounts.billing.credit import amount_of
 from accounts.models import Account, User
-from campaigns import recurring, services
+from campaigns import services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign, DraftPlan, MessageTemplate, RecurringCampaign
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.models.tally import COUNTED_STATUSES
+from campaigns.scheduling import recurring
 from messaging.preflight import BEFORE_SENDING
 from messaging.preflight_count import last_count
 from messaging.resending import FAILED_STATUSES

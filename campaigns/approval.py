@@ -8,8 +8,8 @@ import orjson
 
 from accounts.choices import Mode, Role
 from accounts.models import Membership, User
-from campaigns.charging import quote_of
 from campaigns.models import Campaign
+from campaigns.pricing import quote_of
 from smsapp.core.exceptions import PermissionDenied
 from uploads.models import Audience, AudienceChunk
 

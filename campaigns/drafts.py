@@ -9,11 +9,11 @@ from django.db import transaction
 from accounts.models import Account, User
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign, DraftPlan, RecurringCampaign
-from campaigns.moves import locked_campaign, note, require_draft
 from campaigns.recipients import Recipients, gather
-from campaigns.recurrence import Rule
-from campaigns.rules import CampaignRequest, check_message, check_request, request_of, write_request
+from campaigns.scheduling.rule import Rule
 from campaigns.services import save_new, unsaved_campaign
+from campaigns.transitions import locked_campaign, note, require_draft
+from campaigns.validation import CampaignRequest, check_message, check_request, request_of, write_request
 from smsapp.core.exceptions import InvalidState, Problems
 from uploads.chunks import RefusedRow
 from uploads.contacts import list_of

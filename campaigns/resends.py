@@ -9,10 +9,10 @@ from django.db import transaction
 from accounts.models import User
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.moves import note
 from campaigns.renderers import renderer_of
-from campaigns.rules import check_request, request_of
 from campaigns.services import save_new, unsaved_campaign
+from campaigns.transitions import note
+from campaigns.validation import check_request, request_of
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState
 from uploads.services import audience_to_fill

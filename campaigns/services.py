@@ -20,11 +20,11 @@ from django.db.models import F, Q
 from accounts.models import Account, User
 from accounts.services import require_active
 from accounts.webhooks import endpoints
-from campaigns import approval, charging, events
+from campaigns import approval, pricing, webhook_events
 from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus, CanaryState, PauseReason
 from campaigns.models import Campaign
-from campaigns.moves import locked_campaign, move, moved, not_from, note, require_draft, require_may
-from campaigns.rules import SCHEDULE_GRACE, CampaignRequest, check_request, request_of, write_request
+from campaigns.transitions import locked_campaign, move, moved, not_from, note, require_draft, require_may
+from campaigns.validation import SCHEDULE_GRACE, CampaignRequest, check_request, request_of, write_request
 from smsapp.core import clock
 from smsapp.core.enqueue import wake
 from smsapp.core.exceptions import DuplicateReference, InvalidState, TooManyRecipients, ValidationError
@@ -40,7 +40,7 @@ _insert_campaigns = Inserts(Campaign)
 SET_OFF = (
     "status", "status_detail", "started_at", "canary_size", "canary_state", "approval_hash", "approval_requested_by",
     "approved_by", "approved_at",
-    *charging.FIELDS,
+    *pricing.FIELDS,
 )  # fmt: skip
 MAX_DETAIL = 300  # characters of a status_detail
 VERBS = {
@@ -196,7 +196,7 @@ def reject(campaign: Campaign, by: User, comment: str) -> Campaign:
             waiting.status, waiting.status_detail = CampaignStatus.CANCELLED, detail
             waiting.completed_at = clock.about_now()
             waiting.save(update_fields=["status", "status_detail", "completed_at"])
-            events.tell(waiting)
+            webhook_events.tell(waiting)
         note(waiting, "rejected", by, after={"status": waiting.status, "comment": comment})
     return waiting
 
@@ -226,7 +226,7 @@ def _make_draft(waiting: Campaign, detail: str = "") -> None:
     soon = clock.about_now() + timedelta(seconds=settings.UNDO_SECONDS)
     if waiting.scheduled_at is not None and waiting.scheduled_at <= soon:
         waiting.scheduled_at = None
-    charging.take_back(waiting)
+    pricing.take_back(waiting)
     waiting.save(update_fields=[*SET_OFF, "scheduled_at"])
 
 
@@ -272,7 +272,7 @@ def _start_due(campaign_id: int, now: datetime) -> bool:
     if approval.is_void(campaign):
         logger.error("campaign %s is not what was approved", campaign.bulk_id)
         _ask_for_approval(campaign, campaign.approval_requested_by)
-        charging.take_back(campaign)
+        pricing.take_back(campaign)
         campaign.status_detail = "It is not what was approved any more, so it was not started."
     else:
         _go(campaign, now)
@@ -364,7 +364,7 @@ def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
         if keys := list(complete.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True)):
             Campaign.objects.filter(pk__among=keys).update(status=CampaignStatus.COMPLETED, completed_at=now)
             for campaign in Campaign.objects.filter(pk__among=keys, kind=CampaignKind.BULK):
-                events.tell(campaign)
+                webhook_events.tell(campaign)
     among.filter(
         Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED), closed_at=None, sent__lte=0
     ).update(closed_at=now)  # fmt: skip
@@ -385,7 +385,7 @@ def _set_off(campaign: Campaign, by: User) -> None:
     saved here; in the transaction that saves it."""
     _set_canary(campaign)
     if campaign.approved_by_id is not None or not approval.is_needed(campaign):
-        charging.admit(campaign)
+        pricing.admit(campaign)
         return _go(campaign, clock.about_now())
     if campaign.kind == CampaignKind.SINGLE:
         raise TooManyRecipients(
@@ -424,7 +424,7 @@ def _announce(campaign: Campaign, by: User | None) -> None:
     """
     if campaign.status != CampaignStatus.AWAITING_APPROVAL and campaign.callback_url:
         endpoints.use_callback(campaign.account, campaign.mode, campaign.callback_url)
-    events.tell(campaign)
+    webhook_events.tell(campaign)
     if campaign.kind == CampaignKind.BULK:
         note(campaign, VERBS[CampaignStatus(campaign.status)], by, after=_facts(campaign))
         wake("messaging.expand")  # a single send is expanded by its service, in the same transaction

@@ -3,7 +3,8 @@
 from celery import shared_task
 
 from accounts.security import sending_hold
-from campaigns import recurring, services
+from campaigns import services
+from campaigns.scheduling import recurring
 from smsapp.core import clock
 
 

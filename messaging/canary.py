@@ -18,8 +18,8 @@ from django.utils.translation import gettext as _
 
 from campaigns.choices import CampaignStatus, CanaryState
 from campaigns.models import Campaign
+from campaigns.models.tally import COUNTED_STATUSES
 from campaigns.services import pause_for_canary
-from campaigns.tally import COUNTED_STATUSES
 from messaging.models import Batch
 from smsapp.core import clock
 from smsapp.core.enqueue import wake

@@ -7,7 +7,7 @@ from decimal import Decimal
 from accounts.billing.credit import amount_of
 from accounts.billing.prices import PriceList
 from accounts.models import Account
-from campaigns.links import blank_link
+from campaigns.opt_out_links import blank_link
 from campaigns.rendering import Template
 from smsapp.core.exceptions import TemplateVariableMissing
 from smsapp.lib.phone import RefusedNumber, parse_number

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.models.tally import COUNTED_STATUSES
 from messaging import contradictions, counters, rounds
 from messaging.choices import OPEN, AttemptState, BatchState, MessageStatus
 from messaging.identity import MAX_IN_BATCH

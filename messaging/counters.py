@@ -12,7 +12,7 @@ from django.db.models import Case, F, Value, When
 from campaigns.choices import CAMPAIGN, CampaignStatus
 from campaigns.choices import Actor as CampaignActor
 from campaigns.models import Campaign
-from campaigns.tally import COUNTED_STATUSES, Tally
+from campaigns.models.tally import COUNTED_STATUSES, Tally
 from messaging.bulk import array, is_postgres
 from messaging.choices import BATCH, Actor, BatchState
 from messaging.models import Batch, StatDelta

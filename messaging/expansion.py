@@ -17,12 +17,12 @@ from django.db.models import F, Sum
 
 from accounts.billing.prices import PriceList
 from accounts.choices import Mode
-from campaigns import charging
+from campaigns import pricing
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from campaigns.quiet_hours import Place, quiet_of
 from campaigns.renderers import renderer_of
 from campaigns.rendering import Renderer
+from campaigns.scheduling.quiet_hours import Place, quiet_of
 from campaigns.services import pause_for_credit, pause_for_defect, settle_status, store_campaign
 from messaging import asking, bulk, canary, guard, results, roadless
 from messaging.bulk import Failure, NewMessages
@@ -323,7 +323,7 @@ def _insert(campaign: Campaign, number: int, parts: Sequence[Part]) -> None:
     )
     if not is_ours:
         raise NotOurs
-    charging.cover(campaign, sum(part.new.price_micro * sum(part.new.segment_counts) for part in parts))
+    pricing.cover(campaign, sum(part.new.price_micro * sum(part.new.segment_counts) for part in parts))
     _go_on(campaign, number, parts, now)
 
 

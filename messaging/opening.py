@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from campaigns.models import Campaign
-from campaigns.quiet_hours import quiet_of
+from campaigns.scheduling.quiet_hours import quiet_of
 from messaging import bulk, gateways, guard, pacing, rates, settlement
 from messaging.bulk import QueuedMessage
 from messaging.calls import Call

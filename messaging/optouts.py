@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from accounts.choices import Mode, Role, SenderStatus
 from accounts.models import Account, Membership, SenderId, User
 from campaigns.choices import CampaignKind
-from campaigns.rules import CampaignRequest
 from campaigns.services import admit_campaign
+from campaigns.validation import CampaignRequest
 from messaging.choices import Reason
 from messaging.expansion import store_expanded
 from messaging.gateways.base import Report

@@ -21,9 +21,9 @@ from accounts.choices import Mode
 from accounts.models import Account
 from campaigns.approval import audience_hash
 from campaigns.models import Campaign
-from campaigns.quiet_hours import quiet_of
 from campaigns.renderers import renderer_of
 from campaigns.rendering import Renderer
+from campaigns.scheduling.quiet_hours import quiet_of
 from messaging.choices import Reason
 from messaging.routing import Router
 from messaging.texts import Unfit, fit_text

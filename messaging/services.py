@@ -9,8 +9,8 @@ from accounts.choices import Mode
 from accounts.models import Account, User
 from accounts.services import require_active
 from campaigns.models import Campaign
-from campaigns.rules import CampaignRequest, check_request
 from campaigns.services import admit_campaign
+from campaigns.validation import CampaignRequest, check_request
 from messaging import guard, restored
 from messaging.expansion import store_expanded
 from messaging.models import Message

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from campaigns.links import blank_link, link_of
+from campaigns.opt_out_links import blank_link, link_of
 from campaigns.renderers import renderer_of
 from campaigns.rendering import EmptyValue
 from messaging.choices import Reason

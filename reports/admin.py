@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.db.models import Q
 
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.models.tally import COUNTED_STATUSES
 from messaging.models import StatDelta
 from reports.models import DailyCountry, DailyStat
 from smsapp.console.admin import ReadOnlyAdmin

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import OuterRef, Subquery
 
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.models.tally import COUNTED_STATUSES
 from messaging.models import Batch, StatDelta
 from reports.models import DailyCountry, DailyStat
 from smsapp.lib.phone import country_of_beginning

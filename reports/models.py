@@ -4,7 +4,7 @@ from django.db import models
 
 from accounts.choices import Mode
 from accounts.models import Account
-from campaigns.tally import Tally
+from campaigns.models.tally import Tally
 
 
 class DailyStat(Tally):

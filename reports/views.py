@@ -14,7 +14,7 @@ from accounts.billing.credit import amount_of
 from accounts.choices import Scope
 from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode
 from accounts.security import audit
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.models.tally import COUNTED_STATUSES
 from reports import selectors
 from reports.forms import USUAL, SpanForm
 from reports.selectors import overview as figures_of

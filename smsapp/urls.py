@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 import accounts.urls
-from campaigns.public import opt_out
+from campaigns.views.opt_out import opt_out
 from messaging.callbacks import delivery_reports, inbound_messages
 from messaging.views.console import sending
 from smsapp.dashboard.pwa import manifest, offline, service_worker

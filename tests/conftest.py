@@ -114,7 +114,7 @@ def really_look_for_pulses(everything_runs: None, monkeypatch: pytest.MonkeyPatc
 def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What processes remember of the database for some seconds is another database's in the next test; and where there
     is none, nobody asks it for gateways or the time."""
-    from campaigns import quiet_hours
+    from campaigns.scheduling import quiet_hours
     from messaging import gateways, rates, rotation, routing
     from smsapp.core import clock
 

@@ -12,8 +12,8 @@ from accounts.choices import SCOPES_OF, Mode, Role, Scope, SenderKind, SenderSta
 from accounts.models import Account, ApiKey, Membership, SenderId, User
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from campaigns.rules import CampaignRequest
 from campaigns.services import create_campaign
+from campaigns.validation import CampaignRequest
 from messaging.models import Gateway
 from uploads.choices import AudienceSource, UploadStatus
 from uploads.models import Audience, Upload

@@ -20,7 +20,7 @@ from accounts.access.api_keys import Issuer, issue_api_key, revoke_api_key
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import ApiKey, SenderId, WebhookDelivery, WebhookEndpoint
 from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
-from campaigns.recurrence import Every, Rule
+from campaigns.scheduling.rule import Every, Rule
 from messaging.expansion import expand_ready
 from messaging.models import InboundMessage, Message
 from smsapp.api.urls import urlpatterns

@@ -20,7 +20,7 @@ from accounts.access.invitations import invite
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import Account, Invitation, Membership, SenderId, WebhookDelivery, WebhookEndpoint
 from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
-from campaigns.recurrence import Every, Rule
+from campaigns.scheduling.rule import Every, Rule
 from messaging.choices import MessageStatus
 from messaging.identity import message_number, public_id
 from tests.campaigns.test_dashboard import make_batch

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
 from accounts.models import ApiUsageLog, DailyUse
-from campaigns.tally import by_status
+from campaigns.models.tally import by_status
 from reports.selectors.daily import Figures, daily
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query_params import PAGE, day, query_of, text, whole

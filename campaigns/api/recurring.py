@@ -14,7 +14,6 @@ from rest_framework.response import Response
 
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
-from campaigns import recurring
 from campaigns.api.requests import (
     SEND_ERRORS,
     SEND_FAILURES,
@@ -28,8 +27,9 @@ from campaigns.api.serializers import RECIPIENTS, TEXT, CampaignOptions, Nothing
 from campaigns.choices import CampaignKind
 from campaigns.models import RecurringCampaign
 from campaigns.recipients import require_numbers
-from campaigns.recurrence import Every, Rule
-from campaigns.rules import check_request
+from campaigns.scheduling import recurring
+from campaigns.scheduling.rule import Every, Rule
+from campaigns.validation import check_request
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField, WallTimeField, ZonedDateTimeField
 from smsapp.api.openapi.rules import all_of, exactly_one

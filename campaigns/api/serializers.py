@@ -9,7 +9,7 @@ from rest_framework import serializers
 from campaigns.choices import PauseReason
 from campaigns.models import Campaign, MessageTemplate
 from campaigns.rendering import Template
-from campaigns.rules import MAX_CANARY_WAIT
+from campaigns.validation import MAX_CANARY_WAIT
 from messaging.resending import ON_REQUEST
 from smsapp.api import statuses
 from smsapp.api.fields import ClientReferenceField, StatusField, WallTimeField, ZonedDateTimeField

@@ -10,10 +10,10 @@ from rest_framework.response import Response
 
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
-from campaigns import templates
+from campaigns import message_templates
 from campaigns.api.serializers import TemplateRequest, TemplateSerializer
 from campaigns.models import MessageTemplate
-from campaigns.rules import check_text
+from campaigns.validation import check_text
 from smsapp.api.openapi.schema import may_fail
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query_params import PAGE
@@ -47,7 +47,7 @@ class TemplateViewSet(
         return MessageTemplate.objects.filter(account=caller_of(self.request).account)
 
     def get_object(self) -> MessageTemplate:
-        return templates.template_of(caller_of(self.request).account, self.kwargs["template_id"])
+        return message_templates.template_of(caller_of(self.request).account, self.kwargs["template_id"])
 
     @extend_schema(
         operation_id="templates_create", summary="Make a template",
@@ -56,7 +56,7 @@ class TemplateViewSet(
     )  # fmt: skip
     def create(self, request: Request) -> Response:
         data, caller = _checked(request), caller_of(request)
-        made = templates.create_template(caller.account, caller.user, data["name"], data["message"])
+        made = message_templates.create_template(caller.account, caller.user, data["name"], data["message"])
         return Response(TemplateSerializer(made).data, status=201)
 
     @extend_schema(
@@ -67,12 +67,14 @@ class TemplateViewSet(
     def partial_update(self, request: Request, template_id: str) -> Response:
         """What is left out stays. Campaigns that were made with it keep their text."""
         template, data = self.get_object(), _checked(request, partial=True)
-        return Response(TemplateSerializer(templates.change_template(template, caller_of(request).user, data)).data)
+        return Response(
+            TemplateSerializer(message_templates.change_template(template, caller_of(request).user, data)).data
+        )
 
     @extend_schema(operation_id="templates_delete", summary="Delete a template", responses={204: None})
     def destroy(self, request: Request, template_id: str) -> Response:
         """Campaigns that were made with it keep their text."""
-        templates.delete_template(self.get_object(), caller_of(request).user)
+        message_templates.delete_template(self.get_object(), caller_of(request).user)
         return Response(status=204)
 
 

@@ -42,7 +42,7 @@ from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients, gather
 from campaigns.rendering import Template
-from campaigns.rules import check_request
+from campaigns.validation import check_request
 from messaging.choices import MessageStatus
 from messaging.preflight import preflight, stored_receipt
 from messaging.preview import first_rows, one_row

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from campaigns.recurrence import Every, Rule
+from campaigns.scheduling.rule import Every, Rule
 from smsapp.dashboard.forms import DashboardForm, ZoneField
 
 WEEKDAYS = [

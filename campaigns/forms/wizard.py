@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
 from campaigns.forms.rule import QuietForm, RuleForm
-from campaigns.recurrence import Rule
+from campaigns.scheduling.rule import Rule
 from messaging.forms.send import sender_choices
 from smsapp.dashboard.forms import CountryField, DashboardForm, WallTimeField, moment_of
 from uploads.models import ContactList, Upload

@@ -7,9 +7,9 @@ from accounts.choices import Mode
 from accounts.models import Account
 from campaigns.choices import CampaignKind, CampaignStatus, CanaryState, PauseReason
 from campaigns.models.recurring import RecurringCampaign
+from campaigns.models.tally import Tally
 from campaigns.models.titled import Titled
 from campaigns.querysets import CampaignQuerySet
-from campaigns.tally import Tally
 from uploads.models import Audience
 
 

@@ -17,7 +17,7 @@ from campaigns import services
 from campaigns.approval import is_approver, may_approve, require_approver
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.moves import require_may
+from campaigns.transitions import require_may
 from campaigns.views.preview import composed_for
 from messaging.preflight import preflight
 from smsapp.core.exceptions import SmsappError

@@ -12,8 +12,8 @@ from campaigns.choices import RecurringStatus
 from campaigns.forms.recurring import RecurringForm
 from campaigns.forms.rule import rule_initial, rule_words
 from campaigns.models import RecurringCampaign
-from campaigns.recurrence import Rule
-from campaigns.recurring import change_recurring, end, next_moments, pause, recurring_of, resume
+from campaigns.scheduling.recurring import change_recurring, end, next_moments, pause, recurring_of, resume
+from campaigns.scheduling.rule import Rule
 from campaigns.views.preview import composed_for
 from smsapp.core.exceptions import NotFound, SmsappError
 from smsapp.dashboard.forms import wall_time

@@ -15,13 +15,14 @@ from accounts.billing.shortfall import shortfall
 from accounts.choices import Scope
 from accounts.dashboard.decorators import MemberRequest, allowed, current_account, current_mode
 from accounts.dashboard.once import once
-from campaigns import drafts, recurring, services
+from campaigns import drafts, services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.forms.rule import rule_initial, rule_words
 from campaigns.forms.wizard import TryForm, WhenForm
 from campaigns.models import Campaign
-from campaigns.recurrence import Rule
-from campaigns.rules import CampaignRequest, request_of
+from campaigns.scheduling import recurring
+from campaigns.scheduling.rule import Rule
+from campaigns.validation import CampaignRequest, request_of
 from campaigns.views.owned import owned_draft
 from campaigns.views.preview import composed_for
 from messaging import restored

@@ -14,7 +14,7 @@ from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.forms.wizard import TextForm
 from campaigns.models import Campaign, MessageTemplate
 from campaigns.recipients import Recipients
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from campaigns.views.owned import owned_draft, owned_upload
 from campaigns.views.preview import composed_for
 from smsapp.core.exceptions import SmsappError

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
 from accounts.models import Account
-from campaigns.rules import check_text
+from campaigns.validation import check_text
 from smsapp.api.openapi.rules import at_least_one
 from smsapp.api.openapi.schema import may_fail
 from smsapp.api.serializers import Answer, StrictSerializer, checked

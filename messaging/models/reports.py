@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from campaigns.tally import Tally
+from campaigns.models.tally import Tally
 from messaging.choices import FactSource, MessageStatus, Reason
 from messaging.models.sending import Message
 from smsapp.core import clock

@@ -7,7 +7,7 @@ from django.db import models
 from accounts.choices import Mode
 from accounts.models import Account
 from campaigns.models import Campaign
-from campaigns.tally import Tally
+from campaigns.models.tally import Tally
 from messaging import texts
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
 from messaging.identity import BATCH_SHIFT, public_id

@@ -17,7 +17,7 @@ from accounts.dashboard.once import once
 from campaigns.choices import CampaignKind
 from campaigns.models import MessageTemplate
 from campaigns.rendering import Template
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from messaging import restored
 from messaging.compose import compose, without_values
 from messaging.forms.send import SendForm

@@ -12,7 +12,7 @@ from django.db.models import Sum
 
 from accounts.choices import Mode
 from accounts.models import Account
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.models.tally import COUNTED_STATUSES
 from reports.models import DailyCountry, DailyStat
 
 

@@ -23,7 +23,7 @@ from accounts.models import WebhookDelivery
 from accounts.security import sending_hold
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.models.tally import COUNTED_STATUSES
 from messaging.choices import BatchState
 from messaging.models import Batch, ReportInbox
 from reports.models import DailyStat

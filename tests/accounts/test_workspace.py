@@ -14,7 +14,7 @@ from accounts.models import Account, Membership
 from campaigns.drafts import create_draft
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from tests.factories import MembershipFactory, make_campaign, make_upload, phones
 from tests.pages import Browser
 

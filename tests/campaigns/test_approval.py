@@ -16,7 +16,7 @@ from campaigns.approval import audience_hash, content_hash, is_void
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from messaging.choices import MessageStatus, Reason
 from messaging.expansion import expand_ready
 from messaging.models import Batch, Message

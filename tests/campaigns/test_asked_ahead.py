@@ -11,12 +11,12 @@ from django.utils import timezone
 from accounts.choices import EndpointKind
 from accounts.models import Account, WebhookEndpoint
 from accounts.webhooks import destinations, endpoints
-from campaigns import recurring
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign, RecurringCampaign
 from campaigns.recipients import Recipients
-from campaigns.recurrence import Rule
-from campaigns.rules import CampaignRequest
+from campaigns.scheduling import recurring
+from campaigns.scheduling.rule import Rule
+from campaigns.validation import CampaignRequest
 from messaging import restored
 from messaging.choices import MessageStatus
 from messaging.models import Message

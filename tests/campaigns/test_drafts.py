@@ -13,7 +13,7 @@ from campaigns import drafts, services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from messaging.expansion import expand_ready
 from messaging.models import Batch, Message
 from smsapp.core.exceptions import (

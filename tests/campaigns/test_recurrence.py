@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from campaigns.recurrence import Every, Rule
+from campaigns.scheduling.rule import Every, Rule
 from smsapp.core.exceptions import ValidationError
 
 pytestmark = pytest.mark.django_db

@@ -10,12 +10,13 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.choices import Mode
-from campaigns import drafts, recurring, services
+from campaigns import drafts, services
 from campaigns.choices import CampaignKind, CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
 from campaigns.recipients import Recipients
-from campaigns.recurrence import Every, Rule
-from campaigns.rules import CampaignRequest
+from campaigns.scheduling import recurring
+from campaigns.scheduling.rule import Every, Rule
+from campaigns.validation import CampaignRequest
 from smsapp.core.exceptions import InvalidState, NotFound, ValidationError
 from tests import clocks
 from tests.factories import MembershipFactory, SenderIdFactory, make_api_key, make_upload, phones

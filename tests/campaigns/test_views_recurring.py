@@ -12,9 +12,9 @@ from campaigns.choices import CampaignKind
 from campaigns.forms.rule import RuleForm, rule_initial, rule_words
 from campaigns.models import RecurringCampaign
 from campaigns.recipients import Recipients
-from campaigns.recurrence import Every, Rule
-from campaigns.recurring import create_recurring, end
-from campaigns.rules import CampaignRequest
+from campaigns.scheduling.recurring import create_recurring, end
+from campaigns.scheduling.rule import Every, Rule
+from campaigns.validation import CampaignRequest
 from tests.factories import MembershipFactory
 from uploads import contacts
 

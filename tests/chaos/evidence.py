@@ -9,7 +9,7 @@ from accounts.choices import WebhookState
 from accounts.models import WebhookDelivery
 from accounts.security import audit
 from campaigns.models import Campaign
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.models.tally import COUNTED_STATUSES
 from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus
 from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox, StatDelta
 from reports.models import DailyStat

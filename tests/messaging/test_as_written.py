@@ -13,7 +13,7 @@ from accounts.choices import Mode
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.renderers import renderer_of
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from messaging import dispatch, settlement
 from messaging.choices import FactSource, Lane, MessageStatus
 from messaging.expansion import expand_ready

@@ -18,7 +18,7 @@ from accounts.models import Account, DailyUse, LedgerEntry, Price
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from messaging import charges, resending, settlement, sweeps
 from messaging.choices import FactSource, MessageStatus, Reason
 from messaging.expansion import expand_ready

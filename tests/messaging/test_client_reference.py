@@ -8,7 +8,7 @@ from django.db import connection
 
 from accounts.choices import Mode
 from campaigns.models import Campaign
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from messaging.models import Message
 from messaging.services import send
 from smsapp.core.exceptions import DuplicateReference

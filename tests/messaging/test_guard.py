@@ -11,7 +11,7 @@ from accounts.billing.credit import MICRO, top_up
 from accounts.models import Account, DailyUse, Price, ReservedName
 from accounts.senders import RESERVED, request_sender, require_not_reserved
 from campaigns.choices import CampaignKind, CampaignStatus
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from messaging import calls, dispatch, expansion, gateways, guard, leases, rates, recording, settlement
 from messaging.bulk import QueuedMessage
 from messaging.choices import AttemptState, FactSource, Lane, MessageStatus

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from campaigns.choices import CampaignKind
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from messaging import calls, leases, lookups, reconciliation, recording, report_checks
 from messaging.choices import AttemptState, GatewayKind, Lane, MessageStatus
 from messaging.gateways.base import Lookup, Report, Unknown

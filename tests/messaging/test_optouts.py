@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.choices import SenderKind
-from campaigns import links
+from campaigns import opt_out_links
 from messaging import dispatch, expansion, inbound, optouts
 from messaging.choices import Lane, MessageStatus, Reason
 from messaging.gateways.base import Inbound, Report
@@ -163,7 +163,7 @@ def test_the_link_in_a_text_is_each_recipients_own_and_asks_before_it_acts(simul
     assert len(set(texts)) == 2
     paths = [text[text.index("/o/") :] for text in texts]
     phone = Message.objects.order_by("id")[0].phone_number
-    assert paths[0] == f"/o/{links.token_of(account.pk, phone)}"
+    assert paths[0] == f"/o/{opt_out_links.token_of(account.pk, phone)}"
     page = client.get(paths[0])
     assert page.status_code == 200
     assert "Corner Shop" in page.content.decode()
@@ -189,8 +189,8 @@ def test_a_link_that_is_none_says_so(client: Client, token: str) -> None:
 @pytest.mark.django_db
 def test_nobody_can_invent_a_link(client: Client) -> None:
     account = AccountFactory()
-    token = links.token_of(account.pk, THEIRS)
-    assert links.read_token(token) == (account.pk, phone_hash(account.pk, THEIRS))
+    token = opt_out_links.token_of(account.pk, THEIRS)
+    assert opt_out_links.read_token(token) == (account.pk, phone_hash(account.pk, THEIRS))
     for place in range(len(token)):
         other = token[:place] + ("a" if token[place] != "a" else "b") + token[place + 1 :]
         assert client.post(f"/o/{other}").status_code == 404
@@ -203,7 +203,7 @@ def test_the_link_costs_the_same_for_everybody_and_a_column_cannot_take_its_name
     campaign = make_campaign(account, count=2, message="{opt_out_link}")
     expansion.expand_ready()
     lengths = {len(message.text) for message in campaign.messages.all()}
-    assert lengths == {len(links.blank_link())}
+    assert lengths == {len(opt_out_links.blank_link())}
 
 
 @pytest.mark.django_db

@@ -10,12 +10,13 @@ from django.utils import timezone
 
 from accounts.choices import Mode
 from accounts.models import Account, Price
-from campaigns import drafts, quiet_hours, services
+from campaigns import drafts, services
 from campaigns.admin import _facts
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients
-from campaigns.rules import CampaignRequest
+from campaigns.scheduling import quiet_hours
+from campaigns.validation import CampaignRequest
 from messaging import gateways, preflight_count, routing
 from messaging.expansion import expand_ready
 from messaging.models import Message

@@ -10,7 +10,7 @@ import pytest
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from messaging import dispatch, gateways, recording, refusals, routing
 from messaging.calls import Call, Result, make_call
 from messaging.choices import GatewayKind, Lane, MessageStatus, Reason

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from accounts.models import QuietHours
-from campaigns import quiet_hours, services
+from campaigns import services
 from campaigns.choices import CampaignKind, CampaignStatus, CanaryState, PauseReason
-from campaigns.quiet_hours import Quiet, Window
+from campaigns.scheduling import quiet_hours
+from campaigns.scheduling.quiet_hours import Quiet, Window
 from messaging import canary, dispatch, expansion, inbox, sweeps
 from messaging.choices import BatchState, Lane, MessageStatus
 from messaging.models import Batch, Message

@@ -15,7 +15,7 @@ from campaigns import resends
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from campaigns.rules import COPIED
+from campaigns.validation import COPIED
 from messaging import dispatch, inbox, resending, settlement
 from messaging.choices import FactSource, Lane, MessageStatus, Reason
 from messaging.expansion import expand_ready

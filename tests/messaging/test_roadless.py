@@ -14,7 +14,7 @@ from accounts.security.sending_hold import HoldKind
 from campaigns import services as campaigns
 from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from messaging import dispatch, expansion, failover, gateways, roadless, routing, services, sweeps
 from messaging.choices import BatchState, GatewayKind, Lane, MessageStatus
 from messaging.gateways.base import SubmitAnswer

@@ -10,7 +10,7 @@ from django.db import connection
 
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.models.tally import COUNTED_STATUSES
 from messaging import settlement
 from messaging.choices import FactSource, MessageStatus, Reason
 from messaging.expansion import expand_ready

@@ -3,7 +3,7 @@
 import pytest
 from django.db.models import Sum
 
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.models.tally import COUNTED_STATUSES
 from messaging import settlement
 from messaging.choices import ACCEPTED, FactSource, Lane, MessageStatus, Reason
 from messaging.dispatch import dispatch_ready

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from campaigns import quiet_hours, recurring
 from campaigns.choices import CampaignKind, CampaignStatus, CanaryState
 from campaigns.models import Campaign, RecurringCampaign
 from campaigns.recipients import Recipients
-from campaigns.recurrence import Every, Rule
-from campaigns.rules import CampaignRequest
+from campaigns.scheduling import quiet_hours, recurring
+from campaigns.scheduling.rule import Every, Rule
+from campaigns.validation import CampaignRequest
 from messaging import canary, dispatch, expansion, inbox, sweeps
 from messaging.choices import Lane
 from messaging.models import Message

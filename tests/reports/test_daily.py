@@ -6,7 +6,7 @@ import pytest
 
 from accounts.choices import Mode
 from accounts.models import Account
-from campaigns.tally import COUNTED_STATUSES
+from campaigns.models.tally import COUNTED_STATUSES
 from reports.models import DailyStat
 from reports.selectors import daily, total
 from tests.factories import AccountFactory

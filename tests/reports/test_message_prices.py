@@ -15,7 +15,7 @@ from accounts.choices import Mode
 from accounts.models import Account, WebhookEndpoint
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from campaigns.rules import CampaignRequest
+from campaigns.validation import CampaignRequest
 from messaging import charges, settlement
 from messaging.choices import FactSource, MessageStatus, Reason
 from messaging.expansion import expand_ready

@@ -42,7 +42,7 @@ from accounts.models import (
 from accounts.security import own_keys
 from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign, DraftPlan, MessageTemplate, RecurringCampaign
-from campaigns.recurrence import Every, Rule
+from campaigns.scheduling.rule import Every, Rule
 from messaging.choices import AttemptState, Lane, MessageStatus
 from messaging.identity import message_number
 from messaging.models import (

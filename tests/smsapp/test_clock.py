@@ -21,9 +21,9 @@ from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignKind, CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
 from campaigns.recipients import Recipients
-from campaigns.recurrence import Rule
-from campaigns.recurring import create_recurring
-from campaigns.rules import CampaignRequest
+from campaigns.scheduling.recurring import create_recurring
+from campaigns.scheduling.rule import Rule
+from campaigns.validation import CampaignRequest
 from messaging.models import Batch, ReportInbox
 from smsapp.core import clock
 from smsapp.core.exceptions import ApiKeyExpired, TokenExpired

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import Account, User
 from accounts.security import audit
 from campaigns.models import MessageTemplate
-from campaigns.rules import check_text
+from campaigns.validation import check_text
 from smsapp.core.exceptions import AlreadyExists, InvalidState, NotFound
 
 MAX_TEMPLATES = 1000  # of one account

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.security import audit
-from campaigns import events
+from campaigns import webhook_events
 from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.models import Campaign
 from smsapp.core.exceptions import InvalidState, NotFound
@@ -75,7 +75,7 @@ def moved(
         if not among.update(status=to, **values):
             return False
         row = Campaign.objects.select_related("account").get(pk=campaign_id)
-        events.tell(row)
+        webhook_events.tell(row)
         note(row, verb, by, after={"status": to.value, "status_detail": row.status_detail})
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update().get(pk=campaign_id)

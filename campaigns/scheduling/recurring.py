@@ -21,13 +21,13 @@ from accounts.choices import Mode
 from accounts.models import Account, User
 from accounts.security import audit
 from accounts.webhooks import endpoints
-from campaigns import drafts, rules, services
+from campaigns import drafts, services, validation
 from campaigns.choices import CampaignKind, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
-from campaigns.moves import locked_campaign, require_draft
 from campaigns.recipients import Recipients, gather
-from campaigns.recurrence import Rule
-from campaigns.rules import COPIED, CampaignRequest, check_message, check_request
+from campaigns.scheduling.rule import Rule
+from campaigns.transitions import locked_campaign, require_draft
+from campaigns.validation import COPIED, CampaignRequest, check_message, check_request
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState, NotFound, Problems, SmsappError, ValidationError
 from smsapp.core.isolation import apart
@@ -91,7 +91,7 @@ def recurring_from_draft(campaign: Campaign, by: User) -> RecurringCampaign:
         rule, wanted = drafts.rule_of(draft), drafts.recipients_of(draft)
         if rule is None or wanted is None:
             raise InvalidState("Only an uploaded file or a contact list can be sent to again and again.")
-        request = replace(rules.request_of(draft), scheduled_at=None, valid_until=None)
+        request = replace(validation.request_of(draft), scheduled_at=None, valid_until=None)
         made = create_recurring(draft.account, by, request, rule, wanted)
         drafts.delete_draft(draft, by)
     return made

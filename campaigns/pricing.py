@@ -18,8 +18,8 @@ from math import ceil
 from accounts.billing import credit, quota
 from accounts.billing.prices import PriceList
 from accounts.choices import Mode
-from campaigns.links import blank_link
 from campaigns.models import Campaign
+from campaigns.opt_out_links import blank_link
 from campaigns.renderers import renderer_of
 from campaigns.rendering import EmptyValue, Renderer
 from smsapp.core.exceptions import DestinationBlocked
