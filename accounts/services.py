@@ -38,7 +38,8 @@ def hold_account(account: Account, by: User | None = None, reason: str = "") -> 
     """Stop an account's sending; when this returns, no gateway call begins for it any more.
 
     The row is written twice: at once, so that nothing new begins, and again under the lock that conflicts with the
-    one dispatch takes before it commits an attempt (`messaging/bulk.py`), which waits for those under way.
+    one dispatch takes before it commits an attempt (`messaging/storage/message_rows.py`), which waits for those under
+    way.
     """
     Account.objects.filter(pk=account.pk).update(is_active=False)
     with transaction.atomic():

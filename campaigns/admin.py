@@ -15,10 +15,10 @@ from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign, DraftPlan, MessageTemplate, RecurringCampaign
 from campaigns.models.tally import COUNTED_STATUSES
 from campaigns.scheduling import recurring
-from messaging.preflight import BEFORE_SENDING
-from messaging.preflight_count import last_count
-from messaging.resending import FAILED_STATUSES
+from messaging.preflight.counting import last_count
+from messaging.preflight.receipt import BEFORE_SENDING
 from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
+from messaging.sending.resending import FAILED_STATUSES
 from messaging.services import resend_failed
 from smsapp.console.admin import ActingAdmin, ReadOnlyAdmin, confirmed_action
 

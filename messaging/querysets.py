@@ -11,7 +11,7 @@ from django.db import models, transaction
 from accounts.choices import Mode
 from campaigns.choices import CampaignStatus
 from messaging.choices import AttemptState, BatchState
-from messaging.identity import batch_range
+from messaging.ids import batch_range
 
 if TYPE_CHECKING:
     from accounts.models import Account

@@ -11,10 +11,11 @@ from accounts.services import require_active
 from campaigns.models import Campaign
 from campaigns.services import admit_campaign
 from campaigns.validation import CampaignRequest, check_request
-from messaging import guard, restored
-from messaging.expansion import store_expanded
 from messaging.models import Message
-from messaging.resending import resend_failed
+from messaging.restore import detection
+from messaging.sending import restrictions
+from messaging.sending.expansion import store_expanded
+from messaging.sending.resending import resend_failed
 from smsapp.core.error_codes import problem_code
 from smsapp.core.exceptions import (
     AccountSuspended,
@@ -38,8 +39,8 @@ Numbered = tuple[int, str]
 #: Which of an account's good numbers are refused all the same, and in which words.
 _REFUSALS: tuple[tuple[Callable[[Account, Sequence[str]], Collection[str]], type[ValidationError], str], ...] = (
     (suppressed_among, RecipientOptedOut, "This recipient has opted out."),
-    (guard.blocked_among, DestinationBlocked, "Your account may not send to this country."),
-    (guard.too_often_among, RecipientLimitReached, "This number got enough messages for now."),
+    (restrictions.blocked_among, DestinationBlocked, "Your account may not send to this country."),
+    (restrictions.too_often_among, RecipientLimitReached, "This number got enough messages for now."),
 )
 
 
@@ -56,9 +57,9 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
     Raises an SmsappError for the first field that is wrong; `details.errors` lists every wrong field and number.
     """
     good = check_send(account, request, numbers)
-    if request.mode == Mode.LIVE and not guard.watch_singles(account, [phone for _, phone in good]):
-        raise AccountSuspended(guard.IN_ROW)
-    restored.look_once()
+    if request.mode == Mode.LIVE and not restrictions.watch_singles(account, [phone for _, phone in good]):
+        raise AccountSuspended(restrictions.IN_ROW)
+    detection.look_once()
     with transaction.atomic():
         audience = audience_from_numbers(account, good)
         campaign = admit_campaign(account, user, request, audience)

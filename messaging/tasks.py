@@ -2,23 +2,14 @@
 
 from celery import shared_task
 
-from messaging import (
-    balance,
-    charges,
-    consistency,
-    dispatch,
-    expansion,
-    health,
-    inbox,
-    preflight_count,
-    reconciliation,
-    references,
-    release,
-    resending,
-    restored,
-    sweeps,
-)
 from messaging.choices import Lane
+from messaging.gateways import balance
+from messaging.outcomes import billing, provider_ids, reconciliation, report_inbox
+from messaging.preflight import counting
+from messaging.restore import detection, release
+from messaging.routing import gateway_health
+from messaging.sending import dispatch, expansion, resending
+from messaging.upkeep import consistency, sweeps
 from smsapp.core import clock
 from smsapp.core.purge import go_on
 
@@ -35,7 +26,7 @@ def fill_resends() -> int:
 
 @shared_task(name="messaging.preflight")
 def preflight(campaign_id: int) -> int:
-    return preflight_count.count_slice(campaign_id)
+    return counting.count_slice(campaign_id)
 
 
 @shared_task(name="messaging.dispatch_singles")
@@ -50,17 +41,17 @@ def dispatch_campaigns() -> int:
 
 @shared_task(name="messaging.apply_reports")
 def apply_reports() -> int:
-    return inbox.apply_waiting()
+    return report_inbox.apply_waiting()
 
 
 @shared_task(name="messaging.poll_reports")
 def poll_reports() -> int:
-    return inbox.poll()
+    return report_inbox.poll()
 
 
 @shared_task(name="messaging.rematch_reports")
 def rematch_reports() -> int:
-    return inbox.rematch()
+    return report_inbox.rematch()
 
 
 @shared_task(name="messaging.reconcile")
@@ -75,7 +66,7 @@ def sweep() -> dict[str, int]:
 
 @shared_task(name="messaging.measure_health")
 def measure_health() -> int:
-    return health.measure()
+    return gateway_health.measure()
 
 
 @shared_task(name="messaging.check_consistency")
@@ -87,20 +78,20 @@ def check_consistency() -> int:
 def watch() -> int:
     """Look for the signs of a restored copy, go on with the question of a start after a stop, and with a release that
     was asked for; batches compared so far."""
-    restored.watch()
-    restored.ask()
+    detection.watch()
+    detection.ask()
     step = release.take_step()
     return step.checked if step else 0
 
 
 @shared_task(name="messaging.settle_credit")
 def settle_credit() -> int:
-    return charges.settle()
+    return billing.settle()
 
 
 @shared_task(name="messaging.settle_closed")
 def settle_closed() -> int:
-    return charges.settle_closed()
+    return billing.settle_closed()
 
 
 @shared_task(name="messaging.check_balance")
@@ -110,9 +101,9 @@ def check_balance() -> bool:
 
 @shared_task(name="messaging.purge")
 def purge() -> int:
-    return go_on("messaging.purge", inbox.purge(clock.now()))
+    return go_on("messaging.purge", report_inbox.purge(clock.now()))
 
 
 @shared_task(name="messaging.purge_references")
 def purge_references() -> int:
-    return go_on("messaging.purge_references", references.purge(clock.now()))
+    return go_on("messaging.purge_references", provider_ids.purge(clock.now()))

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from messaging.message_prices import PAYS, price_of
+from messaging.message_text import RenderStored, stored_renderer
 from messaging.models import Batch
-from messaging.texts import RenderStored, stored_renderer
+from messaging.outcomes.message_prices import PAYS, price_of
 from smsapp.core.prepared_query import Compiled, Slot
 from smsapp.database.among import keys_of
 

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.models import Account
 from messaging.choices import MessageStatus
-from messaging.identity import batch_of, batch_range, number_of
+from messaging.ids import batch_of, batch_range, number_of
 from messaging.models import Batch, DeliveryReport, Message
 from reports.batch_facts import BatchFacts, facts_of
 from reports.send_filter import ALL_SENDS, SendFilter

@@ -14,7 +14,7 @@ from django.db.models import BigIntegerField, Exists, ExpressionWrapper, OuterRe
 
 from accounts.models import Account
 from messaging.choices import MessageStatus
-from messaging.identity import MAX_IN_BATCH, batch_of, batch_range
+from messaging.ids import MAX_IN_BATCH, batch_of, batch_range
 from messaging.models import Batch, Message
 from reports.send_filter import ALL_SENDS, SendFilter
 

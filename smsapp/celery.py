@@ -58,9 +58,9 @@ def let_go_of_old_connections(**kwargs: Any) -> None:
 def look_for_signs_of_a_copy(**kwargs: Any) -> None:
     """Before a process does its first work with a database connection (not at its start, where a database that does
     not answer would get it killed). Dispatch looks again for itself, should this fail."""
-    from messaging import restored
+    from messaging.restore import detection
 
-    restored.look_once()
+    detection.look_once()
 
 
 @worker_process_init.connect

@@ -3,8 +3,8 @@ from django.urls import include, path
 
 import accounts.urls
 from campaigns.views.opt_out import opt_out
-from messaging.callbacks import delivery_reports, inbound_messages
-from messaging.views.console import sending
+from messaging.views.callbacks import delivery_reports, inbound_messages
+from messaging.views.hold import sending
 from smsapp.dashboard.pwa import manifest, offline, service_worker
 from smsapp.monitoring.health import HealthView, LiveView, ReadyView
 from smsapp.monitoring.metrics import metrics

@@ -115,18 +115,19 @@ def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """What processes remember of the database for some seconds is another database's in the next test; and where there
     is none, nobody asks it for gateways or the time."""
     from campaigns.scheduling import quiet_hours
-    from messaging import gateways, rates, rotation, routing
+    from messaging import gateways
+    from messaging.routing import rotation, router, sender_rates
     from smsapp.core import clock
 
     def forget() -> None:
         gateways.reset()
-        for module in (quiet_hours, rates, rotation, routing):
+        for module in (quiet_hours, sender_rates, rotation, router):
             module.forget()
 
     if not _uses_database(request.node):
         monkeypatch.setattr(gateways, "_stored", dict)
-        monkeypatch.setattr(routing, "_routes", list)
-        monkeypatch.setattr(routing, "_shares", dict)
+        monkeypatch.setattr(router, "_routes", list)
+        monkeypatch.setattr(router, "_shares", dict)
         monkeypatch.setattr(clock, "_asked", lambda: None)
     forget()
     yield

@@ -22,12 +22,12 @@ from accounts.models import ApiKey, ApiUsageLog, LedgerEntry, SenderId, WebhookD
 from accounts.webhooks.endpoints import MAX_ENDPOINTS
 from campaigns.choices import CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
-from messaging import settlement
 from messaging.choices import BatchState, FactSource, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import InboundMessage, Message
-from messaging.preflight import preflight
+from messaging.outcomes import settlement
+from messaging.preflight.receipt import preflight
+from messaging.sending.expansion import expand_ready
 from tests.factories import MembershipFactory, make_campaign, make_upload, phones
 from tests.test_permissions import ROUTES, Route, Things, filled, of_key, value_in
 from uploads.choices import RowReason

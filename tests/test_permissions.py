@@ -21,8 +21,8 @@ from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import ApiKey, SenderId, WebhookDelivery, WebhookEndpoint
 from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
 from campaigns.scheduling.rule import Every, Rule
-from messaging.expansion import expand_ready
 from messaging.models import InboundMessage, Message
+from messaging.sending.expansion import expand_ready
 from smsapp.api.urls import urlpatterns
 from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
 from uploads.contacts import create_list, put_contact

@@ -22,7 +22,7 @@ from accounts.models import Account, Invitation, Membership, SenderId, WebhookDe
 from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
 from campaigns.scheduling.rule import Every, Rule
 from messaging.choices import MessageStatus
-from messaging.identity import message_number, public_id
+from messaging.ids import message_number, public_id
 from tests.campaigns.test_dashboard import make_batch
 from tests.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
 from uploads.contacts import create_list

@@ -6,8 +6,8 @@
     top_up, correct                        a ledger entry
     refund      of a charge, back          a ledger entry, which names the charge
 
-So at any moment: the sum of an account's ledger = its balance + what is reserved. `messaging/charges.py` says when what
-is posted; its `disagreements` holds the books against one another.
+So at any moment: the sum of an account's ledger = its balance + what is reserved. `messaging/outcomes/billing.py`
+says when what is posted; its `disagreements` holds the books against one another.
 """
 
 import hashlib

@@ -2,7 +2,8 @@
 nothing is polled. Reports that are pushed in, look-ups, uploads and new campaigns go on.
 
 The switch is one row of `settings`, empty while sending is allowed. Dispatch reads it FOR KEY SHARE in the
-transaction that commits an attempt (`messaging/bulk.py`), and `hold` takes it FOR UPDATE before it answers.
+transaction that commits an attempt (`messaging/storage/message_rows.py`), and `hold` takes it FOR UPDATE before it
+answers.
 """
 
 import json

@@ -10,7 +10,7 @@ from campaigns.choices import PauseReason
 from campaigns.models import Campaign, MessageTemplate
 from campaigns.rendering import Template
 from campaigns.validation import MAX_CANARY_WAIT
-from messaging.resending import ON_REQUEST
+from messaging.sending.resending import ON_REQUEST
 from smsapp.api import statuses
 from smsapp.api.fields import ClientReferenceField, StatusField, WallTimeField, ZonedDateTimeField
 from smsapp.api.openapi.rules import all_of, at_most_one, exactly_one

@@ -44,10 +44,10 @@ from campaigns.recipients import Recipients, gather
 from campaigns.rendering import Template
 from campaigns.validation import check_request
 from messaging.choices import MessageStatus
-from messaging.preflight import preflight, stored_receipt
-from messaging.preview import first_rows, one_row
-from messaging.resending import FAILED_STATUSES
+from messaging.preflight.preview import first_rows, one_row
+from messaging.preflight.receipt import preflight, stored_receipt
 from messaging.selectors import on_their_way
+from messaging.sending.resending import FAILED_STATUSES
 from messaging.services import resend_failed
 from smsapp.api import statuses
 from smsapp.api.openapi.schema import may_fail

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from campaigns.choices import CampaignKind, CampaignStatus
 from messaging.choices import MessageStatus
-from messaging.resending import FAILED_STATUSES, ON_REQUEST
+from messaging.sending.resending import FAILED_STATUSES, ON_REQUEST
 from smsapp.dashboard.forms import DashboardForm
 from smsapp.dashboard.pagination import LARGEST_ID
 

@@ -19,7 +19,7 @@ from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.transitions import require_may
 from campaigns.views.preview import composed_for
-from messaging.preflight import preflight
+from messaging.preflight.receipt import preflight
 from smsapp.core.exceptions import SmsappError
 from uploads.samples import sample_of
 

@@ -25,8 +25,8 @@ from campaigns import approval, drafts, resends, services
 from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus
 from campaigns.forms.queries import MessageFilter, RefusedQuery, ResendForm
 from campaigns.models import Campaign
-from messaging.resending import FAILED_STATUSES, ON_REQUEST
 from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
+from messaging.sending.resending import FAILED_STATUSES, ON_REQUEST
 from messaging.services import resend_failed
 from reports import selectors
 from smsapp.core import clock

@@ -4,8 +4,8 @@ from typing import Any
 
 from accounts.models import Account
 from campaigns.rendering import Template
-from messaging.compose import compose
-from messaging.preview import of_sample
+from messaging.preflight.preview import of_sample
+from messaging.preflight.text_cost import compose
 from smsapp.core.exceptions import SmsappError
 from smsapp.lib.text import normalise
 from uploads.samples import Sample

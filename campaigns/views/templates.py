@@ -13,7 +13,7 @@ from accounts.dashboard.once import once
 from campaigns.forms.templates import TemplateForm
 from campaigns.message_templates import change_template, create_template, delete_template, template_of
 from campaigns.models import MessageTemplate
-from messaging.compose import compose
+from messaging.preflight.text_cost import compose
 from smsapp.core.exceptions import NotFound, SmsappError
 from smsapp.lib.text import normalise
 

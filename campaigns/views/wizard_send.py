@@ -25,9 +25,9 @@ from campaigns.scheduling.rule import Rule
 from campaigns.validation import CampaignRequest, request_of
 from campaigns.views.owned import owned_draft
 from campaigns.views.preview import composed_for
-from messaging import restored
-from messaging.preflight import preflight
-from messaging.preview import of_sample
+from messaging.preflight.preview import of_sample
+from messaging.preflight.receipt import preflight
+from messaging.restore import detection
 from messaging.services import send
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState, NotFound, SmsappError
@@ -77,7 +77,7 @@ def review(request: MemberRequest, bulk_id: str) -> HttpResponse:
 def try_out(request: MemberRequest, bulk_id: str) -> HttpResponseBase:
     """One real message with the values of the first recipient, to the writer's own phone. Refused, the review is shown
     with the number that was written, and why."""
-    restored.look_once()  # may call out, so ahead of the transaction
+    detection.look_once()  # may call out, so ahead of the transaction
     draft, form = owned_draft(request, bulk_id), TryForm(request.POST)
     answer = _send_test(request, draft, form)
     if answer.status_code != 422:

@@ -6,7 +6,7 @@ from rest_framework import serializers, viewsets
 
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
-from messaging.identity import public_id
+from messaging.ids import public_id
 from messaging.models import InboundMessage
 from smsapp.api.pagination import NewestFirst
 from smsapp.api.query_params import PAGE, phone, query_of

@@ -13,10 +13,10 @@ from accounts.access.principal import caller_of
 from accounts.choices import Scope
 from campaigns.api.requests import ANY_TEXT, SINGLE_FAILURES, campaign_request, look_up_callback
 from campaigns.choices import CampaignKind
-from messaging import restored
 from messaging.api.serializers import SendAnswer, SendRequest
 from messaging.choices import OPEN, MessageStatus
 from messaging.models import Message
+from messaging.restore import detection
 from messaging.services import check_send, send
 from smsapp.api.serializers import checked
 from smsapp.api.views import AccountMixin
@@ -32,7 +32,7 @@ class SendView(AccountMixin, APIView):
     write_scope = Scope.MESSAGES_SEND
 
     def look_ahead(self, request: Request) -> None:
-        restored.look_once()
+        detection.look_once()
         look_up_callback(request, lambda: _check(request, _read(request)))
 
     @extend_schema(

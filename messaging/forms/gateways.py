@@ -8,11 +8,11 @@ from accounts.security.encryption import SecretUnreadable
 from accounts.webhooks.destinations import leads_inside
 from messaging import gateways
 from messaging.choices import GatewayKind
-from messaging.coverage import reaches, warning_of
-from messaging.gateway_kinds import CREDENTIALS, make
 from messaging.gateways import setup_from
+from messaging.gateways.factory import CREDENTIALS, make
 from messaging.gateways.http import Defect
 from messaging.models import Gateway
+from messaging.routing.coverage import reaches, warning_of
 from smsapp.lib.phone import RefusedNumber, parse_number
 
 EXAMPLE_RULES = """{

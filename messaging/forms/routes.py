@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 
 from messaging import gateways
-from messaging.coverage import reaches, warning_of
 from messaging.models import Gateway, Route
+from messaging.routing.coverage import reaches, warning_of
 
 
 class RouteForm(forms.ModelForm):

@@ -21,8 +21,8 @@ from django.dispatch import receiver
 from accounts.security import own_keys
 from accounts.security.encryption import SecretUnreadable
 from messaging.choices import GatewayKind
-from messaging.gateway_kinds import MAX_BATCH, Setup, make
 from messaging.gateways.base import Gateway, LookUpBy, Policy
+from messaging.gateways.factory import MAX_BATCH, Setup, make
 from messaging.models import Gateway as Row
 
 logger = logging.getLogger(__name__)

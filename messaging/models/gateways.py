@@ -18,7 +18,7 @@ class Gateway(models.Model):
     """A provider's account, as the console sets it up. One of the same name in the environment is overridden by it.
 
     Credentials are an encrypted JSON object, which nobody is shown again: what they hold is by kind, see
-    `messaging/gateway_kinds.py`.
+    `messaging/gateways/factory.py`.
     """
 
     name = models.SlugField(
@@ -76,7 +76,7 @@ class Gateway(models.Model):
 
 
 class Route(models.Model):
-    """That some messages may go to a gateway. The most specific routes win, see `messaging/routing.py`."""
+    """That some messages may go to a gateway. The most specific routes win, see `messaging/routing/router.py`."""
 
     gateway = models.ForeignKey(Gateway, on_delete=models.CASCADE, related_name="routes")
     account = models.ForeignKey(
@@ -120,7 +120,7 @@ class Route(models.Model):
 
 class RouteHealth(models.Model):
     """How well a gateway does with numbers of one prefix: what it was measured at last, and the share of its weight
-    that this leaves it. Moved in steps by `messaging/health.py`."""
+    that this leaves it. Moved in steps by `messaging/routing/gateway_health.py`."""
 
     gateway = models.CharField(max_length=40)
     prefix = models.CharField(max_length=8, blank=True)

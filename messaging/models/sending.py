@@ -8,9 +8,9 @@ from accounts.choices import Mode
 from accounts.models import Account
 from campaigns.models import Campaign
 from campaigns.models.tally import Tally
-from messaging import texts
+from messaging import message_text
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
-from messaging.identity import BATCH_SHIFT, public_id
+from messaging.ids import BATCH_SHIFT, public_id
 from messaging.querysets import AttemptQuerySet, BatchQuerySet, MessageQuerySet
 from smsapp.core import clock
 
@@ -211,7 +211,7 @@ class Message(models.Model):
     @property
     def text(self) -> str:
         """The final text, as it was or will be handed over; the template where a value is missing."""
-        return texts.text_of(self)
+        return message_text.text_of(self)
 
     @property
     def message(self) -> str:
@@ -232,7 +232,7 @@ class Message(models.Model):
 
 
 class RefusalRow(models.Model):
-    """Messages of a campaign that a gateway refused in a row, all for the same reason; see `messaging/refusals.py`."""
+    """Messages of a campaign that a gateway refused in a row, for the same reason: `messaging/sending/refusals.py`."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="refusal_rows")
     gateway = models.CharField(max_length=40)

@@ -14,9 +14,9 @@ from accounts.models import WebhookDelivery
 from accounts.webhooks.history import deliveries_about
 from messaging.choices import MessageStatus
 from messaging.forms.send import SearchForm, day_start
-from messaging.identity import number_of
-from messaging.message_prices import prices_of
+from messaging.ids import number_of
 from messaging.models import Message
+from messaging.outcomes.message_prices import prices_of
 from reports import selectors
 from reports.message_list import MessageFilter, message_list
 from reports.send_filter import SendFilter

@@ -18,9 +18,9 @@ from campaigns.choices import CampaignKind
 from campaigns.models import MessageTemplate
 from campaigns.rendering import Template
 from campaigns.validation import CampaignRequest
-from messaging import restored
-from messaging.compose import compose, without_values
 from messaging.forms.send import SendForm
+from messaging.preflight.text_cost import compose, without_values
+from messaging.restore import detection
 from messaging.services import MAX_NUMBERS, send
 from smsapp.core.exceptions import SmsappError
 from smsapp.lib.text import MAX_TEXT_LENGTH, normalise
@@ -34,7 +34,7 @@ MAX_TEMPLATES = 100  # that are offered
 @require_http_methods(["GET", "POST"])
 def send_message(request: MemberRequest) -> HttpResponseBase:
     if request.method == "POST":
-        restored.look_once()  # may call out, so ahead of the transaction
+        detection.look_once()  # may call out, so ahead of the transaction
     return _page(request)
 
 

@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from messaging.choices import OPEN, FactSource, MessageStatus, Reason
-from messaging.identity import public_id
-from messaging.message_prices import refused_among
+from messaging.ids import public_id
+from messaging.message_text import RenderStored, made_text
 from messaging.models import Message
-from messaging.texts import RenderStored, made_text
+from messaging.outcomes.message_prices import refused_among
 from reports.batch_facts import BatchFacts, facts_of
 from reports.delivery_reports import ReportRow
 

@@ -15,10 +15,13 @@ from accounts.security import sending_hold
 from accounts.security.sending_hold import HoldKind
 from campaigns.choices import CampaignStatus, PauseReason, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
-from messaging import balance, contradictions, gateways, pacing, roadless, segment_drift
+from messaging import gateways
 from messaging.choices import AttemptState, BatchState, Lane
+from messaging.gateways import balance
 from messaging.models import Attempt, Batch, Gateway, ReportInbox, RouteHealth
 from messaging.models.gateways import FULL_SHARE
+from messaging.outcomes import conflicts, segment_drift
+from messaging.routing import throttle, unrouted
 from smsapp.core import clock
 from smsapp.monitoring import pulse
 from uploads.choices import UploadStatus
@@ -64,7 +67,7 @@ class _Question:
 
 def attention() -> list[Notice]:
     """Only what is not empty, the urgent first."""
-    keys = (sending_hold.KEY, balance.KEY, contradictions.PROVIDER, contradictions.STATES, segment_drift.KEY)
+    keys = (sending_hold.KEY, balance.KEY, conflicts.PROVIDER, conflicts.STATES, segment_drift.KEY)
     stored = dict(Setting.objects.filter(key__in=keys).values_list("key", "value"))
     questions = _questions()
     counts = _counts([question.rows for question in questions])
@@ -75,13 +78,13 @@ def attention() -> list[Notice]:
         *_down_notice(),
         _contradiction_notice(
             stored,
-            contradictions.PROVIDER,
+            conflicts.PROVIDER,
             "Messages closed as not sent that the provider has",
             "This must never happen: look into each, then empty the list.",
         ),
         _contradiction_notice(
             stored,
-            contradictions.STATES,
+            conflicts.STATES,
             "States that contradict each other",
             "This must never happen: what they name will not move on by itself.",
         ),
@@ -121,7 +124,7 @@ def _questions() -> list[_Question]:
         _Question(
             "Sends that wait for a route",
             "Add a route for their numbers: they leave within seconds. Single sends fail when their time is over.",
-            roadless.waiting(),
+            unrouted.waiting(),
             "state=roadless",
             is_urgent=True,
         ),
@@ -276,14 +279,14 @@ def _balance_notice(stored: str) -> list[Notice]:
 
 
 def _down_notice() -> list[Notice]:
-    down = [name for name in gateways.names() if pacing.is_down(name)]
+    down = [name for name in gateways.names() if throttle.is_down(name)]
     advice = f"Calls fail: {', '.join(down)}. They are tried one at a time; messages go by other routes, or wait."
     return [Notice("Gateways that are down", advice, len(down), "messaging.gateway", "", True)] if down else []
 
 
 def _contradiction_notice(stored: Mapping[str, str], key: str, title: str, advice: str) -> Notice:
     return Notice(
-        title, advice, contradictions.read(stored.get(key, "")).count, "accounts.setting", f"key={key}", is_urgent=True
+        title, advice, conflicts.read(stored.get(key, "")).count, "accounts.setting", f"key={key}", is_urgent=True
     )
 
 

@@ -15,9 +15,9 @@ from accounts.billing.credit import amount_of
 from accounts.models import AuditEvent
 from campaigns.models import Campaign
 from messaging.choices import MessageStatus, Reason
-from messaging.identity import batch_range
+from messaging.ids import batch_range
 from messaging.models import Batch, Message
-from messaging.preflight_count import last_count
+from messaging.preflight.counting import last_count
 from smsapp.lib.phone import country_of_beginning
 from uploads.models import AudienceChunk
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, MessageStatus
-from messaging.identity import batch_of, batch_range, message_number, public_id
+from messaging.ids import batch_of, batch_range, message_number, public_id
 from messaging.models import Attempt, Batch, Message
 
 PAGE_SIZE = 50

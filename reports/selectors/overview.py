@@ -23,7 +23,7 @@ from accounts.models import Account, SenderId, WebhookEndpoint
 from campaigns.choices import CampaignKind, CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
 from messaging.choices import MessageStatus
-from messaging.identity import batch_range
+from messaging.ids import batch_range
 from messaging.models import Batch, Message
 from reports.selectors.daily import Figures, daily, messages_by_country, total
 from reports.selectors.insight import CountryShare

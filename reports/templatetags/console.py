@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django import template
 from django.urls import reverse
 
-from messaging.owners import OWNERS, Owner
+from messaging.upkeep.state_owners import OWNERS, Owner
 from reports.selectors import Notice, attention
 
 register = template.Library()

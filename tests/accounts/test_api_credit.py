@@ -11,12 +11,12 @@ from accounts.choices import Mode, Role
 from accounts.models import Account, DailyUse
 from campaigns import services as campaign_services
 from campaigns.models import Campaign
-from messaging import charges, settlement
 from messaging.choices import FactSource, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import Message
-from messaging.settlement import Fact
+from messaging.outcomes import billing, settlement
+from messaging.outcomes.settlement import Fact
+from messaging.sending.expansion import expand_ready
 from tests.factories import AccountFactory, make_api_key, make_campaign, phones
 
 pytestmark = pytest.mark.django_db
@@ -109,7 +109,7 @@ def charge(account: Account, count: int) -> Campaign:
     delivered = MessageStatus.DELIVERED
     settlement.apply([Fact(pk, delivered, FactSource.PUSH, report=Report("", delivered)) for pk in numbers])
     campaign_services.settle_status([campaign.pk], timezone.now())
-    charges.settle_closed()
+    billing.settle_closed()
     return campaign
 
 

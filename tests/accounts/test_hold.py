@@ -18,10 +18,13 @@ from accounts.security.sending_hold import HoldKind
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from messaging import bulk, dispatch, inbox, leases, release
 from messaging.choices import BatchState, FactSource, Lane, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.models import Attempt, Batch, Message, ReportInbox
+from messaging.outcomes import report_inbox
+from messaging.restore import release
+from messaging.sending import dispatch, leases
+from messaging.sending.expansion import expand_ready
+from messaging.storage import message_rows
 from smsapp.core import clock
 from tests.factories import make_campaign
 from tests.messaging.steps import opened_of
@@ -137,18 +140,18 @@ def test_while_held_nothing_due_starts_and_nothing_is_polled_but_customers_go_on
     due = make_campaign(count=1, scheduled_at=timezone.now() + timedelta(minutes=5))
     Campaign.objects.filter(pk=due.pk).update(scheduled_at=timezone.now() - timedelta(minutes=1))
     assert campaign_tasks.start_due() == 0
-    assert inbox.poll() == 0
+    assert report_inbox.poll() == 0
     assert Campaign.objects.get(pk=due.pk).status == CampaignStatus.SCHEDULED
     pushed = simulator.gateway().poll_reports(1000)  # what would be pushed
-    inbox.receive("simulator", FactSource.PUSH, pushed, 1)
-    inbox.apply_waiting()
+    report_inbox.receive("simulator", FactSource.PUSH, pushed, 1)
+    report_inbox.apply_waiting()
     assert Message.objects.get(campaign=sent).status == MessageStatus.DELIVERED
     later = make_campaign(count=2)
     assert expand_ready() == 1
     assert Message.objects.filter(campaign=later).count() == 2
     release.request("anna")
     assert campaign_tasks.start_due() == 1
-    assert inbox.poll() == 0
+    assert report_inbox.poll() == 0
     assert ReportInbox.objects.count() == 1
 
 
@@ -179,7 +182,7 @@ def test_hold_answers_only_when_an_attempt_under_way_is_committed(is_first: bool
         sending_hold.hold("stop", "anna")
         answered.set()
 
-    with in_transaction(lambda: bulk.share_running(campaign.pk)) as commit, thread(stop):
+    with in_transaction(lambda: message_rows.share_running(campaign.pk)) as commit, thread(stop):
         wait_until(waits_for_a_lock)
         assert not answered.is_set()
         commit.set()
@@ -195,7 +198,7 @@ def test_an_attempt_whose_statement_began_before_the_hold_sees_it() -> None:
 
     def attempt() -> bool:
         with transaction.atomic():
-            return bulk.share_running(campaign.pk)
+            return message_rows.share_running(campaign.pk)
 
     with (
         in_transaction(lambda: Campaign.objects.select_for_update().get(pk=campaign.pk)) as commit,
@@ -238,7 +241,7 @@ def test_after_hold_has_answered_no_attempt_is_committed_however_many_come() -> 
         running.wait(WAIT)
         while not end.is_set():
             with transaction.atomic():
-                may_send = bulk.share_running(campaign.pk)
+                may_send = message_rows.share_running(campaign.pk)
                 time.sleep(ATTEMPT)
                 seen.append((time.monotonic(), may_send))
 

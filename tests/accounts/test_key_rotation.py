@@ -27,7 +27,7 @@ opt_out(account, NUMBER, OptOutSource.KEYWORD, "STOP")
 WebhookEndpoint.objects.create(account=account, url="https://example.com/hook", secret=encrypt("whsec_x"))
 """
 LOOK = """
-from smsapp import key_prints
+from smsapp.monitoring import key_prints
 key_prints.require()
 from accounts.models import Account, WebhookEndpoint
 from accounts.security.encryption import decrypt

@@ -17,11 +17,12 @@ from accounts.choices import EventType
 from accounts.models import Account, WebhookEndpoint
 from accounts.webhooks import delivery, endpoints
 from campaigns import services as campaign_services
-from messaging import inbound, settlement
 from messaging.choices import FactSource, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Inbound, Report
+from messaging.inbound import replies
 from messaging.models import Message
+from messaging.outcomes import settlement
+from messaging.sending.expansion import expand_ready
 from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
 from uploads.services import accept_upload, read_upload
 
@@ -54,7 +55,7 @@ class World:
     def text_us(self, text: str, keyword: str) -> None:
         sender = SenderIdFactory(account=self.account, value=OURS, kind="number")
         message = Inbound("ref-1", phones(1)[0], sender.value, text, keyword, 1, timezone.now())
-        assert inbound.receive("simulator", [message]) == 1
+        assert replies.receive("simulator", [message]) == 1
 
 
 def results(world: World) -> None:

@@ -70,8 +70,8 @@ def _make_gateways() -> None:
 
 def _campaign(size: int) -> list[int]:
     """Numbers of its messages, which a provider has taken in calls of ten."""
-    from messaging.expansion import expand_ready
     from messaging.models import Message
+    from messaging.sending.expansion import expand_ready
     from tests.factories import make_campaign
 
     campaign = make_campaign(count=size)
@@ -85,7 +85,7 @@ def _singles(size: int) -> list[int]:
     from campaigns.choices import CampaignKind, CampaignStatus
     from campaigns.models import Campaign
     from messaging.choices import Lane
-    from messaging.identity import message_number
+    from messaging.ids import message_number
     from messaging.models import Batch, Message
     from tests.factories import AccountFactory, MembershipFactory, make_audience
 
@@ -125,10 +125,10 @@ def _singles(size: int) -> list[int]:
 def _hand_over(numbers: Sequence[int]) -> list[int]:
     from django.utils import timezone
 
-    from messaging import settlement
     from messaging.choices import AttemptState
-    from messaging.identity import batch_of
+    from messaging.ids import batch_of
     from messaging.models import Attempt
+    from messaging.outcomes import settlement
 
     for some in _slices(numbers, 1000):
         settlement.apply([], accepted=some)
@@ -164,7 +164,7 @@ def _store(kind: str, numbers: Sequence[int]) -> None:
 
 
 def _by_infobip(numbers: Iterable[int]) -> bytes:
-    from messaging.identity import public_id
+    from messaging.ids import public_id
 
     delivered = {"groupId": 3, "groupName": "DELIVERED", "id": 5, "name": "DELIVERED_TO_HANDSET"}
     results = [{"messageId": public_id(number), "status": delivered, "smsCount": 1} for number in numbers]
@@ -172,7 +172,7 @@ def _by_infobip(numbers: Iterable[int]) -> bytes:
 
 
 def _by_twilio(number: int) -> bytes:
-    from messaging.identity import public_id
+    from messaging.ids import public_id
 
     sid = f"SM{number:032x}"
     return urlencode({
@@ -212,17 +212,18 @@ def _apply_by(workers: int) -> tuple[float, float]:
 
 
 def _work(barrier: "Barrier", used: "SimpleQueue[float]") -> None:
-    from messaging import gateways, inbox
+    from messaging import gateways
     from messaging.models import ReportInbox
+    from messaging.outcomes import report_inbox
 
     for name in gateways.known():  # a worker has made them long before
         gateways.get(name)
-    inbox.wake = lambda *args, **options: None  # type: ignore[assignment]
+    report_inbox.wake = lambda *args, **options: None  # type: ignore[assignment]
     waiting = ReportInbox.objects.filter(applied_at=None, failure_count=0)
     barrier.wait()
     start = time.process_time()
     while waiting.exists():
-        if not inbox.apply_waiting():
+        if not report_inbox.apply_waiting():
             time.sleep(LOOK)
     used.put(time.process_time() - start)
 

@@ -26,9 +26,9 @@ from django.conf import settings
 from messaging.choices import MessageStatus
 from messaging.gateways.base import OutgoingMessage, Submission
 from messaging.gateways.infobip import request_body
-from messaging.identity import public_id
+from messaging.ids import public_id
+from messaging.message_text import renderer_for
 from messaging.models import Message
-from messaging.texts import renderer_for
 from tests.benchmarks.path import Journey
 from tests.benchmarks.processes import cpu_seconds
 from tests.benchmarks.stand import Stand

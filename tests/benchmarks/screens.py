@@ -26,9 +26,9 @@ from accounts.services import DemoAccount, ensure_demo_account  # noqa: E402
 from campaigns.choices import CampaignKind, CampaignStatus  # noqa: E402
 from campaigns.models import Campaign  # noqa: E402
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus  # noqa: E402
-from messaging.identity import MAX_IN_BATCH, batch_range, public_id  # noqa: E402
+from messaging.ids import MAX_IN_BATCH, batch_range, public_id  # noqa: E402
 from messaging.models import Attempt, Batch  # noqa: E402
-from messaging.settlement import write_statistics  # noqa: E402
+from messaging.outcomes.settlement import write_statistics  # noqa: E402
 from reports.folding import fold  # noqa: E402
 from reports.selectors import campaign_progress  # noqa: E402
 from tests.pages import Browser  # noqa: E402

@@ -30,15 +30,15 @@ def main() -> None:
 
 def credit_of(singles: int) -> dict[str, Any]:
     """Seconds until both accounts were charged, and where their books disagree."""
-    from messaging import charges
+    from messaging.outcomes import billing
 
     for number in (singles, max(1, singles // 10)):
         _send_singles(number)
     start, settled = time.perf_counter(), 0
-    while posted := charges.settle_closed():
+    while posted := billing.settle_closed():
         settled += posted
     seconds = time.perf_counter() - start
-    return {"settled": settled, "seconds": seconds, "wrong": list(charges.disagreements())}
+    return {"settled": settled, "seconds": seconds, "wrong": list(billing.disagreements())}
 
 
 def _send_singles(number: int) -> None:
@@ -110,9 +110,9 @@ def _fills() -> dict[str, Callable[[], object]]:
     from accounts.choices import Mode, Role
     from accounts.models import WebhookEndpoint
     from accounts.webhooks import endpoints, outbox
-    from messaging import inbox, references
     from messaging.choices import FactSource
-    from messaging.identity import public_id
+    from messaging.ids import public_id
+    from messaging.outcomes import provider_ids, report_inbox
     from tests.factories import MembershipFactory
     from tests.smsapp.test_purge import callbacks, calls
 
@@ -132,7 +132,7 @@ def _fills() -> dict[str, Callable[[], object]]:
         idempotency.carry_out(caller, str(next(number)), "f", lambda: answer)
 
     def keep_ids() -> None:
-        references.keep("twilio", {public_id(n): f"SM{n}" for n in (next(number) for _ in range(10))})
+        provider_ids.keep("twilio", {public_id(n): f"SM{n}" for n in (next(number) for _ in range(10))})
 
     return {
         "accounts.purge_usage": log_call,
@@ -143,7 +143,7 @@ def _fills() -> dict[str, Callable[[], object]]:
         "accounts.purge_callbacks": lambda: endpoints.use_callback(
             member.account, "live", f"https://127.0.0.1/{next(number)}"
         ),
-        "messaging.purge": lambda: inbox.receive("infobip", FactSource.PUSH, b"x" * 400, 1),
+        "messaging.purge": lambda: report_inbox.receive("infobip", FactSource.PUSH, b"x" * 400, 1),
         "messaging.purge_references": keep_ids,
     }
 

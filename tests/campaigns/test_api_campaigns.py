@@ -12,10 +12,10 @@ from campaigns import services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.message_templates import MAX_TEMPLATES
 from campaigns.models import Campaign, MessageTemplate
-from messaging import preflight_count
-from messaging.expansion import expand_ready
 from messaging.models import Batch
-from messaging.sweeps import sweep
+from messaging.preflight import counting
+from messaging.sending.expansion import expand_ready
+from messaging.upkeep.sweeps import sweep
 from tests.factories import AccountFactory, make_api_key, make_campaign, make_upload, phones
 from uploads import contacts
 from uploads.models import Upload
@@ -95,13 +95,13 @@ def test_the_same_key_launches_once_and_gets_the_same_answer(caller):
 
 
 def test_receipts_are_counted_by_a_task_where_they_are_large(caller, monkeypatch):
-    monkeypatch.setattr(preflight_count, "AT_ONCE", 1)
+    monkeypatch.setattr(counting, "AT_ONCE", 1)
     Price.objects.create(prefix="49", price_micro=70_000)
     draft = caller.post("campaigns", {"message": "Hello", "phone_numbers": phones(2)}, 201)
     path = f"campaigns/{draft['bulk_id']}/preflight"
     assert caller.call("get", path)[0] == 404
     assert caller.post(path, status=202)["progress"] == 0
-    preflight_count.count_slice(Campaign.objects.get().pk)
+    counting.count_slice(Campaign.objects.get().pk)
     receipt = caller.post(path)
     assert (receipt["price"], receipt["countries"][0]["price"], receipt["currency"]) == ("0.140000", "0.140000", "EUR")
 

@@ -18,11 +18,11 @@ from campaigns.models import Campaign
 from campaigns.recipients import Recipients
 from campaigns.validation import CampaignRequest
 from messaging.choices import MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.models import Batch, Message
-from messaging.resending import fill_resends
+from messaging.outcomes.settlement import control
+from messaging.sending.expansion import expand_ready
+from messaging.sending.resending import fill_resends
 from messaging.services import resend_failed, send
-from messaging.settlement import control
 from smsapp.core.exceptions import InvalidState, PermissionDenied, ScheduleInPast, TooManyRecipients
 from tests.factories import AccountFactory, MembershipFactory, make_audience, phones
 from tests.messaging.together import patiently, run_together

@@ -17,9 +17,9 @@ from campaigns.recipients import Recipients
 from campaigns.scheduling import recurring
 from campaigns.scheduling.rule import Rule
 from campaigns.validation import CampaignRequest
-from messaging import restored
 from messaging.choices import MessageStatus
 from messaging.models import Message
+from messaging.restore import detection
 from tests.campaigns.test_dashboard import make_batch
 from tests.factories import AccountFactory, MembershipFactory, make_campaign, phones
 from tests.pages import Browser
@@ -43,7 +43,7 @@ def member(client: Browser, account: Account) -> Browser:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """For each question whether it was asked inside a transaction."""
     inside: list[bool] = []
-    check = restored.check
+    check = detection.check
 
     def look_up(*_args: Any) -> list[destinations.Address]:
         inside.append(connection.in_atomic_block)
@@ -55,8 +55,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     monkeypatch.setattr(destinations, "_look_up", look_up)
     monkeypatch.setattr(destinations, "_passed", {})
-    monkeypatch.setattr(restored, "check", signs)
-    monkeypatch.setattr(restored, "_is_unchecked", True)
+    monkeypatch.setattr(detection, "check", signs)
+    monkeypatch.setattr(detection, "_is_unchecked", True)
     return inside
 
 
@@ -69,7 +69,7 @@ def test_a_try_out_looks_for_a_restored_backup(member: Browser, account: Account
     draft = make_campaign(account)
     Campaign.objects.update(status="draft", started_at=None)
     asked.clear()
-    restored._is_unchecked = True
+    detection._is_unchecked = True
     form = {"phone_number": phones(1)[0], "once": "a" * 32}
     member.post(reverse("wizard-try", args=[draft.bulk_id]), form)
     assert Message.objects.count() == 1

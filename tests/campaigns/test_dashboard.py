@@ -17,7 +17,7 @@ from accounts.models import Account, WebhookDelivery, WebhookEndpoint
 from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
-from messaging.identity import message_number, public_id
+from messaging.ids import message_number, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from reports.selectors import advice, campaign_progress, message_page, message_timeline
 from reports.selectors.progress import in_words

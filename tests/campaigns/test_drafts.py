@@ -14,8 +14,8 @@ from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients
 from campaigns.validation import CampaignRequest
-from messaging.expansion import expand_ready
 from messaging.models import Batch, Message
+from messaging.sending.expansion import expand_ready
 from smsapp.core.exceptions import (
     AccountSuspended,
     DuplicateReference,

@@ -33,7 +33,7 @@ DEFECTS = (
         (
             ("messaging/querysets.py", "MAY_SEND, state=BatchState.READY, lane", "MAY_SEND, queued__gt=0, lane"),
             (
-                "messaging/leases.py",
+                "messaging/sending/leases.py",
                 "ours.filter(state__in=BATCH.sources(BatchState.LEASED, Actor.WORKER)).",
                 "ours.",
             ),
@@ -43,11 +43,11 @@ DEFECTS = (
         "no epoch",
         (
             (
-                "messaging/opening.py",
+                "messaging/sending/prepare.py",
                 "if epochs.get(batch.pk) == batch.lease_epoch]",
                 "if batch.pk in epochs]",
             ),
-            ("messaging/leases.py", "if batch.lease_epoch == ours[batch.pk] and BATCH.may(", "if BATCH.may("),
+            ("messaging/sending/leases.py", "if batch.lease_epoch == ours[batch.pk] and BATCH.may(", "if BATCH.may("),
         ),
     ),
     Defect(
@@ -56,14 +56,14 @@ DEFECTS = (
     ),
     Defect(
         "no rank",
-        (("messaging/settlement.py", "is_news = MESSAGE.may(status, target, fact.source) and", "is_news ="),),
+        (("messaging/outcomes/settlement.py", "is_news = MESSAGE.may(status, target, fact.source) and", "is_news ="),),
         detectors=(SETTLEMENT, STATE_MACHINE),
     ),
     Defect(
         "no unique chunk",
         (
             (
-                "messaging/expansion.py",
+                "messaging/sending/expansion.py",
                 "filter(pk=campaign.pk, chunks_done=number, status=",
                 "filter(pk=campaign.pk, status=",
             ),
@@ -77,12 +77,18 @@ DEFECTS = (
     ),
     Defect(
         "cancel whatever is there",
-        (("messaging/sweeps.py", "UNSENT = (BatchState.HELD,", "UNSENT = (BatchState.LEASED, BatchState.HELD,"),),
+        (
+            (
+                "messaging/upkeep/sweeps.py",
+                "UNSENT = (BatchState.HELD,",
+                "UNSENT = (BatchState.LEASED, BatchState.HELD,",
+            ),
+        ),
     ),
     Defect(
         "no deadline for the beginning of a call",
         (
-            ("messaging/calls.py", "if time.monotonic() >= call.submission.begin_before:", "if False:"),
+            ("messaging/sending/submit.py", "if time.monotonic() >= call.submission.begin_before:", "if False:"),
             ("messaging/gateways/transport.py", " or self.is_too_late(now)", ""),
         ),
     ),
@@ -90,7 +96,7 @@ DEFECTS = (
         "no grace before absence is proof",
         (
             (
-                "messaging/reconciliation.py",
+                "messaging/outcomes/reconciliation.py",
                 "resend_after is not None and age >= resend_after",
                 "resend_after is not None",
             ),
@@ -100,11 +106,11 @@ DEFECTS = (
         "200 before the commit",
         (
             (
-                "messaging/inbox.py",
+                "messaging/outcomes/report_inbox.py",
                 "    try:\n        store()",
                 "    try:\n        with contextlib.suppress(Exception): store()",
             ),
-            ("messaging/inbox.py", "import logging\n", "import contextlib\nimport logging\n"),
+            ("messaging/outcomes/report_inbox.py", "import logging\n", "import contextlib\nimport logging\n"),
         ),
         detectors=("tests/messaging/test_callbacks.py",),
         signs=("assert 200 == 503",),
@@ -113,7 +119,7 @@ DEFECTS = (
         "counters in application code",
         (
             (
-                "messaging/settlement.py",
+                "messaging/outcomes/settlement.py",
                 "    if ended := counters.move_campaigns(deltas):\n        settle_status(ended, now)\n",
                 "    for campaign in Campaign.objects.filter(pk__in=deltas):\n"
                 "        for status, count in deltas[campaign.pk].items():\n"
@@ -122,7 +128,7 @@ DEFECTS = (
                 "    settle_status(sorted(deltas), now)\n",
             ),
             (
-                "messaging/settlement.py",
+                "messaging/outcomes/settlement.py",
                 'list(Campaign.objects.filter(pk__among=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))',
                 "return",
             ),
@@ -133,7 +139,7 @@ DEFECTS = (
         "a limit that opens when it fails",
         (
             (
-                "messaging/pacing.py",
+                "messaging/routing/throttle.py",
                 "return replace(limits, ceiling=limits.ceiling / settings.SENDING_PROCESSES)",
                 "return replace(limits, ceiling=None)",
             ),
@@ -144,7 +150,7 @@ DEFECTS = (
         "sent again without asking",
         (
             (
-                "messaging/reconciliation.py",
+                "messaging/outcomes/reconciliation.py",
                 "allowance.look_up(claimed, MessageStatus.UNKNOWN)",
                 "[Lookup(conclusive=True)] * len(claimed)",
             ),
@@ -152,14 +158,20 @@ DEFECTS = (
     ),
     Defect(
         "no question after a stop",
-        (("messaging/restored.py", "if (why := _stop_in_words(installation, now, moment)) or", 'if (why := "") or'),),
+        (
+            (
+                "messaging/restore/detection.py",
+                "if (why := _stop_in_words(installation, now, moment)) or",
+                'if (why := "") or',
+            ),
+        ),
         detectors=("tests/messaging/test_asking.py",),
     ),
     Defect(
         "events told outside of the transaction",
         (
             (
-                "messaging/settlement.py",
+                "messaging/outcomes/settlement.py",
                 "        results.tell(campaign_of, decision.changes, known, segments, decision.refused, now)\n",
                 "        told = campaign_of, decision.changes, known, segments, decision.refused, now\n"
                 "        transaction.on_commit(lambda: results.tell(*told))\n",
@@ -182,7 +194,7 @@ DEFECTS = (
         "segments charged and not counted as charged",
         (
             (
-                "messaging/charges.py",
+                "messaging/outcomes/billing.py",
                 '.update(charged_segments=F("segments"))',
                 '.update(charged_segments=F("charged_segments"))',
             ),
@@ -191,34 +203,34 @@ DEFECTS = (
     ),
     Defect(
         "a refusal that is charged",
-        (("messaging/settlement.py", "        if more:\n", "        if more > 0:\n"),),
+        (("messaging/outcomes/settlement.py", "        if more:\n", "        if more > 0:\n"),),
         detectors=(CHARGES,),
     ),
     Defect(
         "a late refusal that is charged",
-        (("messaging/settlement.py", "            refused.add(number)\n", "            pass\n"),),
+        (("messaging/outcomes/settlement.py", "            refused.add(number)\n", "            pass\n"),),
         detectors=("tests/messaging/test_refusals_after_taking.py",),
     ),
     Defect(
         "refusals that nobody counts",
-        (("messaging/refusals.py", "if row.count >= limit else None", "if row.count >= 10**6 else None"),),
+        (("messaging/sending/refusals.py", "if row.count >= limit else None", "if row.count >= 10**6 else None"),),
         detectors=("tests/messaging/test_refusals.py",),
     ),
     Defect(
         "no limit for what may have left",
-        (("messaging/guard.py", "        if times:\n", "        if times and not phone:\n"),),
+        (("messaging/sending/restrictions.py", "        if times:\n", "        if times and not phone:\n"),),
         detectors=("tests/messaging/test_guard.py",),
     ),
     Defect(
         "a campaign that takes every token",
-        (("messaging/pace.py", "(allowed * RESERVE if yields else 0.0)", "0.0"),),
+        (("messaging/routing/throttle_state.py", "(allowed * RESERVE if yields else 0.0)", "0.0"),),
         detectors=("tests/messaging/test_pace.py",),
     ),
     Defect(
         "what waits for a gateway that hangs takes the places of others",
         (
             (
-                "messaging/leases.py",
+                "messaging/sending/leases.py",
                 'return sorted(batches, key=attrgetter("turn", "pk"))',
                 'return sorted(batches, key=attrgetter("turn", "pk"))[:limit]',
             ),
@@ -229,7 +241,7 @@ DEFECTS = (
         "a cancelled campaign in everybody's way",
         (
             (
-                "messaging/turns.py",
+                "messaging/sending/fair_queue.py",
                 "exclude(status=CampaignStatus.RUNNING)",
                 "exclude(status__in=(CampaignStatus.RUNNING, CampaignStatus.CANCELLED))",
             ),

@@ -7,9 +7,9 @@ from accounts.billing import credit
 from accounts.billing.prices import PriceList, import_prices
 from accounts.models import Account
 from campaigns.models import Campaign
-from messaging import charges
 from messaging.choices import MessageStatus
 from messaging.models import Batch
+from messaging.outcomes import billing
 from tests.chaos.oracle import Entry, Finding, Row, differing
 
 PRICES = PriceList({"": 50_000, "49": 70_000})  # of a segment, in millionths
@@ -28,13 +28,13 @@ def meter(account_name: str) -> None:
 
 def is_paid() -> bool:
     """Nothing is to be charged any more, nor to be given back."""
-    owed = Batch.objects.filter(charges.UNCHARGED)
+    owed = Batch.objects.filter(billing.UNCHARGED)
     return not (owed.exists() or Campaign.objects.filter(closed_at__isnull=False, reserved_micro__gt=0).exists())
 
 
 def unbalanced(rows: Sequence[Row], entries: Iterable[Entry] | None) -> list[Finding]:
     """What the books of metered accounts get wrong, once all is paid. `entries`: the provider's ledger."""
-    found = [Finding(what) for what in [*charges.disagreements(), *_negative(), *_misadded()]]
+    found = [Finding(what) for what in [*billing.disagreements(), *_negative(), *_misadded()]]
     owed = {"by its messages": due_for(rows)}
     if entries is not None:
         owed["by the provider's ledger"] = due_by_ledger(rows, entries)

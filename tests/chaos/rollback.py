@@ -21,7 +21,7 @@ from django.db import connection
 from accounts.security import sending_hold
 from accounts.security.sending_hold import HoldKind
 from campaigns.models import Campaign
-from messaging import recovery, restored
+from messaging.restore import detection, recovery
 from smsapp.demo.display import say
 from tests.chaos.answers import Request, Told
 from tests.chaos.clients import PATIENCE, SINGLE_TEXT, Line, Record
@@ -100,7 +100,7 @@ class RollbackRun:
         """Leaves `outcome`; True if the machine noticed, and nothing was lost, doubled or mis-stated."""
         self.machine.start()
         self.machine.set_faults(FAULTS)
-        self._wait_for("the first sign of life", lambda: restored.last_mark() is not None)
+        self._wait_for("the first sign of life", lambda: detection.last_mark() is not None)
         self.campaign = send(self.machine, self.recipients, self.deadline)
         self.singles = Singles(self.machine, self.seed, first=self.messages)
         self.singles.start()
@@ -117,7 +117,7 @@ class RollbackRun:
     def _lose_time(self) -> None:
         self._wait_for("the snapshot's moment", lambda: self._handed_over() >= self.snapshot_at and self._is_made())
         self.known = self.singles.count
-        mark = self._read(restored.last_mark)
+        mark = self._read(detection.last_mark)
         self.machine.take_snapshot()
         self._note("at_snapshot")
         enough = self.known + SINGLES_LOST

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from messaging import gateways, pacing
+from messaging import gateways
+from messaging.routing import throttle
 from tests.messaging.simulators import RunningSimulator, running_simulator
 
 
@@ -30,12 +31,12 @@ def simulator(settings: Any) -> Iterator[RunningSimulator]:
 def own_pace(settings: Any) -> Iterator[None]:
     """A gateway that was closed in one test is open in the next."""
     settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-{uuid.uuid4().hex[:8]}"
-    pacing.reset()
+    throttle.reset()
     yield
-    pacing.reset()
+    throttle.reset()
 
 
 @pytest.fixture(autouse=True)
 def no_push(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports are polled in these tests; pushing them is proven over a live server in test_callbacks.py."""
-    monkeypatch.setattr("messaging.opening.report_url", lambda gateway: "")
+    monkeypatch.setattr("messaging.sending.prepare.report_url", lambda gateway: "")

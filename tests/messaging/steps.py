@@ -1,8 +1,8 @@
 """Single steps of dispatch, for tests that look at what is between them."""
 
-from messaging.calls import Call
 from messaging.models import Batch
-from messaging.opening import open_attempts
+from messaging.sending.prepare import open_attempts
+from messaging.sending.submit import Call
 
 
 def opened_of(batch: Batch) -> Call | None:

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from messaging.choices import AttemptState, Lane, MessageStatus
-from messaging.identity import message_number, public_id
+from messaging.ids import message_number, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from smsapp.console.admin import COUNT_LIMIT
 from tests.factories import make_campaign

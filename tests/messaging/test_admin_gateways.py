@@ -12,8 +12,8 @@ from django.urls import reverse
 from accounts.models import AuditEvent, User
 from accounts.webhooks import destinations
 from messaging.forms.gateways import EXAMPLE_RULES
+from messaging.gateways.probe import send_trial
 from messaging.models import Gateway
-from messaging.trial import send_trial
 from tests.factories import UserFactory
 from tests.messaging.gateway_servers import answering, raw_server
 
@@ -135,7 +135,7 @@ class TestInside:
     def test_answers_others_nothing_by_a_name_that_was_public_a_moment_before(
         self, row: Gateway, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("messaging.trial.leads_inside", lambda url: False)
+        monkeypatch.setattr("messaging.gateways.probe.leads_inside", lambda url: False)
         trial = send_trial(row, "+4915112000000", "x", "", UserFactory(is_staff=True))
         assert "secret of the house" not in str(trial)
         assert AuditEvent.objects.filter(action="gateway.tried").exists()

@@ -7,11 +7,12 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
-from messaging import gateways, routing
+from messaging import gateways
 from messaging.choices import GatewayKind
-from messaging.coverage import Reach, warning_of
 from messaging.models import Gateway, Route
-from messaging.routing import Router
+from messaging.routing import router
+from messaging.routing.coverage import Reach, warning_of
+from messaging.routing.router import Router
 from tests.factories import AccountFactory, in_use
 
 pytestmark = pytest.mark.django_db
@@ -23,10 +24,10 @@ ADD = reverse("admin:messaging_route_add")
 def fresh(settings: Any) -> Any:
     settings.GATEWAYS_READ_EVERY = 0.0
     gateways.reset()
-    routing.forget()
+    router.forget()
     yield
     gateways.reset()
-    routing.forget()
+    router.forget()
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from django.urls import reverse
 
 from accounts.security import sending_hold
 from accounts.security.sending_hold import HoldKind
-from messaging import release
-from messaging.expansion import expand_ready
+from messaging.restore import release
+from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
 from tests.factories import UserFactory, make_campaign
 from tests.smsapp.test_admin import INLINE

@@ -8,11 +8,12 @@ from django.utils import timezone
 from accounts.choices import Mode
 from campaigns import services as campaign_services
 from campaigns.models import Campaign
-from messaging import dispatch, inbox, settlement
 from messaging.choices import FactSource, Lane, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import Message
+from messaging.outcomes import report_inbox, settlement
+from messaging.sending import dispatch
+from messaging.sending.expansion import expand_ready
 from tests.factories import SenderIdFactory, make_api_key, phones
 from uploads.suppressions import suppress
 
@@ -61,8 +62,8 @@ def test_a_send_is_sent_delivered_and_reported(caller, simulator):
     assert dispatch.dispatch_ready(Lane.SINGLES) == 1
     simulator.flush()
     while Message.objects.exclude(status=MessageStatus.DELIVERED).exists():
-        inbox.poll()
-        inbox.apply_waiting()
+        report_inbox.poll()
+        report_inbox.apply_waiting()
     report = caller.get(f"sms/reports/{data['messages'][0]['message_id']}").json()["data"]
     assert (report["status"], report["message"], report["to"]) == ("DELIVERED", "Hello", phones(1)[0])
     assert report["reports"][-1]["status"] == "DELIVERED"
@@ -76,8 +77,8 @@ def test_reports_are_paged_without_gaps_or_repeats(caller, simulator, settings):
     expand_ready()
     dispatch.dispatch_ready(Lane.CAMPAIGNS)
     while Message.objects.exclude(status=MessageStatus.DELIVERED).exists():
-        inbox.poll()
-        inbox.apply_waiting()
+        report_inbox.poll()
+        report_inbox.apply_waiting()
     everything = caller.get("sms/reports?limit=200").json()["data"]["results"]
     pages, address = [], "sms/reports?limit=3"
     while address:

@@ -14,12 +14,13 @@ from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.renderers import renderer_of
 from campaigns.validation import CampaignRequest
-from messaging import dispatch, settlement
 from messaging.choices import FactSource, Lane, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.models import Message
+from messaging.outcomes import settlement
+from messaging.outcomes.settlement import Fact
+from messaging.sending import dispatch
+from messaging.sending.expansion import expand_ready
 from messaging.services import resend_failed, send
-from messaging.settlement import Fact
 from smsapp.lib.text import analyse
 from tests.factories import MembershipFactory, make_api_key, make_audience, make_campaign, phones
 

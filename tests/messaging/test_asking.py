@@ -19,11 +19,13 @@ from accounts.security.sending_hold import HoldKind
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from messaging import asking, calls, dispatch, gateways, leases, release, restored, services, tasks, witness
+from messaging import gateways, services, tasks
 from messaging.choices import Lane
-from messaging.expansion import expand_ready
 from messaging.gateways.base import OutgoingMessage, Submission
 from messaging.models import Batch, Gateway, Message, Route
+from messaging.restore import asking, detection, high_water_mark, release
+from messaging.sending import dispatch, leases, submit
+from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
 from tests.factories import MembershipFactory, in_use, make_campaign, phones
 from tests.messaging.steps import opened_of
@@ -45,18 +47,18 @@ pytestmark = pytest.mark.django_db
 def machine_put_back(folder: Path, stopped_for: timedelta = timedelta(minutes=5)) -> Iterator[None]:
     """What is done in here is forgotten by the database and by its witnesses, as on a machine that was put back."""
     file = (folder / "witness.json").read_bytes()
-    key = get_redis_connection("default").get(witness.OUTSIDE.key)
+    key = get_redis_connection("default").get(high_water_mark.OUTSIDE.key)
     with lost_time():
         yield
     (folder / "witness.json").write_bytes(file)
-    get_redis_connection("default").set(witness.OUTSIDE.key, key)
+    get_redis_connection("default").set(high_water_mark.OUTSIDE.key, key)
     stop(stopped_for)
 
 
 def stop(stopped_for: timedelta = timedelta(minutes=5)) -> None:
     """As if everything had been stopped for so long."""
-    mark = restored.last_mark()
-    restored._write("last_alive", replace(mark, at=timezone.now() - stopped_for).as_dict)
+    mark = detection.last_mark()
+    detection._write("last_alive", replace(mark, at=timezone.now() - stopped_for).as_dict)
     new_connection()
 
 
@@ -68,7 +70,7 @@ def running(count: int = 10) -> Campaign:
     campaign = make_campaign(count=count)
     expand_ready()
     send_batches(1)
-    restored.watch()
+    detection.watch()
     return campaign
 
 
@@ -82,13 +84,13 @@ def test_a_machine_that_was_put_back_is_held_and_after_the_release_sends_only_th
     campaign = running()
     with machine_put_back(tmp_path):
         send_batches(2)
-        restored.watch()
+        detection.watch()
     assert send() == dispatch.dispatch_ready(Lane.SINGLES) == 0
     assert sending_hold.current().kind is HoldKind.CHECKING
     assert simulator.ledger()["accepted"] == 6
     tasks.watch()
     held = sending_hold.current()
-    assert (held.kind, held.reason) == (HoldKind.COPY, restored.OTHER_TIME)
+    assert (held.kind, held.reason) == (HoldKind.COPY, detection.OTHER_TIME)
     assert "by a call that the database does not know" in held.detail
     assert send() == 0
     release_all()
@@ -103,7 +105,7 @@ def test_a_message_that_nobody_knows_any_more_is_enough(simulator, tmp_path: Pat
     request = campaign_services.CampaignRequest(kind=CampaignKind.SINGLE, message="Hello")
     make_campaign(count=2)
     expand_ready()
-    restored.watch()
+    detection.watch()
     with machine_put_back(tmp_path):
         services.send(member.account, member.user, request, phones(1))
         dispatch.dispatch_ready(Lane.SINGLES)
@@ -138,11 +140,11 @@ def test_what_was_sent_and_forgotten_is_found_where_nothing_waits(simulator, tmp
     """A caller who repeats his request, with its Idempotency-Key, would have it sent again."""
     member = MembershipFactory()
     request = campaign_services.CampaignRequest(kind=CampaignKind.SINGLE, message="Hello")
-    restored.watch()
+    detection.watch()
     with machine_put_back(tmp_path):
         services.send(member.account, member.user, request, phones(1))
         dispatch.dispatch_ready(Lane.SINGLES)
-    assert not restored.may_send()
+    assert not detection.may_send()
     tasks.watch()
     assert sending_hold.current().kind is HoldKind.COPY
 
@@ -151,7 +153,7 @@ def test_a_campaign_is_not_made_into_messages_while_the_provider_is_asked(simula
     """They would get other ids than those that were sent, which nobody could compare."""
     settings.CHUNK_SIZE = 2
     make_campaign(count=4)
-    restored.watch()
+    detection.watch()
     with machine_put_back(tmp_path):
         expand_ready()
         send()
@@ -159,34 +161,34 @@ def test_a_campaign_is_not_made_into_messages_while_the_provider_is_asked(simula
     assert expand_ready() == 0
     tasks.watch()
     assert sending_hold.current().kind is HoldKind.COPY
-    assert Campaign.objects.get().status_detail == restored.UNCERTAIN
+    assert Campaign.objects.get().status_detail == detection.UNCERTAIN
     assert not expand_ready()
     assert not Message.objects.exists()
 
 
 def test_postgresql_on_another_timeline_asks_however_short_the_stop_was(simulator, tmp_path: Path) -> None:
     running()
-    installation = restored._read()
+    installation = detection._read()
     before = replace(installation.place, timeline="1000")
-    restored._write("installed_at", {"name": installation.name, "place": before.as_dict})
+    detection._write("installed_at", {"name": installation.name, "place": before.as_dict})
     new_connection()
-    now = restored.place.here()
+    now = detection.place.here()
     is_asked = bool(now.timeline)  # not by SQLite
-    assert restored.may_send() is not is_asked
+    assert detection.may_send() is not is_asked
     tasks.watch()
-    assert restored.may_send()
-    assert restored._read().place == (now if is_asked else before)
+    assert detection.may_send()
+    assert detection._read().place == (now if is_asked else before)
 
 
 def test_a_process_whose_clock_jumps_looks_again(simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """That of a machine that was put back while it ran: its connections go on as if nothing had been."""
     running()
-    assert restored.may_send()
-    mark = restored.last_mark()
-    restored._write("last_alive", replace(mark, at=timezone.now() - timedelta(hours=1)).as_dict)
-    assert restored.may_send()
-    monkeypatch.setattr(restored, "_clock_offset", restored._clock_offset - 3600)
-    assert not restored.may_send()
+    assert detection.may_send()
+    mark = detection.last_mark()
+    detection._write("last_alive", replace(mark, at=timezone.now() - timedelta(hours=1)).as_dict)
+    assert detection.may_send()
+    monkeypatch.setattr(detection, "_clock_offset", detection._clock_offset - 3600)
+    assert not detection.may_send()
 
 
 # --- an ordinary restart ------------------------------------------------------------------------------------
@@ -200,7 +202,7 @@ def test_an_ordinary_restart_costs_one_look_up(simulator) -> None:
     assert log_reads(simulator) == 0
     tasks.watch()
     assert log_reads(simulator) == 1
-    assert restored.may_send()
+    assert detection.may_send()
     eventually(lambda: statuses() == {"delivered": 10}, run_dry)
     assert_each_sent_once(simulator)
     assert_counted(campaign)
@@ -217,12 +219,12 @@ def test_a_stop_in_the_middle_of_calls_is_no_sign_of_a_copy(simulator) -> None:
     send_batches(1)
     simulator.set_faults()
     (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
-    calls.make_call(opened_of(batch))  # and killed before its answer was recorded
-    restored.watch()
+    submit.make_call(opened_of(batch))  # and killed before its answer was recorded
+    detection.watch()
     stop()
     assert statuses() == {"unknown": 2, "queued": 4}
     tasks.watch()
-    assert restored.may_send()
+    assert detection.may_send()
     assert log_reads(simulator) == 1
     assert simulator.ledger()["accepted"] == 4
 
@@ -233,21 +235,21 @@ def test_messages_of_other_installations_say_nothing(simulator) -> None:
     foreign = [OutgoingMessage(f"zzzzz{'0' * 11}{n}", "+491701234567", "Hi") for n in range(3)]
     simulator.gateway().submit(Submission("zzzzz-1-1", foreign))
     tasks.watch()
-    assert restored.may_send()
+    assert detection.may_send()
 
 
 def test_where_nothing_waits_one_look_up_is_all_too(simulator) -> None:
     make_campaign(count=2)
     run_dry()
-    restored.watch()
+    detection.watch()
     eventually(lambda: statuses() == {"delivered": 2}, run_dry)
     make_campaign(count=2, scheduled_at=timezone.now() + timedelta(days=1))
     last = Batch.objects.latest("pk").pk
     reads = log_reads(simulator)
     stop()
-    assert not restored.may_send()
+    assert not detection.may_send()
     tasks.watch()
-    assert restored.may_send()
+    assert detection.may_send()
     assert log_reads(simulator) == reads + 1
     member = MembershipFactory()
     request = campaign_services.CampaignRequest(kind=CampaignKind.SINGLE, message="Hello")
@@ -283,17 +285,17 @@ def test_a_provider_that_does_not_answer_is_asked_on_and_an_operator_is_told_why
     assert log_reads(simulator) == asking.TRIES
     assert send() == 0
     simulator.set_faults()
-    eventually(restored.may_send, tasks.watch)
+    eventually(detection.may_send, tasks.watch)
 
 
 def test_a_provider_that_does_not_answer_keeps_nothing_back_for_long_where_nothing_waits(simulator, settings) -> None:
     settings.SIMULATOR_UNKNOWN_GRACE = 0.001
     gateways.reset()
     simulator.set_faults(log_outage=1)
-    restored.watch()
+    detection.watch()
     stop()
-    assert not restored.may_send()
-    eventually(restored.may_send, tasks.watch)
+    assert not detection.may_send()
+    eventually(detection.may_send, tasks.watch)
     assert log_reads(simulator) == asking.TRIES
 
 
@@ -304,16 +306,16 @@ def test_an_operator_may_overrule(simulator) -> None:
     tasks.watch()
     with pytest.raises(CommandError, match="by force"):
         call_command("release")
-    assert not restored.may_send()
+    assert not detection.may_send()
     call_command("release", force=True)
-    assert restored.may_send()
+    assert detection.may_send()
     assert not asking.is_open()
 
 
 def test_one_process_asks_and_one_that_died_is_followed_by_another(simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     running()
     stop()
-    restored.watch()
+    detection.watch()
 
     def die(*args: object) -> None:
         raise KeyboardInterrupt
@@ -323,20 +325,20 @@ def test_one_process_asks_and_one_that_died_is_followed_by_another(simulator, mo
         with pytest.raises(KeyboardInterrupt):
             tasks.watch()
     tasks.watch()
-    assert not restored.may_send()  # somebody may still be at it
+    assert not detection.may_send()  # somebody may still be at it
     question = asking._parse(asking._value())
     asking.Setting.objects.filter(key=asking.KEY).update(value=asking._text(replace(question, not_before=1.0)))
     tasks.watch()
-    assert restored.may_send()
+    assert detection.may_send()
 
 
 def test_a_hold_whose_question_was_not_written_is_asked_about(simulator) -> None:
     running()
     stop()
-    restored.watch()
+    detection.watch()
     asking.end()
     tasks.watch()
-    assert restored.may_send()
+    assert detection.may_send()
     assert log_reads(simulator) == 1
 
 
@@ -369,7 +371,7 @@ def without_log(simulator) -> Gateway:
 def test_without_a_log_an_operator_confirms(without_log: Gateway, client: Client, admin_client: Client) -> None:
     make_campaign(count=4)
     expand_ready()
-    restored.watch()
+    detection.watch()
     stop()
     tasks.watch()
     held = sending_hold.current()
@@ -382,14 +384,14 @@ def test_without_a_log_an_operator_confirms(without_log: Gateway, client: Client
     tasks.watch()
     assert send() == 0
     call_command("release")
-    assert restored.may_send()
+    assert detection.may_send()
     assert send() > 0
 
 
 def test_without_a_log_and_with_nothing_that_waits_nobody_has_to_confirm(without_log: Gateway) -> None:
-    restored.watch()
+    detection.watch()
     stop()
-    assert restored.may_send()
+    assert detection.may_send()
 
 
 def test_what_is_accepted_after_the_start_needs_no_confirmation(simulator, settings, without_log: Gateway) -> None:
@@ -398,18 +400,18 @@ def test_what_is_accepted_after_the_start_needs_no_confirmation(simulator, setti
     other.secrets = {"api_key": simulator.api_key}
     other.save()
     Route.objects.create(gateway=other)
-    restored.watch()
+    detection.watch()
     stop()
-    assert not restored.may_send()
+    assert not detection.may_send()
     make_campaign(count=1)
     tasks.watch()
-    assert restored.may_send()
+    assert detection.may_send()
 
 
 def test_an_operator_who_knows_of_the_backup_has_it_compared(without_log: Gateway) -> None:
     make_campaign(count=4)
     expand_ready()
-    restored.watch()
+    detection.watch()
     stop()
     tasks.watch()
     release.request("anna", check=True)
@@ -421,19 +423,19 @@ def test_a_question_of_an_older_version_keeps_what_waits_back(simulator) -> None
     simulator.set_faults(log_outage=1)
     running()
     stop()
-    restored.watch()
+    detection.watch()
     row = asking.Setting.objects.get(key=asking.KEY)
     stored = json.loads(row.value)
     row.value = json.dumps({name: value for name, value in stored.items() if name not in ("carriers", "put_at")})
     row.save()
     tasks.watch()
     assert asking._parse(asking._value()).carriers == ("simulator",)
-    assert not restored.may_send()
+    assert not detection.may_send()
 
 
 def test_health_says_checking(simulator, client: Client) -> None:
     running()
     stop()
-    restored.watch()
+    detection.watch()
     told = client.get("/health").json()["data"]
     assert (told["status"], told["sending"], told["hold_reason"]) == ("DEGRADED", "checking", asking.REASON)

@@ -27,8 +27,8 @@ from accounts.models import (
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, BatchState, Lane
-from messaging.expansion import expand_ready
 from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, ProviderReference, ReportInbox
+from messaging.sending.expansion import expand_ready
 from smsapp.celery import app
 from smsapp.queues import TASK_QUEUES
 from tests.factories import AccountFactory, make_campaign

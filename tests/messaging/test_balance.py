@@ -7,7 +7,8 @@ from django.core.cache import cache
 
 from accounts.choices import Mode
 from accounts.models import Setting
-from messaging import balance, gateways
+from messaging import gateways
+from messaging.gateways import balance
 from reports.selectors.attention import attention
 from smsapp.core.exceptions import ServiceUnavailable
 

@@ -11,12 +11,14 @@ from accounts.models import Account
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from messaging import calls, dispatch, inbox, leases, opening, reconciliation, recording, settlement, sweeps
 from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
-from messaging.expansion import expand_chunk, expand_ready
 from messaging.gateways.base import Lookup, NotSent, OutgoingMessage, Report, Submission, SubmitAnswer, Unknown
 from messaging.models import Attempt, Batch, Message
-from messaging.turns import next_turn
+from messaging.outcomes import reconciliation, report_inbox, settlement
+from messaging.sending import dispatch, leases, prepare, record, submit
+from messaging.sending.expansion import expand_chunk, expand_ready
+from messaging.sending.fair_queue import next_turn
+from messaging.upkeep import sweeps
 from tests.factories import make_campaign
 from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
@@ -38,7 +40,7 @@ def opened():
 
 def lose(call) -> Attempt:
     """Its answer is lost; long enough ago that absence would be proof."""
-    recording.record(calls.Result(call, error=Unknown("lost")))
+    record.record(submit.Result(call, error=Unknown("lost")))
     long_ago = timezone.now() - timedelta(minutes=5)
     Attempt.objects.filter(pk=call.attempt.pk).update(finished_at=long_ago, next_lookup_at=long_ago)
     return Attempt.objects.get(pk=call.attempt.pk)
@@ -57,12 +59,12 @@ def test_a_look_up_says_nothing_of_messages_that_a_later_call_carries(simulator)
     call = opened()
     first, second = call.submission.messages
     refused = Report(first.message_id, S.REJECTED, account_refused=True, provider_status="NO_CREDIT")
-    recording.record(calls.Result(call, answer=SubmitAnswer(200, [refused])))
+    record.record(submit.Result(call, answer=SubmitAnswer(200, [refused])))
     settlement.apply(settlement.facts_from([Report(second.message_id, S.DELIVERED)], FactSource.PUSH)[0])
     campaign_services.resume(Campaign.objects.get(pk=campaign.pk), campaign.user)
     again = opened()
     assert [message.message_id for message in again.submission.messages] == [first.message_id]
-    calls.make_call(again)
+    submit.make_call(again)
     lose(again)
     old = Attempt.objects.get(pk=call.attempt.pk)
     Attempt.objects.filter(pk=old.pk).update(finished_at=timezone.now() - timedelta(minutes=5))
@@ -80,7 +82,7 @@ def test_absence_is_no_proof_before_its_time(simulator):
     make_campaign(count=2)
     expand_ready()
     call = opened()
-    recording.record(calls.make_call(call))
+    record.record(submit.make_call(call))
     assert statuses() == {"unknown": 2}
     attempt = Attempt.objects.get()
     asked = replace(reconciliation.ask(attempt), at=attempt.finished_at + timedelta(seconds=0.15))
@@ -100,7 +102,7 @@ def test_a_stale_look_up_proves_nothing(simulator):
     Attempt.objects.filter(pk=attempt.pk).update(next_lookup_at=timezone.now())
     reconciliation.reconcile()
     again = opened()
-    calls.make_call(again)
+    submit.make_call(again)
     lose(again)
     assert reconciliation.record(stale) is False
     assert statuses() == {"unknown": 2}
@@ -119,7 +121,7 @@ def test_a_worker_that_wakes_up_late_makes_nothing_unknown_again(simulator):
     )  # fmt: skip
     reconciliation.reconcile()
     assert statuses() == {"queued": 2}
-    recording.record(calls.Result(late, error=Unknown("time-out")))
+    record.record(submit.Result(late, error=Unknown("time-out")))
     assert statuses() == {"queued": 2}
     eventually(lambda: statuses() == {"delivered": 2}, run_dry)
 
@@ -130,7 +132,7 @@ def test_one_batch_that_breaks_takes_no_other_with_it(simulator, settings, monke
     campaign = make_campaign(count=8)
     expand_ready()
     bad = Batch.objects.order_by("id")[0].pk
-    real = opening.open_attempts
+    real = prepare.open_attempts
 
     def open_attempts(batches):
         if bad in [batch.pk for batch in batches]:
@@ -160,14 +162,14 @@ def test_an_answer_that_cannot_be_written_loses_no_other(simulator, settings, mo
     make_campaign(count=6)
     expand_ready()
     bad = Batch.objects.order_by("id")[0].pk
-    real = recording.record_answers
+    real = record.record_answers
 
     def record_answers(results):
         if bad in [result.call.batch.pk for result in results]:
             raise RuntimeError("a defect of ours")
         return real(results)
 
-    monkeypatch.setattr(recording, "record_answers", record_answers)
+    monkeypatch.setattr(record, "record_answers", record_answers)
     send()
     assert statuses() == {"sent": 4, "queued": 2}
 
@@ -318,9 +320,9 @@ def test_cancel_closes_what_is_queued_beside_an_unknown_outcome(simulator):
     campaign = make_campaign(count=20)
     expand_ready()
     call = opened()
-    answer = calls.make_call(call).answer
+    answer = submit.make_call(call).answer
     kept = [report._replace(account_refused=n < 3) for n, report in enumerate(answer.verdicts.values())]
-    recording.record(calls.Result(call, answer=SubmitAnswer(200, kept)))
+    record.record(submit.Result(call, answer=SubmitAnswer(200, kept)))
     campaign.refresh_from_db()
     assert Batch.objects.get().state == BatchState.READY
     campaign_services.cancel(campaign, campaign.user)
@@ -344,18 +346,18 @@ def test_many_throttled_calls_in_a_row_do_not_overflow(simulator):
     make_campaign(count=1)
     expand_ready()
     Batch.objects.update(retry_count=1000)
-    recording.record(calls.Result(opened(), error=NotSent("too fast", 429, throttled=True, retry_after=1)))
+    record.record(submit.Result(opened(), error=NotSent("too fast", 429, throttled=True, retry_after=1)))
     assert Batch.objects.get().retry_count == 1000
 
 
 def test_reports_of_many_single_sends_are_applied_some_at_a_time(simulator, monkeypatch):
-    monkeypatch.setattr(inbox, "REPORTS_AT_ONCE", 2)
-    monkeypatch.setattr(inbox, "POLL_LIMIT", 2)
+    monkeypatch.setattr(report_inbox, "REPORTS_AT_ONCE", 2)
+    monkeypatch.setattr(report_inbox, "POLL_LIMIT", 2)
     make_campaign(count=5)
     expand_ready()
     send()
-    eventually(lambda: inbox.ReportInbox.objects.count() >= 3, inbox.poll)
-    assert inbox._apply_some() in (1, 2)
+    eventually(lambda: report_inbox.ReportInbox.objects.count() >= 3, report_inbox.poll)
+    assert report_inbox._apply_some() in (1, 2)
 
 
 def test_the_next_turn_is_found_without_reading_every_batch(django_assert_num_queries):

@@ -8,13 +8,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from messaging import bulk, settlement
-from messaging.bulk import MessageChange, NewReport
 from messaging.choices import FactSource, MessageStatus, Reason
-from messaging.expansion import expand_ready
-from messaging.identity import message_number
+from messaging.ids import message_number
 from messaging.models import Batch, DeliveryReport, Message, ReportInbox, StatDelta
-from messaging.settlement import Fact
+from messaging.outcomes import settlement
+from messaging.outcomes.settlement import Fact
+from messaging.sending.expansion import expand_ready
+from messaging.storage import message_rows
+from messaging.storage.message_rows import MessageChange, NewReport
 from smsapp.core import clock
 from tests.factories import make_campaign
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 S = MessageStatus
 MOMENT = datetime(2026, 8, 24, 15, 0, 0, 123000, tzinfo=UTC)
-MANY = 3 * bulk._MIN_ALIKE
+MANY = 3 * message_rows._MIN_ALIKE
 Shape = Callable[[int], int | None]
 
 
@@ -51,7 +52,7 @@ def test_every_change_is_written_and_no_other(numbers: list[int], shape: Shape) 
         number: MessageChange(number, S.DELIVERED, "", "", MOMENT, MOMENT + timedelta(seconds=after))
         for number, after in seconds.items()
     }
-    bulk.update_messages(list(changes.values()))
+    message_rows.update_messages(list(changes.values()))
     rows = Message.objects.values_list("id", "status", "reason", "detail", "sent_at", "done_at")
     assert {row[0]: row for row in rows if row[1] != S.QUEUED} == changes
     assert len(rows) == MANY
@@ -63,7 +64,7 @@ def test_changes_of_different_kinds_travel_together(numbers: list[int]) -> None:
         MessageChange(number, *kinds[0 if n % 10 else 1 + n // 10 % 2], MOMENT, None if n % 10 else MOMENT)
         for n, number in enumerate(numbers)
     ]
-    bulk.update_messages(changes)
+    message_rows.update_messages(changes)
     rows = Message.objects.order_by("id").values_list("id", "status", "reason", "detail", "sent_at", "done_at")
     assert list(rows) == changes
 
@@ -72,7 +73,7 @@ def test_changes_of_different_kinds_travel_together(numbers: list[int]) -> None:
 def test_reading_finds_what_was_asked_for(numbers: list[int], shape: Shape) -> None:
     Message.objects.filter(id=numbers[1]).update(status=S.SENT, sent_at=MOMENT)
     wanted = [number for n, number in enumerate(numbers) if shape(n) is not None]
-    stored = bulk.read_messages([*wanted, numbers[-1] + 10**6])
+    stored = message_rows.read_messages([*wanted, numbers[-1] + 10**6])
     assert sorted(stored) == wanted
     expected = Message.objects.filter(id__in=wanted).values_list("id", "status", "segment_count", "sent_at", "reason")
     assert sorted(stored.values()) == [(*row[:3], row[3] is not None, row[4]) for row in sorted(expected)]
@@ -86,16 +87,16 @@ def test_a_report_is_stored_as_it_is(numbers: list[int]) -> None:
         ),
         NewReport(numbers[1], None, S.UNDELIVERED, Reason.UNREACHABLE, FactSource.POLL, "", "", "", None, "", MOMENT),
     ]
-    bulk.insert_reports(rows)
+    message_rows.insert_reports(rows)
     assert list(DeliveryReport.objects.order_by("id").values_list(*NewReport._fields)) == rows
 
 
 def test_a_body_is_stored_and_read_as_it_is() -> None:
     """Not as text: it may be in any encoding, or in none."""
     body = bytes(range(256)) * 300
-    bulk.insert_body("simulator", FactSource.PUSH, body, 7)
+    message_rows.insert_body("simulator", FactSource.PUSH, body, 7)
     stored = ReportInbox.objects.get()
-    (read,) = bulk.read_bodies([stored.pk, stored.pk + 1])
+    (read,) = message_rows.read_bodies([stored.pk, stored.pk + 1])
     assert not read.get_deferred_fields()
     assert vars(read) | {"_state": None, "body": bytes(read.body)} == vars(stored) | {"_state": None, "body": body}
     assert (bytes(stored.body), stored.report_count, stored.applied_at, stored.error) == (body, 7, None, "")
@@ -154,7 +155,7 @@ def _sum(deltas: object) -> tuple[int, dict[str, int]]:
 def test_messages_of_very_many_batches_are_named_in_a_list() -> None:
     """A range for each made a condition that PostgreSQL compiled for a quarter of an hour."""
     with CaptureQueriesContext(connection) as captured:
-        bulk.mark_sent([message_number(batch, 0) for batch in range(1, 1001)], MOMENT)
+        message_rows.mark_sent([message_number(batch, 0) for batch in range(1, 1001)], MOMENT)
     (statement,) = captured
     assert "BETWEEN" not in statement["sql"]
 

@@ -7,11 +7,12 @@ from functools import partial
 import pytest
 from django.db import connection
 
-from messaging import dispatch, inbox
 from messaging.choices import FactSource, Lane, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.gateways import callback_token
 from messaging.models import DeliveryReport, Message, ReportInbox
+from messaging.outcomes import report_inbox
+from messaging.sending import dispatch
+from messaging.sending.expansion import expand_ready
 from tests.factories import make_campaign
 
 PATH = "/callbacks/simulator/{}"
@@ -39,7 +40,7 @@ def test_pushed_reports_deliver(simulator, settings, live_server, monkeypatch):
     deadline = time.monotonic() + 10
     while Message.objects.exclude(status=MessageStatus.DELIVERED).exists() and time.monotonic() < deadline:
         simulator.flush()
-        inbox.apply_waiting()
+        report_inbox.apply_waiting()
     assert set(Message.objects.values_list("status", flat=True)) == {MessageStatus.DELIVERED}
     assert set(DeliveryReport.objects.values_list("source", flat=True)) == {FactSource.PUSH}
 

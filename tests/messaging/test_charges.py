@@ -19,13 +19,15 @@ from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from campaigns.validation import CampaignRequest
-from messaging import charges, resending, settlement, sweeps
 from messaging.choices import FactSource, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import Batch, Message
+from messaging.outcomes import billing, settlement
+from messaging.outcomes.settlement import Fact
+from messaging.sending import resending
+from messaging.sending.expansion import expand_ready
 from messaging.services import Sent, send
-from messaging.settlement import Fact
+from messaging.upkeep import sweeps
 from smsapp.core.exceptions import DestinationBlocked, InsufficientCredit, QuotaExceeded
 from tests.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, phones
 from tests.messaging.test_pipeline import eventually, run_dry
@@ -58,7 +60,7 @@ def prices() -> None:
 def books(account: Account) -> tuple[int, int, int]:
     """Balance, reserved and charged, in cents; the books agree."""
     account.refresh_from_db()
-    assert list(charges.disagreements()) == []
+    assert list(billing.disagreements()) == []
     kinds = (LedgerKind.CHARGE, LedgerKind.REFUND)
     charged = -sum(LedgerEntry.objects.filter(account=account, kind__in=kinds).values_list("amount_micro", flat=True))
     return account.balance_micro // CENT, account.reserved_micro // CENT, charged // CENT
@@ -76,7 +78,7 @@ def tell(status: S, source: FactSource = FactSource.PUSH, numbers=None) -> None:
 
 def settle(campaign: Campaign) -> Campaign:
     campaign_services.settle_status([campaign.pk], timezone.now())
-    charges.settle_closed()
+    billing.settle_closed()
     campaign.refresh_from_db()
     return campaign
 
@@ -133,7 +135,7 @@ def test_test_mode_and_accounts_without_metering_pay_nothing_and_count_nothing()
     free = AccountFactory()
     send_one(free, ["+33612345678"])
     tell(S.DELIVERED)
-    charges.settle()
+    billing.settle()
     assert books(account) == books(free) == (0, 0, 0)
     assert not DailyUse.objects.exists()
     assert set(Campaign.objects.values_list("prices", flat=True)) == {None}
@@ -157,7 +159,7 @@ def test_of_several_prices_each_message_costs_its_own(settings):
     assert books(account) == (973, 27, 0)
     expand_ready()
     tell(S.SENT, numbers=[Message.objects.get(phone_number=AMERICAN).pk])
-    charges.settle()
+    billing.settle()
     assert books(account) == (973, 26, 1)
     tell(S.DELIVERED)
     settle(campaign)
@@ -277,14 +279,14 @@ def test_only_what_a_provider_took_is_charged_and_the_rest_comes_back(simulator)
         tell(status, numbers=[number])
     for number, status in zip(numbers[4:], (S.FAILED, S.SUPPRESSED), strict=True):
         settlement.control([number], status, Reason.OPTED_OUT)
-    charges.settle()
+    billing.settle()
     assert books(account) == (70, 15, 15)
     tell(S.UNCONFIRMED, FactSource.DEADLINE, [numbers[3]])
     settle(campaign)
     assert campaign.closed_at is not None
     assert books(account) == (90, 0, 10)
     tell(S.DELIVERED, numbers=[numbers[3]])
-    charges.settle_closed()
+    billing.settle_closed()
     assert books(account) == (85, 0, 15)
 
 
@@ -298,7 +300,7 @@ def test_what_was_sent_while_nothing_is_left_is_charged_below_zero():
     assert books(account) == (5, 0, 0)
     credit.correct(account, -5 * CENT, "paid out", None)
     tell(S.DELIVERED)
-    charges.settle_closed()
+    billing.settle_closed()
     assert books(account) == (-5, 0, 5)
 
 
@@ -310,7 +312,7 @@ def test_a_cancelled_campaign_pays_for_what_was_sent(simulator):
     campaign_services.cancel(campaign, campaign.user)
     sweeps.sweep()
     sweeps.sweep()
-    charges.settle_closed()
+    billing.settle_closed()
     assert books(account) == (95, 0, 5)
 
 
@@ -319,8 +321,8 @@ def test_nothing_is_posted_twice_or_before_it_is_closed():
     campaign = make_campaign(account, 4)
     expand_ready()
     tell(S.SENT)
-    assert charges.settle_closed() == 0
-    assert (charges.settle(), charges.settle(), charges.settle()) == (1, 0, 0)
+    assert billing.settle_closed() == 0
+    assert (billing.settle(), billing.settle(), billing.settle()) == (1, 0, 0)
     assert LedgerEntry.objects.filter(kind=LedgerKind.CHARGE).count() == 1
     tell(S.DELIVERED)
     settle(campaign)
@@ -333,12 +335,12 @@ def test_each_single_send_has_an_entry_however_many_are_posted_at_once():
     account = metered(100)
     sends = [send_one(account, [number]).campaign.pk for number in phones(5)]
     tell(S.DELIVERED)
-    charges.settle()
+    billing.settle()
     entries = LedgerEntry.objects.filter(kind=LedgerKind.CHARGE).order_by("pk")
     assert list(entries.values_list("note", "campaign_id", "amount_micro", "balance_micro")) == [
         ("1 segment", pk, -5 * CENT, (95 - 5 * place) * CENT) for place, pk in enumerate(sends)
     ]
-    charges.settle_closed()
+    billing.settle_closed()
     assert books(account) == (75, 0, 25)
 
 
@@ -346,9 +348,9 @@ def test_what_an_operator_gives_back_of_a_charge_leaves_the_books_in_agreement()
     account = metered(100)
     send_one(account, phones(1))
     tell(S.DELIVERED)
-    charges.settle()
+    billing.settle()
     credit.refund(LedgerEntry.objects.get(kind=LedgerKind.CHARGE), 5 * CENT, "late", None)
-    assert list(charges.disagreements()) == []
+    assert list(billing.disagreements()) == []
 
 
 def test_what_is_sent_through_the_pipeline_is_what_is_paid(simulator, settings):
@@ -359,7 +361,7 @@ def test_what_is_sent_through_the_pipeline_is_what_is_paid(simulator, settings):
     for count in (31, 12):
         make_campaign(account, count, message="x" * 161)
     eventually(lambda: not Campaign.objects.filter(closed_at=None).exists(), run_dry, 40)
-    charges.settle_closed()
+    billing.settle_closed()
     assert books(account) == (1000 - 430, 0, 430)
     assert simulator.ledger()["segments"] == 86
 
@@ -417,8 +419,8 @@ def test_charging_beside_sending_and_settling_keeps_the_books():
 
     def post() -> None:
         for _ in range(10):
-            patiently(charges.settle)
-            patiently(charges.settle_closed)
+            patiently(billing.settle)
+            patiently(billing.settle_closed)
 
     run_together(
         lambda: write(S.SENT, FactSource.ANSWER, 7), lambda: write(S.UNCONFIRMED, FactSource.DEADLINE, 11),
@@ -428,7 +430,7 @@ def test_charging_beside_sending_and_settling_keeps_the_books():
     tell(S.DELIVERED, numbers=numbers)
     for campaign in campaigns:
         settle(campaign)
-    charges.settle_closed()
+    billing.settle_closed()
     assert books(account) == (100_000 - 725, 25, 700)
 
 
@@ -484,35 +486,35 @@ def charged(account: Account) -> int:
 def ends_after(transactions: int, monkeypatch) -> None:
     """The time of the next round is over after so many."""
     moments = iter([0.0] * (transactions + 1))
-    monkeypatch.setattr(charges, "time", SimpleNamespace(monotonic=lambda: next(moments, 1e9)))
+    monkeypatch.setattr(billing, "time", SimpleNamespace(monotonic=lambda: next(moments, 1e9)))
 
 
 def test_accounts_are_settled_in_turn_and_none_waits_for_all_of_another(monkeypatch):
     """The time is over after three transactions."""
-    monkeypatch.setattr(charges, "BATCHES_AT_ONCE", 2)
-    monkeypatch.setattr(charges, "_last_account", 0)
+    monkeypatch.setattr(billing, "BATCHES_AT_ONCE", 2)
+    monkeypatch.setattr(billing, "_last_account", 0)
     first, second = owing(7), owing(3)
     ends_after(3, monkeypatch)
     woken: list[str] = []
-    monkeypatch.setattr(charges, "wake", lambda task, after: woken.append(task))
-    charges.settle_closed()
+    monkeypatch.setattr(billing, "wake", lambda task, after: woken.append(task))
+    billing.settle_closed()
     assert (charged(first), charged(second)) == (4, 2)
     assert woken == ["messaging.settle_closed"]
 
 
 def test_the_next_round_begins_behind_the_last_account(monkeypatch):
-    monkeypatch.setattr(charges, "BATCHES_AT_ONCE", 2)
-    monkeypatch.setattr(charges, "_last_account", 0)
+    monkeypatch.setattr(billing, "BATCHES_AT_ONCE", 2)
+    monkeypatch.setattr(billing, "_last_account", 0)
     first, second = owing(5), owing(5)
     for expected in ((2, 0), (2, 2), (4, 2)):
         ends_after(1, monkeypatch)
-        charges.settle()
+        billing.settle()
         assert (charged(first), charged(second)) == expected
 
 
-@pytest.mark.parametrize("settle_all", [charges.settle, charges.settle_closed])
+@pytest.mark.parametrize("settle_all", [billing.settle, billing.settle_closed])
 def test_slices_leave_nothing_and_charge_nothing_twice(settle_all, monkeypatch):
-    monkeypatch.setattr(charges, "BATCHES_AT_ONCE", 3)
+    monkeypatch.setattr(billing, "BATCHES_AT_ONCE", 3)
     first, second = owing(10), owing(4)
     settle_all()
     settle_all()
@@ -529,11 +531,11 @@ def test_a_kill_within_a_slice_charges_nothing(monkeypatch):
 
     for name in ("charge_campaigns", "post"):
         with monkeypatch.context() as dying:
-            dying.setattr(charges.counters if name == "charge_campaigns" else charges.credit, name, die)
+            dying.setattr(billing.counters if name == "charge_campaigns" else billing.credit, name, die)
             with pytest.raises(KeyboardInterrupt):
-                charges.settle_closed()
+                billing.settle_closed()
         assert books(account) == (0, 25, 0)
-    charges.settle_closed()
+    billing.settle_closed()
     assert books(account) == (0, 0, 25)
 
 
@@ -542,20 +544,20 @@ def test_many_single_sends_are_charged_in_as_many_statements_as_few():
     for count in (3, 30):
         owing(count)
         with CaptureQueriesContext(connection) as queries:
-            charges.settle_closed()
+            billing.settle_closed()
         updates = len([query for query in queries if query["sql"].startswith(f"UPDATE {Campaign._meta.db_table}")])
         counts.append(len(queries) - (updates if not ON_POSTGRESQL else 0))
     assert counts[0] == counts[1]
 
 
 def test_single_sends_are_charged_before_they_are_closed_and_bulk_campaigns_when_they_are(monkeypatch):
-    monkeypatch.setattr(charges, "BATCHES_AT_ONCE", 1)
+    monkeypatch.setattr(billing, "BATCHES_AT_ONCE", 1)
     account = metered(100)
     make_campaign(account, 2)
     expand_ready()
     send_one(account, phones(1, 50))
     tell(S.SENT)
-    charges.settle_closed()
+    billing.settle_closed()
     assert books(account) == (85, 10, 5)
-    charges.settle()
+    billing.settle()
     assert books(account) == (85, 0, 15)

@@ -10,11 +10,12 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from accounts.models import Setting
-from messaging import leases, sweeps
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
-from messaging.expansion import expand_ready
-from messaging.identity import PREFIX_KEY, installation_prefix
+from messaging.ids import PREFIX_KEY, installation_prefix
 from messaging.models import Attempt, Batch, Message
+from messaging.sending import leases
+from messaging.sending.expansion import expand_ready
+from messaging.upkeep import sweeps
 from smsapp.core import clock
 from tests.factories import make_campaign
 from tests.messaging.test_lanes import queue_up

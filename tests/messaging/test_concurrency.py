@@ -24,14 +24,17 @@ from campaigns import services as campaign_services
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import calls, dispatch, inbox, leases, reconciliation, recording, settlement, sweeps, tasks
+from messaging import tasks
 from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways.base import NotSent, Report
-from messaging.identity import BATCH_SHIFT
+from messaging.ids import BATCH_SHIFT
 from messaging.models import Attempt, Batch, DeliveryReport, Message, StatDelta
-from messaging.settlement import Fact
+from messaging.outcomes import reconciliation, report_inbox, settlement
+from messaging.outcomes.settlement import Fact
+from messaging.sending import dispatch, leases, record, submit
+from messaging.sending.expansion import expand_ready
 from messaging.simulator import outcomes
+from messaging.upkeep import sweeps
 from smsapp.core import isolation
 from smsapp.core.exceptions import InvalidState
 from tests.factories import make_campaign
@@ -213,7 +216,7 @@ def test_facts_from_many_writers_leave_every_count_exact(settings):
                 act(campaign, campaign.user)
         for batch in leases.lease(Lane.CAMPAIGNS, 2):
             if call := opened_of(batch):
-                recording.record(calls.Result(call, error=NotSent("not now", retry_after=0.1)))
+                record.record(submit.Result(call, error=NotSent("not now", retry_after=0.1)))
 
     before = deadlocks()
     with meanwhile(interfere):
@@ -237,7 +240,7 @@ def assert_deltas_add_up() -> None:
 
 def test_bodies_that_deliver_some_and_refuse_our_account_for_others_lock_in_one_order(settings, monkeypatch):
     settings.CHUNK_SIZE = 200
-    monkeypatch.setattr(inbox, "SECONDS_AT_ONCE", SECONDS)
+    monkeypatch.setattr(report_inbox, "SECONDS_AT_ONCE", SECONDS)
     first, second = make_campaign(count=100), make_campaign(count=100)
     expand_ready()
     settlement.apply(
@@ -251,9 +254,11 @@ def test_bodies_that_deliver_some_and_refuse_our_account_for_others_lock_in_one_
             {"messageId": message_id, "status": outcomes.NO_CREDIT if place % 2 else outcomes.TO_HANDSET}
             for place, message_id in enumerate(chosen)
         ]
-        inbox.receive("simulator", FactSource.PUSH, orjson.dumps({"results": entries}), inbox.REPORTS_AT_ONCE)
-    run_together(*[inbox.apply_waiting] * 4)
-    assert not inbox.ReportInbox.objects.filter(applied_at=None).exists()
+        report_inbox.receive(
+            "simulator", FactSource.PUSH, orjson.dumps({"results": entries}), report_inbox.REPORTS_AT_ONCE
+        )
+    run_together(*[report_inbox.apply_waiting] * 4)
+    assert not report_inbox.ReportInbox.objects.filter(applied_at=None).exists()
     for campaign in (first, second):
         assert_counted(campaign)
 
@@ -279,7 +284,7 @@ def test_connections_cut_at_any_moment_lose_and_double_nothing(simulator, settin
     simulator.set_faults(refuse_repeated=0)
     again: Counter[str] = Counter()
     work = (
-        expand_ready, lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=0.3), inbox.apply_waiting,
+        expand_ready, lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=0.3), report_inbox.apply_waiting,
         reconciliation.reconcile, sweeps.sweep,
     )  # fmt: skip
 
@@ -298,13 +303,13 @@ def test_connections_cut_at_any_moment_lose_and_double_nothing(simulator, settin
                 make_campaign(count=RECIPIENTS)
             cuts += cut_a_connection()
             time.sleep(chances[0].random() / 50)  # so that the moments differ
-    repeated = [record for record in caplog.records if record.name == isolation.__name__]
+    repeated = [line for line in caplog.records if line.name == isolation.__name__]
     assert again or repeated, "no cut was felt"
 
     def next_run() -> None:
         for act in work:
             act()
-        inbox.poll()  # hands each report out once: what is lost with it comes back by look-up, much later
+        report_inbox.poll()  # hands each report out once: what is lost with it comes back by look-up, much later
 
     eventually(is_closed, next_run, SECONDS)
     assert_exact(simulator)
@@ -341,7 +346,7 @@ def test_no_attempt_is_committed_after_the_answer(simulator, settings, stop, go_
     def work() -> None:
         for batch in leases.lease(Lane.CAMPAIGNS, 2):
             if call := opened_of(batch):
-                recording.record(calls.Result(call, error=NotSent("not now", retry_after=0.1)))
+                record.record(submit.Result(call, error=NotSent("not now", retry_after=0.1)))
         steps.append(None)
 
     chance = random.Random(3)

@@ -7,11 +7,12 @@ from django.urls import reverse
 
 from accounts.models import Setting
 from campaigns.models import Campaign
-from messaging import consistency, contradictions, rounds, settlement
 from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import Attempt, Batch, Message
+from messaging.outcomes import conflicts, rounds, settlement
+from messaging.sending.expansion import expand_ready
+from messaging.upkeep import consistency
 from reports.selectors import attention
 from tests.factories import make_campaign
 from tests.messaging.test_broken_off import lose, opened
@@ -85,12 +86,12 @@ def test_a_contradiction_is_found_logged_and_shown_until_it_is_gone(campaign, ca
     found = consistency.check()
     assert found >= 1
     assert said in caplog.text
-    assert notices(contradictions.STATES) == [found]
-    assert any(said in words for words in contradictions.known(contradictions.STATES).last)
+    assert notices(conflicts.STATES) == [found]
+    assert any(said in words for words in conflicts.known(conflicts.STATES).last)
     Batch.objects.all().delete()
     Campaign.objects.all().delete()
     consistency.check()
-    assert notices(contradictions.STATES) == []
+    assert notices(conflicts.STATES) == []
 
 
 def test_all_is_well_at_every_stage_of_a_campaign(campaign):
@@ -142,25 +143,25 @@ def test_a_closed_message_that_the_provider_has_is_shown_once(campaign, django_c
     for _ in range(2):
         with django_capture_on_commit_callbacks(execute=True):
             settlement.apply(told)
-    assert notices(contradictions.PROVIDER) == [1]
-    (words,) = contradictions.known(contradictions.PROVIDER).last
+    assert notices(conflicts.PROVIDER) == [1]
+    (words,) = conflicts.known(conflicts.PROVIDER).last
     assert words.endswith(f"message {message.message_id} is cancelled, yet the provider has it")
 
 
 def test_an_operator_reads_the_list_and_empties_it(admin_client, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
-        contradictions.note_provider("message x is cancelled, yet the provider has it")
-    row = Setting.objects.get(key=contradictions.PROVIDER)
+        conflicts.note_provider("message x is cancelled, yet the provider has it")
+    row = Setting.objects.get(key=conflicts.PROVIDER)
     page = admin_client.get(reverse("admin:accounts_setting_changelist"), {"key": row.key})
     assert "message x is cancelled" in page.content.decode()
     admin_client.post(reverse("admin:accounts_setting_change", args=[row.pk]), {"value": ""})
-    assert notices(contradictions.PROVIDER) == []
+    assert notices(conflicts.PROVIDER) == []
 
 
 @pytest.mark.parametrize("value", ["", "dealt with", "[]", '{"count": "many"}'])
 def test_what_an_operator_writes_there_counts_as_none(value):
-    Setting.objects.create(key=contradictions.PROVIDER, value=value)
-    assert contradictions.known(contradictions.PROVIDER).count == 0
+    Setting.objects.create(key=conflicts.PROVIDER, value=value)
+    assert conflicts.known(conflicts.PROVIDER).count == 0
 
 
 def test_every_open_campaign_is_looked_at_in_turn(monkeypatch):

@@ -13,10 +13,13 @@ from django.utils import timezone
 
 from accounts.models import AuditEvent
 from campaigns.choices import CampaignStatus
-from messaging import expansion, failover, gateways, routing, trial
+from messaging import gateways
 from messaging.choices import BatchState, GatewayKind
+from messaging.gateways import probe
 from messaging.models import Batch, Gateway, Route
-from messaging.routing import Router
+from messaging.routing import failover, router
+from messaging.routing.router import Router
+from messaging.sending import expansion
 from smsapp.core.exceptions import ServiceUnavailable
 from tests.factories import make_campaign
 from tests.messaging.gateway_servers import answering, raw_server
@@ -31,10 +34,10 @@ ENVIRONMENT = {"INFOBIP_BASE_URL": "http://127.0.0.1:8", "INFOBIP_API_KEY": "the
 def fresh(settings: Any) -> Any:
     settings.GATEWAYS_READ_EVERY = 0.0
     gateways.reset()
-    routing.forget()
+    router.forget()
     yield
     gateways.reset()
-    routing.forget()
+    router.forget()
 
 
 @pytest.fixture
@@ -118,13 +121,13 @@ def test_a_test_proves_nothing_of_what_was_saved_meanwhile(
 ) -> None:
     row = make_row()
 
-    def change_meanwhile(*args: Any) -> trial.Trial:
+    def change_meanwhile(*args: Any) -> probe.Trial:
         other = Gateway.objects.get(pk=row.pk)
         other.base_url = "http://127.0.0.1:10"
         other.save()
-        return trial.Trial("Taken by the provider.", is_accepted=True)
+        return probe.Trial("Taken by the provider.", is_accepted=True)
 
-    monkeypatch.setattr(trial, "_try", change_meanwhile)
+    monkeypatch.setattr(probe, "_try", change_meanwhile)
     admin_client.post(page(row, "try"), {"phone_number": "+4915112000001", "text": "Hello"})
     row.refresh_from_db()
     assert (row.base_url, row.tested_at) == ("http://127.0.0.1:10", None)
@@ -217,9 +220,9 @@ def test_with_a_provider_and_none_preferred_messages_wait() -> None:
     Gateway.objects.update(is_enabled=True)
     gateways.reset()
     assert gateways.preferred() is None
-    router = Router(1, "", "live")
-    (prefix,) = router.prefixes_of(["+4915112000001"])
-    assert (prefix, router.choose(prefix), router.leads_to(prefix)) == ("49151", None, False)
+    own = Router(1, "", "live")
+    (prefix,) = own.prefixes_of(["+4915112000001"])
+    assert (prefix, own.choose(prefix), own.leads_to(prefix)) == ("49151", None, False)
     Route.objects.create(gateway=row, prefix="49")
     choice = Router(1, "", "live").choose(prefix)
     assert choice is not None
@@ -227,7 +230,7 @@ def test_with_a_provider_and_none_preferred_messages_wait() -> None:
 
 
 def test_without_a_preferred_one_no_balance_is_told() -> None:
-    from messaging import balance
+    from messaging.gateways import balance
 
     make_row(is_enabled=True)
     with pytest.raises(ServiceUnavailable):

@@ -12,13 +12,16 @@ from accounts.models import Account, DailyUse, Price, ReservedName
 from accounts.senders import RESERVED, request_sender, require_not_reserved
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.validation import CampaignRequest
-from messaging import calls, dispatch, expansion, gateways, guard, leases, rates, recording, settlement
-from messaging.bulk import QueuedMessage
+from messaging import gateways
 from messaging.choices import AttemptState, FactSource, Lane, MessageStatus
 from messaging.gateways.base import NotSent
 from messaging.models import Attempt, Message
+from messaging.outcomes import settlement
+from messaging.outcomes.settlement import Fact
+from messaging.routing import sender_rates
+from messaging.sending import dispatch, expansion, leases, record, restrictions, submit
 from messaging.services import send
-from messaging.settlement import Fact
+from messaging.storage.message_rows import QueuedMessage
 from smsapp.core import clock
 from smsapp.core.exceptions import (
     AccountSuspended,
@@ -52,7 +55,7 @@ def test_countries_an_account_may_send_to_also_where_they_share_a_calling_code()
     with pytest.raises(DestinationBlocked) as refused:
         single(membership, GERMAN, BRITISH)
     assert refused.value.details["field"] == "phone_numbers[1]"
-    assert guard.blocked_among(membership.account, [CANADIAN, AMERICAN]) == {CANADIAN}
+    assert restrictions.blocked_among(membership.account, [CANADIAN, AMERICAN]) == {CANADIAN}
 
 
 def test_of_a_file_only_the_numbers_of_other_countries_fail() -> None:
@@ -115,12 +118,12 @@ def test_a_message_whose_outcome_is_unknown_counts_as_one_that_left(simulator: A
         single(membership, GERMAN)
     settlement.apply([Fact(Message.objects.order_by("pk")[0].pk, MessageStatus.UNCONFIRMED, FactSource.DEADLINE)])
     Attempt.objects.update(state=AttemptState.RESOLVED)
-    assert guard.too_often_among(membership.account, [GERMAN]) == {GERMAN}
+    assert restrictions.too_often_among(membership.account, [GERMAN]) == {GERMAN}
     Attempt.objects.update(started_at=clock.now() - timedelta(hours=2))
-    assert guard.too_often_among(membership.account, [GERMAN]) == set()
+    assert restrictions.too_often_among(membership.account, [GERMAN]) == set()
     Account.objects.update(recipient_daily_limit=1)
     membership.account.refresh_from_db()
-    assert guard.too_often_among(membership.account, [GERMAN]) == {GERMAN}
+    assert restrictions.too_often_among(membership.account, [GERMAN]) == {GERMAN}
 
 
 def test_a_message_that_is_in_a_call_counts_as_one_that_left(simulator: Any) -> None:
@@ -132,7 +135,7 @@ def test_a_message_that_is_in_a_call_counts_as_one_that_left(simulator: Any) -> 
     assert opened_of(second) is None
     with pytest.raises(RecipientLimitReached):
         single(membership, GERMAN)
-    recording.record(calls.Result(call, error=NotSent("not connected")))
+    record.record(submit.Result(call, error=NotSent("not connected")))
     single(membership, GERMAN)
 
 
@@ -141,13 +144,13 @@ def test_a_call_carries_no_more_for_a_number_than_there_is_room_for(simulator: A
     wait_for(1, membership)
     dispatch.dispatch_ready(Lane.SINGLES)
     rows = {1: [QueuedMessage(1024 + n, GERMAN, "") for n in range(3)], 2: [QueuedMessage(2048, AUSTRIAN, "")]}
-    assert guard.over_limit(membership.account, rows, clock.now()) == [1026]
+    assert restrictions.over_limit(membership.account, rows, clock.now()) == [1026]
 
 
 def test_an_account_without_limits_asks_nothing(django_assert_num_queries: Any) -> None:
     now = clock.now()
     with django_assert_num_queries(0):
-        assert guard.over_limit(Account(), {1: [QueuedMessage(1, GERMAN, "")]}, now) == []
+        assert restrictions.over_limit(Account(), {1: [QueuedMessage(1, GERMAN, "")]}, now) == []
 
 
 # --- numbers in a row ------------------------------------------------------------------------------------------------
@@ -162,10 +165,10 @@ def test_an_attack_of_numbers_in_a_row_is_held_after_a_few(redis_client: Any) ->
             sent += 1
         except AccountSuspended:
             break
-    assert sent <= guard.BLOCK_LIMIT
+    assert sent <= restrictions.BLOCK_LIMIT
     assert alarms.heed() == 1
     account = Account.objects.get(pk=membership.account.pk)
-    assert (account.is_active, account.hold_reason) == (False, guard.IN_ROW)
+    assert (account.is_active, account.hold_reason) == (False, restrictions.IN_ROW)
     assert alarms.heed() == 0
 
 
@@ -175,11 +178,11 @@ def test_a_file_of_numbers_in_a_row_is_stopped_and_an_honest_one_is_not(redis_cl
     campaign = make_campaign(membership.account, audience=audience)
     expansion.expand_ready()
     campaign.refresh_from_db()
-    assert (campaign.status, campaign.status_detail) == (CampaignStatus.PAUSED, guard.IN_ROW)
+    assert (campaign.status, campaign.status_detail) == (CampaignStatus.PAUSED, restrictions.IN_ROW)
     assert not Message.objects.exists()
     honest = [f"+49151{(n * 7_919_993) % 100_000_000:08d}" for n in range(5000)]
-    assert not guard.is_in_row(honest)
-    assert not guard.is_in_row(phones(100)), "too few to say anything"
+    assert not restrictions.is_in_row(honest)
+    assert not restrictions.is_in_row(phones(100)), "too few to say anything"
 
 
 def test_who_is_not_guarded_is_not_watched(redis_client: Any) -> None:
@@ -241,9 +244,9 @@ def test_an_operator_may_be_the_second_person(admin_client: Client) -> None:
 def test_an_account_and_a_sender_keep_to_their_own_pace(simulator: Any) -> None:
     membership = MembershipFactory(account__rate=2.0)
     SenderIdFactory(account=membership.account, value="SLOW", rate=1.0)
-    rates.forget()
+    sender_rates.forget()
     campaign = make_campaign(membership.account, count=50, sender_id="SLOW")
-    assert sorted(own.rate for own in rates.own_rates(campaign)) == [1.0, 2.0]
+    assert sorted(own.rate for own in sender_rates.own_rates(campaign)) == [1.0, 2.0]
     expansion.expand_ready()
     dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=0.5)
     campaign.refresh_from_db()

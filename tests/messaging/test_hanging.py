@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 
 from campaigns.choices import CampaignKind
-from messaging import dispatch, gateways, leases, pacing, roadless, routing, turns
-from messaging.calls import Call, Result
+from messaging import gateways
 from messaging.choices import AttemptState, BatchState, GatewayKind, Lane
-from messaging.expansion import expand_ready
 from messaging.gateways import transport
 from messaging.gateways.base import GatewayError, NotBegun, NotSent, OutgoingMessage, SubmitAnswer, Unknown
 from messaging.gateways.fanout import submit_each
 from messaging.gateways.transport import Transport
 from messaging.models import Attempt, Batch, Gateway, Route
-from messaging.pacing import Outcome
-from messaging.room import Free, Room
+from messaging.routing import router, throttle, unrouted
+from messaging.routing.throttle import Outcome
+from messaging.sending import dispatch, fair_queue, leases
+from messaging.sending.capacity import Free, Room
+from messaging.sending.expansion import expand_ready
+from messaging.sending.submit import Call, Result
 from smsapp.core import clock
 from tests.factories import AccountFactory, in_use, make_campaign
 from tests.messaging.gateway_servers import RawServer, answering, raw_server
@@ -56,10 +58,10 @@ def calls_that_may_hang(settings: Any) -> Iterator[None]:
     settings.GATEWAY_TIMEOUT, settings.GATEWAY_CALLS_IN_FLIGHT = 2 * PATIENCE, SLOTS
     settings.BATCH_SIZE = 1
     gateways.reset()
-    routing.forget()
+    router.forget()
     yield
     gateways.reset()
-    routing.forget()
+    router.forget()
 
 
 @pytest.fixture
@@ -118,8 +120,8 @@ def test_single_sends_leave_beside_calls_that_hang(hanging: Hanging, healthy: Ra
 def test_what_had_no_road_leaves_beside_calls_that_hang(hanging: Hanging, healthy: RawServer) -> None:
     send_to(*["hanging"] * SLOTS, *["healthy"] * 2)
     Batch.objects.filter(gateway="healthy").update(gateway="", state=BatchState.HELD)
-    assert roadless.look(clock.now()) == 2
-    assert turns.take_up() == 2
+    assert unrouted.look(clock.now()) == 2
+    assert fair_queue.take_up() == 2
     opens_when(lambda: len(healthy.requests) == 2, hanging.may_answer)
     assert dispatch.dispatch_ready(Lane.SINGLES, budget=30) == SLOTS + 2
     assert hanging.in_time == [True] * SLOTS
@@ -264,7 +266,7 @@ def test_an_address_where_nobody_listens_says_that_it_is_down() -> None:
         closed = Transport(f"http://127.0.0.1:{reserved.getsockname()[1]}", {}, connect_timeout=1.0)
         with pytest.raises(NotSent) as error:
             closed.post("/", b"", begin_before=time.monotonic() + 60)
-    assert pacing.outcome_of(error.value) is Outcome.DOWN
+    assert throttle.outcome_of(error.value) is Outcome.DOWN
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from messaging.choices import GatewayKind, MessageStatus, Reason
-from messaging.gateway_kinds import Setup, make
 from messaging.gateways.base import NotSent, OutgoingMessage, Push, Refused, Submission, Unknown
+from messaging.gateways.factory import Setup, make
 from messaging.gateways.http import Defect, Http
 from tests.messaging.gateway_servers import RawServer, answering, raw_server
 

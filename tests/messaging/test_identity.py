@@ -3,7 +3,7 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging import identity
+from messaging import ids
 from messaging.models import Message
 from tests.factories import make_campaign
 
@@ -12,25 +12,25 @@ PREFIX = "kqxza"
 
 @pytest.fixture(autouse=True)
 def fixed_prefix(monkeypatch):
-    monkeypatch.setattr(identity, "installation_prefix", lambda: PREFIX)
+    monkeypatch.setattr(ids, "installation_prefix", lambda: PREFIX)
 
 
 @given(st.integers(min_value=0, max_value=2**55 - 1))
 def test_an_id_leads_back_to_its_number(number):
-    identity.installation_prefix = lambda: PREFIX
-    public = identity.public_id(number)
+    ids.installation_prefix = lambda: PREFIX
+    public = ids.public_id(number)
     assert len(public) == 17
-    assert identity.number_of(public) == number
+    assert ids.number_of(public) == number
 
 
 def test_a_mistyped_id_is_no_id():
-    public = identity.public_id(123_456_789)
+    public = ids.public_id(123_456_789)
     for place in range(len(PREFIX), len(public) - 1):
-        for character in identity.ALPHABET:
+        for character in ids.ALPHABET:
             typed = public[:place] + character + public[place + 1 :]
-            difference = identity.ALPHABET.index(character) - identity.ALPHABET.index(public[place])
-            same_check = difference % identity.CHECK_MODULUS == 0
-            assert same_check or identity.number_of(typed) is None
+            difference = ids.ALPHABET.index(character) - ids.ALPHABET.index(public[place])
+            same_check = difference % ids.CHECK_MODULUS == 0
+            assert same_check or ids.number_of(typed) is None
 
 
 @pytest.mark.parametrize(
@@ -49,18 +49,18 @@ def test_a_mistyped_id_is_no_id():
     ],
 )
 def test_an_id_of_somebody_else_is_no_id(foreign):
-    assert identity.number_of(foreign) is None
+    assert ids.number_of(foreign) is None
 
 
 def test_a_number_names_its_batch():
-    assert identity.batch_of(identity.message_number(77, 999)) == 77
-    assert identity.batch_range(77) == (77 * 1024, 77 * 1024 + 1023)
+    assert ids.batch_of(ids.message_number(77, 999)) == 77
+    assert ids.batch_range(77) == (77 * 1024, 77 * 1024 + 1023)
 
 
 @pytest.mark.django_db
 def test_the_customers_view_shows_the_same_id(monkeypatch):
     monkeypatch.undo()
-    from messaging.expansion import expand_ready
+    from messaging.sending.expansion import expand_ready
 
     campaign = make_campaign(count=2)
     expand_ready()

@@ -11,8 +11,8 @@ from accounts.choices import Mode, SenderKind
 from accounts.models import WebhookDelivery, WebhookEndpoint
 from campaigns.choices import CampaignKind
 from campaigns.services import CampaignRequest
-from messaging import inbound
 from messaging.gateways import callback_token
+from messaging.inbound import replies
 from messaging.models import InboundMessage, Message
 from messaging.services import send
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, make_api_key
@@ -119,7 +119,7 @@ def test_a_database_that_is_away_makes_the_provider_come_again(client: Client, m
         raise OperationalError("away")
 
     with monkeypatch.context() as broken:
-        broken.setattr(inbound, "_row", away)
+        broken.setattr(replies, "_row", away)
         assert push(client, body("a")) == 503
     assert push(client, body("a")) == 200
 

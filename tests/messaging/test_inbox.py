@@ -14,14 +14,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Setting
-from messaging import inbox, recording, settlement
-from messaging.calls import Result, make_call
 from messaging.choices import FactSource, Lane, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.gateways.base import NotSent
-from messaging.identity import PREFIX_KEY, installation_prefix
-from messaging.leases import lease
+from messaging.ids import PREFIX_KEY, installation_prefix
 from messaging.models import Batch, Message, ReportInbox
+from messaging.outcomes import report_inbox, settlement
+from messaging.sending import record
+from messaging.sending.expansion import expand_ready
+from messaging.sending.leases import lease
+from messaging.sending.submit import Result, make_call
 from messaging.simulator.outcomes import NO_CREDIT, PENDING_ENROUTE, TO_HANDSET
 from reports.selectors import attention
 from tests.factories import make_campaign
@@ -35,11 +36,11 @@ FOREIGN = "zzzzz00000000g4017"
 KILLER = """
 import os, signal, django
 django.setup()
-from messaging import inbox
+from messaging.outcomes import report_inbox
 def die(*args, **options):
     os.kill(os.getpid(), signal.SIGKILL)
-inbox.{victim} = die
-inbox.{act}()
+report_inbox.{victim} = die
+report_inbox.{act}()
 """
 
 
@@ -53,7 +54,7 @@ BREAKS = [("receive", "poll"), ("wake", "poll"), ("settlement.apply", "apply_wai
 
 def push(*message_ids: str, status: dict = TO_HANDSET) -> ReportInbox:
     results = [{"messageId": message_id, "status": status} for message_id in message_ids]
-    inbox.receive("simulator", FactSource.PUSH, orjson.dumps({"results": results}), len(results))
+    report_inbox.receive("simulator", FactSource.PUSH, orjson.dumps({"results": results}), len(results))
     return ReportInbox.objects.latest("pk")
 
 
@@ -98,15 +99,15 @@ def handed_over(simulator, settings):
 def test_a_crash_loses_no_report(simulator, settings, monkeypatch, victim, act):
     campaign = handed_over(simulator, settings)
     if act != "poll":
-        inbox.poll()
+        report_inbox.poll()
 
     def die(*args, **options):
         raise Killed
 
     with monkeypatch.context() as dying:
-        dying.setattr(f"messaging.inbox.{victim}", die)
+        dying.setattr(f"messaging.outcomes.report_inbox.{victim}", die)
         with pytest.raises(Killed):
-            getattr(inbox, act)()
+            getattr(report_inbox, act)()
     assert statuses() == {"sent": 3}
     eventually(lambda: statuses() == {"delivered": 3}, run_dry)
     assert_counted(campaign)
@@ -119,7 +120,7 @@ def test_a_crash_loses_no_report(simulator, settings, monkeypatch, victim, act):
 def test_a_killed_process_loses_no_report(simulator, settings, victim, act):
     campaign = handed_over(simulator, settings)
     if act != "poll":
-        inbox.poll()
+        report_inbox.poll()
     Setting.objects.get_or_create(key=PREFIX_KEY, defaults={"value": installation_prefix()})  # flushed by other tests
     database = connection.settings_dict
     login = f"{database['USER']}:{database['PASSWORD']}" if database["PASSWORD"] else database["USER"]
@@ -143,17 +144,17 @@ def test_reports_that_come_before_their_messages_find_them_within_a_minute(campa
     known = ids()
     behind = Behind()
     body = push(*known, FOREIGN)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     body.refresh_from_db()
     assert (body.report_count, body.unmatched_count) == (4, 4)
     assert body.rematch_at < timezone.now() + timedelta(seconds=50)
     time_passes()
-    assert inbox.rematch() == 0
+    assert report_inbox.rematch() == 0
     body.refresh_from_db()
     assert body.rematch_at > timezone.now()
     behind.catch_up()
     time_passes()
-    assert inbox.rematch() == 3
+    assert report_inbox.rematch() == 3
     body.refresh_from_db()
     assert (body.unmatched_count, body.rematch_at) == (1, None)
     assert statuses() == {"delivered": 3}
@@ -164,31 +165,31 @@ def test_a_body_waits_for_its_last_message(campaign):
     known = ids()
     behind = Behind()
     body = push(*known)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     missing = behind.messages.pop()
     behind.catch_up()
     time_passes()
-    assert inbox.rematch() == 2
+    assert report_inbox.rematch() == 2
     body.refresh_from_db()
     assert (body.unmatched_count, body.rematch_at is not None) == (1, True)
     missing.save(force_insert=True)
     time_passes()
-    assert inbox.rematch() == 1
+    assert report_inbox.rematch() == 1
     assert_counted(campaign)
 
 
 def test_a_refusal_of_our_account_finds_its_message_too(campaign):
     first = ids()[0]
     push(first, status=PENDING_ENROUTE)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     behind = Behind()
     refused = push(first, status=NO_CREDIT)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     refused.refresh_from_db()
     assert (refused.unmatched_count, refused.rematch_at is not None) == (1, True)
     behind.catch_up()
     time_passes()
-    inbox.rematch()
+    report_inbox.rematch()
     refused.refresh_from_db()
     assert (refused.unmatched_count, refused.rematch_at) == (0, None)
     assert statuses() == {"undelivered": 1, "queued": 2}
@@ -201,15 +202,15 @@ def test_a_refusal_of_our_account_that_is_quicker_than_the_answer_to_the_call_is
     call = opened_of(batch)
     result = make_call(call)
     refused = push(ids()[0], status=NO_CREDIT)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     refused.refresh_from_db()
     assert (statuses(), refused.unmatched_count, refused.rematch_at is not None) == ({"queued": 3}, 1, True)
     time_passes()
-    assert inbox.rematch() == 0, "the call is not recorded yet"
-    recording.record(result)
+    assert report_inbox.rematch() == 0, "the call is not recorded yet"
+    record.record(result)
     time_passes()
     with django_capture_on_commit_callbacks(execute=True):
-        assert inbox.rematch() == 1
+        assert report_inbox.rematch() == 1
     refused.refresh_from_db()
     assert (refused.unmatched_count, refused.rematch_at) == (0, None)
     assert statuses() == {"undelivered": 1, "sent": 2}
@@ -219,16 +220,16 @@ def test_a_refusal_of_our_account_that_is_quicker_than_the_answer_to_the_call_is
 def test_a_refusal_of_our_account_for_a_message_that_is_in_no_call_is_let_go(campaign, simulator):
     (batch,) = lease(Lane.CAMPAIGNS, 1)
     call = opened_of(batch)
-    recording.record(Result(call, error=NotSent("HTTP 429", 429, throttled=True)))
+    record.record(Result(call, error=NotSent("HTTP 429", 429, throttled=True)))
     refused = push(ids()[0], status=NO_CREDIT)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     refused.refresh_from_db()
     assert (statuses(), refused.unmatched_count, refused.rematch_at) == ({"queued": 3}, 0, None)
 
 
 def test_ids_that_are_not_ours_are_counted_and_not_tried_again():
     body = push(FOREIGN, "anything")
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     body.refresh_from_db()
     assert (body.unmatched_count, body.rematch_at, body.applied_at is None) == (2, None, False)
 
@@ -237,7 +238,7 @@ def test_each_body_counts_its_own(campaign):
     known = ids()
     missing = f"{known[0][:5]}{'0' * 11}0"
     bodies = [push(*known), push(known[0], missing, FOREIGN), push(FOREIGN)]
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     counts = [(body.unmatched_count, body.rematch_at is not None) for body in ReportInbox.objects.order_by("pk")]
     assert len(bodies) == len(counts)
     assert counts == [(0, False), (2, True), (1, False)]
@@ -258,7 +259,7 @@ def test_a_message_that_comes_while_its_report_is_applied_is_not_missed(campaign
         return applied
 
     monkeypatch.setattr(settlement, "apply", apply)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     body.refresh_from_db()
     assert (statuses(), body.unmatched_count) == ({"delivered": 3}, 0)
 
@@ -267,26 +268,26 @@ def test_nothing_is_locked_while_no_message_has_come(campaign, monkeypatch):
     known = ids()
     Behind()
     push(*known)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     time_passes()
     monkeypatch.setattr(settlement, "apply", lambda facts: pytest.fail("nothing is there to be applied to"))
-    assert inbox.rematch() == 0
+    assert report_inbox.rematch() == 0
 
 
 def test_the_longest_waiting_are_matched_first_and_so_many_at_once(campaign, monkeypatch, settings):
-    monkeypatch.setattr(inbox, "BODIES_AT_ONCE", 1)
+    monkeypatch.setattr(report_inbox, "BODIES_AT_ONCE", 1)
     settings.TASK_BUDGET = 1e-6
     known = ids()
     behind = Behind()
     older, newer = push(known[0]), push(known[1])
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     behind.catch_up()
     ReportInbox.objects.filter(pk=older.pk).update(rematch_at=timezone.now() - timedelta(minutes=1))
     ReportInbox.objects.filter(pk=newer.pk).update(rematch_at=timezone.now() - timedelta(minutes=2))
-    inbox.rematch()
+    report_inbox.rematch()
     assert Message.objects.get(status=S.DELIVERED).message_id == known[1]
     settings.TASK_BUDGET = 60
-    assert inbox.rematch() == 1
+    assert report_inbox.rematch() == 1
 
 
 def breaks_for(monkeypatch, message_id: str) -> None:
@@ -304,7 +305,7 @@ def test_a_body_that_breaks_is_put_off_and_stops_no_other(campaign, monkeypatch)
     known = ids()
     bodies = [push(message_id) for message_id in known]
     breaks_for(monkeypatch, known[1])
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     assert statuses() == {"delivered": 2, "queued": 1}
     broken = ReportInbox.objects.get(applied_at=None)
     assert (broken.pk, broken.failure_count, "RuntimeError" in broken.error) == (bodies[1].pk, 1, True)
@@ -316,21 +317,21 @@ def test_a_body_that_breaks_when_matched_again_stops_no_other(campaign, monkeypa
     behind = Behind()
     for message_id in known:
         push(message_id)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     behind.catch_up()
     time_passes()
     breaks_for(monkeypatch, known[0])
-    assert inbox.rematch() == 2
+    assert report_inbox.rematch() == 2
 
 
 def test_a_gateway_that_is_gone_keeps_its_unmatched_bodies(campaign):
     known = ids()
     Behind()
     body = push(*known)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     ReportInbox.objects.update(gateway="gone")
     time_passes()
-    assert inbox.rematch() == 0
+    assert report_inbox.rematch() == 0
     body.refresh_from_db()
     assert (body.unmatched_count, body.rematch_at is not None) == (3, True)
 
@@ -340,7 +341,7 @@ def test_an_operator_sees_what_found_no_message(campaign, admin_client):
     Behind()
     push(*known)
     push(FOREIGN)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     (notice,) = [notice for notice in attention() if notice.query == "applied=unmatched"]
     assert notice.count == 1
     page = admin_client.get(reverse("admin:messaging_reportinbox_changelist"), {"applied": "unmatched"})
@@ -352,7 +353,7 @@ def test_what_is_removed_without_ever_finding_its_message_is_said(campaign, capl
     Behind()
     push(*known)
     push(FOREIGN)
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     late = timezone.now() + timedelta(hours=settings.REPORT_INBOX_HOURS + 1)
-    assert inbox.purge(late).removed == 2
+    assert report_inbox.purge(late).removed == 2
     assert "1 report bodies are removed" in caplog.text

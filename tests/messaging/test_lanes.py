@@ -11,11 +11,13 @@ from accounts.models import Account
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import calls, dispatch, gateways, leases, recording, sweeps, turns
+from messaging import gateways
 from messaging.choices import BatchState, Lane
-from messaging.expansion import expand_ready
 from messaging.gateways.base import NotSent
 from messaging.models import Attempt, Batch
+from messaging.sending import dispatch, fair_queue, leases, record, submit
+from messaging.sending.expansion import expand_ready
+from messaging.upkeep import sweeps
 from smsapp import queues
 from smsapp.core import clock
 from tests.factories import MembershipFactory, make_campaign
@@ -45,7 +47,7 @@ def make_single(account: Account | None = None, **options: Any) -> Campaign:
 def queue_up(count: int, account: Account | None = None, **options: Any) -> list[int]:
     """A running campaign with that many batches, without messages; what is under test is their order."""
     campaign = make_campaign(account, count=1, **options)
-    first = turns.next_turn(campaign.account_id, Lane.CAMPAIGNS)
+    first = fair_queue.next_turn(campaign.account_id, Lane.CAMPAIGNS)
     Campaign.objects.filter(pk=campaign.pk).update(chunks_done=1, queued=count)
     batches = [
         Batch(
@@ -158,12 +160,12 @@ def test_an_account_that_comes_back_after_a_pause_does_not_overtake_what_waited_
     stopped = queue_up(50)
     campaign = Batch.objects.get(pk=stopped[0]).campaign
     campaign_services.pause(campaign, campaign.user)
-    assert turns.set_aside() == 50
+    assert fair_queue.set_aside() == 50
     running = queue_up(200)
     assert leased(100) == running[:100]
     campaign.refresh_from_db()
     campaign_services.resume(campaign, campaign.user)
-    assert turns.take_up() == 50
+    assert fair_queue.take_up() == 50
     assert leased(4) == [stopped[0], running[100], stopped[1], running[101]]
 
 
@@ -206,13 +208,13 @@ def test_what_may_not_leave_is_set_aside_and_taken_up_again(simulator):
     Campaign.objects.filter(pk=later.pk).update(status=CampaignStatus.SCHEDULED)
     campaign_services.pause(paused, paused.user)
     Account.objects.filter(pk=held.account_id).update(is_active=False)
-    assert (turns.set_aside(), turns.set_aside(), turns.take_up()) == (5, 0, 0)
+    assert (fair_queue.set_aside(), fair_queue.set_aside(), fair_queue.take_up()) == (5, 0, 0)
     assert set(Batch.objects.filter(state=BatchState.READY).values_list("campaign", flat=True)) == {running.pk}
     paused.refresh_from_db()
     campaign_services.resume(paused, paused.user)
     Account.objects.filter(pk=held.account_id).update(is_active=True)
     Campaign.objects.filter(pk=later.pk).update(status=CampaignStatus.RUNNING)
-    assert (turns.take_up(), turns.take_up(), turns.set_aside()) == (5, 0, 0)
+    assert (fair_queue.take_up(), fair_queue.take_up(), fair_queue.set_aside()) == (5, 0, 0)
     for lane in Lane:
         dispatch.dispatch_ready(lane, budget=10)
     assert len(simulator.accepted_ids()) == 7
@@ -222,7 +224,7 @@ def test_a_campaign_that_is_cancelled_while_set_aside_is_closed(simulator):
     campaign = make_campaign(count=3)
     expand_ready()
     campaign_services.pause(campaign, campaign.user)
-    turns.set_aside()
+    fair_queue.set_aside()
     campaign.refresh_from_db()
     campaign_services.cancel(campaign, campaign.user)
     sweeps.sweep()
@@ -262,12 +264,12 @@ def test_what_was_set_aside_keeps_waiting_for_its_next_try():
     campaign = make_campaign(count=1)
     expand_ready()
     (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
-    recording.record(calls.Result(opened_of(batch), error=NotSent("too fast", 429, retry_after=60)))
+    record.record(submit.Result(opened_of(batch), error=NotSent("too fast", 429, retry_after=60)))
     campaign_services.pause(campaign, campaign.user)
-    turns.set_aside()
+    fair_queue.set_aside()
     campaign.refresh_from_db()
     campaign_services.resume(campaign, campaign.user)
-    turns.take_up()
+    fair_queue.take_up()
     assert leased(1) == []
 
 
@@ -336,13 +338,13 @@ def test_thousands_of_batches_that_may_not_leave_are_not_read_at_every_lease(cro
         assert list(Batch.objects.to_lease(Lane.CAMPAIGNS, clock.now()).select_related("campaign")[:4])
 
     def turn() -> None:
-        assert turns.next_turn(crowded.account_id, Lane.CAMPAIGNS)
+        assert fair_queue.next_turn(crowded.account_id, Lane.CAMPAIGNS)
 
     def other_turn() -> None:
-        turns.next_turn(MembershipFactory().account.pk, Lane.CAMPAIGNS)
+        fair_queue.next_turn(MembershipFactory().account.pk, Lane.CAMPAIGNS)
 
     assert rows_read(lease) > STOPPED, "the instrument sees nothing"
-    while turns.set_aside():
+    while fair_queue.set_aside():
         pass
     for look in (lease, turn, other_turn):
         assert rows_read(look) <= FEW_ROWS
@@ -352,5 +354,5 @@ def test_thousands_of_batches_that_may_not_leave_are_not_read_at_every_lease(cro
 def test_a_long_queue_is_not_read_to_find_its_ends():
     (first,) = queue_up(1)
     clone(first, STOPPED)
-    assert rows_read(lambda: turns.next_turn(account_of([first]).pk, Lane.CAMPAIGNS)) <= FEW_ROWS
+    assert rows_read(lambda: fair_queue.next_turn(account_of([first]).pk, Lane.CAMPAIGNS)) <= FEW_ROWS
     assert rows_read(lambda: list(Batch.objects.to_lease(Lane.CAMPAIGNS, clock.now())[:4])) <= FEW_ROWS

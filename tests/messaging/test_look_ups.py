@@ -14,11 +14,12 @@ from django.utils import timezone
 from accounts.models import Account
 from campaigns.choices import CampaignKind
 from campaigns.validation import CampaignRequest
-from messaging import calls, leases, lookups, reconciliation, recording, report_checks
 from messaging.choices import AttemptState, GatewayKind, Lane, MessageStatus
 from messaging.gateways.base import Lookup, Report, Unknown
 from messaging.models import Attempt, Batch, Gateway
+from messaging.outcomes import lookups, missing_reports, reconciliation
 from messaging.querysets import each_value
+from messaging.sending import leases, record, submit
 from messaging.services import send
 from tests.factories import AccountFactory, MembershipFactory, in_use, phones
 from tests.messaging.gateway_servers import RawServer, answering, raw_server
@@ -31,24 +32,24 @@ MINUTES = timedelta(minutes=5)
 EMPTY = b'{"results":[],"cursor":{"limit":100}}'
 
 
-def opened_singles(count: int, size: int = 1) -> list[calls.Call]:
+def opened_singles(count: int, size: int = 1) -> list[submit.Call]:
     """The calls of so many single sends to `size` numbers each."""
     account: Account = AccountFactory()
     user = MembershipFactory(account=account).user
     for place in range(count):
         request = CampaignRequest(kind=CampaignKind.SINGLE, message=f"Code {place}")
         send(account, user, request, phones(size, place * size))
-    found: list[calls.Call] = []
+    found: list[submit.Call] = []
     while batches := leases.lease(Lane.SINGLES, 50):
         found += [call for batch in batches if (call := opened_of(batch))]
     assert len(found) == count
     return found
 
 
-def lose(opened: Sequence[calls.Call]) -> None:
+def lose(opened: Sequence[submit.Call]) -> None:
     """Their answers are lost; long enough ago that absence would be proof."""
     for call in opened:
-        recording.record(calls.Result(call, error=Unknown("lost")))
+        record.record(submit.Result(call, error=Unknown("lost")))
     long_ago = timezone.now() - MINUTES
     Attempt.objects.filter(state=AttemptState.UNKNOWN).update(finished_at=long_ago, next_lookup_at=long_ago)
 
@@ -57,7 +58,7 @@ def test_ninety_single_sends_cost_one_look_up(simulator: RunningSimulator) -> No
     opened = opened_singles(90)
     arrived, absent = opened[::2], opened[1::2]
     for call in arrived:
-        calls.make_call(call)
+        submit.make_call(call)
     lose(opened)
     simulator.set_faults(log_limit=1)
     assert reconciliation.reconcile() == 90
@@ -178,17 +179,17 @@ def test_silent_gateways_that_use_the_time_up_leave_the_next_turn_to_others(
         assert [len(server.requests) >= 1 for server in servers.values()] == [True] * 4
 
 
-def missing_reports(calls_made: Sequence[calls.Call], gateway: str, at: datetime) -> None:
+def reports_are_missing(calls_made: Sequence[submit.Call], gateway: str, at: datetime) -> None:
     """Answered calls of a gateway whose reports have not come and are looked up from `at` on."""
     ids = [call.attempt.batch_id for call in calls_made]
     Batch.objects.filter(pk__in=ids).update(gateway=gateway, report_check_at=at)
     Attempt.objects.filter(batch__in=ids).update(gateway=gateway)
 
 
-def taken_singles(count: int) -> list[calls.Call]:
+def taken_singles(count: int) -> list[submit.Call]:
     opened = opened_singles(count)
     for call in opened:
-        recording.record(calls.make_call(call))
+        record.record(submit.make_call(call))
     return opened
 
 
@@ -203,7 +204,7 @@ def test_look_ups_that_hang_for_ever_leave_report_checks_their_time(simulator: R
     taken = taken_singles(1)
     with ExitStack() as stack:
         healthy = infobip(stack, "z-healthy", 200)
-        missing_reports(taken, "z-healthy", timezone.now() - MINUTES)
+        reports_are_missing(taken, "z-healthy", timezone.now() - MINUTES)
         for name in ("a", "b", "c"):
             hanging(stack, name)
             overdue(Batch.objects.get(), name, 20)
@@ -218,7 +219,7 @@ def test_report_checks_that_hang_for_ever_leave_look_ups_their_time(
     with ExitStack() as stack:
         for place, name in enumerate(("a", "b", "c", "d")):
             hanging(stack, name)
-            missing_reports(taken[2 * place : 2 * place + 2], name, timezone.now() - MINUTES)
+            reports_are_missing(taken[2 * place : 2 * place + 2], name, timezone.now() - MINUTES)
         healthy = infobip(stack, "z-healthy", 200)
         overdue(opened[-1].attempt.batch, "z-healthy", 3)
         eventually(lambda: len(healthy.requests) == 3, reconciliation.reconcile)
@@ -231,7 +232,7 @@ def test_a_gateway_that_hangs_is_left_alone_for_a_while_for_both_purposes(
     taken = taken_singles(1)
     with ExitStack() as stack:
         server = hanging(stack, "a")
-        missing_reports(taken, "a", timezone.now() - MINUTES)
+        reports_are_missing(taken, "a", timezone.now() - MINUTES)
         overdue(Batch.objects.get(), "a", 20)
         eventually(lambda: len(server.requests) == 1, reconciliation.reconcile)
         for _ in range(3):
@@ -267,10 +268,10 @@ def test_silent_reports_of_one_gateway_hide_no_other(
     opened, long_ago = taken_singles(5), timezone.now() - MINUTES
     with ExitStack() as stack:
         silent, healthy = infobip(stack, "a-silent", 500), infobip(stack, "b-healthy", 200)
-        missing_reports(opened[:4], "a-silent", long_ago - MINUTES)
-        missing_reports(opened[4:], "b-healthy", long_ago)
-        monkeypatch.setattr(report_checks, "LOOKED_THROUGH", 2)
-        report_checks.check_due(lookups.Allowance())
+        reports_are_missing(opened[:4], "a-silent", long_ago - MINUTES)
+        reports_are_missing(opened[4:], "b-healthy", long_ago)
+        monkeypatch.setattr(missing_reports, "LOOKED_THROUGH", 2)
+        missing_reports.check_due(lookups.Allowance())
         assert (len(silent.requests), len(healthy.requests)) == (1, 1)
 
 

@@ -7,10 +7,11 @@ from django.test import Client
 
 from accounts.choices import SenderKind
 from campaigns import opt_out_links
-from messaging import dispatch, expansion, inbound, optouts
 from messaging.choices import Lane, MessageStatus, Reason
 from messaging.gateways.base import Inbound, Report
+from messaging.inbound import opt_outs, replies
 from messaging.models import Message
+from messaging.sending import dispatch, expansion
 from smsapp.lib.keywords import Keyword, keyword_of
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, make_api_key, make_campaign, make_upload
 from uploads.choices import OptOutSource
@@ -54,7 +55,7 @@ def test_ordinary_answers(text: str) -> None:
 
 def reply(text: str, reference: str = "", **options: Any) -> None:
     message = Inbound(reference or f"ref-{text}", THEIRS, OURS, text, "", 1, None, **options)
-    inbound.receive("simulator", [message])
+    replies.receive("simulator", [message])
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_a_stop_in_the_middle_of_a_campaign_stops_what_has_not_left(account: Any
     campaign = make_campaign(account, count=3)
     expansion.expand_ready()
     phone = Message.objects.filter(campaign=campaign).order_by("id")[1].phone_number
-    inbound.receive("simulator", [Inbound("r", phone, OURS, "STOP", "", 1, None)])
+    replies.receive("simulator", [Inbound("r", phone, OURS, "STOP", "", 1, None)])
     dispatch.dispatch_ready(Lane.CAMPAIGNS)
     campaign.refresh_from_db()
     assert (campaign.sent, campaign.suppressed) == (2, 1)
@@ -123,8 +124,8 @@ def test_what_a_provider_says_of_a_number_is_heeded() -> None:
     first, second = Message.objects.order_by("id")
     said = Report(first.message_id, MessageStatus.REJECTED, Reason.OPTED_OUT, error_code="21610")
     other = Report(second.message_id, MessageStatus.REJECTED, Reason.RECIPIENT_REFUSED)
-    assert optouts.heed_provider([said, other]) == 1
-    assert optouts.heed_provider([said]) == 0
+    assert opt_outs.heed_provider([said, other]) == 1
+    assert opt_outs.heed_provider([said]) == 0
     assert suppressed_among(campaign.account, [first.phone_number, second.phone_number]) == {first.phone_number}
     event = OptOutEvent.objects.get()
     assert (event.source, event.detail) == (OptOutSource.PROVIDER, first.message_id)
@@ -136,9 +137,9 @@ def test_a_report_that_comes_again_shuts_nobody_out_who_came_back() -> None:
     expansion.expand_ready()
     message = Message.objects.get()
     said = Report(message.message_id, MessageStatus.REJECTED, Reason.OPTED_OUT, error_code="21610")
-    optouts.heed_provider([said])
+    opt_outs.heed_provider([said])
     opt_in(campaign.account, message.phone_number, OptOutSource.KEYWORD, "START")
-    assert optouts.heed_provider([said]) == 0
+    assert opt_outs.heed_provider([said]) == 0
     assert not suppressed_among(campaign.account, [message.phone_number])
 
 
@@ -151,7 +152,7 @@ def test_what_a_provider_says_of_many_numbers_costs_as_few_statements(django_ass
         for message in Message.objects.all()
     ]
     with django_assert_num_queries(27):  # seven of all, and one for the webhooks of each
-        assert optouts.heed_provider(said) == 20
+        assert opt_outs.heed_provider(said) == 20
 
 
 @pytest.mark.django_db

@@ -14,14 +14,16 @@ from django.utils import timezone
 from accounts.security import sending_hold
 from accounts.security.sending_hold import HoldKind
 from campaigns.models import Campaign
-from messaging import calls, dispatch, opening, reconciliation, recording, release, restored
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways import reset as reset_gateways
 from messaging.gateways.base import Lookup, NotSent, Report, SubmitAnswer, Unknown
 from messaging.gateways.infobip import Infobip
 from messaging.gateways.transport import Response
 from messaging.models import Attempt, Batch, Message
+from messaging.outcomes import reconciliation
+from messaging.restore import detection, release
+from messaging.sending import dispatch, prepare, record, submit
+from messaging.sending.expansion import expand_ready
 from tests.factories import AccountFactory, make_campaign
 from tests.messaging.test_broken_off import opened, overdue
 from tests.messaging.test_pipeline import statuses
@@ -34,11 +36,11 @@ ABSENT = Lookup(conclusive=True)
 def refuse_after(seconds):
     """A gateway whose answer, for certain not sent, takes so long."""
 
-    def submit(self, submission):
+    def refuse(self, submission):
         time.sleep(seconds)
         raise NotSent("The provider cannot be reached.")
 
-    return submit
+    return refuse
 
 
 def test_what_the_log_has_forgotten_is_not_sent_again(simulator, monkeypatch):
@@ -46,7 +48,7 @@ def test_what_the_log_has_forgotten_is_not_sent_again(simulator, monkeypatch):
     simulator.set_faults(refuse_repeated=0)
     make_campaign(count=2)
     expand_ready()
-    calls.make_call(opened())
+    submit.make_call(opened())
     overdue()
     long_ago = timezone.now() - timedelta(hours=60)
     Attempt.objects.update(finished_at=long_ago, deadline=long_ago, next_lookup_at=timezone.now())
@@ -60,7 +62,7 @@ def test_what_the_log_has_forgotten_is_not_sent_again(simulator, monkeypatch):
 def test_an_attempt_that_was_committed_without_our_being_told_is_closed(simulator, monkeypatch):
     make_campaign(count=2)
     expand_ready()
-    really_open, cuts = opening._open, []
+    really_open, cuts = prepare._open, []
 
     def open_and_cut(batches, gateway, grants):
         calls = really_open(batches, gateway, grants)
@@ -69,7 +71,7 @@ def test_an_attempt_that_was_committed_without_our_being_told_is_closed(simulato
             raise OperationalError("the connection was lost in the commit")
         return calls
 
-    monkeypatch.setattr(opening, "_open", open_and_cut)
+    monkeypatch.setattr(prepare, "_open", open_and_cut)
     monkeypatch.setattr(
         "smsapp.core.isolation.close_old_connections", lambda: None
     )  # this test's transaction is its own
@@ -84,14 +86,14 @@ def test_an_answer_is_kept_while_the_database_is_away(simulator, monkeypatch):
     expand_ready()
     monkeypatch.setattr(Infobip, "submit", refuse_after(0))
     monkeypatch.setattr("smsapp.core.isolation.close_old_connections", lambda: None)
-    really_record, back = recording.record, time.monotonic() + 1.5
+    really_record, back = record.record, time.monotonic() + 1.5
 
-    def record(result):
+    def record_later(result):
         if time.monotonic() < back:
             raise OperationalError("connection refused")
         return really_record(result)
 
-    monkeypatch.setattr(recording, "record", record)
+    monkeypatch.setattr(record, "record", record_later)
     dispatch.dispatch_ready(Lane.CAMPAIGNS, 0.5)
     overdue()
     assert statuses() == {"queued": 3}
@@ -133,7 +135,7 @@ def test_a_suspect_shares_its_worker_with_no_other_call(simulator, settings, mon
     under_way: list[int] = []
     beside_suspect: list[int] = []
 
-    def submit(self, submission):
+    def refuse(self, submission):
         under_way.append(1)
         if submission.reference.split("-")[1] == str(suspect.pk):
             beside_suspect.append(len(under_way))
@@ -141,7 +143,7 @@ def test_a_suspect_shares_its_worker_with_no_other_call(simulator, settings, mon
         under_way.pop()
         return SubmitAnswer(200, [Report(message.message_id, S.SENT) for message in submission.messages])
 
-    monkeypatch.setattr(Infobip, "submit", submit)
+    monkeypatch.setattr(Infobip, "submit", refuse)
     dispatch.dispatch_ready(Lane.CAMPAIGNS, 5)
     assert beside_suspect == [1]
     assert statuses() == {"sent": 3}
@@ -180,7 +182,7 @@ def test_a_call_is_looked_up_shortly_before_the_log_ends_and_closed_when_it_has_
     reset_gateways()
     make_campaign(count=1)
     expand_ready()
-    recording.record(calls.Result(opened(), error=Unknown("lost")))
+    record.record(submit.Result(opened(), error=Unknown("lost")))
     attempt = Attempt.objects.get()
     ended = attempt.finished_at
     monkeypatch.setattr(Infobip, "look_up", lambda self, reference: ABSENT)
@@ -208,9 +210,9 @@ def test_release_asks_about_every_row_though_the_first_ones_never_left(simulator
     simulator.set_faults(refuse_repeated=0)
     make_campaign(count=200)
     expand_ready()
-    restored.watch()
+    detection.watch()
     call = opened()
-    calls.make_call(replace(call, submission=replace(call.submission, messages=call.submission.messages[95:])))
+    submit.make_call(replace(call, submission=replace(call.submission, messages=call.submission.messages[95:])))
     Attempt.objects.all().delete()
     Batch.objects.update(
         state=BatchState.READY, lease_owner="", lease_until=None, lease_epoch=0, lease_count=0
@@ -233,7 +235,7 @@ def test_a_full_disk_that_the_server_calls_internal_pauses_no_campaign(monkeypat
             "DO $$ BEGIN RAISE EXCEPTION 'could not extend file: File too large' USING ERRCODE = 'XX000'; END $$"
         )
 
-    monkeypatch.setattr("messaging.bulk.insert_messages", full)
+    monkeypatch.setattr("messaging.storage.message_rows.insert_messages", full)
     expand_ready()
     campaign.refresh_from_db()
     assert campaign.status == "running"

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from messaging.choices import MACHINES, RANK, BatchState, MessageStatus
-from messaging.owners import A_PERSON, OWNERS
+from messaging.upkeep.state_owners import A_PERSON, OWNERS
 from smsapp import queues
 from uploads.choices import UploadStatus
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging import pace
-from messaging.pace import Grant, Limits, Pace
+from messaging.routing import throttle_state
+from messaging.routing.throttle_state import Grant, Limits, Pace
 
 START = 1_700_000_000.0
 NO_LIMITS = Limits()
@@ -72,7 +72,7 @@ def play(
         now, sender, call = heapq.heappop(events)
         if call is not None:
             current = tell(current, limits, START + now, call)
-        current, grant = pace.take(current, limits, START + now, wanted)
+        current, grant = throttle_state.take(current, limits, START + now, wanted)
         if not grant:
             assert grant.wait > 0
             heapq.heappush(events, (now + grant.wait, sender, None))
@@ -88,10 +88,10 @@ def play(
 
 def tell(current: Pace, limits: Limits, now: float, call: Call) -> Pace:
     if call.outcome == "down":
-        return pace.down(current, limits, now, call.grant)
+        return throttle_state.down(current, limits, now, call.grant)
     if call.outcome == "throttled":
-        return pace.throttled(current, limits, now, call.grant, None)
-    return pace.answered(current, limits, now, call.grant)
+        return throttle_state.throttled(current, limits, now, call.grant, None)
+    return throttle_state.answered(current, limits, now, call.grant)
 
 
 def messages(calls: list[Call], begin: float, end: float, outcome: str = "answered") -> int:
@@ -100,10 +100,10 @@ def messages(calls: list[Call], begin: float, end: float, outcome: str = "answer
 
 def tripped(now: float = START, limits: Limits = NO_LIMITS) -> Pace:
     """A gateway that granted 200 messages in a second, a while before it went down."""
-    current, grant = pace.take(Pace(), limits, now - 20, 200)
-    current = pace.answered(current, limits, now - 20, grant)
+    current, grant = throttle_state.take(Pace(), limits, now - 20, 200)
+    current = throttle_state.answered(current, limits, now - 20, grant)
     for _ in range(limits.breaker_calls):
-        current = pace.down(current, limits, now, grant)
+        current = throttle_state.down(current, limits, now, grant)
     return current
 
 
@@ -115,12 +115,12 @@ def test_no_second_holds_more_than_the_ceiling_and_the_burst(ceiling: float, tak
     limits, now, current, granted = Limits(ceiling=ceiling), START, Pace(), []
     for pause, wanted in takes:
         now += pause
-        current, grant = pace.take(current, limits, now, wanted)
+        current, grant = throttle_state.take(current, limits, now, wanted)
         assert 0 <= grant.granted <= wanted
         granted.append((now, grant.granted))
     for begin, _ in granted:
         within = sum(count for at, count in granted if begin <= at < begin + 1)
-        assert within <= ceiling + max(1.0 + ceiling * pace.RESERVE, ceiling) + 1e-3
+        assert within <= ceiling + max(1.0 + ceiling * throttle_state.RESERVE, ceiling) + 1e-3
 
 
 @given(ceiling=st.floats(0.1, 1000), takes=takes, yields=st.booleans())
@@ -129,11 +129,11 @@ def test_whoever_waits_as_long_as_told_is_granted_something(
 ) -> None:
     limits, now, current = Limits(ceiling=ceiling), START, Pace()
     for _, wanted in takes:
-        current, grant = pace.take(current, limits, now, wanted, yields=yields)
+        current, grant = throttle_state.take(current, limits, now, wanted, yields=yields)
         if wanted and not grant:
             now += grant.wait + 1e-6
-            assert pace.look(current, limits, now, wanted, yields=yields)
-            current, grant = pace.take(current, limits, now, wanted, yields=yields)
+            assert throttle_state.look(current, limits, now, wanted, yields=yields)
+            current, grant = throttle_state.take(current, limits, now, wanted, yields=yields)
             assert grant
 
 
@@ -144,12 +144,12 @@ def test_a_campaign_leaves_room_for_single_sends_and_uses_the_rest(ceiling: floa
     limits, current, crowd, waits, waiting_since = Limits(ceiling=ceiling), Pace(), 0, [], None
     for hundredth in range(100 * 60):
         now = START + hundredth / 100
-        current, grant = pace.take(current, limits, now, 100, yields=True)
+        current, grant = throttle_state.take(current, limits, now, 100, yields=True)
         crowd += grant.granted
         if hundredth % 300 == 0:
             waiting_since = now
         if waiting_since is not None and hundredth % 25 == 0:
-            current, grant = pace.take(current, limits, now, 1)
+            current, grant = throttle_state.take(current, limits, now, 1)
             if grant:
                 waits.append(now - waiting_since)
                 waiting_since = None
@@ -160,9 +160,9 @@ def test_a_campaign_leaves_room_for_single_sends_and_uses_the_rest(ceiling: floa
 
 def test_one_message_is_granted_before_a_crowd() -> None:
     limits = Limits(ceiling=100)
-    current, _ = pace.take(Pace(), limits, START, 100)
-    assert not pace.look(current, limits, START + 0.015, 100)
-    assert pace.look(current, limits, START + 0.015, 1).granted == 1
+    current, _ = throttle_state.take(Pace(), limits, START, 100)
+    assert not throttle_state.look(current, limits, START + 0.015, 100)
+    assert throttle_state.look(current, limits, START + 0.015, 1).granted == 1
 
 
 def test_a_full_ceiling_is_used() -> None:
@@ -186,51 +186,51 @@ def test_a_limit_without_any_burst_is_found_and_mostly_used() -> None:
 
 
 def test_after_a_429_nobody_calls_until_the_provider_allows_it() -> None:
-    current, grant = pace.take(Pace(), NO_LIMITS, START, 10)
-    current = pace.throttled(current, NO_LIMITS, START + 0.1, grant, retry_after=7.0)
-    current = pace.throttled(current, NO_LIMITS, START + 0.2, grant, retry_after=None)
-    assert pace.look(current, NO_LIMITS, START + 1, 1) == Grant(0, START + 1, pytest.approx(6.1))
-    assert not pace.look(current, NO_LIMITS, START + 7.09, 1)
-    assert pace.look(current, NO_LIMITS, START + 8.5, 1)
+    current, grant = throttle_state.take(Pace(), NO_LIMITS, START, 10)
+    current = throttle_state.throttled(current, NO_LIMITS, START + 0.1, grant, retry_after=7.0)
+    current = throttle_state.throttled(current, NO_LIMITS, START + 0.2, grant, retry_after=None)
+    assert throttle_state.look(current, NO_LIMITS, START + 1, 1) == Grant(0, START + 1, pytest.approx(6.1))
+    assert not throttle_state.look(current, NO_LIMITS, START + 7.09, 1)
+    assert throttle_state.look(current, NO_LIMITS, START + 8.5, 1)
 
 
 @pytest.mark.parametrize(("retry_after", "closed"), [(None, 1.0), (0.0, 0.1), (-5.0, 0.1), (86_400.0, 300.0)])
 def test_a_429_closes_for_a_time_that_makes_sense(retry_after: float | None, closed: float) -> None:
-    current = pace.throttled(Pace(), NO_LIMITS, START, Grant(1, START), retry_after)
+    current = throttle_state.throttled(Pace(), NO_LIMITS, START, Grant(1, START), retry_after)
     assert current.closed_until == START + closed
 
 
 def test_calls_in_flight_together_lower_the_rate_once() -> None:
-    current, grant = pace.take(Pace(), NO_LIMITS, START, 1000)
+    current, grant = throttle_state.take(Pace(), NO_LIMITS, START, 1000)
     for n in range(8):
-        current = pace.throttled(current, NO_LIMITS, START + 0.1 + n, grant, None)
+        current = throttle_state.throttled(current, NO_LIMITS, START + 0.1 + n, grant, None)
     assert current.rate == pytest.approx(700, rel=0.01)
 
 
 def test_a_429_to_a_few_messages_costs_at_most_half_of_the_rate() -> None:
     limits = Limits(ceiling=500)
-    current, grant = pace.take(Pace(), limits, START, 3)
-    current = pace.throttled(current, limits, START, grant, None)
+    current, grant = throttle_state.take(Pace(), limits, START, 3)
+    current = throttle_state.throttled(current, limits, START, grant, None)
     assert current.rate == pytest.approx(500 * 0.7 * 0.7)
 
 
 @pytest.mark.parametrize("ceiling", [None, 900.0])
 def test_a_lowering_is_forgotten_within_two_minutes_where_nobody_waits(ceiling: float | None) -> None:
     limits = Limits(ceiling=ceiling)
-    current, grant = pace.take(Pace(), limits, START, 400)
-    current = pace.throttled(current, limits, START, grant, None)
-    assert pace.allowed_rate(current, limits) is not None
+    current, grant = throttle_state.take(Pace(), limits, START, 400)
+    current = throttle_state.throttled(current, limits, START, grant, None)
+    assert throttle_state.allowed_rate(current, limits) is not None
     for second in range(1, 120):
-        current, grant = pace.take(current, limits, START + second, 10)
+        current, grant = throttle_state.take(current, limits, START + second, 10)
     assert current.rate is None
-    assert pace.is_free(current, limits, START + 120) == (ceiling is None)
+    assert throttle_state.is_free(current, limits, START + 120) == (ceiling is None)
 
 
 def after(outcomes: str, pause: float = 0.0) -> Pace:
     """What is known after these calls (d: down, a: answered), the last of them `pause` seconds after the others."""
     current, grant = Pace(), Grant(1, START)
     for place, letter in enumerate(outcomes, 1):
-        change = pace.down if letter == "d" else pace.answered
+        change = throttle_state.down if letter == "d" else throttle_state.answered
         current = change(current, NO_LIMITS, START + (pause if place == len(outcomes) else 0), grant)
     return current
 
@@ -280,97 +280,99 @@ def test_calls_that_fail_at_once_do_not_pass_for_the_usual_rate() -> None:
     assert current.reached == 200
     crowd = Pace()
     for second in range(3):
-        crowd, grant = pace.take(crowd, NO_LIMITS, START + second * 6, 50)
-        crowd = pace.answered(crowd, NO_LIMITS, START + second * 6, grant)
+        crowd, grant = throttle_state.take(crowd, NO_LIMITS, START + second * 6, 50)
+        crowd = throttle_state.answered(crowd, NO_LIMITS, START + second * 6, grant)
     while not crowd.cool_down:
-        crowd, grant = pace.take(crowd, NO_LIMITS, START + 20, 1000)
-        crowd = pace.down(crowd, NO_LIMITS, START + 20, grant)
+        crowd, grant = throttle_state.take(crowd, NO_LIMITS, START + 20, 1000)
+        crowd = throttle_state.down(crowd, NO_LIMITS, START + 20, grant)
     assert crowd.reached == 50
 
 
 def test_one_probe_is_out_at_a_time_and_a_lost_one_is_given_up() -> None:
     current, now = tripped(), START + 10
-    assert not pace.look(current, NO_LIMITS, now - 0.01, 1000)
-    current, probe = pace.take(current, NO_LIMITS, now, 1000)
+    assert not throttle_state.look(current, NO_LIMITS, now - 0.01, 1000)
+    current, probe = throttle_state.take(current, NO_LIMITS, now, 1000)
     assert probe.granted == 1
     granted = []
     for second in range(60):
-        current, grant = pace.take(current, NO_LIMITS, now + second, 1000)
+        current, grant = throttle_state.take(current, NO_LIMITS, now + second, 1000)
         granted.append(grant.granted)
     assert sum(granted) == 0
-    current, second_probe = pace.take(current, NO_LIMITS, now + 60, 1000)
+    current, second_probe = throttle_state.take(current, NO_LIMITS, now + 60, 1000)
     assert second_probe.granted == 1
 
 
 def test_a_probe_that_is_not_made_makes_room_for_another() -> None:
-    current, probe = pace.take(tripped(), NO_LIMITS, START + 10, 5)
-    assert not pace.look(current, NO_LIMITS, START + 10, 5)
+    current, probe = throttle_state.take(tripped(), NO_LIMITS, START + 10, 5)
+    assert not throttle_state.look(current, NO_LIMITS, START + 10, 5)
     for grant, granted in ((Grant(1, START), 0), (probe, 1)):
-        left = pace.unused(current, NO_LIMITS, START + 10, grant)
-        assert pace.look(left, NO_LIMITS, START + 10, 5).granted == granted
+        left = throttle_state.unused(current, NO_LIMITS, START + 10, grant)
+        assert throttle_state.look(left, NO_LIMITS, START + 10, 5).granted == granted
 
 
 def test_what_was_granted_and_not_used_comes_back_and_no_more() -> None:
     limits = Limits(ceiling=100)
-    current, grant = pace.take(Pace(), limits, START, 80)
-    assert pace.look(pace.unused(current, limits, START, grant), limits, START, 1000).granted == 100
-    assert pace.look(pace.given_back(current, limits, START, 30), limits, START, 1000).granted == 50
-    assert pace.look(pace.given_back(current, limits, START, 500), limits, START, 1000).granted == 100
-    closed = pace.throttled(current, limits, START, grant, retry_after=10)
-    assert not pace.look(pace.unused(closed, limits, START + 1, grant), limits, START + 1, 1)
-    assert pace.given_back(Pace(), NO_LIMITS, START, 5).tokens == 0
+    current, grant = throttle_state.take(Pace(), limits, START, 80)
+    assert throttle_state.look(throttle_state.unused(current, limits, START, grant), limits, START, 1000).granted == 100
+    assert throttle_state.look(throttle_state.given_back(current, limits, START, 30), limits, START, 1000).granted == 50
+    assert (
+        throttle_state.look(throttle_state.given_back(current, limits, START, 500), limits, START, 1000).granted == 100
+    )
+    closed = throttle_state.throttled(current, limits, START, grant, retry_after=10)
+    assert not throttle_state.look(throttle_state.unused(closed, limits, START + 1, grant), limits, START + 1, 1)
+    assert throttle_state.given_back(Pace(), NO_LIMITS, START, 5).tokens == 0
 
 
 def test_failed_probes_double_the_cool_down_up_to_its_maximum() -> None:
     current, now, waits = tripped(), START, []
     for _ in range(7):
-        waits.append(round(pace.look(current, NO_LIMITS, now, 1).wait))
+        waits.append(round(throttle_state.look(current, NO_LIMITS, now, 1).wait))
         now = current.closed_until
-        current, probe = pace.take(current, NO_LIMITS, now, 1)
-        current = pace.down(current, NO_LIMITS, now, probe)
+        current, probe = throttle_state.take(current, NO_LIMITS, now, 1)
+        current = throttle_state.down(current, NO_LIMITS, now, probe)
     assert waits == [10, 20, 40, 80, 160, 300, 300]
 
 
 def test_calls_from_before_the_breaker_tripped_decide_nothing() -> None:
     current = tripped()
     old = Grant(100, START - 1)
-    for change in (pace.answered, pace.down):
+    for change in (throttle_state.answered, throttle_state.down):
         assert change(current, NO_LIMITS, START + 5, old).closed_until == START + 10
         assert change(current, NO_LIMITS, START + 12, old).cool_down == 10
 
 
 @pytest.mark.parametrize("is_throttled", [False, True])
 def test_an_answered_probe_opens_the_gateway_at_a_tenth_of_the_usual_rate(is_throttled: bool) -> None:
-    current, probe = pace.take(tripped(), NO_LIMITS, START + 10, 1)
+    current, probe = throttle_state.take(tripped(), NO_LIMITS, START + 10, 1)
     if is_throttled:
-        current = pace.throttled(current, NO_LIMITS, START + 11, probe, 3.0)
+        current = throttle_state.throttled(current, NO_LIMITS, START + 11, probe, 3.0)
     else:
-        current = pace.answered(current, NO_LIMITS, START + 11, probe)
+        current = throttle_state.answered(current, NO_LIMITS, START + 11, probe)
     assert (current.cool_down, current.rate) == (0, 20)
-    assert pace.look(current, NO_LIMITS, START + 11, 100).granted == 0
-    assert pace.look(current, NO_LIMITS, START + 12, 100).granted == (0 if is_throttled else 20)
-    assert pace.look(current, NO_LIMITS, START + 15, 100).granted == 20
+    assert throttle_state.look(current, NO_LIMITS, START + 11, 100).granted == 0
+    assert throttle_state.look(current, NO_LIMITS, START + 12, 100).granted == (0 if is_throttled else 20)
+    assert throttle_state.look(current, NO_LIMITS, START + 15, 100).granted == 20
 
 
 def test_what_a_process_granted_itself_counts_as_the_usual_rate() -> None:
-    current = pace.gathered(Pace(), NO_LIMITS, START, granted=300, answered=4)
-    current = pace.throttled(current, NO_LIMITS, START, Grant(1, START), None)
+    current = throttle_state.gathered(Pace(), NO_LIMITS, START, granted=300, answered=4)
+    current = throttle_state.throttled(current, NO_LIMITS, START, Grant(1, START), None)
     assert current.reached == 300
 
 
 def test_gathered_answers_from_before_an_outage_do_not_end_it() -> None:
-    assert pace.gathered(tripped(), NO_LIMITS, START + 12, granted=5, answered=5).cool_down == 10
+    assert throttle_state.gathered(tripped(), NO_LIMITS, START + 12, granted=5, answered=5).cool_down == 10
 
 
 def test_a_clock_set_back_by_an_hour_does_not_close_a_gateway_for_an_hour() -> None:
     current = tripped()
-    assert pace.look(current, NO_LIMITS, START - 3600, 5).granted == 5
+    assert throttle_state.look(current, NO_LIMITS, START - 3600, 5).granted == 5
 
 
 def test_a_clock_a_little_behind_changes_nothing() -> None:
     limits = Limits(ceiling=10)
-    current, _ = pace.take(Pace(), limits, START, 10)
-    assert pace.look(current, limits, START - 2, 1).granted == 0
+    current, _ = throttle_state.take(Pace(), limits, START, 10)
+    assert throttle_state.look(current, limits, START - 2, 1).granted == 0
 
 
 @given(gaps=st.lists(st.floats(0, 100_000), min_size=1, max_size=30), data=st.data())
@@ -382,34 +384,36 @@ def test_no_order_of_events_breaks_it(gaps: list[float], data: st.DataObject) ->
         event = data.draw(st.sampled_from(["take", "answered", "throttled", "down", "down", "down"]))
         for _ in range(8):
             if event == "take":
-                current, new = pace.take(current, limits, now, 50)
+                current, new = throttle_state.take(current, limits, now, 50)
                 grant = new or grant
             elif event == "throttled":
-                current = pace.throttled(current, limits, now, grant, None)
+                current = throttle_state.throttled(current, limits, now, grant, None)
             else:
-                change = pace.answered if event == "answered" else pace.down
+                change = throttle_state.answered if event == "answered" else throttle_state.down
                 current = change(current, limits, now, grant)
-        rate = pace.allowed_rate(current, limits)
+        rate = throttle_state.allowed_rate(current, limits)
         assert rate is None or rate > 0
         assert current.closed_until <= now + 300
-        assert pace.look(current, limits, now, 50).wait <= 300
-        assert len(current.slices) <= pace.SLICES
+        assert throttle_state.look(current, limits, now, 50).wait <= 300
+        assert len(current.slices) <= throttle_state.SLICES
 
 
 def test_shares_of_all_processes_make_the_whole() -> None:
-    current, grant = pace.take(Pace(), NO_LIMITS, START, 400)
-    current = pace.throttled(current, NO_LIMITS, START, grant, None)
-    share = pace.share_of(current, 4)
+    current, grant = throttle_state.take(Pace(), NO_LIMITS, START, 400)
+    current = throttle_state.throttled(current, NO_LIMITS, START, grant, None)
+    share = throttle_state.share_of(current, 4)
     assert share.rate == pytest.approx(70)
     assert share.closed_until == current.closed_until
 
 
 def test_a_stray_refusal_in_a_quiet_time_does_not_slow_the_next_campaign():
-    current, grant = pace.take(Pace(), NO_LIMITS, START, 1)
-    current = pace.throttled(current, NO_LIMITS, START, grant, None)
-    assert current.rate == pace.FIRST_LOWERED_TO
-    again = pace.take(current, NO_LIMITS, START + 3, 1)
-    assert pace.throttled(again[0], NO_LIMITS, START + 3, again[1], None).rate < pace.FIRST_LOWERED_TO
+    current, grant = throttle_state.take(Pace(), NO_LIMITS, START, 1)
+    current = throttle_state.throttled(current, NO_LIMITS, START, grant, None)
+    assert current.rate == throttle_state.FIRST_LOWERED_TO
+    again = throttle_state.take(current, NO_LIMITS, START + 3, 1)
+    assert (
+        throttle_state.throttled(again[0], NO_LIMITS, START + 3, again[1], None).rate < throttle_state.FIRST_LOWERED_TO
+    )
 
 
 # --- how much at once -------------------------------------------------------------------------------------------------
@@ -418,32 +422,32 @@ def test_a_stray_refusal_in_a_quiet_time_does_not_slow_the_next_campaign():
 def test_a_lost_answer_halves_the_next_calls_down_to_where_size_is_no_reason() -> None:
     current, sizes = Pace(), []
     for n in range(8):
-        current, grant = pace.take(current, NO_LIMITS, START + n, 1000)
+        current, grant = throttle_state.take(current, NO_LIMITS, START + n, 1000)
         sizes.append(grant.granted)
-        current = pace.lost(current, NO_LIMITS, START + n, grant)
+        current = throttle_state.lost(current, NO_LIMITS, START + n, grant)
     assert sizes == [1000, 500, 250, 125, 62, 50, 50, 50]
 
 
 def test_answers_lost_together_halve_the_calls_once() -> None:
     current = Pace()
-    _, grant = pace.take(current, NO_LIMITS, START, 1000)
+    _, grant = throttle_state.take(current, NO_LIMITS, START, 1000)
     for _ in range(4):
-        current = pace.lost(current, NO_LIMITS, START + 15, grant)
-    assert pace.look(current, NO_LIMITS, START + 16, 1000).granted == 500
+        current = throttle_state.lost(current, NO_LIMITS, START + 15, grant)
+    assert throttle_state.look(current, NO_LIMITS, START + 16, 1000).granted == 500
 
 
 def test_undisturbed_calls_grow_back_until_nothing_limits_them() -> None:
-    current = pace.lost(Pace(), NO_LIMITS, START, Grant(1000, START))
-    current = pace.lost(current, NO_LIMITS, START + 1, Grant(500, START))
-    assert not pace.is_free(current, NO_LIMITS, START + 2)
+    current = throttle_state.lost(Pace(), NO_LIMITS, START, Grant(1000, START))
+    current = throttle_state.lost(current, NO_LIMITS, START + 1, Grant(500, START))
+    assert not throttle_state.is_free(current, NO_LIMITS, START + 2)
     sizes = []
     for n in range(1, 4):
-        current, grant = pace.take(current, NO_LIMITS, START + n * pace.GROWS_AFTER, 1000)
+        current, grant = throttle_state.take(current, NO_LIMITS, START + n * throttle_state.GROWS_AFTER, 1000)
         sizes.append(grant.granted)
     assert sizes == [250, 500, 1000]
-    assert pace.is_free(current, NO_LIMITS, START + 4 * pace.GROWS_AFTER)
+    assert throttle_state.is_free(current, NO_LIMITS, START + 4 * throttle_state.GROWS_AFTER)
 
 
 def test_a_single_send_whose_answer_is_lost_makes_no_call_smaller() -> None:
-    current = pace.lost(Pace(), NO_LIMITS, START, Grant(1, START))
-    assert pace.look(current, NO_LIMITS, START + 1, 1000).granted == 1000
+    current = throttle_state.lost(Pace(), NO_LIMITS, START, Grant(1, START))
+    assert throttle_state.look(current, NO_LIMITS, START + 1, 1000).granted == 1000

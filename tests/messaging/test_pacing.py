@@ -14,10 +14,10 @@ import redis
 from django.conf import settings as django_settings
 from django.core.cache import caches
 
-from messaging import pace, pacing
 from messaging.gateways.base import NotBegun, NotSent, OutgoingMessage, Refused, Submission, Unknown
-from messaging.pace import Grant
-from messaging.pacing import Outcome, View
+from messaging.routing import throttle, throttle_state
+from messaging.routing.throttle import Outcome, View
+from messaging.routing.throttle_state import Grant
 from tests.messaging.simulators import RunningSimulator, running_simulator
 
 GATEWAY = "infobip"
@@ -27,15 +27,15 @@ SIMULATOR = "simulator"
 @pytest.fixture(autouse=True)
 def own_keys(settings: Any) -> Iterator[None]:
     settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-{secrets.token_hex(4)}"
-    pacing.reset()
+    throttle.reset()
     yield
-    pacing.reset()
+    throttle.reset()
 
 
 @pytest.fixture
 def shared(redis_client: redis.Redis) -> Iterator[redis.Redis]:
     yield redis_client
-    redis_client.delete(pacing._key(GATEWAY), pacing._key(SIMULATOR))
+    redis_client.delete(throttle._key(GATEWAY), throttle._key(SIMULATOR))
 
 
 @pytest.fixture
@@ -56,17 +56,17 @@ def lose_redis(settings: Any) -> Iterator[Callable[[], None]]:
 
 
 def seconds(client: redis.Redis) -> float:
-    return pacing._seconds(client.time())
+    return throttle._seconds(client.time())
 
 
-def throttle(retry_after: float | None = None, messages: int = 100) -> None:
-    grant = pacing.take(GATEWAY, messages)
-    pacing.tell(GATEWAY, grant, Outcome.THROTTLED, retry_after)
+def push_back(retry_after: float | None = None, messages: int = 100) -> None:
+    grant = throttle.take(GATEWAY, messages)
+    throttle.tell(GATEWAY, grant, Outcome.THROTTLED, retry_after)
 
 
 def trip() -> None:
     for _ in range(django_settings.BREAKER_CALLS):
-        pacing.tell(GATEWAY, Grant(1, 0.0), Outcome.DOWN)
+        throttle.tell(GATEWAY, Grant(1, 0.0), Outcome.DOWN)
 
 
 def test_processes_that_take_at_once_get_no_more_than_the_bucket_holds(settings: Any, shared: redis.Redis) -> None:
@@ -85,15 +85,15 @@ def test_processes_that_take_at_once_get_no_more_than_the_bucket_holds(settings:
         thread.join(30)
     most = 300.0 * (1 + seconds(shared) - begin)
     assert 300 <= sum(taken) <= most
-    stored = pacing._decoded(shared.get(pacing._key(GATEWAY)))
+    stored = throttle._decoded(shared.get(throttle._key(GATEWAY)))
     assert stored.tokens + sum(taken) <= most
 
 
 def test_real_processes_share_one_bucket(settings: Any, shared: redis.Redis) -> None:
     code = (
-        "import django; django.setup(); from django.conf import settings; from messaging import pacing;"
+        "import django; django.setup(); from django.conf import settings; from messaging.routing import throttle;"
         f"settings.REDIS_KEY_PREFIX = {settings.REDIS_KEY_PREFIX!r}; settings.GATEWAY_RATE = 0.001;"
-        f"print(sum(pacing.take({GATEWAY!r}, 1).granted for _ in range(50)))"
+        f"print(sum(throttle.take({GATEWAY!r}, 1).granted for _ in range(50)))"
     )
     command = [sys.executable, "-c", code]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
@@ -101,31 +101,31 @@ def test_real_processes_share_one_bucket(settings: Any, shared: redis.Redis) -> 
 
 
 def test_a_throttling_told_by_one_process_closes_the_gateway_for_another(shared: redis.Redis) -> None:
-    assert pacing.may_call(GATEWAY, 5)
-    throttle(retry_after=30)
+    assert throttle.may_call(GATEWAY, 5)
+    push_back(retry_after=30)
     grant = View(GATEWAY).look(5)
     assert not grant
     assert 25 < grant.wait <= 30
-    assert not pacing.may_call(GATEWAY)
+    assert not throttle.may_call(GATEWAY)
 
 
 def test_the_ceiling_is_the_gateways_own(settings: Any, shared: redis.Redis) -> None:
     settings.GATEWAY_RATE, settings.SIMULATOR_RATE = 10.0, 0.0
-    assert pacing.take(GATEWAY, 1000).granted == 10
-    assert pacing.take(SIMULATOR, 1000).granted == 1000
+    assert throttle.take(GATEWAY, 1000).granted == 10
+    assert throttle.take(SIMULATOR, 1000).granted == 1000
 
 
 def test_a_gateway_that_nothing_limits_is_asked_about_once_a_second(
     shared: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pacing, "FROM_MEMORY", 3600.0)
-    pacing.reset()
+    monkeypatch.setattr(throttle, "FROM_MEMORY", 3600.0)
+    throttle.reset()
     before = shared.info("commandstats")
     for _ in range(100):
-        assert pacing.may_call(GATEWAY, 10)
-        pacing.tell(GATEWAY, pacing.take(GATEWAY, 10), Outcome.ANSWERED)
+        assert throttle.may_call(GATEWAY, 10)
+        throttle.tell(GATEWAY, throttle.take(GATEWAY, 10), Outcome.ANSWERED)
     after = shared.info("commandstats")
-    assert pacing._views[GATEWAY]._granted == 990
+    assert throttle._views[GATEWAY]._granted == 990
     assert after["cmdstat_exec"]["calls"] - before.get("cmdstat_exec", {"calls": 0})["calls"] < 50
 
 
@@ -133,9 +133,9 @@ def test_what_was_gathered_is_told_with_the_next_take(shared: redis.Redis, monke
     view = View(GATEWAY)
     for _ in range(5):
         view.tell(view.take(10), Outcome.ANSWERED, None)
-    monkeypatch.setattr(pacing, "FROM_MEMORY", -1.0)
+    monkeypatch.setattr(throttle, "FROM_MEMORY", -1.0)
     view.take(10)
-    stored = pacing._decoded(shared.get(pacing._key(GATEWAY)))
+    stored = throttle._decoded(shared.get(throttle._key(GATEWAY)))
     assert sum(part.calls for part in stored.slices) == 5
     assert max(part.busiest for part in stored.slices) in (50, 60)  # told within one second, or two
 
@@ -157,42 +157,42 @@ def test_of_all_processes_one_makes_the_probe(settings: Any, shared: redis.Redis
     assert views[1].look(100).granted == 1
     probe = views[1].take(100)
     views[1].tell(probe, Outcome.ANSWERED, None)
-    assert pacing._decoded(shared.get(pacing._key(GATEWAY))).cool_down == 0
+    assert throttle._decoded(shared.get(throttle._key(GATEWAY))).cool_down == 0
 
 
 def test_without_redis_each_process_keeps_to_its_share(settings: Any, lose_redis: Callable[[], None]) -> None:
     settings.GATEWAY_RATE, settings.SENDING_PROCESSES = 80.0, 4
     lose_redis()
     assert View(GATEWAY).take(1000).granted == 20
-    assert pacing.take(GATEWAY, 1000).granted == 20
-    assert pacing.take(GATEWAY, 1000).granted < 20
-    assert pacing.may_call(GATEWAY, 1000).granted < 20
+    assert throttle.take(GATEWAY, 1000).granted == 20
+    assert throttle.take(GATEWAY, 1000).granted < 20
+    assert throttle.may_call(GATEWAY, 1000).granted < 20
 
 
 def test_without_redis_and_without_a_ceiling_nobody_is_unlimited(settings: Any, lose_redis: Callable[[], None]) -> None:
     settings.FALLBACK_RATE = 30.0
     lose_redis()
-    assert pacing.take(GATEWAY, 1000).granted == 30
-    assert pacing.take(GATEWAY, 1000).granted < 30
+    assert throttle.take(GATEWAY, 1000).granted == 30
+    assert throttle.take(GATEWAY, 1000).granted < 30
 
 
 def test_without_redis_what_was_last_seen_still_holds(
     settings: Any, shared: redis.Redis, lose_redis: Callable[[], None]
 ) -> None:
-    throttle(retry_after=30)
+    push_back(retry_after=30)
     lose_redis()
-    assert not pacing.take(GATEWAY, 10)
-    assert 20 < pacing.may_call(GATEWAY, 10).wait <= 30
-    assert pacing._views[GATEWAY]._own.rate == pytest.approx(70 / settings.SENDING_PROCESSES)
+    assert not throttle.take(GATEWAY, 10)
+    assert 20 < throttle.may_call(GATEWAY, 10).wait <= 30
+    assert throttle._views[GATEWAY]._own.rate == pytest.approx(70 / settings.SENDING_PROCESSES)
 
 
 def test_without_redis_429s_and_outages_count_too(settings: Any, lose_redis: Callable[[], None]) -> None:
     lose_redis()
-    throttle(retry_after=20)
-    assert 15 < pacing.may_call(GATEWAY).wait <= 20
-    pacing.reset()
+    push_back(retry_after=20)
+    assert 15 < throttle.may_call(GATEWAY).wait <= 20
+    throttle.reset()
     trip()
-    assert not pacing.may_call(GATEWAY)
+    assert not throttle.may_call(GATEWAY)
 
 
 def test_redis_is_left_alone_for_a_while_after_a_failure_and_then_shared_again(
@@ -201,20 +201,20 @@ def test_redis_is_left_alone_for_a_while_after_a_failure_and_then_shared_again(
     settings.GATEWAY_RATE = 80.0
     configured = django_settings.CACHES
     lose_redis()
-    assert pacing.take(GATEWAY, 1000).granted == 20
+    assert throttle.take(GATEWAY, 1000).granted == 20
     caches.close_all()
     settings.CACHES = configured
-    assert pacing.take(GATEWAY, 1000).granted < 20
-    assert shared.get(pacing._key(GATEWAY)) is None
-    monkeypatch.setattr(pacing, "LOST_FOR", 0.0)
-    assert pacing.take(GATEWAY, 1000).granted == 80
+    assert throttle.take(GATEWAY, 1000).granted < 20
+    assert shared.get(throttle._key(GATEWAY)) is None
+    monkeypatch.setattr(throttle, "LOST_FOR", 0.0)
+    assert throttle.take(GATEWAY, 1000).granted == 80
     assert View(GATEWAY).take(1000).granted < 80
 
 
 def test_a_redis_that_hangs_costs_its_timeout_once(
     settings: Any, lose_redis: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pacing, "LOST_FOR", 3600.0)
+    monkeypatch.setattr(throttle, "LOST_FOR", 3600.0)
     configured = django_settings.CACHES["default"]
     with socket.create_server(("127.0.0.1", 0)) as silent:
         options = configured["OPTIONS"] | {"SOCKET_TIMEOUT": 0.05, "SOCKET_CONNECT_TIMEOUT": 0.05}
@@ -222,7 +222,7 @@ def test_a_redis_that_hangs_costs_its_timeout_once(
         caches.close_all()
         settings.CACHES = {"default": configured | {"LOCATION": url, "OPTIONS": options}}
         for _ in range(20):
-            pacing.take(GATEWAY, 1)
+            throttle.take(GATEWAY, 1)
         silent.settimeout(1)
         silent.accept()[0].close()
         silent.setblocking(False)
@@ -232,20 +232,26 @@ def test_a_redis_that_hangs_costs_its_timeout_once(
 
 @pytest.mark.parametrize("stored", [b"", b"no json", b"[]", b"{}", b'{"slices": [{"x": 1}]}', b'{"slices": 3}'])
 def test_a_state_of_another_version_is_forgotten(shared: redis.Redis, stored: bytes) -> None:
-    shared.set(pacing._key(GATEWAY), stored, ex=60)
-    assert pacing.take(GATEWAY, 10).granted == 10
+    shared.set(throttle._key(GATEWAY), stored, ex=60)
+    assert throttle.take(GATEWAY, 10).granted == 10
 
 
 def test_a_state_is_read_as_it_was_written() -> None:
     grant = Grant(100, 1000.0)
-    state = pace.throttled(pace.take(pace.Pace(), pace.Limits(), 1000.0, 100)[0], pace.Limits(), 1000.5, grant, 2.0)
+    state = throttle_state.throttled(
+        throttle_state.take(throttle_state.Pace(), throttle_state.Limits(), 1000.0, 100)[0],
+        throttle_state.Limits(),
+        1000.5,
+        grant,
+        2.0,
+    )
     assert state.slices
-    assert pacing._decoded(pacing._encoded(state)) == state
+    assert throttle._decoded(throttle._encoded(state)) == state
 
 
 def test_a_state_expires_after_longer_than_any_closing(shared: redis.Redis) -> None:
-    throttle()
-    assert pace.MAX_CLOSED + 60 < shared.ttl(pacing._key(GATEWAY)) <= 3600
+    push_back()
+    assert throttle_state.MAX_CLOSED + 60 < shared.ttl(throttle._key(GATEWAY)) <= 3600
 
 
 @pytest.mark.parametrize(
@@ -260,7 +266,7 @@ def test_a_state_expires_after_longer_than_any_closing(shared: redis.Redis) -> N
     ],
 )
 def test_what_a_call_says_of_the_gateway(error: Exception | None, outcome: Outcome) -> None:
-    assert pacing.outcome_of(error) is outcome
+    assert throttle.outcome_of(error) is outcome
 
 
 def send(simulator: RunningSimulator, count: int, reference: str) -> NotSent | None:
@@ -296,13 +302,13 @@ def test_a_real_gateways_limit_is_found_through_real_calls(shared: redis.Redis) 
     end, outcomes = time.monotonic() + 60, []
     with running_simulator(rate_limit=50, undelivered=0, rejected=0) as simulator:
         while time.monotonic() < end and outcomes[-30:] != [Outcome.ANSWERED] * 30:
-            grant = pacing.take(GATEWAY, 100)
+            grant = throttle.take(GATEWAY, 100)
             if not grant:
                 time.sleep(grant.wait)
                 continue
             error = send(simulator, grant.granted, f"call{len(outcomes)}")
-            outcomes.append(pacing.outcome_of(error))
-            pacing.tell(GATEWAY, grant, outcomes[-1], error.retry_after if error else None)
+            outcomes.append(throttle.outcome_of(error))
+            throttle.tell(GATEWAY, grant, outcomes[-1], error.retry_after if error else None)
     assert outcomes[0] is Outcome.THROTTLED
     assert outcomes[-30:] == [Outcome.ANSWERED] * 30
-    assert pacing._decoded(shared.get(pacing._key(GATEWAY))).rate < 100
+    assert throttle._decoded(shared.get(throttle._key(GATEWAY))).rate < 100

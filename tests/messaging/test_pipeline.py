@@ -15,10 +15,13 @@ from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.rendering import Renderer
-from messaging import calls, dispatch, gateways, in_flight, inbox, leases, reconciliation, recording, sweeps
+from messaging import gateways
 from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
-from messaging.expansion import expand_chunk, expand_ready
 from messaging.models import Attempt, Batch, DeliveryReport, Message
+from messaging.outcomes import reconciliation, report_inbox
+from messaging.sending import dispatch, in_flight, leases, record, submit
+from messaging.sending.expansion import expand_chunk, expand_ready
+from messaging.upkeep import sweeps
 from smsapp.core import clock
 from tests.factories import make_audience, make_campaign, phones
 from tests.messaging.steps import opened_of
@@ -50,8 +53,8 @@ def run_dry():
     """One round of everything that beat would wake."""
     expand_ready()
     send()
-    inbox.poll()
-    inbox.apply_waiting()
+    report_inbox.poll()
+    report_inbox.apply_waiting()
     reconciliation.reconcile()
     sweeps.sweep()
 
@@ -229,7 +232,7 @@ def test_each_call_of_a_batch_is_told_the_time_that_is_left_when_it_is_prepared(
         (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
         call = opened_of(batch)
         told.append(call.submission.validity)
-        recording.record(calls.make_call(call))
+        record.record(submit.make_call(call))
         Batch.objects.update(call_size=1)
     assert 25 < told[0] <= 30
     assert 5 < told[1] <= 10
@@ -419,7 +422,7 @@ def test_a_worker_that_dies_in_a_call_leaves_an_unknown_that_is_cleared_up(simul
     expand_ready()
     (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
     call = opened_of(batch)
-    assert calls.make_call(call).answer is not None
+    assert submit.make_call(call).answer is not None
     Batch.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     sweeps.sweep()
     assert statuses() == {"unknown": 3}
@@ -453,8 +456,8 @@ def test_a_call_does_not_begin_when_the_lease_is_nearly_over(simulator, settings
     make_campaign(count=3)
     expand_ready()
     (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
-    result = calls.make_call(opened_of(batch))
-    recording.record(result)
+    result = submit.make_call(opened_of(batch))
+    record.record(result)
     assert result.error is not None
     assert simulator.accepted_ids() == []
     assert statuses() == {"queued": 3}
@@ -513,9 +516,9 @@ def test_accounts_take_turns(simulator, settings):
 def test_an_unreadable_body_of_reports_stops_no_other(simulator):
     make_campaign(count=2)
     expand_ready()
-    inbox.receive("simulator", FactSource.POLL, b"not json", 1)
+    report_inbox.receive("simulator", FactSource.POLL, b"not json", 1)
     send()
     eventually(lambda: statuses() == {"delivered": 2}, run_dry)
-    waiting = inbox.ReportInbox.objects.get(applied_at=None)
+    waiting = report_inbox.ReportInbox.objects.get(applied_at=None)
     assert waiting.error
     assert waiting.failure_count >= 1

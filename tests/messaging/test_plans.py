@@ -18,10 +18,10 @@ from django.utils import timezone
 from accounts.models import Account
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from messaging import health
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus
-from messaging.identity import MAX_IN_BATCH
+from messaging.ids import MAX_IN_BATCH
 from messaging.models import Attempt, Batch, Message, ReportInbox
+from messaging.routing import gateway_health
 from smsapp.celery import app
 from smsapp.queues import TASK_QUEUES
 from tests.factories import AccountFactory, make_campaign
@@ -34,7 +34,8 @@ MOST_READ = 6000  # rows by one scan: what is taken at once, and a little beside
 #: Tasks that look at much for a reason, and at how many rows.
 LOOKS_AT = {
     "messaging.check_consistency": 4 * BACKLOG,  # adds up whole campaigns, some at a time
-    "messaging.measure_health": 4 * health.MOST,  # the newest batches and calls, a fixed number, by parallel workers
+    "messaging.measure_health": 4
+    * gateway_health.MOST,  # the newest batches and calls, a fixed number, by parallel workers
     "messaging.sweep": 2 * BACKLOG,  # sets aside what may not leave, so that nobody reads it again
 }
 FIRST = 10_000_000  # key of the first finished row

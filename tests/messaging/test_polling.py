@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from messaging import gateways, inbox
+from messaging import gateways
 from messaging.choices import GatewayKind
 from messaging.models import Gateway, ReportInbox
+from messaging.outcomes import report_inbox
 from tests.factories import in_use
 from tests.messaging.gateway_servers import Behaviour, RawServer, answering, raw_server
 
@@ -49,21 +50,21 @@ def test_every_gateway_is_polled_within_a_few_rounds_though_most_hang(servers: E
     silent = [gateway(servers, f"silent-{n}", hang) for n in range(12)]
     healthy = [gateway(servers, f"healthy-{n}", NOTHING) for n in range(8)]
     for _ in range(3):
-        inbox.poll()
+        report_inbox.poll()
     assert [len(server.requests) >= 1 for server in silent + healthy] == [True] * 20
 
 
 def test_one_gateway_that_hangs_holds_up_no_other_in_the_same_round(servers: ExitStack) -> None:
     silent = gateway(servers, "a-silent", hanging(servers))
     healthy = [gateway(servers, f"healthy-{n}", NOTHING) for n in range(19)]
-    inbox.poll()
+    report_inbox.poll()
     assert [len(server.requests) for server in [silent, *healthy]] == [1] * 20
 
 
 def test_a_gateway_with_very_many_reports_leaves_the_others_their_turn(servers: ExitStack) -> None:
     gateway(servers, "full", SOME)
     others = [gateway(servers, f"other-{n}", NOTHING) for n in range(19)]
-    bodies = inbox.poll()
+    bodies = report_inbox.poll()
     assert [len(server.requests) for server in others] == [1] * 19
     assert ReportInbox.objects.filter(gateway="full").count() == bodies > 0
 
@@ -72,12 +73,12 @@ def test_a_gateway_that_cannot_be_set_up_stops_no_other(servers: ExitStack, sett
     settings.INFOBIP_BASE_URL, settings.INFOBIP_API_KEY = "ftp://nowhere", "key"
     gateways.reset()
     other = gateway(servers, "other", NOTHING)
-    inbox.poll()
+    report_inbox.poll()
     assert len(other.requests) == 1
 
 
 def test_one_that_gave_no_answer_is_left_alone_for_a_while(servers: ExitStack) -> None:
     broken = gateway(servers, "broken", answering(500))
     for _ in range(3):
-        inbox.poll()
+        report_inbox.poll()
     assert len(broken.requests) == 1

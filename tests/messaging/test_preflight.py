@@ -17,12 +17,14 @@ from campaigns.models import Campaign
 from campaigns.recipients import Recipients
 from campaigns.scheduling import quiet_hours
 from campaigns.validation import CampaignRequest
-from messaging import gateways, preflight_count, routing
-from messaging.expansion import expand_ready
+from messaging import gateways
 from messaging.models import Message
-from messaging.preflight import preflight, stored_receipt
-from messaging.preflight_count import count_slice
-from messaging.preview import first_rows, one_row
+from messaging.preflight import counting
+from messaging.preflight.counting import count_slice
+from messaging.preflight.preview import first_rows, one_row
+from messaging.preflight.receipt import preflight, stored_receipt
+from messaging.routing import router
+from messaging.sending.expansion import expand_ready
 from reports.selectors.insight import compared
 from smsapp.core.exceptions import InvalidState, NotFound, TemplateVariableMissing
 from smsapp.lib.text import segment_count
@@ -93,9 +95,9 @@ def test_counting_in_slices_says_the_same_as_at_once(owner, settings, monkeypatc
     draft = draft_of(owner, Recipients(upload_id=upload.upload_id), message="Hello {name}")
     at_once = preflight(draft)
     Campaign.objects.update(preflight=None)
-    monkeypatch.setattr(preflight_count, "AT_ONCE", 10)
+    monkeypatch.setattr(counting, "AT_ONCE", 10)
     woken: list[tuple[object, ...]] = []
-    monkeypatch.setattr(preflight_count, "wake", lambda *args: woken.append(args))
+    monkeypatch.setattr(counting, "wake", lambda *args: woken.append(args))
     assert preflight(fresh(draft)).progress == 0
     slices = 0
     while count_slice(draft.pk):
@@ -112,18 +114,18 @@ def test_counting_in_slices_says_the_same_as_at_once(owner, settings, monkeypatc
 
 def test_whoever_is_slow_with_a_slice_sets_nothing_back(owner, settings, monkeypatch):
     settings.CHUNK_SIZE, settings.TASK_BUDGET = 3, 0.0
-    monkeypatch.setattr(preflight_count, "AT_ONCE", 0)
+    monkeypatch.setattr(counting, "AT_ONCE", 0)
     draft = draft_of(owner, Recipients(phone_numbers=phones(9)))
     preflight(draft)
-    real = preflight_count._store
+    real = counting._store
 
     def meanwhile(campaign_id, count, after):
-        monkeypatch.setattr(preflight_count, "_store", real)
+        monkeypatch.setattr(counting, "_store", real)
         for _ in range(2):  # another worker counts this slice and the next
             count_slice(campaign_id)
         real(campaign_id, count, after)
 
-    monkeypatch.setattr(preflight_count, "_store", meanwhile)
+    monkeypatch.setattr(counting, "_store", meanwhile)
     count_slice(draft.pk)
     assert stored_receipt(fresh(draft)).recipients == 6
     while count_slice(draft.pk):
@@ -144,7 +146,7 @@ def test_a_receipt_of_another_text_or_other_recipients_is_not_shown(owner):
 
 def test_a_task_goes_on_with_nothing_that_was_changed(owner, settings, monkeypatch):
     settings.CHUNK_SIZE = 3
-    monkeypatch.setattr(preflight_count, "AT_ONCE", 0)
+    monkeypatch.setattr(counting, "AT_ONCE", 0)
     draft = draft_of(owner, Recipients(phone_numbers=phones(9)))
     preflight(draft)
     Campaign.objects.update(message="Other")
@@ -284,7 +286,7 @@ def test_a_forecast_outlives_a_change_of_quiet_hours(owner):
 
 def test_counting_begins_anew_under_other_quiet_hours(owner, settings, monkeypatch):
     settings.CHUNK_SIZE, settings.TASK_BUDGET = 3, 0.0
-    monkeypatch.setattr(preflight_count, "AT_ONCE", 0)
+    monkeypatch.setattr(counting, "AT_ONCE", 0)
     draft = draft_of(owner, Recipients(phone_numbers=phones(9)))
     preflight(draft)
     assert count_slice(draft.pk) == 1
@@ -324,7 +326,7 @@ def test_a_draft_without_recipients_has_an_empty_receipt(owner):
 @pytest.mark.parametrize("count", [3, 60])
 def test_queries_do_not_grow_with_recipients(owner, count, django_assert_num_queries):
     draft = fresh(draft_of(owner, Recipients(phone_numbers=phones(count))))
-    routing.live_gateways()  # a process asks for routes and gateways every few seconds only
+    router.live_gateways()  # a process asks for routes and gateways every few seconds only
     gateways.names()
     with django_assert_num_queries(15):
         preflight(draft)

@@ -14,7 +14,7 @@ import pytest
 from messaging.choices import MessageStatus, Reason
 from messaging.gateways import http, infobip, twilio
 from messaging.gateways.base import Policy, Push, Report
-from messaging.resending import FAILED_STATUSES
+from messaging.sending.resending import FAILED_STATUSES
 from messaging.simulator.outcomes import OUTCOMES
 from messaging.simulator.twilio import _status as status_at_twilio
 

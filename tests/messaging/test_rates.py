@@ -9,13 +9,14 @@ from django.db import connection
 from django.db.models import Sum
 
 from campaigns.models import Campaign
-from messaging import calls, dispatch, leases, pacing, rates, recording
 from messaging.choices import Lane
-from messaging.expansion import expand_ready
 from messaging.gateways.base import NotSent, SubmitAnswer, Unknown
 from messaging.models import Batch
-from messaging.pace import Grant
-from messaging.room import Free, Room
+from messaging.routing import sender_rates, throttle
+from messaging.routing.throttle_state import Grant
+from messaging.sending import dispatch, leases, record, submit
+from messaging.sending.capacity import Free, Room
+from messaging.sending.expansion import expand_ready
 from tests.factories import MembershipFactory, SenderIdFactory, make_campaign
 from tests.messaging.steps import opened_of
 
@@ -27,9 +28,9 @@ RATE = 2.0
 @pytest.fixture(autouse=True)
 def fresh(settings: Any) -> Iterator[None]:
     settings.BATCH_SIZE = 1
-    rates.forget()
+    sender_rates.forget()
     yield
-    rates.forget()
+    sender_rates.forget()
 
 
 def limited(count: int, rate: float = RATE, **options: Any) -> Campaign:
@@ -40,7 +41,7 @@ def limited(count: int, rate: float = RATE, **options: Any) -> Campaign:
 
 
 def left(name: str, rate: float = RATE) -> int:
-    return pacing.may_send_within(name, rate, 1000).granted
+    return throttle.may_send_within(name, rate, 1000).granted
 
 
 def rewrites(act: Callable[[], object]) -> int:
@@ -107,7 +108,7 @@ def test_no_more_is_leased_than_there_is_room_for() -> None:
     limited(10, rate=3.0)
     room = Room({"simulator": Free(8, 32)})
     assert len(leases.lease(Lane.CAMPAIGNS, 8, room)) == 1, "met for the first time"
-    looked = rates.look()
+    looked = sender_rates.look()
     assert [(own.rate, look.granted) for own, look in looked] == [(3.0, 3)]
     room = Room({"simulator": Free(8, 32)}, left={own.name: look.granted for own, look in looked})
     assert len(leases.lease(Lane.CAMPAIGNS, 8, room)) == 3
@@ -115,10 +116,10 @@ def test_no_more_is_leased_than_there_is_room_for() -> None:
 
 def test_one_that_stays_without_room_is_met_again_so_that_a_new_rate_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     campaign = limited(2, rate=0.02)
-    rates.meet(campaign)
-    assert len(rates.look()) == 1
-    monkeypatch.setattr(rates, "KNOWN_FOR", -1.0)
-    assert rates.look() == []
+    sender_rates.meet(campaign)
+    assert len(sender_rates.look()) == 1
+    monkeypatch.setattr(sender_rates, "KNOWN_FOR", -1.0)
+    assert sender_rates.look() == []
 
 
 # --- nothing is lost -------------------------------------------------------------------------------------------------
@@ -126,8 +127,8 @@ def test_one_that_stays_without_room_is_met_again_so_that_a_new_rate_is_seen(mon
 
 def test_a_gateway_that_says_no_costs_no_room_of_the_account() -> None:
     campaign = limited(1, rate=0.02)
-    pacing.tell("simulator", Grant(1, 0.0), pacing.Outcome.THROTTLED, 60)
-    denied = rates.take(campaign, "simulator", 5)
+    throttle.tell("simulator", Grant(1, 0.0), throttle.Outcome.THROTTLED, 60)
+    denied = sender_rates.take(campaign, "simulator", 5)
     assert (denied.granted, denied.wait > 50) == (0, True)
     assert left(f"account:{campaign.account_id}", 0.02) == 1
 
@@ -138,8 +139,8 @@ def test_a_gateway_with_room_for_fewer_costs_no_more_of_the_account(
     settings.SIMULATOR_RATE = 4.0
     campaign = limited(1, rate=100.0)
     returned: list[tuple[str, int]] = []
-    monkeypatch.setattr(pacing, "give_back", lambda name, count: returned.append((name, count)))
-    grant = rates.take(campaign, "simulator", 50)
+    monkeypatch.setattr(throttle, "give_back", lambda name, count: returned.append((name, count)))
+    grant = sender_rates.take(campaign, "simulator", 50)
     assert (grant.granted, grant.own) == (4, (f"account:{campaign.account_id}",))
     assert returned == [(grant.own[0], 46)]
 
@@ -148,8 +149,8 @@ def test_a_sender_that_says_no_costs_no_room_of_its_account() -> None:
     account = MembershipFactory(account__rate=0.5).account
     SenderIdFactory(account=account, value="SLOW", rate=0.02)
     campaign = make_campaign(account, count=1, sender_id="SLOW")
-    pacing.take_within(f"sender:{account.pk}:SLOW", 0.02, 1)
-    denied = rates.take(campaign, "simulator", 1)
+    throttle.take_within(f"sender:{account.pk}:SLOW", 0.02, 1)
+    denied = sender_rates.take(campaign, "simulator", 1)
     assert (denied.granted, denied.wait > 10) == (0, True)
     assert left(f"account:{account.pk}", 0.5) == 1
 
@@ -169,7 +170,7 @@ def test_what_was_not_handed_over_does_not_count(ending: str) -> None:
         "lost": {"error": Unknown("time-out")},
         "accepted": {"answer": SubmitAnswer(200, accepted=ids)},
     }
-    recording.record_all([calls.Result(call, **endings[ending])])
+    record.record_all([submit.Result(call, **endings[ending])])
     assert left(name, 0.02) == (1 if ending in ("not sent", "held back") else 0)
 
 
@@ -180,4 +181,4 @@ def test_what_no_call_is_made_of_comes_back(settings: Any) -> None:
     Batch.objects.update(lease_epoch=99)
     assert opened_of(batch) is None
     assert left(f"account:{campaign.account_id}", 0.02) == 1
-    assert pacing.may_call("simulator").granted == 1
+    assert throttle.may_call("simulator").granted == 1

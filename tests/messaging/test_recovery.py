@@ -17,13 +17,16 @@ from accounts.security import sending_hold
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import asking, dispatch, gateways, inbox, reconciliation, recovery, release, restored, services
+from messaging import gateways, services
 from messaging.choices import FactSource, Lane, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.gateways.base import OutgoingMessage, Submission
-from messaging.identity import CallName, installation_prefix, public_id, read_call_name
+from messaging.ids import CallName, installation_prefix, public_id, read_call_name
+from messaging.message_text import text_of
 from messaging.models import Attempt, Batch, DeliveryReport, Message
-from messaging.texts import text_of
+from messaging.outcomes import reconciliation, report_inbox
+from messaging.restore import asking, detection, recovery, release
+from messaging.sending import dispatch
+from messaging.sending.expansion import expand_ready
 from smsapp.core import clock
 from tests.factories import MembershipFactory, make_api_key, make_campaign, phones
 from tests.messaging.simulators import RunningSimulator, running_simulator
@@ -69,8 +72,8 @@ def reports_come() -> None:
 
 
 def take_reports() -> None:
-    inbox.poll()
-    inbox.apply_waiting()
+    report_inbox.poll()
+    report_inbox.apply_waiting()
 
 
 def assert_all_known(simulator: RunningSimulator) -> None:
@@ -84,12 +87,12 @@ def test_sends_answered_with_202_after_the_backup_are_there_again(simulator) -> 
     member = MembershipFactory()
     make_campaign(member.account, count=4)
     expand_ready()
-    restored.watch()
+    detection.watch()
     with lost_time():
         answered = send_singles(member, 5)
         send_batches(1)
         bulk_ids = set(Campaign.objects.filter(kind=CampaignKind.SINGLE).values_list("bulk_id", flat=True))
-        restored.watch()
+        detection.watch()
     assert send() == 0
     assert sending_hold.is_held()
     release_all()
@@ -112,17 +115,17 @@ def test_outcomes_reported_in_the_lost_time_are_taken_from_the_log(simulator) ->
     campaign = make_campaign(count=4)
     expand_ready()
     send_batches(2)
-    restored.watch()
+    detection.watch()
     with lost_time():
         reports_come()
-        restored.watch()
+        detection.watch()
     assert statuses() == {"sent": 4}
-    restored.check()
+    detection.check()
     release_all()
     assert statuses() == {"delivered": 4}
     assert set(DeliveryReport.objects.values_list("source", flat=True)) == {FactSource.LOOKUP}
     assert_counted(campaign)
-    page = gateways.get("simulator").read_log(restored.last_mark().at - timedelta(minutes=1), clock.now())
+    page = gateways.get("simulator").read_log(detection.last_mark().at - timedelta(minutes=1), clock.now())
     recovery.take_in("simulator", page.entries, clock.now())  # as after a kill between two steps
     assert DeliveryReport.objects.count() == 4
 
@@ -137,11 +140,11 @@ def test_what_was_sent_before_that_time_and_reported_in_it_is_looked_up_at_once(
     send_batches(2)
     Attempt.objects.filter(pk=Attempt.objects.earliest("pk").pk).update(next_lookup_at=clock.now() + timedelta(hours=9))
     time.sleep(0.1)
-    restored.watch()
+    detection.watch()
     with lost_time():
         reports_come()
-        restored.watch()
-    restored.check()
+        detection.watch()
+    detection.check()
     release_all()
     assert statuses() == {"sent": 4}
     reconciliation.reconcile()
@@ -150,11 +153,11 @@ def test_what_was_sent_before_that_time_and_reported_in_it_is_looked_up_at_once(
 
 def test_nothing_of_it_is_charged_and_statistics_count_it(simulator) -> None:
     member = MembershipFactory()
-    restored.watch()
+    detection.watch()
     with lost_time():
         send_singles(member, 3)
-        restored.watch()
-    restored.check()
+        detection.watch()
+    detection.check()
     release_all()
     assert set(Batch.objects.values_list("price_micro", flat=True)) == {0}
     assert not LedgerEntry.objects.exists()
@@ -164,13 +167,13 @@ def test_nothing_of_it_is_charged_and_statistics_count_it(simulator) -> None:
 def test_a_message_that_was_taken_in_can_be_asked_for_as_before(simulator, client: Client) -> None:
     key, text = make_api_key()
     member = key.account.memberships.get()
-    restored.watch()
+    detection.watch()
     with lost_time():
         (message_id,) = send_singles(member, 1)
-        restored.watch()
+        detection.watch()
     path, headers = f"/api/v1/messages/{message_id}", {"X-API-Key": text}
     assert client.get(path, headers=headers).status_code == 404
-    restored.check()
+    detection.check()
     release_all()
     told = client.get(path, headers=headers).json()["data"]
     assert told["status"] in ("SENT", "DELIVERED")
@@ -180,12 +183,12 @@ def test_what_a_known_campaign_sent_from_chunks_that_are_forgotten_stands_beside
     settings.CHUNK_SIZE = 2
     campaign = make_campaign(count=6)
     expand_one_chunk(campaign)
-    restored.watch()
+    detection.watch()
     with lost_time():
         expand_ready()
         send()
-        restored.watch()
-    restored.check()
+        detection.watch()
+    detection.check()
     release_all()
     beside = Campaign.objects.exclude(pk=campaign.pk).get()
     assert (beside.account_id, beside.user_id, beside.name) == (campaign.account_id, campaign.user_id, recovery.NAME)
@@ -201,13 +204,13 @@ def test_several_pages_of_the_log_are_one_campaign_and_nothing_is_taken_in_twice
     settings.BATCH_SIZE = 5
     monkeypatch.setattr("messaging.gateways.infobip.MAX_PAGE", 3)
     member = MembershipFactory()
-    restored.watch()
+    detection.watch()
     with lost_time():
         services.send(member.account, member.user, SINGLE, phones(8))
         dispatch.dispatch_ready(Lane.SINGLES)
-        restored.watch()
-    restored.check()
-    before = restored.last_mark()
+        detection.watch()
+    detection.check()
+    before = detection.last_mark()
     release_all()
     assert (Campaign.objects.count(), Batch.objects.count(), Message.objects.count()) == (1, 2, 8)
     page = gateways.get("simulator").read_log(before.at - asking.SLACK, clock.now())
@@ -219,14 +222,14 @@ def test_several_pages_of_the_log_are_one_campaign_and_nothing_is_taken_in_twice
 
 def test_what_belongs_to_nobody_is_listed(simulator, capsys: pytest.CaptureFixture[str], admin_client: Client) -> None:
     """An account that was made after the backup, and a call that was named before names said whose it is."""
-    restored.watch()
+    detection.watch()
     with lost_time():
         (of_unknown,) = send_singles(MembershipFactory(), 1)
-        restored.watch()
+        detection.watch()
     nameless = public_id(9_000_000 << 10)
     message = OutgoingMessage(nameless, "+491701234567", "Hi")
     simulator.gateway().submit(Submission(f"{installation_prefix()}-9000000-1", [message]))
-    restored.check()
+    detection.check()
     call_command("release")
     found = recovery.report()
     assert set(found.unplaced) == {of_unknown, nameless}
@@ -242,14 +245,14 @@ def test_what_belongs_to_nobody_is_listed(simulator, capsys: pytest.CaptureFixtu
 
 
 def test_a_number_that_another_account_has_now_is_no_proof(simulator) -> None:
-    restored.watch()
+    detection.watch()
     with lost_time():
         member = MembershipFactory()
         send_singles(member, 1)
-        restored.watch()
+        detection.watch()
     namesake = MembershipFactory(account__id=member.account_id).account
     type(namesake).objects.filter(pk=namesake.pk).update(created_at=clock.now() + timedelta(minutes=1))
-    restored.check()
+    detection.check()
     release_all()
     assert recovery.report().unplaced_count == 1
     assert not Message.objects.exists()
@@ -259,11 +262,11 @@ def test_a_log_that_cannot_be_read_keeps_the_hold_until_an_operator_insists(simu
     settings.SIMULATOR_UNKNOWN_GRACE = 0.002
     gateways.reset()
     member = MembershipFactory()
-    restored.watch()
+    detection.watch()
     with lost_time():
         send_singles(member, 1)
-        restored.watch()
-    restored.check()
+        detection.watch()
+    detection.check()
     simulator.set_faults(log_outage=1)
     Attempt.objects.all().delete()
     release.request("anna")
@@ -279,12 +282,12 @@ def test_a_machine_that_was_put_back_loses_nothing_either(simulator, tmp_path: P
     Account.objects.update(created_at=clock.now() - timedelta(days=1))
     make_campaign(member.account, count=4)
     expand_ready()
-    restored.watch()
+    detection.watch()
     with machine_put_back(tmp_path):
         answered = send_singles(member, 2)
         send_batches(1)
-    restored.watch()
-    restored.ask()
+    detection.watch()
+    detection.ask()
     release_all()
     assert set(answered) <= {message.message_id for message in Message.objects.all()}
     eventually(lambda: statuses() == {"delivered": 6}, run_dry)

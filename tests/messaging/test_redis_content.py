@@ -8,10 +8,11 @@ import redis
 from django.test import Client
 
 from accounts.models import Account
-from messaging import dispatch, inbox
 from messaging.choices import Lane
-from messaging.expansion import expand_ready
 from messaging.models import Message
+from messaging.outcomes import report_inbox
+from messaging.sending import dispatch
+from messaging.sending.expansion import expand_ready
 from tests.factories import make_api_key
 from tests.messaging.simulators import RunningSimulator
 
@@ -52,7 +53,7 @@ def test_it_holds_no_number_and_no_text(
     expand_ready()
     dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
     dispatch.dispatch_ready(Lane.SINGLES, budget=10)
-    inbox.poll()
+    report_inbox.poll()
     assert Message.objects.filter(phone_number=f"+{NUMBER}").count() == 2
     wanted = (NUMBER.encode(), NUMBER[:-4].encode(), TEXT.encode(), TEXT.split()[0].encode())
     found = list(content_of(redis_client, settings.REDIS_KEY_PREFIX.rpartition("-")[0]))

@@ -11,13 +11,15 @@ from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from campaigns.validation import CampaignRequest
-from messaging import dispatch, gateways, recording, refusals, routing
-from messaging.calls import Call, Result, make_call
+from messaging import gateways
 from messaging.choices import GatewayKind, Lane, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways.base import NotSent, Refused, Report
-from messaging.leases import lease
 from messaging.models import Attempt, Batch, Gateway, Message, RefusalRow
+from messaging.routing import router
+from messaging.sending import dispatch, record, refusals
+from messaging.sending.expansion import expand_ready
+from messaging.sending.leases import lease
+from messaging.sending.submit import Call, Result, make_call
 from messaging.services import send as send_single
 from smsapp.core import clock
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, in_use, make_campaign, phones
@@ -35,10 +37,10 @@ LIMIT = 10
 def quick(settings: Any) -> Iterator[None]:
     settings.RETRY_BACKOFF_MAX, settings.GATEWAYS_READ_EVERY = 0.01, 0.0
     gateways.reset()
-    routing.forget()
+    router.forget()
     yield
     gateways.reset()
-    routing.forget()
+    router.forget()
 
 
 def made(count: int = 200, **options: Any) -> Campaign:
@@ -102,7 +104,7 @@ def test_batches_of_a_campaign_are_counted_together(simulator: Any, settings: An
     for _ in range(30):
         for batch in lease(Lane.CAMPAIGNS, 1):
             if call := opened_of(batch):
-                recording.record(make_call(call))
+                record.record(make_call(call))
     assert (state_of(campaign), statuses()) == (PAUSED, {"rejected": LIMIT, "queued": 60 - LIMIT})
 
 
@@ -111,7 +113,7 @@ def test_what_is_taken_in_between_begins_the_row_anew(simulator: Any) -> None:
     Batch.objects.update(call_size=1)
     for number in range(4 * LIMIT):
         simulator.set_faults(refuse_400=0.0 if number % LIMIT == LIMIT - 1 else 1.0)
-        recording.record(make_call(opened()))
+        record.record(make_call(opened()))
         Batch.objects.update(call_size=1)
     assert state_of(campaign) == COMPLETED
     assert statuses() == {"rejected": 4 * (LIMIT - 1), "sent": 4}
@@ -154,9 +156,9 @@ def test_the_count_outlives_a_worker_that_dies_before_it_pauses(simulator: Any, 
             result = make_call(opened())
             if number == LIMIT - 1:
                 with pytest.raises(KeyboardInterrupt):
-                    recording.record(result)
+                    record.record(result)
             else:
-                recording.record(result)
+                record.record(result)
     assert state_of(campaign) == (CampaignStatus.RUNNING, "")
     send()
     assert (state_of(campaign), statuses()["rejected"]) == (PAUSED, LIMIT + 1)
@@ -262,20 +264,20 @@ def test_an_answer_that_takes_asks_nothing_more(simulator: Any, django_assert_nu
     call = opened()
     result = make_call(call)
     with django_assert_num_queries(0):
-        assert recording._refusal_in(result) is None
+        assert record._refusal_in(result) is None
 
 
 # --- our account -----------------------------------------------------------------------------------------------------
 
 
 def refuse(call: Call) -> None:
-    recording.record(Result(call, error=Refused("HTTP 401", 401, is_account=True)))
+    record.record(Result(call, error=Refused("HTTP 401", 401, is_account=True)))
 
 
 def test_a_refused_account_amid_successes_is_tried_again(simulator: Any) -> None:
     campaign = made(20)
     Batch.objects.update(call_size=5)
-    recording.record(make_call(opened()))
+    record.record(make_call(opened()))
     Batch.objects.update(call_size=5)
     refuse(opened())
     assert (state_of(campaign)[0], statuses()) == (CampaignStatus.RUNNING, {"sent": 5, "queued": 15})
@@ -286,7 +288,7 @@ def test_a_refused_account_amid_successes_is_tried_again(simulator: Any) -> None
 def test_an_account_that_stays_refused_pauses_the_campaign_and_fails_nothing(simulator: Any, settings: Any) -> None:
     campaign = made(20)
     Batch.objects.update(call_size=5)
-    recording.record(make_call(opened()))
+    record.record(make_call(opened()))
     settings.SIMULATOR_API_KEY = "wrong"
     gateways.reset()
     # A task ends while its batch is put off, and the next one goes on.
@@ -296,7 +298,7 @@ def test_an_account_that_stays_refused_pauses_the_campaign_and_fails_nothing(sim
 
 
 def fail(call: Call, error: NotSent) -> None:
-    recording.record(Result(call, error=error))
+    record.record(Result(call, error=error))
     Batch.objects.update(next_attempt_at=clock.now())
 
 
@@ -308,7 +310,7 @@ def fail(call: Call, error: NotSent) -> None:
 def test_what_was_not_sent_for_another_reason_is_not_counted(simulator: Any, other: NotSent) -> None:
     campaign = made(20)
     Batch.objects.update(call_size=5)
-    recording.record(make_call(opened()))
+    record.record(make_call(opened()))
     same = Refused("HTTP 401", 401, is_account=True)
     for error in [*[other] * (LIMIT - 1), same, *[other] * (LIMIT - 1), *[same] * (LIMIT - 1)]:
         fail(opened(), error)

@@ -17,12 +17,14 @@ from accounts.billing.prices import import_prices
 from accounts.choices import LedgerKind, Role
 from accounts.models import Account, LedgerEntry
 from campaigns.models import Campaign
-from messaging import charges, inbox, resending, settlement, sweeps
 from messaging.choices import FactSource, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import Batch, DeliveryReport, Message, StatDelta
-from messaging.settlement import Fact
+from messaging.outcomes import billing, report_inbox, settlement
+from messaging.outcomes.settlement import Fact
+from messaging.sending import resending
+from messaging.sending.expansion import expand_ready
+from messaging.upkeep import sweeps
 from reports.selectors import message_timeline
 from smsapp.core.exceptions import InvalidState
 from tests.factories import MembershipFactory, make_campaign
@@ -84,13 +86,13 @@ def taken(account: Account, count: int = 3) -> list[Message]:
 def test_what_is_refused_after_it_was_taken_is_given_back(word: str) -> None:
     account = metered(100)
     one, two, three = taken(account)
-    charges.settle()
+    billing.settle()
     assert books(account) == (85, 0, 15)
     for _ in range(3):
         say(word, one)
     say("undelivered", two)
     say("delivered", three)
-    charges.settle()
+    billing.settle()
     assert books(account)[2] == 10
     campaign = settle(Campaign.objects.get())
     assert books(account) == (90, 0, 10)
@@ -99,7 +101,7 @@ def test_what_is_refused_after_it_was_taken_is_given_back(word: str) -> None:
     assert_adds_up()
     assert_counted(campaign)
     say("delivered", one)  # after all
-    charges.settle()
+    billing.settle()
     assert books(account) == (85, 0, 15)
     assert_adds_up()
 
@@ -162,7 +164,7 @@ def test_the_page_of_a_message_says_what_it_costs_and_that_it_was_refused(client
 def test_what_was_charged_before_the_upgrade_is_given_back(db: None) -> None:
     account = metered(100)
     one, two, _ = taken(account)
-    charges.settle()
+    billing.settle()
     say("account", one)
     say("undelivered", two)
     Batch.objects.update(segments=3)  # as it was counted then
@@ -170,7 +172,7 @@ def test_what_was_charged_before_the_upgrade_is_given_back(db: None) -> None:
     migration = importlib.import_module("messaging.migrations.0010_no_receipt")
     migration.take_segments_back(apps, None)
     assert_adds_up()
-    charges.settle()
+    billing.settle()
     assert books(account)[2] == 10
 
 
@@ -190,7 +192,7 @@ def test_what_the_operator_never_reported_is_unconfirmed_and_not_sent_again(simu
         resending.resend_failed(campaign, campaign.user)
     assert "The provider said so" in message_timeline(message)[-1].detail
     say("delivered", message)
-    charges.settle()
+    billing.settle()
     assert books(account) == (90, 0, 10)
     assert statuses() == {"delivered": 2}
 
@@ -217,8 +219,8 @@ def test_delivered_to_the_operator_is_the_last_word_by_a_name_of_its_own(simulat
 
 
 def inbox_once() -> None:
-    inbox.poll()
-    inbox.apply_waiting()
+    report_inbox.poll()
+    report_inbox.apply_waiting()
 
 
 def test_that_the_operator_took_it_is_told_without_an_error(settings: Any) -> None:
@@ -278,7 +280,7 @@ def test_reports_of_one_body_are_read_in_its_order(simulator: Any) -> None:
         {"messageId": one.message_id, "status": {"groupId": 2, "id": 9, "name": "UNDELIVERABLE"}},
         {"messageId": one.message_id, "status": {"groupId": 3, "id": 5, "name": "DELIVERED_TO_HANDSET"}},
     ]
-    inbox.receive("simulator", FactSource.PUSH, orjson.dumps({"results": results}), 3)
-    inbox.apply_waiting()
+    report_inbox.receive("simulator", FactSource.PUSH, orjson.dumps({"results": results}), 3)
+    report_inbox.apply_waiting()
     assert Batch.objects.get().segments == 3
     assert_adds_up()

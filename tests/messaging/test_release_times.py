@@ -10,9 +10,11 @@ from campaigns import services
 from campaigns.choices import CampaignKind, CampaignStatus, CanaryState, PauseReason
 from campaigns.scheduling import quiet_hours
 from campaigns.scheduling.quiet_hours import Quiet, Window
-from messaging import canary, dispatch, expansion, inbox, sweeps
 from messaging.choices import BatchState, Lane, MessageStatus
 from messaging.models import Batch, Message
+from messaging.outcomes import report_inbox
+from messaging.sending import canary, dispatch, expansion
+from messaging.upkeep import sweeps
 from smsapp.lib.zones import zones_of
 from tests.factories import AccountFactory, SenderIdFactory, make_campaign, phones
 from uploads.services import audience_from_numbers
@@ -98,7 +100,7 @@ def test_what_falls_into_the_night_is_held_and_released(monkeypatch: pytest.Monk
     account = AccountFactory()
     audience = audience_from_numbers(account, [(1, BERLIN), (2, NEW_YORK), (3, LOS_ANGELES), (4, "+4915112000002")])
     noon = datetime(2027, 1, 15, 11, tzinfo=UTC)  # 12:00 in Berlin, 06:00 in New York, 03:00 in Los Angeles
-    monkeypatch.setattr("messaging.expansion.clock.now", lambda: noon)
+    monkeypatch.setattr("messaging.sending.expansion.clock.now", lambda: noon)
     campaign = make_campaign(account, audience=audience, quiet_from=time(21), quiet_until=time(8))
     expansion.expand_ready()
     monkeypatch.undo()
@@ -119,7 +121,7 @@ def test_a_batch_that_was_held_up_into_the_night_is_put_off_when_it_is_opened(
     campaign = make_campaign(quiet_from=time(0), quiet_until=time(0, 1))
     expansion.expand_ready()
     always = Quiet(Window(time(0), time(23, 59)))
-    monkeypatch.setattr("messaging.opening.quiet_of", lambda campaign: always)
+    monkeypatch.setattr("messaging.sending.prepare.quiet_of", lambda campaign: always)
     dispatch.dispatch_ready(Lane.CAMPAIGNS)
     batch = campaign.batches.get()
     assert (batch.state, batch.queued) == (BatchState.READY, 3)
@@ -141,8 +143,8 @@ def canary_campaign(numbers: list[str], **options: Any) -> Any:
 def send_all(simulator: Any) -> None:
     for _ in range(3):
         dispatch.dispatch_ready(Lane.CAMPAIGNS)
-        inbox.poll()
-        inbox.apply_waiting()
+        report_inbox.poll()
+        report_inbox.apply_waiting()
         sweeps.sweep()
 
 

@@ -9,22 +9,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from campaigns.choices import CampaignStatus
-from messaging import (
-    calls,
-    inbox,
-    leases,
-    lookups,
-    reconciliation,
-    recording,
-    report_checks,
-    settlement,
-    sweeps,
-)
 from messaging.choices import AttemptState, FactSource, Lane, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways.base import MAX_IDS, Lookup, Report
-from messaging.lookups import Allowance
 from messaging.models import Attempt, Batch, DeliveryReport, Message
+from messaging.outcomes import lookups, missing_reports, reconciliation, report_inbox, settlement
+from messaging.outcomes.lookups import Allowance
+from messaging.sending import leases, record, submit
+from messaging.sending.expansion import expand_ready
+from messaging.upkeep import sweeps
 from tests.factories import AccountFactory, make_campaign
 from tests.messaging.steps import opened_of
 from tests.messaging.test_look_ups import hanging
@@ -48,7 +40,7 @@ def sent(simulator, count=3, **options):
     return campaign
 
 
-def opened_first() -> calls.Call:
+def opened_first() -> submit.Call:
     (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
     return opened_of(batch)
 
@@ -102,7 +94,7 @@ def test_steps_are_counted_from_the_call_and_end_with_the_log(simulator, age, fo
     sent(simulator, 1)
     ended = timezone.now() - age
     Attempt.objects.update(finished_at=ended)
-    report_checks.record(Attempt.objects.get(), Lookup(conclusive=True))
+    missing_reports.record(Attempt.objects.get(), Lookup(conclusive=True))
     assert Attempt.objects.get().next_lookup_at == ended + following
 
 
@@ -164,7 +156,7 @@ def sent_in_calls_of_one(simulator) -> None:
     expand_ready()
     for _ in silent:
         Batch.objects.update(call_size=1)
-        recording.record(calls.make_call(opened_first()))
+        record.record(submit.make_call(opened_first()))
     simulator.set_faults()
     assert set(statuses()) == {"sent"}
     assert set(Attempt.objects.values_list("message_count", flat=True)) == {1}
@@ -233,7 +225,7 @@ def test_calls_of_a_batch_that_was_moved_are_asked_about_where_they_went(simulat
 
 def test_asking_all_anew_takes_a_few_calls_at_a_time(simulator, settings, monkeypatch):
     """Also those of a batch that is due already; none without silent messages."""
-    monkeypatch.setattr(report_checks, "AT_ONCE", 2)
+    monkeypatch.setattr(missing_reports, "AT_ONCE", 2)
     sent_in_calls_of_one(simulator)
     Batch.objects.update(report_check_at=timezone.now() - MINUTE)
     settings.BATCH_SIZE = 1
@@ -242,7 +234,7 @@ def test_asking_all_anew_takes_a_few_calls_at_a_time(simulator, settings, monkey
     Batch.objects.filter(pk=done.pk).update(sent=0, delivered=1)
     Attempt.objects.update(next_lookup_at=timezone.now() + HOUR)
     with CaptureQueriesContext(connection) as queries:
-        report_checks.ask_all_anew()
+        missing_reports.ask_all_anew()
     assert list(Attempt.objects.exclude(next_lookup_at=None).values_list("batch_id", flat=True)) == [done.pk]
     assert not Batch.objects.filter(sent__gt=0, report_check_at__gt=timezone.now()).exists()
     updates = [query["sql"] for query in queries if query["sql"].startswith('UPDATE "messaging_attempt"')]
@@ -251,14 +243,14 @@ def test_asking_all_anew_takes_a_few_calls_at_a_time(simulator, settings, monkey
 
 def breaks_for_the_first_call(monkeypatch) -> Attempt:
     bad = Attempt.objects.earliest("pk")
-    real = report_checks.record
+    real = missing_reports.record
 
-    def record(attempt, answer):
+    def record_apart(attempt, answer):
         if attempt.pk == bad.pk:
             raise RuntimeError("a defect of ours")
         return real(attempt, answer)
 
-    monkeypatch.setattr(report_checks, "record", record)
+    monkeypatch.setattr(missing_reports, "record", record_apart)
     return bad
 
 
@@ -287,11 +279,11 @@ def test_one_worker_checks_a_batch(simulator, monkeypatch):
 
     def look_up(allowance, attempts, status):
         monkeypatch.setattr(Allowance, "look_up", real)
-        assert report_checks.claim(second) is None
+        assert missing_reports.claim(second) is None
         return real(allowance, attempts, status)
 
     monkeypatch.setattr(Allowance, "look_up", look_up)
-    assert report_checks.check([report_checks.claim(first)], Allowance()) == 1
+    assert missing_reports.check([missing_reports.claim(first)], Allowance()) == 1
     assert log_reads(simulator) == 1
 
 
@@ -299,13 +291,13 @@ def test_a_plan_made_meanwhile_is_kept(simulator, monkeypatch):
     """A call that ends while the batch is checked may ask for the next check sooner."""
     sent(simulator, 1)
     soon = timezone.now() + timedelta(seconds=3)
-    real = report_checks.record
+    real = missing_reports.record
 
-    def record(attempt, answer):
+    def record_apart(attempt, answer):
         Batch.objects.update(report_check_at=soon)
         return real(attempt, Lookup(conclusive=True))
 
-    monkeypatch.setattr(report_checks, "record", record)
+    monkeypatch.setattr(missing_reports, "record", record_apart)
     check_now()
     assert Batch.objects.get().report_check_at == soon
 
@@ -313,9 +305,9 @@ def test_a_plan_made_meanwhile_is_kept(simulator, monkeypatch):
 def test_a_plan_is_never_made_later(simulator):
     sent(simulator, 1)
     batch = Batch.objects.get()
-    report_checks.plan(batch.pk, batch.report_check_at + HOUR)
+    missing_reports.plan(batch.pk, batch.report_check_at + HOUR)
     assert Batch.objects.get().report_check_at == batch.report_check_at
-    report_checks.plan(batch.pk, batch.report_check_at - MINUTE)
+    missing_reports.plan(batch.pk, batch.report_check_at - MINUTE)
     assert Batch.objects.get().report_check_at == batch.report_check_at - MINUTE
 
 
@@ -361,12 +353,12 @@ def test_a_refusal_of_our_account_found_in_the_log_pauses_the_campaign(
     campaign = make_campaign(count=2)
     expand_ready()
     call = opened_first()
-    recording.record(calls.make_call(call))
+    record.record(submit.make_call(call))
     refused = Report(
         call.submission.messages[0].message_id, S.REJECTED, account_refused=True, provider_status="NO_CREDIT"
     )
     with django_capture_on_commit_callbacks(execute=True):
-        assert report_checks.record(Attempt.objects.get(), Lookup([refused], conclusive=True)) == 1
+        assert missing_reports.record(Attempt.objects.get(), Lookup([refused], conclusive=True)) == 1
     campaign.refresh_from_db()
     assert statuses() == {"undelivered": 1, "queued": 1}
     assert (campaign.status, "NO_CREDIT" in campaign.status_detail) == (CampaignStatus.PAUSED, True)
@@ -377,7 +369,7 @@ def test_a_look_up_says_nothing_of_other_calls(simulator, settings):
     sent(simulator, 2)
     one, other = Attempt.objects.order_by("pk")
     stray = Report(Message.objects.get(pk=other.first).message_id, S.DELIVERED)
-    assert report_checks.record(one, Lookup([stray], conclusive=True)) == 0
+    assert missing_reports.record(one, Lookup([stray], conclusive=True)) == 0
     assert statuses() == {"sent": 2}
 
 
@@ -409,10 +401,10 @@ def test_a_poll_whose_process_is_killed_before_the_commit_is_made_good(simulator
     send()
     eventually(lambda: not simulator.ledger()["pending_reports"], lambda: None)
     with monkeypatch.context() as dying:
-        dying.setattr(inbox, "receive", die)
+        dying.setattr(report_inbox, "receive", die)
         with pytest.raises(Killed):
-            inbox.poll()
-    assert inbox.poll() == 0, "nothing is left to be polled"
+            report_inbox.poll()
+    assert report_inbox.poll() == 0, "nothing is left to be polled"
     assert statuses() == {"sent": 3}
     eventually(lambda: statuses() == {"delivered": 3}, run_dry)
     assert_counted(campaign)

@@ -16,13 +16,14 @@ from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.validation import COPIED
-from messaging import dispatch, inbox, resending, settlement
 from messaging.choices import FactSource, Lane, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.models import Batch, Message
-from messaging.resending import fill_chunk, fill_resends
+from messaging.outcomes import report_inbox, settlement
+from messaging.outcomes.settlement import Fact
+from messaging.sending import dispatch, resending
+from messaging.sending.expansion import expand_ready
+from messaging.sending.resending import fill_chunk, fill_resends
 from messaging.services import resend_failed
-from messaging.settlement import Fact
 from smsapp.core.exceptions import AccountSuspended, InvalidState, SenderNotAllowed, ValidationError
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, make_audience, make_campaign, phones
 from tests.messaging.test_pipeline import eventually, run_dry
@@ -105,8 +106,8 @@ def test_what_failed_is_sent_again_as_new_messages_and_nothing_else(simulator):
     accepted = simulator.accepted_ids()
     assert len(accepted) == len(set(accepted)) == len(sent_first) + 2  # the last number is refused by the provider
     assert not set(accepted) - set(sent_first) - {message.message_id for message in again}
-    inbox.poll()
-    inbox.apply_waiting()
+    report_inbox.poll()
+    report_inbox.apply_waiting()
     assert_counted(original)
     assert_counted(resend)
 

@@ -29,26 +29,16 @@ from campaigns import services as campaign_services
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import (
-    calls,
-    dispatch,
-    gateways,
-    inbox,
-    leases,
-    place,
-    recording,
-    release,
-    restored,
-    services,
-    sweeps,
-    tasks,
-    witness,
-)
+from messaging import gateways, services, tasks
 from messaging.choices import AttemptState, Lane, MessageStatus
-from messaging.expansion import expand_chunk, expand_ready
 from messaging.models import Attempt, Batch, Gateway, Message, Route
-from messaging.place import Place
-from messaging.witness import Mark
+from messaging.outcomes import report_inbox
+from messaging.restore import detection, fingerprint, high_water_mark, release
+from messaging.restore.fingerprint import Place
+from messaging.restore.high_water_mark import Mark
+from messaging.sending import dispatch, leases, record, submit
+from messaging.sending.expansion import expand_chunk, expand_ready
+from messaging.upkeep import sweeps
 from tests.factories import MembershipFactory, in_use, make_campaign, phones
 from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
@@ -69,7 +59,7 @@ def outside(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     new_connection()
     yield
     with suppress(RedisError):
-        get_redis_connection("default").delete(witness.OUTSIDE.key)
+        get_redis_connection("default").delete(high_water_mark.OUTSIDE.key)
     new_connection()
 
 
@@ -103,7 +93,7 @@ def send_batches(count: int) -> None:
     for batch in leases.lease(Lane.CAMPAIGNS, count):
         call = opened_of(batch)
         assert call is not None
-        recording.record(calls.make_call(call))
+        record.record(submit.make_call(call))
 
 
 def released() -> bool:
@@ -125,44 +115,44 @@ def assert_each_sent_once(simulator: Any) -> None:
 
 
 def test_a_first_start_claims_its_place_and_is_not_held() -> None:
-    assert restored.may_send()
-    assert restored.watch() is None
-    assert restored.may_send()
+    assert detection.may_send()
+    assert detection.watch() is None
+    assert detection.may_send()
     assert Setting.objects.get(key="installed_at").is_fixed
-    assert witness.seen(restored._name()) == restored.last_mark()
+    assert high_water_mark.seen(detection._name()) == detection.last_mark()
 
 
 def test_restarts_and_lost_or_strange_witnesses_hold_nothing(tmp_path: Path) -> None:
     for _ in range(3):
-        restored.watch()
-    old, name = restored.last_mark(), restored._name()
+        detection.watch()
+    old, name = detection.last_mark(), detection._name()
     for text in ("", "{broken", "[]", '"x"', '{"installation": "other", "counter": 999, "at": "2026-01-01T00:00:00"}'):
         (tmp_path / "witness.json").write_text(text)
         new_connection()
-        assert restored.may_send(), text
+        assert detection.may_send(), text
     (tmp_path / "witness.json").unlink()
-    witness.tell(name, replace(old, counter=1))  # of a machine that has not run for a while
-    assert restored.check() is None
+    high_water_mark.tell(name, replace(old, counter=1))  # of a machine that has not run for a while
+    assert detection.check() is None
 
 
 def test_a_machine_that_loses_the_race_for_the_next_mark_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another one renews it, and tells the witness, just before we look there."""
-    restored.watch()
-    real = witness.seen
+    detection.watch()
+    real = high_water_mark.seen
 
     def seen(name: str) -> Mark | None:
-        restored._renew(1)
+        detection._renew(1)
         return real(name)
 
-    monkeypatch.setattr(witness, "seen", seen)
-    assert restored.check() is None
+    monkeypatch.setattr(high_water_mark, "seen", seen)
+    assert detection.check() is None
 
 
 def test_marks_of_two_processes_only_grow() -> None:
     counters = []
     for _ in range(4):
-        restored.watch()
-        counters.append(restored.last_mark().counter)
+        detection.watch()
+        counters.append(detection.last_mark().counter)
     assert counters == [1, 2, 3, 4]
 
 
@@ -186,24 +176,24 @@ POOLER = "pooler:6432/smsapp"
     ],
 )
 def test_places_differ_where_both_are_known(now: Place, is_same: bool) -> None:
-    assert (place.difference(HOME, now) == "") is is_same
+    assert (fingerprint.difference(HOME, now) == "") is is_same
 
 
 def test_an_instance_id_goes_before_the_address() -> None:
     named = replace(HOME, instance="main")
-    assert place.difference(named, replace(named, address="10.0.0.5:6432/smsapp")) == ""
-    assert "INSTANCE_ID" in place.difference(named, replace(named, instance="staging"))
+    assert fingerprint.difference(named, replace(named, address="10.0.0.5:6432/smsapp")) == ""
+    assert "INSTANCE_ID" in fingerprint.difference(named, replace(named, instance="staging"))
 
 
 def test_a_way_that_was_proven_once_is_known_after_a_restart_of_the_server() -> None:
-    both = place.completed(HOME, replace(HOME, address=POOLER))
+    both = fingerprint.completed(HOME, replace(HOME, address=POOLER))
     restarted = replace(HOME, started="2026-11-30 09:00:00.5+00")
     for address in (HOME.address, POOLER):
-        assert place.difference(both, replace(restarted, address=address)) == ""
-    assert "db:5432/smsapp and pooler:6432/smsapp" in place.difference(
+        assert fingerprint.difference(both, replace(restarted, address=address)) == ""
+    assert "db:5432/smsapp and pooler:6432/smsapp" in fingerprint.difference(
         both, replace(restarted, address="x:5432/smsapp")
     )
-    assert place.completed(both, restarted).address.split() == [HOME.address, POOLER]
+    assert fingerprint.completed(both, restarted).address.split() == [HOME.address, POOLER]
 
 
 # --- another place ------------------------------------------------------------------------------------------
@@ -254,7 +244,7 @@ def test_a_dump_restored_elsewhere_sends_nothing_until_it_is_released_and_then_o
     send_batches(2)
     scheduled = make_campaign(running.account, count=2, scheduled_at=timezone.now() + timedelta(minutes=5))
     Campaign.objects.filter(pk=scheduled.pk).update(scheduled_at=timezone.now())
-    restored.watch()
+    detection.watch()
     original = connections["default"]
     with copied_database(tmp_path):
         copy = connections["default"]
@@ -265,14 +255,14 @@ def test_a_dump_restored_elsewhere_sends_nothing_until_it_is_released_and_then_o
         for _ in range(2):
             new_connection()
             assert send() == dispatch.dispatch_ready(Lane.SINGLES) == 0
-            assert campaign_tasks.start_due() == inbox.poll() == 0
+            assert campaign_tasks.start_due() == report_inbox.poll() == 0
             tasks.watch()
             tasks.sweep()
         held = sending_hold.current()
-        assert (held.kind, held.reason) == (HoldKind.COPY, restored.OTHER_PLACE)
+        assert (held.kind, held.reason) == (HoldKind.COPY, detection.OTHER_PLACE)
         assert (simulator.ledger()["posts"], simulator.ledger()["accepted"]) == (posts, 8)
         release_all()
-        assert restored.may_send()
+        assert detection.may_send()
         eventually(lambda: statuses() == {"delivered": 10}, run_dry)
         assert_each_sent_once(simulator)
         assert_counted(running)
@@ -286,29 +276,29 @@ def test_a_dump_restored_elsewhere_sends_nothing_until_it_is_released_and_then_o
 def test_an_older_state_put_back_in_place_is_held_and_says_what_it_is(simulator) -> None:
     make_campaign(count=4)
     expand_ready()
-    restored.watch()
+    detection.watch()
     with lost_time():
-        restored.watch()
+        detection.watch()
     assert send() == 0
     held = sending_hold.current()
-    assert (held.kind, held.reason) == (HoldKind.COPY, restored.OTHER_TIME)
+    assert (held.kind, held.reason) == (HoldKind.COPY, detection.OTHER_TIME)
     assert "last alive" in held.detail
-    before = restored.last_mark()
-    restored.watch()
-    assert restored.last_mark() == before
+    before = detection.last_mark()
+    detection.watch()
+    assert detection.last_mark() == before
     assert simulator.ledger()["posts"] == 0
 
 
 @pytest.mark.parametrize("lost", ["file", "redis"])
 def test_one_witness_is_enough(lost: str, tmp_path: Path, redis_client: Any) -> None:
-    restored.watch()
+    detection.watch()
     with lost_time():
-        restored.watch()
+        detection.watch()
     if lost == "file":
         (tmp_path / "witness.json").unlink()
     else:
-        redis_client.delete(witness.OUTSIDE.key)
-    assert not restored.may_send()
+        redis_client.delete(high_water_mark.OUTSIDE.key)
+    assert not detection.may_send()
 
 
 def test_release_finds_what_the_provider_has_and_sends_only_the_rest(simulator) -> None:
@@ -316,10 +306,10 @@ def test_release_finds_what_the_provider_has_and_sends_only_the_rest(simulator) 
     campaign = make_campaign(count=10)
     expand_ready()
     send_batches(1)
-    restored.watch()
+    detection.watch()
     with lost_time():
         send_batches(2)
-        restored.watch()
+        detection.watch()
     assert send() == 0
     assert statuses() == {"sent": 2, "queued": 8}
     release_all()
@@ -337,14 +327,14 @@ def test_a_call_that_was_not_sent_hides_none_that_was(simulator) -> None:
     make_campaign(count=2)
     expand_ready()
     Batch.objects.update(call_size=1)
-    restored.watch()
+    detection.watch()
     with lost_time():
         simulator.set_faults(refuse_repeated=0, throttle=1)
         send_batches(1)
         simulator.set_faults(refuse_repeated=0)
         Batch.objects.update(next_attempt_at=timezone.now())
         send_batches(1)
-        restored.watch()
+        detection.watch()
     send()
     release_all()
     assert statuses() == {"sent": 1, "queued": 1} or statuses() == {"delivered": 1, "queued": 1}
@@ -361,10 +351,10 @@ def test_what_was_unknown_and_was_sent_again_in_the_lost_time_is_not_sent_once_m
     send()
     assert statuses() == {"unknown": 2}
     simulator.set_faults(refuse_repeated=0)
-    restored.watch()
+    detection.watch()
     with lost_time():
         eventually(lambda: statuses() == {"delivered": 2}, run_dry)
-        restored.watch()
+        detection.watch()
     assert send() == 0
     release_all()
     eventually(lambda: statuses() == {"delivered": 2}, run_dry)
@@ -375,12 +365,12 @@ def test_numbers_given_away_in_the_lost_time_are_not_used_again(simulator) -> No
     """A single send accepted right after the restore must not get the id of another one that was sent before."""
     member = MembershipFactory()
     request = campaign_services.CampaignRequest(kind=CampaignKind.SINGLE, message="Hello")
-    restored.watch()
+    detection.watch()
     with lost_time():
         for phone in phones(3):
             services.send(member.account, member.user, request, [phone])
         dispatch.dispatch_ready(Lane.SINGLES)
-        restored.watch()
+        detection.watch()
     services.send(member.account, member.user, request, phones(1, start=50))
     assert sending_hold.is_held()
     release_all()
@@ -394,14 +384,14 @@ def test_a_campaign_that_was_not_stored_whole_waits_for_a_person(simulator, sett
     campaign = make_campaign(count=4)
     expand_one_chunk(campaign)
     due = make_campaign(campaign.account, count=2, scheduled_at=timezone.now() + timedelta(minutes=5))
-    restored.watch()
+    detection.watch()
     with lost_time():
         expand_ready()
         send()
-        restored.watch()
+        detection.watch()
     send()
     campaign.refresh_from_db()
-    assert (campaign.status, campaign.status_detail) == (CampaignStatus.PAUSED, restored.UNCERTAIN)
+    assert (campaign.status, campaign.status_detail) == (CampaignStatus.PAUSED, detection.UNCERTAIN)
     assert expand_ready() == 0
     Campaign.objects.filter(pk=due.pk).update(scheduled_at=timezone.now())
     release_all()
@@ -418,10 +408,10 @@ def expand_one_chunk(campaign: Campaign) -> None:
 def test_what_is_cancelled_under_the_hold_is_compared_before_it_is_closed(simulator) -> None:
     campaign = make_campaign(count=4)
     expand_ready()
-    restored.watch()
+    detection.watch()
     with lost_time():
         send_batches(1)
-        restored.watch()
+        detection.watch()
     send()
     campaign_services.cancel(campaign, campaign.user)
     sweeps.sweep()
@@ -437,10 +427,10 @@ def test_what_is_cancelled_under_the_hold_is_compared_before_it_is_closed(simula
 def restored_backup(count: int = 4) -> Campaign:
     campaign = make_campaign(count=count)
     expand_ready()
-    restored.watch()
+    detection.watch()
     with lost_time():
         send()
-        restored.watch()
+        detection.watch()
     send()
     assert sending_hold.is_held()
     return campaign
@@ -511,8 +501,8 @@ def test_a_backup_older_than_the_providers_log_is_not_released_by_itself(simulat
     settings.SIMULATOR_UNKNOWN_GRACE = 0.02
     gateways.reset()
     restored_backup()
-    mark = restored.last_mark()
-    restored._write("last_alive", replace(mark, at=mark.at - timedelta(hours=48)).as_dict)
+    mark = detection.last_mark()
+    detection._write("last_alive", replace(mark, at=mark.at - timedelta(hours=48)).as_dict)
     with pytest.raises(CommandError, match="does not reach back"):
         call_command("release")
     assert sending_hold.is_held()
@@ -546,31 +536,31 @@ def test_a_release_whose_worker_died_is_taken_up_by_another(
 
 
 def test_an_older_backup_is_noticed_after_a_release_too(simulator) -> None:
-    restored.watch()
+    detection.watch()
     point = transaction.savepoint()
-    restored.watch()
+    detection.watch()
     restored_backup()
     release_all()
-    restored.watch()
+    detection.watch()
     assert not sending_hold.is_held()
     transaction.savepoint_rollback(point)
     new_connection()
-    assert not restored.may_send()
+    assert not detection.may_send()
 
 
 def test_a_machine_with_a_witness_of_the_lost_time_does_not_hold_again_after_a_release(
     simulator, tmp_path: Path
 ) -> None:
-    restored.watch()
+    detection.watch()
     with lost_time():
         for _ in range(3):
-            restored.watch()
+            detection.watch()
     send()
     of_another_machine = (tmp_path / "witness.json").read_text()
     release_all()
     (tmp_path / "witness.json").write_text(of_another_machine)
-    restored.watch()
-    assert restored.may_send()
+    detection.watch()
+    assert detection.may_send()
 
 
 def test_the_hold_by_hand_can_be_compared_as_well(simulator) -> None:
@@ -578,7 +568,7 @@ def test_the_hold_by_hand_can_be_compared_as_well(simulator) -> None:
     simulator.set_faults(refuse_repeated=0)
     make_campaign(count=4)
     expand_ready()
-    restored.watch()
+    detection.watch()
     with lost_time():
         send_batches(1)
     sending_hold.hold("failover", "anna")
@@ -596,26 +586,26 @@ import django
 django.setup()
 from django.core.management import call_command
 from django.db import connection
-from accounts import hold
-from messaging import restored
+from accounts.security import sending_hold
+from messaging.restore import detection
 path = Path(connection.settings_dict["NAME"])
 call_command("migrate", verbosity=0)
-assert restored.watch() is None and restored.may_send()
+assert detection.watch() is None and detection.may_send()
 connection.close()
 shutil.copy(path, path.with_name("old"))
 shutil.copytree(path.parent, sys.argv[1])
-assert restored.watch() is None
+assert detection.watch() is None
 connection.close()
 connection.settings_dict["NAME"] = sys.argv[1] + "/" + path.name
-assert not restored.may_send()
-print(hold.current().reason)
+assert not detection.may_send()
+print(sending_hold.current().reason)
 connection.close()
 connection.settings_dict["NAME"] = str(path)
-assert restored.may_send()
+assert detection.may_send()
 connection.close()
 shutil.copyfile(path.with_name("old"), path)
-assert not restored.may_send()
-print(hold.current().reason)
+assert not detection.may_send()
+print(sending_hold.current().reason)
 """
 
 
@@ -629,4 +619,4 @@ def test_files_copied_elsewhere_or_put_back_are_held(tmp_path: Path) -> None:
         cwd=django_settings.BASE_DIR, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [restored.OTHER_PLACE, restored.OTHER_TIME]
+    assert done.stdout.splitlines() == [detection.OTHER_PLACE, detection.OTHER_TIME]

@@ -14,12 +14,12 @@ from accounts.webhooks import endpoints
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from messaging import results, settlement
 from messaging.choices import MESSAGE, FactSource, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import Message
-from messaging.settlement import Fact
+from messaging.outcomes import settlement, webhook_events
+from messaging.outcomes.settlement import Fact
+from messaging.sending.expansion import expand_ready
 from tests.factories import MembershipFactory, make_audience, make_campaign
 
 pytestmark = pytest.mark.django_db
@@ -164,7 +164,7 @@ def test_a_body_holds_a_hundred_results_of_one_campaign_in_twenty_kilobytes(sett
 
 
 def test_a_short_result_fits_a_hundred_times() -> None:
-    bodies = list(results._bodies([b"x" * 150] * 250))
+    bodies = list(webhook_events._bodies([b"x" * 150] * 250))
     assert [len(body) for body in bodies] == [100, 100, 50]
 
 
@@ -235,12 +235,12 @@ def test_a_receiver_that_keeps_the_highest_sequence_has_the_truth(campaign: Camp
                 continue  # settlement lets nobody do this
             taken = was_taken or status in (S.SENT, S.DELIVERED, S.UNDELIVERED)
             numbers = [
-                results.sequence_of(one, _was_taken(path[: place + 1]))
+                webhook_events.sequence_of(one, _was_taken(path[: place + 1]))
                 for place, one in enumerate(path)
-                if one in results.EVENT_OF
+                if one in webhook_events.EVENT_OF
             ]
-            if status in results.EVENT_OF:
-                assert results.sequence_of(status, taken) > max(numbers, default=0), (path, status)
+            if status in webhook_events.EVENT_OF:
+                assert webhook_events.sequence_of(status, taken) > max(numbers, default=0), (path, status)
             ways.append(((*path, status), taken))
 
 

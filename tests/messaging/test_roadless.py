@@ -15,11 +15,14 @@ from campaigns import services as campaigns
 from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from campaigns.validation import CampaignRequest
-from messaging import dispatch, expansion, failover, gateways, roadless, routing, services, sweeps
+from messaging import gateways, services
 from messaging.choices import BatchState, GatewayKind, Lane, MessageStatus
 from messaging.gateways.base import SubmitAnswer
 from messaging.models import Attempt, Batch, Gateway, Message, Route
-from messaging.preflight import preflight
+from messaging.preflight.receipt import preflight
+from messaging.routing import failover, router, unrouted
+from messaging.sending import dispatch, expansion
+from messaging.upkeep import sweeps
 from reports.selectors import attention
 from tests.factories import AccountFactory, MembershipFactory, make_campaign, phones
 from uploads.services import audience_from_numbers
@@ -45,10 +48,10 @@ def fresh(settings: Any) -> Any:
     settings.GATEWAYS_READ_EVERY = 0.0
     settings.PUBLIC_URL = ""
     gateways.reset()
-    routing.forget()
+    router.forget()
     yield
     gateways.reset()
-    routing.forget()
+    router.forget()
 
 
 @pytest.fixture
@@ -209,8 +212,8 @@ def test_a_single_send_fails_when_its_time_is_over(taking: Taking, local: Gatewa
 def test_under_a_restored_copy_nothing_fails(taking: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = send(GERMAN)
     Batch.objects.update(created_at=timezone.now() - timedelta(days=9))
-    monkeypatch.setattr("messaging.restored.is_uncertain", lambda: True)
-    roadless.look(timezone.now())
+    monkeypatch.setattr("messaging.restore.detection.is_uncertain", lambda: True)
+    unrouted.look(timezone.now())
     sent.campaign.refresh_from_db()
     assert sent.campaign.failed == 0
 
@@ -218,7 +221,7 @@ def test_under_a_restored_copy_nothing_fails(taking: Taking, monkeypatch: pytest
 def test_a_gateway_that_is_only_off_is_waited_for_and_hides_no_others(
     taking: Taking, local: Gateway, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(roadless, "CLOSED_AT_ONCE", 1)
+    monkeypatch.setattr(unrouted, "CLOSED_AT_ONCE", 1)
     off, nowhere = send(AUSTRIAN), send(GERMAN)
     Route.objects.filter(gateway=local, prefix="43").delete()
     Route.objects.create(gateway=local, prefix="1")
@@ -226,7 +229,7 @@ def test_a_gateway_that_is_only_off_is_waited_for_and_hides_no_others(
     Batch.objects.filter(campaign__in=[off.campaign, nowhere.campaign]).update(gateway="", state=BatchState.HELD)
     Batch.objects.update(created_at=timezone.now() - timedelta(days=9))
     for _ in range(2):
-        roadless.look(timezone.now())
+        unrouted.look(timezone.now())
     for sent in (off, nowhere):
         sent.campaign.refresh_from_db()
     assert (off.campaign.failed, nowhere.campaign.failed) == (0, 1)
@@ -236,11 +239,11 @@ def test_under_a_hold_nothing_fails(taking: Taking) -> None:
     sent = send(GERMAN)
     Batch.objects.update(created_at=timezone.now() - timedelta(days=9))
     sending_hold.hold("Wrong text", "anna")
-    roadless.look(timezone.now())
+    unrouted.look(timezone.now())
     sent.campaign.refresh_from_db()
     assert sent.campaign.failed == 0
     sending_hold.release(HoldKind.OPERATOR)
-    roadless.look(timezone.now())
+    unrouted.look(timezone.now())
     sent.campaign.refresh_from_db()
     assert sent.campaign.failed == 1
 

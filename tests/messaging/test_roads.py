@@ -14,10 +14,8 @@ from twilio.request_validator import RequestValidator
 
 from accounts.choices import Mode
 from accounts.models import AuditEvent
-from messaging import dispatch, gateways, health, inbox, reconciliation, routing
+from messaging import gateways
 from messaging.choices import AttemptState, GatewayKind, Lane, MessageStatus, Reason
-from messaging.expansion import expand_ready
-from messaging.lookups import Allowance
 from messaging.models import (
     Attempt,
     Batch,
@@ -28,6 +26,11 @@ from messaging.models import (
     ReportInbox,
     RouteHealth,
 )
+from messaging.outcomes import reconciliation, report_inbox
+from messaging.outcomes.lookups import Allowance
+from messaging.routing import gateway_health, router
+from messaging.sending import dispatch
+from messaging.sending.expansion import expand_ready
 from smsapp.core import clock
 from tests.factories import AccountFactory, SenderIdFactory, in_use, make_campaign
 from tests.messaging.gateway_servers import answering, raw_server
@@ -46,10 +49,10 @@ RULES = {
 def fresh(settings: Any) -> Iterator[None]:
     settings.GATEWAYS_READ_EVERY = 0.0
     gateways.reset()
-    routing.forget()
+    router.forget()
     yield
     gateways.reset()
-    routing.forget()
+    router.forget()
 
 
 @pytest.fixture
@@ -97,7 +100,7 @@ def test_a_campaign_by_twilio_is_delivered_by_its_signed_reports(
     deadline = time.monotonic() + 10
     while Message.objects.exclude(status=MessageStatus.DELIVERED).exists() and time.monotonic() < deadline:
         twilio.flush()
-        inbox.apply_waiting()
+        report_inbox.apply_waiting()
     assert set(Message.objects.values_list("status", flat=True)) == {MessageStatus.DELIVERED}
     assert sorted(twilio.accepted_ids()) == sorted(message.message_id for message in Message.objects.all())
 
@@ -123,7 +126,7 @@ def test_an_answer_that_twilio_never_gave_is_closed_honestly_or_cleared_up_by_a_
     assert (campaign.unknown, ProviderReference.objects.count()) == (2, 0)
     first, second = Message.objects.order_by("id")
     push(first.message_id, {"MessageSid": "SM1", "MessageStatus": "delivered"})
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     deadline = time.monotonic() + 5
     while Attempt.objects.filter(state=AttemptState.UNKNOWN).exists() and time.monotonic() < deadline:
         reconciliation.reconcile()
@@ -157,14 +160,14 @@ def test_a_forged_or_foreign_report_changes_nothing(twilio: RunningSimulator) ->
     assert Client().post(other, body, content_type="application/json").status_code == 200
     for wrong in (other.replace(gateways.callback_token("other"), gateways.callback_token("twilio")), other[:-40]):
         assert Client().post(wrong, body, content_type="application/json").status_code == 404
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     message.refresh_from_db()
     assert message.status == MessageStatus.SENT, "the other gateway never had it"
     kept = ReportInbox.objects.get()
     assert (kept.unmatched_count, kept.rematch_at) == (1, None)
     assert push(message.message_id, undelivered) == 200
     assert push(message.message_id, undelivered) == 200, "a repetition does no harm"
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     campaign.refresh_from_db()
     assert (campaign.undelivered, campaign.sent) == (1, 0)
 
@@ -179,14 +182,14 @@ def test_a_report_by_the_providers_id_waits_until_that_id_is_known() -> None:
     path = f"/callbacks/pigeon/{gateways.callback_token('pigeon')}"
     body = orjson.dumps({"id": "bird-1", "state": "arrived"})
     assert Client().post(path, body, content_type="application/json").status_code == 200
-    inbox.apply_waiting()
+    report_inbox.apply_waiting()
     kept = ReportInbox.objects.get()
     assert kept.unmatched_count == 1
     assert kept.rematch_at is not None
     reference.pk = None
     reference.save(force_insert=True)
     ReportInbox.objects.update(rematch_at=clock.now())
-    assert inbox.rematch() == 1
+    assert report_inbox.rematch() == 1
     assert Message.objects.get().status == MessageStatus.DELIVERED
 
 
@@ -309,7 +312,7 @@ def batch_of() -> Callable[..., Batch]:
 
 
 def shares() -> dict[tuple[str, str], int]:
-    health.measure()
+    gateway_health.measure()
     return {(row.gateway, row.prefix): row.share for row in RouteHealth.objects.all()}
 
 
@@ -325,7 +328,7 @@ def test_a_gateway_that_delivers_less_than_another_there_loses_its_share_step_by
     assert "60% were delivered, 95% by another gateway" in RouteHealth.objects.get(gateway="worse", prefix="49").detail
     for _ in range(5):
         shares()
-    assert shares()["worse", "49"] == health.LEAST, "never nothing: else it could not heal"
+    assert shares()["worse", "49"] == gateway_health.LEAST, "never nothing: else it could not heal"
     Batch.objects.filter(pk=worse.pk).update(delivered=95, undelivered=5)
     assert [shares()["worse", "49"] for _ in range(4)] == [30, 55, 80, 100]
 

@@ -7,12 +7,15 @@ import pytest
 from django.utils import timezone
 
 from campaigns.choices import CampaignStatus, PauseReason
-from messaging import calls, dispatch, expansion, failover, gateways, leases, opening, pacing, recording, routing
+from messaging import gateways
 from messaging.choices import AttemptState, BatchState, GatewayKind, Lane, MessageStatus
 from messaging.gateways.base import LookUpBy, NotSent, Refused, SubmitAnswer, Unknown
 from messaging.models import Attempt, Batch, Gateway, Message, Route, RouteHealth
-from messaging.room import Free, Room
-from messaging.routing import Router
+from messaging.routing import failover, throttle
+from messaging.routing import router as routes
+from messaging.routing.router import Router
+from messaging.sending import dispatch, expansion, leases, prepare, record, submit
+from messaging.sending.capacity import Free, Room
 from tests.factories import AccountFactory, in_use, make_campaign
 from uploads.services import audience_from_numbers
 
@@ -26,10 +29,10 @@ def fresh(settings: Any) -> Any:
     settings.GATEWAYS_READ_EVERY = 0.0
     settings.PUBLIC_URL = ""
     gateways.reset()
-    routing.forget()
+    routes.forget()
     yield
     gateways.reset()
-    routing.forget()
+    routes.forget()
 
 
 def make_gateway(name: str, **values: Any) -> Gateway:
@@ -227,8 +230,8 @@ def test_what_was_in_no_lost_call_goes_to_the_next_gateway(two: Any) -> None:
     expansion.expand_ready()
     Batch.objects.update(call_size=1)
     (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
-    (call,) = opening.open_attempts([batch])
-    recording.record(calls.Result(call, error=Unknown("no answer")))
+    (call,) = prepare.open_attempts([batch])
+    record.record(submit.Result(call, error=Unknown("no answer")))
     assert failover._move("main", {"main"}, "is down") == 1
     run(campaign)
     assert (campaign.unknown, campaign.sent) == (1, 2)
@@ -265,12 +268,12 @@ def test_batches_of_a_gateway_that_is_down_are_moved(two: Any, monkeypatch: pyte
     campaign = make_campaign(count=3)
     expansion.expand_ready()
     assert failover.move_all() == 0, "nothing is down"
-    monkeypatch.setattr(pacing, "is_down", lambda name: name == "main")
+    monkeypatch.setattr(throttle, "is_down", lambda name: name == "main")
     assert failover.move_all() == 1
     batch = campaign.batches.get()
     assert (batch.gateway, batch.was_moved) == ("spare", True)
     assert batch.route_note.startswith("main is down")
-    monkeypatch.setattr(pacing, "is_down", lambda name: True)
+    monkeypatch.setattr(throttle, "is_down", lambda name: True)
     assert failover.move_all() == 0, "there is nowhere to go, so it waits"
 
 

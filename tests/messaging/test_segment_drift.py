@@ -6,12 +6,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Setting
-from messaging import gateways, routing, segment_drift, settlement
+from messaging import gateways
 from messaging.choices import FactSource, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
-from messaging.identity import public_id
+from messaging.ids import public_id
 from messaging.models import Batch, Message
+from messaging.outcomes import segment_drift, settlement
+from messaging.routing import router
+from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
 from tests.factories import make_campaign
 from tests.messaging.gateway_servers import answering, raw_server
@@ -72,14 +74,14 @@ def test_a_difference_in_the_answer_to_a_send_is_noted_though_no_report_names_it
 ):
     settings.GATEWAYS_READ_EVERY = 0.0
     gateways.reset()
-    routing.forget()
+    router.forget()
     answer = {"sid": "SM1", "messaging_service_sid": None, "num_segments": "2", "status": "queued", "price": None}
     with raw_server(answering(201, orjson.dumps(answer))) as server:
         make_twilio(server.url)
         with django_capture_on_commit_callbacks(execute=True):
             campaign = sent_campaign(count=3)
     gateways.reset()
-    routing.forget()
+    router.forget()
     drifts = segment_drift.known_drifts()["twilio"]
     assert (drifts.count, campaign.sent, Batch.objects.get().segments) == (3, 3, 3)
     assert drifts.last[0].endswith("the provider counts 2, we count 1")

@@ -4,12 +4,11 @@ import pytest
 
 from accounts.services import hold_account
 from campaigns import services as campaign_services
-from messaging import leases, recording, settlement
-from messaging.calls import Call, Result, make_call
 from messaging.choices import FactSource, Lane, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Unknown
 from messaging.models import Batch, Message
+from messaging.outcomes import settlement
+from messaging.outcomes.settlement import Fact
 from messaging.selectors import (
     on_their_way,
     on_their_way_of,
@@ -17,7 +16,9 @@ from messaging.selectors import (
     still_to_send,
     still_to_send_words,
 )
-from messaging.settlement import Fact
+from messaging.sending import leases, record
+from messaging.sending.expansion import expand_ready
+from messaging.sending.submit import Call, Result, make_call
 from tests.factories import AccountFactory, make_campaign
 from tests.messaging.steps import opened_of
 
@@ -42,7 +43,7 @@ def test_after_a_pause_only_calls_already_begun_are_on_their_way(calls):
         assert opened_of(batch) is None
     assert on_their_way(paused) == 6
     for left, call in zip((3, 0), calls, strict=True):
-        recording.record(make_call(call))
+        record.record(make_call(call))
         assert on_their_way(paused) == left
     assert still_to_send(campaign_services.resume(paused, campaign.user)) == 6
 
@@ -51,7 +52,7 @@ def test_a_cancelled_campaign_also_names_what_nobody_knows_of(calls):
     campaign = calls[0].batch.campaign
     lost = Message.objects.in_batch(calls[0].batch.pk)
     paused = campaign_services.pause(campaign, campaign.user)
-    recording.record(Result(calls[0], error=Unknown("reset")))
+    record.record(Result(calls[0], error=Unknown("reset")))
     assert (lost.filter(status=MessageStatus.UNKNOWN).count(), on_their_way(paused)) == (3, 3)
     cancelled = campaign_services.cancel(paused, campaign.user)
     assert on_their_way(cancelled) == 6

@@ -11,12 +11,12 @@ from django.db import connection
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.models.tally import COUNTED_STATUSES
-from messaging import settlement
 from messaging.choices import FactSource, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import Batch, DeliveryReport, Message
-from messaging.settlement import Fact
+from messaging.outcomes import settlement
+from messaging.outcomes.settlement import Fact
+from messaging.sending.expansion import expand_ready
 from tests.factories import make_campaign
 
 pytestmark = pytest.mark.django_db

@@ -17,11 +17,11 @@ from django.utils import timezone
 
 from accounts.models import Setting
 from campaigns.choices import CampaignKind
-from messaging import inbox
 from messaging.choices import AttemptState, FactSource, GatewayKind
-from messaging.expansion import expand_ready
-from messaging.identity import PREFIX_KEY
+from messaging.ids import PREFIX_KEY
 from messaging.models import Attempt, Batch, Gateway, Message, ProviderReference, ReportInbox
+from messaging.outcomes import report_inbox
+from messaging.sending.expansion import expand_ready
 from smsapp.core import clock
 from tests.factories import AccountFactory, in_use, make_campaign
 from tests.messaging.test_pipeline import statuses
@@ -62,7 +62,7 @@ def sent_by(gateway: str, messages: Sequence[Message]) -> None:
 
 
 def push(gateway: str, body: bytes) -> None:
-    inbox.receive(gateway, FactSource.PUSH, body, 1)
+    report_inbox.receive(gateway, FactSource.PUSH, body, 1)
 
 
 def by_twilio(message: Message) -> None:
@@ -116,7 +116,7 @@ def test_fifty_bodies_cost_as_many_queries_as_ten(made: Any, pushed: Any) -> Non
     for among in (messages[:10], messages[10:60]):
         for message in among:
             pushed(message)
-        counts.append(queries_of(inbox._apply_some))
+        counts.append(queries_of(report_inbox._apply_some))
     assert not ReportInbox.objects.filter(applied_at=None, failure_count=0).exists()
     if pushed in (by_twilio, by_their_id):
         assert statuses() == {"delivered": 60, "queued": 10}
@@ -131,7 +131,7 @@ def test_bodies_are_marked_before_anything_is_locked_that_other_workers_need() -
     for message in messages[:10]:
         by_twilio(message)
     with CaptureQueriesContext(connection) as captured:
-        inbox._apply_some()
+        report_inbox._apply_some()
     statements = [query["sql"].replace('"', "") for query in captured]
     marks = [n for n, sql in enumerate(statements) if sql.startswith("UPDATE messaging_reportinbox")]
     locks = [n for n, sql in enumerate(statements) if "FROM messaging_batch" in sql and "FOR UPDATE" in sql]
@@ -141,13 +141,13 @@ def test_bodies_are_marked_before_anything_is_locked_that_other_workers_need() -
 
 
 def test_so_many_are_taken_as_hold_the_reports_of_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "REPORTS_AT_ONCE", 10)
+    monkeypatch.setattr(report_inbox, "REPORTS_AT_ONCE", 10)
     for count in (4, 4, 4, 30, 0, 1):
-        inbox.receive("pigeon", FactSource.PUSH, b"smsapp_id=\n{}", count)
+        report_inbox.receive("pigeon", FactSource.PUSH, b"smsapp_id=\n{}", count)
     taken = []
     while not taken or taken[-1]:
         with transaction.atomic():
-            bodies = inbox._take_waiting(clock.now())
+            bodies = report_inbox._take_waiting(clock.now())
             taken.append([body.report_count for body in bodies])
             ReportInbox.objects.filter(pk__in=[body.pk for body in bodies]).update(applied_at=clock.now())
     assert taken == [[4, 4], [4], [30], [0, 1], []]
@@ -173,12 +173,12 @@ def in_thread(act: Callable[[], Any]) -> Any:
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_second_worker_takes_the_next_and_not_those_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "BODIES_AT_ONCE", 2)
+    monkeypatch.setattr(report_inbox, "BODIES_AT_ONCE", 2)
     for _ in range(5):
         push("pigeon", b"smsapp_id=\n{}")
 
     def take() -> list[int]:
-        return [body.pk for body in inbox._take_waiting(clock.now())]
+        return [body.pk for body in report_inbox._take_waiting(clock.now())]
 
     with transaction.atomic():
         first = take()
@@ -198,10 +198,10 @@ def test_a_worker_does_not_wait_for_another_that_has_reports_of_other_campaigns(
     def apply_beside() -> int | None:
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '500ms'")
-        return inbox._apply_some()
+        return report_inbox._apply_some()
 
     with transaction.atomic():
-        assert inbox._apply_some() == 5
+        assert report_inbox._apply_some() == 5
         for message in second[:7]:
             in_thread(lambda message=message: by_twilio(message))
         assert in_thread(apply_beside) == 7
@@ -215,7 +215,7 @@ def test_two_workers_apply_reports_on_the_same_batches_in_any_order(
 ) -> None:
     """Each message is reported twice, in bodies that different workers take: none waits for the other for ever."""
     settings.BATCH_SIZE = 10
-    monkeypatch.setattr(inbox, "BODIES_AT_ONCE", 5)
+    monkeypatch.setattr(report_inbox, "BODIES_AT_ONCE", 5)
     messages = one_campaign(100)
     sent_by("twilio", messages)
     for message in random.Random(1).sample(messages * 2, 200):
@@ -224,7 +224,7 @@ def test_two_workers_apply_reports_on_the_same_batches_in_any_order(
 
     def work() -> None:
         try:
-            while inbox._apply_some() is not None:
+            while report_inbox._apply_some() is not None:
                 pass
         except BaseException as error:
             problems.append(error)

@@ -7,11 +7,14 @@ import pytest
 from django.utils import timezone
 
 from campaigns import services as campaign_services
-from messaging import calls, dispatch, gateways, leases, reconciliation, recording, settlement, sweeps, turns
+from messaging import gateways
 from messaging.choices import BatchState, FactSource, Lane, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report, Unknown
 from messaging.models import Attempt, Batch, Message
+from messaging.outcomes import reconciliation, settlement
+from messaging.sending import dispatch, fair_queue, leases, record, submit
+from messaging.sending.expansion import expand_ready
+from messaging.upkeep import sweeps
 from tests.factories import make_campaign
 from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
@@ -29,7 +32,7 @@ def in_sevens(simulator, settings):
     return simulator
 
 
-def opened(size: int = 7) -> calls.Call:
+def opened(size: int = 7) -> submit.Call:
     """The next call of the only ready batch."""
     Batch.objects.update(call_size=size)
     (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
@@ -38,13 +41,13 @@ def opened(size: int = 7) -> calls.Call:
     return call
 
 
-def lose(call: calls.Call) -> Attempt:
-    recording.record(calls.Result(call, error=Unknown("lost")))
+def lose(call: submit.Call) -> Attempt:
+    record.record(submit.Result(call, error=Unknown("lost")))
     return Attempt.objects.get(pk=call.attempt.pk)
 
 
-def answer(call: calls.Call) -> None:
-    recording.record(calls.make_call(call))
+def answer(call: submit.Call) -> None:
+    record.record(submit.make_call(call))
 
 
 def look_up(attempt: Attempt, *, long_ago: bool = False) -> bool:
@@ -90,7 +93,7 @@ def test_a_single_send_to_many_does_not_wait_for_its_first_call(in_sevens, setti
     expand_ready()
     Batch.objects.update(call_size=7)
     (batch,) = leases.lease(Lane.SINGLES, 1)
-    recording.record(calls.Result(opened_of(batch), error=Unknown("lost")))
+    record.record(submit.Result(opened_of(batch), error=Unknown("lost")))
     dispatch.dispatch_ready(Lane.SINGLES, budget=5)
     assert statuses() == {"unknown": 7, "sent": 13}
     assert_counted(campaign)
@@ -118,7 +121,7 @@ def test_a_late_look_up_settles_its_own_messages_and_no_others(in_sevens):
     make_campaign(count=20)
     expand_ready()
     call = opened()
-    calls.make_call(call)
+    submit.make_call(call)
     attempt = lose(call)
     under_way = opened()
     assert look_up(attempt)
@@ -142,12 +145,12 @@ def test_a_paused_campaign_sends_the_rest_once_it_is_resumed(in_sevens):
     expand_ready()
     lose(opened())
     campaign_services.pause(campaign, campaign.user)
-    turns.set_aside()
+    fair_queue.set_aside()
     assert Batch.objects.get().state == BatchState.HELD
     assert send() == 0
     campaign.refresh_from_db()
     campaign_services.resume(campaign, campaign.user)
-    turns.take_up()
+    fair_queue.take_up()
     send()
     assert statuses() == {"unknown": 7, "sent": 13}
 
@@ -170,7 +173,7 @@ def test_a_time_out_makes_the_next_calls_smaller(simulator, settings):
     make_campaign(count=200)
     expand_ready()
     simulator.set_faults(hang_before=1.0)
-    recording.record_all([calls.make_call(opened(size=1000))])
+    record.record_all([submit.make_call(opened(size=1000))])
     simulator.set_faults()
     make_campaign(count=200)
     expand_ready()

@@ -30,25 +30,17 @@ from hypothesis.stateful import (
 from campaigns import services as campaign_services
 from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.models import Campaign
-from messaging import (
-    calls,
-    dispatch,
-    gateways,
-    inbox,
-    leases,
-    pacing,
-    reconciliation,
-    recording,
-    rotation,
-    settlement,
-    sweeps,
-)
+from messaging import gateways
 from messaging.choices import ACCEPTED, NEVER_HANDED_OVER, AttemptState, BatchState, FactSource, Lane, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Unknown
 from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox
-from messaging.pace import Grant
+from messaging.outcomes import reconciliation, report_inbox, settlement
+from messaging.routing import rotation, throttle
+from messaging.routing.throttle_state import Grant
+from messaging.sending import dispatch, leases, record, submit
+from messaging.sending.expansion import expand_ready
 from messaging.simulator import outcomes
+from messaging.upkeep import sweeps
 from tests.factories import make_campaign
 from tests.messaging.simulators import running_simulator
 from tests.messaging.steps import opened_of
@@ -207,12 +199,12 @@ class Pipeline(RuleBasedStateMachine):
                 self.simulator.set_faults(
                     **({move.fault: 0.5 if move.fault in PER_MESSAGE else 1.0} if move.fault else {})
                 )
-                following = Held("called", calls.make_call(call))
+                following = Held("called", submit.make_call(call))
                 self.simulator.set_faults()
             case Held("called", result):
                 if move.is_lost and result.answer is not None:
-                    result = calls.Result(result.call, error=Unknown("lost"))
-                following = recording.record(result)
+                    result = submit.Result(result.call, error=Unknown("lost"))
+                following = record.record(result)
             case Held("looked up", asked):
                 following = reconciliation.record(asked) and None
         if following:
@@ -253,11 +245,11 @@ class Pipeline(RuleBasedStateMachine):
     @precondition(lambda self: self.taken())
     @rule(move=moves, pick=picks, is_repeated=st.booleans())
     def poll(self, move: Move, pick: int, is_repeated: bool) -> None:
-        inbox.poll()
+        report_inbox.poll()
         bodies = list(ReportInbox.objects.order_by("pk"))
         if bodies and is_repeated:
-            inbox.receive("simulator", FactSource.PUSH, bytes(bodies[pick % len(bodies)].body), 1)
-        inbox.apply_waiting()
+            report_inbox.receive("simulator", FactSource.PUSH, bytes(bodies[pick % len(bodies)].body), 1)
+        report_inbox.apply_waiting()
         self.advance(move)
 
     @precondition(lambda self: self.taken())
@@ -269,8 +261,8 @@ class Pipeline(RuleBasedStateMachine):
         if outcomes.BLOCKLISTED in words:
             self.refused_later.add(message_id)
         body = orjson.dumps({"results": [{"messageId": message_id, "status": status} for status in words]})
-        inbox.receive("simulator", FactSource.PUSH, body, len(words))
-        inbox.apply_waiting()
+        report_inbox.receive("simulator", FactSource.PUSH, body, len(words))
+        report_inbox.apply_waiting()
         self.advance(move)
 
     @precondition(lambda self: Batch.objects.filter(sent__gt=0).exists())
@@ -307,7 +299,7 @@ class Pipeline(RuleBasedStateMachine):
                 assert message_id not in taken, f"{message_id} is {status.label}, and was taken"
 
     @staticmethod
-    def check_may_be_sent(call: calls.Call) -> None:
+    def check_may_be_sent(call: submit.Call) -> None:
         campaign = Campaign.objects.get(pk=call.batch.campaign_id)
         assert campaign.status == CampaignStatus.RUNNING
         assert not suppressed_among(campaign.account, [message.phone_number for message in call.submission.messages])
@@ -347,8 +339,8 @@ class Pipeline(RuleBasedStateMachine):
         expand_ready()
         dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
         reconciliation.reconcile()
-        inbox.poll()
-        inbox.apply_waiting()
+        report_inbox.poll()
+        report_inbox.apply_waiting()
         sweeps.sweep()
 
     # --- helpers --------------------------------------------------------------------------------------------
@@ -399,7 +391,7 @@ def patient(settings, monkeypatch):
     settings.SIMULATOR_RESEND_UNKNOWN_AFTER = 120.0
     settings.UNKNOWN_CLOSE_AFTER = 3600.0
     monkeypatch.setattr("smsapp.core.enqueue._send", lambda *arguments: None)  # the rules decide who works when
-    monkeypatch.setattr(pacing, "take", lambda gateway, wanted, *, yields: Grant(wanted, 0.0))  # and nothing but they
+    monkeypatch.setattr(throttle, "take", lambda gateway, wanted, *, yields: Grant(wanted, 0.0))  # and nothing but they
     monkeypatch.setattr(Pipeline, "django_settings", settings)
 
 

@@ -4,13 +4,13 @@ import pytest
 from django.db.models import Sum
 
 from campaigns.models.tally import COUNTED_STATUSES
-from messaging import settlement
 from messaging.choices import ACCEPTED, FactSource, Lane, MessageStatus, Reason
-from messaging.dispatch import dispatch_ready
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import Batch, DeliveryReport, Message, StatDelta
-from messaging.settlement import Fact
+from messaging.outcomes import settlement
+from messaging.outcomes.settlement import Fact
+from messaging.sending.dispatch import dispatch_ready
+from messaging.sending.expansion import expand_ready
 from tests.factories import make_campaign
 
 pytestmark = pytest.mark.django_db(transaction=True)

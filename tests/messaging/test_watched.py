@@ -14,9 +14,11 @@ from campaigns.recipients import Recipients
 from campaigns.scheduling import quiet_hours, recurring
 from campaigns.scheduling.rule import Every, Rule
 from campaigns.validation import CampaignRequest
-from messaging import canary, dispatch, expansion, inbox, sweeps
 from messaging.choices import Lane
 from messaging.models import Message
+from messaging.outcomes import report_inbox
+from messaging.sending import canary, dispatch, expansion
+from messaging.upkeep import sweeps
 from tests import clocks
 from tests.factories import MembershipFactory
 from tests.messaging.simulators import RunningSimulator
@@ -64,8 +66,8 @@ def test_two_moments_of_a_recurring_campaign(
             expansion.expand_ready()
             sweeps.sweep()
             dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=1.0)
-            inbox.poll()
-            inbox.apply_waiting()
+            report_inbox.poll()
+            report_inbox.apply_waiting()
             canary.check_due()
             canary.let_follow()
         for message in Message.objects.exclude(sent_at=None).exclude(pk__in=known):

@@ -120,14 +120,14 @@ def _in_words(status: int) -> str:
 def _work(settings: dict[str, Any], freeze: str = "", dies_of: int = 0, budget: float = 0.5) -> None:
     from django.conf import settings as django_settings
 
-    from messaging import dispatch, in_flight, opening
     from messaging.choices import Lane
     from messaging.gateways.infobip import Infobip
+    from messaging.sending import dispatch, in_flight, prepare
 
     signal.alarm(LIFETIME)
     for name, value in settings.items():
         setattr(django_settings, name, value)
-    opening.report_url = lambda gateway: ""
+    prepare.report_url = lambda gateway: ""
     if freeze:
         owner = {"submit": Infobip, "make_call": in_flight}.get(freeze, dispatch)
         setattr(owner, freeze, _after_a_stop(getattr(owner, freeze)))

@@ -11,12 +11,12 @@ from django.utils import timezone
 from accounts.choices import Mode
 from campaigns.choices import CampaignKind
 from campaigns.services import CampaignRequest
-from messaging import settlement
 from messaging.choices import FactSource, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.models import Message
+from messaging.outcomes import settlement
+from messaging.outcomes.settlement import Fact
+from messaging.sending.expansion import expand_ready
 from messaging.services import send
-from messaging.settlement import Fact
 from reports import message_list
 from tests.factories import make_api_key, make_campaign, phones
 

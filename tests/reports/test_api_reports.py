@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from accounts.models import Account
 from campaigns.models import Campaign
-from messaging import settlement
 from messaging.choices import FactSource, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import Message
+from messaging.outcomes import settlement
+from messaging.sending.expansion import expand_ready
 from reports import delivery_reports, message_list
 from reports.delivery_reports import REPORTED
 from tests.factories import make_api_key, make_campaign, phones

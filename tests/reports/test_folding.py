@@ -18,11 +18,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.choices import Mode
-from messaging import settlement
 from messaging.choices import ACCEPTED, FactSource, MessageStatus
-from messaging.expansion import expand_ready
 from messaging.models import Batch, Message, StatDelta
-from messaging.settlement import Fact
+from messaging.outcomes import settlement
+from messaging.outcomes.settlement import Fact
+from messaging.sending.expansion import expand_ready
 from reports import folding
 from reports.folding import fold
 from reports.models import DailyCountry, DailyStat

@@ -16,11 +16,11 @@ from accounts.models import Account, WebhookEndpoint
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.validation import CampaignRequest
-from messaging import charges, settlement
 from messaging.choices import FactSource, MessageStatus, Reason
-from messaging.expansion import expand_ready
 from messaging.gateways.base import Report
 from messaging.models import DeliveryReport, Message
+from messaging.outcomes import billing, settlement
+from messaging.sending.expansion import expand_ready
 from messaging.services import send
 from tests.factories import AccountFactory, MembershipFactory, make_api_key, make_campaign, phones
 from tests.test_permissions import ROUTES, Things, ask, of_key, value_in
@@ -116,7 +116,7 @@ def test_the_ledger_names_each_send_and_adds_up_to_its_messages(account: Account
     expand_ready()
     for message in Message.objects.all():
         tell(message, S.DELIVERED)
-    charges.settle()
+    billing.settle()
     posted = {row["bulk_id"]: row for row in read("account/ledger?kind=charge")["results"]}
     assert {name: row["amount"] for name, row in posted.items()} == {
         sends[0].bulk_id: "-0.090000", sends[1].bulk_id: "-0.180000", sends[2].bulk_id: "-0.270000",
@@ -129,15 +129,15 @@ def test_the_ledger_names_each_send_and_adds_up_to_its_messages(account: Account
         assert read(f"account/ledger?bulk_id={name}")["results"] == [row]
     credits = [Decimal(row["credit_after"]) for row in read("account/ledger")["results"]]
     assert credits == sorted(credits)
-    assert list(charges.disagreements()) == []
+    assert list(billing.disagreements()) == []
 
 
 def test_what_was_charged_and_proved_free_is_given_back_by_name(account: Account, read: Reader) -> None:
     campaign = send_one(account)
     tell(of(campaign), S.SENT)
-    charges.settle_closed()
+    billing.settle_closed()
     tell(of(campaign), S.REJECTED)
-    charges.settle_closed()
+    billing.settle_closed()
     rows = read(f"account/ledger?bulk_id={campaign.bulk_id}")["results"]
     assert [(row["kind"], row["amount"]) for row in rows] == [("refund", "0.090000"), ("charge", "-0.090000")]
     assert read.prices("messages") == [("UNDELIVERED", "0.000000", "EUR")]

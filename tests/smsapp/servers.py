@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from accounts.models import Setting
-from messaging.identity import PREFIX_KEY
+from messaging.ids import PREFIX_KEY
 from smsapp.runtime import programs
 from smsapp.runtime.supervisor import Supervisor, free_port
 

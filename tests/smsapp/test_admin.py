@@ -44,7 +44,7 @@ from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign, DraftPlan, MessageTemplate, RecurringCampaign
 from campaigns.scheduling.rule import Every, Rule
 from messaging.choices import AttemptState, Lane, MessageStatus
-from messaging.identity import message_number
+from messaging.ids import message_number
 from messaging.models import (
     Attempt,
     Batch,

@@ -10,9 +10,12 @@ from django.utils import timezone
 from accounts.models import Account, Setting
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from messaging import balance, expansion, gateways, pacing
+from messaging import gateways
 from messaging.choices import BatchState, GatewayKind, Lane
+from messaging.gateways import balance
 from messaging.models import Batch, Gateway, Message
+from messaging.routing import throttle
+from messaging.sending import expansion
 from reports.selectors import attention
 from smsapp.core.exceptions import ServiceUnavailable
 from tests.factories import AccountFactory, make_campaign, phones
@@ -79,7 +82,7 @@ def test_what_needs_a_hand_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not titles()
     Campaign.objects.filter(pk=make_campaign().pk).update(status=CampaignStatus.AWAITING_APPROVAL)
     AccountFactory(is_metered=True, balance_micro=0)
-    monkeypatch.setattr(pacing, "is_down", lambda name: name == gateways.SIMULATOR)
+    monkeypatch.setattr(throttle, "is_down", lambda name: name == gateways.SIMULATOR)
     assert titles() == [
         "Gateways that are down", "Campaigns that wait for approval", "Accounts whose credit is used up"
     ]  # fmt: skip

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from accounts.choices import Mode
 from campaigns.models import Campaign
-from messaging import settlement
 from messaging.choices import FactSource, MessageStatus
 from messaging.gateways.base import Report
 from messaging.models import Message
+from messaging.outcomes import settlement
 from smsapp.api import cursors
 from tests.factories import make_api_key, make_campaign, phones
 

@@ -13,8 +13,8 @@ from accounts.choices import Mode
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from messaging.choices import Lane
-from messaging.expansion import expand_ready
 from messaging.models import Batch
+from messaging.sending.expansion import expand_ready
 from smsapp.core.prepared_insert import Inserts
 from tests.factories import make_campaign
 from uploads.models import Audience, AudienceChunk

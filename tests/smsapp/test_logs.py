@@ -80,7 +80,7 @@ django.setup()
 import sentry_sdk
 from sentry_sdk.transport import Transport
 from django.test import Client
-from smsapp import sentry
+from smsapp.monitoring import sentry
 from smsapp.monitoring.health import LiveView
 number, text, token = json.load(sys.stdin)
 told = []

@@ -7,7 +7,7 @@ import pytest
 
 from accounts.models import AuditEvent
 from campaigns.models import Campaign
-from messaging.expansion import expand_ready
+from messaging.sending.expansion import expand_ready
 from smsapp.middleware import RequestIdFilter, acting_for, current_request_id
 from tests.factories import make_api_key, phones
 

@@ -6,8 +6,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from campaigns.models import Campaign
-from messaging.expansion import expand_ready
 from messaging.models import Message
+from messaging.sending.expansion import expand_ready
 from tests.messaging.test_api_send import Caller
 from tests.smsapp.test_api_errors import failure_of
 from uploads.models import Upload

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.security import sending_hold
-from messaging import recovery, release
+from messaging.restore import recovery, release
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState
 

@@ -1,0 +1,89 @@
+"""Opt-outs that come from outside: replies of handsets, and what providers say of a number.
+
+The first STOP of a number is confirmed once, in the words of its account, if it has any; the confirmation is the one
+message that a number that has opted out still gets. START opens the number again. Whoever else opts somebody out, and
+the ledger of it all: `uploads/suppressions.py`.
+"""
+
+import logging
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable
+
+from accounts.choices import Mode, Role, SenderStatus
+from accounts.models import Account, Membership, SenderId, User
+from campaigns.choices import CampaignKind
+from campaigns.services import admit_campaign
+from campaigns.validation import CampaignRequest
+from messaging.choices import Reason
+from messaging.gateways.base import Report
+from messaging.ids import number_of
+from messaging.models import InboundMessage, Message
+from messaging.sending.expansion import store_expanded
+from smsapp.core.exceptions import SmsappError
+from smsapp.lib.keywords import Keyword, keyword_of
+from uploads.choices import OptOutSource
+from uploads.chunks import Recipients
+from uploads.services import audience_from_numbers
+from uploads.suppressions import opt_in, opt_out, opt_out_all
+
+logger = logging.getLogger(__name__)
+
+
+def heed(inbound: InboundMessage, *, is_confirmed: bool = False) -> Keyword | None:
+    """Do what a reply asks for, in the transaction that keeps it. `is_confirmed`: the provider has answered it."""
+    keyword = keyword_of(inbound.text)
+    if keyword is None or inbound.account is None or not inbound.phone_number.startswith("+"):
+        return None
+    if keyword is Keyword.START:
+        opt_in(inbound.account, inbound.phone_number, OptOutSource.KEYWORD, inbound.inbound_id)
+    elif opt_out(inbound.account, inbound.phone_number, OptOutSource.KEYWORD, inbound.inbound_id) and not is_confirmed:
+        _confirm(inbound.account, inbound)
+    return keyword
+
+
+def heed_provider(reports: Iterable[Report]) -> int:
+    """Opt out numbers that a provider will not text for us any more since they asked it so; how many are new. In the
+    transaction that applies what it said."""
+    numbers = {
+        number
+        for report in reports
+        if report.reason is Reason.OPTED_OUT and (number := number_of(report.message_id)) is not None
+    }
+    live = Message.objects.filter(pk__in=numbers, campaign__mode=Mode.LIVE).select_related("campaign__account")
+    said: dict[Account, dict[str, str]] = defaultdict(dict)
+    for message in live:
+        said[message.campaign.account][message.phone_number] = message.message_id
+    return sum(opt_out_all(account, messages, OptOutSource.PROVIDER) for account, messages in said.items())
+
+
+def _confirm(account: Account, inbound: InboundMessage) -> None:
+    """It costs what a single send costs; what stands in its way, no credit say, only leaves the confirmation out."""
+    text, by = account.opt_out_reply.strip(), _somebody(account)
+    if not text or by is None:
+        return
+    request = CampaignRequest(
+        kind=CampaignKind.SINGLE, message=text, name="Opt-out confirmation", sender_id=_sender(account, inbound),
+        request_id=f"opt-out-{secrets.token_hex(6)}",
+    )  # fmt: skip
+    audience = audience_from_numbers(account, [(1, inbound.phone_number)])
+    try:
+        campaign = admit_campaign(account, by, request, audience)
+    except SmsappError as error:
+        logger.warning("the opt-out %s is not confirmed: %s", inbound.inbound_id, error.message)
+        return
+    campaign.confirms_opt_out = True
+    store_expanded(campaign, Recipients([1], [inbound.phone_number], [[]]))
+
+
+def _sender(account: Account, inbound: InboundMessage) -> str:
+    """The number that was answered, if it is the account's; else the provider chooses."""
+    spellings = (inbound.recipient, f"+{inbound.recipient}")
+    senders = SenderId.objects.filter(account=account, value__in=spellings, status=SenderStatus.APPROVED)
+    return senders.values_list("value", flat=True).first() or ""
+
+
+def _somebody(account: Account) -> User | None:
+    """Who a message of the account itself is sent by: its first owner."""
+    owner = Membership.objects.filter(account=account, role=Role.OWNER, user__is_active=True).order_by("pk").first()
+    return owner.user if owner else None

@@ -1,0 +1,134 @@
+"""Asking a provider what it knows of a call: how often, and what follows when it would not tell."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from messaging import gateways
+from messaging.choices import MessageStatus
+from messaging.gateways.base import MAX_IDS, Gateway, Lookup, LookUpBy
+from messaging.ids import number_of, public_id
+from messaging.models import Attempt
+from messaging.outcomes import provider_ids
+from messaging.routing import rotation
+from messaging.storage import message_rows
+
+WOKEN_EVERY = 5.0  # seconds, by beat
+WAIT_AFTER_NO_ANSWER = 60.0  # seconds
+LOOK_UPS, REPORT_CHECKS = PURPOSES = ("look-ups", "report checks")
+LOOKED_THROUGH = 1000  # rows of one gateway that are due
+
+
+class Allowance:
+    """What one task may ask each provider, whatever for. One that would not tell is left alone for a while by all tasks
+    of this process: it may hold whoever asks until the call times out."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.begin()
+
+    def begin(self) -> None:
+        """Each purpose has its share of the task's time, however long a call that hung has held up the one before."""
+        self._stop_at: float = time.monotonic() + settings.TASK_BUDGET / len(PURPOSES)
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._stop_at
+
+    def allows(self, gateway: str) -> bool:
+        return not (self.is_over or is_left_alone(gateway)) and self.asked[gateway] < per_task(gateway)
+
+    def look_up(self, attempts: Sequence[Attempt], status: MessageStatus) -> list[Lookup]:
+        """What the provider knows of some calls of one gateway that `grouped` has put together, of each; of several, of
+        their messages with that status. Inconclusive if the gateway is no longer configured: nobody is asked then, and
+        nobody is left alone."""
+        name = attempts[0].gateway
+        self.asked[name] += 1
+        try:
+            gateway = gateways.get(name)
+        except (LookupError, ImproperlyConfigured) as error:
+            return [Lookup(detail=str(error)) for _ in attempts]
+        answer = look_up_together(gateway, attempts, status) if len(attempts) > 1 else look_up(gateway, attempts[0])
+        if not answer.conclusive:
+            leave_alone(name)
+        return [answer_of(attempt, answer) for attempt in attempts] if len(attempts) > 1 else [answer]
+
+
+def leave_alone(gateway: str) -> None:
+    for purpose in PURPOSES:
+        rotation.pause(purpose, gateway, wait_after_no_answer(gateway).total_seconds())
+
+
+def is_left_alone(gateway: str) -> bool:
+    return any(rotation.is_paused(purpose, gateway) for purpose in PURPOSES)
+
+
+def per_task(gateway: str) -> int:
+    """Look-ups of a gateway in one task, by what its provider allows in a minute."""
+    return max(1, int(gateways.policy_of(gateway).lookups_per_minute * WOKEN_EVERY / 60))
+
+
+def look_up(gateway: Gateway, attempt: Attempt) -> Lookup:
+    """What the provider knows of a call.
+
+    One that knows its own ids only is asked about those that it answered with. That it says nothing of the others is no
+    refusal to tell: it has been asked all that it can be.
+    """
+    match gateway.policy.look_up_by:
+        case LookUpBy.OUR_ID:
+            return gateway.look_up(attempt.reference)
+        case LookUpBy.THEIR_ID if ids := provider_ids.of_attempt(attempt):
+            answer = gateway.look_up_messages(ids)
+            return replace(answer, reports=provider_ids.with_our_ids(attempt.gateway, answer.reports))
+    return Lookup(conclusive=True)
+
+
+def grouped(attempts: Iterable[Attempt]) -> Iterator[list[Attempt]]:
+    """Calls of one gateway, those together whose messages fit in one question, in the order in which they came.
+
+    What a provider knows by none of our ids, and what is too large, is asked about call by call.
+    """
+    group: list[Attempt] = []
+    size = 0
+    for attempt in attempts:
+        by_our_ids = gateways.policy_of(attempt.gateway).look_up_by is LookUpBy.OUR_ID
+        if not by_our_ids or attempt.message_count > MAX_IDS:
+            yield [attempt]
+            continue
+        if size + attempt.message_count > MAX_IDS:
+            yield group
+            group, size = [], 0
+        group.append(attempt)
+        size += attempt.message_count
+    if group:
+        yield group
+
+
+def look_up_together(gateway: Gateway, attempts: Sequence[Attempt], status: MessageStatus) -> Lookup:
+    """What the provider knows of the messages in some calls of one gateway that have that status, by one question.
+
+    The answer also tells of other calls that carried one of the messages: `answer_of` leaves them out.
+    """
+    spans = [(attempt.first, attempt.last) for attempt in attempts]
+    numbers = sorted({number for span in spans for number in message_rows.read_numbers(*span, status)})
+    if not numbers:
+        return Lookup(conclusive=True)
+    return gateway.look_up_messages([public_id(number) for number in numbers])
+
+
+def answer_of(attempt: Attempt, answer: Lookup) -> Lookup:
+    """What an answer about several calls says of one of them. That an earlier call was refused is no fact about one
+    that carried the same message later."""
+    own = [report for report in answer.reports if report.reference in ("", attempt.reference)]
+    spanned = [report for report in own if attempt.first <= (number_of(report.message_id) or 0) <= attempt.last]
+    return replace(answer, reports=spanned)
+
+
+def wait_after_no_answer(gateway: str) -> timedelta:
+    """Until a provider that would not tell is asked about the same call again."""
+    return timedelta(seconds=min(WAIT_AFTER_NO_ANSWER, 10 * gateways.policy_of(gateway).lookup_grace))

@@ -1,0 +1,76 @@
+"""Providers' own ids of messages: kept with the answer, found again when a report names nothing else."""
+
+from bisect import bisect_right
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import accumulate
+
+from django.conf import settings
+
+from messaging import gateways
+from messaging.gateways.base import LookUpBy, Report
+from messaging.ids import batch_of, number_of, public_id
+from messaging.models import Attempt, ProviderReference
+from smsapp.core.purge import Purged, remove_oldest
+
+AT_ONCE = 1000
+NOBODYS = "-"
+SPARE_HOURS = 72  # that a reference is kept beyond the last report that is waited for
+
+
+def keep(gateway: str, provider_ids: Mapping[str, str]) -> None:
+    """Store a provider's ids, by ours, in the transaction that records its answer. Known ones stay as they are."""
+    rows = [
+        ProviderReference(gateway=gateway, reference=theirs[:120], message_id=number)
+        for ours, theirs in provider_ids.items()
+        if theirs and (number := number_of(ours)) is not None
+    ]
+    if rows:
+        ProviderReference.objects.bulk_create(rows, ignore_conflicts=True, batch_size=AT_ONCE)
+
+
+def with_our_ids(gateway: str, reports: Sequence[Report]) -> list[Report]:
+    """The same reports, those that name a provider's id by ours; unchanged where nobody knows it (yet)."""
+    wanted = {report.provider_id for report in reports if not report.message_id and report.provider_id}
+    if not wanted:
+        return list(reports)
+    rows = ProviderReference.objects.filter(gateway=gateway, reference__in=wanted)
+    ours = {reference: public_id(number) for reference, number in rows.values_list("reference", "message_id")}
+    return [report._replace(message_id=report.message_id or ours.get(report.provider_id, "")) for report in reports]
+
+
+def only_of(gateway: str, reports: Sequence[Report]) -> list[Report]:
+    """The same reports, with an id that is nobody's where the message was in no call of this gateway: a provider to
+    which ids travel in addresses may be told any by whoever knows the address."""
+    if gateways.policy_of(gateway).look_up_by is LookUpBy.OUR_ID:
+        return list(reports)
+    numbers = {number for report in reports if (number := number_of(report.message_id)) is not None}
+    own = _carried_by(gateway, numbers) if numbers else set()
+    return [
+        report if (number := number_of(report.message_id)) is None or number in own
+        else report._replace(message_id=NOBODYS)
+        for report in reports
+    ]  # fmt: skip
+
+
+def _carried_by(gateway: str, numbers: Collection[int]) -> set[int]:
+    """Those of the numbers that a call of this gateway has carried. Calls overlap where one was made again in halves:
+    what counts is how far those reach that begin at a number or before it. None leaves its batch."""
+    calls = Attempt.objects.filter(gateway=gateway, batch__pk__among={batch_of(number) for number in numbers})
+    slices = sorted(calls.values_list("first", "last"))
+    firsts, reach = [first for first, _ in slices], [0, *accumulate((last for _, last in slices), max)]
+    return {number for number in numbers if number <= reach[bisect_right(firsts, number)]}
+
+
+def of_attempt(attempt: Attempt) -> list[str]:
+    """The provider's ids of the messages in a call."""
+    rows = ProviderReference.objects.filter(
+        gateway=attempt.gateway, message__gte=attempt.first, message__lte=attempt.last
+    )
+    return list(rows.values_list("reference", flat=True))
+
+
+def purge(now: datetime) -> Purged:
+    """Forget those whose last report is long in, or given up."""
+    old = now - timedelta(hours=settings.REPORT_DEADLINE_HOURS + SPARE_HOURS)
+    return remove_oldest(ProviderReference.objects.filter(created_at__lt=old), "created_at")

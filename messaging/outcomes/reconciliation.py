@@ -1,0 +1,215 @@
+"""Unknown outcomes are looked up at the provider, by the attempt's reference, until they are facts.
+
+An attempt is `unknown` when its answer was lost, or when the worker that made the call is gone. After a grace
+period the provider is asked, about as many small calls at once as fit in one question. What it knows is applied
+like any delivery report. What it does not know is sent again only where the gateway's policy names a time after
+which absence is proof, and only after that time; otherwise it is closed as `unconfirmed` when the provider's log
+ends, and said so.
+
+What is left of a task's allowance of look-ups goes to reports that have not come (`report_checks.py`), which have a
+time of their own: a provider that hangs holds up the others in neither for long.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from campaigns.services import pause_for_gateway
+from messaging import gateways
+from messaging.choices import ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
+from messaging.gateways.base import Lookup, Policy, Report
+from messaging.ids import number_of
+from messaging.models import Attempt, Batch
+from messaging.outcomes import missing_reports, settlement
+from messaging.outcomes.lookups import LOOK_UPS, LOOKED_THROUGH, Allowance, grouped, is_left_alone, wait_after_no_answer
+from messaging.outcomes.settlement import Fact
+from messaging.querysets import each_value
+from messaging.routing import rotation
+from messaging.storage import message_rows
+from smsapp.core import clock
+from smsapp.core.isolation import apart
+
+logger = logging.getLogger(__name__)
+
+#: Waits between look-ups, in units of the gateway's grace: 5, 15, 60 minutes, 6 and 23 hours at 5 minutes.
+LOOKUP_STEPS = (1, 3, 12, 72, 276)
+LAST_LOOK = 0.98  # of the time for which the provider's log knows a call: 46 of 47 hours
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An attempt we have claimed, when we asked the provider about it, and what it said."""
+
+    attempt: Attempt
+    at: datetime
+    answer: Lookup
+
+
+def reconcile() -> int:
+    """Look up attempts whose time has come, gateway by gateway, then reports that have not come; how many attempts were
+    resolved."""
+    allowance = Allowance()
+    resolved = 0
+    unknown = Attempt.objects.filter(state=AttemptState.UNKNOWN)
+    for gateway in rotation.in_turn(LOOK_UPS, each_value(unknown, "gateway")):
+        resolved += _look_up_due(gateway, allowance)
+    allowance.begin()
+    missing_reports.check_due(allowance)
+    return resolved
+
+
+def _look_up_due(gateway: str, allowance: Allowance) -> int:
+    """Of one gateway, those that wait longest first; how many were resolved. Once it would not tell, those that its log
+    has forgotten are closed without asking: there may be many, and it is left alone for longer than each can wait."""
+    resolved = 0
+    for attempts in grouped(Attempt.objects.to_look_up(gateway, clock.now())[:LOOKED_THROUGH]):
+        if is_left_alone(gateway):
+            resolved += sum(bool(apart(_close, attempt)) for attempt in attempts if _is_over(attempt, clock.now()))
+            continue
+        if not allowance.allows(gateway):
+            break
+        rotation.note_turn(LOOK_UPS, gateway)
+        for asked in apart(partial(ask_together, allowance=allowance), attempts) or ():
+            resolved += bool(apart(record, asked))
+    return resolved
+
+
+def ask(attempt: Attempt, allowance: Allowance | None = None) -> Asked | None:
+    """Claim an attempt and ask the provider; None if another worker has claimed it."""
+    return next(iter(ask_together([attempt], allowance or Allowance())), None)
+
+
+def ask_together(attempts: Sequence[Attempt], allowance: Allowance) -> list[Asked]:
+    """Claim attempts of one gateway and ask the provider about all of them at once; those that others have claimed are
+    left out."""
+    asked_at = clock.now()
+    claimed = [attempt for attempt in attempts if _claim(attempt, asked_at)]
+    if not claimed:
+        return []
+    answers = allowance.look_up(claimed, MessageStatus.UNKNOWN)
+    return [Asked(attempt, asked_at, answer) for attempt, answer in zip(claimed, answers, strict=True)]
+
+
+def _close(attempt: Attempt) -> bool:
+    now = clock.now()
+    return _claim(attempt, now) and record(Asked(attempt, now, Lookup()))
+
+
+def record(asked: Asked) -> bool:
+    """Apply what the provider said; True if nothing of the attempt is unknown any more.
+
+    What it knows is a fact whenever it is learned. What it does not know, and what it refused for our account's
+    sake, counts only while the claim is ours, and only for messages that no later call has carried.
+    """
+    attempt, answer = asked.attempt, asked.answer
+    facts, _ = settlement.facts_from(answer.reports, FactSource.LOOKUP)
+    refused = [report for report in answer.reports if report.account_refused]
+    with transaction.atomic():
+        Batch.objects.select_for_update().get(pk=attempt.batch_id)
+        settlement.apply([fact for fact in facts if attempt.first <= fact.number <= attempt.last])
+        if not _is_claimed(attempt):
+            return False
+        settlement.control(_last_carried_by(attempt, _numbers(refused)), MessageStatus.QUEUED, Reason.NONE)
+        if absent := _still_unknown(attempt):
+            _settle_absent(asked, absent)
+        resolved = not _still_unknown(attempt)
+        if resolved:
+            sources = ATTEMPT.sources(AttemptState.RESOLVED, Actor.LOOKUP)
+            mine = Attempt.objects.filter(pk=attempt.pk, state__in=sources)
+            mine.update(state=AttemptState.RESOLVED, next_lookup_at=None)
+            missing_reports.plan(attempt.batch_id, missing_reports.first_check(clock.now()))
+        elif not answer.conclusive:
+            _put_off(attempt)
+    if refused:
+        pause_for_gateway(attempt.batch.campaign_id, f"The gateway refuses our account: {refused[0].provider_status}")
+    return resolved
+
+
+def _claim(attempt: Attempt, now: datetime) -> bool:
+    """One look-up at a time: the next one is set before this one begins. That moment is our token: a worker that
+    was frozen in between finds another one, and what it did not find proves nothing any more."""
+    before = attempt.next_lookup_at
+    step = LOOKUP_STEPS[min(attempt.lookup_count + 1, len(LOOKUP_STEPS) - 1)]
+    wait = max(_policy(attempt).lookup_grace * step, settings.GATEWAY_TIMEOUT)
+    attempt.next_lookup_at = _in_time(attempt, now, now + timedelta(seconds=wait))
+    claimed = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.UNKNOWN, next_lookup_at=before).update(
+        lookup_count=F("lookup_count") + 1, next_lookup_at=attempt.next_lookup_at
+    )
+    return claimed == 1
+
+
+def _in_time(attempt: Attempt, now: datetime, planned: datetime) -> datetime:
+    """The planned look-up, or one shortly before the provider's log ends, or the last one, when it has ended."""
+    assert attempt.finished_at is not None
+    end = attempt.finished_at + timedelta(seconds=_policy(attempt).close_unknown_after)
+    last_look = attempt.finished_at + (end - attempt.finished_at) * LAST_LOOK
+    return min(planned, last_look if now < last_look else max(end, now + timedelta(seconds=1)))
+
+
+def _is_claimed(attempt: Attempt) -> bool:
+    mine = Attempt.objects.filter(
+        pk=attempt.pk, state=AttemptState.UNKNOWN, next_lookup_at=attempt.next_lookup_at
+    )  # fmt: skip
+    return mine.exists()
+
+
+def _put_off(attempt: Attempt) -> None:
+    """The provider would not tell: no step is used up."""
+    at = clock.now() + wait_after_no_answer(attempt.gateway)
+    Attempt.objects.filter(pk=attempt.pk).update(lookup_count=F("lookup_count") - 1, next_lookup_at=at)
+
+
+def _still_unknown(attempt: Attempt) -> list[int]:
+    return _last_carried_by(attempt, message_rows.read_numbers(attempt.first, attempt.last, MessageStatus.UNKNOWN))
+
+
+def _last_carried_by(attempt: Attempt, numbers: Sequence[int]) -> list[int]:
+    """Those of the numbers that no later call of the batch has carried: of the others this attempt says nothing."""
+    later = list(
+        Attempt.objects.filter(batch_id=attempt.batch_id, pk__gt=attempt.pk).values_list("first", "last")
+    )  # fmt: skip
+    return [number for number in numbers if not any(first <= number <= last for first, last in later)]
+
+
+def _numbers(reports: Sequence[Report]) -> list[int]:
+    return [number for report in reports if (number := number_of(report.message_id)) is not None]
+
+
+def _policy(attempt: Attempt) -> Policy:
+    return gateways.policy_of(attempt.gateway)
+
+
+def _is_over(attempt: Attempt, now: datetime) -> bool:
+    """The provider's log has forgotten it: that it is not there proves nothing."""
+    assert attempt.finished_at is not None
+    return (now - attempt.finished_at).total_seconds() >= _policy(attempt).close_unknown_after
+
+
+def _settle_absent(asked: Asked, absent: list[int]) -> None:
+    attempt, policy = asked.attempt, _policy(asked.attempt)
+    assert attempt.finished_at is not None
+    age = (asked.at - attempt.finished_at).total_seconds()
+    resend_after = policy.resend_unknown_after
+    is_over = _is_over(attempt, asked.at)
+    if asked.answer.conclusive and not is_over and resend_after is not None and age >= resend_after:
+        logger.warning("attempt %s never arrived: %s messages are sent again", attempt.reference, len(absent))
+        settlement.control(absent, MessageStatus.QUEUED, Reason.NONE)
+        _stop_poison(attempt, absent)
+    elif is_over:
+        settlement.apply(
+            [Fact(number, MessageStatus.UNCONFIRMED, FactSource.DEADLINE, Reason.NO_PROOF) for number in absent]
+        )
+
+
+def _stop_poison(attempt: Attempt, numbers: list[int]) -> None:
+    """Rows of a batch whose worker died each time before its call left would else be tried for ever."""
+    batch = Batch.objects.get(pk=attempt.batch_id)
+    if batch.lease_count >= settings.MAX_LEASES:
+        settlement.control(numbers, MessageStatus.FAILED, Reason.POISON)
+        logger.error("batch %s stopped: %s leases in a row ended without a result", batch.pk, batch.lease_count)

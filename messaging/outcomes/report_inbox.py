@@ -1,0 +1,328 @@
+"""Delivery reports in: the raw body is committed first, applied in batches afterwards, kept for some days."""
+
+import logging
+import time
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import accumulate
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, connection, transaction
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+
+from accounts.security import sending_hold
+from messaging import gateways
+from messaging.choices import FactSource, Reason
+from messaging.gateways.base import GatewayError, Report
+from messaging.ids import number_of
+from messaging.inbound import opt_outs
+from messaging.models import ReportInbox
+from messaging.outcomes import readings, settlement
+from messaging.outcomes.readings import Reading
+from messaging.routing import rotation
+from messaging.storage import message_rows
+from smsapp.core import clock
+from smsapp.core.db_errors import is_outage
+from smsapp.core.enqueue import wake
+from smsapp.core.isolation import together
+from smsapp.core.purge import Purged, remove_oldest
+
+logger = logging.getLogger(__name__)
+
+BODIES_AT_ONCE = 1000
+REPORTS_AT_ONCE = 2000  # in one transaction: of single sends each has a batch and a campaign of its own to move
+SECONDS_AT_ONCE = 1.0  # shares its worker process with single sends, which must not wait longer
+GATHER = 0.25  # seconds from a push to its application: others that come meanwhile share the transaction
+POLL = "poll"
+POLL_LIMIT = 1000
+POLLED_AT_ONCE = 8  # gateways: as many may hang until others have to wait for the next round
+POLL_PAUSE = 60.0  # seconds without polling a gateway that gave no answer
+REMATCH_AFTER = 45.0  # seconds: with the beat's own interval, a report has found its message within 60
+NOTED_AT_ONCE = 500  # bodies of which there is more to say than that they are applied
+MAX_FAILURE_COUNT = 10_000
+_NOTED = ("applied_at", "report_count", "unmatched_count", "rematch_at", "failure_count", "next_attempt_at", "error")
+
+
+def report_url(gateway: str) -> str:
+    """Where this gateway's provider pushes delivery reports; empty when it could not reach us and we poll."""
+    base = settings.PUBLIC_URL
+    if not base and gateways.is_local(gateway):
+        base = f"http://127.0.0.1:{settings.PORT}"
+    path = reverse("delivery-reports", args=[gateway, gateways.callback_token(gateway)])
+    return base + path if base else ""
+
+
+def receive(gateway: str, source: FactSource, body: bytes, report_count: int) -> None:
+    """Commit a body; raises DatabaseError if that fails, and then nobody may be told it was received.
+
+    Outside any transaction: one statement that commits by itself, half the way of one with BEGIN and COMMIT. Nor is the
+    connection tried before: the statement finds out that it is gone, and is given a new one. A body that was stored
+    twice by that does no harm.
+    """
+    store = partial(message_rows.insert_body, gateway, source, body, report_count)
+    connection.health_check_done = True  # type: ignore[attr-defined]
+    try:
+        store()
+    except Error:
+        connection.close_if_unusable_or_obsolete()
+        if connection.connection is not None:  # it works: it is the server that refuses
+            raise
+        store()
+    wake("messaging.apply_reports", after=GATHER)
+
+
+def apply_waiting() -> int:
+    """Apply waiting bodies until none is left or the time is over; how many messages they changed."""
+    stop_at = time.monotonic() + SECONDS_AT_ONCE
+    changed = 0
+    while (count := _apply_some()) is not None:
+        changed += count
+        if time.monotonic() >= stop_at:
+            wake("messaging.apply_reports")
+            break
+    return changed
+
+
+def _apply_some() -> int | None:
+    """Bodies with about REPORTS_AT_ONCE reports in one transaction; None if none is waiting."""
+    taken: list[int] = []
+    try:
+        with transaction.atomic():
+            now = clock.now()
+            bodies = _take_waiting(now)
+            taken = [body.pk for body in bodies]
+            return _apply(bodies, now) if bodies else None
+    except Exception as error:
+        if is_outage(error):  # nobody's fault, and beat comes again
+            raise
+        logger.exception("report bodies %s cannot be applied together", taken)
+    return sum(_apply_alone(pk) for pk in taken)
+
+
+def _take_waiting(now: datetime) -> list[ReportInbox]:
+    """Lock the first that nobody else has locked, those that wait longest first."""
+    return _take(
+        ReportInbox.objects.filter(applied_at=None, next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
+    )
+
+
+def _take(waiting: QuerySet[ReportInbox]) -> list[ReportInbox]:
+    """Lock bodies with about REPORTS_AT_ONCE reports, and read these: bodies are large.
+
+    How many that may be, the first that wait say, whoever has them: what is locked and not used is kept from others.
+    """
+    sizes = waiting.values_list("report_count", flat=True)[:BODIES_AT_ONCE]
+    if not (limit := _fitting(sizes)):
+        return []
+    locked = list(waiting.select_for_update(skip_locked=True).values_list("pk", "report_count")[:limit])
+    fitting = _fitting(report_count for _, report_count in locked)
+    return message_rows.read_bodies([pk for pk, _ in locked[:fitting]])
+
+
+def _fitting(sizes: Iterable[int]) -> int:
+    """Return how many of the first hold REPORTS_AT_ONCE reports at most, one at least if there is one."""
+    totals = list(accumulate(sizes))
+    return max(min(1, len(totals)), bisect_right(totals, REPORTS_AT_ONCE))
+
+
+def _apply_alone(pk: int) -> int:
+    """One body of several that broke together; it is put off if it breaks by itself, and stops no other."""
+    try:
+        with transaction.atomic():
+            return _apply(list(ReportInbox.objects.filter(pk=pk, applied_at=None).select_for_update()), clock.now())
+    except Exception as error:
+        if is_outage(error):
+            raise
+        logger.exception("report body %s cannot be applied", pk)
+        body = ReportInbox.objects.get(pk=pk)
+        _put_off(body, f"It cannot be applied: {type(error).__name__}", clock.now())
+        body.save(update_fields=["failure_count", "next_attempt_at", "error"])
+        return 0
+
+
+def _apply(bodies: Sequence[ReportInbox], now: datetime) -> int:
+    """Apply bodies we hold locked, and note what became of each; how many messages that changed.
+
+    They are marked before batches and campaigns are locked, for which other workers wait, and those corrected
+    afterwards of which there is more to say.
+    """
+    found = readings.read(bodies)
+    good = [reading.body.pk for reading in found if not reading.error]
+    ReportInbox.objects.filter(pk__among=good).update(applied_at=now)
+    changed, absent = _apply_reports(found, now)
+    others: list[ReportInbox] = []
+    for reading in found:
+        body, report_count = reading.body, len(reading.reports)
+        unmatched = _unmatched(reading, absent)
+        if not (reading.error or any(unmatched) or body.failure_count or report_count != body.report_count):
+            continue
+        body.report_count = report_count
+        _note_unmatched(body, unmatched, now)
+        if reading.error:
+            _put_off(body, reading.error, now)
+        else:
+            body.applied_at, body.error = now, ""
+        others.append(body)
+    ReportInbox.objects.bulk_update(others, _NOTED, batch_size=NOTED_AT_ONCE)
+    return changed
+
+
+def _apply_reports(found: Sequence[Reading], now: datetime) -> tuple[int, set[int]]:
+    """How many messages changed, and the numbers of ours that have no message, or of which it is too early to say."""
+    facts = [fact for reading in found for fact in reading.facts]
+    refused = [report for reading in found for report in reading.reports if report.account_refused]
+    if refused:
+        settlement.lock_for({fact.number for fact in facts} | _numbers(refused))
+    applied = settlement.apply(facts, at=now)
+    changed = applied.changed
+    left = [report for reading in found for report in reading.reports if report.reason is Reason.OPTED_OUT]
+    if left:
+        opt_outs.heed_provider(left)
+    absent: set[int] = set()
+    if applied.unmatched or refused:
+        absent = _absent(found)
+    if applied.unmatched:
+        changed += settlement.apply(facts).changed  # a message may have come into being just now
+    return changed + settlement.apply_late_refusals(refused).changed, absent
+
+
+def _numbers(reports: Iterable[Report]) -> set[int]:
+    return {number for report in reports if (number := number_of(report.message_id)) is not None}
+
+
+def _absent(found: Sequence[Reading]) -> set[int]:
+    """Numbers of ours that have no message; and those that our account was refused for before the call was recorded."""
+    numbers = _numbers(report for reading in found for report in reading.reports)
+    refused = [report for reading in found for report in reading.reports if report.account_refused]
+    early = settlement.too_early(refused) if refused else set()
+    return early | (numbers - message_rows.read_messages(numbers).keys())
+
+
+def _put_off(body: ReportInbox, error: str, now: datetime) -> None:
+    body.failure_count = min(body.failure_count + 1, MAX_FAILURE_COUNT)
+    body.error = error[:300]
+    body.next_attempt_at = now + timedelta(minutes=2 ** min(body.failure_count, 6))  # an hour: it may be our defect
+
+
+def _unmatched(reading: Reading, absent: Collection[int]) -> tuple[int, int]:
+    """Reports on ids that are not ours; and those on ids of ours that have no message or are too early, or a provider's
+    own that nobody knows: only these may find one later."""
+    orphans = sum(number_of(report.message_id) in absent for report in reading.reports) if absent else 0
+    nameless = sum(not report.message_id for report in reading.reports) if reading.foreign_count else 0
+    return reading.foreign_count - nameless, orphans + nameless
+
+
+def _note_unmatched(body: ReportInbox, unmatched: tuple[int, int], now: datetime) -> None:
+    foreign, orphans = unmatched
+    body.unmatched_count = foreign + orphans
+    body.rematch_at = now + timedelta(seconds=REMATCH_AFTER) if orphans else None
+
+
+def rematch() -> int:
+    """Try reports again whose messages did not exist: a standby may lag behind, a restored database catch up. How
+    many messages that changed."""
+    stop_at = time.monotonic() + settings.TASK_BUDGET
+    changed = 0
+    while bodies := _take_unmatched():
+        changed += sum(together(_rematch, bodies))
+        if time.monotonic() >= stop_at:
+            break
+    return changed
+
+
+def _take_unmatched() -> list[ReportInbox]:
+    """The next time is set before anything is tried, so that a body that breaks holds up no other."""
+    with transaction.atomic():
+        now = clock.now()
+        bodies = _take(ReportInbox.objects.filter(rematch_at__lte=now).order_by("rematch_at"))
+        taken = ReportInbox.objects.filter(pk__in=[body.pk for body in bodies])
+        taken.update(rematch_at=now + timedelta(seconds=REMATCH_AFTER))
+    return bodies
+
+
+def _rematch(bodies: Sequence[ReportInbox]) -> list[int]:
+    """Without a new message nothing is locked."""
+    read = [reading for reading in readings.read(bodies) if not reading.error]
+    absent, now = _absent(read), clock.now()
+    found = [reading for reading in read if sum(_unmatched(reading, absent)) != reading.body.unmatched_count]
+    if not found:
+        return []
+    with transaction.atomic():
+        changed, absent = _apply_reports(found, now)
+        for reading in found:
+            _note_unmatched(reading.body, _unmatched(reading, absent), now)
+        noted = [reading.body for reading in found]
+        ReportInbox.objects.bulk_update(noted, ["unmatched_count", "rematch_at"], batch_size=NOTED_AT_ONCE)
+    logger.warning(
+        "report bodies %s: %s messages have come into being and are reported", [b.pk for b in noted], changed
+    )
+    return [changed]
+
+
+def poll() -> int:
+    """Fetch waiting reports of all gateways, of some at the same time and of each one body in turn; how many bodies.
+
+    The provider hands each report out once: the body is committed before the next is asked for. What a crash
+    in between loses comes back by look-up. Nothing while sending is held: a copy would take them from the original.
+    """
+    if sending_hold.is_held():
+        return 0
+    stop_at = time.monotonic() + settings.TASK_BUDGET
+    waiting = deque(rotation.in_turn(POLL, gateways.known()))
+    calls: dict[Future[bytes | None], str] = {}
+    bodies = 0
+    with ThreadPoolExecutor(POLLED_AT_ONCE) as threads:
+        while True:
+            while waiting and len(calls) < POLLED_AT_ONCE and time.monotonic() < stop_at:
+                name = waiting.popleft()
+                if fetch := _fetching(name):
+                    calls[threads.submit(fetch)] = name
+            if not calls:
+                return bodies
+            for call in wait(calls, return_when=FIRST_COMPLETED).done:
+                name = calls.pop(call)
+                if _keep_polled(name, call):
+                    bodies += 1
+                    waiting.append(name)
+
+
+def _fetching(name: str) -> Callable[[], bytes | None] | None:
+    """What asks a gateway for its next body, in a thread that has no database; None if it cannot be asked."""
+    rotation.note_turn(POLL, name)
+    try:
+        return partial(gateways.get(name).poll_reports, POLL_LIMIT)
+    except (LookupError, ImproperlyConfigured) as error:
+        logger.error("gateway %s cannot be polled: %s", name, error)
+        return None
+
+
+def _keep_polled(name: str, call: Future[bytes | None]) -> bool:
+    """Store the body that a call has brought; False if it brought none."""
+    try:
+        body = call.result()
+    except GatewayError as error:
+        logger.info("polling %s: %s", name, error.detail)
+        rotation.pause(POLL, name, POLL_PAUSE)
+        return False
+    if body is None:
+        return False
+    receive(name, FactSource.POLL, body, gateways.get(name).count_reports(body))
+    return True
+
+
+def purge(now: datetime) -> Purged:
+    """Remove bodies that were applied, or could not be, longer ago than they are kept."""
+    old = ReportInbox.objects.filter(received_at__lt=now - timedelta(hours=settings.REPORT_INBOX_HOURS))
+    return remove_oldest(old, "received_at", before=_tell_of_lost)
+
+
+def _tell_of_lost(keys: Collection[int]) -> None:
+    unmatched = Q(rematch_at__isnull=False) | Q(applied_at=None)
+    if lost := ReportInbox.objects.filter(unmatched, pk__in=keys).count():
+        logger.error("%s report bodies are removed that could not be read or never found their messages", lost)

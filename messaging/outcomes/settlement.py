@@ -1,0 +1,386 @@
+"""`apply`, the one writer of what happened to messages.
+
+Answers, pushed and polled delivery reports, look-ups, deadlines and our own decisions all arrive here as Facts,
+in bulk, in any order and any number of times. In one transaction:
+
+1. lock the batches concerned, in id order: a batch's row is the lock of its messages;
+2. read the messages and decide every move from the table in `choices.py`;
+3. write messages, delivery reports, batch tallies and statistics;
+4. move the campaign counters, last, so that their lock is held for the shortest time.
+
+A fact that changes nothing (repeated, late, out of order) is dropped without harm.
+
+What a provider took and refuses afterwards was with it, so it is undelivered; but the provider does not charge for it,
+and neither do we. The delivery report that says so has the source REFUSAL: a message that has one is free, unless it
+is proven to be delivered after all.
+"""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from django.db import transaction
+
+from campaigns.models import Campaign
+from campaigns.services import pause_for_gateway, settle_status
+from messaging.choices import (
+    ACCEPTED,
+    BATCH,
+    MESSAGE,
+    NEVER_HANDED_OVER,
+    OPEN,
+    PROVIDER,
+    Actor,
+    AttemptState,
+    BatchState,
+    FactSource,
+    MessageStatus,
+    Reason,
+)
+from messaging.gateways.base import Report
+from messaging.ids import batch_of, number_of, public_id
+from messaging.models import Attempt, Batch
+from messaging.outcomes import conflicts, segment_drift, webhook_events
+from messaging.outcomes.message_prices import is_charged, refused_among
+from messaging.storage import counters, message_rows
+from messaging.storage.message_rows import MessageChange, NewReport, StoredMessage
+from smsapp.core import clock
+
+logger = logging.getLogger(__name__)
+
+MAX_PRICE = 10**6  # more for one message is no price
+QUEUED, SENT = MessageStatus.QUEUED, MessageStatus.SENT
+#: Closed states that a refusal still says something of, where the provider had taken the message.
+_GIVEN_UP = (MessageStatus.UNCONFIRMED, MessageStatus.UNDELIVERED)
+#: What may be said of an undelivered message that changes what is charged for it.
+_CHANGES_CHARGE = (MessageStatus.DELIVERED, MessageStatus.UNDELIVERED, MessageStatus.REJECTED)
+#: Reasons that know less than that the operator took it.
+_SAYS_LESS = (Reason.NONE, Reason.NO_PROOF, Reason.NO_REPORT)
+_STATUS = {status.value: status for status in MessageStatus}  # ten times as quick as asking the class
+
+
+class Fact(NamedTuple):
+    """Something we learned of, or decided about, one message. `report` is the provider's word, if it is one."""
+
+    number: int
+    status: MessageStatus
+    source: FactSource
+    reason: Reason = Reason.NONE
+    detail: str = ""
+    report: Report | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How many facts changed a message, changed nothing, or named no message of ours."""
+
+    changed: int = 0
+    unchanged: int = 0
+    unmatched: int = 0
+
+
+class _Locked(NamedTuple):
+    """A batch whose row is locked."""
+
+    campaign_id: int
+    state: str
+
+
+@dataclass(slots=True)
+class _Decision:
+    """`moves`: how many, by batch, from and to. `segments`: of messages that are charged from now on, less those that
+    are no longer, by batch. `refused`: messages that their provider refused after it had taken them."""
+
+    changes: dict[int, MessageChange]
+    reports: list[NewReport]
+    moves: Counter[tuple[int, MessageStatus, MessageStatus]]
+    segments: Counter[int]
+    unmatched: int
+    refused: set[int]
+
+
+def facts_from(reports: Iterable[Report], source: FactSource) -> tuple[list[Fact], int]:
+    """Reports as facts, and how many were about ids that are not ours.
+
+    A refusal for our account's sake (no credit, key, route) is no fact about a message: the message may be sent
+    later, and whoever gets such a report pauses the campaign.
+    """
+    facts = []
+    foreign = 0
+    for report in reports:
+        number = number_of(report.message_id)
+        if number is None:
+            foreign += 1
+        elif not report.account_refused:
+            facts.append(Fact(number, report.status, source, report.reason, report.error_code, report))
+    return facts, foreign
+
+
+def apply(facts: Sequence[Fact], accepted: Sequence[int] = (), at: datetime | None = None) -> Applied:
+    """Move messages as the facts say; the table allows each source its own moves.
+
+    `accepted`: messages of which the answer to their call says that the provider took them, and nothing else. Nearly
+    all are, so those still queued go in one statement, at a tenth of the price; of the others it is a fact like any.
+    `at`: the database's time, if the caller has just asked for it.
+    """
+    if not facts and not accepted:
+        return Applied()
+    now = at or clock.now()
+    with transaction.atomic(savepoint=False):
+        batches = _lock_batches({batch_of(fact.number) for fact in facts} | {batch_of(number) for number in accepted})
+        locked = [number for number in accepted if batch_of(number) in batches]
+        segments = message_rows.mark_sent(locked, now) if locked else {}
+        facts = [*facts, *(Fact(number, SENT, FactSource.ANSWER) for number in accepted if number not in segments)]
+        known = message_rows.read_messages({fact.number for fact in facts if batch_of(fact.number) in batches})
+        decision = _decide(facts, known, now)
+        segment_drift.note(facts, known, decision.changes)
+        message_rows.update_messages(list(decision.changes.values()))
+        message_rows.insert_reports(decision.reports)
+        campaign_of = {pk: batch.campaign_id for pk, batch in batches.items()}
+        webhook_events.tell(campaign_of, decision.changes, known, segments, decision.refused, now)
+        for number, count in segments.items():
+            batch_id = batch_of(number)
+            decision.moves[batch_id, QUEUED, SENT] += 1
+            decision.segments[batch_id] += count
+        _write_tallies(batches, decision, now)
+    moved = sum(decision.moves.values())
+    return Applied(moved, len(facts) + len(segments) - moved - decision.unmatched, decision.unmatched)
+
+
+def apply_late_refusals(reports: Sequence[Report]) -> Applied:
+    """Close messages that a provider took and refuses later, because it refuses our account (no credit).
+
+    They are not delivered, and not charged; the running campaign is paused before the others go the same way. What
+    such a report says of an earlier call is no fact any more once a later one has carried the message.
+    """
+    if not reports:
+        return Applied()
+    numbers = {number: report for report in reports if (number := number_of(report.message_id)) is not None}
+    with transaction.atomic():
+        _lock_batches({batch_of(number) for number in numbers})
+        last = _last_references(numbers)
+        facts = [
+            Fact(number, MessageStatus.UNDELIVERED, FactSource.REFUSAL, report.reason, report.error_code, report)
+            for number, report in numbers.items()
+            if report.reference in ("", last.get(number))
+        ]
+        applied = apply(facts)
+    if applied.changed:
+        batches = Batch.objects.filter(pk__in={batch_of(number) for number in numbers})
+        campaigns = sorted(set(batches.values_list("campaign_id", flat=True)))
+        detail = f"The gateway refuses our account: {next(iter(numbers.values())).provider_status}"
+
+        def pause() -> None:
+            for campaign_id in campaigns:
+                pause_for_gateway(campaign_id, detail)
+
+        transaction.on_commit(pause)
+    return applied
+
+
+def too_early(reports: Iterable[Report]) -> set[int]:
+    """Return the messages of refusals of our account which the provider may have taken, though the answer to the call
+    that carries them is not recorded yet: only then do such refusals say anything."""
+    told = {number: report.reference for report in reports if (number := number_of(report.message_id)) is not None}
+    known = message_rows.read_messages(told)
+    queued = {number: told[number] for number, stored in known.items() if stored.status == QUEUED}
+    batches = {batch_of(number) for number in queued}
+    calls = Attempt.objects.filter(batch_id__in=batches, state=AttemptState.OPEN).values_list(
+        "first", "last", "reference"
+    )
+    return {
+        number
+        for first, last, carried_by in calls
+        for number, reference in queued.items()
+        if first <= number <= last and reference in ("", carried_by)
+    }
+
+
+def _last_references(numbers: Iterable[int]) -> dict[int, str]:
+    """The reference of the last call that carried each message."""
+    attempts = Attempt.objects.filter(batch_id__in={batch_of(number) for number in numbers}).order_by("pk")
+    last: dict[int, str] = {}
+    for first, end, reference in attempts.values_list("first", "last", "reference"):
+        last |= {number: reference for number in numbers if first <= number <= end}
+    return last
+
+
+def control(numbers: Iterable[int], status: MessageStatus, reason: Reason, detail: str = "") -> Applied:
+    """Apply one decision of our own to messages that are in no call."""
+    return apply([Fact(number, status, FactSource.DECISION, reason, detail) for number in numbers])
+
+
+def resting_state(batch: Batch) -> BatchState:
+    """Return the state of a batch that nobody holds, from its tally: ready while anything in it is queued, also beside
+    messages whose outcome is unknown."""
+    if batch.queued > 0:
+        return BatchState.READY
+    return BatchState.UNKNOWN if batch.unknown > 0 else BatchState.DONE
+
+
+def lock_for(numbers: Iterable[int]) -> None:
+    """Where facts are applied more than once in one transaction: lock all that they may move before the first, in
+    the order that everybody keeps, batches before campaigns."""
+    batches = _lock_batches({batch_of(number) for number in numbers})
+    _lock_campaigns({batch.campaign_id for batch in batches.values()})
+
+
+def _lock_batches(ids: set[int]) -> dict[int, _Locked]:
+    rows = Batch.objects.filter(pk__among=ids).order_by("pk").select_for_update()
+    return {pk: _Locked(*row) for pk, *row in rows.values_list("pk", *_Locked._fields)}
+
+
+def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: datetime) -> _Decision:
+    current = {number: _STATUS[stored.status] for number, stored in known.items()}
+    refused = _refused_before(facts, current)
+    decision = _Decision({}, [], Counter(), Counter(), 0, refused)
+    for fact in facts:
+        number = fact.number
+        status = current.get(number)
+        if status is None:
+            decision.unmatched += 1
+            continue
+        stored, earlier = known[number], decision.changes.get(number)
+        was_taken = stored.was_taken or (earlier is not None and earlier.sent_at is not None)
+        fact = _as_told(fact, status, was_taken)
+        target = fact.status
+        if target is status:
+            is_news = _says_more(fact, earlier.reason if earlier else stored.reason, number in refused)
+        else:
+            is_news = MESSAGE.may(status, target, fact.source) and not _is_stale(fact, status, was_taken)
+        if not is_news:
+            _note_contradiction(fact, status)
+            continue
+        batch_id = batch_of(number)
+        was_charged = is_charged(status, number in refused)
+        if target is not status:
+            decision.moves[batch_id, status, target] += 1
+        if fact.source is FactSource.REFUSAL:
+            refused.add(number)
+        more = is_charged(target, number in refused) - was_charged
+        if more:
+            decision.segments[batch_id] += more * stored.segment_count
+        decision.changes[number] = _change(fact, earlier.sent_at if earlier else None, was_taken, now)
+        # An accepting answer is told by the attempt; a refusing one is the provider's last word on the message.
+        if fact.report and (fact.source is not FactSource.ANSWER or target is MessageStatus.REJECTED):
+            decision.reports.append(_new_report(fact, fact.report, target, now))
+        current[number] = target
+    return decision
+
+
+def _refused_before(facts: Iterable[Fact], current: Mapping[int, MessageStatus]) -> set[int]:
+    """Return those of the undelivered messages which the provider refused after it had taken them. Asked only where a
+    fact may make a difference to what is charged for them."""
+    undelivered = {
+        fact.number
+        for fact in facts
+        if fact.status in _CHANGES_CHARGE and current.get(fact.number) is MessageStatus.UNDELIVERED
+    }
+    return refused_among(undelivered)
+
+
+def _as_told(fact: Fact, status: MessageStatus, was_taken: bool) -> Fact:
+    """Read a provider's refusal of what it had taken before: the message was with it, so that is no `rejected`."""
+    if fact.status is MessageStatus.REJECTED and (status is SENT or (was_taken and status in _GIVEN_UP)):
+        return fact._replace(status=MessageStatus.UNDELIVERED, source=FactSource.REFUSAL)
+    return fact
+
+
+def _is_stale(fact: Fact, status: MessageStatus, was_taken: bool) -> bool:
+    """Whether it says what was known when the message was given up. Of one that nobody had taken, a refusal of our
+    account is no news either."""
+    if status is not MessageStatus.UNCONFIRMED:
+        return False
+    return not was_taken if fact.source is FactSource.REFUSAL else was_taken and fact.status is SENT
+
+
+def _says_more(fact: Fact, reason: str, is_refused: bool) -> bool:
+    """Whether a fact about a message that has this status already adds to it: that the provider refuses it, or that
+    the operator took it, which is not asked for twice."""
+    if fact.source is FactSource.REFUSAL:
+        return not is_refused
+    return fact.reason is Reason.NO_RECEIPT and fact.source in PROVIDER and reason in _SAYS_LESS
+
+
+def _note_contradiction(fact: Fact, status: MessageStatus) -> None:
+    """Say so where the provider has what it never got; that it took what it then refused may come late."""
+    is_late = status is MessageStatus.REJECTED and fact.status is SENT
+    if fact.status in ACCEPTED and status in NEVER_HANDED_OVER and not is_late:
+        what = f"message {public_id(fact.number)} is {status.label}, yet the provider has it"
+        conflicts.note_provider(what)
+
+
+def _change(fact: Fact, sent_at: datetime | None, was_taken: bool, now: datetime) -> MessageChange:
+    target = fact.status
+    happened_at = fact.report.done_at if fact.report and fact.report.done_at else now
+    is_taken = target in ACCEPTED or (target is MessageStatus.UNCONFIRMED and fact.source in PROVIDER)
+    if is_taken and not was_taken:
+        sent_at = min(now, happened_at)
+    done_at = None if target in OPEN else happened_at
+    return MessageChange(fact.number, target, fact.reason, _fit(fact.detail, 120), sent_at, done_at)
+
+
+def _new_report(fact: Fact, report: Report, target: MessageStatus, now: datetime) -> NewReport:
+    price = report.price
+    return NewReport(
+        fact.number,
+        report.done_at,
+        target,
+        fact.reason,
+        fact.source,
+        _fit(report.provider_status, 60),
+        _fit(report.error_code, 20),
+        _fit(report.error_description, 200),
+        price if price is None or abs(price) < MAX_PRICE else None,
+        _fit(report.currency, 3),
+        now,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _fit(text: str, length: int) -> str:
+    """A provider's text as the database takes it: PostgreSQL refuses NUL, and one odd report must not stop others."""
+    return text[:length].replace("\x00", "")
+
+
+def _by_batch(decision: _Decision) -> dict[int, Counter[str]]:
+    """What the moves change in the tally of each batch; nothing in that of one of which only segments change."""
+    tallies: dict[int, Counter[str]] = defaultdict(Counter, {batch_id: Counter() for batch_id in decision.segments})
+    for (batch_id, old, new), count in decision.moves.items():
+        tallies[batch_id][old.label] -= count
+        tallies[batch_id][new.label] += count
+    return tallies
+
+
+def write_statistics(tallies: Mapping[int, Mapping[str, int]], segments: Mapping[int, int]) -> None:
+    """Note what this transaction changed, for the statistics: signed changes by status, and segments, by batch."""
+    counters.insert_deltas(
+        [(batch_id, segments.get(batch_id, 0), tally) for batch_id, tally in sorted(tallies.items())]
+    )
+
+
+def _lock_campaigns(ids: Iterable[int]) -> None:
+    """No key of a campaign changes: dispatch, which shares the row's key, goes on beside us."""
+    list(Campaign.objects.filter(pk__among=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+
+
+def _write_tallies(batches: Mapping[int, _Locked], decision: _Decision, now: datetime) -> None:
+    tallies = _by_batch(decision)
+    counters.move_batches(tallies, decision.segments)
+    counters.rest_batches([pk for pk in sorted(tallies) if BATCH.targets(BatchState(batches[pk].state), Actor.TALLY)])
+    write_statistics(tallies, decision.segments)
+    _move_counters(batches, tallies, now)
+
+
+def _move_counters(batches: Mapping[int, _Locked], tallies: Mapping[int, Counter[str]], now: datetime) -> None:
+    deltas: dict[int, Counter[str]] = defaultdict(Counter)
+    for batch_id, tally in tallies.items():
+        deltas[batches[batch_id].campaign_id].update(tally)  # adds
+    if len(deltas) > 1:
+        _lock_campaigns(sorted(deltas))
+    if ended := counters.move_campaigns(deltas):
+        settle_status(ended, now)

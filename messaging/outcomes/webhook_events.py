@@ -1,0 +1,206 @@
+"""Results of messages, told to whoever listens: written into the outbox by the transaction that moves the messages.
+
+A body is of type `message.status` and carries results of one campaign: 100 of them at most, in less than 20 KB. Each
+names its own event, which is what an endpoint chooses by. Where nobody listens it costs one query.
+
+`sequence` rises with every move that a message can make, so a receiver that keeps the highest has the truth, however
+often and in whatever order bodies arrive.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import orjson
+from django.db.models import Case, F, Q, When
+
+from accounts.choices import MESSAGE_STATUS, EndpointKind, EventType
+from accounts.webhooks import outbox
+from campaigns.models import Campaign
+from messaging.choices import OPEN, MessageStatus, Reason
+from messaging.ids import batch_of, public_id
+from messaging.models import Message
+from messaging.outcomes.message_prices import price_of, segment_prices
+from messaging.storage.message_rows import Failure, MessageChange, StoredMessage
+from smsapp.lib.phone import mask
+
+MAX_IN_BODY = 100
+MAX_BODY = 20_000  # bytes
+HEAD = 600  # of them for what stands around the messages
+ROWS_AT_ONCE = 1000
+
+S = MessageStatus
+
+#: The event of each status that is told; the others say nothing that a customer could act upon.
+EVENT_OF: dict[MessageStatus, EventType] = {
+    S.SENT: EventType.MESSAGE_ACCEPTED,
+    S.DELIVERED: EventType.MESSAGE_DELIVERED,
+    S.UNDELIVERED: EventType.MESSAGE_UNDELIVERED,
+    S.REJECTED: EventType.MESSAGE_FAILED,
+    S.FAILED: EventType.MESSAGE_FAILED,
+    S.CANCELLED: EventType.MESSAGE_FAILED,
+    S.SUPPRESSED: EventType.MESSAGE_FAILED,
+    S.EXPIRED: EventType.MESSAGE_EXPIRED,
+    S.UNCONFIRMED: EventType.MESSAGE_UNCONFIRMED,
+}
+#: What was told of these was a result; whatever follows corrects it.
+CORRECTABLE = (S.UNDELIVERED, S.UNCONFIRMED)
+
+
+class Result(NamedTuple):
+    """A message that has moved. `previous` None: it began so. `is_refused`: by the provider, after it had taken it."""
+
+    number: int
+    previous: MessageStatus | None
+    status: MessageStatus
+    sequence: int
+    occurred_at: datetime
+    reason: str = ""
+    detail: str = ""
+    is_refused: bool = False
+
+
+class _Listener(NamedTuple):
+    """An endpoint that is told of a campaign. `currency`: None where the account does not pay by message."""
+
+    campaign_id: int
+    bulk_id: str
+    client_reference: str | None
+    currency: str | None
+    endpoint_id: int
+    event_types: Sequence[str]
+    show_numbers: bool
+
+
+def tell(
+    campaign_of: Mapping[int, int], changes: Mapping[int, MessageChange], known: Mapping[int, StoredMessage],
+    taken: Iterable[int], refused: Collection[int], now: datetime,
+) -> None:  # fmt: skip
+    """Tell of what one application changed, in its transaction: `changes` of messages that were `known`, and those of
+    which no more is to say than that the provider has `taken` them. `refused`: those that it refused afterwards.
+    `campaign_of`: by batch."""
+    numbers = list(taken)
+    listeners = _listeners(campaign_of.values()) if numbers or changes else []
+    if not listeners:
+        return
+    results = [Result(number, S.QUEUED, S.SENT, sequence_of(S.SENT, True), now) for number in numbers]
+    for number, change in changes.items():
+        status, stored = S(change.status), known[number]
+        if status in EVENT_OF and status != stored.status:
+            was_taken = stored.was_taken or change.sent_at is not None
+            occurred_at = change.done_at or change.sent_at or now
+            sequence = sequence_of(status, was_taken)
+            said = (change.reason, change.detail, number in refused)
+            result = Result(number, S(stored.status), status, sequence, occurred_at, *said)
+            results.append(result)
+    _write(listeners, campaign_of, results)
+
+
+def tell_unfit(campaign_id: int, failures: Mapping[int, Failure], now: datetime) -> None:
+    """Tell of messages, by number, that failed as they were made; in the transaction that stores them."""
+    if listeners := _listeners([campaign_id]) if failures else []:
+        sequence = sequence_of(S.FAILED, False)
+        results = [Result(number, None, S.FAILED, sequence, now, *failure) for number, failure in failures.items()]
+        _write(listeners, {batch_of(number): campaign_id for number in failures}, results)
+
+
+def sequence_of(status: MessageStatus, was_taken: bool) -> int:
+    """Where a status stands in the order in which a message may reach them. `was_taken`: by the provider, so far."""
+    match status:
+        case S.UNCONFIRMED:
+            return 3 if was_taken else 1
+        case S.SENT:
+            return 2
+        case S.DELIVERED:
+            return 5
+    return 4
+
+
+def _write(listeners: Sequence[_Listener], campaign_of: Mapping[int, int], results: Sequence[Result]) -> None:
+    results = sorted(results)
+    heard = {listener.campaign_id for listener in listeners}
+    rows = _rows([result.number for result in results if campaign_of[batch_of(result.number)] in heard])
+    paying = {listener.campaign_id for listener in listeners if listener.currency}
+    prices = segment_prices([batch for batch, campaign in campaign_of.items() if campaign in paying]) if paying else {}
+    events = []
+    for listener in listeners:
+        own = [result for result in results if campaign_of[batch_of(result.number)] == listener.campaign_id]
+        shown = [
+            _shown(result, event, *rows[result.number], prices.get(batch_of(result.number)), listener)
+            for result in own
+            if outbox.wants(listener.event_types, event := event_of(result))
+        ]
+        for messages in _bodies(shown):
+            data = {
+                "bulk_id": listener.bulk_id,
+                "client_reference": listener.client_reference,
+                "messages": [orjson.Fragment(message) for message in messages],
+            }
+            events.append((listener.endpoint_id, MESSAGE_STATUS, data))
+    outbox.write(events)
+
+
+def event_of(result: Result) -> EventType:
+    return EventType.MESSAGE_CORRECTED if result.previous in CORRECTABLE else EVENT_OF[result.status]
+
+
+def _listeners(campaigns: Iterable[int]) -> list[_Listener]:
+    """The account's endpoints of the campaign's mode, and the endpoint of its callback URL."""
+    endpoint = "account__webhook_endpoints"
+    found = Campaign.objects.filter(
+        Q(**{f"{endpoint}__kind": EndpointKind.ENDPOINT}) | Q(**{f"{endpoint}__url": F("callback_url")}),
+        **{f"{endpoint}__mode": F("mode"), f"{endpoint}__is_active": True},
+        pk__among=campaigns,
+    )
+    currency = Case(When(prices__isnull=False, then=F("account__currency")), default=None)
+    columns = (f"{endpoint}__pk", f"{endpoint}__event_types", f"{endpoint}__show_numbers")
+    rows = found.annotate(currency=currency).values_list("pk", "bulk_id", "client_reference", "currency", *columns)
+    return [_Listener(*row) for row in rows]
+
+
+def _rows(numbers: Sequence[int]) -> dict[int, tuple[str, int]]:
+    """Phone number and segments of messages."""
+    rows: dict[int, tuple[str, int]] = {}
+    for start in range(0, len(numbers), ROWS_AT_ONCE):
+        among = Message.objects.filter(pk__in=numbers[start : start + ROWS_AT_ONCE])
+        rows |= {pk: (phone, count) for pk, phone, count in among.values_list("pk", "phone_number", "segment_count")}
+    return rows
+
+
+def _shown(
+    result: Result, event: EventType, phone: str, segments: int, segment_price: int | None, listener: _Listener
+) -> bytes:
+    price = price_of(result.status, segments, segment_price, is_refused=result.is_refused)
+    reason = result.reason if result.status is not S.SENT else ""
+    return orjson.dumps(
+        {
+            "event": event.value,
+            "message_id": public_id(result.number),
+            "to": phone if listener.show_numbers else mask(phone),
+            "status": result.status.public,
+            "previous_status": result.previous.public if result.previous else None,
+            "is_final": result.status not in OPEN,
+            "reason": reason or None,
+            "error_message": str(Reason(reason).label) if reason else None,
+            "detail": (reason and result.detail) or None,
+            "segments": segments,
+            "price": None if price is None else str(price),
+            "currency": None if price is None else listener.currency,
+            "sequence": result.sequence,
+            "occurred_at": result.occurred_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+    )
+
+
+def _bodies(messages: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """In order, as many at a time as one body holds."""
+    body: list[bytes] = []
+    size = HEAD
+    for message in messages:
+        if body and (len(body) == MAX_IN_BODY or size + len(message) + 1 > MAX_BODY):
+            yield body
+            body, size = [], HEAD
+        body.append(message)
+        size += len(message) + 1
+    if body:
+        yield body

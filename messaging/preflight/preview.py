@@ -1,0 +1,90 @@
+"""What a recipient would read: texts of a campaign with the values of its rows, before anything is sent."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from campaigns.models import Campaign
+from campaigns.renderers import renderer_of
+from campaigns.rendering import Renderer, Template
+from messaging.choices import Reason
+from messaging.message_text import Unfit, fit_text
+from smsapp.core.exceptions import NotFound
+from smsapp.lib.text import analyse
+from uploads.chunks import unpack_body
+from uploads.models import AudienceChunk
+from uploads.samples import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`row`: its number in the file or request. Without a text `problem` says why, and `detail` what is missing."""
+
+    row: int
+    phone_number: str
+    text: str | None
+    problem: str = ""
+    detail: str = ""
+    length: int = 0
+    encoding: str = ""
+    segments: int = 0
+    units_left: int = 0
+
+
+def first_rows(campaign: Campaign, limit: int) -> list[Preview]:
+    """Of the first `limit` recipients. Raises TemplateVariableMissing."""
+    renderer, found = _renderer(campaign), []
+    for number in range(campaign.chunk_count):
+        for row, phone, values in _rows(_chunks(campaign).get(number=number)):
+            found.append(_preview(renderer, row, phone, values))
+            if len(found) == limit:
+                return found
+    return found
+
+
+def of_sample(message: str, sample: Sample, place: int) -> Preview | None:
+    """Of the sample's row at this place, from 0; None where there is none. Raises TemplateVariableMissing."""
+    if not 0 <= place < len(sample.rows):
+        return None
+    renderer, row = Template(message).bind(sample.columns), sample.rows[place]
+    return _preview(renderer, row.row, row.phone, list(row.values))
+
+
+def one_row(campaign: Campaign, row: int) -> Preview:
+    """Of the recipient in this row of the file, or place in the request, from 1. Raises NotFound, for a row that was
+    refused as well, and TemplateVariableMissing."""
+    renderer = _renderer(campaign)
+    for chunk in _chunks(campaign).filter(last_row__gte=row).order_by("number").iterator(chunk_size=1):
+        for number, phone, values in _rows(chunk):
+            if number == row:
+                return _preview(renderer, row, phone, values)
+            if number > row:
+                raise _no_recipient(row)
+    raise _no_recipient(row)
+
+
+def _no_recipient(row: int) -> NotFound:
+    return NotFound("This row is no recipient.", field="row", value=row)
+
+
+def _renderer(campaign: Campaign) -> Renderer:
+    columns = campaign.audience.columns if campaign.total_recipients else ()
+    return renderer_of(campaign.kind, campaign.message, columns)
+
+
+def _chunks(campaign: Campaign) -> QuerySet[AudienceChunk]:
+    return AudienceChunk.objects.filter(audience=campaign.audience_id).only("audience_id", "number", "body")
+
+
+def _rows(chunk: AudienceChunk) -> Iterator[tuple[int, str, list[str]]]:
+    return zip(*unpack_body(chunk.body), strict=True)
+
+
+def _preview(renderer: Renderer, row: int, phone: str, values: list[str]) -> Preview:
+    try:
+        text = fit_text(renderer, values)
+    except Unfit as unfit:
+        return Preview(row, phone, None, Reason(unfit.reason).name.lower(), unfit.detail)
+    facts = analyse(text)
+    return Preview(row, phone, text, "", "", len(text), facts.encoding, facts.segment_count, facts.units_left)

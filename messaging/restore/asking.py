@@ -1,0 +1,289 @@
+"""After a stop the providers are asked, before anything leaves, whether they have more than the database knows.
+
+A whole machine that is put back to an earlier state takes every witness of ours back with it: database, files, Redis.
+A provider is the one that stays. So a start that finds the last sign of life older than STOPPED_AFTER, or the database
+on another timeline, reads the provider's log from that sign of life on. A call that is in it and not in the database,
+or a message that nobody here knows, shows that an older state was put back (`restored.py` then holds it as a copy).
+Of a call that was under way when the machine stopped the attempt was committed before, so it is no such sign.
+
+The question is one row of `settings`; while it is there sending is held (`HoldKind.CHECKING`), and nothing is made into
+messages. A provider that keeps no log by our ids cannot be asked: then an operator has to confirm
+(`HoldKind.CONFIRM`), unless nothing waits that it may have got meanwhile.
+
+A log lags: what a provider took last is in it some seconds later. So it is read no sooner than `Policy.log_lag` after
+the question was put, since when nothing left here. And gateways are asked for which nothing waits, since a caller may
+repeat a request that the database has forgotten; of these one that does not answer keeps nothing back for long.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import F, Q, QuerySet
+
+from accounts.choices import Mode
+from accounts.models import Setting
+from accounts.security import sending_hold
+from accounts.security.sending_hold import Hold, HoldKind
+from campaigns.choices import CampaignStatus, RecurringStatus
+from campaigns.models import Campaign, RecurringCampaign
+from messaging import gateways
+from messaging.choices import AttemptState, MessageStatus
+from messaging.gateways.base import Gateway, LogEntry
+from messaging.ids import batch_of, number_of
+from messaging.models import Attempt, Batch
+from messaging.outcomes.lookups import wait_after_no_answer
+from messaging.routing import router
+from messaging.storage import message_rows
+from smsapp.core import clock
+from smsapp.core.enqueue import wake
+
+logger = logging.getLogger(__name__)
+
+KEY = "question_after_a_stop"
+DESCRIPTION = "What the providers are being asked before sending goes on after a stop."
+SLACK = timedelta(seconds=10)  # by which a provider's clock may be behind
+TRIES = 5  # in a row without an answer, after which an operator is called; the provider is asked on
+STEP_TIME = 100.0  # seconds after which a step that did not come back was killed
+REASON = "The provider is asked first what it has, for sending had stopped. This takes some seconds."
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`since`: how far our data reach, as ISO text, empty if that is not known. `carriers`: gateways that may have got
+    some of what waited then. `gateway` and `cursor`: how far its log is read; `done`: gateways that have nothing more
+    than we know. `unable`: why somebody cannot be asked. `put_at` and `not_before` in seconds since the epoch."""
+
+    since: str
+    why: str
+    put_at: float = 0.0
+    carriers: tuple[str, ...] = ()
+    gateway: str = ""
+    cursor: str = ""
+    done: tuple[str, ...] = ()
+    unable: str = ""
+    tries: int = 0
+    note: str = ""
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`more`: what a provider has that the database does not know, in words; empty: nothing, sending may go on."""
+
+    more: str
+
+
+def begin(since: datetime | None, why: str) -> None:
+    """Hold, then note the question: a hold without a question is asked again, a question without one is no barrier."""
+    now = clock.now()
+    sending_hold.hold(REASON, "smsapp", kind=HoldKind.CHECKING, detail=why, at=now)
+    question = Question(since.isoformat() if since else "", why, now.timestamp(), tuple(_carriers(now)))
+    row = Setting(key=KEY, value=_text(question), description=DESCRIPTION, is_fixed=True)
+    if Setting.objects.bulk_create([row], ignore_conflicts=True):
+        logger.warning("%s The providers are asked before anything is sent.", why)
+    wake("messaging.watch")
+
+
+def is_open() -> bool:
+    return Setting.objects.filter(key=KEY).exists()
+
+
+def end() -> None:
+    """Forget the question."""
+    Setting.objects.filter(key=KEY).delete()
+
+
+def own_hold() -> Hold | None:
+    """The hold that belongs to an open question, where an operator's is in its place."""
+    question = _parse(_value())
+    if question is None:
+        return None
+    kind = HoldKind.CONFIRM if question.unable else HoldKind.CHECKING
+    return Hold(_request(question) if question.unable else REASON, "smsapp", clock.now(), kind, question.why)
+
+
+def has_anyone_to_ask(now: datetime) -> bool:
+    return bool(_carriers(now) or _with_log())
+
+
+def take_step() -> Answer | None:
+    """Ask on, for TASK_BUDGET seconds; the answer, if this was all."""
+    claimed = _claim()
+    if claimed is None:
+        return None
+    question, written = claimed
+    stop_at = time.monotonic() + settings.TASK_BUDGET
+    for name in sorted({*question.carriers, *_with_log()}):
+        if name in question.done:
+            continue
+        if name != question.gateway:
+            question = replace(question, gateway=name, cursor="", tries=0, note="")
+        gateway = _askable(question, name)
+        if isinstance(gateway, str):
+            unable = gateway if name in question.carriers else question.unable
+            question = replace(question, unable=unable, done=(*question.done, name))
+            continue
+        question, more = _read_log(question, gateway, stop_at)
+        if more:
+            return Answer(more)
+        if name not in question.done:
+            _put_down(question, written)
+            return None
+    if question.unable:
+        _call_operator(question, written)
+        return None
+    return Answer("")
+
+
+def _read_log(question: Question, gateway: Gateway, stop_at: float) -> tuple[Question, str]:
+    """The question with what is known of this gateway now, and what it has that we do not know."""
+    since = datetime.fromisoformat(question.since) - SLACK
+    complete_at = question.put_at + gateway.policy.log_lag
+    if complete_at > clock.now().timestamp():
+        return replace(question, not_before=complete_at), ""
+    while True:
+        page = gateway.read_log(since, clock.now() + SLACK, question.cursor)
+        if more := _unknown_here(gateway.name, page.entries):
+            return question, more
+        if not page.conclusive:
+            return _unanswered(question, gateway.name, page.detail), ""
+        question = replace(question, cursor=page.cursor, tries=0, note="", not_before=_in(0))
+        if not page.cursor:
+            return replace(question, done=(*question.done, gateway.name)), ""
+        if time.monotonic() >= stop_at:
+            return question, ""
+        time.sleep(60 / settings.RELEASE_LOOKUPS_PER_MINUTE)
+
+
+def _unanswered(question: Question, name: str, detail: str) -> Question:
+    """Asked again later, and for ever where something waits that it may have got."""
+    question = replace(question, tries=question.tries + 1, note=f"Gateway {name}: {detail}")
+    if question.tries >= TRIES and name not in question.carriers:
+        logger.error("sending goes on without an answer, for nothing waits there. %s", question.note)
+        return replace(question, done=(*question.done, name))
+    return replace(question, not_before=_in(wait_after_no_answer(name).total_seconds()))
+
+
+def _unknown_here(gateway: str, entries: Iterable[LogEntry]) -> str:
+    """The first of ours that shows an older state; entries of other installations are none of ours."""
+    ours = {number: entry.report for entry in entries if (number := number_of(entry.report.message_id)) is not None}
+    if not ours:
+        return ""
+    known = message_rows.read_messages(ours)
+    made = Attempt.objects.filter(gateway=gateway, batch_id__in={batch_of(number) for number in ours})
+    calls = list(made.values_list("reference", "first", "last", "state"))
+    references = {reference for reference, *_ in calls}
+    under_way = [(first, last) for _, first, last, state in calls if state in (AttemptState.OPEN, AttemptState.UNKNOWN)]
+    for number, report in ours.items():
+        if number not in known:
+            return f"Gateway {gateway} has message {report.message_id}, which the database does not know."
+        if report.reference:
+            is_known = report.reference in references
+        else:
+            is_known = known[number].status != MessageStatus.QUEUED or any(a <= number <= b for a, b in under_way)
+        if not is_known:
+            return f"Gateway {gateway} has message {report.message_id} by a call that the database does not know."
+    return ""
+
+
+def _askable(question: Question, name: str) -> Gateway | str:
+    """The gateway, or why it cannot be asked, in words."""
+    try:
+        gateway = gateways.get(name)
+    except (LookupError, ImproperlyConfigured) as error:
+        logger.warning("gateway %s cannot be asked: %s", name, error)
+        return f"Gateway {name} cannot be asked."
+    if not gateway.policy.has_log:
+        return f"Gateway {name} cannot tell whether anything was sent meanwhile."
+    since = datetime.fromisoformat(question.since) if question.since else None
+    if since is None or (clock.now() - since).total_seconds() > gateway.policy.close_unknown_after:
+        return f"The log of gateway {name} does not reach back to then."
+    return gateway
+
+
+def _request(question: Question) -> str:
+    """What an operator is asked for."""
+    return f"{question.unable} Confirm that this is no backup that was put back: then release sending."
+
+
+def _call_operator(question: Question, written: str) -> None:
+    question = replace(question, not_before=float("inf"))
+    sending_hold.hold(_request(question), "smsapp", kind=HoldKind.CONFIRM, detail=question.why, at=clock.now())
+    Setting.objects.filter(key=KEY, value=written).update(value=_text(question))
+    logger.error("sending waits for an operator. %s %s", question.why, _request(question))
+
+
+def _put_down(question: Question, written: str) -> None:
+    """Leave the next step to whoever comes; why it takes longer stands with the hold."""
+    Setting.objects.filter(key=KEY, value=written).update(value=_text(question))
+    if question.note:
+        urgent = question.tries >= TRIES
+        kind = HoldKind.CONFIRM if urgent else HoldKind.CHECKING
+        advice = " It is asked again; to send without its answer, release sending." if urgent else ""
+        sending_hold.hold(REASON, "smsapp", kind=kind, detail=f"{question.why} {question.note}{advice}", at=clock.now())
+        logger.warning("sending waits for an answer. %s", question.note)
+
+
+def _waiting(now: datetime) -> QuerySet[Campaign]:
+    """Campaigns of which something is queued, unknown, not made into messages yet, or due."""
+    unmade = Q(status__in=(CampaignStatus.RUNNING, CampaignStatus.PAUSED), chunks_done__lt=F("chunk_count"))
+    due = Q(status=CampaignStatus.SCHEDULED, scheduled_at__lte=now)
+    return Campaign.objects.filter(Q(queued__gt=0) | Q(unknown__gt=0) | unmade | due, closed_at=None)
+
+
+def _with_log() -> list[str]:
+    """Gateways of live messages that can be asked."""
+    return [name for name in router.live_gateways() if gateways.policy_of(name).has_log]
+
+
+def _carriers(now: datetime) -> list[str]:
+    """All gateways that may have got some of what waits."""
+    waiting = _waiting(now)
+    unsent = Batch.objects.filter(Q(queued__gt=0) | Q(unknown__gt=0), campaign__in=waiting).exclude(gateway="")
+    names = set(unsent.order_by().values_list("gateway", flat=True).distinct())
+    modes = set(waiting.order_by().values_list("mode", flat=True).distinct())
+    recurring = RecurringCampaign.objects.filter(status=RecurringStatus.ACTIVE, next_run_at__lte=now)
+    modes |= set(recurring.values_list("mode", flat=True))
+    names |= {gateways.SIMULATOR} if Mode.TEST in modes else set()
+    names |= set(router.live_gateways()) if Mode.LIVE in modes else set()
+    return sorted(names)
+
+
+# --- the row: who asks, and how far it is ---------------------------------------------------------------------
+
+
+def _claim() -> tuple[Question, str] | None:
+    text = _value()
+    question, now = _parse(text), clock.now().timestamp()
+    if question is None or question.not_before > now:
+        return None
+    if not question.put_at:  # by a version that did not note whom it concerns
+        question = replace(question, carriers=tuple(_carriers(clock.now())), put_at=now)
+    question = replace(question, not_before=now + STEP_TIME)
+    if not Setting.objects.filter(key=KEY, value=text).update(value=_text(question)):
+        return None
+    return question, _text(question)
+
+
+def _in(seconds: float) -> float:
+    return clock.now().timestamp() + seconds
+
+
+def _value() -> str:
+    return Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or ""
+
+
+def _parse(text: str) -> Question | None:
+    stored: dict[str, Any] = json.loads(text) if text else {}
+    return Question(**stored | {name: tuple(stored.get(name, ())) for name in ("carriers", "done")}) if stored else None
+
+
+def _text(question: Question) -> str:
+    return json.dumps(asdict(question))

@@ -1,0 +1,169 @@
+"""Messages that no route leads to wait: nothing fails at once, and an operator is told.
+
+A batch for whose numbers there was no gateway has none, and is held. Every sweep looks at such batches of running
+campaigns again, and nothing of them is written until something can be said:
+
+    a route leads there now     they get its gateway and leave
+    none does                   a campaign of which nothing else can leave is paused, naming the numbers; messages of a
+                                single send fail after NO_ROUTE_HOURS
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from accounts.security import sending_hold
+from campaigns.choices import CampaignStatus
+from campaigns.models import Campaign
+from campaigns.services import pause_for_no_route
+from messaging import gateways
+from messaging.choices import BatchState, Lane, MessageStatus, Reason
+from messaging.ids import batch_range
+from messaging.models import Batch
+from messaging.outcomes import settlement
+from messaging.querysets import BatchQuerySet
+from messaging.restore import detection
+from messaging.routing.router import Choice, Router, forget, leads_to_one_that_is_off
+from messaging.storage import message_rows
+from smsapp.core.isolation import apart
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 2000  # batches that get a gateway in one transaction; campaigns that are looked at
+CLOSED_AT_ONCE = 200  # batches whose time is over
+PREFIXES_NAMED = 8
+
+
+class Road(NamedTuple):
+    """Where a batch has to go, by all that routes ask."""
+
+    account_id: int
+    sender_id: str
+    mode: str
+    prefix: str
+
+    @property
+    def router(self) -> Router:
+        return Router(self.account_id, self.sender_id, self.mode)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a route leads there, be its gateway up, or on, or not."""
+        is_off = leads_to_one_that_is_off(self.account_id, self.sender_id, self.prefix)
+        return self.router.leads_to(self.prefix) or is_off
+
+
+_ROAD = ("account_id", "campaign__sender_id", "mode", "prefix")
+
+
+def note_of(prefix: str) -> str:
+    """What an operator reads on a batch that no route leads to."""
+    return f"No route leads to +{prefix}…." if prefix else "There is no gateway for it."
+
+
+def waiting() -> BatchQuerySet:
+    """Batches without a gateway, of campaigns that run."""
+    running = Campaign.objects.filter(closed_at=None, status=CampaignStatus.RUNNING, queued__gt=0)
+    return Batch.objects.filter(campaign__in=running.values("pk"), state=BatchState.HELD, gateway="")
+
+
+def look(now: datetime) -> int:
+    """Look for roads again, pause what has none and close what has waited for too long; batches that got a gateway."""
+    if not waiting().exists():
+        return 0
+    gateways.forget()  # a route that was saved this moment counts
+    forget()
+    roads = _roads()
+    found = sum(apart(_take, road) or 0 for road in roads)
+    for campaign_id, prefixes in _stuck():
+        apart(partial(_pause, prefixes=prefixes), campaign_id)
+    if not sending_hold.is_held() and not detection.is_uncertain():
+        for pk in islice(_overdue(roads, now), CLOSED_AT_ONCE):
+            apart(_close, pk)
+    return found
+
+
+def _roads() -> list[Road]:
+    return [Road(*row) for row in waiting().order_by().values_list(*_ROAD).distinct()]
+
+
+def _take(road: Road) -> int:
+    """Give batches a gateway, if there is one now; how many. They leave as what was set aside does."""
+    router = road.router
+    if router.choose(road.prefix) is None:
+        return 0
+    alike = _along(road)
+    chosen: dict[Choice, list[int]] = defaultdict(list)
+    with transaction.atomic():
+        rows = alike.select_for_update(of=("self",), skip_locked=True)
+        for pk in rows.values_list("pk", flat=True)[:AT_ONCE]:
+            if choice := router.choose(road.prefix):
+                chosen[choice].append(pk)
+        for choice, pks in chosen.items():
+            Batch.objects.filter(pk__among=pks).update(gateway=choice.gateway, route_note=choice.note)
+    found = sum(map(len, chosen.values()))
+    logger.info("%s batches for +%s leave by %s", found, road.prefix, ", ".join(sorted({c.gateway for c in chosen})))
+    return found
+
+
+def _stuck() -> Iterator[tuple[int, list[str]]]:
+    """Campaigns of which nothing but batches that no route leads to is left to send, and the prefixes of these."""
+    rows = waiting().filter(lane=Lane.CAMPAIGNS, waits_for_canary=False).order_by("campaign_id")
+    made = rows.filter(campaign__chunks_done=F("campaign__chunk_count"))
+    prefixes: dict[int, list[str]] = defaultdict(list)
+    for campaign_id, *road in made.values_list("campaign_id", *_ROAD).distinct()[:AT_ONCE]:
+        if not Road(*road).is_known:
+            prefixes[campaign_id].append(road[-1])
+    others = Batch.objects.filter(queued__gt=0, waits_for_canary=False).exclude(gateway="")
+    for campaign_id, named in prefixes.items():
+        if not others.filter(campaign=campaign_id).exists():
+            yield campaign_id, sorted(named)
+
+
+def _pause(campaign_id: int, prefixes: Sequence[str]) -> None:
+    if pause_for_no_route(campaign_id, _words(prefixes)):
+        logger.warning("campaign %s paused: %s", campaign_id, _words(prefixes))
+
+
+def _words(prefixes: Sequence[str]) -> str:
+    named = [f"+{prefix}…" for prefix in prefixes if prefix]
+    if not named:
+        return "No gateway is set up for its recipients."
+    more = f" and {len(named) - PREFIXES_NAMED} more" if len(named) > PREFIXES_NAMED else ""
+    return f"No route leads to {', '.join(named[:PREFIXES_NAMED])}{more}."
+
+
+def _overdue(roads: Iterable[Road], now: datetime) -> Iterator[int]:
+    """Single sends that have waited for too long, of roads that lead nowhere: those for a gateway that is only off may
+    wait, and hide no others."""
+    until = now - timedelta(hours=settings.NO_ROUTE_HOURS)
+    for road in roads:
+        late = _along(road).filter(lane=Lane.SINGLES, created_at__lte=until).order_by("pk")
+        if late.exists() and not road.is_known:
+            yield from list(late.values_list("pk", flat=True)[:CLOSED_AT_ONCE])
+
+
+def _along(road: Road) -> BatchQuerySet:
+    account_id, sender_id, mode, prefix = road
+    return waiting().filter(account_id=account_id, campaign__sender_id=sender_id, mode=mode, prefix=prefix)
+
+
+def _close(batch_id: int) -> None:
+    """Fail what still waits of a single send, unless a route leads there by now."""
+    with transaction.atomic():
+        rows = waiting().filter(pk=batch_id).select_for_update(of=("self",))
+        road = rows.values_list(*_ROAD).first()
+        if road is None or Road(*road).is_known:
+            return
+        Batch.objects.filter(pk=batch_id).update(state=BatchState.READY)  # as all that is closed; its tally ends it
+        numbers = message_rows.read_numbers(*batch_range(batch_id), MessageStatus.QUEUED)
+        settlement.control(numbers, MessageStatus.FAILED, Reason.NO_ROUTE)
+    logger.warning("batch %s failed: in %g hours no route was made for it", batch_id, settings.NO_ROUTE_HOURS)

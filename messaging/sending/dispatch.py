@@ -1,0 +1,110 @@
+"""Batches leave for the gateway:
+
+1. lease    ready batches, by one conditional update: owner, epoch + 1, deadline (`leases.py`)
+2. open     attempts, committed before their calls: the campaign runs, the epoch is ours, opt-outs and validity are
+            checked, the texts are rendered (`opening.py`)
+3. call     the gateway, outside any transaction, several calls in flight, threads without a database (`calls.py`)
+4. record   what came of it; whatever is not certain becomes `unknown` and is looked up, never sent again blindly
+            (`recording.py`)
+
+Killed between any two lines, the sweep finds the batch by its lease and the attempt it left open.
+
+Batches of one campaign and gateway that were leased together are opened in one transaction, and answers that came
+meanwhile are recorded in one: what each costs beside its messages is then shared. If one of them breaks, each is done
+apart.
+
+A call that hangs holds up nobody but its own gateway: each has slots of its own (`in_flight.py`), the task goes on with
+the others, and when its time is over it does so until none hangs any more.
+"""
+
+import time
+from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
+
+from django.conf import settings
+
+from messaging import gateways
+from messaging.choices import Lane
+from messaging.ids import MAX_IN_BATCH
+from messaging.models import Batch
+from messaging.restore import detection
+from messaging.routing import sender_rates, throttle
+from messaging.sending.capacity import Room
+from messaging.sending.in_flight import LOOK_EVERY, InFlight
+from messaging.sending.leases import lease
+from messaging.sending.prepare import open_attempts
+from messaging.sending.record import record_all
+from smsapp.core.enqueue import wake
+from smsapp.core.isolation import apart, together
+
+SHORT_WAIT = 1.0  # seconds a worker waits itself for room; for longer it ends, and beat wakes it again
+#: Seconds for which answers are waited for, to be recorded with the first. A single send waits for nobody.
+GATHER = {Lane.SINGLES: 0.0, Lane.CAMPAIGNS: 0.05}
+
+
+def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
+    """Send ready batches of a lane until none is left or `budget` seconds are over; how many calls were made."""
+    stop_at = time.monotonic() + (settings.TASK_BUDGET if budget is None else budget)
+    calls = 0
+    with InFlight() as in_flight:
+        while True:
+            is_over = time.monotonic() >= stop_at
+            may_begin = not is_over or time.monotonic() < stop_at + settings.GATEWAY_TIMEOUT
+            room, wait = look_for_room(lane, in_flight, is_over=is_over) if may_begin else (Room({}), 0.0)
+            leased = lease_some(lane, room, in_flight)
+            for batches in by_road(leased):
+                for call in together(open_attempts, batches):
+                    in_flight.begin(call)
+                    calls += 1
+            if in_flight:
+                record_all(in_flight.ended(GATHER[lane]))
+            elif is_over or not (leased or 0 < wait <= SHORT_WAIT):
+                break
+            elif not leased:
+                time.sleep(min(wait, LOOK_EVERY))
+    if is_over:
+        wake(f"messaging.dispatch_{lane.name.lower()}")
+    return calls
+
+
+def look_for_room(lane: Lane, in_flight: InFlight, *, is_over: bool) -> tuple[Room, float]:
+    """Who may be sent for now, and the seconds until somebody else may, 0 if there is nobody.
+
+    When the task's time is over, only others than the gateways that hang, and only while one does: what begins then
+    ends soon.
+    """
+    yields = lane is Lane.CAMPAIGNS
+    looks = {name: throttle.may_call(name, MAX_IN_BATCH if yields else 1, yields=yields) for name in gateways.names()}
+    slow = in_flight.slow if is_over else set()
+    free = {name: in_flight.free(name) for name, look in looks.items() if look and name not in slow}
+    if is_over and not slow:
+        free = {}
+    own = sender_rates.look(yields=yields) if free else []
+    waits = [look.wait for look in (*looks.values(), *(look for _, look in own)) if not look]
+    room = Room(
+        gateways={name: room for name, room in free.items() if room},
+        full=[rate.batches for rate, look in own if not look],
+        left={rate.name: look.granted for rate, look in own},
+    )
+    return room, min(waits, default=0.0)
+
+
+def lease_some(lane: Lane, room: Room, in_flight: InFlight) -> list[Batch]:
+    """Batches that there is room for, unless the installation is held. One whose last lease ended without a result is
+    begun alone, and waits for a slow call no longer than others: should it be the one that kills its worker, nobody
+    else is suspected more than once."""
+    fresh = in_flight.fresh
+    if not room.gateways or any(call.batch.lease_count for call in fresh):
+        return []
+    with_suspects = not fresh and not in_flight.has_suspect
+
+    def lease_allowed(limit: int) -> list[Batch]:
+        return lease(lane, limit, room, with_suspects=with_suspects) if detection.may_send() else []
+
+    return apart(lease_allowed, room.calls) or []
+
+
+def by_road(batches: Iterable[Batch]) -> list[list[Batch]]:
+    """Runs of batches of one campaign that go to the same gateway, so that accounts keep their turns."""
+    return [list(run) for _, run in groupby(batches, key=attrgetter("campaign_id", "gateway"))]

@@ -1,0 +1,86 @@
+"""The calls of one dispatch task that have not ended.
+
+Each gateway has slots and connections of its own in a process: one that does not answer takes none of the others'.
+"""
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import Self
+
+from django.conf import settings
+
+from messaging import gateways
+from messaging.gateways.transport import MAX_CONNECTIONS
+from messaging.sending.capacity import Free
+from messaging.sending.submit import Call, Result, make_call
+
+SLOW_AFTER = 0.5  # seconds after which a call is not waited for any more, before others are begun
+LOOK_EVERY = 0.25  # seconds between two looks at the queue while no call ends
+
+
+class InFlight:
+    """A context manager that waits for its calls, which have threads of their own, without a database. It is only for
+    the thread that made it."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(settings.GATEWAY_CALLS_IN_FLIGHT * max(1, len(gateways.names())))
+        self._calls: dict[Future[Result], tuple[Call, float]] = {}  # with the time they began (monotonic)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown()
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def begin(self, call: Call) -> None:
+        self._calls[self._threads.submit(make_call, call)] = (call, time.monotonic())
+
+    def free(self, gateway: str) -> Free:
+        own = [call for call, _ in self._calls.values() if call.gateway.name == gateway]
+        connections = sum(call.gateway.policy.connections(len(call.numbers)) for call in own)
+        return Free(settings.GATEWAY_CALLS_IN_FLIGHT - len(own), MAX_CONNECTIONS - connections)
+
+    @property
+    def fresh(self) -> list[Call]:
+        """Those that began only just now."""
+        return [call for call, began in self._calls.values() if not _is_slow(began)]
+
+    @property
+    def slow(self) -> set[str]:
+        """Gateways that have not answered a call for a while."""
+        return {call.gateway.name for call, began in self._calls.values() if _is_slow(began)}
+
+    @property
+    def has_suspect(self) -> bool:
+        """Whether one is of a batch whose last lease ended without a result."""
+        return any(call.batch.lease_count for call, _ in self._calls.values())
+
+    def ended(self, gather: float) -> list[Result]:
+        """The results of those that have ended, after a short wait if none has. See `wait_for_some`."""
+        finished = wait_for_some(self._calls, gather)
+        for future in finished:
+            del self._calls[future]
+        return [future.result() for future in finished]
+
+
+def wait_for_some(calls: Iterable[Future[Result]], gather: float) -> set[Future[Result]]:
+    """The calls that have ended, if any does within LOOK_EVERY seconds. The first to end waits for up to `gather`
+    seconds until half of them have: the more are recorded, leased and opened together, the less each costs, and the
+    gateway has the other half to work on meanwhile."""
+    finished, others = wait(calls, timeout=LOOK_EVERY, return_when=FIRST_COMPLETED)
+    stop_at = time.monotonic() + gather
+    while finished and len(finished) < len(others) and (left := stop_at - time.monotonic()) > 0:
+        more, others = wait(others, timeout=left, return_when=FIRST_COMPLETED)
+        finished |= more
+    return finished
+
+
+def _is_slow(began: float) -> bool:
+    return time.monotonic() - began >= SLOW_AFTER

@@ -1,0 +1,280 @@
+"""4. record: what came of calls. Whatever is not certain becomes `unknown` and is looked up, never sent again."""
+
+import logging
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from campaigns.services import pause_for_gateway
+from messaging.choices import ACCEPTED, ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
+from messaging.gateways.base import GatewayError, NotBegun, NotSent, Refused, Report, SubmitAnswer
+from messaging.ids import MAX_IN_BATCH
+from messaging.inbound import opt_outs
+from messaging.models import Attempt, Batch
+from messaging.outcomes import provider_ids, settlement
+from messaging.outcomes.settlement import Fact
+from messaging.routing import throttle
+from messaging.routing.failover import next_choice
+from messaging.routing.router import Choice
+from messaging.sending import refusals
+from messaging.sending.leases import lock, release
+from messaging.sending.submit import Call, Result
+from messaging.storage import message_rows
+from smsapp.core import clock
+from smsapp.core.isolation import apart, together
+
+logger = logging.getLogger(__name__)
+
+MAX_RETRY_COUNT = 1000  # the backoff has long reached its ceiling by then
+
+
+def record_all(results: Sequence[Result]) -> None:
+    """Write down what came of some calls; answers together, for they have most of it in common."""
+    for result in results:
+        tell_pace(result)
+    answered = [result for result in results if result.answer is not None]
+    if answered:
+        together(record_answers, answered, until=min(map(record_before, answered)))
+    for result in results:
+        if result.answer is None:
+            apart(record, result, until=record_before(result))
+
+
+def record(result: Result) -> None:
+    """Write down what came of a call."""
+    call, error = result.call, result.error
+    if result.answer is not None:
+        record_answers([result])
+    elif isinstance(error, Refused) and error.is_account:
+        _record_account_refused(call, error)
+    elif isinstance(error, Refused):
+        _record_refused(call, error)
+    elif isinstance(error, NotSent):
+        _record_not_sent(call, error, _backoff(call.batch.retry_count, error.retry_after))
+    elif error is not None:
+        _record_unknown(call, error)
+
+
+def record_answers(results: Sequence[Result]) -> list[Result]:
+    """By id, never by position. Ids an answer does not name are unknown; an account's refusal is no message's.
+
+    A campaign of which one answer after the other takes nothing is paused.
+    """
+    now = clock.now()
+    facts: list[Fact] = []
+    accepted: list[int] = []
+    complete: dict[int, list[Call]] = defaultdict(list)  # by HTTP status
+    with transaction.atomic():
+        lock([result.call.batch for result in results])
+        for result in results:
+            call, answer = result.call, result.answer
+            assert answer is not None
+            facts += settlement.facts_from(answer.reports, FactSource.ANSWER)[0]
+            taken, unnamed = _by_id(call, answer)
+            accepted += taken
+            provider_ids.keep(call.gateway.name, answer.provider_ids)
+            if missing := _still_queued(unnamed):
+                detail = f"{len(missing)} messages are missing in the answer."
+                if _finish_attempts([call], AttemptState.UNKNOWN, now, answer.http_status, detail):
+                    facts += _unknown_facts(missing)
+            else:
+                complete[answer.http_status].append(call)
+        for http_status, calls in complete.items():
+            _finish_attempts(calls, AttemptState.ANSWERED, now, http_status)
+        settlement.apply(facts, accepted, at=now)
+        opt_outs.heed_provider([report for result in results if result.answer for report in result.answer.reports])
+        _plan_report_checks(results, now)
+        _give_back(results, now)
+        too_many = [refusal for result in results if (refusal := _refusal_in(result))]
+    for result in results:
+        _heed_refusal(result)
+    for refusal in too_many:
+        refusals.pause(refusal)
+    return list(results)
+
+
+def _refusal_in(result: Result) -> refusals.Refusal | None:
+    answer = result.answer
+    return refusals.count(result.call, answer.reports) if answer and answer.reports and not answer.accepted else None
+
+
+def _by_id(call: Call, answer: SubmitAnswer) -> tuple[list[int], list[int]]:
+    """Numbers of the call's messages that were accepted, and of those that the answer does not name."""
+    accepted, named = set(answer.accepted), {report.message_id for report in answer.reports} | set(answer.not_sent)
+    numbers = list(zip(call.numbers, (message.message_id for message in call.submission.messages), strict=True))
+    return (
+        [number for number, message_id in numbers if message_id in accepted],
+        [number for number, message_id in numbers if message_id not in accepted and message_id not in named],
+    )
+
+
+def _give_back(results: Sequence[Result], now: datetime) -> None:
+    """Answered; the next call may be twice as large again. What was held back waits as a call that was not sent."""
+    sizes: dict[int, list[Batch]] = defaultdict(list)
+    for result in results:
+        if (held_back := result.held_back) is not None:
+            batch = result.call.batch
+            wait = timedelta(seconds=_backoff(batch.retry_count, held_back.retry_after))
+            release([batch], now, next_attempt_at=now + wait, **_tried_again(result.call, held_back))
+            continue
+        sizes[min(MAX_IN_BATCH, result.call.batch.call_size * 2)].append(result.call.batch)
+    for call_size, batches in sizes.items():
+        release(batches, now, retry_count=0, call_size=call_size)
+
+
+def _heed_refusal(result: Result) -> None:
+    reports = result.answer.reports if result.answer else ()
+    refusal = next((report for report in reports if report.account_refused), None)
+    held_back = result.held_back
+    if refusal is not None:
+        detail = f"The gateway refuses our account: {refusal.provider_status}"
+        pause_for_gateway(result.call.batch.campaign_id, detail)
+    elif isinstance(held_back, Refused) and held_back.is_account and not _other_road(result.call, held_back):
+        verdicts = result.answer.verdicts.values() if result.answer else ()
+        took_some = any(verdict.status in ACCEPTED for verdict in verdicts)
+        if not took_some and refusals.is_lasting(result.call, held_back.detail):
+            pause_for_gateway(result.call.batch.campaign_id, held_back.detail)
+
+
+def _still_queued(numbers: Sequence[int]) -> list[int]:
+    """A message may have been moved by a report that was quicker than the answer."""
+    stored = message_rows.read_messages(numbers)
+    return [number for number in numbers if number in stored and stored[number].status == MessageStatus.QUEUED]
+
+
+def _plan_report_checks(results: Sequence[Result], now: datetime) -> None:
+    """When reports that have not come by then are looked up. Soon where the provider knew a message already: which
+    of our earlier calls it took, only its log can confirm."""
+    usual = now + timedelta(seconds=settings.REPORT_CHECK_AFTER)
+    later = Q(report_check_at=None) | Q(report_check_at__gt=usual)
+    batches = Batch.objects.filter(sent__gt=0)
+    repeated = [result.call for result in results if _is_repeated(result)]
+    others = [result.call.batch.pk for result in results if not _is_repeated(result)]
+    if others:
+        batches.filter(later, pk__in=others).update(report_check_at=usual)
+    for call in repeated:
+        soon = now + timedelta(seconds=call.gateway.policy.lookup_grace)
+        batches.filter(pk=call.batch.pk).update(report_check_at=soon)
+
+
+def _is_repeated(result: Result) -> bool:
+    return result.answer is not None and any(report.is_repeated for report in result.answer.reports)
+
+
+def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> bool:
+    """Whether another gateway takes its place, which need not wait."""
+    now = clock.now()
+    road = _other_road(call, error)
+    with transaction.atomic():
+        lock([call.batch])
+        _finish_attempts([call], AttemptState.NOT_SENT, now, error.http_status, error.detail)
+        wait = 0.0 if road else wait_seconds
+        release([call.batch], now, next_attempt_at=now + timedelta(seconds=wait), **_tried_again(call, error, road))
+    logger.info("attempt %s was not sent: %s", call.attempt.reference, error.detail)
+    return road is not None
+
+
+def _record_account_refused(call: Call, error: Refused) -> None:
+    """No message is to blame: amid successes the call is tried again, else its campaign is paused."""
+    is_lasting = refusals.is_lasting(call, error.detail)
+    wait = 0.0 if is_lasting else _backoff(call.batch.retry_count, None)
+    if _record_not_sent(call, error, wait) or not is_lasting:
+        return
+    if pause_for_gateway(call.batch.campaign_id, error.detail):
+        logger.warning("campaign %s paused: %s", call.batch.campaign_id, error.detail)
+
+
+def _other_road(call: Call, error: NotSent) -> Choice | None:
+    """Not for a gateway that only wants us slower, nor for a call that we did not begin."""
+    if error.throttled or isinstance(error, NotBegun):
+        return None
+    return next_choice(call.batch, call.gateway.name, f"did not take it: {error.detail}")
+
+
+def _tried_again(call: Call, error: NotSent, road: Choice | None = None) -> dict[str, object]:
+    """What becomes of a batch with messages that were not sent."""
+    if road := road or _other_road(call, error):
+        return {"gateway": road.gateway, "route_note": road.note, "was_moved": True, "retry_count": 0}
+    return {"retry_count": min(call.batch.retry_count + 1, MAX_RETRY_COUNT)}
+
+
+def _record_refused(call: Call, error: Refused) -> None:
+    """The request as a whole was refused. One message alone is to blame when one message was in it; else halve
+    the call, so that a single bad row never takes its neighbours with it."""
+    count = call.attempt.message_count
+    now, too_many = clock.now(), None
+    with transaction.atomic():
+        lock([call.batch])
+        is_open = _finish_attempts([call], AttemptState.NOT_SENT, now, error.http_status, error.detail)
+        if is_open and count == 1:
+            report = Report(
+                call.submission.messages[0].message_id, MessageStatus.REJECTED, Reason.PROVIDER_REFUSED,
+                provider_status=f"HTTP {error.http_status}", error_description=error.detail[:200],
+            )  # fmt: skip
+            settlement.apply(settlement.facts_from([report], FactSource.ANSWER)[0])
+            too_many = refusals.count(call, [report])
+        release([call.batch], now, next_attempt_at=now, call_size=max(1, count // 2))
+    if too_many:
+        refusals.pause(too_many)
+
+
+def _record_unknown(call: Call, error: GatewayError) -> None:
+    now = clock.now()
+    with transaction.atomic():
+        lock([call.batch])
+        if _finish_attempts([call], AttemptState.UNKNOWN, now, error.http_status, error.detail):
+            queued = message_rows.read_numbers(call.attempt.first, call.attempt.last, MessageStatus.QUEUED)
+            settlement.apply(_unknown_facts(queued))
+        release([call.batch], now, retry_count=0)
+    logger.warning("attempt %s has an unknown outcome: %s", call.attempt.reference, error.detail)
+
+
+def _unknown_facts(numbers: Sequence[int]) -> list[Fact]:
+    return [Fact(number, MessageStatus.UNKNOWN, FactSource.ANSWER, Reason.ANSWER_LOST) for number in numbers]
+
+
+def _finish_attempts(
+    calls: Sequence[Call], state: AttemptState, now: datetime, http_status: int | None, detail: str = ""
+) -> bool:
+    """False if the sweep has given them up meanwhile. They are settled by look-up then, and only what the provider
+    itself says of a message may still be written: its rows may be in a later call already."""
+    grace = timedelta(seconds=calls[0].gateway.policy.lookup_grace)
+    sources = ATTEMPT.sources(state, Actor.WORKER)
+    attempts = Attempt.objects.filter(pk__in=[call.attempt.pk for call in calls], state__in=sources)
+    finished = attempts.update(
+        state=state,
+        finished_at=now,
+        http_status=http_status,
+        detail=detail[:300],
+        next_lookup_at=now + grace if state == AttemptState.UNKNOWN else None,
+    )
+    return finished > 0
+
+
+def _backoff(retry_count: int, retry_after: float | None) -> float:
+    """Seconds until the next try: what the provider asked for, else doubling with full jitter. No try is used up."""
+    if retry_after is not None:
+        return float(min(max(retry_after, 0.1), settings.RETRY_BACKOFF_MAX))
+    ceiling = float(min(settings.RETRY_BACKOFF_MAX, settings.RETRY_BACKOFF * 2 ** min(retry_count, 16)))
+    return random.uniform(ceiling / 2, ceiling)  # noqa: S311  (jitter, not a secret)
+
+
+def record_before(result: Result) -> float:
+    """The end of its lease (monotonic seconds): until then nobody else may settle the call, so an answer is kept
+    through an outage of the database."""
+    return float(result.call.submission.begin_before + settings.GATEWAY_TIMEOUT + settings.LEASE_MARGIN)
+
+
+def tell_pace(result: Result) -> None:
+    """What this call says of the gateway, for all who call it. What it did not hand over does not count for the rates
+    of account and sender."""
+    error = result.error or result.held_back
+    retry_after = error.retry_after if isinstance(error, NotSent) else None
+    throttle.tell(result.call.gateway.name, result.call.grant, result.outcome, retry_after)
+    for name in result.call.grant.own:
+        throttle.give_back(name, result.not_sent)

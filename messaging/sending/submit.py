@@ -1,0 +1,65 @@
+"""3. call: the gateway, outside any transaction, in threads without a database."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from messaging.gateways.base import Gateway, GatewayError, NotBegun, NotSent, Submission, SubmitAnswer, Unknown
+from messaging.models import Attempt, Batch
+from messaging.routing import throttle
+from messaging.routing.throttle_state import Grant
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that may begin: its attempt is committed, and the gateway's pace has room for it."""
+
+    grant: Grant
+    attempt: Attempt
+    batch: Batch
+    gateway: Gateway
+    submission: Submission
+    numbers: Sequence[int]  # of the submission's messages, in the same order
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    call: Call
+    answer: SubmitAnswer | None = None
+    error: GatewayError | None = None
+
+    @property
+    def held_back(self) -> NotSent | None:
+        """Why some of the messages of an answered call were not sent."""
+        return self.answer.held_back if self.answer else None
+
+    @property
+    def not_sent(self) -> int:
+        """How many of its messages the provider has not got, for certain."""
+        if isinstance(self.error, NotSent):
+            return len(self.call.numbers)
+        return len(self.answer.not_sent) if self.answer else 0
+
+    @property
+    def outcome(self) -> throttle.Outcome:
+        if self.answer is not None and isinstance(self.held_back, NotBegun):
+            is_answered = self.answer.accepted or self.answer.reports
+            return throttle.Outcome.ANSWERED if is_answered else throttle.Outcome.LOST
+        return throttle.outcome_of(self.error or self.held_back)
+
+
+def make_call(call: Call) -> Result:
+    """In a thread of its own, without the database."""
+    if time.monotonic() >= call.submission.begin_before:
+        return Result(call, error=NotBegun("The lease was too nearly over to begin the call."))
+    try:
+        return Result(call, answer=call.gateway.submit(call.submission))
+    except GatewayError as error:
+        return Result(call, error=error)
+    except Exception:
+        # A defect of ours after the first byte may have left the messages with the provider.
+        logger.exception("call %s broke", call.attempt.reference)
+        return Result(call, error=Unknown("The call broke off inside this application."))

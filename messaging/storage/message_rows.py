@@ -1,0 +1,422 @@
+"""The set-based SQL of messages and their reports: PostgreSQL and SQLite behind the same plain functions. That of the
+counters is in `counters.py`.
+
+Callers hold the lock of the batch whose messages they touch (see `settlement.py`); nothing here opens a
+transaction of its own.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from itertools import chain
+from typing import Any, NamedTuple
+
+import psycopg
+from django.db import connection
+
+from accounts.security import sending_hold
+from campaigns.choices import CampaignStatus
+from messaging.choices import MESSAGE, FactSource, MessageStatus, Reason
+from messaging.ids import batch_of
+from messaging.models import DeliveryReport, Message, ReportInbox
+
+_TABLE, _REPORTS, _INBOX = (model._meta.db_table for model in (Message, DeliveryReport, ReportInbox))
+_INBOX_COLUMNS = [field.attname for field in ReportInbox._meta.concrete_fields]
+_ARRAY, _ARRAY_ON_SQLITE = "%s::bigint[]", "(SELECT value FROM json_each(%s))"
+FEW = 8  # new messages, up to which one INSERT costs less than the three exchanges of a COPY
+_MIN_ALIKE = 20  # changes that are worth a statement of their own
+_DENSE = 3  # a range is read when at least a third of it is wanted
+_MOST_RANGES = 100  # in one condition: for thousands PostgreSQL compiles a program, which takes minutes
+_is_plain = re.compile(r"[^\\\t\n\r]*").fullmatch
+
+
+class Failure(NamedTuple):
+    """Why a message will not be sent; `detail` is what the reason names."""
+
+    reason: Reason
+    detail: str = ""
+
+
+class NewMessages(NamedTuple):
+    """The messages of a new batch as expansion stores them, in columns of equal length.
+
+    `variables` are JSON arrays in UTF-8, or empty. `failures` are those that failed already, by their place in the
+    columns; all others are queued. `price_micro`: of one segment of each of them, in millionths.
+    """
+
+    rows: Sequence[int]
+    phones: Sequence[str]
+    variables: Sequence[bytes]
+    segment_counts: Sequence[int]
+    failures: Mapping[int, Failure]
+    price_micro: int = 0
+
+
+class StoredMessage(NamedTuple):
+    """What `apply` needs to know of a row."""
+
+    id: int
+    status: int
+    segment_count: int
+    was_taken: bool  # by the provider, at some time
+    reason: str
+
+
+class QueuedMessage(NamedTuple):
+    """What a call needs to know of a row."""
+
+    id: int
+    phone_number: str
+    variables: str
+
+
+class NewReport(NamedTuple):
+    """A row of `delivery_reports`. From `status` on, most of many are alike."""
+
+    message_id: int
+    done_at: datetime | None
+    status: int
+    reason: str
+    source: str
+    provider_status: str
+    error_code: str
+    error_description: str
+    price: Decimal | None
+    currency: str
+    received_at: datetime
+
+
+class MessageChange(NamedTuple):
+    """The new state of a row. `sent_at` is written once: a row that has it keeps it."""
+
+    id: int
+    status: int
+    reason: str
+    detail: str
+    sent_at: datetime | None
+    done_at: datetime | None
+
+
+def is_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def _copy(table: str, columns: str, lines: str | bytes) -> None:
+    # Of a COPY, psycopg raises its own errors: a connection that was cut would pass for a defect of ours.
+    statement = f"COPY {table} ({columns}) FROM STDIN"
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(lines)
+
+
+def _copy_text(value: str) -> str:
+    """Escape for COPY's text format."""
+    if _is_plain(value):
+        return value
+    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def insert_messages(campaign_id: int, batches: Mapping[int, NewMessages]) -> None:
+    """Store the messages of a campaign's new batches, by the number of the first of each."""
+    columns = "id, campaign_id, row, phone_number, variables, status, reason, detail, segment_count"
+    count = sum(len(new.rows) for new in batches.values())
+    if is_postgres() and count > FEW:
+        lines = [line for first, new in batches.items() for line in _message_lines(campaign_id, first, new)]
+        _copy(_TABLE, columns, b"".join(lines))
+        return
+    marks = ", ".join(["%s"] * (columns.count(",") + 1))
+    records = [record for first, new in batches.items() for record in _message_records(campaign_id, first, new)]
+    with connection.cursor() as cursor:
+        if count > FEW:
+            cursor.executemany(f"INSERT INTO {_TABLE} ({columns}) VALUES ({marks})", records)
+        else:
+            rows = ", ".join([f"({marks})"] * count)
+            cursor.execute(f"INSERT INTO {_TABLE} ({columns}) VALUES {rows}", list(chain.from_iterable(records)))
+
+
+def _message_lines(campaign_id: int, first: int, new: NewMessages) -> list[bytes]:
+    """For COPY, whose text format knows a backslash in JSON for its own."""
+    phones = [phone.encode() for phone in new.phones]
+    variables = [values.replace(b"\\", b"\\\\") for values in new.variables]
+    queued = f"%d\t{campaign_id}\t%d\t%b\t%b\t{MessageStatus.QUEUED:d}\t\t\t%d\n".encode()
+    columns = zip(range(first, first + len(phones)), new.rows, phones, variables, new.segment_counts, strict=True)
+    lines = [queued % values for values in columns]
+    failed = f"%d\t{campaign_id}\t%d\t%b\t%b\t{MessageStatus.FAILED:d}\t%b\t%b\t0\n".encode()
+    for n, (reason, detail) in new.failures.items():
+        why = reason.value.encode(), _copy_text(detail).encode()
+        lines[n] = failed % (first + n, new.rows[n], phones[n], variables[n], *why)
+    return lines
+
+
+def _message_records(campaign_id: int, first: int, new: NewMessages) -> list[tuple[Any, ...]]:
+    variables = [values.decode() for values in new.variables]
+    columns = zip(
+        range(first, first + len(variables)), new.rows, new.phones, variables, new.segment_counts, strict=True
+    )
+    queued, failed = MessageStatus.QUEUED.value, MessageStatus.FAILED.value
+    records = [(id_, campaign_id, row, to, values, queued, "", "", count) for id_, row, to, values, count in columns]
+    for n, (reason, detail) in new.failures.items():
+        records[n] = (*records[n][:5], failed, reason.value, detail, 0)
+    return records
+
+
+def read_messages(numbers: Collection[int]) -> dict[int, StoredMessage]:
+    """The rows with these numbers that exist, by number."""
+    if not numbers:
+        return {}
+    columns, span = "id, status, segment_count, sent_at IS NOT NULL, reason", _span(numbers)
+    with connection.cursor() as cursor:
+        if span:  # with a few between them that are not asked for
+            statement = f"SELECT {columns} FROM {_TABLE} WHERE id BETWEEN %s AND %s"
+            cursor.execute(statement, span)
+        elif is_postgres():
+            cursor.execute(f"SELECT {columns} FROM {_TABLE} WHERE id = ANY(%s::bigint[])", [array(numbers)])
+        else:
+            statement = f"SELECT {columns} FROM {_TABLE} WHERE id IN (SELECT value FROM json_each(%s))"
+            cursor.execute(statement, [array(numbers)])
+        wanted = set(numbers)
+        return {row[0]: StoredMessage(*row) for row in cursor.fetchall() if row[0] in wanted}
+
+
+def read_numbers(first: int, last: int, status: MessageStatus) -> list[int]:
+    """Numbers of the messages between `first` and `last` (inclusive) that are in `status`, in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM {_TABLE} WHERE id BETWEEN %s AND %s AND status = %s ORDER BY id",
+            [first, last, int(status)],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def read_queued(first: int, last: int, limit: int) -> list[QueuedMessage]:
+    """The first queued messages, at most `limit`, between `first` and `last` (inclusive), in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, phone_number, variables FROM {_TABLE} "
+            "WHERE id BETWEEN %s AND %s AND status = %s ORDER BY id LIMIT %s",
+            [first, last, int(MessageStatus.QUEUED), limit],
+        )
+        return [QueuedMessage(*row) for row in cursor.fetchall()]
+
+
+def mark_sent(numbers: Collection[int], sent_at: datetime) -> dict[int, int]:
+    """Those of some messages that were still `queued` are `sent` now; their segments by number."""
+    assert MESSAGE.may(MessageStatus.QUEUED, MessageStatus.SENT, FactSource.ANSWER)
+    among, values = _among(numbers)
+    statement = (
+        f"UPDATE {_TABLE} SET status = %s, reason = '', detail = '', sent_at = %s "
+        f"WHERE status = %s AND {among} RETURNING id, segment_count"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [MessageStatus.SENT.value, _moment(sent_at), MessageStatus.QUEUED.value, *values])
+        return dict(cursor.fetchall())
+
+
+def _among(numbers: Collection[int]) -> tuple[str, list[Any]]:
+    """A condition that these and no others meet, with its values. Nearly whole batches are ranges with some left out,
+    which costs the server a third of looking each of them up."""
+    spans: dict[int, list[int]] = {}
+    for number in sorted(numbers):
+        spans.setdefault(batch_of(number), []).append(number)
+    wanted, left_out = set(numbers), []
+    for span in spans.values():
+        left_out += [number for number in range(span[0], span[-1]) if number not in wanted]
+    if len(spans) > _MOST_RANGES or len(left_out) * _DENSE > len(wanted):
+        return (f"id = ANY({_ARRAY})" if is_postgres() else f"id IN {_ARRAY_ON_SQLITE}"), [array(numbers)]
+    condition = " OR ".join(["id BETWEEN %s AND %s"] * len(spans))
+    values: list[Any] = [end for span in spans.values() for end in (span[0], span[-1])]
+    if left_out:
+        condition = f"({condition}) AND " + (
+            f"id <> ALL({_ARRAY})" if is_postgres() else f"id NOT IN {_ARRAY_ON_SQLITE}"
+        )
+        values.append(array(left_out))
+    return f"({condition})", values
+
+
+def update_messages(changes: Sequence[MessageChange]) -> None:
+    """Write every change. Most of many are alike but for their number and `done_at`: those travel as two columns."""
+    if not is_postgres():
+        _update_one_by_one(changes)
+        return
+    alike: dict[tuple[object, ...], list[MessageChange]] = {}
+    for change in changes:
+        alike.setdefault(change[1:5], []).append(change)
+    rest: list[MessageChange] = []
+    for group in alike.values():
+        if len(group) >= _MIN_ALIKE:
+            _update_alike(group)
+        else:
+            rest += group
+    if rest:
+        _update_unlike(rest)
+
+
+def _update_alike(changes: Sequence[MessageChange]) -> None:
+    """A range of numbers costs the server a third of what as many single look-ups cost."""
+    numbers = sorted(change.id for change in changes)
+    moments = {change.done_at for change in changes}
+    span = _span(numbers)
+    values: list[Any] = [*changes[0][1:5]]
+    sets = "status = %s, reason = %s, detail = %s, sent_at = COALESCE(sent_at, %s)"
+    is_whole = span is not None and len(numbers) == span[1] - span[0] + 1
+    if len(moments) > 1 or (span and not is_whole):
+        statement = (
+            f"UPDATE {_TABLE} m SET {sets}, done_at = v.done_at "
+            "FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(id, done_at) WHERE m.id = v.id"
+        )
+        values += [array(change.id for change in changes), _array_of_moments(change.done_at for change in changes)]
+        if span:
+            statement, values = f"{statement} AND m.id BETWEEN %s AND %s", [*values, *span]
+    else:
+        statement, values = f"UPDATE {_TABLE} SET {sets}, done_at = %s WHERE ", [*values, *moments]
+        if span:
+            statement, values = f"{statement} id BETWEEN %s AND %s", [*values, *span]
+        else:
+            statement, values = f"{statement} id = ANY(%s::bigint[])", [*values, array(numbers)]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+def _update_unlike(changes: Sequence[MessageChange]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {_TABLE} m SET status = v.status, reason = v.reason, detail = v.detail, "
+            "sent_at = COALESCE(m.sent_at, v.sent_at), done_at = v.done_at "
+            "FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::timestamptz[], "
+            "%s::timestamptz[]) AS v(id, status, reason, detail, sent_at, done_at) WHERE m.id = v.id",
+            [
+                array(change.id for change in changes),
+                array(change.status for change in changes),
+                [change.reason for change in changes],
+                [change.detail for change in changes],
+                _array_of_moments(change.sent_at for change in changes),
+                _array_of_moments(change.done_at for change in changes),
+            ],
+        )
+
+
+def _update_one_by_one(changes: Sequence[MessageChange]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {_TABLE} SET status = %s, reason = %s, detail = %s, "
+            "sent_at = COALESCE(sent_at, %s), done_at = %s WHERE id = %s",
+            [(c.status, c.reason, c.detail, _to_sqlite(c.sent_at), _to_sqlite(c.done_at), c.id) for c in changes],
+        )
+
+
+def insert_reports(rows: Sequence[NewReport]) -> None:
+    if not rows:
+        return
+    columns = ", ".join(NewReport._fields)
+    if is_postgres():
+        _copy(_REPORTS, columns, "".join(map(_report_line, rows)))
+        return
+    marks = ", ".join(["%s"] * len(NewReport._fields))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {_REPORTS} ({columns}) VALUES ({marks})",
+            [
+                (
+                    row.message_id,
+                    _to_sqlite(row.done_at),
+                    *row[2:8],
+                    row.price if row.price is None else str(row.price),
+                    row.currency,
+                    _to_sqlite(row.received_at),
+                )
+                for row in rows
+            ],
+        )
+
+
+def _report_line(row: NewReport) -> str:
+    done_at = "\\N" if row.done_at is None else row.done_at.isoformat()
+    return f"{row.message_id}\t{done_at}\t{_rest_of_report_line(row[2:])}\n"
+
+
+@lru_cache(maxsize=256)
+def _rest_of_report_line(rest: tuple[Any, ...]) -> str:
+    """What many reports have in common: all fields but the first two."""
+    status, reason, source, provider_status, error_code, error_description, price, currency, received_at = rest
+    texts = map(_copy_text, (provider_status, error_code, error_description))
+    amount = "\\N" if price is None else str(price)
+    return "\t".join([f"{status:d}", reason, source, *texts, amount, _copy_text(currency), received_at.isoformat()])
+
+
+def insert_body(gateway: str, source: FactSource, body: bytes, report_count: int) -> None:
+    """Store a body of delivery reports that wait to be applied. On PostgreSQL it travels as it is: as a literal in the
+    statement it is twice as long, and both ends read all of that."""
+    if not is_postgres():
+        ReportInbox.objects.create(gateway=gateway, source=source, body=body, report_count=report_count)
+        return
+    statement = (
+        f"INSERT INTO {_INBOX} (gateway, source, body, report_count, received_at, next_attempt_at, unmatched_count, "
+        "failure_count, error) VALUES (%s, %s, %b, %s, clock_timestamp(), clock_timestamp(), 0, 0, '')"
+    )
+    with connection.wrap_database_errors, connection.cursor(), psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(statement, [gateway, source.value, body, report_count])
+
+
+def read_bodies(ids: Sequence[int]) -> list[ReportInbox]:
+    """Bodies of delivery reports that exist, in this order, with all that is known of them: rows of which something is
+    left out take Django twice as long. From PostgreSQL they come as they are, not as text of twice the length."""
+    if not is_postgres():
+        found = ReportInbox.objects.in_bulk(ids)
+    else:
+        statement = f"SELECT {', '.join(_INBOX_COLUMNS)} FROM {_INBOX} WHERE id = ANY({_ARRAY})"
+        with connection.wrap_database_errors, connection.cursor(), psycopg.Cursor(connection.connection) as cursor:
+            rows = cursor.execute(statement, [array(ids)], binary=True).fetchall()
+        found = {row[0]: ReportInbox.from_db(connection.alias, _INBOX_COLUMNS, row) for row in rows}
+    return [found[pk] for pk in ids if pk in found]
+
+
+def share_running(campaign_id: int) -> bool:
+    """Whether the campaign runs, and neither its account nor the whole installation is on hold. If so, none of that
+    changes until this transaction ends.
+
+    FOR KEY SHARE lets counters move beside us and conflicts with the FOR UPDATE that pause, cancel and hold take
+    before they answer. What already says no is not shared, or a stream of us would keep that lock from them for
+    ever. On SQLite our transaction already is the only writer.
+    """
+    statement = (
+        "SELECT 1 FROM sms_campaigns c JOIN accounts_account a ON a.id = c.account_id CROSS JOIN settings s "
+        "WHERE c.id = %s AND c.status = %s AND a.is_active AND s.key = %s AND s.value = ''"
+    )
+    if is_postgres():
+        statement += " FOR KEY SHARE OF c, a, s"
+    values: list[int | str] = [campaign_id, CampaignStatus.RUNNING, sending_hold.KEY]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        if cursor.fetchone():
+            return True
+        if sending_hold.row_exists():
+            return False
+        sending_hold.make_row()  # before the first attempt of this installation
+        cursor.execute(statement, values)
+        return cursor.fetchone() is not None
+
+
+def _span(numbers: Collection[int]) -> tuple[int, int] | None:
+    """The lowest and the highest of some numbers, if they fill so much of what lies between that reading all of it
+    is the cheaper way."""
+    first, last = min(numbers), max(numbers)
+    return (first, last) if len(numbers) * _DENSE > last - first else None
+
+
+def array(numbers: Iterable[int]) -> str:
+    """As the database reads it: psycopg takes ten times as long for a list of numbers, and twenty for one of times."""
+    opening, closing = "{}" if is_postgres() else "[]"
+    return f"{opening}{','.join([f'{number:d}' for number in numbers])}{closing}"
+
+
+def _array_of_moments(moments: Iterable[datetime | None]) -> str:
+    return f"{{{','.join(moment.isoformat() if moment else 'NULL' for moment in moments)}}}"
+
+
+def _moment(moment: datetime) -> datetime | str | None:
+    return moment if is_postgres() else _to_sqlite(moment)
+
+
+def _to_sqlite(moment: datetime | None) -> str | None:
+    return connection.ops.adapt_datetimefield_value(moment) if moment else None
