@@ -115,17 +115,17 @@ def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """What processes remember of the database for some seconds is another database's in the next test; and where there
     is none, nobody asks it for gateways or the time."""
     from campaigns.scheduling import quiet_hours
-    from messaging import gateways
+    from messaging.gateways import registry
     from messaging.routing import rotation, router, sender_rates
     from smsapp.core import clock
 
     def forget() -> None:
-        gateways.reset()
+        registry.reset()
         for module in (quiet_hours, sender_rates, rotation, router):
             module.forget()
 
     if not _uses_database(request.node):
-        monkeypatch.setattr(gateways, "_stored", dict)
+        monkeypatch.setattr(registry, "_stored", dict)
         monkeypatch.setattr(router, "_routes", list)
         monkeypatch.setattr(router, "_shares", dict)
         monkeypatch.setattr(clock, "_asked", lambda: None)

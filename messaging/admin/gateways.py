@@ -11,9 +11,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from accounts.security import audit
-from messaging import gateways
 from messaging.forms.gateways import SECRET_FIELDS, GatewayForm, TrialForm
 from messaging.forms.routes import RouteForm
+from messaging.gateways import registry
 from messaging.gateways.probe import Trial, send_trial
 from messaging.ids import number_of, public_id
 from messaging.models import Gateway, ProviderReference, Route, RouteHealth
@@ -58,7 +58,7 @@ class GatewayAdmin(ConsoleAdmin):
 
     @admin.display(description="state")
     def state(self, row: Gateway) -> str:
-        if row.pk is None or row.name not in gateways.known():
+        if row.pk is None or row.name not in registry.known():
             return "not in use" if row.pk is None else "cannot be used: its set-up is not complete"
         if not row.is_enabled:
             return "off" if row.tested_at else "off: send a test, then switch it on"
@@ -84,7 +84,7 @@ class GatewayAdmin(ConsoleAdmin):
         return [*own, *super().get_urls()]
 
     def save_model(self, request: HttpRequest, obj: Gateway, form: Any, change: bool) -> None:
-        was_on = bool(form.initial.get("is_enabled")) if change else obj.name in gateways.names()
+        was_on = bool(form.initial.get("is_enabled")) if change else obj.name in registry.names()
         super().save_model(request, obj, form, change)
         if was_on == obj.is_enabled:
             return
@@ -108,7 +108,7 @@ class GatewayAdmin(ConsoleAdmin):
             except SmsappError as error:
                 self.message_user(request, error.message, messages.ERROR)
             else:
-                now = gateways.preferred()
+                now = registry.preferred()
                 self.message_user(request, f"The preferred gateway is now {now}." if now else "None is preferred now.")
             return HttpResponseRedirect(back)
         verb = "Prefer {} no longer" if row.is_preferred else "Make {} the preferred gateway"
@@ -117,7 +117,7 @@ class GatewayAdmin(ConsoleAdmin):
             "opts": self.opts,
             "row": row,
             "change": preference.change(),
-            "usual": gateways.of_environment(),
+            "usual": registry.of_environment(),
             "back": back,
         }
         return TemplateResponse(request, "admin/gateway_prefer.html", context)

@@ -6,11 +6,11 @@ from django import forms
 
 from accounts.security.encryption import SecretUnreadable
 from accounts.webhooks.destinations import leads_inside
-from messaging import gateways
 from messaging.choices import GatewayKind
-from messaging.gateways import setup_from
+from messaging.gateways import registry
 from messaging.gateways.factory import CREDENTIALS, make
 from messaging.gateways.http import Defect
+from messaging.gateways.registry import setup_from
 from messaging.models import Gateway
 from messaging.routing.coverage import reaches, warning_of
 from smsapp.lib.phone import RefusedNumber, parse_number
@@ -153,7 +153,7 @@ class GatewayForm(forms.ModelForm):
     def _decide_whether_on(self) -> None:
         """Nothing is live before a test has passed with the very settings that would be live."""
         row = self.instance
-        was_on = bool(self.initial.get("is_enabled")) if row.pk else row.name in gateways.names()
+        was_on = bool(self.initial.get("is_enabled")) if row.pk else row.name in registry.names()
         is_new = row.pk is None or self._calls() != self._calls_before
         if row.is_enabled and not was_on and (is_new or row.tested_at is None):
             self.add_error("is_enabled", UNTESTED)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from messaging import gateways
+from messaging.gateways import registry
 from messaging.models import Gateway, Route
 from messaging.routing.coverage import reaches, warning_of
 
@@ -30,7 +30,7 @@ class RouteForm(forms.ModelForm):
         self.fields["prefix"] = forms.CharField(
             required=False, max_length=12, help_text="What the number begins with: +49, +1415. Empty: every number."
         )
-        names = [name for name in gateways.known() if name != gateways.SIMULATOR or gateways.preferred() == name]
+        names = [name for name in registry.known() if name != registry.SIMULATOR or registry.preferred() == name]
         names += Gateway.objects.exclude(name__in=names).values_list("name", flat=True)
         self.fields["gateway"].choices = [("", "---------"), *((name, name) for name in names)]  # type: ignore[attr-defined]
         if self.instance.pk:
@@ -40,7 +40,7 @@ class RouteForm(forms.ModelForm):
         name = self.cleaned_data["gateway"]
         row = Gateway.objects.filter(name=name).first()
         if row is None:
-            setup = gateways.setup_of(name)
+            setup = registry.setup_of(name)
             assert setup is not None  # it is one of the choices
             row = Gateway(name=name, kind=setup.kind, is_enabled=True)
         return row

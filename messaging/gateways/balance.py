@@ -11,7 +11,7 @@ from django.core.cache import cache
 
 from accounts.choices import Mode
 from accounts.models import Setting
-from messaging import gateways
+from messaging.gateways import registry
 from messaging.gateways.base import GatewayError
 from smsapp.core import clock
 from smsapp.core.exceptions import ServiceUnavailable
@@ -33,7 +33,7 @@ class ProviderBalance:
 def provider_balance(mode: str) -> ProviderBalance:
     """Raises ServiceUnavailable if the provider does not say."""
     try:
-        gateway = gateways.gateway_for(Mode(mode))
+        gateway = registry.gateway_for(Mode(mode))
     except LookupError as error:
         raise ServiceUnavailable("No gateway is preferred whose balance could be asked for.") from error
     key = f"balance:{gateway.name}"
@@ -55,7 +55,7 @@ def check() -> bool:
         known = provider_balance(Mode.LIVE)
     except ServiceUnavailable as error:
         logger.warning("%s", error.message)
-        _forget_others(gateways.preferred())
+        _forget_others(registry.preferred())
         return False
     told = {
         "balance": str(known.balance), "currency": known.currency, "gateway": known.gateway,

@@ -11,10 +11,10 @@ from accounts.models import User
 from accounts.security import audit
 from accounts.webhooks.destinations import is_public, leads_inside
 from messaging.choices import GatewayKind
-from messaging.gateways import setup_from
 from messaging.gateways.base import GatewayError, OutgoingMessage, Refused, Submission, SubmitAnswer, Unknown
 from messaging.gateways.factory import make
 from messaging.gateways.http import Http
+from messaging.gateways.registry import setup_from
 from messaging.models import Gateway
 from smsapp.core import clock
 from smsapp.lib.phone import mask

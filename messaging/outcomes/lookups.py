@@ -9,8 +9,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from messaging import gateways
 from messaging.choices import MessageStatus
+from messaging.gateways import registry
 from messaging.gateways.base import MAX_IDS, Gateway, Lookup, LookUpBy
 from messaging.ids import number_of, public_id
 from messaging.models import Attempt
@@ -50,7 +50,7 @@ class Allowance:
         name = attempts[0].gateway
         self.asked[name] += 1
         try:
-            gateway = gateways.get(name)
+            gateway = registry.get(name)
         except (LookupError, ImproperlyConfigured) as error:
             return [Lookup(detail=str(error)) for _ in attempts]
         answer = look_up_together(gateway, attempts, status) if len(attempts) > 1 else look_up(gateway, attempts[0])
@@ -70,7 +70,7 @@ def is_left_alone(gateway: str) -> bool:
 
 def per_task(gateway: str) -> int:
     """Look-ups of a gateway in one task, by what its provider allows in a minute."""
-    return max(1, int(gateways.policy_of(gateway).lookups_per_minute * WOKEN_EVERY / 60))
+    return max(1, int(registry.policy_of(gateway).lookups_per_minute * WOKEN_EVERY / 60))
 
 
 def look_up(gateway: Gateway, attempt: Attempt) -> Lookup:
@@ -96,7 +96,7 @@ def grouped(attempts: Iterable[Attempt]) -> Iterator[list[Attempt]]:
     group: list[Attempt] = []
     size = 0
     for attempt in attempts:
-        by_our_ids = gateways.policy_of(attempt.gateway).look_up_by is LookUpBy.OUR_ID
+        by_our_ids = registry.policy_of(attempt.gateway).look_up_by is LookUpBy.OUR_ID
         if not by_our_ids or attempt.message_count > MAX_IDS:
             yield [attempt]
             continue
@@ -131,4 +131,4 @@ def answer_of(attempt: Attempt, answer: Lookup) -> Lookup:
 
 def wait_after_no_answer(gateway: str) -> timedelta:
     """Until a provider that would not tell is asked about the same call again."""
-    return timedelta(seconds=min(WAIT_AFTER_NO_ANSWER, 10 * gateways.policy_of(gateway).lookup_grace))
+    return timedelta(seconds=min(WAIT_AFTER_NO_ANSWER, 10 * registry.policy_of(gateway).lookup_grace))

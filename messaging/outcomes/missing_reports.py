@@ -22,8 +22,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
-from messaging import gateways
 from messaging.choices import AttemptState, FactSource, MessageStatus
+from messaging.gateways import registry
 from messaging.gateways.base import MAX_IDS, Lookup
 from messaging.ids import batch_range, number_of
 from messaging.models import Attempt, Batch
@@ -222,7 +222,7 @@ def _next_step(attempt: Attempt, now: datetime) -> datetime:
 
 
 def _log_end(attempt: Attempt) -> datetime:
-    return _ended(attempt) + timedelta(seconds=gateways.policy_of(attempt.gateway).close_unknown_after)
+    return _ended(attempt) + timedelta(seconds=registry.policy_of(attempt.gateway).close_unknown_after)
 
 
 def _ended(attempt: Attempt) -> datetime:

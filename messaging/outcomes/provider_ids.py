@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from django.conf import settings
 
-from messaging import gateways
+from messaging.gateways import registry
 from messaging.gateways.base import LookUpBy, Report
 from messaging.ids import batch_of, number_of, public_id
 from messaging.models import Attempt, ProviderReference
@@ -42,7 +42,7 @@ def with_our_ids(gateway: str, reports: Sequence[Report]) -> list[Report]:
 def only_of(gateway: str, reports: Sequence[Report]) -> list[Report]:
     """The same reports, with an id that is nobody's where the message was in no call of this gateway: a provider to
     which ids travel in addresses may be told any by whoever knows the address."""
-    if gateways.policy_of(gateway).look_up_by is LookUpBy.OUR_ID:
+    if registry.policy_of(gateway).look_up_by is LookUpBy.OUR_ID:
         return list(reports)
     numbers = {number for report in reports if (number := number_of(report.message_id)) is not None}
     own = _carried_by(gateway, numbers) if numbers else set()

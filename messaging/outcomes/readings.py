@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 
-from messaging import gateways
 from messaging.choices import FactSource
+from messaging.gateways import registry
 from messaging.gateways.base import Gateway, Report
 from messaging.models import ReportInbox
 from messaging.outcomes import provider_ids, settlement
@@ -50,7 +50,7 @@ def _read(name: str, bodies: Sequence[ReportInbox]) -> list[Reading]:
 def _parse(name: str, bodies: Sequence[ReportInbox]) -> list[tuple[Sequence[Report], str]]:
     """Return the reports of each body, or why there are none."""
     try:
-        gateway = gateways.get(name)
+        gateway = registry.get(name)
     except (LookupError, ImproperlyConfigured) as error:
         logger.error("%s report bodies of gateway %s cannot be read: %s", len(bodies), name, error)
         return [((), str(error))] * len(bodies)

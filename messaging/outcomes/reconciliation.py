@@ -21,8 +21,8 @@ from django.db import transaction
 from django.db.models import F
 
 from campaigns.services import pause_for_gateway
-from messaging import gateways
 from messaging.choices import ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
+from messaging.gateways import registry
 from messaging.gateways.base import Lookup, Policy, Report
 from messaging.ids import number_of
 from messaging.models import Attempt, Batch
@@ -182,7 +182,7 @@ def _numbers(reports: Sequence[Report]) -> list[int]:
 
 
 def _policy(attempt: Attempt) -> Policy:
-    return gateways.policy_of(attempt.gateway)
+    return registry.policy_of(attempt.gateway)
 
 
 def _is_over(attempt: Attempt, now: datetime) -> bool:

@@ -17,8 +17,8 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from accounts.security import sending_hold
-from messaging import gateways
 from messaging.choices import FactSource, Reason
+from messaging.gateways import registry
 from messaging.gateways.base import GatewayError, Report
 from messaging.ids import number_of
 from messaging.inbound import opt_outs
@@ -52,9 +52,9 @@ _NOTED = ("applied_at", "report_count", "unmatched_count", "rematch_at", "failur
 def report_url(gateway: str) -> str:
     """Where this gateway's provider pushes delivery reports; empty when it could not reach us and we poll."""
     base = settings.PUBLIC_URL
-    if not base and gateways.is_local(gateway):
+    if not base and registry.is_local(gateway):
         base = f"http://127.0.0.1:{settings.PORT}"
-    path = reverse("delivery-reports", args=[gateway, gateways.callback_token(gateway)])
+    path = reverse("delivery-reports", args=[gateway, registry.callback_token(gateway)])
     return base + path if base else ""
 
 
@@ -274,7 +274,7 @@ def poll() -> int:
     if sending_hold.is_held():
         return 0
     stop_at = time.monotonic() + settings.TASK_BUDGET
-    waiting = deque(rotation.in_turn(POLL, gateways.known()))
+    waiting = deque(rotation.in_turn(POLL, registry.known()))
     calls: dict[Future[bytes | None], str] = {}
     bodies = 0
     with ThreadPoolExecutor(POLLED_AT_ONCE) as threads:
@@ -296,7 +296,7 @@ def _fetching(name: str) -> Callable[[], bytes | None] | None:
     """What asks a gateway for its next body, in a thread that has no database; None if it cannot be asked."""
     rotation.note_turn(POLL, name)
     try:
-        return partial(gateways.get(name).poll_reports, POLL_LIMIT)
+        return partial(registry.get(name).poll_reports, POLL_LIMIT)
     except (LookupError, ImproperlyConfigured) as error:
         logger.error("gateway %s cannot be polled: %s", name, error)
         return None
@@ -312,7 +312,7 @@ def _keep_polled(name: str, call: Future[bytes | None]) -> bool:
         return False
     if body is None:
         return False
-    receive(name, FactSource.POLL, body, gateways.get(name).count_reports(body))
+    receive(name, FactSource.POLL, body, registry.get(name).count_reports(body))
     return True
 
 

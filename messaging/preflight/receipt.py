@@ -14,8 +14,8 @@ from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.rendering import Template
 from campaigns.scheduling.quiet_hours import Place
-from messaging import gateways
 from messaging.choices import Reason
+from messaging.gateways import registry
 from messaging.preflight.counting import Count, counted, last_count
 from messaging.routing import throttle
 from messaging.routing.sender_rates import own_rates
@@ -132,7 +132,7 @@ def _receipt(campaign: Campaign, count: Count) -> Receipt:
 
 def _rate_of(campaign: Campaign) -> float | None:
     """Messages a second that it will probably make."""
-    gateway = gateways.SIMULATOR if campaign.mode == Mode.TEST else gateways.preferred()
+    gateway = registry.SIMULATOR if campaign.mode == Mode.TEST else registry.preferred()
     ceilings = [own.rate for own in own_rates(campaign)]
     if gateway and (ceiling := throttle.ceiling_of(gateway)):
         ceilings.append(ceiling)

@@ -33,8 +33,8 @@ from accounts.security import sending_hold
 from accounts.security.sending_hold import Hold, HoldKind
 from campaigns.choices import CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
-from messaging import gateways
 from messaging.choices import AttemptState, MessageStatus
+from messaging.gateways import registry
 from messaging.gateways.base import Gateway, LogEntry
 from messaging.ids import batch_of, number_of
 from messaging.models import Attempt, Batch
@@ -196,7 +196,7 @@ def _unknown_here(gateway: str, entries: Iterable[LogEntry]) -> str:
 def _askable(question: Question, name: str) -> Gateway | str:
     """The gateway, or why it cannot be asked, in words."""
     try:
-        gateway = gateways.get(name)
+        gateway = registry.get(name)
     except (LookupError, ImproperlyConfigured) as error:
         logger.warning("gateway %s cannot be asked: %s", name, error)
         return f"Gateway {name} cannot be asked."
@@ -240,7 +240,7 @@ def _waiting(now: datetime) -> QuerySet[Campaign]:
 
 def _with_log() -> list[str]:
     """Gateways of live messages that can be asked."""
-    return [name for name in router.live_gateways() if gateways.policy_of(name).has_log]
+    return [name for name in router.live_gateways() if registry.policy_of(name).has_log]
 
 
 def _carriers(now: datetime) -> list[str]:
@@ -251,7 +251,7 @@ def _carriers(now: datetime) -> list[str]:
     modes = set(waiting.order_by().values_list("mode", flat=True).distinct())
     recurring = RecurringCampaign.objects.filter(status=RecurringStatus.ACTIVE, next_run_at__lte=now)
     modes |= set(recurring.values_list("mode", flat=True))
-    names |= {gateways.SIMULATOR} if Mode.TEST in modes else set()
+    names |= {registry.SIMULATOR} if Mode.TEST in modes else set()
     names |= set(router.live_gateways()) if Mode.LIVE in modes else set()
     return sorted(names)
 

@@ -28,8 +28,8 @@ from accounts.security.sending_hold import Hold, HoldKind
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import miss_uncertain
-from messaging import gateways
 from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus
+from messaging.gateways import registry
 from messaging.gateways.base import MAX_IDS, Gateway, LookUpBy, Report
 from messaging.ids import CallName, batch_range, number_of, public_id, read_call_name
 from messaging.models import Attempt, Batch
@@ -206,7 +206,7 @@ def _read_on(release: Release, name: str) -> Release:
     """The state after one more page of a gateway's log. One that has none, or none of that time, is noted."""
     mark, done = detection.last_mark(), replace(release, read=(*release.read, name), cursor="", note="", tries=0)
     try:
-        gateway = gateways.get(name)
+        gateway = registry.get(name)
         _require_conclusive(gateway)
     except (LookupError, ImproperlyConfigured, NotTold) as error:
         _note_untold(name, str(error))
@@ -285,7 +285,7 @@ def _gateways_of(batch: Batch) -> list[Gateway]:
     by_routes = router.gateways_of(batch.prefix) or live_gateways()  # which led there may be forgotten, too
     names = dict.fromkeys(filter(None, [batch.gateway, *by_routes]))
     try:
-        return [gateways.get(name) for name in names]
+        return [registry.get(name) for name in names]
     except (LookupError, ImproperlyConfigured) as error:
         raise NotTold(str(error)) from error
 

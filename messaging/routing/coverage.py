@@ -6,7 +6,7 @@ Without any route all messages go to the preferred gateway, so the first one may
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from messaging import gateways
+from messaging.gateways import registry
 from messaging.models import Route
 
 NAMED = 8  # prefixes in one sentence
@@ -46,7 +46,7 @@ def reaches(*, without: str = "", changed: Route | None = None) -> list[Reach]:
     if changed is not None and changed.is_enabled and changed.gateway.is_enabled:
         account = changed.account.name if changed.account else None
         found.append(Reach(account, changed.sender_id, changed.prefix))
-    if not found and gateways.preferred() not in (None, without):
+    if not found and registry.preferred() not in (None, without):
         found.append(ALL)
     return found
 

@@ -17,8 +17,8 @@ from datetime import timedelta
 from django.db import transaction
 
 from campaigns.services import pause_for_gateway
-from messaging import gateways
 from messaging.choices import AttemptState, BatchState, Lane
+from messaging.gateways import registry
 from messaging.models import Batch
 from messaging.querysets import BatchQuerySet
 from messaging.routing import throttle
@@ -50,9 +50,9 @@ def move_all() -> int:
     for name in _waited_for():
         if name in down:
             moved += _move(name, down, "is down")
-        elif name and name not in gateways.names():
+        elif name and name not in registry.names():
             moved += _move(name, {name, *down}, "is no longer set up")
-            if name not in gateways.known():  # one that is only switched off is waited for
+            if name not in registry.known():  # one that is only switched off is waited for
                 _pause_left(name)
     if moved:
         wake("messaging.dispatch_singles")
@@ -74,7 +74,7 @@ def _waited_for() -> set[str]:
 
 def _down() -> set[str]:
     """Gateways whose breaker is open."""
-    return {name for name in gateways.names() if throttle.is_down(name)}
+    return {name for name in registry.names() if throttle.is_down(name)}
 
 
 def _move(name: str, without: Collection[str], why: str) -> int:

@@ -8,8 +8,8 @@ from django.db.models import Sum
 from accounts.choices import Mode
 from accounts.models import User
 from accounts.security import audit
-from messaging import gateways
 from messaging.choices import BatchState
+from messaging.gateways import registry
 from messaging.models import Batch, Gateway, Route
 from smsapp.core.enqueue import wake
 from smsapp.core.exceptions import InvalidState
@@ -33,7 +33,7 @@ def change() -> Change:
     waiting = Batch.objects.filter(mode=Mode.LIVE, state__in=WAITING, queued__gt=0)
     sums = dict(waiting.order_by().values_list("gateway").annotate(Sum("queued")))
     roadless = sums.pop("", 0)
-    return Change(gateways.preferred(), Route.objects.filter(is_enabled=True).exists(), sum(sums.values()), roadless)
+    return Change(registry.preferred(), Route.objects.filter(is_enabled=True).exists(), sum(sums.values()), roadless)
 
 
 @transaction.atomic

@@ -27,7 +27,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from accounts.choices import Mode
-from messaging import gateways
+from messaging.gateways import registry
 from messaging.models import Gateway, Route, RouteHealth
 from messaging.models.gateways import FULL_SHARE
 from smsapp.core.enqueue import wake
@@ -90,7 +90,7 @@ class Router:
         self._is_test = mode == Mode.TEST
         table = _current()
         self._shares = table.shares
-        self._preferred = None if table.routes or self._is_test else gateways.preferred()
+        self._preferred = None if table.routes or self._is_test else registry.preferred()
         own = [route for route in table.routes if route.account_id in (None, account_id)]
         self._routes = sorted(
             (route for route in own if route.sender_id in ("", sender_id)), key=lambda route: (*route.rank, route.pk)
@@ -129,7 +129,7 @@ class Router:
         """All gateways that numbers with this prefix may go to, by name, whatever their state; none if no route
         leads there."""
         if self._is_test:
-            return [gateways.SIMULATOR]
+            return [registry.SIMULATOR]
         if self._preferred is not None:
             return [self._preferred]
         return [route.gateway for equal in self._equals(prefix) for route in equal]
@@ -140,9 +140,9 @@ class Router:
 
     def choose(self, prefix: str, without: Collection[str] = ()) -> Choice | None:
         """A gateway for numbers with this prefix, none of those named in `without`; None if there is none."""
-        usable = [name for name in gateways.names() if name not in without]
+        usable = [name for name in registry.names() if name not in without]
         if self._is_test:
-            return Choice(gateways.SIMULATOR, "") if gateways.SIMULATOR in usable else None
+            return Choice(registry.SIMULATOR, "") if registry.SIMULATOR in usable else None
         if self._preferred is not None:
             return Choice(self._preferred, DEFAULT_NOTE) if self._preferred in usable else None
         for equal in self._equals(prefix):
@@ -182,7 +182,7 @@ def leads_to_one_that_is_off(account_id: int, sender_id: str, prefix: str) -> bo
 
 def live_gateways() -> list[str]:
     """All gateways that live messages may go to, by name, whatever their state."""
-    preferred = gateways.preferred()
+    preferred = registry.preferred()
     return sorted({route.gateway for route in _current().routes}) or ([] if preferred is None else [preferred])
 
 

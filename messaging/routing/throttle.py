@@ -30,7 +30,7 @@ from django_redis import get_redis_connection
 from redis import Redis
 from redis.exceptions import RedisError, WatchError
 
-from messaging import gateways
+from messaging.gateways import registry
 from messaging.gateways.base import GatewayError, NotBegun, NotSent, Refused, Unknown
 from messaging.routing import throttle_state
 from messaging.routing.throttle_state import Grant, Limits, Pace, Slice
@@ -289,7 +289,7 @@ os.register_at_fork(after_in_child=reset)
 
 def ceiling_of(gateway: str) -> float | None:
     """Messages a second that an operator allows this gateway; None: no ceiling."""
-    setup = gateways.setup_of(gateway)
+    setup = registry.setup_of(gateway)
     return setup.rate if setup else settings.GATEWAY_RATE or None
 
 

@@ -24,8 +24,8 @@ from accounts.security import sending_hold
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import pause_for_no_route
-from messaging import gateways
 from messaging.choices import BatchState, Lane, MessageStatus, Reason
+from messaging.gateways import registry
 from messaging.ids import batch_range
 from messaging.models import Batch
 from messaging.outcomes import settlement
@@ -79,7 +79,7 @@ def look(now: datetime) -> int:
     """Look for roads again, pause what has none and close what has waited for too long; batches that got a gateway."""
     if not waiting().exists():
         return 0
-    gateways.forget()  # a route that was saved this moment counts
+    registry.forget()  # a route that was saved this moment counts
     forget()
     roads = _roads()
     found = sum(apart(_take, road) or 0 for road in roads)

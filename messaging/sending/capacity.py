@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q
 
-from messaging import gateways
+from messaging.gateways import registry
 from messaging.gateways.base import Policy
 from messaging.models import Batch
 from messaging.querysets import BatchQuerySet
@@ -54,7 +54,7 @@ class Room:
             names = [own.name for own in sender_rates.meet(batch.campaign)]
             if any(left.get(name, 1) <= 0 for name in names):
                 continue  # of one that is met for the first time: a single batch
-            gateway, policy = free[batch.gateway], gateways.policy_of(batch.gateway)
+            gateway, policy = free[batch.gateway], registry.policy_of(batch.gateway)
             wanted = in_one_call(batch, policy)
             gateway.calls -= 1
             gateway.connections -= policy.connections(wanted)

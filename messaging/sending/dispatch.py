@@ -24,8 +24,8 @@ from operator import attrgetter
 
 from django.conf import settings
 
-from messaging import gateways
 from messaging.choices import Lane
+from messaging.gateways import registry
 from messaging.ids import MAX_IN_BATCH
 from messaging.models import Batch
 from messaging.restore import detection
@@ -75,7 +75,7 @@ def look_for_room(lane: Lane, in_flight: InFlight, *, is_over: bool) -> tuple[Ro
     ends soon.
     """
     yields = lane is Lane.CAMPAIGNS
-    looks = {name: throttle.may_call(name, MAX_IN_BATCH if yields else 1, yields=yields) for name in gateways.names()}
+    looks = {name: throttle.may_call(name, MAX_IN_BATCH if yields else 1, yields=yields) for name in registry.names()}
     slow = in_flight.slow if is_over else set()
     free = {name: in_flight.free(name) for name, look in looks.items() if look and name not in slow}
     if is_over and not slow:

@@ -11,7 +11,7 @@ from typing import Self
 
 from django.conf import settings
 
-from messaging import gateways
+from messaging.gateways import registry
 from messaging.gateways.transport import MAX_CONNECTIONS
 from messaging.sending.capacity import Free
 from messaging.sending.submit import Call, Result, make_call
@@ -25,7 +25,7 @@ class InFlight:
     the thread that made it."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(settings.GATEWAY_CALLS_IN_FLIGHT * max(1, len(gateways.names())))
+        self._threads = ThreadPoolExecutor(settings.GATEWAY_CALLS_IN_FLIGHT * max(1, len(registry.names())))
         self._calls: dict[Future[Result], tuple[Call, float]] = {}  # with the time they began (monotonic)
 
     def __enter__(self) -> Self:

@@ -13,8 +13,8 @@ from django.db import transaction
 
 from campaigns.models import Campaign
 from campaigns.scheduling.quiet_hours import quiet_of
-from messaging import gateways
 from messaging.choices import ATTEMPT, Actor, AttemptState, BatchState, Lane, MessageStatus, Reason
+from messaging.gateways import registry
 from messaging.gateways.base import Gateway, LookUpBy, OutgoingMessage, Submission
 from messaging.ids import MAX_IN_BATCH, CallName, batch_range, public_id
 from messaging.message_text import renderer_for
@@ -38,7 +38,7 @@ LEAST_VALIDITY = timedelta(seconds=1)  # providers take whole seconds
 def open_attempts(batches: Sequence[Batch]) -> list[Call]:
     """Commit an attempt for the next slice of each of these leased batches of one campaign and gateway, as large as the
     pace allows. A batch that has none, or may not leave now, is given back."""
-    gateway = gateways.get(batches[0].gateway)
+    gateway = registry.get(batches[0].gateway)
     wanted = {batch.pk: in_one_call(batch, gateway.policy) for batch in batches}
     yields = batches[0].lane == Lane.CAMPAIGNS
     grants = {
@@ -225,7 +225,7 @@ def _holders(batch: Batch, gateway: Gateway, rows: Sequence[QueuedMessage]) -> d
 def _sends_again(gateway: str) -> bool:
     """Whether what it does not know of a lost call may be queued again. Of others, what is queued was never in doubt:
     it was held back for certain, beside messages that were lost."""
-    return gateway not in gateways.known() or gateways.policy_of(gateway).look_up_by is LookUpBy.OUR_ID
+    return gateway not in registry.known() or registry.policy_of(gateway).look_up_by is LookUpBy.OUR_ID
 
 
 def _render(campaign: Campaign, rows: Sequence[QueuedMessage]) -> list[OutgoingMessage]:
@@ -254,5 +254,5 @@ def _seconds_until(moment: datetime | None, now: datetime) -> int | None:
 
 
 def _usual_validity(gateway: Gateway) -> int | None:
-    setup = gateways.setup_of(gateway.name)
+    setup = registry.setup_of(gateway.name)
     return setup.validity if setup else None

@@ -13,8 +13,8 @@ from django.db.models import F, Q, QuerySet
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.services import settle_status
-from messaging import gateways
 from messaging.choices import ATTEMPT, Actor, AttemptState, BatchState, FactSource, MessageStatus, Reason
+from messaging.gateways import registry
 from messaging.ids import batch_range
 from messaging.models import Attempt, Batch
 from messaging.outcomes import missing_reports, rounds, settlement
@@ -143,7 +143,7 @@ def _lose_answer(attempt: Attempt, now: datetime) -> None:
     settlement.apply(
         [Fact(number, MessageStatus.UNKNOWN, FactSource.DEADLINE, Reason.ANSWER_LOST) for number in numbers]
     )
-    grace = timedelta(seconds=gateways.policy_of(attempt.gateway).lookup_grace)
+    grace = timedelta(seconds=registry.policy_of(attempt.gateway).lookup_grace)
     sources = ATTEMPT.sources(AttemptState.UNKNOWN, Actor.SWEEP)
     Attempt.objects.filter(pk=attempt.pk, state__in=sources).update(
         state=AttemptState.UNKNOWN,

@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from messaging import gateways
 from messaging.choices import FactSource
+from messaging.gateways import registry
 from messaging.gateways.base import Gateway, Push
 from messaging.inbound import replies
 from messaging.outcomes import report_inbox
@@ -75,13 +75,13 @@ def delivery_reports(request: HttpRequest, gateway: str, token: str, message_id:
 
 def _proven(request: HttpRequest, name: str, token: str, message_id: str = "") -> tuple[Gateway, Push]:
     """A push and who it is from. Raises Refusal for one whose origin is not proven, or that is too large."""
-    is_known = hmac.compare_digest(token.encode(), gateways.callback_token(name).encode())
-    if not is_known or name not in gateways.known():
+    is_known = hmac.compare_digest(token.encode(), registry.callback_token(name).encode())
+    if not is_known or name not in registry.known():
         raise Refusal(404)
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
         raise Refusal(413, "Body too large")
     try:
-        provider = gateways.get(name)
+        provider = registry.get(name)
     except ImproperlyConfigured as error:
         logger.error("a push cannot be taken: %s", error)
         raise Refusal(503) from error

@@ -15,9 +15,8 @@ from accounts.security import sending_hold
 from accounts.security.sending_hold import HoldKind
 from campaigns.choices import CampaignStatus, PauseReason, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
-from messaging import gateways
 from messaging.choices import AttemptState, BatchState, Lane
-from messaging.gateways import balance
+from messaging.gateways import balance, registry
 from messaging.models import Attempt, Batch, Gateway, ReportInbox, RouteHealth
 from messaging.models.gateways import FULL_SHARE
 from messaging.outcomes import conflicts, segment_drift
@@ -279,7 +278,7 @@ def _balance_notice(stored: str) -> list[Notice]:
 
 
 def _down_notice() -> list[Notice]:
-    down = [name for name in gateways.names() if throttle.is_down(name)]
+    down = [name for name in registry.names() if throttle.is_down(name)]
     advice = f"Calls fail: {', '.join(down)}. They are tried one at a time; messages go by other routes, or wait."
     return [Notice("Gateways that are down", advice, len(down), "messaging.gateway", "", True)] if down else []
 

@@ -14,7 +14,7 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connection
 
-from messaging import gateways
+from messaging.gateways import registry
 from messaging.routing import router
 from smsapp.management.commands.assets import ASSETS, SPRITE
 from smsapp.monitoring import proxies
@@ -319,7 +319,7 @@ def monitoring(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 def live_gateway(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return _found(
         (
-            set(router.live_gateways()) <= {gateways.SIMULATOR},
+            set(router.live_gateways()) <= {registry.SIMULATOR},
             Error(
                 "No gateway is preferred, and no route leads to one: live messages would reach nobody.",
                 hint="Set INFOBIP_BASE_URL and INFOBIP_API_KEY, or TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or add "

@@ -32,7 +32,7 @@ key_prints.require()
 from accounts.models import Account, WebhookEndpoint
 from accounts.security.encryption import decrypt
 from campaigns.opt_out_links import token_of
-from messaging.gateways import callback_token
+from messaging.gateways.registry import callback_token
 from uploads.suppressions import suppressed_among
 account = Account.objects.get(name="Corner Shop")
 print(json.dumps({

@@ -212,12 +212,12 @@ def _apply_by(workers: int) -> tuple[float, float]:
 
 
 def _work(barrier: "Barrier", used: "SimpleQueue[float]") -> None:
-    from messaging import gateways
+    from messaging.gateways import registry
     from messaging.models import ReportInbox
     from messaging.outcomes import report_inbox
 
-    for name in gateways.known():  # a worker has made them long before
-        gateways.get(name)
+    for name in registry.known():  # a worker has made them long before
+        registry.get(name)
     report_inbox.wake = lambda *args, **options: None  # type: ignore[assignment]
     waiting = ReportInbox.objects.filter(applied_at=None, failure_count=0)
     barrier.wait()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from messaging import gateways
+from messaging.gateways import registry
 from messaging.routing import throttle
 from tests.messaging.simulators import RunningSimulator, running_simulator
 
@@ -22,9 +22,9 @@ def simulator(settings: Any) -> Iterator[RunningSimulator]:
         settings.RETRY_BACKOFF = 0.02
         settings.SIMULATOR_UNKNOWN_GRACE = 0.1
         settings.SIMULATOR_RESEND_UNKNOWN_AFTER = 0.2
-        gateways.reset()
+        registry.reset()
         yield running
-    gateways.reset()
+    registry.reset()
 
 
 @pytest.fixture(autouse=True)

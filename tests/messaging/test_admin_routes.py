@@ -7,8 +7,8 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
-from messaging import gateways
 from messaging.choices import GatewayKind
+from messaging.gateways import registry
 from messaging.models import Gateway, Route
 from messaging.routing import router
 from messaging.routing.coverage import Reach, warning_of
@@ -23,10 +23,10 @@ ADD = reverse("admin:messaging_route_add")
 @pytest.fixture(autouse=True)
 def fresh(settings: Any) -> Any:
     settings.GATEWAYS_READ_EVERY = 0.0
-    gateways.reset()
+    registry.reset()
     router.forget()
     yield
-    gateways.reset()
+    registry.reset()
     router.forget()
 
 
@@ -91,11 +91,11 @@ def test_switching_a_route_off_asks_and_deleting_it_tells(admin_client: Client, 
 
 def test_the_gateway_of_the_environment_can_be_chosen(admin_client: Client, settings: Any, local: Gateway) -> None:
     settings.INFOBIP_BASE_URL, settings.INFOBIP_API_KEY = "http://127.0.0.1:8", "theirs"
-    gateways.reset()
+    registry.reset()
     form = admin_client.get(ADD).context["adminform"].form
     assert [name for name, _ in form.fields["gateway"].choices] == ["", "infobip", "local"]
     assert admin_client.post(ADD, filled("infobip")).status_code == 302
-    setup = gateways.setup_of("infobip")
+    setup = registry.setup_of("infobip")
     assert setup is not None
     assert (setup.base_url, setup.secrets, setup.is_enabled) == ("http://127.0.0.1:8", {"api_key": "theirs"}, True)
     choice = Router(1, "", "live").choose("")

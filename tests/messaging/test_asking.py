@@ -19,8 +19,9 @@ from accounts.security.sending_hold import HoldKind
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from messaging import gateways, services, tasks
+from messaging import services, tasks
 from messaging.choices import Lane
+from messaging.gateways import registry
 from messaging.gateways.base import OutgoingMessage, Submission
 from messaging.models import Batch, Gateway, Message, Route
 from messaging.restore import asking, detection, high_water_mark, release
@@ -118,7 +119,7 @@ def test_a_message_that_nobody_knows_any_more_is_enough(simulator, tmp_path: Pat
 
 def test_a_log_that_lags_is_read_when_it_is_complete(simulator, settings, tmp_path: Path) -> None:
     settings.SIMULATOR_LOG_LAG = 1.5
-    gateways.reset()
+    registry.reset()
     simulator.set_faults(refuse_repeated=0, log_lag=1)
     running()
     with machine_put_back(tmp_path):
@@ -129,7 +130,7 @@ def test_a_log_that_lags_is_read_when_it_is_complete(simulator, settings, tmp_pa
     eventually(lambda: sending_hold.current().kind is HoldKind.COPY, tasks.watch)
     assert log_reads(simulator) == 1
     settings.SIMULATOR_UNKNOWN_GRACE = 1.5
-    gateways.reset()
+    registry.reset()
     release_all()
     simulator.set_faults(refuse_repeated=0, log_lag=0)
     eventually(lambda: statuses() == {"delivered": 10}, run_dry)
@@ -273,7 +274,7 @@ def test_a_log_of_several_pages_is_read_to_its_end(simulator, monkeypatch: pytes
 
 def test_a_provider_that_does_not_answer_is_asked_on_and_an_operator_is_told_why(simulator, settings) -> None:
     settings.SIMULATOR_UNKNOWN_GRACE = 0.001
-    gateways.reset()
+    registry.reset()
     simulator.set_faults(log_outage=1)
     running()
     stop()
@@ -290,7 +291,7 @@ def test_a_provider_that_does_not_answer_is_asked_on_and_an_operator_is_told_why
 
 def test_a_provider_that_does_not_answer_keeps_nothing_back_for_long_where_nothing_waits(simulator, settings) -> None:
     settings.SIMULATOR_UNKNOWN_GRACE = 0.001
-    gateways.reset()
+    registry.reset()
     simulator.set_faults(log_outage=1)
     detection.watch()
     stop()

@@ -7,8 +7,7 @@ from django.core.cache import cache
 
 from accounts.choices import Mode
 from accounts.models import Setting
-from messaging import gateways
-from messaging.gateways import balance
+from messaging.gateways import balance, registry
 from reports.selectors.attention import attention
 from smsapp.core.exceptions import ServiceUnavailable
 
@@ -44,7 +43,7 @@ def test_a_provider_that_does_not_answer_is_said_and_changes_nothing(simulator, 
     settings.PROVIDER_LOW_BALANCE = 10.0**9
     balance.check()
     settings.SIMULATOR_URL = "http://127.0.0.1:9"
-    gateways.reset()
+    registry.reset()
     cache.delete("balance:simulator")
     with pytest.raises(ServiceUnavailable):
         balance.provider_balance(Mode.LIVE)

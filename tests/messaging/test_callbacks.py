@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from messaging.choices import FactSource, Lane, MessageStatus
-from messaging.gateways import callback_token
+from messaging.gateways.registry import callback_token
 from messaging.models import DeliveryReport, Message, ReportInbox
 from messaging.outcomes import report_inbox
 from messaging.sending import dispatch

@@ -21,8 +21,8 @@ from infobip_api_client import (
 )
 from infobip_api_client.exceptions import BadRequestException, UnauthorizedException
 
-from messaging import gateways
 from messaging.choices import MessageStatus
+from messaging.gateways import registry as gateways
 from messaging.gateways.base import GatewayError, NotSent, OutgoingMessage, Refused, Submission, Unknown
 from messaging.gateways.infobip import Infobip
 from messaging.simulator.faults import FAULTS

@@ -13,9 +13,8 @@ from django.utils import timezone
 
 from accounts.models import AuditEvent
 from campaigns.choices import CampaignStatus
-from messaging import gateways
 from messaging.choices import BatchState, GatewayKind
-from messaging.gateways import probe
+from messaging.gateways import probe, registry
 from messaging.models import Batch, Gateway, Route
 from messaging.routing import failover, router
 from messaging.routing.router import Router
@@ -33,10 +32,10 @@ ENVIRONMENT = {"INFOBIP_BASE_URL": "http://127.0.0.1:8", "INFOBIP_API_KEY": "the
 @pytest.fixture(autouse=True)
 def fresh(settings: Any) -> Any:
     settings.GATEWAYS_READ_EVERY = 0.0
-    gateways.reset()
+    registry.reset()
     router.forget()
     yield
-    gateways.reset()
+    registry.reset()
     router.forget()
 
 
@@ -44,7 +43,7 @@ def fresh(settings: Any) -> Any:
 def environment(settings: Any) -> None:
     for name, value in ENVIRONMENT.items():
         setattr(settings, name, value)
-    gateways.reset()
+    registry.reset()
 
 
 def make_row(name: str = "local", url: str = "http://127.0.0.1:9", **values: Any) -> Gateway:
@@ -83,7 +82,7 @@ def test_saving_one_changes_nothing_that_is_live(admin_client: Client, environme
     assert admin_client.post(ADD, new).status_code == 302
     row = Gateway.objects.get()
     assert (row.is_enabled, row.is_preferred, row.tested_at) == (False, False, None)
-    assert (gateways.preferred(), "local" in gateways.names()) == ("infobip", False)
+    assert (registry.preferred(), "local" in registry.names()) == ("infobip", False)
     assert "send a test" in admin_client.get(page(row)).content.decode()
 
 
@@ -102,7 +101,7 @@ def test_it_can_be_switched_on_once_a_test_has_passed(admin_client: Client) -> N
     row.refresh_from_db()
     assert (row.is_enabled, row.is_preferred) == (True, False)
     assert actions() == ["gateway.tried", "gateway.switched_on"]
-    assert gateways.preferred() is None, "live messages go to no simulator where there is a provider"
+    assert registry.preferred() is None, "live messages go to no simulator where there is a provider"
 
 
 def test_a_test_that_failed_or_was_of_other_settings_proves_nothing(admin_client: Client) -> None:
@@ -145,7 +144,7 @@ def test_changing_a_live_one_asks_and_switches_it_off(admin_client: Client, valu
     row.refresh_from_db()
     assert (row.is_enabled, row.tested_at, row.is_preferred) == (False, None, True)
     assert actions() == ["gateway.switched_off"]
-    assert gateways.preferred() is None, "what goes to it waits, and goes nowhere else"
+    assert registry.preferred() is None, "what goes to it waits, and goes nowhere else"
 
 
 def test_a_change_of_its_rate_leaves_it_on(admin_client: Client) -> None:
@@ -171,7 +170,7 @@ def test_overriding_the_live_one_of_the_environment_asks_too(admin_client: Clien
     assert "may_stop" in errors(admin_client.post(ADD, new))
     assert admin_client.post(ADD, new | {"may_stop": "on"}).status_code == 302
     assert not Gateway.objects.get().is_enabled
-    assert gateways.preferred() is None
+    assert registry.preferred() is None
 
 
 def test_credentials_of_the_environment_go_to_no_address_of_the_console(
@@ -192,13 +191,13 @@ def test_being_preferred_is_an_act_of_its_own_that_says_what_it_changes(
     shown = admin_client.get(page(row, "prefer")).content.decode()
     assert "The preferred gateway now: <strong>infobip</strong>" in shown
     assert "keep the gateway they have: 3." in shown
-    assert gateways.preferred() == "infobip", "looking changes nothing"
+    assert registry.preferred() == "infobip", "looking changes nothing"
     admin_client.post(page(row, "prefer"))
-    assert gateways.preferred() == "local"
+    assert registry.preferred() == "local"
     assert Batch.objects.get(campaign=campaign).gateway == "infobip"
     assert "the gateway of the environment" in admin_client.get(page(row, "prefer")).content.decode()
     admin_client.post(page(row, "prefer"))
-    assert gateways.preferred() == "infobip"
+    assert registry.preferred() == "infobip"
     assert actions() == ["gateway.preferred", "gateway.preferred_no_more"]
 
 
@@ -208,18 +207,18 @@ def test_one_is_preferred_and_only_one_that_is_on(admin_client: Client) -> None:
         admin_client.post(page(row, "prefer"))
     assert list(Gateway.objects.filter(is_preferred=True)) == [second]
     assert any("is off" in words for words in told(admin_client.post(page(off, "prefer"))))
-    assert gateways.preferred() == "second"
+    assert registry.preferred() == "second"
     with pytest.raises(IntegrityError), transaction.atomic():
         Gateway.objects.update(is_preferred=True)
 
 
 def test_with_a_provider_and_none_preferred_messages_wait() -> None:
-    assert gateways.preferred() == gateways.SIMULATOR, "without any provider, as a newcomer has it"
+    assert registry.preferred() == registry.SIMULATOR, "without any provider, as a newcomer has it"
     row = make_row()
-    assert gateways.preferred() == gateways.SIMULATOR, "one that was never tested is none yet"
+    assert registry.preferred() == registry.SIMULATOR, "one that was never tested is none yet"
     Gateway.objects.update(is_enabled=True)
-    gateways.reset()
-    assert gateways.preferred() is None
+    registry.reset()
+    assert registry.preferred() is None
     own = Router(1, "", "live")
     (prefix,) = own.prefixes_of(["+4915112000001"])
     assert (prefix, own.choose(prefix), own.leads_to(prefix)) == ("49151", None, False)
@@ -282,28 +281,28 @@ def test_a_preferred_one_that_cannot_be_used_gives_way_to_no_other(settings: Any
     settings.INFOBIP_BASE_URL, settings.INFOBIP_API_KEY = "https://x.api.infobip.com", "key"
     row = make_row(is_enabled=True, is_preferred=True)
     Gateway.objects.filter(pk=row.pk).update(credentials="not encrypted")
-    gateways.reset()
-    assert gateways.preferred() is None
+    registry.reset()
+    assert registry.preferred() is None
     Gateway.objects.filter(pk=row.pk).update(is_preferred=False)
-    gateways.reset()
-    assert gateways.preferred() == "infobip"
+    registry.reset()
+    assert registry.preferred() == "infobip"
 
 
 def test_the_environments_stays_off_where_its_row_cannot_be_used(settings: Any) -> None:
     settings.INFOBIP_BASE_URL, settings.INFOBIP_API_KEY = "https://x.api.infobip.com", "key"
     row = make_row("infobip", is_enabled=False)
     Gateway.objects.filter(pk=row.pk).update(credentials="not encrypted")
-    gateways.reset()
-    assert gateways.preferred() is None
-    assert "infobip" not in gateways.names()
+    registry.reset()
+    assert registry.preferred() is None
+    assert "infobip" not in registry.names()
 
 
 def test_before_anything_could_be_read_nothing_goes_to_the_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object) -> None:
         raise OperationalError("away")
 
-    gateways.reset()
+    registry.reset()
     with monkeypatch.context() as context:
-        context.setattr(gateways.Row.objects, "order_by", fail)
-        assert gateways.preferred() is None
-    assert gateways.preferred() == "simulator"
+        context.setattr(registry.Row.objects, "order_by", fail)
+        assert registry.preferred() is None
+    assert registry.preferred() == "simulator"

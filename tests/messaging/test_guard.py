@@ -12,8 +12,8 @@ from accounts.models import Account, DailyUse, Price, ReservedName
 from accounts.senders import RESERVED, request_sender, require_not_reserved
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.validation import CampaignRequest
-from messaging import gateways
 from messaging.choices import AttemptState, FactSource, Lane, MessageStatus
+from messaging.gateways import registry
 from messaging.gateways.base import NotSent
 from messaging.models import Attempt, Message
 from messaging.outcomes import settlement
@@ -104,7 +104,7 @@ def wait_for(count: int, membership: Any) -> None:
 def test_a_message_whose_outcome_is_unknown_counts_as_one_that_left(simulator: Any, settings: Any) -> None:
     """The provider took each call and lost the answer."""
     settings.SIMULATOR_UNKNOWN_GRACE, settings.SIMULATOR_RESEND_UNKNOWN_AFTER = 3600.0, None
-    gateways.reset()
+    registry.reset()
     simulator.set_faults(accept_reset=1.0)
     membership = MembershipFactory(account__recipient_hourly_limit=1)
     wait_for(3, membership)

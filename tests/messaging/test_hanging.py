@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from campaigns.choices import CampaignKind
-from messaging import gateways
 from messaging.choices import AttemptState, BatchState, GatewayKind, Lane
-from messaging.gateways import transport
+from messaging.gateways import registry, transport
 from messaging.gateways.base import GatewayError, NotBegun, NotSent, OutgoingMessage, SubmitAnswer, Unknown
 from messaging.gateways.fanout import submit_each
 from messaging.gateways.transport import Transport
@@ -57,10 +56,10 @@ def calls_that_may_hang(settings: Any) -> Iterator[None]:
     settings.GATEWAYS_READ_EVERY, settings.PUBLIC_URL = 0.0, ""
     settings.GATEWAY_TIMEOUT, settings.GATEWAY_CALLS_IN_FLIGHT = 2 * PATIENCE, SLOTS
     settings.BATCH_SIZE = 1
-    gateways.reset()
+    registry.reset()
     router.forget()
     yield
-    gateways.reset()
+    registry.reset()
     router.forget()
 
 
@@ -232,9 +231,9 @@ def test_a_slow_gateway_with_a_request_for_each_message_is_not_taken_for_down(se
 
 def test_a_call_fits_the_connections_that_there_are() -> None:
     set_up("wide", "http://127.0.0.1:9", max_batch=500)
-    assert gateways.policy_of("wide").max_batch == transport.MAX_CONNECTIONS
-    assert gateways.policy_of("wide").connections(7) == 7
-    assert gateways.policy_of("simulator").connections(1000) == 1
+    assert registry.policy_of("wide").max_batch == transport.MAX_CONNECTIONS
+    assert registry.policy_of("wide").connections(7) == 7
+    assert registry.policy_of("simulator").connections(1000) == 1
 
 
 def test_a_full_pool_and_a_late_beginning_say_nothing_of_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:

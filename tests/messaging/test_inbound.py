@@ -11,7 +11,7 @@ from accounts.choices import Mode, SenderKind
 from accounts.models import WebhookDelivery, WebhookEndpoint
 from campaigns.choices import CampaignKind
 from campaigns.services import CampaignRequest
-from messaging.gateways import callback_token
+from messaging.gateways.registry import callback_token
 from messaging.inbound import replies
 from messaging.models import InboundMessage, Message
 from messaging.services import send

@@ -11,8 +11,8 @@ from accounts.models import Account
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import gateways
 from messaging.choices import BatchState, Lane
+from messaging.gateways import registry
 from messaging.gateways.base import NotSent
 from messaging.models import Attempt, Batch
 from messaging.sending import dispatch, fair_queue, leases, record, submit
@@ -52,7 +52,7 @@ def queue_up(count: int, account: Account | None = None, **options: Any) -> list
     batches = [
         Batch(
             account_id=campaign.account_id, campaign=campaign, chunk=0, part=part, mode=campaign.mode, size=1, queued=1,
-            lane=Lane.CAMPAIGNS, turn=first + part, next_attempt_at=clock.now(), gateway=gateways.SIMULATOR,
+            lane=Lane.CAMPAIGNS, turn=first + part, next_attempt_at=clock.now(), gateway=registry.SIMULATOR,
         )
         for part in range(count)
     ]  # fmt: skip

@@ -15,9 +15,9 @@ from accounts.security import sending_hold
 from accounts.security.sending_hold import HoldKind
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
-from messaging.gateways import reset as reset_gateways
 from messaging.gateways.base import Lookup, NotSent, Report, SubmitAnswer, Unknown
 from messaging.gateways.infobip import Infobip
+from messaging.gateways.registry import reset as reset_gateways
 from messaging.gateways.transport import Response
 from messaging.models import Attempt, Batch, Message
 from messaging.outcomes import reconciliation

@@ -15,8 +15,8 @@ from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.rendering import Renderer
-from messaging import gateways
 from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
+from messaging.gateways import registry
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from messaging.outcomes import reconciliation, report_inbox
 from messaging.sending import dispatch, in_flight, leases, record, submit
@@ -256,7 +256,7 @@ def test_a_wrong_key_pauses_with_the_reason_and_fails_nothing(simulator, setting
     assert campaign.status_detail
     assert statuses() == {"queued": 4}
     settings.SIMULATOR_API_KEY = simulator.api_key
-    gateways.reset()
+    registry.reset()
     campaign_services.resume(campaign, campaign.user)
     send()
     assert statuses() == {"sent": 4}
@@ -322,14 +322,14 @@ def test_what_was_certainly_not_sent_is_sent_later_and_once(simulator, fault, sh
 
 def test_a_gateway_that_is_down_makes_messages_wait_and_then_go(simulator, settings):
     settings.SIMULATOR_URL = "http://127.0.0.1:9"
-    gateways.reset()
+    registry.reset()
     campaign = make_campaign(count=3)
     expand_ready()
     send()
     assert statuses() == {"queued": 3}
     assert {attempt.state for attempt in Attempt.objects.all()} == {AttemptState.NOT_SENT}
     settings.SIMULATOR_URL = simulator.url
-    gateways.reset()
+    registry.reset()
     eventually(lambda: statuses() == {"sent": 3}, send)
     assert_counted(campaign)
 
@@ -376,7 +376,7 @@ def test_without_a_time_after_which_absence_is_proof_nothing_is_sent_again(simul
     settings.UNKNOWN_CLOSE_AFTER = 0.5
     settings.SIMULATOR_UNKNOWN_GRACE = 0.01
     settings.GATEWAY_TIMEOUT = 0.3
-    gateways.reset()
+    registry.reset()
     simulator.set_faults(reset_before=1.0)
     campaign = make_campaign(count=2)
     expand_ready()

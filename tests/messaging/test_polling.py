@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from messaging import gateways
 from messaging.choices import GatewayKind
+from messaging.gateways import registry
 from messaging.models import Gateway, ReportInbox
 from messaging.outcomes import report_inbox
 from tests.factories import in_use
@@ -71,7 +71,7 @@ def test_a_gateway_with_very_many_reports_leaves_the_others_their_turn(servers: 
 
 def test_a_gateway_that_cannot_be_set_up_stops_no_other(servers: ExitStack, settings: Any) -> None:
     settings.INFOBIP_BASE_URL, settings.INFOBIP_API_KEY = "ftp://nowhere", "key"
-    gateways.reset()
+    registry.reset()
     other = gateway(servers, "other", NOTHING)
     report_inbox.poll()
     assert len(other.requests) == 1

@@ -17,7 +17,7 @@ from campaigns.models import Campaign
 from campaigns.recipients import Recipients
 from campaigns.scheduling import quiet_hours
 from campaigns.validation import CampaignRequest
-from messaging import gateways
+from messaging.gateways import registry
 from messaging.models import Message
 from messaging.preflight import counting
 from messaging.preflight.counting import count_slice
@@ -327,7 +327,7 @@ def test_a_draft_without_recipients_has_an_empty_receipt(owner):
 def test_queries_do_not_grow_with_recipients(owner, count, django_assert_num_queries):
     draft = fresh(draft_of(owner, Recipients(phone_numbers=phones(count))))
     router.live_gateways()  # a process asks for routes and gateways every few seconds only
-    gateways.names()
+    registry.names()
     with django_assert_num_queries(15):
         preflight(draft)
 

@@ -17,8 +17,9 @@ from accounts.security import sending_hold
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import gateways, services
+from messaging import services
 from messaging.choices import FactSource, Lane, MessageStatus
+from messaging.gateways import registry
 from messaging.gateways.base import OutgoingMessage, Submission
 from messaging.ids import CallName, installation_prefix, public_id, read_call_name
 from messaging.message_text import text_of
@@ -52,9 +53,9 @@ def simulator(settings: Any) -> Iterator[RunningSimulator]:
         settings.SIMULATOR_URL, settings.SIMULATOR_API_KEY = running.url, running.api_key
         settings.SIMULATOR_UNKNOWN_GRACE = 0.1
         running.set_faults(refuse_repeated=0)
-        gateways.reset()
+        registry.reset()
         yield running
-    gateways.reset()
+    registry.reset()
 
 
 def send_singles(member: Any, count: int, text: str = "Your code is 4711") -> list[str]:
@@ -125,7 +126,7 @@ def test_outcomes_reported_in_the_lost_time_are_taken_from_the_log(simulator) ->
     assert statuses() == {"delivered": 4}
     assert set(DeliveryReport.objects.values_list("source", flat=True)) == {FactSource.LOOKUP}
     assert_counted(campaign)
-    page = gateways.get("simulator").read_log(detection.last_mark().at - timedelta(minutes=1), clock.now())
+    page = registry.get("simulator").read_log(detection.last_mark().at - timedelta(minutes=1), clock.now())
     recovery.take_in("simulator", page.entries, clock.now())  # as after a kill between two steps
     assert DeliveryReport.objects.count() == 4
 
@@ -213,7 +214,7 @@ def test_several_pages_of_the_log_are_one_campaign_and_nothing_is_taken_in_twice
     before = detection.last_mark()
     release_all()
     assert (Campaign.objects.count(), Batch.objects.count(), Message.objects.count()) == (1, 2, 8)
-    page = gateways.get("simulator").read_log(before.at - asking.SLACK, clock.now())
+    page = registry.get("simulator").read_log(before.at - asking.SLACK, clock.now())
     recovery.take_in("simulator", page.entries, before.at)  # as after a kill between two steps
     assert recovery.report().count == Message.objects.count() == 8
     assert_counted(Campaign.objects.get())
@@ -260,7 +261,7 @@ def test_a_number_that_another_account_has_now_is_no_proof(simulator) -> None:
 
 def test_a_log_that_cannot_be_read_keeps_the_hold_until_an_operator_insists(simulator, settings) -> None:
     settings.SIMULATOR_UNKNOWN_GRACE = 0.002
-    gateways.reset()
+    registry.reset()
     member = MembershipFactory()
     detection.watch()
     with lost_time():

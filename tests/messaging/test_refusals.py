@@ -11,8 +11,8 @@ from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from campaigns.validation import CampaignRequest
-from messaging import gateways
 from messaging.choices import GatewayKind, Lane, MessageStatus, Reason
+from messaging.gateways import registry
 from messaging.gateways.base import NotSent, Refused, Report
 from messaging.models import Attempt, Batch, Gateway, Message, RefusalRow
 from messaging.routing import router
@@ -36,10 +36,10 @@ LIMIT = 10
 @pytest.fixture(autouse=True)
 def quick(settings: Any) -> Iterator[None]:
     settings.RETRY_BACKOFF_MAX, settings.GATEWAYS_READ_EVERY = 0.01, 0.0
-    gateways.reset()
+    registry.reset()
     router.forget()
     yield
-    gateways.reset()
+    registry.reset()
     router.forget()
 
 
@@ -290,7 +290,7 @@ def test_an_account_that_stays_refused_pauses_the_campaign_and_fails_nothing(sim
     Batch.objects.update(call_size=5)
     record.record(make_call(opened()))
     settings.SIMULATOR_API_KEY = "wrong"
-    gateways.reset()
+    registry.reset()
     # A task ends while its batch is put off, and the next one goes on.
     eventually(lambda: state_of(campaign) == (CampaignStatus.PAUSED, PauseReason.GATEWAY_REFUSED), send)
     assert statuses() == {"sent": 5, "queued": 15}

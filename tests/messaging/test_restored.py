@@ -29,8 +29,9 @@ from campaigns import services as campaign_services
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from messaging import gateways, services, tasks
+from messaging import services, tasks
 from messaging.choices import AttemptState, Lane, MessageStatus
+from messaging.gateways import registry
 from messaging.models import Attempt, Batch, Gateway, Message, Route
 from messaging.outcomes import report_inbox
 from messaging.restore import detection, fingerprint, high_water_mark, release
@@ -438,7 +439,7 @@ def restored_backup(count: int = 4) -> Campaign:
 
 def test_a_provider_that_does_not_tell_keeps_the_hold(simulator, settings) -> None:
     settings.SIMULATOR_UNKNOWN_GRACE = 0.02
-    gateways.reset()
+    registry.reset()
     restored_backup()
     simulator.set_faults(refuse_repeated=0, log_outage=1)
     with pytest.raises(CommandError, match="2 batches could not be compared"):
@@ -499,7 +500,7 @@ def test_what_is_accepted_during_the_comparison_is_not_compared(simulator, setti
 
 def test_a_backup_older_than_the_providers_log_is_not_released_by_itself(simulator, settings) -> None:
     settings.SIMULATOR_UNKNOWN_GRACE = 0.02
-    gateways.reset()
+    registry.reset()
     restored_backup()
     mark = detection.last_mark()
     detection._write("last_alive", replace(mark, at=mark.at - timedelta(hours=48)).as_dict)
@@ -512,7 +513,7 @@ def test_a_release_whose_worker_died_is_taken_up_by_another(
     simulator, settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.SIMULATOR_UNKNOWN_GRACE = 0
-    gateways.reset()
+    registry.reset()
     restored_backup(count=6)
     release.request("anna")
     real, compared = release._compare, []

@@ -15,8 +15,9 @@ from campaigns import services as campaigns
 from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from campaigns.validation import CampaignRequest
-from messaging import gateways, services
+from messaging import services
 from messaging.choices import BatchState, GatewayKind, Lane, MessageStatus
+from messaging.gateways import registry
 from messaging.gateways.base import SubmitAnswer
 from messaging.models import Attempt, Batch, Gateway, Message, Route
 from messaging.preflight.receipt import preflight
@@ -36,7 +37,7 @@ class Taking:
     """A gateway that takes all."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.policy, self.seen = name, gateways.policy_of("local"), list[str]()
+        self.name, self.policy, self.seen = name, registry.policy_of("local"), list[str]()
 
     def submit(self, submission: Any) -> SubmitAnswer:
         self.seen += [message.phone_number for message in submission.messages]
@@ -47,10 +48,10 @@ class Taking:
 def fresh(settings: Any) -> Any:
     settings.GATEWAYS_READ_EVERY = 0.0
     settings.PUBLIC_URL = ""
-    gateways.reset()
+    registry.reset()
     router.forget()
     yield
-    gateways.reset()
+    registry.reset()
     router.forget()
 
 
@@ -67,7 +68,7 @@ def taking(local: Gateway, monkeypatch: pytest.MonkeyPatch) -> Taking:
     """Only +43 has a route."""
     Route.objects.create(gateway=local, prefix="43")
     gateway = Taking("local")
-    monkeypatch.setattr(gateways, "get", lambda name: gateway)
+    monkeypatch.setattr(registry, "get", lambda name: gateway)
     return gateway
 
 
@@ -253,7 +254,7 @@ def test_a_set_up_that_cannot_be_read_is_no_missing_route(taking: Taking, local:
     Route.objects.all().delete()
     Route.objects.create(gateway=local)
     Gateway.objects.update(credentials="not encrypted")
-    gateways.reset()
+    registry.reset()
     sent, campaign = send(GERMAN), bulk(GERMAN)
     Batch.objects.update(created_at=timezone.now() - timedelta(days=9))
     go_on(sent.campaign, campaign)
@@ -285,7 +286,7 @@ def test_quiet_hours_end_and_it_still_waits(taking: Taking, local: Gateway) -> N
 
 def test_test_mode_knows_no_routes(local: Gateway) -> None:
     Route.objects.create(gateway=local, prefix="43")
-    assert send(GERMAN, mode=Mode.TEST).campaign.batches.get().gateway == gateways.SIMULATOR
+    assert send(GERMAN, mode=Mode.TEST).campaign.batches.get().gateway == registry.SIMULATOR
 
 
 def test_the_receipt_warns_before(local: Gateway) -> None:

@@ -14,8 +14,8 @@ from twilio.request_validator import RequestValidator
 
 from accounts.choices import Mode
 from accounts.models import AuditEvent
-from messaging import gateways
 from messaging.choices import AttemptState, GatewayKind, Lane, MessageStatus, Reason
+from messaging.gateways import registry
 from messaging.models import (
     Attempt,
     Batch,
@@ -48,10 +48,10 @@ RULES = {
 @pytest.fixture(autouse=True)
 def fresh(settings: Any) -> Iterator[None]:
     settings.GATEWAYS_READ_EVERY = 0.0
-    gateways.reset()
+    registry.reset()
     router.forget()
     yield
-    gateways.reset()
+    registry.reset()
     router.forget()
 
 
@@ -120,7 +120,7 @@ def test_an_answer_that_twilio_never_gave_is_closed_honestly_or_cleared_up_by_a_
     twilio: RunningSimulator, settings: Any
 ) -> None:
     settings.UNKNOWN_GRACE, settings.UNKNOWN_CLOSE_AFTER, settings.GATEWAY_TIMEOUT = 0.01, 0.2, 1.0
-    gateways.reset()
+    registry.reset()
     twilio.set_faults(accept_reset=1.0)
     campaign = sent_campaign(count=2)
     assert (campaign.unknown, ProviderReference.objects.count()) == (2, 0)
@@ -139,7 +139,7 @@ def test_an_answer_that_twilio_never_gave_is_closed_honestly_or_cleared_up_by_a_
 
 
 def push(message_id: str, fields: dict[str, str], name: str = "twilio", signed: str | None = None) -> int:
-    path = f"/callbacks/{name}/{gateways.callback_token(name)}/{message_id}"
+    path = f"/callbacks/{name}/{registry.callback_token(name)}/{message_id}"
     given = RequestValidator(TOKEN).compute_signature(f"http://testserver{path}", fields) if signed is None else signed
     answer = Client().post(
         path, urlencode(fields), content_type="application/x-www-form-urlencoded",
@@ -155,10 +155,10 @@ def test_a_forged_or_foreign_report_changes_nothing(twilio: RunningSimulator) ->
     undelivered = {"MessageSid": "SM1", "MessageStatus": "undelivered", "ErrorCode": "30003"}
     assert push(message.message_id, undelivered, signed="x") == 403
     make_http("other")
-    other = f"/callbacks/other/{gateways.callback_token('other')}/{message.message_id}"
+    other = f"/callbacks/other/{registry.callback_token('other')}/{message.message_id}"
     body = orjson.dumps({"id": "1", "state": "gone"})
     assert Client().post(other, body, content_type="application/json").status_code == 200
-    for wrong in (other.replace(gateways.callback_token("other"), gateways.callback_token("twilio")), other[:-40]):
+    for wrong in (other.replace(registry.callback_token("other"), registry.callback_token("twilio")), other[:-40]):
         assert Client().post(wrong, body, content_type="application/json").status_code == 404
     report_inbox.apply_waiting()
     message.refresh_from_db()
@@ -179,7 +179,7 @@ def test_a_report_by_the_providers_id_waits_until_that_id_is_known() -> None:
         sent_campaign(count=1)
     reference = ProviderReference.objects.get()
     reference.delete()
-    path = f"/callbacks/pigeon/{gateways.callback_token('pigeon')}"
+    path = f"/callbacks/pigeon/{registry.callback_token('pigeon')}"
     body = orjson.dumps({"id": "bird-1", "state": "arrived"})
     assert Client().post(path, body, content_type="application/json").status_code == 200
     report_inbox.apply_waiting()
@@ -198,7 +198,7 @@ def test_a_reply_by_twilio_is_kept_for_the_account_that_owns_the_number(twilio: 
     account = AccountFactory()
     SenderIdFactory(account=account, value="+15005550006", kind="number")
     fields = {"MessageSid": "SM5", "From": "+491511234567", "To": "+15005550006", "Body": "Thanks"}
-    path = f"/callbacks/twilio/{gateways.callback_token('twilio')}/inbound"
+    path = f"/callbacks/twilio/{registry.callback_token('twilio')}/inbound"
     signed = RequestValidator(TOKEN).compute_signature(f"http://testserver{path}", fields)
     for _ in range(2):
         answer = Client().post(
@@ -225,8 +225,8 @@ def test_an_operator_sets_a_gateway_up_and_never_sees_its_credentials_again(admi
     row = Gateway.objects.get()
     assert row.secrets == {"account_sid": ACCOUNT, "auth_token": "hush-hush"}
     assert "hush" not in row.credentials
-    assert ("main" in gateways.names(), gateways.get("main").policy.max_batch) == (False, 10)
-    setup = gateways.setup_of("main")
+    assert ("main" in registry.names(), registry.get("main").policy.max_batch) == (False, 10)
+    setup = registry.setup_of("main")
     assert setup is not None
     assert setup.rate == 5
     page = f"/admin/messaging/gateway/{row.pk}/change/"

@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from campaigns.choices import CampaignStatus, PauseReason
-from messaging import gateways
 from messaging.choices import AttemptState, BatchState, GatewayKind, Lane, MessageStatus
+from messaging.gateways import registry
 from messaging.gateways.base import LookUpBy, NotSent, Refused, SubmitAnswer, Unknown
 from messaging.models import Attempt, Batch, Gateway, Message, Route, RouteHealth
 from messaging.routing import failover, throttle
@@ -28,10 +28,10 @@ GERMAN, BRITISH, AMERICAN = "+491511200001", "+447700900001", "+12025550100"
 def fresh(settings: Any) -> Any:
     settings.GATEWAYS_READ_EVERY = 0.0
     settings.PUBLIC_URL = ""
-    gateways.reset()
+    registry.reset()
     routes.forget()
     yield
-    gateways.reset()
+    registry.reset()
     routes.forget()
 
 
@@ -118,8 +118,8 @@ def test_a_row_that_cannot_be_used_stands_in_nobodys_way() -> None:
     row = make_gateway("broken")
     Gateway.objects.filter(pk=row.pk).update(credentials="not encrypted")
     make_gateway("whole")
-    gateways.reset()
-    assert gateways.names() == ["whole", "simulator"]
+    registry.reset()
+    assert registry.names() == ["whole", "simulator"]
 
 
 def test_expansion_makes_batches_by_road() -> None:
@@ -156,7 +156,7 @@ class Scripted:
 
     def __init__(self, name: str, answer: Any) -> None:
         self.name, self._answer = name, answer
-        self.policy = gateways.get(name).policy
+        self.policy = registry.get(name).policy
         self.seen: list[str] = []
 
     def submit(self, submission: Any) -> SubmitAnswer:
@@ -173,7 +173,7 @@ def two(monkeypatch: pytest.MonkeyPatch) -> Any:
     route(make_gateway("main"), priority=1)
     route(make_gateway("spare"), priority=2)
     scripted = {name: Scripted(name, None) for name in ("main", "spare")}
-    monkeypatch.setattr(gateways, "get", lambda name: scripted[name])
+    monkeypatch.setattr(registry, "get", lambda name: scripted[name])
     return scripted
 
 
@@ -250,7 +250,7 @@ def test_what_was_held_back_beside_lost_messages_goes_elsewhere(two: Any, monkey
         message_count=3, state=AttemptState.RESOLVED, deadline=timezone.now(), finished_at=timezone.now(),
     )  # fmt: skip
     policy = replace(two["main"].policy, look_up_by=LookUpBy.NOTHING)
-    monkeypatch.setattr(gateways, "policy_of", lambda name: policy)
+    monkeypatch.setattr(registry, "policy_of", lambda name: policy)
     Batch.objects.update(gateway="spare", was_moved=True)
     run(campaign)
     assert len(two["spare"].seen) == 3

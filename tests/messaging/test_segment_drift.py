@@ -6,8 +6,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Setting
-from messaging import gateways
 from messaging.choices import FactSource, MessageStatus
+from messaging.gateways import registry
 from messaging.gateways.base import Report
 from messaging.ids import public_id
 from messaging.models import Batch, Message
@@ -73,14 +73,14 @@ def test_a_difference_in_the_answer_to_a_send_is_noted_though_no_report_names_it
     settings, django_capture_on_commit_callbacks
 ):
     settings.GATEWAYS_READ_EVERY = 0.0
-    gateways.reset()
+    registry.reset()
     router.forget()
     answer = {"sid": "SM1", "messaging_service_sid": None, "num_segments": "2", "status": "queued", "price": None}
     with raw_server(answering(201, orjson.dumps(answer))) as server:
         make_twilio(server.url)
         with django_capture_on_commit_callbacks(execute=True):
             campaign = sent_campaign(count=3)
-    gateways.reset()
+    registry.reset()
     router.forget()
     drifts = segment_drift.known_drifts()["twilio"]
     assert (drifts.count, campaign.sent, Batch.objects.get().segments) == (3, 3, 3)

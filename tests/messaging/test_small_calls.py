@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from campaigns import services as campaign_services
-from messaging import gateways
 from messaging.choices import BatchState, FactSource, Lane, MessageStatus
+from messaging.gateways import registry
 from messaging.gateways.base import Report, Unknown
 from messaging.models import Attempt, Batch, Message
 from messaging.outcomes import reconciliation, settlement
@@ -106,7 +106,7 @@ def test_no_call_spans_a_message_whose_outcome_is_unknown(in_sevens, settings):
     first = lose(opened())
     lose(opened())
     settings.SIMULATOR_RESEND_UNKNOWN_AFTER = 0.0
-    gateways.reset()
+    registry.reset()
     look_up(first, long_ago=True)
     assert statuses() == {"queued": 13, "unknown": 7}
     answer(opened(size=1000))
@@ -169,7 +169,7 @@ def test_cancelling_closes_the_rest_and_leaves_the_lost_call_to_its_look_up(in_s
 def test_a_time_out_makes_the_next_calls_smaller(simulator, settings):
     """Those of other batches: nothing of its own is left to call."""
     settings.GATEWAY_TIMEOUT, settings.SIMULATOR_UNKNOWN_GRACE = 0.3, 3600.0
-    gateways.reset()
+    registry.reset()
     make_campaign(count=200)
     expand_ready()
     simulator.set_faults(hang_before=1.0)

@@ -30,8 +30,8 @@ from hypothesis.stateful import (
 from campaigns import services as campaign_services
 from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.models import Campaign
-from messaging import gateways
 from messaging.choices import ACCEPTED, NEVER_HANDED_OVER, AttemptState, BatchState, FactSource, Lane, MessageStatus
+from messaging.gateways import registry
 from messaging.gateways.base import Unknown
 from messaging.models import Attempt, Batch, DeliveryReport, Message, ReportInbox
 from messaging.outcomes import reconciliation, report_inbox, settlement
@@ -126,7 +126,7 @@ class Pipeline(RuleBasedStateMachine):
         )
         django_settings = self.django_settings
         django_settings.SIMULATOR_URL, django_settings.SIMULATOR_API_KEY = self.simulator.url, self.simulator.api_key
-        gateways.reset()
+        registry.reset()
         for model in (DeliveryReport, ReportInbox, Attempt, Message, Batch, Campaign, Audience, Suppression):
             model.objects.all().delete()
         self.held: list[Held] = []
@@ -310,7 +310,7 @@ class Pipeline(RuleBasedStateMachine):
                 self.run_dry()
         finally:
             self.stack.close()
-            gateways.reset()
+            registry.reset()
 
     def run_dry(self) -> None:
         """Nothing goes wrong any more: whoever is frozen comes back too late, and everything must come to its end."""

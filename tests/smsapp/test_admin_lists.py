@@ -10,9 +10,8 @@ from django.utils import timezone
 from accounts.models import Account, Setting
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from messaging import gateways
 from messaging.choices import BatchState, GatewayKind, Lane
-from messaging.gateways import balance
+from messaging.gateways import balance, registry
 from messaging.models import Batch, Gateway, Message
 from messaging.routing import throttle
 from messaging.sending import expansion
@@ -82,7 +81,7 @@ def test_what_needs_a_hand_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not titles()
     Campaign.objects.filter(pk=make_campaign().pk).update(status=CampaignStatus.AWAITING_APPROVAL)
     AccountFactory(is_metered=True, balance_micro=0)
-    monkeypatch.setattr(throttle, "is_down", lambda name: name == gateways.SIMULATOR)
+    monkeypatch.setattr(throttle, "is_down", lambda name: name == registry.SIMULATOR)
     assert titles() == [
         "Gateways that are down", "Campaigns that wait for approval", "Accounts whose credit is used up"
     ]  # fmt: skip

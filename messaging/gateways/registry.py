@@ -1,0 +1,229 @@
+"""The gateways of this installation, by name: those of the environment, those of the console, and the simulator.
+
+One in the console overrides one of the same name in the environment, in what it says; the rest stays. Each process
+reads the console's again every few seconds, and goes on with what it knows while the database is away.
+"""
+
+import hashlib
+import hmac
+import logging
+import time
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
+
+from accounts.security import own_keys
+from accounts.security.encryption import SecretUnreadable
+from messaging.choices import GatewayKind
+from messaging.gateways.base import Gateway, LookUpBy, Policy
+from messaging.gateways.factory import MAX_BATCH, Setup, make
+from messaging.models import Gateway as Row
+
+logger = logging.getLogger(__name__)
+
+SIMULATOR = "simulator"
+
+_made: dict[str, tuple[Setup, Gateway]] = {}
+_rows: dict[str, Setup] = {}
+_unusable: dict[str, bool] = {}  # those of the console that cannot be made, and whether one is preferred
+_was_read = False  # the console's, by this process
+_has_provider = False  # whether one of the console is on, was tested, or is preferred, even if it cannot be used
+_read_at = float("-inf")  # monotonic
+
+
+def names() -> list[str]:
+    """The gateways that messages may go to, those of the environment first, the simulator last."""
+    return [name for name, setup in _setups().items() if setup.is_enabled]
+
+
+def known() -> list[str]:
+    """These, and those that were switched off: their reports are still taken."""
+    return list(_setups())
+
+
+def get(name: str) -> Gateway:
+    """The gateway of that name, one for each process (its connections survive no fork).
+
+    Raises LookupError for a name that is not configured, ImproperlyConfigured for a set-up that cannot work.
+    """
+    setup = _setups().get(name)
+    if setup is None:
+        raise LookupError(f"no gateway {name!r} is configured")
+    made = _made.get(name)
+    if made is None or made[0] != setup:
+        try:
+            _made[name] = made = (setup, make(setup))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name.upper()} gateway: {error}") from error
+    return made[1]
+
+
+def preferred() -> str | None:
+    """Where live messages go while there are no routes; None: nowhere, they wait.
+
+    The one that an operator has preferred, be it on or not; else the first of the environment. Without any provider it
+    is the simulator (system checks refuse that in production). One that cannot be used, or of which nothing could be
+    read yet, is no reason to send by another.
+    """
+    setups = _setups()
+    if any(_unusable.values()):
+        return None
+    if chosen := [setup for setup in setups.values() if setup.is_preferred]:
+        return chosen[0].name if chosen[0].is_enabled else None
+    if _from_environment() or _has_provider:
+        return of_environment()
+    return SIMULATOR if _was_read else None
+
+
+def of_environment() -> str | None:
+    """The first gateway of the environment that is on."""
+    setups = _setups()
+    return next((name for name in _from_environment() if setups[name].is_enabled), None)
+
+
+def gateway_for(mode: str) -> Gateway:
+    """`test` goes to the simulator; `live`, where no route says more, to the preferred gateway. Raises LookupError if
+    there is none."""
+    name = SIMULATOR if mode == "test" else preferred()
+    if name is None:
+        raise LookupError("no gateway is preferred")
+    return get(name)
+
+
+def setup_of(name: str) -> Setup | None:
+    return _setups().get(name)
+
+
+def policy_of(name: str) -> Policy:
+    """Its policy; for one that is no longer configured the cautious one: look again, send nothing again."""
+    try:
+        return get(name).policy
+    except (LookupError, ImproperlyConfigured):
+        return Policy(
+            MAX_BATCH, settings.UNKNOWN_GRACE, None, settings.UNKNOWN_CLOSE_AFTER, look_up_by=LookUpBy.NOTHING
+        )
+
+
+def is_local(name: str) -> bool:
+    """Whether the gateway runs on this machine, and so can reach us without a public address."""
+    setup = _setups().get(name)
+    url = (setup.base_url or setup.rules.get("url", "")) if setup else ""
+    return urlsplit(str(url)).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def callback_token(name: str) -> str:
+    """The secret part of the addresses that this gateway's provider calls."""
+    token = own_keys.key(own_keys.CALLBACKS)
+    if name == "infobip":
+        return token
+    return hmac.new(token.encode(), name.encode(), hashlib.sha256).hexdigest()[:40]
+
+
+def reset() -> None:
+    """Forget the gateways, so that the next call reads settings and database again."""
+    global _has_provider, _read_at, _was_read
+    for _, gateway in _made.values():
+        gateway.close()
+    _made.clear()
+    _rows.clear()
+    _unusable.clear()
+    _has_provider = _was_read = False
+    _read_at = float("-inf")
+
+
+def forget() -> None:
+    """Read those of the console again, the next time they are asked for."""
+    global _read_at
+    _read_at = float("-inf")
+
+
+def setup_from(row: Row) -> Setup:
+    """With what the environment says of a gateway of the same name and kind, where the row says nothing; but its
+    credentials go to no other address. Raises SecretUnreadable."""
+    kind = GatewayKind(row.kind)
+    usual = (_from_environment() | {SIMULATOR: _simulator()}).get(row.name)
+    if usual is None or usual.kind is not kind:
+        usual = Setup(row.name, kind)
+    if row.base_url not in ("", usual.base_url):
+        usual = replace(usual, secrets={})
+    return replace(
+        usual, base_url=row.base_url or usual.base_url, secrets={**usual.secrets, **row.secrets}, rules=row.rules,
+        rate=row.rate or usual.rate, max_batch=row.max_batch, validity=row.validity, is_enabled=row.is_enabled,
+        is_preferred=row.is_preferred,
+    )  # fmt: skip
+
+
+def _setups() -> dict[str, Setup]:
+    """By name, the preferred first: what the environment names, then what was added in the console."""
+    rows = _stored()
+    setups = {
+        name: rows.get(name) or replace(setup, is_enabled=name not in _unusable)
+        for name, setup in _from_environment().items()
+    }
+    return setups | {name: setup for name, setup in rows.items() if name not in setups} | {SIMULATOR: _simulator()}
+
+
+def _stored() -> dict[str, Setup]:
+    global _rows, _unusable, _has_provider, _read_at, _was_read
+    now = time.monotonic()
+    if now - _read_at < settings.GATEWAYS_READ_EVERY:
+        return _rows
+    try:
+        rows = list(Row.objects.order_by("pk"))
+    except Error as error:
+        logger.warning("gateways could not be read, those known are used: %s", type(error).__name__)
+        return _rows
+    _read_at, _was_read = now, True
+    _rows, _unusable = {}, {}
+    providers = [row for row in rows if row.name != SIMULATOR]
+    _has_provider = any(row.is_enabled or row.is_preferred or row.tested_at for row in providers)
+    for row in rows:
+        try:
+            setup = setup_from(row)
+            make(setup).close()
+        except (SecretUnreadable, ValueError) as error:
+            logger.error("gateway %s of the console cannot be used: %s", row.name, error)
+            _unusable[row.name] = row.is_preferred
+        else:
+            _rows[row.name] = setup
+    return _rows
+
+
+@receiver([post_save, post_delete], sender=Row)
+def _changed(**kwargs: Any) -> None:
+    """At least this process knows at once."""
+    forget()
+
+
+def _from_environment() -> dict[str, Setup]:
+    setups = {}
+    rate = settings.GATEWAY_RATE or None
+    if settings.INFOBIP_BASE_URL:
+        setups["infobip"] = Setup(
+            "infobip", GatewayKind.INFOBIP, settings.INFOBIP_BASE_URL, {"api_key": settings.INFOBIP_API_KEY},
+            rate=rate, resend_unknown_after=settings.RESEND_UNKNOWN_AFTER,
+        )  # fmt: skip
+    if settings.TWILIO_ACCOUNT_SID:
+        secrets = {
+            "account_sid": settings.TWILIO_ACCOUNT_SID, "auth_token": settings.TWILIO_AUTH_TOKEN,
+            "key_sid": settings.TWILIO_KEY_SID, "key_secret": settings.TWILIO_KEY_SECRET,
+            "messaging_service_sid": settings.TWILIO_MESSAGING_SERVICE_SID,
+        }  # fmt: skip
+        setups["twilio"] = Setup("twilio", GatewayKind.TWILIO, settings.TWILIO_BASE_URL, secrets, rate=rate)
+    return setups
+
+
+def _simulator() -> Setup:
+    return Setup(
+        SIMULATOR, GatewayKind.INFOBIP, settings.SIMULATOR_URL, {"api_key": settings.SIMULATOR_API_KEY},
+        rate=settings.SIMULATOR_RATE or None, lookup_grace=settings.SIMULATOR_UNKNOWN_GRACE,
+        log_lag=settings.SIMULATOR_LOG_LAG,
+        lookups_per_minute=settings.SIMULATOR_LOOKUPS_PER_MINUTE,
+        resend_unknown_after=settings.SIMULATOR_RESEND_UNKNOWN_AFTER,
+    )  # fmt: skip
