@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
-from reports import folding
+from reports import rollup
 
 
 @shared_task(name="reports.fold_statistics")
 def fold_statistics() -> int:
-    return folding.fold()
+    return rollup.fold()

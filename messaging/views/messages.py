@@ -18,8 +18,8 @@ from messaging.ids import number_of
 from messaging.models import Message
 from messaging.outcomes.message_prices import prices_of
 from reports import selectors
-from reports.message_list import MessageFilter, message_list
-from reports.send_filter import SendFilter
+from reports.selectors.message_search import MessageFilter, message_list
+from reports.selectors.send_filter import SendFilter
 from uploads.models import Audience
 
 PAGE = 50

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from reports.send_filter import SendFilter
+from reports.selectors.send_filter import SendFilter
 from smsapp.api.query_params import moment, text
 
 OF_SEND = (

@@ -13,8 +13,8 @@ from accounts.choices import Scope
 from reports.api.filters import OF_SEND, SENT_IN, send_filter
 from reports.api.rows import message_rows
 from reports.api.serializers import STATUSES, MessagePage, MessageWithTimeline
-from reports.delivery_reports import find_message
-from reports.message_list import MessageFilter, message_list
+from reports.selectors.delivery_reports import find_message
+from reports.selectors.message_search import MessageFilter, message_list
 from reports.selectors.timeline import TimelineEntry, message_timeline
 from smsapp.api.cursors import link_to
 from smsapp.api.query_params import PAGE, choice, phone, query_of

@@ -13,8 +13,8 @@ from messaging.ids import public_id
 from messaging.message_text import RenderStored, made_text
 from messaging.models import Message
 from messaging.outcomes.message_prices import refused_among
-from reports.batch_facts import BatchFacts, facts_of
-from reports.delivery_reports import ReportRow
+from reports.selectors.batch_facts import BatchFacts, facts_of
+from reports.selectors.delivery_reports import ReportRow
 
 Row = dict[str, Any]
 

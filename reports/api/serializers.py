@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from messaging.choices import MessageStatus, Reason
-from reports.delivery_reports import REPORTED
+from reports.selectors.delivery_reports import REPORTED
 from smsapp.api import statuses
 from smsapp.api.fields import NextField, StatusField
 from smsapp.api.serializers import Answer

@@ -13,7 +13,7 @@ from accounts.choices import Scope
 from reports.api.filters import OF_SEND, SENT_IN, send_filter
 from reports.api.rows import message_rows, report_row
 from reports.api.serializers import REPORTED_AS, MessageReport, ReportPage
-from reports.delivery_reports import ReportFilter, find_message, page, reports_of
+from reports.selectors.delivery_reports import ReportFilter, find_message, page, reports_of
 from smsapp.api.cursors import link_to
 from smsapp.api.query_params import PAGE, choice, phone, query_of, text
 from smsapp.api.views import AccountMixin

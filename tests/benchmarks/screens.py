@@ -29,7 +29,7 @@ from messaging.choices import AttemptState, BatchState, Lane, MessageStatus  # n
 from messaging.ids import MAX_IN_BATCH, batch_range, public_id  # noqa: E402
 from messaging.models import Attempt, Batch  # noqa: E402
 from messaging.outcomes.settlement import write_statistics  # noqa: E402
-from reports.folding import fold  # noqa: E402
+from reports.rollup import fold  # noqa: E402
 from reports.selectors import campaign_progress  # noqa: E402
 from tests.pages import Browser  # noqa: E402
 from uploads.choices import AudienceSource  # noqa: E402

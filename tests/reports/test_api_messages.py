@@ -17,7 +17,7 @@ from messaging.outcomes import settlement
 from messaging.outcomes.settlement import Fact
 from messaging.sending.expansion import expand_ready
 from messaging.services import send
-from reports import message_list
+from reports.selectors import message_search
 from tests.factories import make_api_key, make_campaign, phones
 
 pytestmark = pytest.mark.django_db
@@ -66,7 +66,7 @@ def test_pages_show_every_message_once_newest_first(read: Reader, settings: Any)
 
 def test_short_pages_go_on(read: Reader, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.BATCH_SIZE = 1
-    monkeypatch.setattr(message_list, "MAX_BATCHES", 2)
+    monkeypatch.setattr(message_search, "MAX_BATCHES", 2)
     ids = campaign_of(read, 7)
     assert read.walk(limit=50) == ids[::-1]
 
@@ -75,7 +75,7 @@ def test_a_page_looks_so_far_down_for_what_is_rare_and_the_next_goes_on(
     read: Reader, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.BATCH_SIZE = 1
-    monkeypatch.setattr(message_list, "REACH", 2)
+    monkeypatch.setattr(message_search, "REACH", 2)
     ids = campaign_of(read, 7)
     oldest = Message.objects.order_by("id")[0]
     settlement.apply([Fact(oldest.pk, MessageStatus.DELIVERED, FactSource.PUSH)])

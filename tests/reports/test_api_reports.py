@@ -17,8 +17,8 @@ from messaging.gateways.base import Report
 from messaging.models import Message
 from messaging.outcomes import settlement
 from messaging.sending.expansion import expand_ready
-from reports import delivery_reports, message_list
-from reports.delivery_reports import REPORTED
+from reports.selectors import delivery_reports, message_search
+from reports.selectors.delivery_reports import REPORTED
 from tests.factories import make_api_key, make_campaign, phones
 
 pytestmark = pytest.mark.django_db
@@ -83,7 +83,7 @@ def test_the_second_round_goes_on_where_the_first_ended(
 ) -> None:
     """Rounds of two batches, pages of three."""
     settings.BATCH_SIZE = 1
-    for module, limit in ((delivery_reports, "MAX_RANGES"), (message_list, "MAX_BATCHES")):
+    for module, limit in ((delivery_reports, "MAX_RANGES"), (message_search, "MAX_BATCHES")):
         monkeypatch.setattr(module, "AT_ONCE", 2)
         monkeypatch.setattr(module, limit, 3)
     messages = made(key[0].account, 9)

@@ -23,9 +23,9 @@ from messaging.models import Batch, Message, StatDelta
 from messaging.outcomes import settlement
 from messaging.outcomes.settlement import Fact
 from messaging.sending.expansion import expand_ready
-from reports import folding
-from reports.folding import fold
+from reports import rollup
 from reports.models import DailyCountry, DailyStat
+from reports.rollup import fold
 from tests.factories import AccountFactory, SenderIdFactory, make_audience, make_campaign
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from uploads.services import audience_from_numbers
@@ -226,7 +226,7 @@ def test_statements_do_not_grow_with_rows(monkeypatch):
     expand_ready()
     fold()
     batch_id = Batch.objects.get().pk
-    monkeypatch.setattr(folding, "ROWS_AT_ONCE", 1000)
+    monkeypatch.setattr(rollup, "ROWS_AT_ONCE", 1000)
     StatDelta.objects.bulk_create(StatDelta(batch_id=batch_id, queued=-1, sent=1) for _ in range(3000))
     with CaptureQueriesContext(connection) as queries:
         assert fold() == 3000
@@ -248,7 +248,7 @@ def make_batches(days: int) -> list[Batch]:
 
 
 def test_as_many_days_as_changes_at_once_fit_into_few_statements():
-    batches = make_batches(days=folding.ROWS_AT_ONCE)
+    batches = make_batches(days=rollup.ROWS_AT_ONCE)
     StatDelta.objects.bulk_create(StatDelta(batch_id=batch.pk, queued=1) for batch in batches)
     with CaptureQueriesContext(connection) as queries:
         assert fold() == len(batches)
@@ -262,14 +262,14 @@ def test_a_task_without_time_left_still_folds_some(settings, monkeypatch):
     batch_id = Batch.objects.get().pk
     StatDelta.objects.bulk_create(StatDelta(batch_id=batch_id, queued=-1, sent=1) for _ in range(4))
     settings.TASK_BUDGET = 0
-    monkeypatch.setattr(folding, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(rollup, "ROWS_AT_ONCE", 2)
     assert [fold(), fold(), fold(), fold()] == [2, 2, 1, 0]
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_statistics_are_exact_under_many_writers_and_many_folders(monkeypatch):
-    monkeypatch.setattr(folding, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(rollup, "ROWS_AT_ONCE", 5)
     days = (timezone.now(), timezone.now() - timedelta(days=1))
     for n in range(4):
         campaign = make_campaign(count=40)
@@ -306,7 +306,7 @@ def test_statistics_are_exact_under_many_writers_and_many_folders(monkeypatch):
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_folders_of_the_same_days_never_deadlock(monkeypatch):
-    monkeypatch.setattr(folding, "ROWS_AT_ONCE", 40)
+    monkeypatch.setattr(rollup, "ROWS_AT_ONCE", 40)
     batches = make_batches(days=40)
     deltas = [StatDelta(batch_id=batch.pk, sent=1) for batch in batches * 50]
     random.Random(1).shuffle(deltas)
@@ -349,7 +349,7 @@ HANGS_BEFORE_COMMIT = """
 import django, time
 django.setup()
 from django.db import connection
-from reports.folding import fold
+from reports.rollup import fold
 
 def hang_after_removing(execute, sql, params, many, context):
     result = execute(sql, params, many, context)

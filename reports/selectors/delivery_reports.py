@@ -17,8 +17,8 @@ from accounts.models import Account
 from messaging.choices import MessageStatus
 from messaging.ids import batch_of, batch_range, number_of
 from messaging.models import Batch, DeliveryReport, Message
-from reports.batch_facts import BatchFacts, facts_of
-from reports.send_filter import ALL_SENDS, SendFilter
+from reports.selectors.batch_facts import BatchFacts, facts_of
+from reports.selectors.send_filter import ALL_SENDS, SendFilter
 from smsapp.core.exceptions import NotFound
 from smsapp.core.prepared_query import Compiled, Slot
 from smsapp.database.among import keys_of

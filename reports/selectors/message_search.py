@@ -16,7 +16,7 @@ from accounts.models import Account
 from messaging.choices import MessageStatus
 from messaging.ids import MAX_IN_BATCH, batch_of, batch_range
 from messaging.models import Batch, Message
-from reports.send_filter import ALL_SENDS, SendFilter
+from reports.selectors.send_filter import ALL_SENDS, SendFilter
 
 MAX_BATCHES = 1000  # that one page looks at
 REACH = 100_000  # batches among which one page looks for those with a status: some fifty milliseconds
