@@ -76,9 +76,10 @@ screenshots: install-dev  ## every page of the dashboard: light, dark and on a p
 deploy-check: install-dev  ## that docker/production.env.example lacks nothing; WITHOUT="METRICS_TOKEN ..." leaves names out
 	@$(BIN)/python -m tests.deploy_check $(WITHOUT)
 
-lint: $(VENV)/.dev  ## ruff: rules and formatting
+lint: $(VENV)/.dev  ## ruff: rules and formatting; import-linter: who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.dev  ## ruff: put formatting and import order right
 	@$(BIN)/ruff check --fix-only --select I .
