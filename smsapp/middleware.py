@@ -1,14 +1,10 @@
-"""Every request has an id, taken from `X-Request-Id` or made, returned and in every log line; and a starting time."""
+"""What every request and every answer passes through."""
 
 import contextlib
-import ipaddress
-import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
@@ -17,81 +13,16 @@ from django.middleware.locale import LocaleMiddleware
 from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
 
+from smsapp.core.context import Call, answering, client_address
 from smsapp.monitoring import proxies
 
 API = "/api/"
-IPV6_PREFIX = 64  # bits; the smallest network that providers give to one customer
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
-@dataclass(slots=True)
-class Call:
-    """The request being answered; outside of one everything is empty. Authentication fills in the key."""
-
-    request_id: str = ""
-    ip_address: str = ""
-    api_key_prefix: str = ""
-
-    @property
-    def network(self) -> str:
-        """What limits count by: the address, of IPv6 its /64, in which anybody has any number of them."""
-        return network_of(self.ip_address)
-
-
-_CALL: ContextVar[Call] = ContextVar("call")
-
-
-def current_call() -> Call:
-    return _CALL.get(None) or Call()
-
-
-@contextlib.contextmanager
-def acting_for(request_id: str) -> Iterator[None]:
-    """Work that goes on after the call that asked for it: its log lines and audit events carry that call's id."""
-    token = _CALL.set(Call(request_id))
-    try:
-        yield
-    finally:
-        _CALL.reset(token)
-
-
-def current_request_id() -> str:
-    """The id of the request being answered; made when asked for outside of one."""
-    return current_call().request_id or str(uuid.uuid4())
-
-
-def client_address(request: HttpRequest) -> str:
-    """The caller's IP address: that of the connection or, behind TRUSTED_PROXY_COUNT proxies, the one that the
-    outermost of them saw. Whatever else `X-Forwarded-For` says was written by the caller. Empty on a local socket.
-    """
-    count: int = settings.TRUSTED_PROXY_COUNT
-    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if count else []
-    forwarded = _address(hops[-count]) if len(hops) >= max(count, 1) else ""
-    return forwarded or _address(request.META.get("REMOTE_ADDR", ""))
-
-
-def client_network(request: HttpRequest) -> str:
-    """As `client_address`; of IPv6 the first address of its /64."""
-    return network_of(client_address(request))
-
-
-def network_of(address: str) -> str:
-    """An IPv4 address as it is, the first address of an IPv6 address's /64; empty for none."""
-    if ":" not in address:
-        return address
-    return str(ipaddress.IPv6Network((address, IPV6_PREFIX), strict=False).network_address)
-
-
-def _address(text: str) -> str:
-    """In its one spelling; empty if it is none."""
-    try:
-        address = ipaddress.ip_address(text.strip().partition("%")[0])
-    except ValueError:
-        return ""
-    return str(getattr(address, "ipv4_mapped", None) or address)
-
-
 class RequestIdMiddleware:
+    """Every request has an id, taken from `X-Request-Id` or made, returned and in every log line."""
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
@@ -101,11 +32,8 @@ class RequestIdMiddleware:
         request.started = time.monotonic()  # type: ignore[attr-defined]
         if not settings.TRUSTED_PROXY_COUNT and "HTTP_X_FORWARDED_FOR" in request.META:
             proxies.note_untrusted(request.META.get("REMOTE_ADDR", ""))
-        token = _CALL.set(Call(request_id, client_address(request)))
-        try:
+        with answering(Call(request_id, client_address(request))):
             response = self.get_response(request)
-        finally:
-            _CALL.reset(token)
         response.headers["X-Request-Id"] = request_id
         return response
 
@@ -200,13 +128,6 @@ def _direct(request: HttpRequest) -> HttpResponse:
     if isinstance(response, SimpleTemplateResponse):
         response = response.render()
     return response
-
-
-class RequestIdFilter(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        request_id = current_call().request_id
-        record.request_id = f" request_id={request_id}" if request_id else ""
-        return True
 
 
 class PagesLocaleMiddleware(LocaleMiddleware):

@@ -17,7 +17,7 @@ import redis
 from django.conf import settings as django_settings
 from django.test import Client
 
-from smsapp.monitoring import pulse
+from smsapp.core import pulse
 from tests.conventions import violations
 
 #: Test files of doors (`test_admin_messages.py`, …): a page is the same on either database, so they run once.

@@ -27,6 +27,7 @@ from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import Account, ApiKey, Membership, User
 from accounts.security import audit
 from smsapp.core import clock
+from smsapp.core.context import current_call
 from smsapp.core.exceptions import (
     ApiKeyExpired,
     ApiKeyRevoked,
@@ -40,7 +41,6 @@ from smsapp.core.exceptions import (
 )
 from smsapp.core.prepared_query import Compiled, Slot
 from smsapp.lib.moments import utc_text
-from smsapp.middleware import current_call
 
 logger = logging.getLogger(__name__)
 

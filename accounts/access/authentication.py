@@ -14,8 +14,8 @@ from accounts.choices import SCOPES_OF, Mode, Role
 from accounts.dashboard.decorators import last_workspace, memberships_of
 from accounts.models import Membership, User
 from smsapp.core import clock
+from smsapp.core.context import current_call
 from smsapp.core.exceptions import AuthenticationRefused, CsrfFailed, PermissionDenied, SmsappError
-from smsapp.middleware import current_call
 
 if TYPE_CHECKING:
     from django.http import HttpRequest

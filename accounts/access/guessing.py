@@ -21,9 +21,9 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import User
+from smsapp.core.context import current_call
 from smsapp.core.exceptions import LoginThrottled
 from smsapp.core.rate_limits import Bucket, count, give_back
-from smsapp.middleware import current_call
 
 WINDOW = 900  # seconds
 OF_KNOWN = 10  # failures of one browser or address that a person is known at, in WINDOW

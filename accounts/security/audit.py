@@ -24,7 +24,7 @@ from accounts.security import audit_witness, own_keys
 from accounts.security.audit_witness import Head
 from accounts.security.encryption import SecretUnreadable
 from smsapp.core import clock
-from smsapp.middleware import current_call
+from smsapp.core.context import current_call
 
 logger = logging.getLogger(__name__)
 

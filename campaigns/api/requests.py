@@ -13,6 +13,7 @@ from campaigns.message_templates import template_of
 from campaigns.recipients import Recipients, require_numbers
 from campaigns.validation import CampaignRequest, check_request
 from smsapp.api.openapi.schema import may_fail
+from smsapp.core.context import current_request_id
 from smsapp.core.exceptions import (
     AccountSuspended,
     CallbackUrlNotAllowed,
@@ -35,7 +36,6 @@ from smsapp.core.exceptions import (
     UploadNotReady,
 )
 from smsapp.lib.text import normalise
-from smsapp.middleware import current_request_id
 
 #: What may be wrong with whatever sends, beside the shape of the request.
 SEND_ERRORS = (

@@ -30,9 +30,9 @@ from messaging.preflight.receipt import preflight
 from messaging.restore import detection
 from messaging.services import send
 from smsapp.core import clock
+from smsapp.core.context import current_request_id
 from smsapp.core.exceptions import InvalidState, NotFound, SmsappError
 from smsapp.dashboard.forms import wall_time
-from smsapp.middleware import current_request_id
 from uploads.samples import sample_of
 
 NEXT_RUNS = 5

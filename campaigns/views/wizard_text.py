@@ -17,10 +17,10 @@ from campaigns.recipients import Recipients
 from campaigns.validation import CampaignRequest
 from campaigns.views.owned import owned_draft, owned_upload
 from campaigns.views.preview import composed_for
+from smsapp.core.context import current_request_id
 from smsapp.core.exceptions import SmsappError
 from smsapp.lib.digits import whole_number
 from smsapp.lib.text import MAX_TEXT_LENGTH, normalise
-from smsapp.middleware import current_request_id
 from uploads.choices import UploadStatus
 from uploads.contacts import list_of
 from uploads.samples import Sample, sample_of, sample_of_list

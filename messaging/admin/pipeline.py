@@ -12,7 +12,7 @@ from accounts.models import Account
 from messaging.choices import AttemptState, BatchState
 from messaging.ids import batch_of, number_of, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, RefusalRow, ReportInbox
-from messaging.routing import unrouted
+from messaging.sending import unrouted
 from smsapp.console.admin import ReadOnlyAdmin
 from smsapp.lib.digits import whole_number
 from smsapp.lib.phone import RefusedNumber, parse_number

@@ -1,4 +1,4 @@
-"""Opt-outs that come from outside: replies of handsets, and what providers say of a number.
+"""Opt-outs and opt-ins by reply.
 
 The first STOP of a number is confirmed once, in the words of its account, if it has any; the confirmation is the one
 message that a number that has opted out still gets. START opens the number again. Whoever else opts somebody out, and
@@ -7,30 +7,25 @@ the ledger of it all: `uploads/suppressions.py`.
 
 import logging
 import secrets
-from collections import defaultdict
-from collections.abc import Iterable
 
-from accounts.choices import Mode, Role, SenderStatus
+from accounts.choices import Role, SenderStatus
 from accounts.models import Account, Membership, SenderId, User
 from campaigns.choices import CampaignKind
 from campaigns.services import admit_campaign
 from campaigns.validation import CampaignRequest
-from messaging.choices import Reason
-from messaging.gateways.base import Report
-from messaging.ids import number_of
-from messaging.models import InboundMessage, Message
+from messaging.models import InboundMessage
 from messaging.sending.expansion import store_expanded
 from smsapp.core.exceptions import SmsappError
 from smsapp.lib.keywords import Keyword, keyword_of
 from uploads.choices import OptOutSource
 from uploads.chunks import Recipients
 from uploads.services import audience_from_numbers
-from uploads.suppressions import opt_in, opt_out, opt_out_all
+from uploads.suppressions import opt_in, opt_out
 
 logger = logging.getLogger(__name__)
 
 
-def heed(inbound: InboundMessage, *, is_confirmed: bool = False) -> Keyword | None:
+def apply(inbound: InboundMessage, *, is_confirmed: bool = False) -> Keyword | None:
     """Do what a reply asks for, in the transaction that keeps it. `is_confirmed`: the provider has answered it."""
     keyword = keyword_of(inbound.text)
     if keyword is None or inbound.account is None or not inbound.phone_number.startswith("+"):
@@ -40,21 +35,6 @@ def heed(inbound: InboundMessage, *, is_confirmed: bool = False) -> Keyword | No
     elif opt_out(inbound.account, inbound.phone_number, OptOutSource.KEYWORD, inbound.inbound_id) and not is_confirmed:
         _confirm(inbound.account, inbound)
     return keyword
-
-
-def heed_provider(reports: Iterable[Report]) -> int:
-    """Opt out numbers that a provider will not text for us any more since they asked it so; how many are new. In the
-    transaction that applies what it said."""
-    numbers = {
-        number
-        for report in reports
-        if report.reason is Reason.OPTED_OUT and (number := number_of(report.message_id)) is not None
-    }
-    live = Message.objects.filter(pk__in=numbers, campaign__mode=Mode.LIVE).select_related("campaign__account")
-    said: dict[Account, dict[str, str]] = defaultdict(dict)
-    for message in live:
-        said[message.campaign.account][message.phone_number] = message.message_id
-    return sum(opt_out_all(account, messages, OptOutSource.PROVIDER) for account, messages in said.items())
 
 
 def _confirm(account: Account, inbound: InboundMessage) -> None:

@@ -41,7 +41,7 @@ def _keep(gateway: str, message: Inbound) -> bool:
         with transaction.atomic():
             row = _row(gateway, message)
             row.save(force_insert=True)
-            opt_outs.heed(row, is_confirmed=message.is_answered)
+            opt_outs.apply(row, is_confirmed=message.is_answered)
             if row.account_id is not None:
                 webhooks.emit(row.account_id, Mode.LIVE, EventType.INBOUND_RECEIVED, event_data(row))
     except IntegrityError:  # pushed again: the provider did not see our answer

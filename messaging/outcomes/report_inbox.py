@@ -21,9 +21,8 @@ from messaging.choices import FactSource, Reason
 from messaging.gateways import registry
 from messaging.gateways.base import GatewayError, Report
 from messaging.ids import number_of
-from messaging.inbound import opt_outs
 from messaging.models import ReportInbox
-from messaging.outcomes import readings, settlement
+from messaging.outcomes import provider_opt_outs, readings, settlement
 from messaging.outcomes.readings import Reading
 from messaging.routing import rotation
 from messaging.storage import message_rows
@@ -183,7 +182,7 @@ def _apply_reports(found: Sequence[Reading], now: datetime) -> tuple[int, set[in
     changed = applied.changed
     left = [report for reading in found for report in reading.reports if report.reason is Reason.OPTED_OUT]
     if left:
-        opt_outs.heed_provider(left)
+        provider_opt_outs.apply(left)
     absent: set[int] = set()
     if applied.unmatched or refused:
         absent = _absent(found)

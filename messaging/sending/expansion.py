@@ -31,19 +31,18 @@ from messaging.models import Batch, Message
 from messaging.outcomes import webhook_events
 from messaging.outcomes.settlement import resting_state, write_statistics
 from messaging.restore import asking
-from messaging.routing import unrouted
 from messaging.routing.router import Choice, Router
-from messaging.sending import canary, restrictions
+from messaging.sending import canary, restrictions, unrouted
 from messaging.sending.fair_queue import next_turn
 from messaging.storage import message_rows
 from messaging.storage.message_rows import Failure, NewMessages
 from smsapp.core import clock
+from smsapp.core.context import acting_for
 from smsapp.core.db_errors import is_outage
 from smsapp.core.enqueue import wake
 from smsapp.core.exceptions import InsufficientCredit
 from smsapp.core.prepared_insert import Inserts
 from smsapp.lib.text import segment_count
-from smsapp.middleware import acting_for
 from uploads.chunks import Recipients, unpack_body
 
 logger = logging.getLogger(__name__)

@@ -14,9 +14,8 @@ from campaigns.services import pause_for_gateway
 from messaging.choices import ACCEPTED, ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
 from messaging.gateways.base import GatewayError, NotBegun, NotSent, Refused, Report, SubmitAnswer
 from messaging.ids import MAX_IN_BATCH
-from messaging.inbound import opt_outs
 from messaging.models import Attempt, Batch
-from messaging.outcomes import provider_ids, settlement
+from messaging.outcomes import provider_ids, provider_opt_outs, settlement
 from messaging.outcomes.settlement import Fact
 from messaging.routing import throttle
 from messaging.routing.failover import next_choice
@@ -87,7 +86,7 @@ def record_answers(results: Sequence[Result]) -> list[Result]:
         for http_status, calls in complete.items():
             _finish_attempts(calls, AttemptState.ANSWERED, now, http_status)
         settlement.apply(facts, accepted, at=now)
-        opt_outs.heed_provider([report for result in results if result.answer for report in result.answer.reports])
+        provider_opt_outs.apply([report for result in results if result.answer for report in result.answer.reports])
         _plan_report_checks(results, now)
         _give_back(results, now)
         too_many = [refusal for result in results if (refusal := _refusal_in(result))]

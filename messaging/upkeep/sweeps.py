@@ -20,8 +20,8 @@ from messaging.models import Attempt, Batch
 from messaging.outcomes import missing_reports, rounds, settlement
 from messaging.outcomes.settlement import Fact
 from messaging.restore import detection
-from messaging.routing import failover, unrouted
-from messaging.sending import canary, fair_queue
+from messaging.routing import failover
+from messaging.sending import canary, fair_queue, unrouted
 from messaging.storage import message_rows
 from smsapp.core import clock
 from smsapp.core.enqueue import wake

@@ -22,9 +22,9 @@ from messaging.forms.send import SendForm
 from messaging.preflight.text_cost import compose, without_values
 from messaging.restore import detection
 from messaging.services import MAX_NUMBERS, send
+from smsapp.core.context import current_request_id
 from smsapp.core.exceptions import SmsappError
 from smsapp.lib.text import MAX_TEXT_LENGTH, normalise
-from smsapp.middleware import current_request_id
 
 MAX_COMPOSED = 20 * MAX_TEXT_LENGTH  # characters that are looked at while somebody writes
 MAX_TEMPLATES = 100  # that are offered

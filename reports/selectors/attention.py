@@ -20,9 +20,9 @@ from messaging.gateways import balance, registry
 from messaging.models import Attempt, Batch, Gateway, ReportInbox, RouteHealth
 from messaging.models.gateways import FULL_SHARE
 from messaging.outcomes import conflicts, segment_drift
-from messaging.routing import throttle, unrouted
-from smsapp.core import clock
-from smsapp.monitoring import pulse
+from messaging.routing import throttle
+from messaging.sending import unrouted
+from smsapp.core import clock, pulse
 from uploads.choices import UploadStatus
 from uploads.models import Upload
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from rest_framework.renderers import BaseRenderer
 
-from smsapp.middleware import current_request_id
+from smsapp.core.context import current_request_id
 
 
 def envelope(data: Any, error: Mapping[str, Any] | None, started: float | None) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from accounts import request_log
 from accounts.access.principal import Caller
+from smsapp.core.context import current_call
 from smsapp.lib.digits import whole_number
-from smsapp.middleware import current_call
 
 PREFIX = "/api/"
 NOT_NOTED = ("/api/v1/health", "/api/v1/metrics", "/api/v1/docs", "/api/v1/redoc", "/api/v1/schema")

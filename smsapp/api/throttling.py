@@ -12,9 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access.principal import Caller
+from smsapp.core.context import current_call
 from smsapp.core.exceptions import AuthenticationRefused
 from smsapp.core.rate_limits import Bucket, Counted, count
-from smsapp.middleware import current_call
 
 WINDOW = 60  # seconds
 

@@ -17,8 +17,8 @@ from smsapp import __version__
 from smsapp.api import statuses
 from smsapp.api.fields import StatusField
 from smsapp.api.serializers import Answer
+from smsapp.core import pulse
 from smsapp.core.exceptions import ServiceUnavailable
-from smsapp.monitoring import pulse
 from smsapp.runtime import draining
 
 

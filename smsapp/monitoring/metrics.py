@@ -28,8 +28,7 @@ from messaging.choices import BatchState
 from messaging.models import Batch, ReportInbox
 from reports.models import DailyStat
 from smsapp import __version__, queues
-from smsapp.core import clock
-from smsapp.monitoring import pulse
+from smsapp.core import clock, pulse
 
 TAKEN_STATUSES = ("sent", "delivered", "undelivered", "unconfirmed")
 FINAL_STATUSES = tuple(status for status in COUNTED_STATUSES if status not in ("queued", "unknown", "sent"))

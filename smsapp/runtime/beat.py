@@ -13,7 +13,7 @@ from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler
 from redis.exceptions import RedisError
 
-from smsapp.monitoring import pulse
+from smsapp.core import pulse
 
 
 class ScheduleIncomplete(Exception):

@@ -255,7 +255,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AXES_DISABLE_ACCESS_LOG = True  # sign-ins stand in the audit log; and this one makes a session for each of the API
-AXES_CLIENT_IP_CALLABLE = "smsapp.middleware.client_network"
+AXES_CLIENT_IP_CALLABLE = "smsapp.core.context.client_network"
 AXES_WHITELIST_CALLABLE = "accounts.access.guessing.is_from_known_browser"
 AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
 #: Failed sign-ins in a quarter of an hour: of strangers by address, and of one name from wherever it is not known.
@@ -508,7 +508,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "request_id": {"()": "smsapp.middleware.RequestIdFilter"},
+        "request_id": {"()": "smsapp.core.context.RequestIdFilter"},
         "damping": {"()": "smsapp.core.log_damping.Damping"},
     },
     "formatters": {

@@ -17,9 +17,9 @@ from messaging.gateways.base import GatewayError, NotBegun, NotSent, OutgoingMes
 from messaging.gateways.fanout import submit_each
 from messaging.gateways.transport import Transport
 from messaging.models import Attempt, Batch, Gateway, Route
-from messaging.routing import router, throttle, unrouted
+from messaging.routing import router, throttle
 from messaging.routing.throttle import Outcome
-from messaging.sending import dispatch, fair_queue, leases
+from messaging.sending import dispatch, fair_queue, leases, unrouted
 from messaging.sending.capacity import Free, Room
 from messaging.sending.expansion import expand_ready
 from messaging.sending.submit import Call, Result

@@ -9,8 +9,9 @@ from accounts.choices import SenderKind
 from campaigns import opt_out_links
 from messaging.choices import Lane, MessageStatus, Reason
 from messaging.gateways.base import Inbound, Report
-from messaging.inbound import opt_outs, replies
+from messaging.inbound import replies
 from messaging.models import Message
+from messaging.outcomes import provider_opt_outs
 from messaging.sending import dispatch, expansion
 from smsapp.lib.keywords import Keyword, keyword_of
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, make_api_key, make_campaign, make_upload
@@ -124,8 +125,8 @@ def test_what_a_provider_says_of_a_number_is_heeded() -> None:
     first, second = Message.objects.order_by("id")
     said = Report(first.message_id, MessageStatus.REJECTED, Reason.OPTED_OUT, error_code="21610")
     other = Report(second.message_id, MessageStatus.REJECTED, Reason.RECIPIENT_REFUSED)
-    assert opt_outs.heed_provider([said, other]) == 1
-    assert opt_outs.heed_provider([said]) == 0
+    assert provider_opt_outs.apply([said, other]) == 1
+    assert provider_opt_outs.apply([said]) == 0
     assert suppressed_among(campaign.account, [first.phone_number, second.phone_number]) == {first.phone_number}
     event = OptOutEvent.objects.get()
     assert (event.source, event.detail) == (OptOutSource.PROVIDER, first.message_id)
@@ -137,9 +138,9 @@ def test_a_report_that_comes_again_shuts_nobody_out_who_came_back() -> None:
     expansion.expand_ready()
     message = Message.objects.get()
     said = Report(message.message_id, MessageStatus.REJECTED, Reason.OPTED_OUT, error_code="21610")
-    opt_outs.heed_provider([said])
+    provider_opt_outs.apply([said])
     opt_in(campaign.account, message.phone_number, OptOutSource.KEYWORD, "START")
-    assert opt_outs.heed_provider([said]) == 0
+    assert provider_opt_outs.apply([said]) == 0
     assert not suppressed_among(campaign.account, [message.phone_number])
 
 
@@ -152,7 +153,7 @@ def test_what_a_provider_says_of_many_numbers_costs_as_few_statements(django_ass
         for message in Message.objects.all()
     ]
     with django_assert_num_queries(27):  # seven of all, and one for the webhooks of each
-        assert opt_outs.heed_provider(said) == 20
+        assert provider_opt_outs.apply(said) == 20
 
 
 @pytest.mark.django_db

@@ -21,8 +21,8 @@ from messaging.gateways import registry
 from messaging.gateways.base import SubmitAnswer
 from messaging.models import Attempt, Batch, Gateway, Message, Route
 from messaging.preflight.receipt import preflight
-from messaging.routing import failover, router, unrouted
-from messaging.sending import dispatch, expansion
+from messaging.routing import failover, router
+from messaging.sending import dispatch, expansion, unrouted
 from messaging.upkeep import sweeps
 from reports.selectors import attention
 from tests.factories import AccountFactory, MembershipFactory, make_campaign, phones

@@ -7,8 +7,8 @@ import pytest
 from django.core.cache.backends.locmem import LocMemCache
 from django.test import RequestFactory
 
+from smsapp.core.context import client_address, network_of
 from smsapp.core.log_redaction import RedactingFormatter
-from smsapp.middleware import client_address, network_of
 from smsapp.monitoring import checks, proxies
 from tests.factories import make_api_key
 

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 
 from reports.selectors import attention
-from smsapp.monitoring import pulse
+from smsapp.core import pulse
 from smsapp.queues import QUEUES, WORKERS
 from smsapp.runtime import programs
 from smsapp.runtime.supervisor import Supervisor, free_port
