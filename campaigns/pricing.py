@@ -19,9 +19,9 @@ from accounts.billing import credit, quota
 from accounts.billing.prices import PriceList
 from accounts.choices import Mode
 from campaigns.models import Campaign
-from campaigns.opt_out_links import blank_link
-from campaigns.renderers import renderer_of
-from campaigns.rendering import EmptyValue, Renderer
+from campaigns.texts.opt_out_links import blank_link
+from campaigns.texts.renderers import renderer_of
+from campaigns.texts.rendering import EmptyValue, Renderer
 from smsapp.core.exceptions import DestinationBlocked
 from smsapp.lib.text import MAX_TEXT_LENGTH, segment_count
 from uploads.chunks import PREFIX_DIGITS, Recipients, count_prefixes, unpack_body

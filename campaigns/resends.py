@@ -9,8 +9,8 @@ from django.db import transaction
 from accounts.models import User
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.renderers import renderer_of
 from campaigns.services import save_new, unsaved_campaign
+from campaigns.texts.renderers import renderer_of
 from campaigns.transitions import note
 from campaigns.validation import check_request, request_of
 from smsapp.core import clock

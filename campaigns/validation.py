@@ -12,7 +12,7 @@ from accounts.services import require_active
 from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from campaigns.rendering import Template
+from campaigns.texts.rendering import Template
 from smsapp.core import clock
 from smsapp.core.exceptions import MessageTooLong, Problems, ScheduleInPast, ValidationError
 from smsapp.lib.moments import utc_text

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from campaigns.opt_out_links import blank_link, link_of
-from campaigns.renderers import renderer_of
-from campaigns.rendering import EmptyValue
+from campaigns.texts.opt_out_links import blank_link, link_of
+from campaigns.texts.renderers import renderer_of
+from campaigns.texts.rendering import EmptyValue
 from messaging.choices import Reason
 from smsapp.lib.text import MAX_TEXT_LENGTH
 
 if TYPE_CHECKING:
     from campaigns.models import Campaign
-    from campaigns.rendering import Renderer
+    from campaigns.texts.rendering import Renderer
     from messaging.models import Message
 
 #: Values of one row, as stored on the message (a JSON array, or empty), and its number (E.164) to the final text.

@@ -9,8 +9,8 @@ from accounts.access.principal import Caller, caller_of
 from accounts.models import Account
 from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
-from campaigns.message_templates import template_of
 from campaigns.recipients import Recipients, require_numbers
+from campaigns.texts.message_templates import template_of
 from campaigns.validation import CampaignRequest, check_request
 from smsapp.api.openapi.schema import may_fail
 from smsapp.core.context import current_request_id

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from campaigns.choices import PauseReason
 from campaigns.models import Campaign, MessageTemplate
-from campaigns.rendering import Template
+from campaigns.texts.rendering import Template
 from campaigns.validation import MAX_CANARY_WAIT
 from messaging.sending.resending import ON_REQUEST
 from smsapp.api import statuses

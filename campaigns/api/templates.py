@@ -10,9 +10,9 @@ from rest_framework.response import Response
 
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
-from campaigns import message_templates
 from campaigns.api.serializers import TemplateRequest, TemplateSerializer
 from campaigns.models import MessageTemplate
+from campaigns.texts import message_templates
 from campaigns.validation import check_text
 from smsapp.api.openapi.schema import may_fail
 from smsapp.api.pagination import NewestFirst

@@ -41,7 +41,7 @@ from campaigns.api.serializers import (
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients, gather
-from campaigns.rendering import Template
+from campaigns.texts.rendering import Template
 from campaigns.validation import check_request
 from messaging.choices import MessageStatus
 from messaging.preflight.preview import first_rows, one_row

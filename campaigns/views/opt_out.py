@@ -6,7 +6,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import Account
-from campaigns.opt_out_links import read_token
+from campaigns.texts.opt_out_links import read_token
 from uploads.choices import OptOutSource
 from uploads.suppressions import opt_out_hash
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from accounts.models import Account
-from campaigns.rendering import Template
+from campaigns.texts.rendering import Template
 from messaging.preflight.preview import of_sample
 from messaging.preflight.text_cost import compose
 from smsapp.core.exceptions import SmsappError

@@ -11,8 +11,8 @@ from accounts.choices import Scope
 from accounts.dashboard.decorators import MemberRequest, allowed, current_account, may
 from accounts.dashboard.once import once
 from campaigns.forms.templates import TemplateForm
-from campaigns.message_templates import change_template, create_template, delete_template, template_of
 from campaigns.models import MessageTemplate
+from campaigns.texts.message_templates import change_template, create_template, delete_template, template_of
 from messaging.preflight.text_cost import compose
 from smsapp.core.exceptions import NotFound, SmsappError
 from smsapp.lib.text import normalise

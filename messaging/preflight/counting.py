@@ -21,9 +21,9 @@ from accounts.choices import Mode
 from accounts.models import Account
 from campaigns.approval import audience_hash
 from campaigns.models import Campaign
-from campaigns.renderers import renderer_of
-from campaigns.rendering import Renderer
 from campaigns.scheduling.quiet_hours import quiet_of
+from campaigns.texts.renderers import renderer_of
+from campaigns.texts.rendering import Renderer
 from messaging.choices import Reason
 from messaging.message_text import Unfit, fit_text
 from messaging.routing.router import Router

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from campaigns.models import Campaign
-from campaigns.renderers import renderer_of
-from campaigns.rendering import Renderer, Template
+from campaigns.texts.renderers import renderer_of
+from campaigns.texts.rendering import Renderer, Template
 from messaging.choices import Reason
 from messaging.message_text import Unfit, fit_text
 from smsapp.core.exceptions import NotFound

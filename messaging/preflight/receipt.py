@@ -12,8 +12,8 @@ from accounts.models import Account
 from campaigns.approval import audience_hash, is_needed
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from campaigns.rendering import Template
 from campaigns.scheduling.quiet_hours import Place
+from campaigns.texts.rendering import Template
 from messaging.choices import Reason
 from messaging.gateways import registry
 from messaging.preflight.counting import Count, counted, last_count

@@ -7,8 +7,8 @@ from decimal import Decimal
 from accounts.billing.credit import amount_of
 from accounts.billing.prices import PriceList
 from accounts.models import Account
-from campaigns.opt_out_links import blank_link
-from campaigns.rendering import Template
+from campaigns.texts.opt_out_links import blank_link
+from campaigns.texts.rendering import Template
 from smsapp.core.exceptions import TemplateVariableMissing
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import (

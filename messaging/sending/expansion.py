@@ -20,10 +20,10 @@ from accounts.choices import Mode
 from campaigns import pricing
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from campaigns.renderers import renderer_of
-from campaigns.rendering import Renderer
 from campaigns.scheduling.quiet_hours import Place, quiet_of
 from campaigns.services import pause_for_credit, pause_for_defect, settle_status, store_campaign
+from campaigns.texts.renderers import renderer_of
+from campaigns.texts.rendering import Renderer
 from messaging.choices import BatchState, Lane, MessageStatus, Reason
 from messaging.ids import message_number
 from messaging.message_text import Unfit, fit_text, stored_values

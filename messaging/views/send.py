@@ -16,7 +16,7 @@ from accounts.dashboard.decorators import MemberRequest, allowed, current_accoun
 from accounts.dashboard.once import once
 from campaigns.choices import CampaignKind
 from campaigns.models import MessageTemplate
-from campaigns.rendering import Template
+from campaigns.texts.rendering import Template
 from campaigns.validation import CampaignRequest
 from messaging.forms.send import SendForm
 from messaging.preflight.text_cost import compose, without_values

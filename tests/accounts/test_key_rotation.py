@@ -31,7 +31,7 @@ from smsapp.monitoring import key_prints
 key_prints.require()
 from accounts.models import Account, WebhookEndpoint
 from accounts.security.encryption import decrypt
-from campaigns.opt_out_links import token_of
+from campaigns.texts.opt_out_links import token_of
 from messaging.gateways.registry import callback_token
 from uploads.suppressions import suppressed_among
 account = Account.objects.get(name="Corner Shop")

@@ -10,8 +10,8 @@ from accounts.choices import EndpointKind, Mode, Role
 from accounts.models import AuditEvent, Price, WebhookDelivery, WebhookEndpoint
 from campaigns import services
 from campaigns.choices import CampaignKind, CampaignStatus
-from campaigns.message_templates import MAX_TEMPLATES
 from campaigns.models import Campaign, MessageTemplate
+from campaigns.texts.message_templates import MAX_TEMPLATES
 from messaging.models import Batch
 from messaging.preflight import counting
 from messaging.sending.expansion import expand_ready

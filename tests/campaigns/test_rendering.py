@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.rendering import EmptyValue, Template
+from campaigns.texts.rendering import EmptyValue, Template
 from smsapp.core.exceptions import TemplateVariableMissing
 
 COLUMNS = ("name", "Phone", "Order No.", "straße")

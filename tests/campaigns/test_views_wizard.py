@@ -13,8 +13,8 @@ from django.utils import timezone
 from accounts.choices import Role
 from accounts.models import Account
 from campaigns.choices import CampaignStatus
-from campaigns.message_templates import create_template
 from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
+from campaigns.texts.message_templates import create_template
 from tests.factories import AccountFactory, MembershipFactory, make_upload, phones
 from uploads import contacts
 from uploads.models import Upload

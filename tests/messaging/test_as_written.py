@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from accounts.choices import Mode
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from campaigns.renderers import renderer_of
+from campaigns.texts.renderers import renderer_of
 from campaigns.validation import CampaignRequest
 from messaging.choices import FactSource, Lane, MessageStatus
 from messaging.models import Message

@@ -24,7 +24,7 @@ from messaging.choices import Lane
 from messaging.gateways import registry
 from messaging.gateways.base import OutgoingMessage, Submission
 from messaging.models import Batch, Gateway, Message, Route
-from messaging.restore import asking, detection, high_water_mark, release
+from messaging.restore import asking, detection, fingerprint, high_water_mark, release
 from messaging.sending import dispatch, leases, submit
 from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
@@ -173,7 +173,7 @@ def test_postgresql_on_another_timeline_asks_however_short_the_stop_was(simulato
     before = replace(installation.place, timeline="1000")
     detection._write("installed_at", {"name": installation.name, "place": before.as_dict})
     new_connection()
-    now = detection.place.here()
+    now = fingerprint.here()
     is_asked = bool(now.timeline)  # not by SQLite
     assert detection.may_send() is not is_asked
     tasks.watch()

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.choices import SenderKind
-from campaigns import opt_out_links
+from campaigns.texts import opt_out_links
 from messaging.choices import Lane, MessageStatus, Reason
 from messaging.gateways.base import Inbound, Report
 from messaging.inbound import replies

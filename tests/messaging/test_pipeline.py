@@ -14,7 +14,7 @@ from django.utils import timezone
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.rendering import Renderer
+from campaigns.texts.rendering import Renderer
 from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
 from messaging.gateways import registry
 from messaging.models import Attempt, Batch, DeliveryReport, Message

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from campaigns.choices import CampaignKind
-from campaigns.rendering import Renderer, Template
+from campaigns.texts.rendering import Renderer, Template
 
 
 def renderer_of(kind: str, text: str, columns: Sequence[str]) -> Renderer:
