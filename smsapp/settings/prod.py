@@ -2,7 +2,7 @@
 
 from smsapp.monitoring import sentry
 from smsapp.settings.base import *  # noqa: F403
-from smsapp.settings.base import BASE_DIR, env
+from smsapp.settings.env import BASE_DIR, env
 
 SECRET_KEY = env.str("SECRET_KEY")  # no working default: a start without it fails
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
