@@ -1,9 +1,11 @@
 """Sending it: by which roads messages leave, in which batches and calls, and what came back."""
 
+from messaging.models.attempt import Attempt, RefusalRow
+from messaging.models.batch import Batch
 from messaging.models.gateways import Gateway, ProviderReference, Route, RouteHealth
 from messaging.models.inbound import InboundMessage
+from messaging.models.message import Message
 from messaging.models.reports import DeliveryReport, ReportInbox, StatDelta
-from messaging.models.sending import Attempt, Batch, Message, RefusalRow
 
 __all__ = [
     "Attempt",

@@ -9,7 +9,7 @@ from django.db import models
 from accounts.models import Account
 from accounts.security.encryption import decrypt, encrypt
 from messaging.choices import GatewayKind
-from messaging.models.sending import Message
+from messaging.models.message import Message
 
 FULL_SHARE = 100
 

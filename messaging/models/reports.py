@@ -4,7 +4,7 @@ from django.db import models
 
 from campaigns.models.tally import Tally
 from messaging.choices import FactSource, MessageStatus, Reason
-from messaging.models.sending import Message
+from messaging.models.message import Message
 from smsapp.core import clock
 
 
