@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from accounts import alarms, idempotency, request_log
+from accounts import idempotency, request_log, suspension
 from accounts.access import invitations, sessions, tokens
 from accounts.security import audit
 from accounts.webhooks import delivery, endpoints
@@ -47,7 +47,7 @@ def purge_invitations() -> int:
 
 @shared_task(name="accounts.heed_alarms")
 def heed_alarms() -> int:
-    return alarms.heed()
+    return suspension.apply_alarms()
 
 
 @shared_task(name="accounts.seal_audit")

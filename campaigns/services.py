@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
 from accounts.models import Account, User
-from accounts.services import require_active
+from accounts.suspension import require_active
 from accounts.webhooks import endpoints
 from campaigns import approval, pricing, webhook_events
 from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus, CanaryState, PauseReason

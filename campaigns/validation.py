@@ -8,7 +8,7 @@ from typing import Any
 from accounts.choices import Mode
 from accounts.models import Account
 from accounts.senders import require_sender
-from accounts.services import require_active
+from accounts.suspension import require_active
 from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign

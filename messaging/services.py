@@ -7,7 +7,7 @@ from django.db import transaction
 
 from accounts.choices import Mode
 from accounts.models import Account, User
-from accounts.services import require_active
+from accounts.suspension import require_active
 from campaigns.models import Campaign
 from campaigns.services import admit_campaign
 from campaigns.validation import CampaignRequest, check_request

@@ -28,7 +28,7 @@ from accounts.models import (
     TokenFamily,
 )
 from accounts.senders import approve_sender, reject_sender
-from accounts.services import hold_account, release_account
+from accounts.suspension import reinstate_account, suspend_account
 from messaging.selectors import on_their_way_of, on_their_way_words
 from smsapp.console.admin import ActingAdmin, ConsoleAdmin, confirmed_action
 
@@ -61,12 +61,12 @@ class AccountAdmin(CreditPages):
         note_account(obj, form, request, change)
         if change and "is_active" in form.changed_data:
             if obj.is_active:
-                release_account(obj, request.user)  # type: ignore[arg-type]
+                reinstate_account(obj, request.user)  # type: ignore[arg-type]
             else:
                 transaction.on_commit(partial(self._hold, request, obj))  # before the page is answered
 
     def _hold(self, request: HttpRequest, account: Account) -> None:
-        hold_account(account, request.user)  # type: ignore[arg-type]
+        suspend_account(account, request.user)  # type: ignore[arg-type]
         words = on_their_way_words(on_their_way_of(account))
         self.message_user(request, f"{account} is on hold. {words}", messages.WARNING)
 

@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from django.db import connection
 from django.db.models import F
 
-from accounts.alarms import raise_alarm
 from accounts.billing.credit import amount_of
 from accounts.choices import EventType, Mode
 from accounts.models import Account, DailyUse
+from accounts.suspension import raise_alarm
 from accounts.webhooks import emit
 from smsapp.core import clock
 from smsapp.core.exceptions import QuotaExceeded, SpendLimitReached

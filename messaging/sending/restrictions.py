@@ -22,9 +22,9 @@ from django.db.models import Count, Q, QuerySet
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
-from accounts.alarms import raise_alarm
 from accounts.choices import Mode
 from accounts.models import Account
+from accounts.suspension import raise_alarm
 from messaging.choices import NEVER_HANDED_OVER, AttemptState, MessageStatus
 from messaging.ids import batch_of
 from messaging.models import Attempt, Message

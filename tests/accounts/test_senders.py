@@ -12,7 +12,7 @@ from accounts.senders import (
     require_sender,
     withdraw_sender,
 )
-from accounts.services import hold_account, release_account
+from accounts.suspension import reinstate_account, suspend_account
 from smsapp.core.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
 from tests.factories import AccountFactory, MembershipFactory, UserFactory
 from tests.messaging.together import run_together
@@ -106,8 +106,8 @@ def test_requests_and_decisions_are_in_the_audit_log(member):
     approve_sender(sender, operator)
     other, _ = request_sender(member.account, "Other", member.user)
     withdraw_sender(member.account, other.pk, member.user)
-    hold_account(member.account, operator)
-    release_account(member.account, operator)
+    suspend_account(member.account, operator)
+    reinstate_account(member.account, operator)
     assert list(AuditEvent.objects.order_by("pk").values_list("action", "user", "target_id")) == [
         ("sender.requested", member.user.pk, "YourBrand"),
         ("sender.rejected", operator.pk, "YourBrand"),

@@ -11,7 +11,7 @@ from django.utils import timezone
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
-from accounts import alarms
+from accounts import suspension
 from accounts.billing import credit, quota
 from accounts.choices import EventType
 from accounts.models import Account, WebhookEndpoint
@@ -115,7 +115,7 @@ EMITTED: dict[str, Callable[[World], object]] = {
     "balance.low": balance_low,
     "inbound.received": lambda world: world.text_us("When do you open?", ""),
     "optout.received": lambda world: world.text_us("STOP", "STOP"),
-    "account.held": lambda world: alarms.hold_for(world.account, "It sent too much."),
+    "account.held": lambda world: suspension.suspend_for(world.account, "It sent too much."),
     "spend.alert": spend_alert,
     "endpoint.disabled": disabled,
     "ping": lambda world: endpoints.ping(world.endpoint, world.user),

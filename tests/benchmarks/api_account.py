@@ -15,7 +15,7 @@ from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
-from accounts.services import ensure_demo_account  # noqa: E402
+from smsapp.demo.account import ensure_demo_account  # noqa: E402
 from tests.benchmarks.calls import CALLS, ROOT, Call  # noqa: E402
 
 

@@ -17,12 +17,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 
 from accounts.models import SenderId, User  # noqa: E402
-from accounts.services import ensure_demo_account  # noqa: E402
 from campaigns.choices import CampaignKind  # noqa: E402
 from campaigns.services import create_campaign  # noqa: E402
 from campaigns.validation import CampaignRequest  # noqa: E402
 from messaging.sending.expansion import expand_ready  # noqa: E402
 from smsapp.celery import collect_garbage_less_often  # noqa: E402
+from smsapp.demo.account import ensure_demo_account  # noqa: E402
 from smsapp.demo.play import TEXT  # noqa: E402
 from uploads.services import accept_upload, read_upload, ready_audience  # noqa: E402
 

@@ -22,7 +22,6 @@ from django.urls import reverse  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from accounts.dashboard.workspace import site_url  # noqa: E402
-from accounts.services import DemoAccount, ensure_demo_account  # noqa: E402
 from campaigns.choices import CampaignKind, CampaignStatus  # noqa: E402
 from campaigns.models import Campaign  # noqa: E402
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus  # noqa: E402
@@ -31,6 +30,7 @@ from messaging.models import Attempt, Batch  # noqa: E402
 from messaging.outcomes.settlement import write_statistics  # noqa: E402
 from reports.rollup import fold  # noqa: E402
 from reports.selectors import campaign_progress  # noqa: E402
+from smsapp.demo.account import DemoAccount, ensure_demo_account  # noqa: E402
 from tests.pages import Browser  # noqa: E402
 from uploads.choices import AudienceSource  # noqa: E402
 from uploads.models import Audience  # noqa: E402

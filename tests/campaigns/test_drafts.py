@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.choices import Role
 from accounts.models import AuditEvent
-from accounts.services import hold_account
+from accounts.suspension import suspend_account
 from campaigns import drafts, services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
@@ -220,7 +220,7 @@ def test_what_is_launched_is_what_was_last_saved(owner):
 
 def test_a_held_account_launches_nothing(owner):
     draft = make_draft(owner, numbers())
-    hold_account(owner.account)
+    suspend_account(owner.account)
     with pytest.raises(AccountSuspended):
         services.launch(Campaign.objects.get(), owner.user)
     draft.refresh_from_db()

@@ -19,7 +19,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Account
-from accounts.services import hold_account
+from accounts.suspension import suspend_account
 from campaigns import services as campaign_services
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignKind, CampaignStatus
@@ -320,7 +320,7 @@ def test_connections_cut_at_any_moment_lose_and_double_nothing(simulator, settin
 
 
 def hold(campaign: Campaign) -> None:
-    hold_account(campaign.account)
+    suspend_account(campaign.account)
 
 
 def lift_hold(campaign: Campaign) -> None:

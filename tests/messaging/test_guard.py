@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts import alarms
+from accounts import suspension
 from accounts.billing.credit import MICRO, top_up
 from accounts.models import Account, DailyUse, Price, ReservedName
 from accounts.senders import RESERVED, request_sender, require_not_reserved
@@ -166,10 +166,10 @@ def test_an_attack_of_numbers_in_a_row_is_held_after_a_few(redis_client: Any) ->
         except AccountSuspended:
             break
     assert sent <= restrictions.BLOCK_LIMIT
-    assert alarms.heed() == 1
+    assert suspension.apply_alarms() == 1
     account = Account.objects.get(pk=membership.account.pk)
     assert (account.is_active, account.hold_reason) == (False, restrictions.IN_ROW)
-    assert alarms.heed() == 0
+    assert suspension.apply_alarms() == 0
 
 
 def test_a_file_of_numbers_in_a_row_is_stopped_and_an_honest_one_is_not(redis_client: Any) -> None:
@@ -189,7 +189,7 @@ def test_who_is_not_guarded_is_not_watched(redis_client: Any) -> None:
     membership = MembershipFactory()
     for phone in phones(30):
         single(membership, phone)
-    assert alarms.heed() == 0
+    assert suspension.apply_alarms() == 0
 
 
 # --- money -----------------------------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def test_what_an_account_may_spend_in_a_day(payer: Any, redis_client: Any) -> No
     with pytest.raises(SpendLimitReached) as refused:
         single(payer, GERMAN)
     assert refused.value.details == {"limit": "0.500000", "needed": "0.050000", "currency": "EUR"}
-    assert alarms.heed() == 1
+    assert suspension.apply_alarms() == 1
     account = Account.objects.get(pk=payer.account.pk)
     assert not account.is_active
     assert "limit of 0.500000 EUR a day" in account.hold_reason

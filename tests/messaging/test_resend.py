@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from accounts.services import hold_account
+from accounts.suspension import suspend_account
 from campaigns import resends
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind, CampaignStatus
@@ -270,7 +270,7 @@ def test_the_account_and_its_sender_are_asked_anew():
     sender.delete()
     with pytest.raises(SenderNotAllowed):
         resend_failed(original, original.user)
-    hold_account(original.account)
+    suspend_account(original.account)
     with pytest.raises(AccountSuspended):
         resend_failed(original, original.user)
     assert not original.resends.exists()

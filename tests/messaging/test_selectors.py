@@ -2,7 +2,7 @@
 
 import pytest
 
-from accounts.services import hold_account
+from accounts.suspension import suspend_account
 from campaigns import services as campaign_services
 from messaging.choices import FactSource, Lane, MessageStatus, Reason
 from messaging.gateways.base import Unknown
@@ -71,7 +71,7 @@ def test_a_call_of_an_earlier_lease_is_not_counted_again(calls):
 def test_nothing_of_other_campaigns_or_accounts_is_counted(calls):
     mine, other = calls[0].batch.campaign, make_campaign()
     assert on_their_way(campaign_services.pause(other, other.user)) == 0
-    hold_account(mine.account)
+    suspend_account(mine.account)
     assert (on_their_way_of(mine.account), on_their_way_of(AccountFactory())) == (6, 0)
 
 

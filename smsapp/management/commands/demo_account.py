@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from accounts.services import ensure_demo_account
+from smsapp.demo.account import ensure_demo_account
 from smsapp.monitoring import key_prints
 
 
