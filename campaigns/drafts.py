@@ -15,10 +15,10 @@ from campaigns.services import save_new, unsaved_campaign
 from campaigns.transitions import locked_campaign, note, require_draft
 from campaigns.validation import CampaignRequest, check_message, check_request, request_of, write_request
 from smsapp.core.exceptions import InvalidState, Problems
+from uploads.audiences import empty_audience
 from uploads.chunks import RefusedRow
 from uploads.contacts import list_of
 from uploads.models import Audience, Upload
-from uploads.services import empty_audience
 
 
 def create_draft(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from accounts.models import Account
 from smsapp.core.error_codes import problem_code
 from smsapp.core.exceptions import InvalidPhoneNumber
+from uploads.audiences import audience_from_numbers, ready_audience, screen_numbers
 from uploads.choices import RowReason
 from uploads.chunks import RefusedRow
 from uploads.contacts import snapshot
 from uploads.models import Audience
-from uploads.services import audience_from_numbers, ready_audience, screen_numbers
 
 MAX_ERRORS = 100
 

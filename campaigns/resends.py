@@ -15,7 +15,7 @@ from campaigns.transitions import note
 from campaigns.validation import check_request, request_of
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState
-from uploads.services import audience_to_fill
+from uploads.audiences import audience_to_fill
 
 logger = logging.getLogger(__name__)
 

@@ -26,9 +26,9 @@ from smsapp.core.exceptions import (
     RecipientOptedOut,
     ValidationError,
 )
+from uploads.audiences import audience_from_numbers, screen_numbers
 from uploads.choices import RowReason
 from uploads.chunks import Recipients
-from uploads.services import audience_from_numbers, screen_numbers
 from uploads.suppressions import suppressed_among
 
 __all__ = ["Sent", "resend_failed", "send"]

@@ -15,9 +15,9 @@ from campaigns.models import Campaign
 from campaigns.services import create_campaign
 from campaigns.validation import CampaignRequest
 from messaging.models import Gateway
+from uploads.audiences import audience_from_numbers
 from uploads.choices import AudienceSource, UploadStatus
 from uploads.models import Audience, Upload
-from uploads.services import audience_from_numbers
 
 
 class AccountFactory(DjangoModelFactory[Account]):

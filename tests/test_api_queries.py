@@ -30,11 +30,11 @@ from messaging.preflight.receipt import preflight
 from messaging.sending.expansion import expand_ready
 from tests.factories import MembershipFactory, make_campaign, make_upload, phones
 from tests.test_permissions import ROUTES, Route, Things, filled, of_key, value_in
+from uploads.audiences import audience_from_numbers
 from uploads.choices import RowReason
 from uploads.chunks import RefusedRow
 from uploads.contacts import put_contact
 from uploads.models import Upload
-from uploads.services import audience_from_numbers
 from uploads.suppressions import suppress
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]

@@ -14,12 +14,12 @@ from smsapp.core.exceptions import AlreadyExists, InvalidState, NotFound, Valida
 from smsapp.lib.phone import RefusedNumber, parse_number
 from smsapp.lib.text import forbidden_characters, normalise
 from uploads import chunks
+from uploads.audiences import ready_audience
 from uploads.choices import AudienceSource
 from uploads.chunks import Recipients
 from uploads.files.reading import store_chunk
 from uploads.models import Audience, AudienceChunk, Contact, ContactList
 from uploads.numbers import read_number
-from uploads.services import ready_audience
 
 MAX_LISTS = 1000  # of one account
 MAX_CONTACTS = 2_000_000  # of one list

@@ -1,11 +1,10 @@
-"""Who to: files taken in, audiences made of files and of requests, numbers that must never be texted."""
+"""Files of recipients: accepted, read again, removed."""
 
 import base64
 import contextlib
 import logging
 import re
 import secrets
-from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -16,46 +15,20 @@ from django.db import transaction
 
 from accounts.models import Account, User
 from smsapp.core.enqueue import wake
-from smsapp.core.exceptions import NotFound, UploadInvalid, UploadNotReady
-from smsapp.core.prepared_insert import Inserts
-from smsapp.lib.phone import RefusedNumber, is_country, parse_number
+from smsapp.core.exceptions import UploadInvalid
+from smsapp.lib.phone import is_country
 from smsapp.lib.text import invisible_characters
 from uploads import chunks
-from uploads.choices import AudienceSource, RowReason, UploadStatus
-from uploads.chunks import Recipients, RefusedRow
+from uploads.audiences import ready_audience
 from uploads.files.inspection import Wanted, inspect
-from uploads.files.parsing import Rows
-from uploads.files.reading import packed, read_upload, store_chunk, upload_path
+from uploads.files.reading import upload_path
 from uploads.files.screening import SPREADSHEET, check_name
 from uploads.files.spreadsheets import check_workbook
 from uploads.files.storing import BLOCK, check_size, store
-from uploads.models import Audience, AudienceChunk, Upload
-from uploads.suppressions import phone_hash, suppress, suppress_all, suppressed_among
-
-__all__ = [
-    "accept_upload",
-    "add_recipients",
-    "audience_from_numbers",
-    "audience_to_fill",
-    "empty_audience",
-    "last_recipient",
-    "numbers",
-    "phone_hash",
-    "read_again",
-    "read_upload",
-    "ready_audience",
-    "refused_rows",
-    "remove_files",
-    "screen_numbers",
-    "suppress",
-    "suppressed_among",
-    "upload_path",
-]
+from uploads.models import Upload
+from uploads.suppressions import suppress_all
 
 logger = logging.getLogger(__name__)
-
-_insert_audiences = Inserts(Audience)
-_insert_chunks = Inserts(AudienceChunk)
 
 _MAX_FILENAME = 200  # characters
 _AT_ONCE = 500  # files
@@ -126,137 +99,12 @@ def read_again(
         )  # fmt: skip
 
 
-def screen_numbers(raw: Sequence[str], country: str) -> tuple[list[tuple[int, str]], list[RefusedRow]]:
-    """Numbers of a request: (place, E.164) of the good ones, and the refused, among them every repetition.
-
-    Places count from 1, as the rows of a file do. `country` is an ISO code in upper case.
-    """
-    good: list[tuple[int, str]] = []
-    refused: list[RefusedRow] = []
-    seen: set[str] = set()
-    for place, text in enumerate(raw, 1):
-        try:
-            phone = parse_number(text, country)
-        except RefusedNumber as refusal:
-            reason = refusal.reason if text.strip() else RowReason.NO_NUMBER.value
-            refused.append(RefusedRow(place, reason, chunks.shown(text), refusal.detail))
-            continue
-        if phone in seen:
-            refused.append(RefusedRow(place, RowReason.DUPLICATE.value, chunks.shown(text), ""))
-        else:
-            seen.add(phone)
-            good.append((place, phone))
-    return good, refused
-
-
-def audience_from_numbers(
-    account: Account,
-    numbers: Sequence[tuple[int, str]],
-    columns: Sequence[str] = (),
-    values: Sequence[Sequence[str]] | None = None,
-    refused: Sequence[RefusedRow] = (),
-) -> Audience:
-    """Store the numbers of a request as an audience, in chunks like those of a file.
-
-    `numbers`: (place, E.164), as `screen_numbers` gives them. `values`: for each of them the values of `columns`;
-    a ValueError if the lengths do not agree.
-    """
-    rows = [[] for _ in numbers] if values is None else [list(row) for row in values]
-    if len(rows) != len(numbers) or any(len(row) != len(columns) for row in rows):
-        raise ValueError("every number needs one value for each column")
-    step = settings.CHUNK_SIZE
-    starts = range(0, len(numbers) or 1, step)
-    audience = Audience(
-        account=account, source=AudienceSource.REQUEST, columns=list(columns), chunk_count=len(starts),
-        recipient_count=len(numbers),
-    )  # fmt: skip
-    stored = []
-    for number, start in enumerate(starts):
-        part = numbers[start : start + step]
-        places = [place for place, _ in part]
-        # Places are those of the request: what was refused up to this chunk's last number stands in it or before.
-        bad = list(refused) if start == 0 else []
-        last = max([*places, *(row.row for row in bad)], default=0)
-        found = Rows(places, [phone for _, phone in part], list(rows[start : start + step]), bad, last)
-        stored.append(packed(audience, number, found))
-    with transaction.atomic(savepoint=False):
-        _insert_audiences([audience])
-        for chunk in stored:
-            chunk.audience = audience
-        _insert_chunks(stored)
-    return audience
-
-
-def audience_to_fill(account: Account, columns: Sequence[str] = ()) -> Audience:
-    """An audience without recipients yet: `add_recipients` stores them chunk by chunk."""
-    return Audience.objects.create(account=account, source=AudienceSource.RESEND, columns=list(columns))
-
-
-def empty_audience(account: Account) -> Audience:
-    """Of a draft whose recipients are not known yet."""
-    return Audience.objects.create(account=account, source=AudienceSource.EMPTY)
-
-
-def add_recipients(audience: Audience, recipients: Recipients) -> None:
-    """Store up to CHUNK_SIZE recipients as the next chunk of an audience, as it was read.
-
-    Inside the caller's transaction, which sees to it that nobody else adds; an IntegrityError if somebody did.
-    """
-    store_chunk(audience, audience.chunk_count, *recipients, refused=[], last_row=max(recipients.rows))
-    audience.refresh_from_db()
-
-
-def last_recipient(audience: Audience) -> tuple[int, str] | None:
-    """Row and E.164 of the recipient that was stored last; None while there is none."""
-    body = audience.chunks.order_by("-number").values_list("body", flat=True).first()
-    if body is None:
-        return None
-    recipients = chunks.unpack_body(body)
-    return recipients.rows[-1], recipients.phones[-1]
-
-
-def ready_audience(account: Account, upload_id: str) -> Audience:
-    """Raises NotFound, UploadNotReady while it is being read, or UploadInvalid when it could not be."""
-    upload = Upload.objects.for_account(account).select_related("audience").filter(upload_id=upload_id).first()
-    if upload is None:
-        raise NotFound("There is no such upload.", field="upload_id", value=upload_id)
-    if upload.status == UploadStatus.FAILED:
-        raise UploadInvalid(f"This upload cannot be used: {upload.failure_reason}", "upload_id", upload_id)
-    if upload.status != UploadStatus.READY or upload.audience is None:
-        raise UploadNotReady(
-            "This upload is still being read; try again when it is ready.", current_status=upload.status
-        )
-    return upload.audience
-
-
 def suppress_upload(account: Account, by: User, upload_id: str) -> int:
     """Suppress the numbers of a ready upload; how many are new. Raises what `ready_audience` raises."""
     audience = ready_audience(account, upload_id)
     bodies = audience.chunks.order_by("number").values_list("body", flat=True).iterator(chunk_size=1)
     phones = (phone for body in bodies for phone in chunks.unpack_body(body).phones)
     return suppress_all(account, by, phones, f"upload {upload_id}")
-
-
-def numbers(audience: Audience, offset: int = 0, limit: int = 100) -> list[tuple[int, str]]:
-    """One page of an audience's recipients: (row, E.164), in the order of the file."""
-    page: list[tuple[int, str]] = []
-    for body, start in _packed_from(audience, "good_count", "body", offset):
-        recipients = chunks.unpack_body(body)
-        end = start + limit - len(page)
-        page.extend(zip(recipients.rows[start:end], recipients.phones[start:end], strict=True))
-        if len(page) >= limit:
-            break
-    return page
-
-
-def refused_rows(audience: Audience, offset: int = 0, limit: int | None = None) -> Iterator[RefusedRow]:
-    """Refused rows in the order of the file; all of them from `offset` on, in a stream, if `limit` is None."""
-    rows = (
-        row
-        for packed, start in _packed_from(audience, "bad_count", "refused", offset)
-        for row in chunks.unpack_refused(packed)[start:]
-    )
-    return islice(rows, limit)
 
 
 def remove_files(now: datetime) -> int:
@@ -290,17 +138,6 @@ def _record(upload: Upload) -> Upload:
     wake("uploads.parse", upload.pk)
     logger.info("upload %s: accepted, %s bytes", upload.upload_id, upload.file_size)
     return upload
-
-
-def _packed_from(audience: Audience, count: str, content: str, offset: int) -> Iterator[tuple[bytes | memoryview, int]]:
-    """The packed parts from a row on, and how many rows of each to pass over. Reads no chunk before it."""
-    stored = AudienceChunk.objects.filter(audience=audience)
-    for pk, rows in stored.order_by("number").values_list("pk", count):
-        if offset >= rows:
-            offset -= rows
-            continue
-        yield stored.values_list(content, flat=True).get(pk=pk), offset
-        offset = 0
 
 
 def _orphans(now: datetime) -> list[Path]:

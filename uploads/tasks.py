@@ -8,6 +8,7 @@ from celery import shared_task
 from smsapp.core import clock
 from smsapp.core.enqueue import wake
 from uploads import services
+from uploads.files import reading
 from uploads.models import Upload
 
 _MAX_WOKEN = 100
@@ -15,7 +16,7 @@ _MAX_WOKEN = 100
 
 @shared_task(name="uploads.parse")
 def parse(upload_pk: int) -> bool:
-    return services.read_upload(upload_pk, f"{socket.gethostname()}:{os.getpid()}")
+    return reading.read_upload(upload_pk, f"{socket.gethostname()}:{os.getpid()}")
 
 
 @shared_task(name="uploads.wake")

@@ -32,9 +32,9 @@ from reports import selectors
 from smsapp.core import clock
 from smsapp.core.exceptions import SmsappError
 from smsapp.lib.csv_safety import BYTE_ORDER_MARK, attachment, csv_line
+from uploads.audiences import refused_rows
 from uploads.choices import RowReason
 from uploads.models import Audience
-from uploads.services import refused_rows
 
 REFUSED_PER_PAGE = 100
 CSV_PAGE = 1000  # messages read at once

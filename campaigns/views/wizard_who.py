@@ -17,10 +17,11 @@ from campaigns.models import Campaign
 from campaigns.views.owned import owned_upload
 from smsapp.core.exceptions import SmsappError
 from smsapp.request_body import takes_file
+from uploads.audiences import refused_rows
 from uploads.choices import RowReason, UploadStatus
 from uploads.models import Upload
 from uploads.samples import sample_of
-from uploads.services import accept_upload, read_again, refused_rows
+from uploads.services import accept_upload, read_again
 
 SHOWN_ROWS = 8  # of a file, to see whether its columns are right
 SHOWN_REFUSED = 10

@@ -17,9 +17,9 @@ from messaging.models import InboundMessage
 from messaging.sending.expansion import store_expanded
 from smsapp.core.exceptions import SmsappError
 from smsapp.lib.keywords import Keyword, keyword_of
+from uploads.audiences import audience_from_numbers
 from uploads.choices import OptOutSource
 from uploads.chunks import Recipients
-from uploads.services import audience_from_numbers
 from uploads.suppressions import opt_in, opt_out
 
 logger = logging.getLogger(__name__)

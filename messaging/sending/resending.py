@@ -31,8 +31,8 @@ from messaging.models import Batch, Message
 from smsapp.core.enqueue import wake
 from smsapp.core.exceptions import InvalidState, SmsappError, ValidationError
 from smsapp.core.isolation import apart
+from uploads.audiences import add_recipients, last_recipient
 from uploads.chunks import Recipients
-from uploads.services import add_recipients, last_recipient
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from accounts.models import Account, ApiKey, AuditEvent, SenderId, TokenFamily
 from smsapp.core.exceptions import TokenInvalid
 from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, UserFactory, make_api_key
 from uploads.models import Suppression
-from uploads.services import suppressed_among
+from uploads.suppressions import suppressed_among
 
 pytestmark = pytest.mark.django_db
 

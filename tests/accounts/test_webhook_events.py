@@ -24,7 +24,8 @@ from messaging.models import Message
 from messaging.outcomes import settlement
 from messaging.sending.expansion import expand_ready
 from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
-from uploads.services import accept_upload, read_upload
+from uploads.files.reading import read_upload
+from uploads.services import accept_upload
 
 pytestmark = pytest.mark.django_db
 

@@ -24,7 +24,9 @@ from messaging.sending.expansion import expand_ready  # noqa: E402
 from smsapp.celery import collect_garbage_less_often  # noqa: E402
 from smsapp.demo.account import ensure_demo_account  # noqa: E402
 from smsapp.demo.play import TEXT  # noqa: E402
-from uploads.services import accept_upload, read_upload, ready_audience  # noqa: E402
+from uploads.audiences import ready_audience  # noqa: E402
+from uploads.files.reading import read_upload  # noqa: E402
+from uploads.services import accept_upload  # noqa: E402
 
 
 def prepare() -> dict[str, float]:

@@ -71,7 +71,8 @@ def furnished(platform: Platform) -> dict[str, str]:
 UPLOAD = """
 from django.core.files.uploadedfile import SimpleUploadedFile
 from accounts.models import Account, User
-from uploads.services import accept_upload, read_upload
+from uploads.services import accept_upload
+from uploads.files.reading import read_upload
 account, user = Account.objects.get(name="Demo"), User.objects.get(username="demo")
 upload = accept_upload(account, user, SimpleUploadedFile("customers.csv", %r.encode()))
 import time

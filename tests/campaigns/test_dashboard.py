@@ -23,9 +23,9 @@ from reports.selectors import advice, campaign_progress, message_page, message_t
 from reports.selectors.progress import in_words
 from tests.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, make_upload, phones
 from tests.pages import Browser
+from uploads.audiences import audience_from_numbers
 from uploads.chunks import RefusedRow
 from uploads.contacts import create_list, put_contact, rename_list, snapshot
-from uploads.services import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
 EXPLAINED_BY_REASON = {

@@ -17,8 +17,8 @@ from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
 from campaigns.texts.message_templates import create_template
 from tests.factories import AccountFactory, MembershipFactory, make_upload, phones
 from uploads import contacts
+from uploads.files.reading import read_upload
 from uploads.models import Upload
-from uploads.services import read_upload
 from uploads.suppressions import suppress
 
 pytestmark = pytest.mark.django_db

@@ -32,7 +32,7 @@ from smsapp.core.exceptions import DestinationBlocked, InsufficientCredit, Quota
 from tests.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, phones
 from tests.messaging.test_pipeline import eventually, run_dry
 from tests.messaging.together import patiently, run_together
-from uploads.services import audience_from_numbers
+from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
 

@@ -33,7 +33,7 @@ from smsapp.core.exceptions import (
 from smsapp.lib.lookalike import looks_like
 from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
 from tests.messaging.steps import opened_of
-from uploads.services import audience_from_numbers
+from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
 GERMAN, BRITISH, AUSTRIAN, CANADIAN, AMERICAN = (

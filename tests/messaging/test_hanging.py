@@ -28,7 +28,7 @@ from tests.factories import AccountFactory, in_use, make_campaign
 from tests.messaging.gateway_servers import RawServer, answering, raw_server
 from tests.messaging.test_pipeline import eventually
 from tests.messaging.together import together
-from uploads.services import audience_from_numbers
+from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
 

@@ -33,7 +33,7 @@ from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.messaging.test_results import listen, told
 from tests.messaging.test_settlement import assert_counted
 from tests.messaging.test_statistics import assert_adds_up
-from uploads.services import audience_from_numbers
+from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus

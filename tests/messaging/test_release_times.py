@@ -17,7 +17,7 @@ from messaging.sending import canary, dispatch, expansion
 from messaging.upkeep import sweeps
 from smsapp.lib.zones import zones_of
 from tests.factories import AccountFactory, SenderIdFactory, make_campaign, phones
-from uploads.services import audience_from_numbers
+from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
 NIGHT = Window(time(21), time(8))

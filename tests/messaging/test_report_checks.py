@@ -22,7 +22,7 @@ from tests.messaging.steps import opened_of
 from tests.messaging.test_look_ups import hanging
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.messaging.test_settlement import assert_counted
-from uploads.services import audience_from_numbers
+from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus

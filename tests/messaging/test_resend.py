@@ -29,9 +29,9 @@ from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, 
 from tests.messaging.test_pipeline import eventually, run_dry
 from tests.messaging.test_settlement import assert_counted
 from tests.messaging.together import run_together
+from uploads.audiences import audience_from_numbers
 from uploads.chunks import Recipients, unpack_body
 from uploads.models import Audience
-from uploads.services import audience_from_numbers
 from uploads.suppressions import suppress
 
 pytestmark = pytest.mark.django_db

@@ -26,7 +26,7 @@ from messaging.sending import dispatch, expansion, unrouted
 from messaging.upkeep import sweeps
 from reports.selectors import attention
 from tests.factories import AccountFactory, MembershipFactory, make_campaign, phones
-from uploads.services import audience_from_numbers
+from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
 

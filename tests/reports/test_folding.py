@@ -28,7 +28,7 @@ from reports.models import DailyCountry, DailyStat
 from reports.rollup import fold
 from tests.factories import AccountFactory, SenderIdFactory, make_audience, make_campaign
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
-from uploads.services import audience_from_numbers
+from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus

@@ -64,7 +64,8 @@ from reports.selectors import attention
 from smsapp.console.admin import ReadOnlyAdmin
 from tests.factories import SenderIdFactory, UserFactory, make_api_key, make_campaign, phones
 from uploads.models import Contact, ContactList, Upload
-from uploads.services import accept_upload, suppress
+from uploads.services import accept_upload
+from uploads.suppressions import suppress
 
 pytestmark = pytest.mark.django_db
 

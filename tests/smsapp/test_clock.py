@@ -31,8 +31,9 @@ from tests.clocks import host_off_by
 from tests.factories import MembershipFactory, SenderIdFactory, make_api_key, make_campaign, phones
 from uploads import tasks as upload_tasks
 from uploads.choices import UploadStatus
+from uploads.files.reading import read_upload
 from uploads.models import Upload
-from uploads.services import accept_upload, read_upload
+from uploads.services import accept_upload
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 TEN, FIVE, MINUTE = timedelta(minutes=10), timedelta(minutes=5), timedelta(minutes=1)

@@ -11,8 +11,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from smsapp.core.exceptions import PayloadTooLarge, SmsappError, UploadInvalid
 from tests.factories import MembershipFactory
 from uploads.choices import UploadStatus
+from uploads.files.reading import upload_path
 from uploads.models import Upload
-from uploads.services import accept_upload, clean_filename, upload_path
+from uploads.services import accept_upload, clean_filename
 
 pytestmark = pytest.mark.django_db
 

@@ -8,9 +8,9 @@ from django.test import Client
 
 from accounts.models import AuditEvent
 from tests.factories import make_api_key, make_upload, phones
+from uploads.audiences import audience_from_numbers, numbers
 from uploads.contacts import snapshot
 from uploads.models import Contact, ContactList, Suppression
-from uploads.services import audience_from_numbers, numbers
 
 pytestmark = pytest.mark.django_db
 LISTS = "/api/v1/contact-lists"

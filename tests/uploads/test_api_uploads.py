@@ -10,8 +10,8 @@ from messaging.models import Message
 from messaging.sending.expansion import expand_ready
 from tests.messaging.test_api_send import Caller
 from tests.smsapp.test_api_errors import failure_of
+from uploads.files.reading import read_upload
 from uploads.models import Upload
-from uploads.services import read_upload
 
 pytestmark = pytest.mark.django_db
 SAMPLE = Path(__file__).parents[1] / "data" / "customers.csv"

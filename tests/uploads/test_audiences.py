@@ -11,18 +11,11 @@ from django.utils import timezone
 
 from tests.factories import AccountFactory, MembershipFactory, phones
 from uploads import tasks
+from uploads.audiences import audience_from_numbers, numbers, refused_rows, screen_numbers
 from uploads.choices import AudienceSource
 from uploads.chunks import RefusedRow, unpack_body
-from uploads.services import (
-    accept_upload,
-    audience_from_numbers,
-    numbers,
-    read_upload,
-    refused_rows,
-    remove_files,
-    screen_numbers,
-    upload_path,
-)
+from uploads.files.reading import read_upload, upload_path
+from uploads.services import accept_upload, remove_files
 
 pytestmark = pytest.mark.django_db
 

@@ -12,10 +12,12 @@ from django.urls import reverse
 
 from accounts.models import Account
 from tests.factories import AccountFactory, MembershipFactory, UserFactory
+from uploads.audiences import refused_rows
 from uploads.chunks import unpack_body
 from uploads.files.corrections import correctable_lines
+from uploads.files.reading import read_upload, upload_path
 from uploads.models import Upload
-from uploads.services import accept_upload, read_upload, refused_rows, upload_path
+from uploads.services import accept_upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 FILE = """phone;name;city

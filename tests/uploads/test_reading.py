@@ -20,11 +20,13 @@ from django.utils import timezone
 from tests.data import make_customers
 from tests.factories import MembershipFactory
 from uploads import chunks, tasks
+from uploads.audiences import numbers, refused_rows
 from uploads.choices import UploadStatus
 from uploads.files import reading
 from uploads.files.parsing import RowReader
+from uploads.files.reading import read_upload, upload_path
 from uploads.models import AudienceChunk, Upload
-from uploads.services import accept_upload, numbers, read_upload, refused_rows, upload_path
+from uploads.services import accept_upload
 
 pytestmark = pytest.mark.django_db
 
@@ -299,7 +301,7 @@ def test_a_reader_killed_with_sigkill_again_and_again_loses_and_doubles_nothing(
         "import django, sys; django.setup()\n"
         "from django.conf import settings; from pathlib import Path\n"
         "settings.UPLOAD_DIR = Path(sys.argv[2])\n"
-        "from uploads.services import read_upload\n"
+        "from uploads.files.reading import read_upload\n"
         "print('reading', flush=True); sys.exit(0 if read_upload(int(sys.argv[1]), 'child') else 3)"
     )
     environment = os.environ | {

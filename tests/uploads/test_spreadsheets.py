@@ -12,10 +12,12 @@ from openpyxl import Workbook
 
 from smsapp.core.exceptions import PayloadTooLarge, UploadInvalid
 from tests.factories import MembershipFactory
+from uploads.audiences import numbers, refused_rows
 from uploads.files import spreadsheets
+from uploads.files.reading import read_upload
 from uploads.files.spreadsheets import to_csv
 from uploads.models import Upload
-from uploads.services import accept_upload, numbers, read_again, read_upload, refused_rows
+from uploads.services import accept_upload, read_again
 
 
 def workbook(rows: list[list[Any]], **sheets: str) -> bytes:

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from tests.factories import AccountFactory, phones
 from uploads.models import OptOutEvent, Suppression
-from uploads.services import phone_hash, suppress, suppressed_among
+from uploads.suppressions import phone_hash, suppress, suppressed_among
 
 pytestmark = pytest.mark.django_db
 

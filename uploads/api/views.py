@@ -19,9 +19,10 @@ from smsapp.api.views import AccountMixin
 from smsapp.core.exceptions import NotFound, UploadInvalid, ValidationError
 from smsapp.request_body import takes_file
 from uploads.api.serializers import NumberPage, RefusedRow, RefusedRowPage, UploadRequest, UploadSerializer
+from uploads.audiences import numbers, refused_rows
 from uploads.models import Upload
 from uploads.querysets import UploadQuerySet
-from uploads.services import accept_upload, numbers, refused_rows
+from uploads.services import accept_upload
 
 MAX_PAGE = 1000
 ROWS = (CURSOR, page_limit(MAX_PAGE, 100))

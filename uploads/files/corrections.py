@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from smsapp.lib.csv_safety import BYTE_ORDER_MARK, csv_line
+from uploads.audiences import refused_rows
 from uploads.choices import RowReason
 from uploads.chunks import RefusedRow
 from uploads.files.parsing import NOTES, fitted
 from uploads.files.reading import upload_path
 from uploads.files.records import BadRecord, RecordReader
 from uploads.models import Upload
-from uploads.services import refused_rows
 
 _ABOUT_THE_NUMBER = {
     RowReason.NOT_A_NUMBER, RowReason.INVALID_NUMBER, RowReason.NOT_MOBILE, RowReason.DUPLICATE,

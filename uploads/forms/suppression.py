@@ -7,7 +7,7 @@ from django import forms
 from smsapp.lib.phone import RefusedNumber, parse_number
 from uploads.choices import RowReason
 from uploads.models import Suppression
-from uploads.services import phone_hash
+from uploads.suppressions import phone_hash
 
 
 class SuppressionForm(forms.ModelForm):

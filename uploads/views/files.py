@@ -9,11 +9,11 @@ from accounts.dashboard.decorators import MemberRequest, allowed, current_accoun
 from accounts.security import audit
 from smsapp.dashboard.pagination import page_of
 from smsapp.lib.csv_safety import attachment
+from uploads.audiences import refused_rows
 from uploads.choices import RowReason
 from uploads.files.corrections import correctable_lines
 from uploads.models import Upload
 from uploads.samples import sample_of
-from uploads.services import refused_rows
 
 REFUSED_SHOWN = 50
 
