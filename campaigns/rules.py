@@ -61,11 +61,12 @@ def check_text(message: str) -> None:
     """The rules of a text whoever it goes to. Raises ValidationError or MessageTooLong (over 1,600 characters), both
     naming `message`."""
     if not message.strip():
-        raise ValidationError("The message is empty.", "message", message)
+        raise ValidationError("The message is empty.", "message", message, problem="BLANK")
     if forbidden := forbidden_characters(message):
         raise ValidationError(
-            f"The message contains a character that no text message may contain: {forbidden[0]!r}.", "message", message
-        )
+            f"The message contains a character that no text message may contain: {forbidden[0]!r}.",
+            "message", message, problem="CONTROL_CHARACTERS",
+        )  # fmt: skip
     if len(message) > MAX_TEXT_LENGTH:
         raise MessageTooLong(
             f"The message has {len(message)} characters; {MAX_TEXT_LENGTH} are allowed.",

@@ -396,6 +396,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["smsapp.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "smsapp.api.schema.EnvelopeSchema",
     "EXCEPTION_HANDLER": "smsapp.api.errors.exception_handler",
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is a parameter of the document alone
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
