@@ -110,7 +110,8 @@ def check_quiet_hours(request: CampaignRequest) -> None:
 def check_canary(request: CampaignRequest) -> None:
     """Raises ValidationError."""
     if request.canary_size is not None and request.canary_percent is not None:
-        raise ValidationError("Give the first recipients as a number or in percent.", "canary_percent")
+        words = "Give the first recipients as a number or in percent."
+        raise ValidationError(words, "canary_percent", request.canary_percent)
     ranges = (("canary_size", 1, 10**6), ("canary_percent", 1, 50), ("canary_floor", 1, 100),
               ("canary_wait", 60, MAX_CANARY_WAIT))  # fmt: skip
     for name, least, most in ranges:

@@ -120,7 +120,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         given = field.get_value(data)
         if self.is_json and given is None and not field.required and not field.allow_null:
             if self.partial and field.default is empty:
-                raise serializers.ValidationError([ErrorDetail("This field cannot be null.", code="null")])
+                raise serializers.ValidationError([ErrorDetail("This field may not be null.", code="null")])
             given = empty
             if self.partial:
                 return field.default() if callable(field.default) else field.default

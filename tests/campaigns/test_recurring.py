@@ -225,6 +225,21 @@ def test_what_cannot_be_is_refused_by_field(api: Any, change: dict[str, Any], fi
     assert not RecurringCampaign.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ({"every": "cron", "cron": "@daily"}, "@daily"),
+        ({"every": "cron", "cron": "* * * * *"}, "* * * * *"),
+        ({"canary_size": 5, "canary_percent": 6}, 6),
+        ({"ends_at": "2020-01-01T00:00:00Z"}, "2020-01-01T00:00:00Z"),
+        ({"timezone": "localtime"}, "localtime"),
+        ({"timezone": "Factory"}, "Factory"),
+    ],
+)
+def test_what_was_refused_is_shown(api: Any, change: dict[str, Any], value: Any) -> None:
+    assert api("post", "", BODY | change).json()["error"]["details"]["value"] == value
+
+
 def test_a_change_takes_a_time_back_to_its_default(api: Any) -> None:
     path = f"/{api('post', '', BODY).json()['data']['recurring_id']}"
     changed = api("patch", path, {"every": "day", "at": None})

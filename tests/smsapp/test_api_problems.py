@@ -169,6 +169,16 @@ def test_none_of_those_of_which_one_must_be_given_is_missing(ask: Asker, path: s
     assert set(found.values()) == {"REQUIRED"}, found
 
 
+def test_types_are_named_in_words_of_json(ask: Asker) -> None:
+    for path, body, words in (
+        ("sms/send", {"phone_numbers": phones(1)[0], "message": "Hello"}, "This must be a list."),
+        ("contact-lists/{list_id}/contacts", {"phone_number": phones(1)[0], "values": []}, "This must be an object."),
+    ):
+        where = f"/api/v1/{filled(path, value_in(ask.things, path))}"
+        answer = ask.client.post(where, body, content_type="application/json", headers=ask.headers)
+        assert answer.json()["error"]["message"] == words
+
+
 def test_other_names_of_both_fields_are_named_with_the_missing_ones(ask: Asker) -> None:
     assert ask.problems("POST", "sms/send", {"to": phones(1), "text": "Hello"}) == {
         "text": "UNKNOWN", "to": "UNKNOWN", "message": "REQUIRED", "phone_numbers": "REQUIRED",
