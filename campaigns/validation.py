@@ -61,11 +61,12 @@ def check_text(message: str) -> None:
     """The rules of a text whoever it goes to. Raises ValidationError or MessageTooLong (over 1,600 characters), both
     naming `message`."""
     if not message.strip():
-        raise ValidationError("The message is empty.", "message", message)
+        raise ValidationError("The message is empty.", "message", message, problem="BLANK")
     if forbidden := forbidden_characters(message):
         raise ValidationError(
-            f"The message contains a character that no text message may contain: {forbidden[0]!r}.", "message", message
-        )
+            f"The message contains a character that no text message may contain: {forbidden[0]!r}.",
+            "message", message, problem="CONTROL_CHARACTERS",
+        )  # fmt: skip
     if len(message) > MAX_TEXT_LENGTH:
         raise MessageTooLong(
             f"The message has {len(message)} characters; {MAX_TEXT_LENGTH} are allowed.",
@@ -109,7 +110,8 @@ def check_quiet_hours(request: CampaignRequest) -> None:
 def check_canary(request: CampaignRequest) -> None:
     """Raises ValidationError."""
     if request.canary_size is not None and request.canary_percent is not None:
-        raise ValidationError("Give the first recipients as a number or in percent.", "canary_percent")
+        words = "Give the first recipients as a number or in percent."
+        raise ValidationError(words, "canary_percent", request.canary_percent)
     ranges = (("canary_size", 1, 10**6), ("canary_percent", 1, 50), ("canary_floor", 1, 100),
               ("canary_wait", 60, MAX_CANARY_WAIT))  # fmt: skip
     for name, least, most in ranges:

@@ -18,6 +18,7 @@ from django.contrib.auth import SESSION_KEY
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
+from gunicorn.http.errors import ParseException
 
 from accounts.access.authentication import may_call
 from smsapp.api.envelope import failure
@@ -96,7 +97,7 @@ def _take(request: HttpRequest, coding: str, *, is_chunked: bool) -> None:
         plain = parts if coding in PLAIN else _unpacked(_at_most(limit + AT_ONCE, parts), coding)
         for part in _at_most(limit, plain):
             body.write(part)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, ParseException) as error:
         raise Refused("VALIDATION_ERROR", "The request body is damaged or incomplete.") from error
     request.META["CONTENT_LENGTH"] = str(body.tell())
     body.seek(0)

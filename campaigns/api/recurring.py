@@ -305,7 +305,8 @@ def _rule(data: Mapping[str, Any]) -> Rule:
     if every is Every.CRON:
         fields = data["cron"].split()
         if len(fields) != 5:
-            raise ValidationError("A rule has five fields: minute, hour, day of month, month, day of week.", "cron")
+            words = "A rule has five fields: minute, hour, day of month, month, day of week."
+            raise ValidationError(words, "cron", data["cron"])
         minute, hour, day_of_month, month_of_year, day_of_week = fields
         return Rule(minute, hour, day_of_month, month_of_year, day_of_week, data["timezone"])
     if every is Every.WEEK and not data["weekdays"]:

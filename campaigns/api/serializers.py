@@ -5,6 +5,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from campaigns.choices import PauseReason
 from campaigns.models import Campaign, MessageTemplate
@@ -130,7 +131,7 @@ class CampaignOptions(SendOptions):
     def missing_choices(self, data: Mapping[str, Any]) -> dict[str, str]:
         """The same of those of which none is given."""
         return {
-            name: words
+            name: ErrorDetail(words, code="required")
             for name, fields, words in (
                 ("message", TEXT, ONE_TEXT),
                 ("phone_numbers", RECIPIENTS, ONE_AUDIENCE),

@@ -31,6 +31,7 @@ from campaigns.validation import COPIED, CampaignRequest, check_message, check_r
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState, NotFound, Problems, SmsappError, ValidationError
 from smsapp.core.isolation import apart
+from smsapp.lib.moments import utc_text
 from uploads.contacts import list_of, snapshot
 from uploads.models import Audience
 
@@ -271,7 +272,8 @@ def _set_recipients(row: RecurringCampaign, wanted: Recipients) -> None:
 def _plan(row: RecurringCampaign, rule: Rule, now: datetime) -> None:
     row.next_run_at = _within(row, rule.next_after(now))
     if row.next_run_at is None:
-        raise ValidationError("It would end before its first moment.", "ends_at")
+        ends_at = utc_text(row.ends_at) if row.ends_at else None
+        raise ValidationError("It would end before its first moment.", "ends_at", ends_at)
 
 
 def _within(row: RecurringCampaign, moment: datetime | None) -> datetime | None:

@@ -76,9 +76,9 @@ class Rule:
         """Raises ValidationError for what is no rule, never fires, or fires more often than every five minutes."""
         moments = list(islice(self.after(now), PREVIEWED * 4))
         if not moments:
-            raise ValidationError("This rule never comes true.", "rule", str(self))
+            raise ValidationError("This rule never comes true.", "cron", str(self))
         if any(later - earlier < LEAST_APART for earlier, later in pairwise(moments)):
-            raise ValidationError("A recurring campaign runs every five minutes at most.", "rule", str(self))
+            raise ValidationError("A recurring campaign runs every five minutes at most.", "cron", str(self))
 
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Its moments (UTC) after this one, each once, in order; ends where none comes for years."""
@@ -112,7 +112,7 @@ class Rule:
         try:
             return crontab(**{name: value for name, value in self.fields.items() if name != "timezone"})
         except (ParseException, ValueError, TypeError) as error:
-            raise ValidationError(f"This is no rule: {str(error).rstrip('.')}.", "rule", str(self)) from error
+            raise ValidationError(f"This is no rule: {str(error).rstrip('.')}.", "cron", str(self)) from error
 
 
 def _matches(cron: Any, day: date) -> bool:

@@ -78,7 +78,7 @@ def edit(request: MemberRequest, recurring_id: str) -> HttpResponse:
             change_recurring(row, request.user, form.changes() | {"message": normalise(form.cleaned_data["message"])},
                              form.stated_rule())  # fmt: skip
         except SmsappError as error:
-            form.refuse(error, rule="cron")
+            form.refuse(error)
         else:
             messages.success(request, _("Changed. What has been sent stays as it was."))
             return redirect("recurring-detail", recurring_id=recurring_id)

@@ -50,9 +50,7 @@ def when(request: MemberRequest, bulk_id: str) -> HttpResponse:
                 rule.check(clock.about_now())
             drafts.change_draft(draft, request.user, form.changes(), rule=rule)
         except SmsappError as error:
-            form.refuse(
-                error, schedule_time="at", rule="cron", canary_size="canary_value", canary_percent="canary_value"
-            )
+            form.refuse(error, schedule_time="at", canary_size="canary_value", canary_percent="canary_value")
         else:
             return redirect("wizard-review", bulk_id=bulk_id)
     return render(request, "campaigns/wizard_when.html", {"draft": draft, "form": form, "step": 4})

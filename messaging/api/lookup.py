@@ -42,7 +42,7 @@ class LookupRequest(StrictSerializer):
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
         if "phone_numbers" not in data and "message" not in data:
-            raise serializers.ValidationError({"phone_numbers": ["Give phone_numbers, a message, or both."]})
+            raise serializers.ValidationError({"phone_numbers": "Give phone_numbers, a message, or both."}, "required")
         return data
 
 

@@ -48,8 +48,7 @@ def report_row(row: ReportRow) -> Row:
         "client_reference": facts.client_reference,
         "to": row.phone_number,
         "status": _PUBLIC[report.status],
-        "reason": report.reason or None,
-        "error_message": str(Reason(report.reason).label) if report.reason else None,
+        **_why(report.status, report.reason),
         "provider_status": report.provider_status or None,
         "error_code": report.error_code or None,
         "error_description": report.error_description or None,
@@ -67,6 +66,7 @@ def _may_be_free(message: Message, facts: BatchFacts) -> bool:
 def _message_row(message: Message, facts: BatchFacts, text: str, price: Decimal | None) -> Row:
     is_delivered = message.status == MessageStatus.DELIVERED
     delivered_at: datetime | None = message.done_at if is_delivered else None
+    why = _why(message.status, message.reason)
     return {
         "message_id": public_id(message.pk),
         "bulk_id": facts.bulk_id,
@@ -78,13 +78,19 @@ def _message_row(message: Message, facts: BatchFacts, text: str, price: Decimal 
         **_priced(price, facts),
         "status": _PUBLIC[message.status],
         "is_final": _FINAL[message.status],
-        "reason": message.reason or None,
-        "error_message": message.error_message or None,
+        **why,
+        "detail": (why["reason"] and message.detail) or None,
         "row": message.row,
         "created_at": facts.created_at,
         "sent_at": message.sent_at,
         "delivered_at": delivered_at,
     }
+
+
+def _why(status: int, reason: str) -> Row:
+    """Why it went wrong: of a message on its way, nothing has."""
+    shown = reason if status != MessageStatus.SENT else ""
+    return {"reason": shown or None, "error_message": str(Reason(shown).label) if shown else None}
 
 
 def _priced(price: Decimal | None, facts: BatchFacts) -> Row:

@@ -20,7 +20,7 @@ from rest_framework.views import set_rollback
 from accounts.access.authentication import WHERE
 from accounts.security.encryption import SecretUnreadable
 from smsapp.api.envelope import failure
-from smsapp.api.shapes import shape_problem
+from smsapp.api.shapes import MAX_TEXT, shape_problem
 from smsapp.core.db_errors import RETRY_AFTER, is_outage
 from smsapp.core.error_codes import CATALOGUE
 from smsapp.core.exceptions import SmsappError, entries_of, root_of
@@ -62,7 +62,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     if isinstance(error, drf.ValidationError):
         return _own_error(shape_problem(error.detail, context["request"].data), context)
     if isinstance(error, drf.APIException):
-        return _framework_error(error)
+        return _framework_error(error, context)
     if is_outage(error):
         logger.error("nothing can be stored: %s", error)
         response = _answer("SERVICE_UNAVAILABLE", UNAVAILABLE)
@@ -110,8 +110,11 @@ def malformed(error: Exception) -> str:
 
 
 def _hint(path: str) -> str:
-    """Where an address leads without a slash at its end, or with the version in it; empty for any other."""
+    """Where an address leads without a slash at its end, or with the version in it; from the top of the API, to its
+    documentation; empty for any other."""
     trimmed = path.rstrip("/")
+    if trimmed in ("/api", "/api/v1"):
+        return " The documentation is at /api/v1/docs."
     for candidate in (trimmed, trimmed.replace("/api/", "/api/v1/", 1)):
         if candidate != path and is_valid_path(candidate):
             return f" Did you mean {candidate}?"
@@ -145,16 +148,30 @@ def _own_error(error: SmsappError, context: Mapping[str, Any]) -> Response:
     return response
 
 
-def _framework_error(error: drf.APIException) -> Response:
+def _framework_error(error: drf.APIException, context: Mapping[str, Any]) -> Response:
     code = next((code for kind, code in FRAMEWORK_CODES.items() if isinstance(error, kind)), "INTERNAL_ERROR")
     wait = getattr(error, "wait", None)  # whole seconds
-    words = f"This call needs credentials. {WHERE}" if isinstance(error, drf.NotAuthenticated) else str(error.detail)
-    response = _answer(code, words, {"retry_after": wait} if wait else None)
+    response = _answer(code, _words(error, context), {"retry_after": wait} if wait else None)
     if header := getattr(error, "auth_header", None):
         response.headers["WWW-Authenticate"] = header
     if wait:
         response.headers["Retry-After"] = str(wait)
     return response
+
+
+def _words(error: drf.APIException, context: Mapping[str, Any]) -> str:
+    """What is wrong and what would be right, where the framework says only the first."""
+    request = context["request"]
+    if isinstance(error, drf.NotAuthenticated):
+        return f"This call needs credentials. {WHERE}"
+    if isinstance(error, drf.UnsupportedMediaType):
+        given, kind = request.content_type, request.parsers[0].media_type
+        wanted = f"{kind} in UTF-8" if given.startswith(kind) else kind
+        return f"Send the body as {wanted}, not as {given[:MAX_TEXT]}."
+    if isinstance(error, drf.NotAcceptable):
+        kinds = dict.fromkeys(renderer.media_type for renderer in context["view"].get_renderers())
+        return f"The answer is {' or '.join(kinds)}: accept that."
+    return str(error.detail)
 
 
 def _all_problems(error: SmsappError) -> dict[str, Any]:

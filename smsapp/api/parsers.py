@@ -1,5 +1,6 @@
 """JSON in: bounded, UTF-8, without duplicate keys, NaN or bottomless nesting."""
 
+import codecs
 import json
 import math
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from rest_framework.parsers import BaseParser
 from smsapp.core.exceptions import InvalidJson, PayloadTooLarge
 from smsapp.request_body import MAX_BODY
 
+MAX_DIGITS = 4000  # of a whole number; Python reads 4,300
 MAX_DEPTH = 20  # objects and lists within one another
 
 
@@ -29,7 +31,7 @@ class StrictJSONParser(BaseParser):
             raise PayloadTooLarge("The request body is too large.", max=MAX_BODY)
         try:
             data = json.loads(
-                body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_float=_number
+                _text(body), object_pairs_hook=_object, parse_constant=_constant, parse_float=_number, parse_int=_whole
             )
             if rb"\ud" in body.lower():
                 json.dumps(data, ensure_ascii=False).encode("utf-8")
@@ -52,6 +54,16 @@ def _charset(media_type: str) -> str:
     return (header.get_content_charset() or "").lower()
 
 
+def _text(body: bytes) -> str:
+    """Raises ValueError, which says why in plain words."""
+    if body.startswith(codecs.BOM_UTF8):
+        raise ValueError("it begins with a byte order mark")
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is not UTF-8") from error
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
@@ -68,6 +80,12 @@ def _number(text: str) -> float:
     if math.isinf(number):
         raise ValueError("a number is too large")
     return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError("a number is too large")
+    return int(text)
 
 
 def _is_deep(data: Any) -> bool:

@@ -20,13 +20,12 @@ from rest_framework.request import Request
 from accounts.access.principal import caller_of
 from smsapp.api.cursors import unsealed
 from smsapp.api.fields import ZonedDateTimeField
-from smsapp.core.exceptions import Problems, ValidationError, shown
+from smsapp.core.exceptions import NAMELESS, Problems, ValidationError, shown
 from smsapp.lib.phone import RefusedNumber, parse_number
 
 Row = TypeVar("Row", bound=Model)
 
 TEXT = {"type": "string", "minLength": 1, "pattern": r"^[^\x00]+$"}
-ALWAYS = ("format",)  # REST framework's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +131,9 @@ def read_query(request: Request, parameters: Iterable[Parameter]) -> dict[str, A
     values = {}
     known = {parameter.name: parameter for parameter in parameters}
     for name, given in request.query_params.lists():
-        if name not in known and name not in ALWAYS:
-            problems.add(ValidationError("This parameter is not known.", name, given[-1], problem="UNKNOWN"))
+        if name not in known:
+            place = name or NAMELESS
+            problems.add(ValidationError("This parameter is not known.", place, given[-1], problem="UNKNOWN"))
         elif len(given) > 1:
             problems.add(ValidationError("This parameter is given twice.", name, given[-1]))
     for name, parameter in known.items():

@@ -13,7 +13,7 @@ from rest_framework.fields import SkipField, empty
 from rest_framework.request import Request
 
 from smsapp.api.shapes import shape_problem
-from smsapp.core.exceptions import Problems, SmsappError, ValidationError, entries_of, root_of
+from smsapp.core.exceptions import NAMELESS, Problems, SmsappError, ValidationError, entries_of, root_of
 
 #: Characters that nobody sees and that break lines: in logs, headers, files.
 CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
@@ -95,7 +95,7 @@ class StrictSerializer(serializers.Serializer[Any]):
             return dict(self.to_internal_value(data))
         values: dict[str, Any] = {}
         details: dict[str, Any] = {
-            name: [ErrorDetail("This field is not known.", code="unknown")]
+            name or NAMELESS: [ErrorDetail("This field is not known.", code="unknown")]
             for name in sorted(set(data) - set(self.fields))[:MOST_NAMED]
         }
         own: list[ValidationError] = []
@@ -120,7 +120,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         given = field.get_value(data)
         if self.is_json and given is None and not field.required and not field.allow_null:
             if self.partial and field.default is empty:
-                raise serializers.ValidationError([ErrorDetail("This field cannot be null.", code="null")])
+                raise serializers.ValidationError([ErrorDetail("This field may not be null.", code="null")])
             given = empty
             if self.partial:
                 return field.default() if callable(field.default) else field.default

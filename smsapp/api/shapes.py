@@ -10,6 +10,7 @@ from smsapp.core.exceptions import ValidationError, shown
 from smsapp.lib.digits import whole_number
 
 MAX_TEXT = 200  # characters of a message or the name of a field, either of which may repeat what was given
+WORDS = {"not_a_list": "This must be a list.", "not_a_dict": "This must be an object."}  # for words of Python
 SECRET_FIELDS = {"password", "refresh_token"}  # never shown back
 
 
@@ -17,7 +18,7 @@ def shape_problem(detail: Any, data: Any) -> ValidationError:
     """An error of a serializer, which names all of its problems. `data`: the body."""
     errors = [
         {
-            "field": _cut(path), "code": problem_code(one.code or "invalid"), "message": _cut(str(one)),
+            "field": _cut(path), "code": problem_code(one.code or "invalid"), "message": _words(one),
             "value": _shown_at(data, path),
         }
         for path, one in _flatten(detail)
@@ -42,6 +43,10 @@ def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, ErrorDetail]]:
             yield from _flatten(value, path)
     else:
         yield path, detail
+
+
+def _words(one: ErrorDetail) -> str:
+    return WORDS.get(one.code or "") or _cut(str(one))
 
 
 def _cut(text: str) -> str:

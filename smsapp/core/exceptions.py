@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 from smsapp.core.error_codes import CATALOGUE, problem_code
 
 MAX_VALUE_LENGTH = 64
+NAMELESS = '""'  # how a field or parameter with an empty name is named
 Rule = ParamSpec("Rule")
 Result = TypeVar("Result")
 

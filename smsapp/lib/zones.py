@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
 UNKNOWN = ("UTC",)
+NO_ZONES = ("localtime", "Factory")  # the machine's own, and none at all
 MOST_STEPS = 100  # from the end of one zone's quiet to the next's
 
 
@@ -17,7 +18,7 @@ class NoSuchZone(ValueError):
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
     """`Europe/Berlin`. Raises NoSuchZone."""
-    if name not in available_timezones():
+    if name in NO_ZONES or name not in available_timezones():
         raise NoSuchZone(name)
     return ZoneInfo(name)
 

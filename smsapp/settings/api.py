@@ -30,6 +30,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "smsapp.api.openapi.schema.EnvelopeSchema",
     "EXCEPTION_HANDLER": "smsapp.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is a parameter of the document alone
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SIMPLE_JWT: dict[str, Any] = {

@@ -206,8 +206,8 @@ def test_a_customers_program_makes_reads_changes_and_ends_one(api: Any) -> None:
         ({"at": "9"}, "at"),
         ({"timezone": "Europe/Atlantis"}, "timezone"),
         ({"every": "cron"}, "cron"),
-        ({"every": "cron", "cron": "* * * * *"}, "rule"),
-        ({"every": "cron", "cron": "0 9 30 2 *"}, "rule"),
+        ({"every": "cron", "cron": "* * * * *"}, "cron"),
+        ({"every": "cron", "cron": "0 9 30 2 *"}, "cron"),
         ({"every": "month", "month_day": 31}, "month_day"),
         ({"message": ""}, "message"),
         ({"message": "Hi {name}"}, "message"),
@@ -224,6 +224,21 @@ def test_what_cannot_be_is_refused_by_field(api: Any, change: dict[str, Any], fi
     assert answer.status_code in (400, 422), answer.content
     assert answer.json()["error"]["details"]["field"] == field
     assert not RecurringCampaign.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ({"every": "cron", "cron": "@daily"}, "@daily"),
+        ({"every": "cron", "cron": "* * * * *"}, "* * * * *"),
+        ({"canary_size": 5, "canary_percent": 6}, 6),
+        ({"ends_at": "2020-01-01T00:00:00Z"}, "2020-01-01T00:00:00Z"),
+        ({"timezone": "localtime"}, "localtime"),
+        ({"timezone": "Factory"}, "Factory"),
+    ],
+)
+def test_what_was_refused_is_shown(api: Any, change: dict[str, Any], value: Any) -> None:
+    assert api("post", "", BODY | change).json()["error"]["details"]["value"] == value
 
 
 def test_a_change_takes_a_time_back_to_its_default(api: Any) -> None:

@@ -1,5 +1,6 @@
 """`messages`: every message once, newest first, whatever the pages, and its whole story."""
 
+import json
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -9,9 +10,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.choices import Mode
+from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
 from campaigns.services import CampaignRequest
-from messaging.choices import FactSource, MessageStatus
+from messaging.choices import FactSource, MessageStatus, Reason
+from messaging.gateways.base import Report
 from messaging.models import Message
 from messaging.outcomes import settlement
 from messaging.outcomes.settlement import Fact
@@ -84,6 +87,27 @@ def test_a_page_looks_so_far_down_for_what_is_rare_and_the_next_goes_on(
     assert read.walk() == ids[::-1]
     of_campaign = read(bulk_id=read(f"/{ids[0]}")["bulk_id"], status="DELIVERED")  # an index leads there
     assert [row["message_id"] for row in of_campaign["results"]] == ids[:1]
+
+
+def test_message_report_and_event_say_why_in_the_same_words(read: Reader) -> None:
+    endpoint, _ = endpoints.create(read.key.account, Mode.LIVE, read.key.user, "https://93.184.216.34/hook")
+    undelivered, on_its_way = campaign_of(read, 2)
+    reports = [
+        Report(undelivered, MessageStatus.UNDELIVERED, reason=Reason.UNREACHABLE, error_code="27"),
+        Report(on_its_way, MessageStatus.SENT, reason=Reason.NO_RECEIPT),
+    ]
+    settlement.apply(settlement.facts_from(reports, FactSource.PUSH)[0])
+    (delivery,) = endpoint.deliveries.filter(event_type="message.status")
+    events = {one["message_id"]: one for one in json.loads(delivery.body)["data"]["messages"]}
+    for message_id, reason, words, detail in (
+        (undelivered, "unreachable", str(Reason.UNREACHABLE.label), "27"),
+        (on_its_way, None, None, None),
+    ):
+        message = read(f"/{message_id}")
+        (report,) = read(f"http://testserver/api/v1/sms/reports?message_id={message_id}")["results"]
+        for said in (message, report, events[message_id]):
+            assert (said["reason"], said["error_message"]) == (reason, words)
+        assert message["detail"] == events[message_id]["detail"] == detail
 
 
 def test_filters_leave_out_and_nothing_else(read: Reader, settings: Any) -> None:

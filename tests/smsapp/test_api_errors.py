@@ -72,8 +72,22 @@ def test_a_method_that_is_none(client, key):
     failure_of(client.get(SEND, headers={"X-API-Key": key}), 405, "METHOD_NOT_ALLOWED")
 
 
-def test_another_content_type(post):
-    failure_of(post("<x/>", content_type="application/xml"), 415, "UNSUPPORTED_MEDIA_TYPE")
+@pytest.mark.parametrize(
+    ("path", "given", "wanted"),
+    [
+        (SEND, "application/x-www-form-urlencoded", "application/json"),
+        (SEND, "application/json; charset=latin-1", "application/json in UTF-8"),
+        ("/api/v1/files/upload", "application/json", "multipart/form-data"),
+    ],
+)
+def test_another_content_type_is_told_which_one_is_meant(post, path, given, wanted):
+    error = failure_of(post("x", path, given), 415, "UNSUPPORTED_MEDIA_TYPE")
+    assert error["message"] == f"Send the body as {wanted}, not as {given}."
+
+
+def test_who_does_not_accept_json_is_told_that_answers_are(client, key):
+    answer = client.get("/api/v1/messages", headers={"X-API-Key": key, "Accept": "application/xml"})
+    assert failure_of(answer, 406, "NOT_ACCEPTABLE")["message"] == "The answer is application/json: accept that."
 
 
 @pytest.mark.parametrize(
@@ -93,6 +107,18 @@ def test_another_content_type(post):
 )
 def test_what_is_no_json_object(post, body):
     failure_of(post(body), 400, "INVALID_JSON")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"a": ' + b"9" * 5000 + b"}", "a number is too large"),
+        (b'{"a": "\xe4"}', "byte 7 is not UTF-8"),
+        (b"\xef\xbb\xbf{}", "it begins with a byte order mark"),
+    ],
+)
+def test_what_is_wrong_with_json_is_said_without_words_of_a_programming_language(post, body, words):
+    assert failure_of(post(body), 400, "INVALID_JSON")["message"] == f"The body is not valid JSON: {words}"
 
 
 def test_a_body_over_the_limit(post):
@@ -281,8 +307,14 @@ def test_an_address_that_is_almost_one_is_told_the_right_one(client, post, path,
 
 
 def test_an_address_that_is_like_none_gets_no_advice(client):
-    for path in ("/api/sms/sent", "/api/v1/", "/api/", "/api/v2/sms/send"):
+    for path in ("/api/sms/sent", "/api/v1/sms", "/api/v2/sms/send"):
         assert message_of(client.get(path), 404, "NOT_FOUND") == "There is nothing at this address."
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/v1", "/api/v1/"])
+def test_the_top_of_the_api_leads_to_its_documentation(client, path):
+    words = "There is nothing at this address. The documentation is at /api/v1/docs."
+    assert message_of(client.get(path), 404, "NOT_FOUND") == words
 
 
 @pytest.mark.parametrize("path", ["/api/v1/messages", "/api/v1/health", "/send/"])

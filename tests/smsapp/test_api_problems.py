@@ -142,6 +142,43 @@ def test_a_parameter_that_stands_twice_is_refused(ask: Asker) -> None:
     }  # fmt: skip
 
 
+def test_a_field_or_parameter_without_a_name_is_named_by_its_quotes(ask: Asker) -> None:
+    body = {"phone_numbers": phones(1), "message": "Hello", "": 1}
+    assert ask.problems("POST", "sms/send", body) == {'""': "UNKNOWN"}
+    assert ask.query_problems("GET", "messages", "=1") == {'""': "UNKNOWN"}
+
+
+def test_a_form_is_chosen_where_there_are_several_and_nowhere_else(ask: Asker) -> None:
+    assert ask.query_problems("GET", "messages", "format=json") == {"format": "UNKNOWN"}
+    assert ask.query_problems("GET", "schema", "format=xml") == {"format": "NOT_A_CHOICE"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("", "BLANK"), (" \n", "BLANK"), ("a\x00", "CONTROL_CHARACTERS"), ("a\x07", "CONTROL_CHARACTERS")],
+)
+def test_the_same_is_wrong_with_a_text_wherever_it_is_given(ask: Asker, text: str, code: str) -> None:
+    for path in ("sms/send", "sms/bulk", "lookup", "templates"):
+        body = {"name": "Hello"} if path == "templates" else {"phone_numbers": phones(1)}
+        assert ask.problems("POST", path, body | {"message": text}) == {"message": code}, path
+
+
+@pytest.mark.parametrize("path", ["campaigns", "sms/bulk", "recurring-campaigns", "lookup"])
+def test_none_of_those_of_which_one_must_be_given_is_missing(ask: Asker, path: str) -> None:
+    found = ask.problems("POST", path, {"name": "Spring"} if path != "lookup" else {})
+    assert set(found.values()) == {"REQUIRED"}, found
+
+
+def test_types_are_named_in_words_of_json(ask: Asker) -> None:
+    for path, body, words in (
+        ("sms/send", {"phone_numbers": phones(1)[0], "message": "Hello"}, "This must be a list."),
+        ("contact-lists/{list_id}/contacts", {"phone_number": phones(1)[0], "values": []}, "This must be an object."),
+    ):
+        where = f"/api/v1/{filled(path, value_in(ask.things, path))}"
+        answer = ask.client.post(where, body, content_type="application/json", headers=ask.headers)
+        assert answer.json()["error"]["message"] == words
+
+
 def test_other_names_of_both_fields_are_named_with_the_missing_ones(ask: Asker) -> None:
     assert ask.problems("POST", "sms/send", {"to": phones(1), "text": "Hello"}) == {
         "text": "UNKNOWN", "to": "UNKNOWN", "message": "REQUIRED", "phone_numbers": "REQUIRED",

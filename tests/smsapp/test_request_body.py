@@ -7,6 +7,7 @@ import hmac
 import http.client
 import json
 import os
+import socket
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,3 +113,14 @@ def test_the_api_takes_chunks_and_gzip_and_refuses_in_its_own_words(server: Serv
     assert ask(server, "/api/v1/sms/send", gzip.compress(send), Content_Encoding="gzip", **key)[0] == 202
     status, body = ask(server, "/api/v1/sms/send", send, Content_Encoding="br", **key)
     assert (status, json.loads(body)["error"]["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("chunk", [b"zz\r\n{}\r\n0\r\n\r\n", b"2\r\n{}no end", b"2;\x01\r\n{}\r\n0\r\n\r\n"])
+def test_chunks_that_are_none_are_refused(server: Server, chunk: bytes) -> None:
+    head = f"POST /api/v1/sms/send HTTP/1.1\r\nHost: {server.host}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection((server.host, server.port), timeout=20) as connection:
+        connection.sendall(head.encode() + chunk)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, json.loads(answer.read())["error"]["code"]) == (400, "VALIDATION_ERROR")

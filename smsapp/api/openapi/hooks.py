@@ -73,7 +73,9 @@ def _code_tables() -> Iterator[str]:
     codes = [(f"`{code}`", entry.http_status, entry.when, entry.retry) for code, entry in CATALOGUE.items()]
     yield _table("## Errors", ("Code", "HTTP", "When", "Try again?"), codes)
     problems = [(f"`{code}`", when) for code, when in PROBLEMS.items()]
-    yield _table("### Problems of fields (`details.code` and `details.errors[].code`)", ("Code", "When"), problems)
+    title = "### Problems of fields (`details.code` and `details.errors[].code`)"
+    others = "Or a code of the table above that is about one field, such as `SENDER_NOT_ALLOWED`."
+    yield _table(f"{title}\n\n{others}", ("Code", "When"), problems)
 
 
 def _table(title: str, head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

@@ -24,9 +24,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from smsapp.api.envelope import EnvelopeRenderer
-from smsapp.api.query_params import read_query
+from smsapp.api.query_params import choice, read_query
 from smsapp.api.throttling import Limited, limit_address
 
+FORM = choice("format", ("json", "yaml"), "The form of the document, if not the one of the Accept header.")
 CALLS = 120  # a minute, from one address
 FRESH = 300  # seconds for which whoever has it need not ask again
 
@@ -73,9 +74,13 @@ class DocumentView(Limited, APIView):
     def perform_authentication(self, request: Request) -> None:
         limit_address(request, "document", CALLS)
 
+    def get_format_suffix(self, **kwargs: Any) -> str | None:
+        """The form that the query asks for, which goes before the Accept header. Raises ValidationError."""
+        wanted: str | None = read_query(self.request, (FORM,))[FORM.name]
+        return wanted
+
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponseBase:
-        read_query(request, ())
         renderer: BaseRenderer = request.accepted_renderer
         document = self._document(renderer)
         is_packed = bool(_takes_gzip(request.headers.get("Accept-Encoding", "")))
