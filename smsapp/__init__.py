@@ -1,6 +1,6 @@
-"""The project package: settings, URLs, Celery, what every API endpoint shares, pure helpers."""
+"""What every app stands on (`lib`, `core`), and what stands on them (`api`, `dashboard`, `monitoring`, `runtime`)."""
 
 from smsapp.celery import app as celery_app
 
 __all__ = ["celery_app"]
-__version__ = "0.1.0"
+__version__ = "1.0.0"

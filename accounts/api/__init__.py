@@ -1,0 +1,1 @@
+"""Endpoints of keys, tokens, senders, credit, usage and webhooks."""

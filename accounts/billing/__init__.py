@@ -1,0 +1,4 @@
+"""Money in millionths of a currency: prices, prepaid credit, daily quotas.
+
+Begin with `credit.py`: reserve, charge, refund.
+"""

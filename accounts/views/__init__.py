@@ -1,0 +1,1 @@
+"""Pages on accounts, people, keys and webhooks."""

@@ -1,0 +1,1 @@
+"""Endpoints of campaigns, recurring campaigns and templates."""

@@ -1,0 +1,1 @@
+"""Forms of the wizard, of recurring campaigns and of templates."""

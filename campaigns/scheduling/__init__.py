@@ -1,0 +1,1 @@
+"""When: recurring campaigns, the rule they follow, and quiet hours."""

@@ -1,0 +1,1 @@
+"""A text with placeholders, and what it becomes for each recipient."""

@@ -1,0 +1,1 @@
+"""Endpoints that send one text, and look numbers and replies up."""

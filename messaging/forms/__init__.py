@@ -1,0 +1,1 @@
+"""Forms of the send page, and of gateways and routes in the console."""

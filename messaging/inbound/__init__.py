@@ -1,0 +1,1 @@
+"""Messages from handsets: kept, answered, and opt-outs applied."""

@@ -1,4 +1,4 @@
-"""Sending it: by which roads messages leave, in which batches and calls, and what came back."""
+"""Batches, messages and the calls that carried them; gateways, routes, and what came back."""
 
 from messaging.models.attempt import Attempt, RefusalRow
 from messaging.models.batch import Batch

@@ -1,0 +1,1 @@
+"""Before sending: the receipt, the preview, and what a text costs."""

@@ -1,0 +1,4 @@
+"""A restored or copied database notices it, holds, and asks the providers what it has forgotten.
+
+Begin with `detection.py`; `release.py` lifts the hold.
+"""

@@ -1,0 +1,1 @@
+"""The only SQL that differs by database: rows of messages, and counters."""

@@ -1,0 +1,1 @@
+"""Pages on messages and replies, and where providers push their reports."""

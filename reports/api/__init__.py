@@ -1,0 +1,1 @@
+"""Endpoints of messages and delivery reports."""

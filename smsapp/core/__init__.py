@@ -1,0 +1,1 @@
+"""What every module may use. It imports nothing of ours but `lib`."""

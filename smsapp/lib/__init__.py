@@ -1,0 +1,1 @@
+"""Pure functions: phone numbers, texts, keywords, state machines. They import nothing of ours."""

@@ -1,0 +1,1 @@
+"""The processes of an installation: the supervisor, beat, workers, the web server."""

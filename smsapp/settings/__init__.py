@@ -1,0 +1,1 @@
+"""`base` is the embedded default, `prod` what an installation behind TLS adds; each subject has a file."""

@@ -1,0 +1,1 @@
+"""Endpoints of uploads, contact lists and suppressions."""

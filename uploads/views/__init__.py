@@ -1,0 +1,1 @@
+"""Pages on files, contact lists and opt-outs."""
