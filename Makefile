@@ -10,7 +10,7 @@ UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev assets run demo test test-long bench chaos chaos-selftest deploy-check lint format schema fuzz screenshots messages messages-compiled types check lock clean
+.PHONY: help install install-dev assets run demo test test-long bench chaos chaos-selftest deploy-check lint measure format schema fuzz screenshots messages messages-compiled types check lock clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -80,6 +80,9 @@ lint: $(VENV)/.dev  ## ruff: rules and formatting; import-linter: who may import
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-logo
+
+measure: $(VENV)/.dev  ## the shape of the code beside its goals: functions, files in a folder, globals, templates, README
+	@$(BIN)/python -m tests.measure
 
 format: $(VENV)/.dev  ## ruff: put formatting and import order right
 	@$(BIN)/ruff check --fix-only --select I .

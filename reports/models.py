@@ -12,7 +12,7 @@ class DailyStat(Tally):
 
     The day is that on which their batch was made: a delivery that is reported days later counts for the day of its
     message, so that a day's row always speaks of the same messages and its shares have a meaning. Rows are folded
-    from `messaging.StatDelta` (see `folding.py`); with what is not folded yet, they add up to the tallies of the
+    from `messaging.StatDelta` (see `rollup.py`); with what is not folded yet, they add up to the tallies of the
     batches of that day.
     """
 

@@ -20,7 +20,7 @@ from django.test import Client
 from smsapp.core import pulse
 from tests.conventions import violations
 
-#: Test files of doors (`test_admin_messages.py`, …): a page is the same on either database, so they run once.
+#: Test files of doors (admin, api, views): a page is the same on either database, so they run once.
 DOORS = ("test_admin", "test_api", "test_dashboard", "test_sign_in", "test_views")
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
 #: Files whose tests run whole platforms. They come first and so mostly in one process, one at a time, while the others

@@ -99,3 +99,19 @@ def test_migrations_say_what_the_models_say() -> None:
         call_command("makemigrations", check=True, dry_run=True, stdout=out)
     except SystemExit:
         pytest.fail(out.getvalue())
+
+
+MENTIONED = re.compile(r"`((?:[a-z_]+/)*[a-z_]+\.(?:py|md|html|js|sh|conf|yml|toml))`")
+
+
+def test_files_that_texts_mention_exist() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    texts = [ROOT / name for name in listed if name.endswith((".py", ".md")) and (ROOT / name).exists()]
+    known = {Path(name).name for name in listed}  # beside the text, or in the folder that it names
+    missing = {
+        f"{name_of(path)} mentions {name}"
+        for path in texts
+        for name in MENTIONED.findall(path.read_text())
+        if not any((folder / name).exists() for folder in (ROOT, path.parent, path.parent.parent)) and name not in known
+    }
+    assert missing == set()

@@ -5,7 +5,7 @@
 - Braces around anything that is neither a column nor written like a name (a letter, then letters, digits, spaces,
   `_`, `-`, `.`) are text: `{}`, `{0.__class__}`, `{% load %}`, a lone `{` or `}`.
 - A value goes in as it is: what looks like a placeholder inside a value is never expanded.
-- `{opt_out_link}` is no column: each recipient's own link is filled in as the text is handed over (`links.py`).
+- `{opt_out_link}` is no column: each recipient's own link is filled in as the text is handed over (`opt_out_links.py`).
 """
 
 import re

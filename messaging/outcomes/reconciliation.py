@@ -6,7 +6,7 @@ like any delivery report. What it does not know is sent again only where the gat
 which absence is proof, and only after that time; otherwise it is closed as `unconfirmed` when the provider's log
 ends, and said so.
 
-What is left of a task's allowance of look-ups goes to reports that have not come (`report_checks.py`), which have a
+What is left of a task's allowance of look-ups goes to reports that have not come (`missing_reports.py`), which have a
 time of their own: a provider that hangs holds up the others in neither for long.
 """
 

@@ -3,7 +3,7 @@
 A whole machine that is put back to an earlier state takes every witness of ours back with it: database, files, Redis.
 A provider is the one that stays. So a start that finds the last sign of life older than STOPPED_AFTER, or the database
 on another timeline, reads the provider's log from that sign of life on. A call that is in it and not in the database,
-or a message that nobody here knows, shows that an older state was put back (`restored.py` then holds it as a copy).
+or a message that nobody here knows, shows that an older state was put back (`detection.py` then holds it as a copy).
 Of a call that was under way when the machine stopped the attempt was committed before, so it is no such sign.
 
 The question is one row of `settings`; while it is there sending is held (`HoldKind.CHECKING`), and nothing is made into

@@ -2,8 +2,8 @@
 
 Three independent signs:
 
-another place   the database lives elsewhere than the installation noted when it first started (`place.py`)
-another time    a witness outside the database has seen more than the database knows of (`witness.py`)
+another place   the database lives elsewhere than the installation noted when it first started (`fingerprint.py`)
+another time    a witness outside the database has seen more than the database knows of (`high_water_mark.py`)
 another past    after a stop, a provider has messages that the database knows nothing of (`asking.py`)
 
 Looked for in each process when it gets a database connection, before the first task or single send that uses it (a

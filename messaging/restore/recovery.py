@@ -8,7 +8,7 @@ known to nobody.
 
 Of a message that has its row still the report may have come in that time, and will not come again: what the log says of
 it is a fact from a look-up. The log names what was sent since; what was sent before is asked about call by call, as
-where any report is missing (`report_checks.py`), and at once.
+where any report is missing (`missing_reports.py`), and at once.
 """
 
 import json

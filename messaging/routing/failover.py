@@ -1,9 +1,9 @@
 """Batches whose gateway is down, or is no longer set up, go to the next of their routes.
 
 Only what no provider can have is moved: the queued messages of a batch that nobody holds. Those whose outcome is not
-known are not queued, and what was in doubt once stays with its gateway (`opening.py`). A batch's gateway and the reason
+known are not queued, and what was in doubt once stays with its gateway (`prepare.py`). A batch's gateway and the reason
 are columns, so a move is one conditional update, and whoever leases the batch afterwards calls the other gateway. Where
-no other is left it waits, and says so. Those that never had one: `roadless.py`.
+no other is left it waits, and says so. Those that never had one: `unrouted.py`.
 
 A gateway that only asks us to be slower keeps its batches.
 """

@@ -6,7 +6,7 @@ Routes that are equal in all of it share the messages by weight, each cut to the
 it (`health.py`). The rest are for when those before them are down.
 
 Without any route everything goes to the preferred gateway; with routes, what none of them matches waits for one, as
-all does without either (`roadless.py`). Test mode knows the simulator and no routes.
+all does without either (`unrouted.py`). Test mode knows the simulator and no routes.
 
 A batch holds messages for which the answer is the same, so expansion asks for each number's `prefix` and chooses once a
 batch. What is queued may be moved to another gateway later (`failover.py`): the prefix says which.
@@ -228,5 +228,5 @@ def _changed(**kwargs: object) -> None:
 @receiver([post_save, post_delete], sender=Route)
 @receiver([post_save, post_delete], sender=Gateway)
 def _wake_waiting(**kwargs: object) -> None:
-    """What no route led to may have one now (`roadless.py`)."""
+    """What no route led to may have one now (`unrouted.py`)."""
     wake("messaging.sweep")

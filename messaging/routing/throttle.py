@@ -1,14 +1,14 @@
 """How fast, and whether, we may call a gateway: one answer for all processes of an installation.
 
-The rules are in `pace.py`. The state of a gateway is one key in Redis, changed by compare-and-set (WATCH, MULTI), with
-the Redis server's time as everybody's clock. Around a call:
+The rules are in `throttle_state.py`. The state of a gateway is one key in Redis, changed by compare-and-set (WATCH,
+MULTI), with the Redis server's time as everybody's clock. Around a call:
 
     grant = take(gateway, wanted)         before it; may_call asks the same and takes nothing
     tell(gateway, grant, outcome, ...)    after it; give_back where less was sent than granted
 
 Campaigns yield: where there is a rate, some of it is left for single sends.
 
-What else has a rate, an account or a sender (`rates.py`), is kept in the same way under a name of its own.
+What else has a rate, an account or a sender (`sender_rates.py`), is kept in the same way under a name of its own.
 
 While nothing limits a gateway, a process answers from memory and tells Redis what it did once a second. While Redis
 is lost, each process goes on from what it last saw with its share of the rate, never unlimited.

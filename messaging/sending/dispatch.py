@@ -2,10 +2,10 @@
 
 1. lease    ready batches, by one conditional update: owner, epoch + 1, deadline (`leases.py`)
 2. open     attempts, committed before their calls: the campaign runs, the epoch is ours, opt-outs and validity are
-            checked, the texts are rendered (`opening.py`)
+            checked, the texts are rendered (`prepare.py`)
 3. call     the gateway, outside any transaction, several calls in flight, threads without a database (`calls.py`)
 4. record   what came of it; whatever is not certain becomes `unknown` and is looked up, never sent again blindly
-            (`recording.py`)
+            (`record.py`)
 
 Killed between any two lines, the sweep finds the batch by its lease and the attempt it left open.
 

@@ -43,7 +43,7 @@ def next_turn(account_id: int, lane: int) -> int:
 
 def set_aside() -> int:
     """Ready batches of campaigns that do not run, that wait for the first recipients, of accounts on hold, and those
-    that have no gateway (`roadless.py`), become `held`; how many.
+    that have no gateway (`unrouted.py`), become `held`; how many.
 
     Those of cancelled campaigns, too: the sweep closes them bit by bit, and meanwhile others must get past. Asked by
     campaign and by account: what may leave is not read, however much of it there is.

@@ -1,4 +1,4 @@
-"""What overstays its state is swept up here; who owns each state, and until when: `owners.py`."""
+"""What overstays its state is swept up here; who owns each state, and until when: `state_owners.py`."""
 
 import logging
 import time

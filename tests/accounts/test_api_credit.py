@@ -119,11 +119,11 @@ def test_the_ledger_names_every_movement(caller, account):
     shown = [{name: row[name] for name in row if name not in ("entry_id", "created_at")} for row in page["results"]]
     assert shown == [
         {
-            "kind": "charge", "amount": "-0.150000", "credit_after": "9.850000", "bulk_id": campaign.bulk_id,
-            "note": "3 segments",
+            "kind": "charge", "amount": "-0.150000", "credit_after": "9.850000", "currency": "EUR",
+            "bulk_id": campaign.bulk_id, "note": "3 segments",
         },
         {
-            "kind": "top_up", "amount": "10.000000", "credit_after": "10.000000", "bulk_id": None,
+            "kind": "top_up", "amount": "10.000000", "credit_after": "10.000000", "currency": "EUR", "bulk_id": None,
             "note": "invoice 7",
         },
     ]  # fmt: skip

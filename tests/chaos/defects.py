@@ -172,9 +172,9 @@ DEFECTS = (
         (
             (
                 "messaging/outcomes/settlement.py",
-                "        results.tell(campaign_of, decision.changes, known, segments, decision.refused, now)\n",
+                "        webhook_events.tell(campaign_of, decision.changes, known, segments, decision.refused, now)\n",
                 "        told = campaign_of, decision.changes, known, segments, decision.refused, now\n"
-                "        transaction.on_commit(lambda: results.tell(*told))\n",
+                "        transaction.on_commit(lambda: webhook_events.tell(*told))\n",
             ),
         ),
         detectors=(f"{RESULTS}::test_what_changes_nothing_is_not_told_again",),
