@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FROZEN = Path(__file__).with_name("migrations.json")
 #: Modules that migrations name, and what they were called when those landed. That changes nothing of what they do.
-MOVED = {b"smsapp.core.clock": b"smsapp.core.clock"}
+MOVED = {b"smsapp.core.clock": b"smsapp.clock"}
 APPS = ("accounts", "uploads", "campaigns", "messaging", "reports")
 
 #: The migrations of the last release: what a filled database is upgraded from.
