@@ -20,15 +20,7 @@ from django.test import Client
 from smsapp.core import pulse
 from tests.conventions import violations
 
-#: Test files of doors (admin, api, views): a page is the same on either database, so they run once.
-DOORS = ("test_admin", "test_api", "test_dashboard", "test_sign_in", "test_views")
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
-#: Files whose tests run whole platforms. They come first and so mostly in one process, one at a time, while the others
-#: take whatever is left. (Stealing work would run tests after those that empty the database.)
-PLATFORMS = {
-    "test_api_clients.py", "test_api_contract.py", "test_benchmarks.py", "test_chaos.py", "test_demo.py",
-    "test_guide.py", "test_plans.py", "test_run.py", "test_selftest.py", "test_state_machine.py",
-}  # fmt: skip
 ON_POSTGRESQL = "postgresql" in django_settings.DATABASES["default"]["ENGINE"]
 
 
@@ -157,9 +149,13 @@ def redis_client() -> Iterator["redis.Redis"]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in PLATFORMS)
+    """Give `both` to what uses the database and is not marked `once`. Put tests marked `platform` first: they then run
+    mostly in one process, one at a time, while the others take whatever is left. (Stealing work would run tests after
+    those that empty the database.)
+    """
+    items.sort(key=lambda item: item.get_closest_marker("platform") is None)
     for item in items:
-        if _uses_database(item) and not item.get_closest_marker("once") and not item.path.name.startswith(DOORS):
+        if _uses_database(item) and not item.get_closest_marker("once"):
             item.add_marker("both")
         if item.get_closest_marker("postgresql") and not ON_POSTGRESQL:
             item.add_marker(pytest.mark.skip(reason="needs PostgreSQL: set DATABASE_URL, or run `make test`"))

@@ -37,7 +37,7 @@ from uploads.contacts import put_contact
 from uploads.models import Upload
 from uploads.suppressions import suppress
 
-pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
+pytestmark = [pytest.mark.django_db, pytest.mark.postgresql, pytest.mark.once]
 
 FEW, MANY = 2, 40
 PASSWORD = "correct horse battery"

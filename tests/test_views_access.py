@@ -27,7 +27,7 @@ from tests.campaigns.test_dashboard import make_batch
 from tests.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
 from uploads.contacts import create_list
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 class Door(NamedTuple):

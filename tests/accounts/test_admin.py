@@ -18,7 +18,7 @@ from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, 
 from uploads.models import Suppression
 from uploads.suppressions import suppressed_among
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def act(client: Client, row: Model, action: str, **data: str) -> str:

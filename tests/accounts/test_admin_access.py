@@ -13,7 +13,7 @@ from accounts.models import AuditEvent, User
 from smsapp.console.admin import Audited
 from tests.factories import MembershipFactory, UserFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PASSWORD = "another horse battery staple"
 

@@ -12,7 +12,7 @@ from accounts.billing import credit
 from accounts.models import Account, AuditEvent, LedgerEntry, Price
 from tests.factories import AccountFactory, UserFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 EUR = credit.MICRO
 

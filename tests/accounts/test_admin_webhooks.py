@@ -13,7 +13,7 @@ from accounts.webhooks import delivery, emit, endpoints
 from reports.selectors import attention
 from tests.factories import MembershipFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture

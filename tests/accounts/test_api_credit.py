@@ -19,7 +19,7 @@ from messaging.outcomes.settlement import Fact
 from messaging.sending.expansion import expand_ready
 from tests.factories import AccountFactory, make_api_key, make_campaign, phones
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 EUR = credit.MICRO
 

@@ -11,7 +11,7 @@ from accounts.models import ApiKey, AuditEvent
 from tests.accounts.test_keys import issuer_for
 from tests.factories import MembershipFactory, make_api_key
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 URL = "/api/v1/api-keys"
 
 

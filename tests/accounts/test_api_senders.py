@@ -6,7 +6,7 @@ from accounts.choices import Scope
 from accounts.models import SenderId
 from tests.factories import SenderIdFactory, make_api_key
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 URL = "/api/v1/senders"
 

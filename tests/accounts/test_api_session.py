@@ -8,7 +8,7 @@ from accounts.models import SenderId
 from campaigns.models import Campaign
 from tests.factories import MembershipFactory, UserFactory, make_api_key
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 URL = "/api/v1/senders"
 SHOP = "https://shop.example.com"

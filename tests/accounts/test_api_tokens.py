@@ -18,7 +18,7 @@ from accounts.models import AuditEvent, TokenFamily
 from tests.factories import AccountFactory, MembershipFactory, UserFactory
 from tests.messaging.together import run_together
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PASSWORD = "correct horse battery"
 URL = "/api/v1/auth/token"

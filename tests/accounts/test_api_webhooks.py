@@ -15,7 +15,7 @@ from smsapp.core.rate_limits import Bucket
 from tests.accounts.receivers import Receiver, answers, running_receiver
 from tests.factories import make_api_key
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 class Caller:

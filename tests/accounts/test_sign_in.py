@@ -11,7 +11,7 @@ from django.urls import reverse
 from accounts.dashboard.workspace import site_url
 from tests.factories import MembershipFactory, UserFactory, make_campaign
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PASSWORD = "correct horse battery"
 

@@ -16,7 +16,7 @@ from smsapp.core.exceptions import AlreadyExists, InvalidState, PermissionDenied
 from tests.factories import AccountFactory, MembershipFactory
 from tests.pages import Browser
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture

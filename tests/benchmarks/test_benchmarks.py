@@ -18,6 +18,8 @@ from tests.benchmarks.path import mismatch
 from tests.benchmarks.processes import Memory, cpu_seconds, difference, program_of
 from tests.modules import output_of
 
+pytestmark = pytest.mark.platform
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what processes cost from /proc")
 SIZES = {
     "ROWS": 300, "ROUNDS": 1, "WORKERS": 1, "SAMPLE": 10, "GROWTH": "40,80", "DASHBOARD_ROWS": 2000, "NUMBERS": 200,

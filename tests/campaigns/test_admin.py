@@ -10,7 +10,7 @@ from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from tests.factories import make_campaign
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 LIST = "admin:campaigns_campaign_changelist"
 

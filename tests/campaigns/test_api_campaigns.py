@@ -20,7 +20,7 @@ from tests.factories import AccountFactory, make_api_key, make_campaign, make_up
 from uploads import contacts
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 S = CampaignStatus
 

@@ -27,7 +27,7 @@ from uploads.audiences import audience_from_numbers
 from uploads.chunks import RefusedRow
 from uploads.contacts import create_list, put_contact, rename_list, snapshot
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 EXPLAINED_BY_REASON = {
     MessageStatus.DELIVERED, MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.SUPPRESSED,
 }  # fmt: skip

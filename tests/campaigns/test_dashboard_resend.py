@@ -14,7 +14,7 @@ from messaging.models import Batch
 from tests.campaigns.test_dashboard import make_attempt, make_batch, member, url
 from tests.factories import AccountFactory, make_audience, make_campaign
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 S = MessageStatus
 BUTTON = "Send the failed ones again"

@@ -18,7 +18,7 @@ from campaigns.validation import CampaignRequest
 from tests.factories import MembershipFactory
 from uploads import contacts
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 WEEKLY = Rule.at(Every.WEEK, "Europe/Berlin", time(9, 30), weekdays=(1, 4))
 AT = {
     "every": "month", "month_day": "15", "clock": "10:00", "zone": "Asia/Tokyo", "ends_at": "", "valid_minutes": "240",

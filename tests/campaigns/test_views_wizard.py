@@ -21,7 +21,7 @@ from uploads.files.reading import read_upload
 from uploads.models import Upload
 from uploads.suppressions import suppress
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 WHEN = {"when": "now", "zone": "UTC", "canary": "none"}
 
 

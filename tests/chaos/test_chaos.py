@@ -12,6 +12,7 @@ from tests.chaos.plan import Target
 from tests.modules import output_of
 
 pytestmark = [
+    pytest.mark.platform,
     pytest.mark.once,
     pytest.mark.long,
     pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc, and limits them"),

@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.defects import DEFECTS, Defect
 from tests.chaos.selftest import Miss, apply, catch, copy_of_source
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.platform, pytest.mark.once]
 
 
 @pytest.fixture(scope="module")

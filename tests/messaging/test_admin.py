@@ -12,7 +12,7 @@ from messaging.models import Attempt, Batch, DeliveryReport, Message
 from smsapp.console.admin import COUNT_LIMIT
 from tests.factories import make_campaign
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture

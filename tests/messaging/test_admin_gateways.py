@@ -17,7 +17,7 @@ from messaging.models import Gateway
 from tests.factories import UserFactory
 from tests.messaging.gateway_servers import answering, raw_server
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 RULES = json.loads(EXAMPLE_RULES) | {"url": "https://8.8.8.8/messages"}
 KINDS: dict[str, dict[str, Any]] = {

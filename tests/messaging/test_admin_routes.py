@@ -15,7 +15,7 @@ from messaging.routing.coverage import Reach, warning_of
 from messaging.routing.router import Router
 from tests.factories import AccountFactory, in_use
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 ADD = reverse("admin:messaging_route_add")
 

@@ -12,7 +12,7 @@ from reports.selectors import attention
 from tests.factories import UserFactory, make_campaign
 from tests.smsapp.test_admin import INLINE
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 PAGE = "/admin/sending/"
 
 

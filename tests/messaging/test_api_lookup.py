@@ -9,7 +9,7 @@ from campaigns.models import Campaign
 from tests.factories import make_api_key
 from uploads.suppressions import suppress
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def look_up(client: Client, body: object, key: str) -> Any:

@@ -17,7 +17,7 @@ from messaging.sending.expansion import expand_ready
 from tests.factories import SenderIdFactory, make_api_key, phones
 from uploads.suppressions import suppress
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 class Caller:

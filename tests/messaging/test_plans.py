@@ -26,7 +26,7 @@ from smsapp.celery import app
 from smsapp.queues import TASK_QUEUES
 from tests.factories import AccountFactory, make_campaign
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.once, pytest.mark.django_db]
+pytestmark = [pytest.mark.platform, pytest.mark.postgresql, pytest.mark.once, pytest.mark.django_db]
 
 HISTORY = int(os.environ.get("PLAN_ROWS", "500000"))
 BACKLOG = HISTORY // 25

@@ -50,6 +50,8 @@ from tests.messaging.test_statistics import charged_segments
 from uploads.models import Audience, Suppression
 from uploads.suppressions import suppress, suppressed_among
 
+pytestmark = pytest.mark.platform
+
 S = MessageStatus
 
 BATCH_SIZE = 2

@@ -16,7 +16,7 @@ from tests.factories import AccountFactory, MembershipFactory, phones
 from tests.pages import Browser
 from uploads.suppressions import suppress
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 FORM = {"phone_numbers": "0151 12345678", "sender_id": "", "message": "Hello", "when": "now", "zone": "UTC"}
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from reports.models import DailyStat
 from tests.factories import AccountFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def test_days_are_found_by_the_name_of_their_account(admin_client: Client) -> None:

@@ -23,7 +23,7 @@ from messaging.services import send
 from reports.selectors import message_search
 from tests.factories import make_api_key, make_campaign, phones
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 MESSAGES = "/api/v1/messages"
 
 

@@ -21,7 +21,7 @@ from reports.selectors import delivery_reports, message_search
 from reports.selectors.delivery_reports import REPORTED
 from tests.factories import make_api_key, make_campaign, phones
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 Read = Callable[[str], Any]
 
 

@@ -22,7 +22,7 @@ from smsapp.lib.csv_safety import csv_line
 from tests.campaigns.test_dashboard import make_batch
 from tests.factories import AccountFactory, MembershipFactory, make_campaign
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 TODAY = timezone.now().date()
 
 

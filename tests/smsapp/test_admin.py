@@ -67,7 +67,7 @@ from uploads.models import Contact, ContactList, Upload
 from uploads.services import accept_upload
 from uploads.suppressions import suppress
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 OURS = ("accounts", "uploads", "campaigns", "messaging", "reports")
 #: A script or style that the content security policy would not run.

@@ -19,7 +19,7 @@ from reports.selectors import attention
 from smsapp.core.exceptions import ServiceUnavailable
 from tests.factories import AccountFactory, make_campaign, phones
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 MESSAGES = "/admin/messaging/message/"
 
 

@@ -28,7 +28,7 @@ from smsapp.core.error_codes import CATALOGUE, PROBLEMS
 from tests.factories import MembershipFactory, make_api_key, phones
 from uploads.suppressions import suppress
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 PHONE = phones(1)[0]
 BODY = {"phone_numbers": [PHONE], "message": "Hello"}
 JSON = "application/json"

@@ -22,6 +22,8 @@ from smsapp.management.commands.assets import find_npm
 from tests.factories import make_api_key, phones
 from tests.smsapp.servers import running_server
 
+pytestmark = pytest.mark.platform
+
 PARTS = Path(__file__).parents[1] / "data" / "clients"
 PACKAGES = Path(settings.BASE_DIR, "node_modules")
 MOST_MODELS = 300

@@ -20,6 +20,8 @@ from django.conf import settings
 from tests.factories import make_api_key, make_upload, phones
 from tests.smsapp.servers import running_server
 
+pytestmark = pytest.mark.platform
+
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", 2))
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 #: At the same time, each with an account of its own.

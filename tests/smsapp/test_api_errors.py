@@ -16,7 +16,7 @@ from smsapp.api.serializers import MOST_NAMED
 from tests.factories import make_api_key
 from tests.test_permissions import ROUTES, filled, nothing
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 SEND = "/api/v1/sms/send"
 BODY = {"phone_numbers": ["+4915112345678"], "message": "Hello"}
 

@@ -22,7 +22,7 @@ from tests.factories import make_api_key, phones
 from tests.smsapp.servers import running_server
 from tests.test_permissions import ROUTES, Things, filled, nothing, of_key, routes, value_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 JSON = "application/json"
 DOCUMENTS = ("docs", "redoc", "schema")
 PATHS = sorted((path, method) for path, methods in routes() for method in methods if path not in DOCUMENTS)

@@ -11,7 +11,7 @@ from campaigns.models import Campaign
 from smsapp.core import rate_limits
 from tests.factories import make_api_key
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 SEND = "/api/v1/sms/send"
 BODY = {"phone_numbers": ["+4915112345678"], "message": "Hello"}
 

@@ -18,7 +18,7 @@ from messaging.outcomes import settlement
 from smsapp.api import cursors
 from tests.factories import make_api_key, make_campaign, phones
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 MANY = 20_000
 
 

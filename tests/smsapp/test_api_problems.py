@@ -17,7 +17,7 @@ from tests.smsapp.test_api_document import resolved
 from tests.test_permissions import ROUTES, Things, filled, of_key, value_in
 from uploads.suppressions import suppress
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 UNKNOWN = {"unheard_of": 1, "nor_this": [2]}
 WRONG = {"a": {"b": {}}}  # a value that no field takes

@@ -21,6 +21,8 @@ from smsapp.demo.display import Progress, table
 from smsapp.demo.figures import differences, figures
 from smsapp.demo.scratch import Scratch, remove_leftovers, scratch
 
+pytestmark = pytest.mark.platform
+
 UPLOAD = {"row_count": 10, "phone_count": 7, "invalid_count": 2, "duplicate_count": 1}
 CAMPAIGN = {
     "total_recipients": 7, "waiting": 0, "pending": 0, "sent": 0, "delivered": 5, "undelivered": 1, "rejected": 1,

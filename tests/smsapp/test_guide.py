@@ -16,7 +16,10 @@ from smsapp.runtime.supervisor import free_port
 from tests.smsapp.test_run import running, wait_until
 
 GUIDE = Path(settings.BASE_DIR, "smsapp", "api", "guide.md").read_text()
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+pytestmark = [
+    pytest.mark.platform,
+    pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
+]
 
 
 @pytest.fixture(scope="module")

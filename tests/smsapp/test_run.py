@@ -28,7 +28,10 @@ NAMED = (
     "INFOBIP_BASE_URL",
     "SIMULATOR_URL",
 )
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+pytestmark = [
+    pytest.mark.platform,
+    pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
+]
 
 
 def start(folder: Path, port: int) -> "subprocess.Popen[bytes]":

@@ -12,7 +12,7 @@ from uploads.audiences import audience_from_numbers, numbers
 from uploads.contacts import snapshot
 from uploads.models import Contact, ContactList, Suppression
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 LISTS = "/api/v1/contact-lists"
 SUPPRESSIONS = "/api/v1/suppressions"
 

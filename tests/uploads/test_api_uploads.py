@@ -13,7 +13,7 @@ from tests.smsapp.test_api_errors import failure_of
 from uploads.files.reading import read_upload
 from uploads.models import Upload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 SAMPLE = Path(__file__).parents[1] / "data" / "customers.csv"
 
 
