@@ -18,7 +18,7 @@ from django.conf import settings as django_settings
 from django.test import Client
 
 from smsapp.core import pulse
-from tests.conventions import violations
+from tests.support.conventions import violations
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
 ON_POSTGRESQL = "postgresql" in django_settings.DATABASES["default"]["ENGINE"]
@@ -129,7 +129,7 @@ def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def client() -> Iterator[Client]:
     """Instead of pytest-django's: pages are asked for in an account and mode."""
-    from tests.pages import Browser
+    from tests.support.pages import Browser
 
     browser = Browser()
     yield browser

@@ -24,7 +24,7 @@ from campaigns.scheduling.rule import Every, Rule
 from messaging.models import InboundMessage, Message
 from messaging.sending.expansion import expand_ready
 from smsapp.api.urls import urlpatterns
-from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
+from tests.support.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
 from uploads.contacts import create_list, put_contact
 from uploads.models import ContactList, Suppression, Upload
 from uploads.services import accept_upload

@@ -24,7 +24,7 @@ from campaigns.scheduling.rule import Every, Rule
 from messaging.choices import MessageStatus
 from messaging.ids import message_number, public_id
 from tests.campaigns.test_dashboard import make_batch
-from tests.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
+from tests.support.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
 from uploads.contacts import create_list
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]

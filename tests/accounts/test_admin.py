@@ -14,7 +14,7 @@ from accounts.access.api_keys import match_api_key
 from accounts.choices import SCOPES_OF, Role, Scope, SenderKind, SenderStatus
 from accounts.models import Account, ApiKey, AuditEvent, SenderId, TokenFamily
 from smsapp.core.exceptions import TokenInvalid
-from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, UserFactory, make_api_key
+from tests.support.factories import AccountFactory, MembershipFactory, SenderIdFactory, UserFactory, make_api_key
 from uploads.models import Suppression
 from uploads.suppressions import suppressed_among
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.models import AuditEvent, User
 from smsapp.console.admin import Audited
-from tests.factories import MembershipFactory, UserFactory
+from tests.support.factories import MembershipFactory, UserFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

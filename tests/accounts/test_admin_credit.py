@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounts.billing import credit
 from accounts.models import Account, AuditEvent, LedgerEntry, Price
-from tests.factories import AccountFactory, UserFactory
+from tests.support.factories import AccountFactory, UserFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

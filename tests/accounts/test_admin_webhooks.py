@@ -11,7 +11,7 @@ from accounts.choices import EventType, WebhookState
 from accounts.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import delivery, emit, endpoints
 from reports.selectors import attention
-from tests.factories import MembershipFactory
+from tests.support.factories import MembershipFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -17,7 +17,7 @@ from messaging.models import Message
 from messaging.outcomes import billing, settlement
 from messaging.outcomes.settlement import Fact
 from messaging.sending.expansion import expand_ready
-from tests.factories import AccountFactory, make_api_key, make_campaign, phones
+from tests.support.factories import AccountFactory, make_api_key, make_campaign, phones
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -4,7 +4,7 @@ import pytest
 
 from accounts.choices import Scope
 from accounts.models import SenderId
-from tests.factories import SenderIdFactory, make_api_key
+from tests.support.factories import SenderIdFactory, make_api_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

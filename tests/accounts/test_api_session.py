@@ -6,7 +6,7 @@ from django.test import Client
 from accounts.choices import Mode, Role
 from accounts.models import SenderId
 from campaigns.models import Campaign
-from tests.factories import MembershipFactory, UserFactory, make_api_key
+from tests.support.factories import MembershipFactory, UserFactory, make_api_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -15,8 +15,8 @@ from django.utils import timezone
 from accounts.access import tokens
 from accounts.choices import Role
 from accounts.models import AuditEvent, TokenFamily
-from tests.factories import AccountFactory, MembershipFactory, UserFactory
-from tests.messaging.together import run_together
+from tests.support.factories import AccountFactory, MembershipFactory, UserFactory
+from tests.support.together import run_together
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

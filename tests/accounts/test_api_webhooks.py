@@ -12,8 +12,8 @@ from accounts.choices import EventType, Mode, Role, WebhookState
 from accounts.models import AuditEvent, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import delivery, emit, endpoints
 from smsapp.core.rate_limits import Bucket
-from tests.accounts.receivers import Receiver, answers, running_receiver
-from tests.factories import make_api_key
+from tests.support.factories import make_api_key
+from tests.support.receivers import Receiver, answers, running_receiver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

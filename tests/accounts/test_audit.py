@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from accounts.models import AuditEvent, OwnKey
 from accounts.security import audit, audit_witness, encryption
-from tests.factories import AccountFactory, UserFactory
+from tests.support.factories import AccountFactory, UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

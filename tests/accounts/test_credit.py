@@ -12,8 +12,8 @@ from accounts.billing import credit, quota
 from accounts.choices import EndpointKind, LedgerKind, Mode
 from accounts.models import Account, AuditEvent, DailyUse, LedgerEntry, WebhookDelivery, WebhookEndpoint
 from smsapp.core.exceptions import AlreadyExists, InsufficientCredit, QuotaExceeded, ValidationError
-from tests.factories import AccountFactory, MembershipFactory
-from tests.messaging.together import patiently, run_together
+from tests.support.factories import AccountFactory, MembershipFactory
+from tests.support.together import patiently, run_together
 
 pytestmark = pytest.mark.django_db
 

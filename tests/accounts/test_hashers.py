@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
 from smsapp.settings import base
-from tests.factories import UserFactory
+from tests.support.factories import UserFactory
 
 PASSWORD = "correct horse battery"
 

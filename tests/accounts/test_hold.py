@@ -26,8 +26,8 @@ from messaging.sending import dispatch, leases
 from messaging.sending.expansion import expand_ready
 from messaging.storage import message_rows
 from smsapp.core import clock
-from tests.factories import make_campaign
-from tests.messaging.steps import opened_of
+from tests.support.factories import make_campaign
+from tests.support.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 

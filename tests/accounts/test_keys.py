@@ -30,8 +30,8 @@ from smsapp.core.exceptions import (
     PermissionDenied,
     ValidationError,
 )
-from tests.factories import MembershipFactory, make_api_key
-from tests.messaging.together import run_together
+from tests.support.factories import MembershipFactory, make_api_key
+from tests.support.together import run_together
 
 pytestmark = pytest.mark.django_db
 

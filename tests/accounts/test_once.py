@@ -18,8 +18,8 @@ from campaigns.models import Campaign
 from messaging.choices import MessageStatus
 from messaging.models import Message
 from tests.campaigns.test_dashboard import make_batch
-from tests.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
-from tests.pages import Browser
+from tests.support.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
+from tests.support.pages import Browser
 
 pytestmark = pytest.mark.django_db
 FORM = {"phone_numbers": "0151 12345678", "sender_id": "", "message": "Hello", "when": "now", "zone": "UTC"}

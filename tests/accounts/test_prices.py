@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.billing.prices import MAX_ERRORS, PriceList, PricesInvalid, import_prices
 from accounts.models import AuditEvent, Price
-from tests.factories import AccountFactory
+from tests.support.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from accounts.models import Account, WebhookEndpoint
 from accounts.security import encryption
 from accounts.webhooks import endpoints
-from tests.factories import MembershipFactory
+from tests.support.factories import MembershipFactory
 
 OLD, NEW = "old-key-" * 5, "new-key-" * 5
 

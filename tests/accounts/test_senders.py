@@ -14,8 +14,8 @@ from accounts.senders import (
 )
 from accounts.suspension import reinstate_account, suspend_account
 from smsapp.core.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
-from tests.factories import AccountFactory, MembershipFactory, UserFactory
-from tests.messaging.together import run_together
+from tests.support.factories import AccountFactory, MembershipFactory, UserFactory
+from tests.support.together import run_together
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from accounts.access import sessions
 from accounts.access.session_limits import SEEN, SIGNED_IN
 from accounts.access.session_store import stored_as
 from accounts.dashboard.workspace import site_url
-from tests.factories import MembershipFactory
+from tests.support.factories import MembershipFactory
 
 pytestmark = pytest.mark.django_db
 

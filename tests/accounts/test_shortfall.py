@@ -12,8 +12,8 @@ from accounts.choices import Mode, Role
 from accounts.models import Account
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from tests.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
-from tests.pages import Browser
+from tests.support.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
+from tests.support.pages import Browser
 
 pytestmark = pytest.mark.django_db
 CENT = 10_000

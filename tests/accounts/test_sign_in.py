@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.dashboard.workspace import site_url
-from tests.factories import MembershipFactory, UserFactory, make_campaign
+from tests.support.factories import MembershipFactory, UserFactory, make_campaign
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

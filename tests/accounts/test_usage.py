@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from accounts import request_log
 from accounts.models import ApiUsageLog
-from tests.factories import make_api_key
+from tests.support.factories import make_api_key
 
 pytestmark = pytest.mark.django_db
 SEND = "/api/v1/sms/send"

@@ -13,8 +13,8 @@ from accounts.choices import Mode, Role
 from accounts.dashboard.workspace import Workspace
 from accounts.models import AuditEvent, Invitation, Membership, User
 from smsapp.core.exceptions import AlreadyExists, InvalidState, PermissionDenied
-from tests.factories import AccountFactory, MembershipFactory
-from tests.pages import Browser
+from tests.support.factories import AccountFactory, MembershipFactory
+from tests.support.pages import Browser
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from accounts.webhooks import transport
-from tests.accounts.receivers import (
+from tests.support.receivers import (
     Receiver,
     answers,
     drips,

@@ -23,7 +23,7 @@ from messaging.inbound import replies
 from messaging.models import Message
 from messaging.outcomes import settlement
 from messaging.sending.expansion import expand_ready
-from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
+from tests.support.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
 from uploads.files.reading import read_upload
 from uploads.services import accept_upload
 

@@ -15,8 +15,8 @@ from campaigns.drafts import create_draft
 from campaigns.models import Campaign
 from campaigns.recipients import Recipients
 from campaigns.validation import CampaignRequest
-from tests.factories import MembershipFactory, make_campaign, make_upload, phones
-from tests.pages import Browser
+from tests.support.factories import MembershipFactory, make_campaign, make_upload, phones
+from tests.support.pages import Browser
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 FORM = {"phone_numbers": "0151 12345678", "sender_id": "", "message": "Hello", "when": "now", "zone": "UTC"}

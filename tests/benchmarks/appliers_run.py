@@ -72,7 +72,7 @@ def _campaign(size: int) -> list[int]:
     """Numbers of its messages, which a provider has taken in calls of ten."""
     from messaging.models import Message
     from messaging.sending.expansion import expand_ready
-    from tests.factories import make_campaign
+    from tests.support.factories import make_campaign
 
     campaign = make_campaign(count=size)
     while expand_ready():
@@ -87,7 +87,7 @@ def _singles(size: int) -> list[int]:
     from messaging.choices import Lane
     from messaging.ids import message_number
     from messaging.models import Batch, Message
-    from tests.factories import AccountFactory, MembershipFactory, make_audience
+    from tests.support.factories import AccountFactory, MembershipFactory, make_audience
 
     account = AccountFactory()
     user, audience, start = MembershipFactory(account=account).user, make_audience(account, 1), next(_starts)

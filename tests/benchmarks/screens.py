@@ -31,7 +31,7 @@ from messaging.outcomes.settlement import write_statistics  # noqa: E402
 from reports.rollup import fold  # noqa: E402
 from reports.selectors import campaign_progress  # noqa: E402
 from smsapp.demo.account import DemoAccount, ensure_demo_account  # noqa: E402
-from tests.pages import Browser  # noqa: E402
+from tests.support.pages import Browser  # noqa: E402
 from uploads.choices import AudienceSource  # noqa: E402
 from uploads.models import Audience  # noqa: E402
 

@@ -16,7 +16,7 @@ from tests.benchmarks.numbers import compare
 from tests.benchmarks.options import OUTSIDE, PARTS
 from tests.benchmarks.path import mismatch
 from tests.benchmarks.processes import Memory, cpu_seconds, difference, program_of
-from tests.modules import output_of
+from tests.support.modules import output_of
 
 pytestmark = pytest.mark.platform
 

@@ -49,7 +49,7 @@ def _send_singles(number: int) -> None:
     from campaigns.choices import CampaignKind, CampaignStatus
     from campaigns.models import Campaign
     from messaging.models import Batch
-    from tests.factories import AccountFactory, MembershipFactory, make_audience
+    from tests.support.factories import AccountFactory, MembershipFactory, make_audience
 
     account = AccountFactory(is_metered=True)
     user = MembershipFactory(account=account).user
@@ -113,8 +113,8 @@ def _fills() -> dict[str, Callable[[], object]]:
     from messaging.choices import FactSource
     from messaging.ids import public_id
     from messaging.outcomes import provider_ids, report_inbox
-    from tests.factories import MembershipFactory
     from tests.smsapp.test_purge import callbacks, calls
+    from tests.support.factories import MembershipFactory
 
     member = MembershipFactory()
     number = count(10**9)

@@ -8,7 +8,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from tests.factories import make_campaign
+from tests.support.factories import make_campaign
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -16,7 +16,7 @@ from messaging.models import Batch
 from messaging.preflight import counting
 from messaging.sending.expansion import expand_ready
 from messaging.upkeep.sweeps import sweep
-from tests.factories import AccountFactory, make_api_key, make_campaign, make_upload, phones
+from tests.support.factories import AccountFactory, make_api_key, make_campaign, make_upload, phones
 from uploads import contacts
 from uploads.models import Upload
 

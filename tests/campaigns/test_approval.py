@@ -24,8 +24,8 @@ from messaging.sending.expansion import expand_ready
 from messaging.sending.resending import fill_resends
 from messaging.services import resend_failed, send
 from smsapp.core.exceptions import InvalidState, PermissionDenied, ScheduleInPast, TooManyRecipients
-from tests.factories import AccountFactory, MembershipFactory, make_audience, phones
-from tests.messaging.together import patiently, run_together
+from tests.support.factories import AccountFactory, MembershipFactory, make_audience, phones
+from tests.support.together import patiently, run_together
 from uploads.models import AudienceChunk
 
 pytestmark = pytest.mark.django_db

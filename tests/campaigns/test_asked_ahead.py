@@ -21,8 +21,8 @@ from messaging.choices import MessageStatus
 from messaging.models import Message
 from messaging.restore import detection
 from tests.campaigns.test_dashboard import make_batch
-from tests.factories import AccountFactory, MembershipFactory, make_campaign, phones
-from tests.pages import Browser
+from tests.support.factories import AccountFactory, MembershipFactory, make_campaign, phones
+from tests.support.pages import Browser
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "https://hooks.example.com/in"

@@ -21,8 +21,8 @@ from messaging.ids import message_number, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from reports.selectors import advice, campaign_progress, message_page, message_timeline
 from reports.selectors.progress import in_words
-from tests.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, make_upload, phones
-from tests.pages import Browser
+from tests.support.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, make_upload, phones
+from tests.support.pages import Browser
 from uploads.audiences import audience_from_numbers
 from uploads.chunks import RefusedRow
 from uploads.contacts import create_list, put_contact, rename_list, snapshot

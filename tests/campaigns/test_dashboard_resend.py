@@ -12,7 +12,7 @@ from campaigns.models import Campaign
 from messaging.choices import MessageStatus
 from messaging.models import Batch
 from tests.campaigns.test_dashboard import make_attempt, make_batch, member, url
-from tests.factories import AccountFactory, make_audience, make_campaign
+from tests.support.factories import AccountFactory, make_audience, make_campaign
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -30,8 +30,8 @@ from smsapp.core.exceptions import (
     UploadNotReady,
     ValidationError,
 )
-from tests.factories import MembershipFactory, make_campaign, make_upload, phones
-from tests.messaging.together import callers, patiently, run_together
+from tests.support.factories import MembershipFactory, make_campaign, make_upload, phones
+from tests.support.together import callers, patiently, run_together
 from uploads import contacts
 from uploads.choices import AudienceSource, UploadStatus
 from uploads.models import Audience, AudienceChunk

@@ -18,9 +18,9 @@ from campaigns.scheduling import recurring
 from campaigns.scheduling.rule import Every, Rule
 from campaigns.validation import CampaignRequest
 from smsapp.core.exceptions import InvalidState, NotFound, ValidationError
-from tests import clocks
-from tests.factories import MembershipFactory, SenderIdFactory, make_api_key, make_upload, phones
-from tests.messaging.together import patiently, run_together
+from tests.support import clocks
+from tests.support.factories import MembershipFactory, SenderIdFactory, make_api_key, make_upload, phones
+from tests.support.together import patiently, run_together
 from uploads.contacts import create_list, put_contact
 
 pytestmark = pytest.mark.django_db

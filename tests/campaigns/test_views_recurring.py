@@ -15,7 +15,7 @@ from campaigns.recipients import Recipients
 from campaigns.scheduling.recurring import create_recurring, end
 from campaigns.scheduling.rule import Every, Rule
 from campaigns.validation import CampaignRequest
-from tests.factories import MembershipFactory
+from tests.support.factories import MembershipFactory
 from uploads import contacts
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]

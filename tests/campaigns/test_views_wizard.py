@@ -15,7 +15,7 @@ from accounts.models import Account
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
 from campaigns.texts.message_templates import create_template
-from tests.factories import AccountFactory, MembershipFactory, make_upload, phones
+from tests.support.factories import AccountFactory, MembershipFactory, make_upload, phones
 from uploads import contacts
 from uploads.files.reading import read_upload
 from uploads.models import Upload

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.plan import Target
-from tests.modules import output_of
+from tests.support.modules import output_of
 
 pytestmark = [
     pytest.mark.platform,

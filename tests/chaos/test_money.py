@@ -7,7 +7,7 @@ from accounts.models import Account, LedgerEntry
 from messaging.choices import MessageStatus
 from tests.chaos.money import CREDIT, due_by_ledger, due_for, meter, unbalanced
 from tests.chaos.oracle import Entry, Row
-from tests.factories import MembershipFactory
+from tests.support.factories import MembershipFactory
 
 S = MessageStatus
 HERE = Row(1024, "a", 1, "49151", S.DELIVERED, "", segments=2)

@@ -12,7 +12,7 @@ from accounts.webhooks.endpoints import signing_secrets
 from messaging.choices import MessageStatus
 from tests.chaos.oracle import Row
 from tests.chaos.webhooks import FORGED, TAKEN, Listener, Told, undelivered, unheard
-from tests.factories import MembershipFactory
+from tests.support.factories import MembershipFactory
 
 S = MessageStatus
 ROW = Row(1024, "a", 1, "49151", S.DELIVERED, "")

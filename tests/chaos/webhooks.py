@@ -21,8 +21,8 @@ from accounts.models import Account, WebhookDelivery
 from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from tests.accounts.receivers import Act, answers, resets, whole_body
 from tests.chaos.oracle import Finding, Row
+from tests.support.receivers import Act, answers, resets, whole_body
 
 GOOD_BETWEEN = 25  # calls taken between two that fail
 HANG = 20.0  # seconds: longer than a call may last

@@ -10,7 +10,7 @@ from messaging.choices import AttemptState, Lane, MessageStatus
 from messaging.ids import message_number, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from smsapp.console.admin import COUNT_LIMIT
-from tests.factories import make_campaign
+from tests.support.factories import make_campaign
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

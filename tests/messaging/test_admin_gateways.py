@@ -14,8 +14,8 @@ from accounts.webhooks import destinations
 from messaging.forms.gateways import EXAMPLE_RULES
 from messaging.gateways.probe import send_trial
 from messaging.models import Gateway
-from tests.factories import UserFactory
-from tests.messaging.gateway_servers import answering, raw_server
+from tests.support.factories import UserFactory
+from tests.support.gateway_servers import answering, raw_server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

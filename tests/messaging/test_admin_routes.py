@@ -13,7 +13,7 @@ from messaging.models import Gateway, Route
 from messaging.routing import router
 from messaging.routing.coverage import Reach, warning_of
 from messaging.routing.router import Router
-from tests.factories import AccountFactory, in_use
+from tests.support.factories import AccountFactory, in_use
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from campaigns.models import Campaign
-from tests.factories import make_api_key
+from tests.support.factories import make_api_key
 from uploads.suppressions import suppress
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]

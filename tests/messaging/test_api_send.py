@@ -14,7 +14,7 @@ from messaging.models import Message
 from messaging.outcomes import report_inbox, settlement
 from messaging.sending import dispatch
 from messaging.sending.expansion import expand_ready
-from tests.factories import SenderIdFactory, make_api_key, phones
+from tests.support.factories import SenderIdFactory, make_api_key, phones
 from uploads.suppressions import suppress
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]

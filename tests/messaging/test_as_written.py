@@ -22,7 +22,7 @@ from messaging.sending import dispatch
 from messaging.sending.expansion import expand_ready
 from messaging.services import resend_failed, send
 from smsapp.lib.text import analyse
-from tests.factories import MembershipFactory, make_api_key, make_audience, make_campaign, phones
+from tests.support.factories import MembershipFactory, make_api_key, make_audience, make_campaign, phones
 
 TEXTS = [
     '{"a":{{1}}} {red|blue} {{',

@@ -28,8 +28,6 @@ from messaging.restore import asking, detection, fingerprint, high_water_mark, r
 from messaging.sending import dispatch, leases, submit
 from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
-from tests.factories import MembershipFactory, in_use, make_campaign, phones
-from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.messaging.test_restored import (  # noqa: F401
     assert_each_sent_once,
@@ -40,6 +38,8 @@ from tests.messaging.test_restored import (  # noqa: F401
     send_batches,
 )
 from tests.messaging.test_settlement import assert_counted
+from tests.support.factories import MembershipFactory, in_use, make_campaign, phones
+from tests.support.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 

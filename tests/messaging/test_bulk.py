@@ -17,7 +17,7 @@ from messaging.sending.expansion import expand_ready
 from messaging.storage import message_rows
 from messaging.storage.message_rows import MessageChange, NewReport
 from smsapp.core import clock
-from tests.factories import make_campaign
+from tests.support.factories import make_campaign
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from messaging.models import DeliveryReport, Message, ReportInbox
 from messaging.outcomes import report_inbox
 from messaging.sending import dispatch
 from messaging.sending.expansion import expand_ready
-from tests.factories import make_campaign
+from tests.support.factories import make_campaign
 
 PATH = "/callbacks/simulator/{}"
 

@@ -29,9 +29,9 @@ from messaging.sending.expansion import expand_ready
 from messaging.services import Sent, send
 from messaging.upkeep import sweeps
 from smsapp.core.exceptions import DestinationBlocked, InsufficientCredit, QuotaExceeded
-from tests.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, phones
 from tests.messaging.test_pipeline import eventually, run_dry
-from tests.messaging.together import patiently, run_together
+from tests.support.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, phones
+from tests.support.together import patiently, run_together
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db

@@ -12,8 +12,8 @@ from campaigns.validation import CampaignRequest
 from messaging.models import Message
 from messaging.services import send
 from smsapp.core.exceptions import DuplicateReference
-from tests.factories import MembershipFactory, make_api_key, phones
-from tests.messaging.together import run_together
+from tests.support.factories import MembershipFactory, make_api_key, phones
+from tests.support.together import run_together
 
 pytestmark = pytest.mark.django_db
 CALLERS = 8

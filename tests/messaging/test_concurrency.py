@@ -37,13 +37,13 @@ from messaging.simulator import outcomes
 from messaging.upkeep import sweeps
 from smsapp.core import isolation
 from smsapp.core.exceptions import InvalidState
-from tests.factories import make_campaign
-from tests.messaging.steps import opened_of
 from tests.messaging.test_claims import installed  # noqa: F401  (a fixture)
 from tests.messaging.test_lanes import make_single
 from tests.messaging.test_pipeline import eventually
 from tests.messaging.test_settlement import assert_counted
-from tests.messaging.together import meanwhile, run_together
+from tests.support.factories import make_campaign
+from tests.support.steps import opened_of
+from tests.support.together import meanwhile, run_together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 

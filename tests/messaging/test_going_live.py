@@ -20,8 +20,8 @@ from messaging.routing import failover, router
 from messaging.routing.router import Router
 from messaging.sending import expansion
 from smsapp.core.exceptions import ServiceUnavailable
-from tests.factories import make_campaign
-from tests.messaging.gateway_servers import answering, raw_server
+from tests.support.factories import make_campaign
+from tests.support.gateway_servers import answering, raw_server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -31,8 +31,8 @@ from smsapp.core.exceptions import (
     SpendLimitReached,
 )
 from smsapp.lib.lookalike import looks_like
-from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
-from tests.messaging.steps import opened_of
+from tests.support.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
+from tests.support.steps import opened_of
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db

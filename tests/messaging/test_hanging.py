@@ -24,10 +24,10 @@ from messaging.sending.capacity import Free, Room
 from messaging.sending.expansion import expand_ready
 from messaging.sending.submit import Call, Result
 from smsapp.core import clock
-from tests.factories import AccountFactory, in_use, make_campaign
-from tests.messaging.gateway_servers import RawServer, answering, raw_server
 from tests.messaging.test_pipeline import eventually
-from tests.messaging.together import together
+from tests.support.factories import AccountFactory, in_use, make_campaign
+from tests.support.gateway_servers import RawServer, answering, raw_server
+from tests.support.together import together
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db

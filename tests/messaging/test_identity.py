@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from messaging import ids
 from messaging.models import Message
-from tests.factories import make_campaign
+from tests.support.factories import make_campaign
 
 PREFIX = "kqxza"
 

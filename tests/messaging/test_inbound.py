@@ -15,7 +15,7 @@ from messaging.gateways.registry import callback_token
 from messaging.inbound import replies
 from messaging.models import InboundMessage, Message
 from messaging.services import send
-from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, make_api_key
+from tests.support.factories import AccountFactory, MembershipFactory, SenderIdFactory, make_api_key
 
 pytestmark = pytest.mark.django_db
 HANDSET, OURS = "+4915112345678", "+4915799912345"

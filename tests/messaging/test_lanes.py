@@ -20,10 +20,10 @@ from messaging.sending.expansion import expand_ready
 from messaging.upkeep import sweeps
 from smsapp import queues
 from smsapp.core import clock
-from tests.factories import MembershipFactory, make_campaign
-from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually
-from tests.messaging.together import together
+from tests.support.factories import MembershipFactory, make_campaign
+from tests.support.steps import opened_of
+from tests.support.together import together
 
 pytestmark = pytest.mark.django_db
 

@@ -21,11 +21,11 @@ from messaging.outcomes import lookups, missing_reports, reconciliation
 from messaging.querysets import each_value
 from messaging.sending import leases, record, submit
 from messaging.services import send
-from tests.factories import AccountFactory, MembershipFactory, in_use, phones
-from tests.messaging.gateway_servers import RawServer, answering, raw_server
-from tests.messaging.simulators import RunningSimulator
-from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually, statuses
+from tests.support.factories import AccountFactory, MembershipFactory, in_use, phones
+from tests.support.gateway_servers import RawServer, answering, raw_server
+from tests.support.simulators import RunningSimulator
+from tests.support.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 MINUTES = timedelta(minutes=5)

@@ -14,7 +14,14 @@ from messaging.models import Message
 from messaging.outcomes import provider_opt_outs
 from messaging.sending import dispatch, expansion
 from smsapp.lib.keywords import Keyword, keyword_of
-from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, make_api_key, make_campaign, make_upload
+from tests.support.factories import (
+    AccountFactory,
+    MembershipFactory,
+    SenderIdFactory,
+    make_api_key,
+    make_campaign,
+    make_upload,
+)
 from uploads.choices import OptOutSource
 from uploads.contacts import create_list, put_contact
 from uploads.models import OptOutEvent, Suppression

@@ -24,7 +24,7 @@ from messaging.models import Attempt, Batch, Message, ReportInbox
 from messaging.routing import gateway_health
 from smsapp.celery import app
 from smsapp.queues import TASK_QUEUES
-from tests.factories import AccountFactory, make_campaign
+from tests.support.factories import AccountFactory, make_campaign
 
 pytestmark = [pytest.mark.platform, pytest.mark.postgresql, pytest.mark.once, pytest.mark.django_db]
 

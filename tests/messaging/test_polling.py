@@ -12,8 +12,8 @@ from messaging.choices import GatewayKind
 from messaging.gateways import registry
 from messaging.models import Gateway, ReportInbox
 from messaging.outcomes import report_inbox
-from tests.factories import in_use
-from tests.messaging.gateway_servers import Behaviour, RawServer, answering, raw_server
+from tests.support.factories import in_use
+from tests.support.gateway_servers import Behaviour, RawServer, answering, raw_server
 
 pytestmark = pytest.mark.django_db
 

@@ -28,7 +28,7 @@ from messaging.sending.expansion import expand_ready
 from reports.selectors.insight import compared
 from smsapp.core.exceptions import InvalidState, NotFound, TemplateVariableMissing
 from smsapp.lib.text import segment_count
-from tests.factories import MembershipFactory, SenderIdFactory, make_campaign, make_upload, phones
+from tests.support.factories import MembershipFactory, SenderIdFactory, make_campaign, make_upload, phones
 from uploads.suppressions import suppress
 
 pytestmark = pytest.mark.django_db

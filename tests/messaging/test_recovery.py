@@ -29,8 +29,6 @@ from messaging.restore import asking, detection, recovery, release
 from messaging.sending import dispatch
 from messaging.sending.expansion import expand_ready
 from smsapp.core import clock
-from tests.factories import MembershipFactory, make_api_key, make_campaign, phones
-from tests.messaging.simulators import RunningSimulator, running_simulator
 from tests.messaging.test_asking import machine_put_back
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.messaging.test_restored import (  # noqa: F401
@@ -41,6 +39,8 @@ from tests.messaging.test_restored import (  # noqa: F401
     send_batches,
 )
 from tests.messaging.test_settlement import assert_counted
+from tests.support.factories import MembershipFactory, make_api_key, make_campaign, phones
+from tests.support.simulators import RunningSimulator, running_simulator
 
 pytestmark = pytest.mark.django_db
 SINGLE = campaign_services.CampaignRequest(kind=CampaignKind.SINGLE, message="Your code is 4711")

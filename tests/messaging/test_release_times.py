@@ -16,7 +16,7 @@ from messaging.outcomes import report_inbox
 from messaging.sending import canary, dispatch, expansion
 from messaging.upkeep import sweeps
 from smsapp.lib.zones import zones_of
-from tests.factories import AccountFactory, SenderIdFactory, make_campaign, phones
+from tests.support.factories import AccountFactory, SenderIdFactory, make_campaign, phones
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db

@@ -25,10 +25,17 @@ from messaging.sending.expansion import expand_ready
 from messaging.sending.resending import fill_chunk, fill_resends
 from messaging.services import resend_failed
 from smsapp.core.exceptions import AccountSuspended, InvalidState, SenderNotAllowed, ValidationError
-from tests.factories import AccountFactory, MembershipFactory, SenderIdFactory, make_audience, make_campaign, phones
 from tests.messaging.test_pipeline import eventually, run_dry
 from tests.messaging.test_settlement import assert_counted
-from tests.messaging.together import run_together
+from tests.support.factories import (
+    AccountFactory,
+    MembershipFactory,
+    SenderIdFactory,
+    make_audience,
+    make_campaign,
+    phones,
+)
+from tests.support.together import run_together
 from uploads.audiences import audience_from_numbers
 from uploads.chunks import Recipients, unpack_body
 from uploads.models import Audience

@@ -40,10 +40,10 @@ from messaging.restore.high_water_mark import Mark
 from messaging.sending import dispatch, leases, record, submit
 from messaging.sending.expansion import expand_chunk, expand_ready
 from messaging.upkeep import sweeps
-from tests.factories import MembershipFactory, in_use, make_campaign, phones
-from tests.messaging.steps import opened_of
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.messaging.test_settlement import assert_counted
+from tests.support.factories import MembershipFactory, in_use, make_campaign, phones
+from tests.support.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus

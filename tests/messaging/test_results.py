@@ -20,7 +20,7 @@ from messaging.models import Message
 from messaging.outcomes import settlement, webhook_events
 from messaging.outcomes.settlement import Fact
 from messaging.sending.expansion import expand_ready
-from tests.factories import MembershipFactory, make_audience, make_campaign
+from tests.support.factories import MembershipFactory, make_audience, make_campaign
 
 pytestmark = pytest.mark.django_db
 

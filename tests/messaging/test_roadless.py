@@ -25,7 +25,7 @@ from messaging.routing import failover, router
 from messaging.sending import dispatch, expansion, unrouted
 from messaging.upkeep import sweeps
 from reports.selectors import attention
-from tests.factories import AccountFactory, MembershipFactory, make_campaign, phones
+from tests.support.factories import AccountFactory, MembershipFactory, make_campaign, phones
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db

@@ -32,9 +32,9 @@ from messaging.routing import gateway_health, router
 from messaging.sending import dispatch
 from messaging.sending.expansion import expand_ready
 from smsapp.core import clock
-from tests.factories import AccountFactory, SenderIdFactory, in_use, make_campaign
-from tests.messaging.gateway_servers import answering, raw_server
-from tests.messaging.simulators import RunningSimulator, running_simulator
+from tests.support.factories import AccountFactory, SenderIdFactory, in_use, make_campaign
+from tests.support.gateway_servers import answering, raw_server
+from tests.support.simulators import RunningSimulator, running_simulator
 
 ACCOUNT, TOKEN = "AC" + "2" * 32, "simulator"
 ADD = "/admin/messaging/gateway/add/"

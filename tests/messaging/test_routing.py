@@ -16,7 +16,7 @@ from messaging.routing import router as routes
 from messaging.routing.router import Router
 from messaging.sending import dispatch, expansion, leases, prepare, record, submit
 from messaging.sending.capacity import Free, Room
-from tests.factories import AccountFactory, in_use, make_campaign
+from tests.support.factories import AccountFactory, in_use, make_campaign
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db

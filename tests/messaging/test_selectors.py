@@ -19,8 +19,8 @@ from messaging.selectors import (
 from messaging.sending import leases, record
 from messaging.sending.expansion import expand_ready
 from messaging.sending.submit import Call, Result, make_call
-from tests.factories import AccountFactory, make_campaign
-from tests.messaging.steps import opened_of
+from tests.support.factories import AccountFactory, make_campaign
+from tests.support.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 

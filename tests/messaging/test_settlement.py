@@ -17,7 +17,7 @@ from messaging.models import Batch, DeliveryReport, Message
 from messaging.outcomes import settlement
 from messaging.outcomes.settlement import Fact
 from messaging.sending.expansion import expand_ready
-from tests.factories import make_campaign
+from tests.support.factories import make_campaign
 
 pytestmark = pytest.mark.django_db
 

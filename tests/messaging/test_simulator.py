@@ -31,8 +31,8 @@ from messaging.simulator.outcomes import SUFFIXES, Kind, Outcome, Outcomes
 from messaging.simulator.protocol import read_send, segment_count
 from messaging.simulator.sending import Account, Desk
 from smsapp.lib import text as text_lib
-from tests.messaging.gateway_servers import report_receiver
-from tests.messaging.simulators import RunningSimulator, running_simulator
+from tests.support.gateway_servers import report_receiver
+from tests.support.simulators import RunningSimulator, running_simulator
 
 M = MessageStatus
 ROOT = Path(__file__).resolve().parents[2]

@@ -42,11 +42,11 @@ from messaging.sending import dispatch, leases, record, submit
 from messaging.sending.expansion import expand_ready
 from messaging.simulator import outcomes
 from messaging.upkeep import sweeps
-from tests.factories import make_campaign
-from tests.messaging.simulators import running_simulator
-from tests.messaging.steps import opened_of
 from tests.messaging.test_settlement import assert_counted
 from tests.messaging.test_statistics import charged_segments
+from tests.support.factories import make_campaign
+from tests.support.simulators import running_simulator
+from tests.support.steps import opened_of
 from uploads.models import Audience, Suppression
 from uploads.suppressions import suppress, suppressed_among
 

@@ -11,7 +11,7 @@ from messaging.outcomes import settlement
 from messaging.outcomes.settlement import Fact
 from messaging.sending.dispatch import dispatch_ready
 from messaging.sending.expansion import expand_ready
-from tests.factories import make_campaign
+from tests.support.factories import make_campaign
 
 pytestmark = pytest.mark.django_db(transaction=True)
 S = MessageStatus

@@ -12,8 +12,8 @@ from accounts.choices import Mode, Role
 from accounts.models import Account
 from campaigns.models import Campaign
 from messaging.models import InboundMessage, Message
-from tests.factories import AccountFactory, MembershipFactory, phones
-from tests.pages import Browser
+from tests.support.factories import AccountFactory, MembershipFactory, phones
+from tests.support.pages import Browser
 from uploads.suppressions import suppress
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]

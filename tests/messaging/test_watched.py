@@ -19,9 +19,9 @@ from messaging.models import Message
 from messaging.outcomes import report_inbox
 from messaging.sending import canary, dispatch, expansion
 from messaging.upkeep import sweeps
-from tests import clocks
-from tests.factories import MembershipFactory
-from tests.messaging.simulators import RunningSimulator
+from tests.support import clocks
+from tests.support.factories import MembershipFactory
+from tests.support.simulators import RunningSimulator
 from uploads.contacts import create_list, put_contact
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from reports.models import DailyStat
-from tests.factories import AccountFactory
+from tests.support.factories import AccountFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -21,7 +21,7 @@ from messaging.outcomes.settlement import Fact
 from messaging.sending.expansion import expand_ready
 from messaging.services import send
 from reports.selectors import message_search
-from tests.factories import make_api_key, make_campaign, phones
+from tests.support.factories import make_api_key, make_campaign, phones
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 MESSAGES = "/api/v1/messages"

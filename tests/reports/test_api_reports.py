@@ -19,7 +19,7 @@ from messaging.outcomes import settlement
 from messaging.sending.expansion import expand_ready
 from reports.selectors import delivery_reports, message_search
 from reports.selectors.delivery_reports import REPORTED
-from tests.factories import make_api_key, make_campaign, phones
+from tests.support.factories import make_api_key, make_campaign, phones
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 Read = Callable[[str], Any]

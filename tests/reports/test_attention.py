@@ -12,7 +12,7 @@ from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from messaging.models import ReportInbox
 from reports.selectors import attention
-from tests.factories import SenderIdFactory, make_campaign
+from tests.support.factories import SenderIdFactory, make_campaign
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from accounts.models import Account
 from campaigns.models.tally import COUNTED_STATUSES
 from reports.models import DailyStat
 from reports.selectors import daily, total
-from tests.factories import AccountFactory
+from tests.support.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db
 

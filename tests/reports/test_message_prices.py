@@ -22,7 +22,7 @@ from messaging.models import DeliveryReport, Message
 from messaging.outcomes import billing, settlement
 from messaging.sending.expansion import expand_ready
 from messaging.services import send
-from tests.factories import AccountFactory, MembershipFactory, make_api_key, make_campaign, phones
+from tests.support.factories import AccountFactory, MembershipFactory, make_api_key, make_campaign, phones
 from tests.test_permissions import ROUTES, Things, ask, of_key, value_in
 from tests.test_views_access import PAGES, World, address
 

@@ -62,7 +62,7 @@ from messaging.models import (
 from reports.models import DailyCountry, DailyStat
 from reports.selectors import attention
 from smsapp.console.admin import ReadOnlyAdmin
-from tests.factories import SenderIdFactory, UserFactory, make_api_key, make_campaign, phones
+from tests.support.factories import SenderIdFactory, UserFactory, make_api_key, make_campaign, phones
 from uploads.models import Contact, ContactList, Upload
 from uploads.services import accept_upload
 from uploads.suppressions import suppress

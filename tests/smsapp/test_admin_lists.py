@@ -17,7 +17,7 @@ from messaging.routing import throttle
 from messaging.sending import expansion
 from reports.selectors import attention
 from smsapp.core.exceptions import ServiceUnavailable
-from tests.factories import AccountFactory, make_campaign, phones
+from tests.support.factories import AccountFactory, make_campaign, phones
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 MESSAGES = "/admin/messaging/message/"

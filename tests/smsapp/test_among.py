@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account
 from campaigns.models import Campaign
-from tests.factories import AccountFactory, make_campaign
+from tests.support.factories import AccountFactory, make_campaign
 
 pytestmark = pytest.mark.django_db
 

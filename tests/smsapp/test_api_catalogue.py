@@ -25,7 +25,7 @@ from smsapp.api.errors import FRAMEWORK_CODES
 from smsapp.api.openapi.examples import failure_example
 from smsapp.core import exceptions
 from smsapp.core.error_codes import CATALOGUE, PROBLEMS
-from tests.factories import MembershipFactory, make_api_key, phones
+from tests.support.factories import MembershipFactory, make_api_key, phones
 from uploads.suppressions import suppress
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]

@@ -17,8 +17,8 @@ import httpx2
 import pytest
 from django.conf import settings
 
-from tests.factories import make_api_key, make_upload, phones
-from tests.smsapp.servers import running_server
+from tests.support.factories import make_api_key, make_upload, phones
+from tests.support.servers import running_server
 
 pytestmark = pytest.mark.platform
 

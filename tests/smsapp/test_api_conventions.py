@@ -1,5 +1,5 @@
-"""The conventions of the guide, proven on the document and on every serializer; `tests/conventions.py` looks at what is
-really answered."""
+"""The conventions of the guide, proven on the document and on every serializer; `tests/support/conventions.py` looks
+at what is really answered."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from smsapp.api.openapi.schema import ErrorBody, ErrorDetails, ErrorEnvelope, Me
 from smsapp.api.serializers import Answer, StrictSerializer
 from smsapp.api.statuses import StatusCounts
 from smsapp.core.exceptions import ValidationError, entries_of
-from tests.conventions import CAPITALS, NAME
+from tests.support.conventions import CAPITALS, NAME
 from uploads.choices import UploadStatus
 
 #: The shape of all failures, and a list of numbers: neither has a text that may be missing.

@@ -22,7 +22,7 @@ from smsapp.api.openapi import pages
 from smsapp.api.openapi.pages import DocumentView, YamlRenderer
 from smsapp.api.urls import urlpatterns
 from smsapp.core.error_codes import CATALOGUE
-from tests.factories import make_api_key
+from tests.support.factories import make_api_key
 from uploads.contacts import create_list
 
 SNAPSHOT = Path(settings.BASE_DIR, "tests", "data", "openapi.json")

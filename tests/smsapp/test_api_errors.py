@@ -13,7 +13,7 @@ from rest_framework.exceptions import ErrorDetail
 
 from campaigns.models import Campaign
 from smsapp.api.serializers import MOST_NAMED
-from tests.factories import make_api_key
+from tests.support.factories import make_api_key
 from tests.test_permissions import ROUTES, filled, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]

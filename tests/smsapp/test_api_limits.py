@@ -9,7 +9,7 @@ from django.test import Client
 
 from campaigns.models import Campaign
 from smsapp.core import rate_limits
-from tests.factories import make_api_key
+from tests.support.factories import make_api_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 SEND = "/api/v1/sms/send"

@@ -16,7 +16,7 @@ from messaging.gateways.base import Report
 from messaging.models import Message
 from messaging.outcomes import settlement
 from smsapp.api import cursors
-from tests.factories import make_api_key, make_campaign, phones
+from tests.support.factories import make_api_key, make_campaign, phones
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 MANY = 20_000

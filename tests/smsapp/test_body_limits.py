@@ -12,7 +12,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from smsapp.request_body import MAX_BODY, RequestBodyMiddleware
-from tests.factories import MembershipFactory, make_api_key
+from tests.support.factories import MembershipFactory, make_api_key
 
 FORM = "multipart/form-data; boundary=x"
 FILE = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n+4915112345678\r\n--x--\r\n'

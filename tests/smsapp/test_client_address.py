@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from smsapp.core.context import client_address, network_of
 from smsapp.core.log_redaction import RedactingFormatter
 from smsapp.monitoring import checks, proxies
-from tests.factories import make_api_key
+from tests.support.factories import make_api_key
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from campaigns.validation import CampaignRequest
 from messaging.models import Batch, ReportInbox
 from smsapp.core import clock
 from smsapp.core.exceptions import ApiKeyExpired, TokenExpired
-from tests.clocks import host_off_by
-from tests.factories import MembershipFactory, SenderIdFactory, make_api_key, make_campaign, phones
+from tests.support.clocks import host_off_by
+from tests.support.factories import MembershipFactory, SenderIdFactory, make_api_key, make_campaign, phones
 from uploads import tasks as upload_tasks
 from uploads.choices import UploadStatus
 from uploads.files.reading import read_upload

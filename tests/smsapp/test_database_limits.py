@@ -19,7 +19,7 @@ from accounts import idempotency
 from smsapp.core.db_errors import is_outage
 from smsapp.database.limits import Kind, kind_of, time_limits
 from smsapp.monitoring import checks
-from tests.factories import make_api_key
+from tests.support.factories import make_api_key
 
 BODY = {"phone_numbers": ["+4915112345678"], "message": "Hello"}
 on_postgresql = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]

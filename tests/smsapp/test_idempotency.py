@@ -29,9 +29,9 @@ from accounts.models import ApiKey, IdempotencyKey
 from campaigns.models import Campaign
 from messaging.models import Message
 from smsapp.api.urls import urlpatterns
-from tests.factories import make_api_key, phones
-from tests.messaging.together import run_together
-from tests.smsapp.servers import Server, running_server
+from tests.support.factories import make_api_key, phones
+from tests.support.servers import Server, running_server
+from tests.support.together import run_together
 from uploads.models import Suppression, Upload
 from uploads.suppressions import suppress
 

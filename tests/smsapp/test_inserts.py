@@ -16,7 +16,7 @@ from messaging.choices import Lane
 from messaging.models import Batch
 from messaging.sending.expansion import expand_ready
 from smsapp.core.prepared_insert import Inserts
-from tests.factories import make_campaign
+from tests.support.factories import make_campaign
 from uploads.models import Audience, AudienceChunk
 
 pytestmark = pytest.mark.django_db

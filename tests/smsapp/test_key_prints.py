@@ -14,7 +14,7 @@ from django.db import Error, connection
 from accounts.security import encryption
 from smsapp.monitoring import key_prints
 from smsapp.monitoring.key_prints import WrongKeys
-from tests.factories import AccountFactory
+from tests.support.factories import AccountFactory
 from uploads.suppressions import suppress
 
 OLD, NEW, FOREIGN = "old-key-" * 5, "new-key-" * 5, "foreign-key-" * 5

@@ -9,7 +9,7 @@ from django.test import Client, override_settings
 from django.urls import reverse
 
 from accounts.choices import Role
-from tests.factories import MembershipFactory
+from tests.support.factories import MembershipFactory
 
 #: Without Django's own context they cannot be translated; and the console and API documents are in English.
 ENGLISH = ("500.html", "503.html", "admin", "drf_spectacular")

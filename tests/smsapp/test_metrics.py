@@ -13,7 +13,7 @@ from accounts.choices import Mode
 from reports.models import DailyStat
 from smsapp import __version__
 from smsapp.monitoring import health
-from tests.factories import AccountFactory, make_api_key
+from tests.support.factories import AccountFactory, make_api_key
 
 pytestmark = pytest.mark.django_db
 

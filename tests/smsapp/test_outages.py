@@ -20,7 +20,7 @@ from django.db import (
 from django.db.utils import ConnectionHandler
 
 from smsapp.core.db_errors import is_outage
-from tests.factories import make_api_key
+from tests.support.factories import make_api_key
 
 SEND = "/api/v1/sms/send"
 BODY = {"phone_numbers": ["+4915112345678"], "message": "Hello"}

@@ -27,7 +27,7 @@ from accounts.models import (
 from messaging.models import ProviderReference, ReportInbox
 from smsapp.core import purge
 from smsapp.queues import BEAT_SCHEDULE, TASK_QUEUES
-from tests.factories import AccountFactory, MembershipFactory
+from tests.support.factories import AccountFactory, MembershipFactory
 
 pytestmark = pytest.mark.django_db
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from smsapp.request_body import MAX_BODY
-from tests.factories import make_api_key
-from tests.smsapp.servers import Server, running_server
+from tests.support.factories import make_api_key
+from tests.support.servers import Server, running_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TOKEN = "t" * 40

@@ -9,7 +9,7 @@ from accounts.models import AuditEvent
 from campaigns.models import Campaign
 from messaging.sending.expansion import expand_ready
 from smsapp.core.context import RequestIdFilter, acting_for, current_request_id
-from tests.factories import make_api_key, phones
+from tests.support.factories import make_api_key, phones
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

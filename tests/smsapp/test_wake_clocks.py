@@ -15,7 +15,7 @@ from smsapp.core import enqueue as waking
 from smsapp.core.enqueue import wake
 from smsapp.queues import BEAT_SCHEDULE
 from smsapp.runtime.beat import Scheduler
-from tests.clocks import host_off_by
+from tests.support.clocks import host_off_by
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEHIND = timedelta(seconds=-59)

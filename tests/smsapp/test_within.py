@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.models import Account
-from tests.factories import AccountFactory
+from tests.support.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from smsapp.core.exceptions import PayloadTooLarge, SmsappError, UploadInvalid
-from tests.factories import MembershipFactory
+from tests.support.factories import MembershipFactory
 from uploads.choices import UploadStatus
 from uploads.files.reading import upload_path
 from uploads.models import Upload

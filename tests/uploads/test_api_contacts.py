@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import AuditEvent
-from tests.factories import make_api_key, make_upload, phones
+from tests.support.factories import make_api_key, make_upload, phones
 from uploads.audiences import audience_from_numbers, numbers
 from uploads.contacts import snapshot
 from uploads.models import Contact, ContactList, Suppression

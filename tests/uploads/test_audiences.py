@@ -9,7 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from tests.factories import AccountFactory, MembershipFactory, phones
+from tests.support.factories import AccountFactory, MembershipFactory, phones
 from uploads import tasks
 from uploads.audiences import audience_from_numbers, numbers, refused_rows, screen_numbers
 from uploads.choices import AudienceSource

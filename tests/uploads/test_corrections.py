@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Account
-from tests.factories import AccountFactory, MembershipFactory, UserFactory
+from tests.support.factories import AccountFactory, MembershipFactory, UserFactory
 from uploads.audiences import refused_rows
 from uploads.chunks import unpack_body
 from uploads.files.corrections import correctable_lines

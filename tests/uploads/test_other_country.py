@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from openpyxl import Workbook
 
-from tests.factories import MembershipFactory
+from tests.support.factories import MembershipFactory
 from uploads.choices import UploadStatus
 from uploads.files.reading import read_upload
 from uploads.models import Upload

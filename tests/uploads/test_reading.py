@@ -18,7 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from tests.data import make_customers
-from tests.factories import MembershipFactory
+from tests.support.factories import MembershipFactory
 from uploads import chunks, tasks
 from uploads.audiences import numbers, refused_rows
 from uploads.choices import UploadStatus

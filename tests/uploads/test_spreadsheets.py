@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from openpyxl import Workbook
 
 from smsapp.core.exceptions import PayloadTooLarge, UploadInvalid
-from tests.factories import MembershipFactory
+from tests.support.factories import MembershipFactory
 from uploads.audiences import numbers, refused_rows
 from uploads.files import spreadsheets
 from uploads.files.reading import read_upload

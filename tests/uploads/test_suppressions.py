@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import AccountFactory, phones
+from tests.support.factories import AccountFactory, phones
 from uploads.models import OptOutEvent, Suppression
 from uploads.suppressions import phone_hash, suppress, suppressed_among
 

@@ -1,6 +1,6 @@
 """Worker processes that freeze or die at a chosen line of dispatch, on the test's own PostgreSQL database.
 
-`python -m tests.messaging.worker_process` reads one JSON command per line and answers with one line: it imports
+`python -m tests.support.worker_process` reads one JSON command per line and answers with one line: it imports
 everything once and forks a worker for each `start`, so that a worker is up in milliseconds. `Workers` talks to it.
 """
 

@@ -1,0 +1,1 @@
+"""What tests share: rows, servers, clocks, a browser. No test module imports from another test module."""
