@@ -15,7 +15,7 @@ STATE_MACHINE = "tests/messaging/test_state_machine.py"
 CONCURRENCY = "tests/messaging/test_concurrency.py"
 RESULTS = "tests/messaging/test_results.py"
 CHARGES = "tests/messaging/test_charges.py"
-WEBHOOKS = "tests/accounts/test_webhook_delivery.py"
+WEBHOOKS = "tests/accounts/webhooks/test_delivery.py"
 IDEMPOTENCY = "tests/smsapp/test_idempotency.py"
 
 

@@ -149,7 +149,7 @@ def run_until_done(task: str, woken: list[str]) -> int:
     pytest.fail(f"{task} asks to be called for ever")
 
 
-#: Of tables of django-axes, whose times have no index: tests/accounts/test_sessions.py.
+#: Of tables of django-axes, whose times have no index: tests/accounts/access/test_sessions.py.
 ELSEWHERE = {"accounts.purge_sign_ins"}
 
 
