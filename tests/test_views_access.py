@@ -23,7 +23,7 @@ from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
 from campaigns.scheduling.rule import Every, Rule
 from messaging.choices import MessageStatus
 from messaging.ids import message_number, public_id
-from tests.campaigns.test_dashboard import make_batch
+from tests.campaigns.views.test_campaign import make_batch
 from tests.support.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
 from uploads.contacts import create_list
 

@@ -11,7 +11,7 @@ from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from messaging.choices import MessageStatus
 from messaging.models import Batch
-from tests.campaigns.test_dashboard import make_attempt, make_batch, member, url
+from tests.campaigns.views.test_campaign import make_attempt, make_batch, member, url
 from tests.support.factories import AccountFactory, make_audience, make_campaign
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
