@@ -13,8 +13,8 @@ from rest_framework.exceptions import ErrorDetail
 
 from campaigns.models import Campaign
 from smsapp.api.serializers import MOST_NAMED
+from tests.architecture.test_permissions import ROUTES, filled, nothing
 from tests.support.factories import make_api_key
-from tests.test_permissions import ROUTES, filled, nothing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 SEND = "/api/v1/sms/send"

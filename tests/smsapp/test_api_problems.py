@@ -12,9 +12,9 @@ from accounts.models import SenderId
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from smsapp.api.openapi.pages import DocumentView, JsonRenderer
+from tests.architecture.test_permissions import ROUTES, Things, filled, of_key, value_in
 from tests.smsapp.test_api_document import resolved
 from tests.support.factories import make_api_key, phones
-from tests.test_permissions import ROUTES, Things, filled, of_key, value_in
 from uploads.suppressions import suppress
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
