@@ -7,14 +7,14 @@ because nothing runs any more.
 
 from dataclasses import dataclass
 
-CLAIMS = "tests/messaging/test_claims.py"  # real processes, frozen and killed
-BROKEN_OFF = "tests/messaging/test_broken_off.py"
+CLAIMS = "tests/messaging/sending/test_leases.py"  # real processes, frozen and killed
+BROKEN_OFF = "tests/messaging/sending/test_broken_off.py"
 PIPELINE = "tests/messaging/test_pipeline.py"
-SETTLEMENT = "tests/messaging/test_settlement.py"
+SETTLEMENT = "tests/messaging/outcomes/test_settlement.py"
 STATE_MACHINE = "tests/messaging/test_state_machine.py"
 CONCURRENCY = "tests/messaging/test_concurrency.py"
-RESULTS = "tests/messaging/test_results.py"
-CHARGES = "tests/messaging/test_charges.py"
+RESULTS = "tests/messaging/outcomes/test_webhook_events.py"
+CHARGES = "tests/messaging/outcomes/test_billing.py"
 WEBHOOKS = "tests/accounts/webhooks/test_delivery.py"
 IDEMPOTENCY = "tests/smsapp/test_idempotency.py"
 
@@ -112,7 +112,7 @@ DEFECTS = (
             ),
             ("messaging/outcomes/report_inbox.py", "import logging\n", "import contextlib\nimport logging\n"),
         ),
-        detectors=("tests/messaging/test_callbacks.py",),
+        detectors=("tests/messaging/views/test_callbacks.py",),
         signs=("assert 200 == 503",),
     ),
     Defect(
@@ -144,7 +144,7 @@ DEFECTS = (
                 "return replace(limits, ceiling=None)",
             ),
         ),
-        detectors=("tests/messaging/test_pacing.py",),
+        detectors=("tests/messaging/routing/test_throttle.py",),
     ),
     Defect(
         "sent again without asking",
@@ -165,7 +165,7 @@ DEFECTS = (
                 'if (why := "") or',
             ),
         ),
-        detectors=("tests/messaging/test_asking.py",),
+        detectors=("tests/messaging/restore/test_asking.py",),
     ),
     Defect(
         "events told outside of the transaction",
@@ -209,22 +209,22 @@ DEFECTS = (
     Defect(
         "a late refusal that is charged",
         (("messaging/outcomes/settlement.py", "            refused.add(number)\n", "            pass\n"),),
-        detectors=("tests/messaging/test_refusals_after_taking.py",),
+        detectors=("tests/messaging/outcomes/test_refusals_after_taking.py",),
     ),
     Defect(
         "refusals that nobody counts",
         (("messaging/sending/refusals.py", "if row.count >= limit else None", "if row.count >= 10**6 else None"),),
-        detectors=("tests/messaging/test_refusals.py",),
+        detectors=("tests/messaging/sending/test_refusals.py",),
     ),
     Defect(
         "no limit for what may have left",
         (("messaging/sending/restrictions.py", "        if times:\n", "        if times and not phone:\n"),),
-        detectors=("tests/messaging/test_guard.py",),
+        detectors=("tests/messaging/sending/test_restrictions.py",),
     ),
     Defect(
         "a campaign that takes every token",
         (("messaging/routing/throttle_state.py", "(allowed * RESERVE if yields else 0.0)", "0.0"),),
-        detectors=("tests/messaging/test_pace.py",),
+        detectors=("tests/messaging/routing/test_throttle_state.py",),
     ),
     Defect(
         "what waits for a gateway that hangs takes the places of others",
@@ -235,7 +235,7 @@ DEFECTS = (
                 'return sorted(batches, key=attrgetter("turn", "pk"))[:limit]',
             ),
         ),
-        detectors=("tests/messaging/test_hanging.py",),
+        detectors=("tests/messaging/sending/test_hanging.py",),
     ),
     Defect(
         "a cancelled campaign in everybody's way",
@@ -246,7 +246,7 @@ DEFECTS = (
                 "exclude(status__in=(CampaignStatus.RUNNING, CampaignStatus.CANCELLED))",
             ),
         ),
-        detectors=("tests/messaging/test_lanes.py",),
+        detectors=("tests/messaging/sending/test_fair_queue.py",),
     ),
     Defect(
         "a key that keeps no answer",

@@ -24,7 +24,7 @@ from messaging.outcomes import reconciliation
 from messaging.restore import detection, release
 from messaging.sending import dispatch, prepare, record, submit
 from messaging.sending.expansion import expand_ready
-from tests.messaging.test_broken_off import opened, overdue
+from tests.messaging.sending.test_broken_off import opened, overdue
 from tests.messaging.test_pipeline import statuses
 from tests.support.factories import AccountFactory, make_campaign
 

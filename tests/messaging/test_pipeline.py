@@ -23,7 +23,7 @@ from messaging.sending import dispatch, in_flight, leases, record, submit
 from messaging.sending.expansion import expand_chunk, expand_ready
 from messaging.upkeep import sweeps
 from smsapp.core import clock
-from tests.messaging.test_settlement import assert_counted
+from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.support.factories import make_audience, make_campaign, phones
 from tests.support.steps import opened_of
 from uploads.suppressions import suppress

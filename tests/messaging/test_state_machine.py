@@ -42,8 +42,8 @@ from messaging.sending import dispatch, leases, record, submit
 from messaging.sending.expansion import expand_ready
 from messaging.simulator import outcomes
 from messaging.upkeep import sweeps
-from tests.messaging.test_settlement import assert_counted
-from tests.messaging.test_statistics import charged_segments
+from tests.messaging.outcomes.test_settlement import assert_counted
+from tests.messaging.storage.test_counters import charged_segments
 from tests.support.factories import make_campaign
 from tests.support.simulators import running_simulator
 from tests.support.steps import opened_of

@@ -8,13 +8,14 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from campaigns.models import Campaign
 from messaging.models import Message
 from messaging.sending.expansion import expand_ready
-from tests.messaging.test_api_send import Caller
+from tests.data import make_customers
+from tests.messaging.api.test_send import Caller
 from tests.smsapp.test_api_errors import failure_of
 from uploads.files.reading import read_upload
 from uploads.models import Upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
-SAMPLE = Path(__file__).parents[1] / "data" / "customers.csv"
+SAMPLE = Path(make_customers.__file__).with_name("customers.csv")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from messaging.outcomes import conflicts, rounds, settlement
 from messaging.sending.expansion import expand_ready
 from messaging.upkeep import consistency
 from reports.selectors import attention
-from tests.messaging.test_broken_off import lose, opened
+from tests.messaging.sending.test_broken_off import lose, opened
 from tests.messaging.test_pipeline import send, statuses
 from tests.support.factories import make_campaign
 

@@ -15,7 +15,7 @@ from messaging.outcomes import segment_drift, settlement
 from messaging.routing import router
 from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
-from tests.messaging.test_roads import make_twilio, sent_campaign
+from tests.messaging.gateways.test_end_to_end import make_twilio, sent_campaign
 from tests.support.factories import make_campaign
 from tests.support.gateway_servers import answering, raw_server
 

@@ -28,8 +28,8 @@ from messaging.restore import asking, detection, fingerprint, high_water_mark, r
 from messaging.sending import dispatch, leases, submit
 from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
-from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
-from tests.messaging.test_restored import (  # noqa: F401
+from tests.messaging.outcomes.test_settlement import assert_counted
+from tests.messaging.restore.test_restored import (  # noqa: F401
     assert_each_sent_once,
     lost_time,
     new_connection,
@@ -37,7 +37,7 @@ from tests.messaging.test_restored import (  # noqa: F401
     release_all,
     send_batches,
 )
-from tests.messaging.test_settlement import assert_counted
+from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import MembershipFactory, in_use, make_campaign, phones
 from tests.support.steps import opened_of
 

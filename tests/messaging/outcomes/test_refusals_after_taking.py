@@ -27,11 +27,11 @@ from messaging.sending.expansion import expand_ready
 from messaging.upkeep import sweeps
 from reports.selectors import message_timeline
 from smsapp.core.exceptions import InvalidState
-from tests.messaging.test_charges import books, metered, settle
+from tests.messaging.outcomes.test_billing import books, metered, settle
+from tests.messaging.outcomes.test_settlement import assert_counted
+from tests.messaging.outcomes.test_webhook_events import listen, told
+from tests.messaging.storage.test_counters import assert_adds_up
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
-from tests.messaging.test_results import listen, told
-from tests.messaging.test_settlement import assert_counted
-from tests.messaging.test_statistics import assert_adds_up
 from tests.support.factories import MembershipFactory, make_campaign
 from uploads.audiences import audience_from_numbers
 

@@ -22,8 +22,8 @@ from messaging.sending.leases import lease
 from messaging.sending.submit import Call, Result, make_call
 from messaging.services import send as send_single
 from smsapp.core import clock
+from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.test_pipeline import eventually, send, statuses
-from tests.messaging.test_settlement import assert_counted
 from tests.support.factories import AccountFactory, MembershipFactory, SenderIdFactory, in_use, make_campaign, phones
 from tests.support.gateway_servers import answering, raw_server
 from tests.support.steps import opened_of

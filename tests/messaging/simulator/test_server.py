@@ -17,6 +17,7 @@ import httpx2
 import orjson
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +36,6 @@ from tests.support.gateway_servers import report_receiver
 from tests.support.simulators import RunningSimulator, running_simulator
 
 M = MessageStatus
-ROOT = Path(__file__).resolve().parents[2]
 KEY = {"Authorization": "App simulator"}
 ALL_DELIVERED = {"undelivered": 0, "rejected": 0}
 
@@ -562,7 +562,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def simulator_command(environment: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(ROOT / "manage.py"), "simulator", *arguments]
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "simulator", *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

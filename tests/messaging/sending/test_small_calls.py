@@ -15,8 +15,8 @@ from messaging.outcomes import reconciliation, settlement
 from messaging.sending import dispatch, fair_queue, leases, record, submit
 from messaging.sending.expansion import expand_ready
 from messaging.upkeep import sweeps
+from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
-from tests.messaging.test_settlement import assert_counted
 from tests.support.factories import make_campaign
 from tests.support.steps import opened_of
 

@@ -19,8 +19,8 @@ from messaging.sending import dispatch, leases, prepare, record, submit
 from messaging.sending.expansion import expand_chunk, expand_ready
 from messaging.sending.fair_queue import next_turn
 from messaging.upkeep import sweeps
+from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
-from tests.messaging.test_settlement import assert_counted
 from tests.support.factories import make_campaign
 from tests.support.steps import opened_of
 from uploads.models import AudienceChunk

@@ -25,8 +25,8 @@ from messaging.sending.leases import lease
 from messaging.sending.submit import Result, make_call
 from messaging.simulator.outcomes import NO_CREDIT, PENDING_ENROUTE, TO_HANDSET
 from reports.selectors import attention
+from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
-from tests.messaging.test_settlement import assert_counted
 from tests.support.factories import make_campaign
 from tests.support.steps import opened_of
 

@@ -25,8 +25,8 @@ from messaging.sending.expansion import expand_ready
 from messaging.sending.resending import fill_chunk, fill_resends
 from messaging.services import resend_failed
 from smsapp.core.exceptions import AccountSuspended, InvalidState, SenderNotAllowed, ValidationError
+from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.test_pipeline import eventually, run_dry
-from tests.messaging.test_settlement import assert_counted
 from tests.support.factories import (
     AccountFactory,
     MembershipFactory,

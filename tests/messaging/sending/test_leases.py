@@ -17,9 +17,9 @@ from messaging.sending import leases
 from messaging.sending.expansion import expand_ready
 from messaging.upkeep import sweeps
 from smsapp.core import clock
-from tests.messaging.test_lanes import queue_up
+from tests.messaging.outcomes.test_settlement import assert_counted
+from tests.messaging.sending.test_fair_queue import queue_up
 from tests.messaging.test_pipeline import eventually, run_dry, statuses
-from tests.messaging.test_settlement import assert_counted
 from tests.support.factories import make_campaign
 from tests.support.together import run_together
 from tests.support.worker_process import Workers, running_workers

@@ -40,8 +40,8 @@ from messaging.restore.high_water_mark import Mark
 from messaging.sending import dispatch, leases, record, submit
 from messaging.sending.expansion import expand_chunk, expand_ready
 from messaging.upkeep import sweeps
+from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
-from tests.messaging.test_settlement import assert_counted
 from tests.support.factories import MembershipFactory, in_use, make_campaign, phones
 from tests.support.steps import opened_of
 

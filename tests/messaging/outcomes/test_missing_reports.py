@@ -17,9 +17,9 @@ from messaging.outcomes.lookups import Allowance
 from messaging.sending import leases, record, submit
 from messaging.sending.expansion import expand_ready
 from messaging.upkeep import sweeps
-from tests.messaging.test_look_ups import hanging
+from tests.messaging.outcomes.test_lookups import hanging
+from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
-from tests.messaging.test_settlement import assert_counted
 from tests.support.factories import AccountFactory, make_campaign
 from tests.support.steps import opened_of
 from uploads.audiences import audience_from_numbers
