@@ -92,7 +92,7 @@ schema: $(VENV)/.dev  ## tests/data/openapi.json, the API as it is documented, a
 	@DJANGO_SETTINGS_MODULE=smsapp.settings.test $(MANAGE) spectacular --validate --fail-on-warn --format openapi-json --file tests/data/openapi.json
 
 fuzz: install-dev  ## the API compared with its document, with many made-up calls; SCHEMATHESIS_EXAMPLES=
-	@SCHEMATHESIS_EXAMPLES=$${SCHEMATHESIS_EXAMPLES:-200} $(BIN)/python -m tests.run tests/smsapp/test_api_contract.py
+	@SCHEMATHESIS_EXAMPLES=$${SCHEMATHESIS_EXAMPLES:-200} $(BIN)/python -m tests.run tests/smsapp/api/openapi/test_contract.py
 
 messages: $(VENV)/.dev  ## what the dashboard says, for translators: smsapp/locale/LANGUAGE/LC_MESSAGES/django.po; LANGUAGE=de; needs gettext
 	@mkdir -p smsapp/locale && $(MANAGE) makemessages --locale $(LANGUAGE) --ignore .venv --ignore node_modules --ignore var

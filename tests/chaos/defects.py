@@ -16,7 +16,7 @@ CONCURRENCY = "tests/messaging/test_concurrency.py"
 RESULTS = "tests/messaging/outcomes/test_webhook_events.py"
 CHARGES = "tests/messaging/outcomes/test_billing.py"
 WEBHOOKS = "tests/accounts/webhooks/test_delivery.py"
-IDEMPOTENCY = "tests/smsapp/test_idempotency.py"
+IDEMPOTENCY = "tests/smsapp/api/test_idempotency.py"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def test_a_change_that_breaks_no_promise_is_a_miss(source, tmp_path):
     harmless = Defect(
         "a comment",
         (("smsapp/lib/text.py", "def analyse(", "# harmless\ndef analyse("),),
-        detectors=("tests/smsapp/test_text.py",),
+        detectors=("tests/smsapp/lib/test_text.py",),
     )
     with pytest.raises(Miss, match="every detector passed"):
         catch(harmless, copy_of_source(tmp_path / "source"), tmp_path)

@@ -9,7 +9,7 @@ from accounts.security.sending_hold import HoldKind
 from messaging.restore import release
 from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
-from tests.smsapp.test_admin import INLINE
+from tests.smsapp.console.test_admin import INLINE
 from tests.support.factories import UserFactory, make_campaign
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]

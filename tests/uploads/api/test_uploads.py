@@ -10,7 +10,7 @@ from messaging.models import Message
 from messaging.sending.expansion import expand_ready
 from tests.data import make_customers
 from tests.messaging.api.test_send import Caller
-from tests.smsapp.test_api_errors import failure_of
+from tests.smsapp.api.test_errors import failure_of
 from uploads.files.reading import read_upload
 from uploads.models import Upload
 

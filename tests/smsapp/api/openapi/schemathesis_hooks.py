@@ -14,8 +14,8 @@ MADE: dict[str, str] = json.loads(os.environ["CONTRACT_MADE"])
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Where a call shall succeed, it is about something that is there, and goes without a cursor.
 
-    Cursors are sealed: one that was made up is refused, as tests/smsapp/test_api_pages.py shows, and that refusal would
-    be all that is seen of a list. In chains of calls schemathesis takes the ids of answers.
+    Cursors are sealed: one that was made up is refused, as tests/smsapp/api/test_pagination.py shows, and that refusal
+    would be all that is seen of a list. In chains of calls schemathesis takes the ids of answers.
     """
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return

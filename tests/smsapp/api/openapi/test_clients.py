@@ -24,7 +24,7 @@ from tests.support.servers import running_server
 
 pytestmark = pytest.mark.platform
 
-PARTS = Path(__file__).parents[1] / "data" / "clients"
+PARTS = Path(settings.BASE_DIR, "tests", "data", "clients")
 PACKAGES = Path(settings.BASE_DIR, "node_modules")
 MOST_MODELS = 300
 OPERATIONS = 94  # of the document, at least

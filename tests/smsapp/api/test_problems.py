@@ -13,7 +13,7 @@ from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from smsapp.api.openapi.pages import DocumentView, JsonRenderer
 from tests.architecture.test_permissions import ROUTES, Things, filled, of_key, value_in
-from tests.smsapp.test_api_document import resolved
+from tests.smsapp.api.openapi.test_document import resolved
 from tests.support.factories import make_api_key, phones
 from uploads.suppressions import suppress
 
