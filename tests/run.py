@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 from smsapp.runtime.supervisor import StopRequested
-from tests.support.services import postgresql, redis_server, run_name
+from tests.support.servers.services import postgresql, redis_server, run_name
 
 NO_TESTS = 5
 

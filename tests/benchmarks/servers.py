@@ -7,7 +7,7 @@ from pathlib import Path
 
 from smsapp.demo.scratch import Scratch
 from smsapp.runtime.supervisor import ProcessError, Supervisor
-from tests.support.services import machine_installation, make_cluster, wheel_installation
+from tests.support.servers.services import machine_installation, make_cluster, wheel_installation
 
 #: Safe, with room for the data in memory and without a checkpoint in the middle of a round.
 POSTGRESQL = (

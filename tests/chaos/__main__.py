@@ -45,7 +45,7 @@ from django.db import connection
 from smsapp.demo.scratch import Scratch, scratch
 from smsapp.runtime.programs import ROOT
 from smsapp.runtime.supervisor import RESTART_CAP, ProcessError, StopRequested, Supervisor, into_folder
-from tests.support.services import machine_installation, make_cluster, wheel_installation
+from tests.support.servers.services import machine_installation, make_cluster, wheel_installation
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from tests.chaos.defects import DEFECTS, Defect
-from tests.support.services import postgresql, redis_server, run_name
+from tests.support.servers.services import postgresql, redis_server, run_name
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LEFT_OUT = (".git", ".venv", "var", "node_modules", ".mypy_cache", ".ruff_cache", ".hypothesis", "__pycache__")

@@ -7,7 +7,7 @@ from messaging.gateways.base import GatewayError, OutgoingMessage, Submission
 from tests.chaos.ledger import ask_for_ledger, read_ledger
 from tests.chaos.oracle import Entry
 from tests.chaos.roads import summed
-from tests.support.simulators import running_simulator
+from tests.support.servers.simulators import running_simulator
 
 
 def test_the_file_says_what_the_simulator_says(tmp_path: Path) -> None:

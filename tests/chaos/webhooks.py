@@ -22,7 +22,7 @@ from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from tests.chaos.oracle import Finding, Row
-from tests.support.receivers import Act, answers, resets, whole_body
+from tests.support.servers.receivers import Act, answers, resets, whole_body
 
 GOOD_BETWEEN = 25  # calls taken between two that fail
 HANG = 20.0  # seconds: longer than a call may last

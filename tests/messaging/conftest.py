@@ -8,7 +8,7 @@ import pytest
 
 from messaging.gateways import registry
 from messaging.routing import throttle
-from tests.support.simulators import RunningSimulator, running_simulator
+from tests.support.servers.simulators import RunningSimulator, running_simulator
 
 
 @pytest.fixture

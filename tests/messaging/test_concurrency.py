@@ -42,7 +42,7 @@ from tests.messaging.sending.test_fair_queue import make_single
 from tests.messaging.sending.test_leases import installed  # noqa: F401  (a fixture)
 from tests.messaging.test_pipeline import eventually
 from tests.support.factories import make_campaign
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
 from tests.support.together import meanwhile, run_together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]

@@ -1,9 +1,9 @@
-"""Every interleaving around one message, over the product's own tables: see `tests/support/model.py`."""
+"""Every interleaving around one message, over the product's own tables: see `tests/support/pipeline/model.py`."""
 
 import pytest
 
 from messaging.choices import MessageStatus
-from tests.support.model import DECISION_MOVES, FACT_MOVES, Rules, explore
+from tests.support.pipeline.model import DECISION_MOVES, FACT_MOVES, Rules, explore
 
 M = MessageStatus
 

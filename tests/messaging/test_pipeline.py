@@ -25,7 +25,7 @@ from messaging.upkeep import sweeps
 from smsapp.core import clock
 from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.support.factories import make_audience, make_campaign, phones
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
 from uploads.suppressions import suppress
 
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ from messaging.outcomes import report_inbox
 from messaging.sending import dispatch
 from messaging.sending.expansion import expand_ready
 from tests.support.factories import make_api_key
-from tests.support.simulators import RunningSimulator
+from tests.support.servers.simulators import RunningSimulator
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 NUMBER, TEXT = "4915119876543", "Quetzalcoatl has your parcel"

@@ -20,7 +20,7 @@ from messaging.sending import leases, record
 from messaging.sending.expansion import expand_ready
 from messaging.sending.submit import Call, Result, make_call
 from tests.support.factories import AccountFactory, make_campaign
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 

@@ -45,8 +45,8 @@ from messaging.upkeep import sweeps
 from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.storage.test_counters import charged_segments
 from tests.support.factories import make_campaign
-from tests.support.simulators import running_simulator
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
+from tests.support.servers.simulators import running_simulator
 from uploads.models import Audience, Suppression
 from uploads.suppressions import suppress, suppressed_among
 

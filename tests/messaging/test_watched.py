@@ -21,7 +21,7 @@ from messaging.sending import canary, dispatch, expansion
 from messaging.upkeep import sweeps
 from tests.support import clocks
 from tests.support.factories import MembershipFactory
-from tests.support.simulators import RunningSimulator
+from tests.support.servers.simulators import RunningSimulator
 from uploads.contacts import create_list, put_contact
 
 BERLIN, NEW_YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")

@@ -17,7 +17,7 @@ import pytest
 
 from smsapp.request_body import MAX_BODY
 from tests.support.factories import make_api_key
-from tests.support.servers import Server, running_server
+from tests.support.servers.web import Server, running_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TOKEN = "t" * 40

@@ -13,7 +13,7 @@ from accounts.models import AuditEvent, WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import delivery, emit, endpoints
 from smsapp.core.rate_limits import Bucket
 from tests.support.factories import make_api_key
-from tests.support.receivers import Receiver, answers, running_receiver
+from tests.support.servers.receivers import Receiver, answers, running_receiver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -27,7 +27,7 @@ from messaging.sending.expansion import expand_ready
 from messaging.storage import message_rows
 from smsapp.core import clock
 from tests.support.factories import make_campaign
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 

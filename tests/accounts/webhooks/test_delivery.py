@@ -26,7 +26,7 @@ from accounts.webhooks import claims, delivery, emit, endpoints, signing, transp
 from smsapp.core import purge
 from smsapp.core.exceptions import AlreadyExists, InvalidState
 from tests.support.factories import MembershipFactory
-from tests.support.receivers import Receiver, answers, drips, running_receiver, sleeps
+from tests.support.servers.receivers import Receiver, answers, drips, running_receiver, sleeps
 
 pytestmark = pytest.mark.django_db
 
@@ -393,7 +393,7 @@ def test_whatever_is_killed_every_event_arrives(receiver: Receiver, settings: An
         WebhookEndpoint.objects.filter(pk=endpoint.pk).update(secret=endpoints.encrypt(secret))
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.deliverers", "15", "1"],
+        [sys.executable, "-m", "tests.support.servers.deliverers", "15", "1"],
         env=env, cwd=django_settings.BASE_DIR, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

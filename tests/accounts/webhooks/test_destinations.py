@@ -10,7 +10,7 @@ import pytest
 
 from accounts.webhooks import destinations, transport
 from smsapp.core.exceptions import CallbackUrlNotAllowed
-from tests.support.receivers import answers, running_receiver
+from tests.support.servers.receivers import answers, running_receiver
 
 REFUSED = (
     # schemes, ports, users, shapes

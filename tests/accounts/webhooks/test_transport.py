@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from accounts.webhooks import transport
-from tests.support.receivers import (
+from tests.support.servers.receivers import (
     Receiver,
     answers,
     drips,

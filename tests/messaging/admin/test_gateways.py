@@ -15,7 +15,7 @@ from messaging.forms.gateways import EXAMPLE_RULES
 from messaging.gateways.probe import send_trial
 from messaging.models import Gateway
 from tests.support.factories import UserFactory
-from tests.support.gateway_servers import answering, raw_server
+from tests.support.servers.gateways import answering, raw_server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -26,7 +26,7 @@ from messaging.gateways import registry as gateways
 from messaging.gateways.base import GatewayError, NotSent, OutgoingMessage, Refused, Submission, Unknown
 from messaging.gateways.infobip import Infobip
 from messaging.simulator.faults import FAULTS
-from tests.support.simulators import RunningSimulator, running_simulator
+from tests.support.servers.simulators import RunningSimulator, running_simulator
 
 DELIVERED, PHONE_OFF, BAD_NUMBER, NO_CREDIT = "447900999901", "447900999903", "447900999907", "447900999909"
 NUMBERS = {"m1": DELIVERED, "m2": PHONE_OFF, "m3": BAD_NUMBER, "m4": NO_CREDIT}

@@ -33,8 +33,8 @@ from messaging.sending import dispatch
 from messaging.sending.expansion import expand_ready
 from smsapp.core import clock
 from tests.support.factories import AccountFactory, SenderIdFactory, in_use, make_campaign
-from tests.support.gateway_servers import answering, raw_server
-from tests.support.simulators import RunningSimulator, running_simulator
+from tests.support.servers.gateways import answering, raw_server
+from tests.support.servers.simulators import RunningSimulator, running_simulator
 
 ACCOUNT, TOKEN = "AC" + "2" * 32, "simulator"
 ADD = "/admin/messaging/gateway/add/"

@@ -10,7 +10,7 @@ from messaging.choices import GatewayKind, MessageStatus, Reason
 from messaging.gateways.base import NotSent, OutgoingMessage, Push, Refused, Submission, Unknown
 from messaging.gateways.factory import Setup, make
 from messaging.gateways.http import Defect, Http
-from tests.support.gateway_servers import RawServer, answering, raw_server
+from tests.support.servers.gateways import RawServer, answering, raw_server
 
 TO = "+491511234567"
 ODD = 'He said "hi" \\ {name} \n😀 & = é'

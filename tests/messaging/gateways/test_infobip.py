@@ -23,8 +23,8 @@ from messaging.gateways.base import (
     Unknown,
 )
 from messaging.gateways.infobip import Infobip, request_body
-from tests.support.gateway_servers import answering, raw_server
-from tests.support.simulators import running_simulator
+from tests.support.servers.gateways import answering, raw_server
+from tests.support.servers.simulators import running_simulator
 
 M = MessageStatus
 KEY, NUMBER, TEXT = "0123456789abcdef-secret-key", "+447900000001", "Your code is 4711"

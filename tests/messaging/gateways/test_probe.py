@@ -21,7 +21,7 @@ from messaging.routing.router import Router
 from messaging.sending import expansion
 from smsapp.core.exceptions import ServiceUnavailable
 from tests.support.factories import make_campaign
-from tests.support.gateway_servers import answering, raw_server
+from tests.support.servers.gateways import answering, raw_server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

@@ -14,8 +14,8 @@ from twilio.rest import Client
 from messaging.choices import MessageStatus, Reason
 from messaging.gateways.base import LookUpBy, NotSent, OutgoingMessage, Policy, Push, Refused, Submission, Unknown
 from messaging.gateways.twilio import Credentials, Twilio, signature
-from tests.support.gateway_servers import answering, raw_server
-from tests.support.simulators import RunningSimulator, running_simulator
+from tests.support.servers.gateways import answering, raw_server
+from tests.support.servers.simulators import RunningSimulator, running_simulator
 
 ACCOUNT = "AC" + "1" * 32
 DELIVERED, PHONE_OFF, BAD_NUMBER, BLOCKED = "+447900999901", "+447900999903", "+447900999907", "+447900999908"

@@ -23,9 +23,9 @@ from messaging.sending import leases, record, submit
 from messaging.services import send
 from tests.messaging.test_pipeline import eventually, statuses
 from tests.support.factories import AccountFactory, MembershipFactory, in_use, phones
-from tests.support.gateway_servers import RawServer, answering, raw_server
-from tests.support.simulators import RunningSimulator
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
+from tests.support.servers.gateways import RawServer, answering, raw_server
+from tests.support.servers.simulators import RunningSimulator
 
 pytestmark = pytest.mark.django_db
 MINUTES = timedelta(minutes=5)

@@ -21,7 +21,7 @@ from tests.messaging.outcomes.test_lookups import hanging
 from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import AccountFactory, make_campaign
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db

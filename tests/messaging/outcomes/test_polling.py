@@ -13,7 +13,7 @@ from messaging.gateways import registry
 from messaging.models import Gateway, ReportInbox
 from messaging.outcomes import report_inbox
 from tests.support.factories import in_use
-from tests.support.gateway_servers import Behaviour, RawServer, answering, raw_server
+from tests.support.servers.gateways import Behaviour, RawServer, answering, raw_server
 
 pytestmark = pytest.mark.django_db
 

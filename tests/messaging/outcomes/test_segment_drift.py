@@ -17,7 +17,7 @@ from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
 from tests.messaging.gateways.test_end_to_end import make_twilio, sent_campaign
 from tests.support.factories import make_campaign
-from tests.support.gateway_servers import answering, raw_server
+from tests.support.servers.gateways import answering, raw_server
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus

@@ -39,7 +39,7 @@ from tests.messaging.restore.test_restored import (  # noqa: F401
 )
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import MembershipFactory, in_use, make_campaign, phones
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 

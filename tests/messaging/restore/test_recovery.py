@@ -40,7 +40,7 @@ from tests.messaging.restore.test_restored import (  # noqa: F401
 )
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import MembershipFactory, make_api_key, make_campaign, phones
-from tests.support.simulators import RunningSimulator, running_simulator
+from tests.support.servers.simulators import RunningSimulator, running_simulator
 
 pytestmark = pytest.mark.django_db
 SINGLE = campaign_services.CampaignRequest(kind=CampaignKind.SINGLE, message="Your code is 4711")

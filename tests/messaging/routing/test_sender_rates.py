@@ -18,7 +18,7 @@ from messaging.sending import dispatch, leases, record, submit
 from messaging.sending.capacity import Free, Room
 from messaging.sending.expansion import expand_ready
 from tests.support.factories import MembershipFactory, SenderIdFactory, make_campaign
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 

@@ -18,7 +18,7 @@ from messaging.gateways.base import NotBegun, NotSent, OutgoingMessage, Refused,
 from messaging.routing import throttle, throttle_state
 from messaging.routing.throttle import Outcome, View
 from messaging.routing.throttle_state import Grant
-from tests.support.simulators import RunningSimulator, running_simulator
+from tests.support.servers.simulators import RunningSimulator, running_simulator
 
 GATEWAY = "infobip"
 SIMULATOR = "simulator"

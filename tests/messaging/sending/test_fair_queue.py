@@ -22,7 +22,7 @@ from smsapp import queues
 from smsapp.core import clock
 from tests.messaging.test_pipeline import eventually
 from tests.support.factories import MembershipFactory, make_campaign
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
 from tests.support.together import together
 
 pytestmark = pytest.mark.django_db

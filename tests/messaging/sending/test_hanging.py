@@ -26,7 +26,7 @@ from messaging.sending.submit import Call, Result
 from smsapp.core import clock
 from tests.messaging.test_pipeline import eventually
 from tests.support.factories import AccountFactory, in_use, make_campaign
-from tests.support.gateway_servers import RawServer, answering, raw_server
+from tests.support.servers.gateways import RawServer, answering, raw_server
 from tests.support.together import together
 from uploads.audiences import audience_from_numbers
 

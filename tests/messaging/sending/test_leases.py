@@ -21,8 +21,8 @@ from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.sending.test_fair_queue import queue_up
 from tests.messaging.test_pipeline import eventually, run_dry, statuses
 from tests.support.factories import make_campaign
+from tests.support.servers.worker_process import Workers, running_workers
 from tests.support.together import run_together
-from tests.support.worker_process import Workers, running_workers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 

@@ -25,8 +25,8 @@ from smsapp.core import clock
 from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.test_pipeline import eventually, send, statuses
 from tests.support.factories import AccountFactory, MembershipFactory, SenderIdFactory, in_use, make_campaign, phones
-from tests.support.gateway_servers import answering, raw_server
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
+from tests.support.servers.gateways import answering, raw_server
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus

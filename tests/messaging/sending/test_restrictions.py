@@ -32,7 +32,7 @@ from smsapp.core.exceptions import (
 )
 from smsapp.lib.lookalike import looks_like
 from tests.support.factories import MembershipFactory, SenderIdFactory, make_campaign, phones
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,7 @@ from messaging.upkeep import sweeps
 from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import make_campaign
-from tests.support.steps import opened_of
+from tests.support.pipeline.steps import opened_of
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus

@@ -32,8 +32,8 @@ from messaging.simulator.outcomes import SUFFIXES, Kind, Outcome, Outcomes
 from messaging.simulator.protocol import read_send, segment_count
 from messaging.simulator.sending import Account, Desk
 from smsapp.lib import text as text_lib
-from tests.support.gateway_servers import report_receiver
-from tests.support.simulators import RunningSimulator, running_simulator
+from tests.support.servers.gateways import report_receiver
+from tests.support.servers.simulators import RunningSimulator, running_simulator
 
 M = MessageStatus
 KEY = {"Authorization": "App simulator"}

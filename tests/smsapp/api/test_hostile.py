@@ -20,7 +20,7 @@ from accounts.models import ApiKey, ApiUsageLog, IdempotencyKey, Setting
 from campaigns.models import Campaign
 from tests.architecture.test_permissions import ROUTES, Things, filled, nothing, of_key, routes, value_in
 from tests.support.factories import make_api_key, phones
-from tests.support.servers import running_server
+from tests.support.servers.web import running_server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 JSON = "application/json"

@@ -30,7 +30,7 @@ from campaigns.models import Campaign
 from messaging.models import Message
 from smsapp.api.urls import urlpatterns
 from tests.support.factories import make_api_key, phones
-from tests.support.servers import Server, running_server
+from tests.support.servers.web import Server, running_server
 from tests.support.together import run_together
 from uploads.models import Suppression, Upload
 from uploads.suppressions import suppress

@@ -13,7 +13,7 @@ import pytest
 
 from smsapp.runtime import web_worker
 from smsapp.runtime.programs import WEB_PROCESSES, WEB_THREADS
-from tests.support.servers import Server, running_server
+from tests.support.servers.web import Server, running_server
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 THREADS = WEB_PROCESSES * WEB_THREADS

@@ -20,7 +20,7 @@ from drf_spectacular.generators import SchemaGenerator
 from accounts.choices import Mode
 from smsapp.management.commands.assets import find_npm
 from tests.support.factories import make_api_key, phones
-from tests.support.servers import running_server
+from tests.support.servers.web import running_server
 
 pytestmark = pytest.mark.platform
 

@@ -18,7 +18,7 @@ import pytest
 from django.conf import settings
 
 from tests.support.factories import make_api_key, make_upload, phones
-from tests.support.servers import running_server
+from tests.support.servers.web import running_server
 
 pytestmark = pytest.mark.platform
 

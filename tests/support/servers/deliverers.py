@@ -1,6 +1,6 @@
 """Delivers webhooks in processes that are killed with -9, one after another, until nothing waits.
 
-`python -m tests.support.deliverers KILLS SEED`; prints how many processes it has killed.
+`python -m tests.support.servers.deliverers KILLS SEED`; prints how many processes it has killed.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Worker processes that freeze or die at a chosen line of dispatch, on the test's own PostgreSQL database.
 
-`python -m tests.support.worker_process` reads one JSON command per line and answers with one line: it imports
+`python -m tests.support.servers.worker_process` reads one JSON command per line and answers with one line: it imports
 everything once and forks a worker for each `start`, so that a worker is up in milliseconds. `Workers` talks to it.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 LIFETIME = 30  # seconds, of a worker
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 #: What a worker takes over from the settings of the test.
 SETTINGS = (
     "SIMULATOR_URL", "SIMULATOR_API_KEY", "GATEWAY_TIMEOUT", "LEASE_SECONDS", "LEASE_MARGIN", "RETRY_BACKOFF",
