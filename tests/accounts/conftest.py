@@ -1,3 +1,5 @@
 """The hold is proven on the pipeline, with its simulator."""
 
-from tests.messaging.conftest import no_push, own_pace, simulator  # noqa: F401
+from tests.support.fixtures import no_push, own_pace, simulator
+
+__all__ = ["no_push", "own_pace", "simulator"]

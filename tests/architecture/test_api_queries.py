@@ -28,7 +28,7 @@ from messaging.models import InboundMessage, Message
 from messaging.outcomes import settlement
 from messaging.preflight.receipt import preflight
 from messaging.sending.expansion import expand_ready
-from tests.architecture.test_permissions import ROUTES, Route, Things, filled, of_key, value_in
+from tests.support.api_routes import ROUTES, Route, Things, filled, of_key, value_in
 from tests.support.factories import MembershipFactory, make_campaign, make_upload, phones
 from uploads.audiences import audience_from_numbers
 from uploads.choices import RowReason

@@ -32,6 +32,17 @@ def test_imports_keep_to_the_layers() -> None:
     assert done.returncode == 0, done.stdout
 
 
+FROM_A_TEST_MODULE = re.compile(r"^\s*(?:from|import) tests\b\S*(?:\.| import \(?[\w, ]*\b)test_", re.M)
+
+
+def test_no_module_imports_from_a_test_module() -> None:
+    """What tests share is in tests/support."""
+    assert FROM_A_TEST_MODULE.search("    from tests.messaging.test_pipeline import send")
+    assert FROM_A_TEST_MODULE.search("from tests.messaging import test_pipeline")
+    found = [path for path in (ROOT / "tests").rglob("*.py") if FROM_A_TEST_MODULE.search(path.read_text())]
+    assert found == []
+
+
 def test_waits_are_columns_and_never_broker_delays() -> None:
     wrong = set()
     for path in SEND_PATH:

@@ -78,7 +78,7 @@ def purges_of(rows: int) -> dict[str, dict[str, float]]:
     from celery import current_app
 
     from smsapp.core import purge
-    from tests.smsapp.core.test_purge import KINDS, LONG_AGO, store
+    from tests.support.aged_rows import KINDS, LONG_AGO, store
 
     current_app.loader.import_default_modules()
     purge.SECONDS_AT_ONCE, seconds_at_once = 0.5, purge.SECONDS_AT_ONCE
@@ -113,7 +113,7 @@ def _fills() -> dict[str, Callable[[], object]]:
     from messaging.choices import FactSource
     from messaging.ids import public_id
     from messaging.outcomes import provider_ids, report_inbox
-    from tests.smsapp.core.test_purge import callbacks, calls
+    from tests.support.aged_rows import callbacks, calls
     from tests.support.factories import MembershipFactory
 
     member = MembershipFactory()

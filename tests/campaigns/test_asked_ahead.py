@@ -20,7 +20,7 @@ from campaigns.validation import CampaignRequest
 from messaging.choices import MessageStatus
 from messaging.models import Message
 from messaging.restore import detection
-from tests.campaigns.views.test_campaign import make_batch
+from tests.support.builders import make_batch
 from tests.support.factories import AccountFactory, MembershipFactory, make_campaign, phones
 from tests.support.pages import Browser
 

@@ -1,42 +1,5 @@
 """The pipeline with short timers, and a real simulator for it to talk to."""
 
-import uuid
-from collections.abc import Iterator
-from typing import Any
+from tests.support.fixtures import no_push, own_pace, simulator
 
-import pytest
-
-from messaging.gateways import registry
-from messaging.routing import throttle
-from tests.support.servers.simulators import RunningSimulator, running_simulator
-
-
-@pytest.fixture
-def simulator(settings: Any) -> Iterator[RunningSimulator]:
-    """Every number is delivered unless its ending says otherwise; reports wait to be polled (no push address)."""
-    with running_simulator(undelivered=0.0, rejected=0.0, report_delay_ms=0.0, keep_text=True) as running:
-        settings.SIMULATOR_URL = running.url
-        settings.SIMULATOR_API_KEY = running.api_key
-        settings.GATEWAY_TIMEOUT = 1.0
-        settings.LEASE_MARGIN = 0.0
-        settings.RETRY_BACKOFF = 0.02
-        settings.SIMULATOR_UNKNOWN_GRACE = 0.1
-        settings.SIMULATOR_RESEND_UNKNOWN_AFTER = 0.2
-        registry.reset()
-        yield running
-    registry.reset()
-
-
-@pytest.fixture(autouse=True)
-def own_pace(settings: Any) -> Iterator[None]:
-    """A gateway that was closed in one test is open in the next."""
-    settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-{uuid.uuid4().hex[:8]}"
-    throttle.reset()
-    yield
-    throttle.reset()
-
-
-@pytest.fixture(autouse=True)
-def no_push(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports are polled in these tests; pushing them is proven over a live server in test_callbacks.py."""
-    monkeypatch.setattr("messaging.sending.prepare.report_url", lambda gateway: "")
+__all__ = ["no_push", "own_pace", "simulator"]

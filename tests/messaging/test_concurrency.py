@@ -37,11 +37,11 @@ from messaging.simulator import outcomes
 from messaging.upkeep import sweeps
 from smsapp.core import isolation
 from smsapp.core.exceptions import InvalidState
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.sending.test_fair_queue import make_single
-from tests.messaging.sending.test_leases import installed  # noqa: F401  (a fixture)
-from tests.messaging.test_pipeline import eventually
+from tests.support.builders import make_single
 from tests.support.factories import make_campaign
+from tests.support.fixtures import installed  # noqa: F401
+from tests.support.pipeline.assertions import assert_counted
+from tests.support.pipeline.rounds import eventually
 from tests.support.pipeline.steps import opened_of
 from tests.support.together import meanwhile, run_together
 

@@ -24,9 +24,9 @@ from messaging.outcomes import reconciliation
 from messaging.restore import detection, release
 from messaging.sending import dispatch, prepare, record, submit
 from messaging.sending.expansion import expand_ready
-from tests.messaging.sending.test_broken_off import opened, overdue
-from tests.messaging.test_pipeline import statuses
 from tests.support.factories import AccountFactory, make_campaign
+from tests.support.pipeline.rounds import statuses
+from tests.support.pipeline.steps import opened, overdue
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus

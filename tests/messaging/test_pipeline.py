@@ -23,40 +23,14 @@ from messaging.sending import dispatch, in_flight, leases, record, submit
 from messaging.sending.expansion import expand_chunk, expand_ready
 from messaging.upkeep import sweeps
 from smsapp.core import clock
-from tests.messaging.outcomes.test_settlement import assert_counted
 from tests.support.factories import make_audience, make_campaign, phones
+from tests.support.pipeline.assertions import assert_counted
+from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
 from tests.support.pipeline.steps import opened_of
 from uploads.suppressions import suppress
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus
-
-
-def statuses() -> Counter[str]:
-    return Counter(S(status).label for status in Message.objects.values_list("status", flat=True))
-
-
-def send() -> int:
-    return dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
-
-
-def eventually(condition, act, seconds=15.0):
-    """Do `act` until `condition` holds; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        act()
-        time.sleep(0.05)
-
-
-def run_dry():
-    """One round of everything that beat would wake."""
-    expand_ready()
-    send()
-    report_inbox.poll()
-    report_inbox.apply_waiting()
-    reconciliation.reconcile()
-    sweeps.sweep()
 
 
 def test_a_campaign_is_sent_once_and_its_reports_come_back(simulator, settings):

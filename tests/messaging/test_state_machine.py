@@ -42,9 +42,8 @@ from messaging.sending import dispatch, leases, record, submit
 from messaging.sending.expansion import expand_ready
 from messaging.simulator import outcomes
 from messaging.upkeep import sweeps
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.storage.test_counters import charged_segments
 from tests.support.factories import make_campaign
+from tests.support.pipeline.assertions import assert_counted, charged_segments
 from tests.support.pipeline.steps import opened_of
 from tests.support.servers.simulators import running_simulator
 from uploads.models import Audience, Suppression

@@ -1,5 +1,5 @@
 """Statistics of real campaigns: the pipeline's simulator and short timers."""
 
-from tests.messaging.conftest import no_push, simulator
+from tests.support.fixtures import no_push, simulator
 
 __all__ = ["no_push", "simulator"]

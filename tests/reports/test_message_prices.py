@@ -22,9 +22,9 @@ from messaging.models import DeliveryReport, Message
 from messaging.outcomes import billing, settlement
 from messaging.sending.expansion import expand_ready
 from messaging.services import send
-from tests.architecture.test_permissions import ROUTES, Things, ask, of_key, value_in
-from tests.architecture.test_views_access import PAGES, World, address
+from tests.support.api_routes import ROUTES, Things, ask, of_key, value_in
 from tests.support.factories import AccountFactory, MembershipFactory, make_api_key, make_campaign, phones
+from tests.support.page_routes import PAGES, World, address
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

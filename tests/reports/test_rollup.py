@@ -26,8 +26,8 @@ from messaging.sending.expansion import expand_ready
 from reports import rollup
 from reports.models import DailyCountry, DailyStat
 from reports.rollup import fold
-from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import AccountFactory, SenderIdFactory, make_audience, make_campaign
+from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db

@@ -19,7 +19,7 @@ from reports.models import DailyCountry, DailyStat
 from reports.selectors import failures
 from reports.selectors.overview import deliveries, problems, spans
 from smsapp.lib.csv_safety import csv_line
-from tests.campaigns.views.test_campaign import make_batch
+from tests.support.builders import make_batch
 from tests.support.factories import AccountFactory, MembershipFactory, make_campaign
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]

@@ -1,32 +1,18 @@
 """No route takes more bytes than its view wants: the files of a form are written to the disk before anybody asks."""
 
-import re
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
-from django.urls import URLPattern, URLResolver, get_resolver
 
 from smsapp.request_body import MAX_BODY, RequestBodyMiddleware
 from tests.support.factories import MembershipFactory, make_api_key
+from tests.support.pages import addresses
 
 FORM = "multipart/form-data; boundary=x"
 FILE = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n+4915112345678\r\n--x--\r\n'
 UPLOAD = "/api/v1/files/upload"
-
-
-def addresses(patterns: list[Any] | None = None, before: str = "/") -> Iterator[str]:
-    """One of every route."""
-    for pattern in get_resolver().url_patterns if patterns is None else patterns:
-        route = before + re.sub(r"<[^>]+>", "1", str(pattern.pattern)).replace("^", "").replace("$", "")
-        if isinstance(pattern, URLResolver):
-            yield from addresses(pattern.url_patterns, route)
-        elif isinstance(pattern, URLPattern) and "(?P" not in route:
-            yield route
 
 
 def answer(path: str, length: int, cookie: str = "", **headers: str) -> int:

@@ -9,8 +9,8 @@ from django.test import Client
 
 from smsapp.database.sqlite.base import DatabaseWrapper
 from smsapp.middleware import SafeHeadersMiddleware
-from tests.smsapp.test_body_limits import addresses
 from tests.support.factories import MembershipFactory
+from tests.support.pages import addresses
 
 NAMES = [name for name, _ in SafeHeadersMiddleware.HEADERS]
 

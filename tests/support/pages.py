@@ -1,19 +1,25 @@
-"""A browser of the dashboard for tests: it stays in one account and mode, as a person does who follows links."""
+"""Pages for tests: their addresses, and a browser that stays in one account and mode, as who follows links does."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from django.test import Client
-from django.urls import set_script_prefix
+from django.urls import URLPattern, URLResolver, get_resolver, reverse, set_script_prefix
 
-from accounts.choices import Mode
+from accounts.choices import Mode, Role
 from accounts.dashboard.workspace import Workspace
 from accounts.models import Account, Membership
+from campaigns.models import Campaign
+from tests.support.factories import MembershipFactory
 
 #: What belongs to no workspace, by its beginning.
 OUTSIDE = (
     "/a/", "/admin", "/api/", "/callbacks/", "/health", "/metrics", "/o/", "/static/", "/sw.js", "/manifest",
     "/offline", "/accounts/sign-", "/accounts/invitations/", "http",
 )  # fmt: skip
+#: A script or style that the content security policy would not run.
+INLINE = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)|<style|\sstyle=|\son[a-z]+=")
 
 
 class Browser(Client):
@@ -48,3 +54,23 @@ class Browser(Client):
             return super().generic(method, path, *args, **kwargs)
         finally:
             set_script_prefix(self.workspace.address())
+
+
+def member(client: Client, account: Account, role: Role = Role.OWNER) -> Client:
+    """The client, signed in as a new member of the account."""
+    client.force_login(MembershipFactory(account=account, role=role).user)
+    return client
+
+
+def campaign_url(name: str, campaign: Campaign) -> str:
+    return reverse(name, args=[campaign.bulk_id])
+
+
+def addresses(patterns: list[Any] | None = None, before: str = "/") -> Iterator[str]:
+    """One of every route."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        route = before + re.sub(r"<[^>]+>", "1", str(pattern.pattern)).replace("^", "").replace("$", "")
+        if isinstance(pattern, URLResolver):
+            yield from addresses(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern) and "(?P" not in route:
+            yield route

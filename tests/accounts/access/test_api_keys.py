@@ -30,6 +30,7 @@ from smsapp.core.exceptions import (
     PermissionDenied,
     ValidationError,
 )
+from tests.support.builders import issuer_for
 from tests.support.factories import MembershipFactory, make_api_key
 from tests.support.together import run_together
 
@@ -37,11 +38,6 @@ pytestmark = pytest.mark.django_db
 
 HOME = "203.0.113.7"
 TWO_HOURS = timedelta(hours=2)
-
-
-def issuer_for(membership=None, mode=Mode.LIVE, scopes=frozenset(Scope)):
-    membership = membership or MembershipFactory()
-    return Issuer(membership.account, membership.user, mode, frozenset(scopes))
 
 
 def changed(text, position):

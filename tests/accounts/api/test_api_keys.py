@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.access.api_keys import issue_api_key, match_api_key
 from accounts.choices import Mode, Role, Scope
 from accounts.models import ApiKey, AuditEvent
-from tests.accounts.access.test_api_keys import issuer_for
+from tests.support.builders import issuer_for
 from tests.support.factories import MembershipFactory, make_api_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]

@@ -17,7 +17,7 @@ from accounts.models import Account, ApiKey, User
 from campaigns.models import Campaign
 from messaging.choices import MessageStatus
 from messaging.models import Message
-from tests.campaigns.views.test_campaign import make_batch
+from tests.support.builders import make_batch
 from tests.support.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
 from tests.support.pages import Browser
 

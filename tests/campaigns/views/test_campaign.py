@@ -13,16 +13,17 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.choices import Mode, Role
-from accounts.models import Account, WebhookDelivery, WebhookEndpoint
+from accounts.models import WebhookDelivery, WebhookEndpoint
 from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
-from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
+from messaging.choices import AttemptState, MessageStatus, Reason
 from messaging.ids import message_number, public_id
-from messaging.models import Attempt, Batch, DeliveryReport, Message
+from messaging.models import Batch, DeliveryReport, Message
 from reports.selectors import advice, campaign_progress, message_page, message_timeline
 from reports.selectors.progress import in_words
+from tests.support.builders import make_attempt, make_batch
 from tests.support.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, make_upload, phones
-from tests.support.pages import Browser
+from tests.support.pages import Browser, campaign_url, member
 from uploads.audiences import audience_from_numbers
 from uploads.chunks import RefusedRow
 from uploads.contacts import create_list, put_contact, rename_list, snapshot
@@ -31,42 +32,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once]
 EXPLAINED_BY_REASON = {
     MessageStatus.DELIVERED, MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.SUPPRESSED,
 }  # fmt: skip
-
-
-def member(client: Client, account: Account, role: Role = Role.OWNER) -> Client:
-    client.force_login(MembershipFactory(account=account, role=role).user)
-    return client
-
-
-def make_batch(campaign: Campaign, statuses: list[MessageStatus], part: int = 0, **options: Any) -> Batch:
-    """A batch with a message of each given status, its tally in agreement."""
-    tally = {status.label: statuses.count(status) for status in set(statuses)}
-    batch = Batch.objects.create(
-        account=campaign.account, campaign=campaign, chunk=0, part=part, mode=campaign.mode, lane=Lane.CAMPAIGNS,
-        turn=part, size=len(statuses), **{"state": BatchState.READY} | tally | options,
-    )  # fmt: skip
-    Message.objects.bulk_create(
-        Message(
-            id=message_number(batch.pk, n), campaign=campaign, row=n + 1, phone_number=phone, status=status,
-            segment_count=1,
-        )
-        for n, (status, phone) in enumerate(zip(statuses, phones(len(statuses), part * 1000), strict=True))
-    )  # fmt: skip
-    return batch
-
-
-def make_attempt(batch: Batch, state: AttemptState, count: int, **options: Any) -> Attempt:
-    now = timezone.now()
-    defaults = {
-        "gateway": "simulator", "reference": f"call-{batch.pk}-{Attempt.objects.count()}", "epoch": 1,
-        "first": message_number(batch.pk, 0), "last": message_number(batch.pk, count - 1), "message_count": count,
-        "started_at": now, "deadline": now + timedelta(seconds=15),
-    }  # fmt: skip
-    return Attempt.objects.create(batch=batch, state=state, **defaults | options)
-
-
-def url(name: str, campaign: Campaign) -> str:
-    return reverse(name, args=[campaign.bulk_id])
 
 
 # --- The list ---------------------------------------------------------------------------------------------
@@ -177,11 +142,13 @@ def test_campaign_page_asks_the_database_as_often_for_thirty_batches_as_for_one(
     Campaign.objects.update(status=CampaignStatus.COMPLETED)
     for part in range(count):
         make_attempt(make_batch(campaign, [MessageStatus.DELIVERED] * 10, part=part), AttemptState.ANSWERED, 10)
-    member(client, campaign.account).get(url("campaign-detail", campaign))  # the process learns the prefix of ids
+    member(client, campaign.account).get(
+        campaign_url("campaign-detail", campaign)
+    )  # the process learns the prefix of ids
     # session, user, memberships, campaign, its resends, its audience with the upload, batches, messages, the audit
     # log, countries
     with django_assert_num_queries(10):
-        response = client.get(url("campaign-detail", campaign))
+        response = client.get(campaign_url("campaign-detail", campaign))
     assert len(response.context["page"].rows) == min(10 * count, 50)
 
 
@@ -191,8 +158,8 @@ def test_live_part_asks_the_database_five_times_while_nothing_has_changed(
 ) -> None:
     campaign = make_campaign()
     Campaign.objects.update(status=status)
-    page = member(client, campaign.account).get(url("campaign-detail", campaign))
-    shown = f"{url('campaign-live', campaign)}?{page.context['live_query']}"
+    page = member(client, campaign.account).get(campaign_url("campaign-detail", campaign))
+    shown = f"{campaign_url('campaign-live', campaign)}?{page.context['live_query']}"
     # session, user, memberships, campaign; the newest calls while it runs, resends when it is over
     with django_assert_num_queries(5):
         same = client.get(shown)
@@ -203,12 +170,12 @@ def test_all_parts_of_the_page_change_together(client: Client) -> None:
     """Never “Completed” above what says that nothing was sent."""
     campaign = make_campaign(count=3)
     Campaign.objects.update(started_at=None)
-    page = member(client, campaign.account).get(url("campaign-detail", campaign))
+    page = member(client, campaign.account).get(campaign_url("campaign-detail", campaign))
     assert "No messages yet" in page.content.decode()
     make_batch(campaign, [MessageStatus.SENT, MessageStatus.SENT, MessageStatus.UNDELIVERED])
     now = timezone.now()
     Campaign.objects.update(status=CampaignStatus.COMPLETED, started_at=now, completed_at=now, sent=2, undelivered=1)
-    shown = f"{url('campaign-live', campaign)}?{page.context['live_query']}"
+    shown = f"{campaign_url('campaign-live', campaign)}?{page.context['live_query']}"
     moved = client.get(shown).content.decode()
     for part in ("facts", "insight", "message-page"):
         assert re.search(f'<div id="{part}"[^>]* hx-swap-oob="true"', moved)
@@ -241,7 +208,7 @@ def test_completed_says_what_it_means(client: Client, counts: dict[str, int], co
     now = timezone.now()
     fields = {"status": CampaignStatus.COMPLETED, "total_recipients": 100, "started_at": now, "completed_at": now}
     Campaign.objects.filter(pk=campaign.pk).update(**fields, **counts)
-    page = member(client, campaign.account).get(url("campaign-detail", campaign)).content.decode()
+    page = member(client, campaign.account).get(campaign_url("campaign-detail", campaign)).content.decode()
     assert said in " ".join(re.sub("<[^>]*>", "", page).split())
     coloured = f'<span class="state state-{colour}">Completed</span>'
     assert coloured in page
@@ -250,7 +217,7 @@ def test_completed_says_what_it_means(client: Client, counts: dict[str, int], co
 
 def test_a_share_of_nothing_is_a_dash(client: Client) -> None:
     campaign = make_campaign()
-    page = member(client, campaign.account).get(url("campaign-detail", campaign)).content.decode()
+    page = member(client, campaign.account).get(campaign_url("campaign-detail", campaign)).content.decode()
     assert "<dt>Delivered</dt><dd>–<small>0 of 3</small>" in page
     assert len(re.findall(r"\b0\.0 %", page)) == 1  # processed
 
@@ -272,8 +239,8 @@ def test_every_page_calls_a_campaign_by_its_name_or_its_text(
     Campaign.objects.update(undelivered=3, status=CampaignStatus.COMPLETED)
     member(client, campaign.account)
     pages = [
-        reverse("campaign-list") + "?kind=single", reverse("message-search"), url("campaign-detail", campaign),
-        url("campaign-refused", campaign), url("campaign-resend", campaign),
+        reverse("campaign-list") + "?kind=single", reverse("message-search"), campaign_url("campaign-detail", campaign),
+        campaign_url("campaign-refused", campaign), campaign_url("campaign-resend", campaign),
         reverse("message-detail", args=[Message.objects.all()[0].message_id]),
     ]  # fmt: skip
     for address in pages:
@@ -303,7 +270,7 @@ def test_who_a_campaign_went_to_is_said(client: Client) -> None:
     rename_list(contact_list, owner, "Once regulars")
     client.force_login(owner)
     for words, campaign in made.items():
-        assert words in client.get(url("campaign-detail", campaign)).content.decode()
+        assert words in client.get(campaign_url("campaign-detail", campaign)).content.decode()
 
 
 def test_campaign_page_shows_text_sender_and_progress(client: Client) -> None:
@@ -312,7 +279,7 @@ def test_campaign_page_shows_text_sender_and_progress(client: Client) -> None:
     campaign = make_campaign(account, audience=audience, message="Hello {name}, <b>sale</b>", name="Spring")
     make_batch(campaign, [MessageStatus.DELIVERED] * 3)
     Campaign.objects.filter(pk=campaign.pk).update(delivered=3)
-    page = member(client, account).get(url("campaign-detail", campaign)).content.decode()
+    page = member(client, account).get(campaign_url("campaign-detail", campaign)).content.decode()
     assert '<mark class="placeholder-name">{name}</mark>, &lt;b&gt;sale&lt;/b&gt;' in page
     assert "75.0 %" in page
     assert phones(1)[0] in page
@@ -325,7 +292,7 @@ def test_campaign_of_another_account_is_404(client: Client, name: str) -> None:
     campaign = make_campaign()
     member(client, AccountFactory())
     respond = client.post if name == "campaign-pause" else client.get
-    assert respond(url(name, campaign)).status_code == 404
+    assert respond(campaign_url(name, campaign)).status_code == 404
     campaign.refresh_from_db()
     assert campaign.status == CampaignStatus.RUNNING
 
@@ -333,9 +300,9 @@ def test_campaign_of_another_account_is_404(client: Client, name: str) -> None:
 def test_progress_refreshes_itself_until_the_last_report_is_in(client: Client) -> None:
     campaign = make_campaign()
     member(client, campaign.account)
-    live = url("campaign-live", campaign)
+    live = campaign_url("campaign-live", campaign)
     assert 'hx-trigger="every 2s"' in client.get(live).content.decode()
-    assert f'hx-get="{live}?shown=running-' in client.get(url("campaign-detail", campaign)).content.decode()
+    assert f'hx-get="{live}?shown=running-' in client.get(campaign_url("campaign-detail", campaign)).content.decode()
     now = timezone.now()
     Campaign.objects.filter(pk=campaign.pk).update(status=CampaignStatus.COMPLETED, completed_at=now, sent=3)
     assert 'hx-trigger="every 5s"' in client.get(live).content.decode()
@@ -348,11 +315,11 @@ def test_page_says_why_a_campaign_is_paused_and_what_to_do(client: Client) -> No
     Campaign.objects.filter(pk=campaign.pk).update(
         status=CampaignStatus.PAUSED, pause_reason=PauseReason.GATEWAY_REFUSED, status_detail="401: wrong key"
     )
-    page = member(client, campaign.account).get(url("campaign-detail", campaign)).content.decode()
+    page = member(client, campaign.account).get(campaign_url("campaign-detail", campaign)).content.decode()
     assert "401: wrong key" in page
     assert "then resume the campaign" in page
-    assert url("campaign-resume", campaign) in page
-    assert url("campaign-pause", campaign) not in page
+    assert campaign_url("campaign-resume", campaign) in page
+    assert campaign_url("campaign-pause", campaign) not in page
 
 
 def test_pause_resume_and_cancel_from_the_page(client: Client) -> None:
@@ -364,16 +331,16 @@ def test_pause_resume_and_cancel_from_the_page(client: Client) -> None:
         "campaign-cancel": CampaignStatus.CANCELLED,
     }
     for name, expected in steps.items():
-        assert client.post(url(name, campaign))["Location"] == url("campaign-detail", campaign)
+        assert client.post(campaign_url(name, campaign))["Location"] == campaign_url("campaign-detail", campaign)
         campaign.refresh_from_db()
         assert campaign.status == expected
 
 
 def test_looking_at_the_question_does_not_cancel(client: Client) -> None:
     campaign = make_campaign()
-    page = member(client, campaign.account).get(url("campaign-cancel", campaign))
+    page = member(client, campaign.account).get(campaign_url("campaign-cancel", campaign))
     assert "cannot be undone" in page.content.decode()
-    assert client.get(url("campaign-pause", campaign)).status_code == 405
+    assert client.get(campaign_url("campaign-pause", campaign)).status_code == 405
     campaign.refresh_from_db()
     assert campaign.status == CampaignStatus.RUNNING
 
@@ -381,7 +348,7 @@ def test_looking_at_the_question_does_not_cancel(client: Client) -> None:
 def test_move_that_is_not_allowed_is_a_message_not_an_error(client: Client) -> None:
     campaign = make_campaign()
     Campaign.objects.filter(pk=campaign.pk).update(status=CampaignStatus.COMPLETED)
-    page = member(client, campaign.account).post(url("campaign-pause", campaign), follow=True)
+    page = member(client, campaign.account).post(campaign_url("campaign-pause", campaign), follow=True)
     assert page.status_code == 200
     assert "A campaign that is completed cannot become paused." in page.content.decode()
 
@@ -390,8 +357,8 @@ def test_move_that_is_not_allowed_is_a_message_not_an_error(client: Client) -> N
 def test_viewer_sees_no_buttons_and_may_not_press_them(client: Client, name: str) -> None:
     campaign = make_campaign()
     member(client, campaign.account, Role.VIEWER)
-    assert url(name, campaign) not in client.get(url("campaign-detail", campaign)).content.decode()
-    assert client.post(url(name, campaign)).status_code == 403
+    assert campaign_url(name, campaign) not in client.get(campaign_url("campaign-detail", campaign)).content.decode()
+    assert client.post(campaign_url(name, campaign)).status_code == 403
     campaign.refresh_from_db()
     assert campaign.status == CampaignStatus.RUNNING
 
@@ -401,8 +368,8 @@ def test_refused_rows_are_shown_with_number_value_and_reason(client: Client) -> 
     refused = [RefusedRow(row, "invalid_number", f"+49 {row}", "") for row in range(2, 152)]
     audience = audience_from_numbers(account, [(1, phones(1)[0])], refused=refused)
     campaign = make_campaign(account, audience=audience)
-    first = member(client, account).get(url("campaign-refused", campaign))
-    second = client.get(url("campaign-refused", campaign), {"start": first.context["next_start"]})
+    first = member(client, account).get(campaign_url("campaign-refused", campaign))
+    second = client.get(campaign_url("campaign-refused", campaign), {"start": first.context["next_start"]})
     rows = [row.row for page in (first, second) for row, _ in page.context["rows"]]
     assert rows == list(range(2, 152))
     assert "<code>+49 2</code>" in first.content.decode()
@@ -506,9 +473,9 @@ def test_queued_message_in_an_open_call_is_shown_as_being_sent() -> None:
 def test_filter_on_the_page(client: Client) -> None:
     campaign = make_campaign()
     make_batch(campaign, [MessageStatus.SENT, MessageStatus.REJECTED])
-    page = member(client, campaign.account).get(url("campaign-detail", campaign), {"status": "rejected"})
+    page = member(client, campaign.account).get(campaign_url("campaign-detail", campaign), {"status": "rejected"})
     assert [row.status for row in page.context["page"].rows] == ["rejected"]
-    assert client.get(url("campaign-detail", campaign), {"status": "lost"}).status_code == 404
+    assert client.get(campaign_url("campaign-detail", campaign), {"status": "lost"}).status_code == 404
 
 
 def test_timeline_tells_the_calls_a_message_was_in_and_what_was_reported() -> None:
@@ -549,7 +516,7 @@ def test_one_recipient_of_a_campaign_is_found_by_number(client: Client) -> None:
     for made in (campaign, other):
         make_batch(made, [MessageStatus.DELIVERED, MessageStatus.SENT])
     client = member(client, campaign.account)
-    page = client.get(url("campaign-detail", campaign)).content.decode()
+    page = client.get(campaign_url("campaign-detail", campaign)).content.decode()
     assert f'action="{reverse("message-search")}"' in page
     found = client.get(reverse("message-search"), {"campaign": campaign.bulk_id, "number": number})
     assert [row.phone_number for row, _ in found.context["rows"]] == [number]
@@ -625,7 +592,7 @@ def test_pages_hold_no_inline_script_or_style(client: Client) -> None:
     pages = [
         "/",
         "/campaigns/",
-        url("campaign-detail", campaign),
+        campaign_url("campaign-detail", campaign),
         reverse("message-detail", args=[public_id(batch.pk << 10)]),
     ]
     for page in pages:

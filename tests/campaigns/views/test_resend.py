@@ -11,8 +11,9 @@ from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from messaging.choices import MessageStatus
 from messaging.models import Batch
-from tests.campaigns.views.test_campaign import make_attempt, make_batch, member, url
+from tests.support.builders import make_attempt, make_batch
 from tests.support.factories import AccountFactory, make_audience, make_campaign
+from tests.support.pages import campaign_url, member
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -38,8 +39,8 @@ def text(response) -> str:
 def test_the_button_is_there_when_something_failed_and_asks_first(client: Client) -> None:
     campaign = ended(S.FAILED, S.UNDELIVERED, S.UNDELIVERED, S.SENT)
     member(client, campaign.account)
-    assert BUTTON in text(client.get(url("campaign-detail", campaign)))
-    page = text(client.get(url("campaign-resend", campaign)))
+    assert BUTTON in text(client.get(campaign_url("campaign-detail", campaign)))
+    page = text(client.get(campaign_url("campaign-resend", campaign)))
     assert "3 messages have failed:" in page
     assert "2 undelivered" in page
     assert "The delivery report of 1 message is still awaited." in page
@@ -50,30 +51,30 @@ def test_the_button_is_there_when_something_failed_and_asks_first(client: Client
 def test_confirming_makes_a_linked_campaign(client: Client) -> None:
     campaign = ended(S.FAILED, S.DELIVERED)
     member(client, campaign.account)
-    response = client.post(url("campaign-resend", campaign), follow=True)
+    response = client.post(campaign_url("campaign-resend", campaign), follow=True)
     resend = campaign.resends.get()
-    assert response.redirect_chain == [(url("campaign-detail", resend), 302)]
+    assert response.redirect_chain == [(campaign_url("campaign-detail", resend), 302)]
     assert resend.total_recipients == 1
-    assert f'href="{url("campaign-detail", campaign)}">Spring</a>' in text(response)
-    page = text(client.get(url("campaign-detail", campaign)))
-    assert url("campaign-detail", resend) in page
+    assert f'href="{campaign_url("campaign-detail", campaign)}">Spring</a>' in text(response)
+    page = text(client.get(campaign_url("campaign-detail", campaign)))
+    assert campaign_url("campaign-detail", resend) in page
     assert "Failed messages, sent again" in text(client.get("/campaigns/"))
     assert BUTTON not in page
-    again = client.post(url("campaign-resend", campaign), follow=True)
+    again = client.post(campaign_url("campaign-resend", campaign), follow=True)
     assert "were sent again already" in text(again)
     assert campaign.resends.count() == 1
-    assert client.get(url("campaign-resend", campaign)).status_code == 302
+    assert client.get(campaign_url("campaign-resend", campaign)).status_code == 302
 
 
 def test_the_unconfirmed_are_sent_again_only_when_ticked_and_with_a_warning(client: Client) -> None:
     campaign, other = ended(S.FAILED, S.UNCONFIRMED), ended(S.FAILED, S.UNCONFIRMED)
     member(client, campaign.account)
-    page = text(client.get(url("campaign-resend", campaign)))
+    page = text(client.get(campaign_url("campaign-resend", campaign)))
     assert "these recipients may get the message twice" in page
-    client.post(url("campaign-resend", campaign), {"also": "unconfirmed"})
+    client.post(campaign_url("campaign-resend", campaign), {"also": "unconfirmed"})
     assert campaign.resends.get().total_recipients == 2
     client.force_login(other.user)
-    client.post(url("campaign-resend", other))
+    client.post(campaign_url("campaign-resend", other))
     assert other.resends.get().total_recipients == 1
 
 
@@ -81,7 +82,7 @@ def test_the_unconfirmed_are_sent_again_only_when_ticked_and_with_a_warning(clie
 def test_nothing_else_can_be_asked_for(client: Client, status: str) -> None:
     campaign = ended(S.FAILED, S.SUPPRESSED)
     member(client, campaign.account)
-    assert client.post(url("campaign-resend", campaign), {"also": status}).status_code == 404
+    assert client.post(campaign_url("campaign-resend", campaign), {"also": status}).status_code == 404
     assert not campaign.resends.exists()
 
 
@@ -91,17 +92,17 @@ def test_no_button_where_nothing_failed_or_it_still_runs(client: Client) -> None
     running = ended(S.FAILED, account=account)
     Campaign.objects.filter(pk=running.pk).update(status=CampaignStatus.RUNNING)
     for campaign in (ended(S.DELIVERED, account=account), running):
-        assert BUTTON not in text(client.get(url("campaign-detail", campaign)))
-        assert client.get(url("campaign-resend", campaign)).status_code == 302
+        assert BUTTON not in text(client.get(campaign_url("campaign-detail", campaign)))
+        assert client.get(campaign_url("campaign-resend", campaign)).status_code == 302
 
 
 def test_viewers_and_strangers_send_nothing_again(client: Client) -> None:
     campaign = ended(S.FAILED)
     member(client, campaign.account, Role.VIEWER)
-    assert BUTTON not in text(client.get(url("campaign-detail", campaign)))
-    assert client.post(url("campaign-resend", campaign)).status_code == 403
+    assert BUTTON not in text(client.get(campaign_url("campaign-detail", campaign)))
+    assert client.post(campaign_url("campaign-resend", campaign)).status_code == 403
     member(client, AccountFactory())
-    assert client.post(url("campaign-resend", campaign)).status_code == 404
+    assert client.post(campaign_url("campaign-resend", campaign)).status_code == 404
     assert not campaign.resends.exists()
 
 
@@ -109,11 +110,11 @@ def test_a_draft_that_is_being_gathered_says_so_and_can_be_cancelled(client: Cli
     campaign = ended(S.FAILED)
     draft = resends.create_resend(campaign, campaign.user, ["failed"])
     member(client, campaign.account)
-    page = text(client.get(url("campaign-detail", draft)))
+    page = text(client.get(campaign_url("campaign-detail", draft)))
     assert "Its recipients are being gathered" in page
     assert 'hx-trigger="every 5s"' in page
-    client.post(url("campaign-cancel", draft))
-    assert BUTTON in text(client.get(url("campaign-detail", campaign)))
+    client.post(campaign_url("campaign-cancel", draft))
+    assert BUTTON in text(client.get(campaign_url("campaign-detail", campaign)))
 
 
 @pytest.mark.parametrize("count", [1, 200])
@@ -123,7 +124,7 @@ def test_the_page_asks_the_database_as_often_for_many_messages_as_for_one(
     campaign = ended(*[S.FAILED] * count)
     member(client, campaign.account)
     with django_assert_num_queries(5):  # session, user, membership, campaign, its resends
-        client.get(url("campaign-resend", campaign))
+        client.get(campaign_url("campaign-resend", campaign))
 
 
 # --- Stopping and going on --------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ def test_stopping_says_how_many_could_not_be_stopped(
     if in_call:
         make_attempt(batch, "open", in_call)
     member(client, campaign.account)
-    page = text(client.post(url(f"campaign-{action}", campaign), follow=True))
+    page = text(client.post(campaign_url(f"campaign-{action}", campaign), follow=True))
     assert f"{done}. {words}" in page
 
 
@@ -157,7 +158,7 @@ def test_resuming_says_what_goes_on(client: Client) -> None:
     campaign.refresh_from_db()
     services.pause(campaign, campaign.user)
     member(client, campaign.account)
-    page = text(client.post(url("campaign-resume", campaign), follow=True))
+    page = text(client.post(campaign_url("campaign-resume", campaign), follow=True))
     assert "Sending resumes. 2 messages are still to be sent." in page
 
 

@@ -14,24 +14,11 @@ from messaging.models import Message
 from messaging.outcomes import report_inbox, settlement
 from messaging.sending import dispatch
 from messaging.sending.expansion import expand_ready
+from tests.support.api import Caller
 from tests.support.factories import SenderIdFactory, make_api_key, phones
 from uploads.suppressions import suppress
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
-
-
-class Caller:
-    def __init__(self, client, mode=Mode.LIVE):
-        self.client = client
-        self.row, self.key = make_api_key(mode=mode)
-
-    def post(self, path, body):
-        return self.client.post(
-            f"/api/v1/{path}", body, content_type="application/json", headers={"X-API-Key": self.key}
-        )
-
-    def get(self, path):
-        return self.client.get(f"/api/v1/{path}", headers={"X-API-Key": self.key})
 
 
 @pytest.fixture

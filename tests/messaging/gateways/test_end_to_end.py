@@ -29,14 +29,12 @@ from messaging.models import (
 from messaging.outcomes import reconciliation, report_inbox
 from messaging.outcomes.lookups import Allowance
 from messaging.routing import gateway_health, router
-from messaging.sending import dispatch
-from messaging.sending.expansion import expand_ready
 from smsapp.core import clock
+from tests.support.builders import ACCOUNT, TOKEN, make_twilio, sent_campaign
 from tests.support.factories import AccountFactory, SenderIdFactory, in_use, make_campaign
 from tests.support.servers.gateways import answering, raw_server
 from tests.support.servers.simulators import RunningSimulator, running_simulator
 
-ACCOUNT, TOKEN = "AC" + "2" * 32, "simulator"
 ADD = "/admin/messaging/gateway/add/"
 RULES = {
     "url": "http://127.0.0.1:9/send?key={token}", "body": {"to": "{to}", "text": "{text}", "cb": "{report_url}"},
@@ -62,28 +60,11 @@ def twilio() -> Iterator[RunningSimulator]:
         yield running
 
 
-def make_twilio(url: str, name: str = "twilio") -> Gateway:
-    row = Gateway(name=name, kind=GatewayKind.TWILIO, base_url=url, **in_use())
-    row.secrets = {"account_sid": ACCOUNT, "auth_token": TOKEN}
-    row.save()
-    return row
-
-
 def make_http(name: str = "pigeon", **rules: Any) -> Gateway:
     row = Gateway(name=name, kind=GatewayKind.HTTP, rules=RULES | rules, **in_use())
     row.secrets = {"token": "t0psecret"}
     row.save()
     return row
-
-
-def sent_campaign(count: int = 5, **options: Any) -> Any:
-    account = AccountFactory()
-    SenderIdFactory(account=account)
-    campaign = make_campaign(account, count=count, sender_id="DemoShop", **options)
-    expand_ready()
-    dispatch.dispatch_ready(Lane.CAMPAIGNS)
-    campaign.refresh_from_db()
-    return campaign
 
 
 @pytest.mark.postgresql  # on SQLite in memory the server's thread would write in the middle of our transactions

@@ -29,15 +29,15 @@ from messaging.sending.expansion import expand_ready
 from messaging.services import Sent, send
 from messaging.upkeep import sweeps
 from smsapp.core.exceptions import DestinationBlocked, InsufficientCredit, QuotaExceeded
-from tests.messaging.test_pipeline import eventually, run_dry
 from tests.support.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, phones
+from tests.support.pipeline.money import CENT, books, metered, settle
+from tests.support.pipeline.rounds import eventually, run_dry
 from tests.support.together import patiently, run_together
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db
 
 S = MessageStatus
-CENT = credit.MICRO // 100
 ON_POSTGRESQL = connection.vendor == "postgresql"
 CLIENTS = int(os.environ.get("CREDIT_CLIENTS", 12 if ON_POSTGRESQL else 4))
 OFFERS = int(os.environ.get("CREDIT_OFFERS", 500 if ON_POSTGRESQL else 100))
@@ -45,25 +45,9 @@ LIMIT = OFFERS // 5
 AMERICAN = "+12125550100"
 
 
-def metered(cents: int, **options) -> Account:
-    account = AccountFactory(is_metered=True, **options)
-    if cents:
-        credit.top_up(account, cents * CENT, "for the test", None)
-    return account
-
-
 @pytest.fixture(autouse=True)
 def prices() -> None:
     import_prices(["49,0.05", "1,0.01"], None, "EUR", None)
-
-
-def books(account: Account) -> tuple[int, int, int]:
-    """Balance, reserved and charged, in cents; the books agree."""
-    account.refresh_from_db()
-    assert list(billing.disagreements()) == []
-    kinds = (LedgerKind.CHARGE, LedgerKind.REFUND)
-    charged = -sum(LedgerEntry.objects.filter(account=account, kind__in=kinds).values_list("amount_micro", flat=True))
-    return account.balance_micro // CENT, account.reserved_micro // CENT, charged // CENT
 
 
 def send_one(account: Account, numbers: list[str], message: str = "Hello", mode: Mode = Mode.LIVE) -> Sent:
@@ -74,13 +58,6 @@ def send_one(account: Account, numbers: list[str], message: str = "Hello", mode:
 def tell(status: S, source: FactSource = FactSource.PUSH, numbers=None) -> None:
     numbers = numbers or Message.objects.order_by("id").values_list("id", flat=True)
     settlement.apply([Fact(number, status, source, report=Report("", status)) for number in numbers])
-
-
-def settle(campaign: Campaign) -> Campaign:
-    campaign_services.settle_status([campaign.pk], timezone.now())
-    billing.settle_closed()
-    campaign.refresh_from_db()
-    return campaign
 
 
 # --- reserved ---------------------------------------------------------------------------------------------

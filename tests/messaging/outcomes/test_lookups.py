@@ -1,6 +1,5 @@
 """Look-ups: small calls are asked about together, and a gateway that does not answer hides no other."""
 
-import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -21,10 +20,10 @@ from messaging.outcomes import lookups, missing_reports, reconciliation
 from messaging.querysets import each_value
 from messaging.sending import leases, record, submit
 from messaging.services import send
-from tests.messaging.test_pipeline import eventually, statuses
 from tests.support.factories import AccountFactory, MembershipFactory, in_use, phones
+from tests.support.pipeline.rounds import eventually, statuses
 from tests.support.pipeline.steps import opened_of
-from tests.support.servers.gateways import RawServer, answering, raw_server
+from tests.support.servers.gateways import RawServer, answering, hanging, raw_server
 from tests.support.servers.simulators import RunningSimulator
 
 pytestmark = pytest.mark.django_db
@@ -124,16 +123,6 @@ def test_an_earlier_refusal_of_the_same_message_is_no_answer_to_a_later_call(sim
 
 def infobip(stack: ExitStack, name: str, status: int) -> RawServer:
     server = stack.enter_context(raw_server(answering(status, EMPTY)))
-    row = Gateway(name=name, kind=GatewayKind.INFOBIP, base_url=server.url, **in_use())
-    row.secrets = {"api_key": "key"}
-    row.save()
-    return server
-
-
-def hanging(stack: ExitStack, name: str) -> RawServer:
-    is_over = threading.Event()
-    server = stack.enter_context(raw_server(lambda connection, request: is_over.wait(30) and None))
-    stack.callback(is_over.set)
     row = Gateway(name=name, kind=GatewayKind.INFOBIP, base_url=server.url, **in_use())
     row.secrets = {"api_key": "key"}
     row.save()

@@ -17,11 +17,11 @@ from messaging.outcomes.lookups import Allowance
 from messaging.sending import leases, record, submit
 from messaging.sending.expansion import expand_ready
 from messaging.upkeep import sweeps
-from tests.messaging.outcomes.test_lookups import hanging
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import AccountFactory, make_campaign
+from tests.support.pipeline.assertions import assert_counted
+from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
 from tests.support.pipeline.steps import opened_of
+from tests.support.servers.gateways import hanging
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db

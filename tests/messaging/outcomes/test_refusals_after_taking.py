@@ -27,12 +27,11 @@ from messaging.sending.expansion import expand_ready
 from messaging.upkeep import sweeps
 from reports.selectors import message_timeline
 from smsapp.core.exceptions import InvalidState
-from tests.messaging.outcomes.test_billing import books, metered, settle
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.outcomes.test_webhook_events import listen, told
-from tests.messaging.storage.test_counters import assert_adds_up
-from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import MembershipFactory, make_campaign
+from tests.support.pipeline.assertions import assert_adds_up, assert_counted
+from tests.support.pipeline.events import listen, told
+from tests.support.pipeline.money import books, metered, settle
+from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
 from uploads.audiences import audience_from_numbers
 
 pytestmark = pytest.mark.django_db

@@ -25,9 +25,9 @@ from messaging.sending.leases import lease
 from messaging.sending.submit import Result, make_call
 from messaging.simulator.outcomes import NO_CREDIT, PENDING_ENROUTE, TO_HANDSET
 from reports.selectors import attention
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import make_campaign
+from tests.support.pipeline.assertions import assert_counted
+from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
 from tests.support.pipeline.steps import opened_of
 
 pytestmark = pytest.mark.django_db

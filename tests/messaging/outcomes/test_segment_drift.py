@@ -15,7 +15,7 @@ from messaging.outcomes import segment_drift, settlement
 from messaging.routing import router
 from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
-from tests.messaging.gateways.test_end_to_end import make_twilio, sent_campaign
+from tests.support.builders import make_twilio, sent_campaign
 from tests.support.factories import make_campaign
 from tests.support.servers.gateways import answering, raw_server
 

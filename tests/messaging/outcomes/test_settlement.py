@@ -2,7 +2,6 @@
 
 import random
 import threading
-from collections import Counter
 from decimal import Decimal
 
 import pytest
@@ -10,14 +9,14 @@ from django.db import connection
 
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.models.tally import COUNTED_STATUSES
 from messaging.choices import FactSource, MessageStatus, Reason
 from messaging.gateways.base import Report
-from messaging.models import Batch, DeliveryReport, Message
+from messaging.models import DeliveryReport, Message
 from messaging.outcomes import settlement
 from messaging.outcomes.settlement import Fact
 from messaging.sending.expansion import expand_ready
 from tests.support.factories import make_campaign
+from tests.support.pipeline.assertions import assert_counted
 
 pytestmark = pytest.mark.django_db
 
@@ -38,18 +37,6 @@ def campaign() -> Campaign:
 
 def messages() -> list[Message]:
     return list(Message.objects.order_by("id"))
-
-
-def assert_counted(campaign: Campaign) -> None:
-    """Counters of the campaign and tallies of its batches equal a recount of the rows."""
-    campaign.refresh_from_db()
-    rows = Counter(S(message.status).label for message in Message.objects.filter(campaign=campaign))
-    recount = {status: rows[status] for status in COUNTED_STATUSES}
-    assert campaign.tally == recount
-    tallies = Counter()
-    for batch in Batch.objects.filter(campaign=campaign):
-        tallies.update(batch.tally)
-    assert {status: tallies[status] for status in COUNTED_STATUSES} == recount
 
 
 def test_what_was_given_up_is_not_opened_again_by_word_that_it_is_on_its_way(campaign):

@@ -23,9 +23,9 @@ from messaging.models import Attempt, Batch, Gateway, Message, ProviderReference
 from messaging.outcomes import report_inbox
 from messaging.sending.expansion import expand_ready
 from smsapp.core import clock
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.test_pipeline import statuses
 from tests.support.factories import AccountFactory, in_use, make_campaign
+from tests.support.pipeline.assertions import assert_counted
+from tests.support.pipeline.rounds import statuses
 
 pytestmark = pytest.mark.django_db
 RULES = {

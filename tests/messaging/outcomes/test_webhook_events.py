@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.choices import EventType, WebhookState
-from accounts.models import Account, WebhookDelivery, WebhookEndpoint
+from accounts.models import WebhookDelivery, WebhookEndpoint
 from accounts.webhooks import endpoints
 from campaigns import services as campaign_services
 from campaigns.choices import CampaignKind
@@ -21,6 +21,7 @@ from messaging.outcomes import settlement, webhook_events
 from messaging.outcomes.settlement import Fact
 from messaging.sending.expansion import expand_ready
 from tests.support.factories import MembershipFactory, make_audience, make_campaign
+from tests.support.pipeline.events import listen, told
 
 pytestmark = pytest.mark.django_db
 
@@ -34,18 +35,6 @@ def campaign(settings: Any) -> Campaign:
     campaign = make_campaign(count=COUNT)
     expand_ready()
     return campaign
-
-
-def listen(account: Account, mode: str = "live", **options: Any) -> WebhookEndpoint:
-    number = WebhookEndpoint.objects.count()
-    member = MembershipFactory(account=account)
-    return endpoints.create(account, mode, member.user, f"http://127.0.0.1:1/{number}", **options)[0]
-
-
-def told(endpoint: WebhookEndpoint) -> list[dict[str, Any]]:
-    """Every result in the bodies for it."""
-    bodies = endpoint.deliveries.filter(event_type="message.status").order_by("pk").values_list("body", flat=True)
-    return [message for body in bodies for message in orjson.loads(body)["data"]["messages"]]
 
 
 def messages() -> list[Message]:

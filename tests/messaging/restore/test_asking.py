@@ -1,8 +1,6 @@
 """After a stop the providers are asked before anything leaves: what was put back as a whole sends nothing twice."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +10,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
-from django_redis import get_redis_connection
 
 from accounts.security import sending_hold
 from accounts.security.sending_hold import HoldKind
@@ -24,43 +21,23 @@ from messaging.choices import Lane
 from messaging.gateways import registry
 from messaging.gateways.base import OutgoingMessage, Submission
 from messaging.models import Batch, Gateway, Message, Route
-from messaging.restore import asking, detection, fingerprint, high_water_mark, release
+from messaging.restore import asking, detection, fingerprint, release
 from messaging.sending import dispatch, leases, submit
 from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.restore.test_restored import (  # noqa: F401
+from tests.support.factories import MembershipFactory, in_use, make_campaign, phones
+from tests.support.pipeline.assertions import (
+    assert_counted,
     assert_each_sent_once,
-    lost_time,
-    new_connection,
-    outside,
-    release_all,
+)
+from tests.support.pipeline.restores import machine_put_back, new_connection, release_all, stop
+from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
+from tests.support.pipeline.steps import (
+    opened_of,
     send_batches,
 )
-from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
-from tests.support.factories import MembershipFactory, in_use, make_campaign, phones
-from tests.support.pipeline.steps import opened_of
 
 pytestmark = pytest.mark.django_db
-
-
-@contextmanager
-def machine_put_back(folder: Path, stopped_for: timedelta = timedelta(minutes=5)) -> Iterator[None]:
-    """What is done in here is forgotten by the database and by its witnesses, as on a machine that was put back."""
-    file = (folder / "witness.json").read_bytes()
-    key = get_redis_connection("default").get(high_water_mark.OUTSIDE.key)
-    with lost_time():
-        yield
-    (folder / "witness.json").write_bytes(file)
-    get_redis_connection("default").set(high_water_mark.OUTSIDE.key, key)
-    stop(stopped_for)
-
-
-def stop(stopped_for: timedelta = timedelta(minutes=5)) -> None:
-    """As if everything had been stopped for so long."""
-    mark = detection.last_mark()
-    detection._write("last_alive", replace(mark, at=timezone.now() - stopped_for).as_dict)
-    new_connection()
 
 
 def log_reads(simulator: Any) -> int:

@@ -29,17 +29,11 @@ from messaging.restore import asking, detection, recovery, release
 from messaging.sending import dispatch
 from messaging.sending.expansion import expand_ready
 from smsapp.core import clock
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.restore.test_asking import machine_put_back
-from tests.messaging.restore.test_restored import (  # noqa: F401
-    expand_one_chunk,
-    lost_time,
-    outside,
-    release_all,
-    send_batches,
-)
-from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import MembershipFactory, make_api_key, make_campaign, phones
+from tests.support.pipeline.assertions import assert_counted
+from tests.support.pipeline.restores import lost_time, machine_put_back, release_all
+from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
+from tests.support.pipeline.steps import expand_one_chunk, send_batches
 from tests.support.servers.simulators import RunningSimulator, running_simulator
 
 pytestmark = pytest.mark.django_db

@@ -3,9 +3,8 @@
 import sqlite3
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,12 +14,9 @@ import psycopg
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
-from django.db import connection, connections, transaction
-from django.db.backends.signals import connection_created
+from django.db import connections, transaction
 from django.utils import timezone
-from django_redis import get_redis_connection
 from psycopg import sql
-from redis.exceptions import RedisError
 
 from accounts.models import AuditEvent, Setting
 from accounts.security import sending_hold
@@ -37,79 +33,17 @@ from messaging.outcomes import report_inbox
 from messaging.restore import detection, fingerprint, high_water_mark, release
 from messaging.restore.fingerprint import Place
 from messaging.restore.high_water_mark import Mark
-from messaging.sending import dispatch, leases, record, submit
-from messaging.sending.expansion import expand_chunk, expand_ready
+from messaging.sending import dispatch
+from messaging.sending.expansion import expand_ready
 from messaging.upkeep import sweeps
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import MembershipFactory, in_use, make_campaign, phones
-from tests.support.pipeline.steps import opened_of
+from tests.support.pipeline.assertions import assert_counted, assert_each_sent_once
+from tests.support.pipeline.restores import lost_time, new_connection, release_all, released
+from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
+from tests.support.pipeline.steps import expand_one_chunk, send_batches
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus
-
-
-@pytest.fixture(autouse=True)
-def outside(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Witnesses of the test's own, a quick provider, and no memory of an earlier look."""
-    settings.VAR_DIR = tmp_path
-    settings.REDIS_KEY_PREFIX = f"{django_settings.REDIS_KEY_PREFIX}:{tmp_path.name}"
-    settings.RELEASE_LOOKUPS_PER_MINUTE = 60_000.0
-    settings.BATCH_SIZE = 2
-    monkeypatch.setattr("messaging.management.commands.release.LOOK", 0.05)
-    new_connection()
-    yield
-    with suppress(RedisError):
-        get_redis_connection("default").delete(high_water_mark.OUTSIDE.key)
-    new_connection()
-
-
-def new_connection() -> None:
-    """What tells a process to look again."""
-    connection_created.send(type(connection), connection=connection)
-
-
-@contextmanager
-def lost_time() -> Iterator[None]:
-    """What is done in here is forgotten by the database, as by putting back a backup; the world outside keeps it."""
-    before = sequence()
-    point = transaction.savepoint()
-    yield
-    transaction.savepoint_rollback(point)
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT setval('messaging_batch_id_seq', %s)", [before])
-    new_connection()
-
-
-def sequence() -> int:
-    if connection.vendor != "postgresql":
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT last_value FROM messaging_batch_id_seq")
-        return int(cursor.fetchone()[0])
-
-
-def send_batches(count: int) -> None:
-    for batch in leases.lease(Lane.CAMPAIGNS, count):
-        call = opened_of(batch)
-        assert call is not None
-        record.record(submit.make_call(call))
-
-
-def released() -> bool:
-    return not sending_hold.is_held()
-
-
-def release_all(**options: Any) -> None:
-    release.request("anna", **options)
-    eventually(released, release.take_step)
-
-
-def assert_each_sent_once(simulator: Any) -> None:
-    accepted = Counter(simulator.accepted_ids())
-    assert set(accepted) == {message.message_id for message in Message.objects.all()}
-    assert set(accepted.values()) == {1}
 
 
 # --- no false hold ------------------------------------------------------------------------------------------
@@ -399,11 +333,6 @@ def test_a_campaign_that_was_not_stored_whole_waits_for_a_person(simulator, sett
     assert Campaign.objects.get(pk=due.pk).status == CampaignStatus.MISSED
     assert send() == 0
     assert len(simulator.accepted_ids()) == 4
-
-
-def expand_one_chunk(campaign: Campaign) -> None:
-    assert expand_chunk(campaign, 0)
-    Campaign.objects.update(expansion_lease_until=None)
 
 
 def test_what_is_cancelled_under_the_hold_is_compared_before_it_is_closed(simulator) -> None:

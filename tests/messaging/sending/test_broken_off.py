@@ -19,36 +19,15 @@ from messaging.sending import dispatch, leases, prepare, record, submit
 from messaging.sending.expansion import expand_chunk, expand_ready
 from messaging.sending.fair_queue import next_turn
 from messaging.upkeep import sweeps
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import make_campaign
-from tests.support.pipeline.steps import opened_of
+from tests.support.pipeline.assertions import assert_counted
+from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
+from tests.support.pipeline.steps import lose, opened, opened_of, overdue
 from uploads.models import AudienceChunk
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus
 ABSENT = Lookup(reports=(), conclusive=True)
-
-
-def opened():
-    """A call that may begin, of the only ready batch."""
-    (batch,) = leases.lease(Lane.CAMPAIGNS, 1)
-    call = opened_of(batch)
-    assert call is not None
-    return call
-
-
-def lose(call) -> Attempt:
-    """Its answer is lost; long enough ago that absence would be proof."""
-    record.record(submit.Result(call, error=Unknown("lost")))
-    long_ago = timezone.now() - timedelta(minutes=5)
-    Attempt.objects.filter(pk=call.attempt.pk).update(finished_at=long_ago, next_lookup_at=long_ago)
-    return Attempt.objects.get(pk=call.attempt.pk)
-
-
-def overdue() -> None:
-    Batch.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    sweeps.sweep()
 
 
 def test_a_look_up_says_nothing_of_messages_that_a_later_call_carries(simulator):

@@ -9,10 +9,9 @@ from django.db.models import F
 
 from accounts.models import Account
 from campaigns import services as campaign_services
-from campaigns.choices import CampaignKind, CampaignStatus
+from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from messaging.choices import BatchState, Lane
-from messaging.gateways import registry
 from messaging.gateways.base import NotSent
 from messaging.models import Attempt, Batch
 from messaging.sending import dispatch, fair_queue, leases, record, submit
@@ -20,8 +19,9 @@ from messaging.sending.expansion import expand_ready
 from messaging.upkeep import sweeps
 from smsapp import queues
 from smsapp.core import clock
-from tests.messaging.test_pipeline import eventually
+from tests.support.builders import make_single, queue_up
 from tests.support.factories import MembershipFactory, make_campaign
+from tests.support.pipeline.rounds import eventually
 from tests.support.pipeline.steps import opened_of
 from tests.support.together import together
 
@@ -38,25 +38,6 @@ FEW_ROWS = 40  # read by one look at the queue, however many wait
 @pytest.fixture(autouse=True)
 def small_batches(settings: Any) -> None:
     settings.BATCH_SIZE = 1
-
-
-def make_single(account: Account | None = None, **options: Any) -> Campaign:
-    return make_campaign(account, count=1, kind=CampaignKind.SINGLE, **options)
-
-
-def queue_up(count: int, account: Account | None = None, **options: Any) -> list[int]:
-    """A running campaign with that many batches, without messages; what is under test is their order."""
-    campaign = make_campaign(account, count=1, **options)
-    first = fair_queue.next_turn(campaign.account_id, Lane.CAMPAIGNS)
-    Campaign.objects.filter(pk=campaign.pk).update(chunks_done=1, queued=count)
-    batches = [
-        Batch(
-            account_id=campaign.account_id, campaign=campaign, chunk=0, part=part, mode=campaign.mode, size=1, queued=1,
-            lane=Lane.CAMPAIGNS, turn=first + part, next_attempt_at=clock.now(), gateway=registry.SIMULATOR,
-        )
-        for part in range(count)
-    ]  # fmt: skip
-    return [batch.pk for batch in Batch.objects.bulk_create(batches)]
 
 
 def account_of(batches: list[int]) -> Account:

@@ -24,8 +24,8 @@ from messaging.sending.capacity import Free, Room
 from messaging.sending.expansion import expand_ready
 from messaging.sending.submit import Call, Result
 from smsapp.core import clock
-from tests.messaging.test_pipeline import eventually
 from tests.support.factories import AccountFactory, in_use, make_campaign
+from tests.support.pipeline.rounds import eventually
 from tests.support.servers.gateways import RawServer, answering, raw_server
 from tests.support.together import together
 from uploads.audiences import audience_from_numbers

@@ -9,18 +9,17 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from accounts.models import Setting
 from messaging.choices import AttemptState, BatchState, Lane, MessageStatus, Reason
-from messaging.ids import PREFIX_KEY, installation_prefix
 from messaging.models import Attempt, Batch, Message
 from messaging.sending import leases
 from messaging.sending.expansion import expand_ready
 from messaging.upkeep import sweeps
 from smsapp.core import clock
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.sending.test_fair_queue import queue_up
-from tests.messaging.test_pipeline import eventually, run_dry, statuses
+from tests.support.builders import queue_up
 from tests.support.factories import make_campaign
+from tests.support.fixtures import installed  # noqa: F401
+from tests.support.pipeline.assertions import assert_counted
+from tests.support.pipeline.rounds import eventually, run_dry, statuses
 from tests.support.servers.worker_process import Workers, running_workers
 from tests.support.together import run_together
 
@@ -43,13 +42,6 @@ def workers(worker_server: Workers, simulator: Any) -> Workers:
     """Real processes; the simulator accepts an id as often as it comes, so that sending twice would show."""
     simulator.set_faults(refuse_repeated=0)
     return worker_server
-
-
-@pytest.fixture(autouse=True)
-def installed(transactional_db: None) -> None:
-    """A test before may have emptied the table in which migrations put it; other processes read it."""
-    known = installation_prefix() if installation_prefix.cache_info().currsize else "tests"
-    Setting.objects.get_or_create(key=PREFIX_KEY, defaults={"value": known})
 
 
 def end_leases() -> None:

@@ -22,9 +22,9 @@ from messaging.sending.leases import lease
 from messaging.sending.submit import Call, Result, make_call
 from messaging.services import send as send_single
 from smsapp.core import clock
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.test_pipeline import eventually, send, statuses
 from tests.support.factories import AccountFactory, MembershipFactory, SenderIdFactory, in_use, make_campaign, phones
+from tests.support.pipeline.assertions import assert_counted
+from tests.support.pipeline.rounds import eventually, send, statuses
 from tests.support.pipeline.steps import opened_of
 from tests.support.servers.gateways import answering, raw_server
 

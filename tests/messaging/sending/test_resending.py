@@ -25,8 +25,6 @@ from messaging.sending.expansion import expand_ready
 from messaging.sending.resending import fill_chunk, fill_resends
 from messaging.services import resend_failed
 from smsapp.core.exceptions import AccountSuspended, InvalidState, SenderNotAllowed, ValidationError
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.test_pipeline import eventually, run_dry
 from tests.support.factories import (
     AccountFactory,
     MembershipFactory,
@@ -35,6 +33,8 @@ from tests.support.factories import (
     make_campaign,
     phones,
 )
+from tests.support.pipeline.assertions import assert_counted
+from tests.support.pipeline.rounds import eventually, run_dry
 from tests.support.together import run_together
 from uploads.audiences import audience_from_numbers
 from uploads.chunks import Recipients, unpack_body

@@ -15,9 +15,9 @@ from messaging.outcomes import reconciliation, settlement
 from messaging.sending import dispatch, fair_queue, leases, record, submit
 from messaging.sending.expansion import expand_ready
 from messaging.upkeep import sweeps
-from tests.messaging.outcomes.test_settlement import assert_counted
-from tests.messaging.test_pipeline import eventually, run_dry, send, statuses
 from tests.support.factories import make_campaign
+from tests.support.pipeline.assertions import assert_counted
+from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
 from tests.support.pipeline.steps import opened_of
 
 pytestmark = pytest.mark.django_db

@@ -3,36 +3,18 @@
 import pytest
 from django.db.models import Sum
 
-from campaigns.models.tally import COUNTED_STATUSES
-from messaging.choices import ACCEPTED, FactSource, Lane, MessageStatus, Reason
+from messaging.choices import FactSource, Lane, MessageStatus, Reason
 from messaging.gateways.base import Report
-from messaging.models import Batch, DeliveryReport, Message, StatDelta
+from messaging.models import Message, StatDelta
 from messaging.outcomes import settlement
 from messaging.outcomes.settlement import Fact
 from messaging.sending.dispatch import dispatch_ready
 from messaging.sending.expansion import expand_ready
 from tests.support.factories import make_campaign
+from tests.support.pipeline.assertions import assert_adds_up
 
 pytestmark = pytest.mark.django_db(transaction=True)
 S = MessageStatus
-
-
-def charged_segments(batch: Batch) -> int:
-    """By its rows: of what a provider took, but for what it refused afterwards and has not delivered all the same."""
-    refused = DeliveryReport.objects.filter(source=FactSource.REFUSAL).values("message_id")
-    accepted = Message.objects.in_batch(batch.pk).filter(status__in=ACCEPTED)
-    charged = accepted.exclude(status=S.UNDELIVERED, pk__in=refused)
-    return sum(charged.values_list("segment_count", flat=True))
-
-
-def assert_adds_up() -> None:
-    for batch in Batch.objects.all():
-        summed = StatDelta.objects.filter(batch_id=batch.pk).aggregate(
-            **{status: Sum(status) for status in (*COUNTED_STATUSES, "segments")}
-        )
-        segments = charged_segments(batch)
-        assert batch.segments == segments
-        assert {status: count or 0 for status, count in summed.items()} == batch.tally | {"segments": segments}
 
 
 def test_delta_rows_add_up_to_the_tallies_from_expansion_to_the_last_correction(simulator):

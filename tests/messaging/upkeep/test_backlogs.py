@@ -31,8 +31,8 @@ from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Mes
 from messaging.sending.expansion import expand_ready
 from smsapp.celery import app
 from smsapp.queues import TASK_QUEUES
-from tests.messaging.upkeep.test_plans import Plans, copies
 from tests.support.factories import AccountFactory, make_campaign
+from tests.support.query_plans import Plans, copies
 
 pytestmark = pytest.mark.django_db
 

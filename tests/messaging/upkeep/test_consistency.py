@@ -14,9 +14,9 @@ from messaging.outcomes import conflicts, rounds, settlement
 from messaging.sending.expansion import expand_ready
 from messaging.upkeep import consistency
 from reports.selectors import attention
-from tests.messaging.sending.test_broken_off import lose, opened
-from tests.messaging.test_pipeline import send, statuses
 from tests.support.factories import make_campaign
+from tests.support.pipeline.rounds import send, statuses
+from tests.support.pipeline.steps import lose, opened
 
 pytestmark = pytest.mark.django_db
 S = MessageStatus

@@ -9,8 +9,8 @@ from accounts.security.sending_hold import HoldKind
 from messaging.restore import release
 from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
-from tests.smsapp.console.test_admin import INLINE
 from tests.support.factories import UserFactory, make_campaign
+from tests.support.pages import INLINE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 PAGE = "/admin/sending/"

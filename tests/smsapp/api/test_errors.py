@@ -13,7 +13,8 @@ from rest_framework.exceptions import ErrorDetail
 
 from campaigns.models import Campaign
 from smsapp.api.serializers import MOST_NAMED
-from tests.architecture.test_permissions import ROUTES, filled, nothing
+from tests.support.api import failure_of
+from tests.support.api_routes import ROUTES, filled, nothing
 from tests.support.factories import make_api_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -32,17 +33,6 @@ def post(client, key):
         return client.post(path, body, content_type=content_type, headers={"X-API-Key": key, **headers})
 
     return post
-
-
-def failure_of(response, status: int, code: str) -> dict:
-    """The error of an answer that has the whole shape."""
-    body = response.json()
-    assert set(body) == {"success", "timestamp", "data", "error", "metadata"}
-    assert (body["success"], body["data"]) == (False, None)
-    assert set(body["metadata"]) == {"request_id", "duration_ms"}
-    assert (response.status_code, body["error"]["code"]) == (status, code)
-    assert body["error"]["message"]
-    return body["error"]
 
 
 def test_no_key(client):

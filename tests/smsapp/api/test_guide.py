@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings
 
 from smsapp.runtime.supervisor import free_port
-from tests.smsapp.management.test_run import running, wait_until
+from tests.support.servers.installation import running, wait_until
 
 GUIDE = Path(settings.BASE_DIR, "smsapp", "api", "guide.md").read_text()
 pytestmark = [

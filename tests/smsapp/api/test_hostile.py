@@ -18,7 +18,7 @@ from django.db.models import Max
 
 from accounts.models import ApiKey, ApiUsageLog, IdempotencyKey, Setting
 from campaigns.models import Campaign
-from tests.architecture.test_permissions import ROUTES, Things, filled, nothing, of_key, routes, value_in
+from tests.support.api_routes import ROUTES, Things, filled, nothing, of_key, routes, value_in
 from tests.support.factories import make_api_key, phones
 from tests.support.servers.web import running_server
 

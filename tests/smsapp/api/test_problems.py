@@ -12,8 +12,8 @@ from accounts.models import SenderId
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from smsapp.api.openapi.pages import DocumentView, JsonRenderer
-from tests.architecture.test_permissions import ROUTES, Things, filled, of_key, value_in
-from tests.smsapp.api.openapi.test_document import resolved
+from tests.support.api import resolved
+from tests.support.api_routes import ROUTES, Things, filled, of_key, value_in
 from tests.support.factories import make_api_key, phones
 from uploads.suppressions import suppress
 

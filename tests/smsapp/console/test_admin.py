@@ -1,6 +1,5 @@
 """The operator console as a whole: every page opens, records of what happened cannot be changed."""
 
-import re
 from datetime import time
 from typing import Any
 
@@ -63,6 +62,7 @@ from reports.models import DailyCountry, DailyStat
 from reports.selectors import attention
 from smsapp.console.admin import ReadOnlyAdmin
 from tests.support.factories import SenderIdFactory, UserFactory, make_api_key, make_campaign, phones
+from tests.support.pages import INLINE
 from uploads.models import Contact, ContactList, Upload
 from uploads.services import accept_upload
 from uploads.suppressions import suppress
@@ -70,8 +70,6 @@ from uploads.suppressions import suppress
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 OURS = ("accounts", "uploads", "campaigns", "messaging", "reports")
-#: A script or style that the content security policy would not run.
-INLINE = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)|<style|\sstyle=|\son[a-z]+=")
 REGISTERED = list(admin.site._registry.items())
 
 

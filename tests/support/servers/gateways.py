@@ -3,12 +3,16 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import orjson
+
+from messaging.choices import GatewayKind
+from messaging.models import Gateway
+from tests.support.factories import in_use
 
 Behaviour = Callable[[socket.socket, bytes], None]
 
@@ -122,3 +126,14 @@ def report_receiver(*statuses: int) -> Iterator[ReportReceiver]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+def hanging(stack: ExitStack, name: str) -> RawServer:
+    """A gateway of that name whose server takes every call and answers none."""
+    is_over = threading.Event()
+    server = stack.enter_context(raw_server(lambda connection, request: is_over.wait(30) and None))
+    stack.callback(is_over.set)
+    row = Gateway(name=name, kind=GatewayKind.INFOBIP, base_url=server.url, **in_use())
+    row.secrets = {"api_key": "key"}
+    row.save()
+    return server

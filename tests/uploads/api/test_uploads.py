@@ -9,8 +9,7 @@ from campaigns.models import Campaign
 from messaging.models import Message
 from messaging.sending.expansion import expand_ready
 from tests.data import make_customers
-from tests.messaging.api.test_send import Caller
-from tests.smsapp.api.test_errors import failure_of
+from tests.support.api import Caller, failure_of
 from uploads.files.reading import read_upload
 from uploads.models import Upload
 

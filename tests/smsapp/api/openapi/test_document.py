@@ -22,6 +22,7 @@ from smsapp.api.openapi import pages
 from smsapp.api.openapi.pages import DocumentView, YamlRenderer
 from smsapp.api.urls import urlpatterns
 from smsapp.core.error_codes import CATALOGUE
+from tests.support.api import resolved
 from tests.support.factories import make_api_key
 from uploads.contacts import create_list
 
@@ -42,16 +43,6 @@ def operations(document: Any) -> Iterator[tuple[str, Any]]:
         for method in METHODS:
             if method in item:
                 yield f"{method.upper()} {path}", item[method]
-
-
-def resolved(document: Any, part: Any) -> Any:
-    """The part itself where another place is named."""
-    while "$ref" in part:
-        found = document
-        for name in part["$ref"].removeprefix("#/").split("/"):
-            found = found[name]
-        part = found
-    return part
 
 
 def undescribed(document: Any, schema: Any, where: str) -> Iterator[str]:
