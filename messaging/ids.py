@@ -1,8 +1,9 @@
 """The public id of a message: known before anything is sent, given to the provider as its id.
 
-`message_id` = installation prefix + 11 characters base32 of the number + check character, e.g.
-`k3x9a0000000g4015`. The number is `batch_id * 1024 + n`, so it also names the batch and the place in it.
-The same text is made in SQL by the view `sms_messages`.
+`message_id` = installation prefix + 11 characters base32 of the sealed number + check character, e.g.
+`k3x9ag3v1x8mc0045`. The number is `batch_id * 1024 + n`, so it also names the batch and the place in it. It is sealed,
+so that two ids tell nobody how many messages were sent between them: the batch's part is permuted with keys of this
+installation. The same text is made in SQL by the view `sms_messages`.
 
 A call's reference names, beside batch and place among its calls, account, mode and campaign: by it alone the provider's
 log says whose a message is.
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from accounts.choices import Mode
 from accounts.models import Setting
+from messaging.seal import Seal
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u
 LENGTH = 11
@@ -21,6 +23,7 @@ CHECK_MODULUS = 29  # a prime below 32 with 32 % 29 == 3: finds a wrong characte
 BATCH_SHIFT = 10
 MAX_IN_BATCH = 1 << BATCH_SHIFT
 PREFIX_KEY = "installation_prefix"
+SEAL_KEYS = [f"message_id_seal_{place}" for place in range(9)]  # the last batch of before, and eight keys
 
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]  # the ten bits of a place in a batch
 _PYTHON_DIGITS = b"0123456789abcdefghijklmnopqrstuv"  # those that int(…, 32) reads
@@ -32,6 +35,15 @@ _TO_PYTHON = bytes(dict(zip(ALPHABET.encode(), _PYTHON_DIGITS, strict=True)).get
 def installation_prefix() -> str:
     """Five random characters made with the database, so that ids of two installations never meet at a provider."""
     return Setting.objects.get(key=PREFIX_KEY).value
+
+
+@cache
+def seal() -> Seal:
+    """Of this installation, made with the database."""
+    rows = Setting.objects.filter(key__in=SEAL_KEYS).values_list("key", "value")
+    values = {key: int(value) for key, value in rows}
+    after, *keys = (values[key] for key in SEAL_KEYS if key in values) if values else (0,)
+    return Seal(after, tuple(keys))
 
 
 def message_number(batch_id: int, n: int) -> int:
@@ -48,13 +60,18 @@ def batch_range(batch_id: int) -> tuple[int, int]:
 
 
 def public_id(number: int) -> str:
-    check = ALPHABET[number % CHECK_MODULUS]
-    return f"{installation_prefix()}{_batch_digits(number >> BATCH_SHIFT)}{_PAIRS[number & (MAX_IN_BATCH - 1)]}{check}"
+    """The id of the message of this number."""
+    batch, place = number >> BATCH_SHIFT, number & (MAX_IN_BATCH - 1)
+    digits, remainder = _batch_digits(batch)
+    return f"{installation_prefix()}{digits}{_PAIRS[place]}{ALPHABET[(remainder + place) % CHECK_MODULUS]}"
 
 
 @lru_cache(maxsize=4096)
-def _batch_digits(batch_id: int) -> str:
-    return "".join(ALPHABET[(batch_id >> shift) & 31] for shift in range(5 * (LENGTH - 3), -1, -5))
+def _batch_digits(batch_id: int) -> tuple[str, int]:
+    """Of the sealed batch; and what its first number leaves when it is divided by the modulus."""
+    sealed = seal().sealed(batch_id)
+    digits = "".join(ALPHABET[(sealed >> shift) & 31] for shift in range(5 * (LENGTH - 3), -1, -5))
+    return digits, (sealed << BATCH_SHIFT) % CHECK_MODULUS
 
 
 def number_of(public: str) -> int | None:
@@ -63,10 +80,18 @@ def number_of(public: str) -> int | None:
     if len(public) != len(prefix) + LENGTH + 1 or not public.startswith(prefix):
         return None
     try:
-        number = int(public[len(prefix) : -1].encode("ascii").translate(_TO_PYTHON), 32)
+        sealed = int(public[len(prefix) : -1].encode("ascii").translate(_TO_PYTHON), 32)
     except ValueError:
         return None
-    return number if ALPHABET[number % CHECK_MODULUS] == public[-1] else None
+    if ALPHABET[sealed % CHECK_MODULUS] != public[-1]:
+        return None
+    batch_id = _opened(sealed >> BATCH_SHIFT)
+    return None if batch_id is None else message_number(batch_id, sealed & (MAX_IN_BATCH - 1))
+
+
+@lru_cache(maxsize=4096)
+def _opened(sealed: int) -> int | None:
+    return seal().opened(sealed)
 
 
 _MODES = {mode[0]: mode for mode in Mode.values}

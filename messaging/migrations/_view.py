@@ -36,11 +36,45 @@ JOIN sms_campaigns c ON c.id = m.campaign_id
 JOIN messaging_batch b ON b.id = (m.id >> 10)
 """  # noqa: S608  (constants only)
 
+# --- since ids are sealed: `messaging/seal.py` -----------------------------------------------------------------------
+
+_HALF, _MASK = 22, (1 << 22) - 1
+_KEYS = ", ".join(
+    f"max(CASE WHEN key = 'message_id_seal_{place}' THEN CAST(value AS bigint) END) AS k{place}" for place in range(9)
+)
+
+
+def _sealed() -> str:
+    left, right = f"(m.id >> {10 + _HALF})", f"((m.id >> 10) & {_MASK})"
+    for place in range(1, 9, 2):
+        square = f"({right} * ({right} + seal.k{place})) % 2147483647"
+        mixed = f"((({square}) * seal.k{place + 1}) >> 31) & {_MASK}"
+        left, right = right, f"(({left} + ({mixed})) & {_MASK})"
+    return f"((({1 << 44} | ({left} << {_HALF}) | {right}) << 10) | (m.id & 1023))"
+
+
+_SEALED_DIGITS = " || ".join(character(f"((s.id >> {shift}) & 31)") for shift in range(50, -1, -5))
+_PREFIX, _REST = (
+    VIEW.split("(SELECT value FROM settings WHERE key = 'installation_prefix')")[0],
+    VIEW.split("AS message_id,")[1],
+)
+#: LIMIT keeps the number from being calculated anew for each of its digits.
+SEALED_VIEW = f"""{_PREFIX}(SELECT value FROM settings WHERE key = 'installation_prefix') || (
+           SELECT {_SEALED_DIGITS} || {character("s.id % 29")}
+           FROM (SELECT CASE WHEN (m.id >> 10) > seal.k0 THEN {_sealed()} ELSE m.id END AS id LIMIT 1) s
+       ) AS message_id,{_REST}CROSS JOIN (SELECT {_KEYS} FROM settings WHERE key LIKE 'message_id_seal_%') seal
+"""  # noqa: S608  (constants only)
+
+
 DROP = "DROP VIEW IF EXISTS sms_messages"
 
 
 def make_view() -> migrations.RunSQL:
     return migrations.RunSQL(VIEW, DROP)
+
+
+def seal_view() -> list[migrations.RunSQL]:
+    return [migrations.RunSQL(DROP, VIEW), migrations.RunSQL(SEALED_VIEW, DROP)]
 
 
 def drop_view() -> migrations.RunSQL:

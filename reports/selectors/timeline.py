@@ -97,9 +97,7 @@ def _origin(message: Message) -> TimelineEntry:
 def _prepared(message: Message, batch: Batch) -> TimelineEntry:
     segments = "1 segment" if message.segment_count == 1 else f"{message.segment_count} segments"
     detail = f"The text was filled in: {segments}." if message.segment_count else ""
-    facts = [("Batch", str(batch.pk))]
-    if batch.route_note:
-        facts.append(("Road", batch.route_note))
+    facts = [("Route", batch.route_note)] if batch.route_note else []
     if batch.release_at:
         facts.append(("Held for quiet hours until", f"{batch.release_at:%d %b %Y, %H:%M} UTC"))
     if batch.waits_for_canary:
@@ -125,7 +123,7 @@ def _own(message: Message, attempts: list[Attempt]) -> list[Attempt]:
 
 def _attempt(attempt: Attempt) -> TimelineEntry:
     tone, title, detail = ATTEMPTS[AttemptState(attempt.state)]
-    facts = [("Gateway", attempt.gateway), ("Call", attempt.reference)]
+    facts = [("Gateway", attempt.gateway)]
     if attempt.http_status:
         facts.append(("HTTP status", str(attempt.http_status)))
     if attempt.detail:

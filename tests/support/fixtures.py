@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Setting
 from messaging.gateways import registry
-from messaging.ids import PREFIX_KEY, installation_prefix
 from messaging.routing import throttle
+from tests.support.installed import put_installation_back
 from tests.support.servers.simulators import RunningSimulator, running_simulator
 
 
@@ -46,6 +45,4 @@ def no_push(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def installed(transactional_db: None) -> None:
-    """A test before may have emptied the table in which migrations put it; other processes read it."""
-    known = installation_prefix() if installation_prefix.cache_info().currsize else "tests"
-    Setting.objects.get_or_create(key=PREFIX_KEY, defaults={"value": known})
+    put_installation_back()

@@ -13,10 +13,8 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Setting
 from messaging.choices import FactSource, Lane, MessageStatus
 from messaging.gateways.base import NotSent
-from messaging.ids import PREFIX_KEY, installation_prefix
 from messaging.models import Batch, Message, ReportInbox
 from messaging.outcomes import report_inbox, settlement
 from messaging.sending import record
@@ -26,6 +24,7 @@ from messaging.sending.submit import Result, make_call
 from messaging.simulator.outcomes import NO_CREDIT, PENDING_ENROUTE, TO_HANDSET
 from reports.selectors import attention
 from tests.support.factories import make_campaign
+from tests.support.installed import put_installation_back
 from tests.support.pipeline.assertions import assert_counted
 from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
 from tests.support.pipeline.steps import opened_of
@@ -121,7 +120,7 @@ def test_a_killed_process_loses_no_report(simulator, settings, victim, act):
     campaign = handed_over(simulator, settings)
     if act != "poll":
         report_inbox.poll()
-    Setting.objects.get_or_create(key=PREFIX_KEY, defaults={"value": installation_prefix()})  # flushed by other tests
+    put_installation_back()
     database = connection.settings_dict
     login = f"{database['USER']}:{database['PASSWORD']}" if database["PASSWORD"] else database["USER"]
     environment = {

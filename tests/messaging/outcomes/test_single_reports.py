@@ -15,15 +15,14 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import Setting
 from campaigns.choices import CampaignKind
 from messaging.choices import AttemptState, FactSource, GatewayKind
-from messaging.ids import PREFIX_KEY
 from messaging.models import Attempt, Batch, Gateway, Message, ProviderReference, ReportInbox
 from messaging.outcomes import report_inbox
 from messaging.sending.expansion import expand_ready
 from smsapp.core import clock
 from tests.support.factories import AccountFactory, in_use, make_campaign
+from tests.support.installed import put_installation_back
 from tests.support.pipeline.assertions import assert_counted
 from tests.support.pipeline.rounds import statuses
 
@@ -38,7 +37,7 @@ NOBODYS = "zzzzz00000000g4017"
 @pytest.fixture(autouse=True)
 def roads(settings: Any) -> None:
     settings.GATEWAYS_READ_EVERY = 0.0
-    Setting.objects.get_or_create(key=PREFIX_KEY, defaults={"value": "k3x9a"})  # flushed by other tests
+    put_installation_back()
     for name, kind, rules in (("twilio", GatewayKind.TWILIO, {}), ("pigeon", GatewayKind.HTTP, RULES)):
         row = Gateway(name=name, kind=kind, rules=rules, **in_use())
         row.secrets = {"account_sid": f"AC{'2' * 32}", "auth_token": "secret", "token": "secret"}

@@ -12,10 +12,9 @@ import psycopg
 from django.conf import settings
 from django.db import connection
 
-from accounts.models import Setting
-from messaging.ids import PREFIX_KEY
 from smsapp.runtime import programs
 from smsapp.runtime.supervisor import Supervisor, free_port
+from tests.support.installed import put_installation_back
 
 
 class Server(NamedTuple):
@@ -35,7 +34,7 @@ class Server(NamedTuple):
 @contextmanager
 def running_server(folder: Path) -> Iterator[Server]:
     """gunicorn with its processes and threads; on SQLite over a copy of the database as it is now."""
-    Setting.objects.get_or_create(key=PREFIX_KEY, defaults={"value": "tests"})  # flushed by other tests
+    put_installation_back()
     database, connect = _database(folder)
     env = os.environ | {
         "DATABASE_URL": database,

@@ -1,0 +1,52 @@
+"""The permutation behind message ids, so that they do not tell how many batches there are.
+
+A Feistel network of four rounds over 44 bits: halves of 22 bits change places, and a keyed function of one is added to
+the other. Only sums, products, remainders, shifts and `&` of 64 bits, so that PostgreSQL and SQLite calculate the same
+in the view `sms_messages`. It hides numbers from customers; it is no encryption of a secret.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HALF = 22  # bits
+MASK = (1 << HALF) - 1
+SEALED = 1 << (2 * HALF)  # set in every sealed number, and in none of a batch that has an id of before
+_PRIME = (1 << 31) - 1
+_SHIFT = 31  # from a product's upper bits, which depend on all of it
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """`after`: batches up to this one have ids of before, which stay as they are. `keys`: two of 31 bits for each
+    round; without any nothing is sealed."""
+
+    after: int = 0
+    keys: Sequence[int] = ()
+
+    @property
+    def _rounds(self) -> list[tuple[int, int]]:
+        return list(zip(self.keys[::2], self.keys[1::2], strict=True))
+
+    def sealed(self, batch_id: int) -> int:
+        """Return the batch's number in ids, of 45 bits."""
+        if not self.keys or batch_id <= self.after:
+            return batch_id
+        left, right = batch_id >> HALF, batch_id & MASK
+        for keys in self._rounds:
+            left, right = right, (left + _mixed(right, *keys)) & MASK
+        return SEALED | (left << HALF) | right
+
+    def opened(self, sealed: int) -> int | None:
+        """Return the batch of this number in ids; None if there can be none."""
+        if not sealed & SEALED:
+            return sealed if not self.keys or sealed <= self.after else None
+        left, right = (sealed >> HALF) & MASK, sealed & MASK
+        for keys in reversed(self._rounds):
+            left, right = (right - _mixed(left, *keys)) & MASK, left
+        batch_id = (left << HALF) | right
+        return batch_id if self.keys and batch_id > self.after else None
+
+
+def _mixed(half: int, first: int, second: int) -> int:
+    """A keyed function of one half, which is not linear: differences of halves do not become those of results."""
+    return ((((half * (half + first)) % _PRIME) * second) >> _SHIFT) & MASK

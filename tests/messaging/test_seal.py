@@ -1,0 +1,42 @@
+"""Message ids are permuted and told apart from those of before, and both databases calculate the same."""
+
+import random
+from itertools import pairwise
+
+from messaging.seal import SEALED, Seal
+
+KEYS = (727161289, 556205804, 778828723, 579974702, 823916183, 800234201, 1054185816, 911365331)
+
+
+def numbers() -> list[int]:
+    chance = random.Random(7)
+    return [*range(1, 3000), *(chance.randrange(1, SEALED) for _ in range(3000))]
+
+
+def test_each_batch_has_a_number_of_its_own_and_is_found_by_it() -> None:
+    seal = Seal(5, KEYS)
+    sealed = [seal.sealed(batch) for batch in numbers()]
+    assert len(set(sealed)) == len(set(numbers()))
+    assert all(value < 2 * SEALED for value in sealed)
+    assert [seal.opened(value) for value in sealed] == numbers()
+
+
+def test_batches_of_before_keep_theirs_and_no_other_number_is_one() -> None:
+    seal = Seal(100, KEYS)
+    assert [seal.sealed(batch) for batch in (1, 100)] == [1, 100]
+    assert seal.sealed(101) & SEALED
+    assert seal.opened(101) is None
+    assert seal.opened(seal.sealed(101)) == 101
+    assert Seal(0, KEYS).opened(Seal(100, KEYS).sealed(101)) == 101
+    below = next(value for value in range(SEALED, SEALED + 10**6) if (Seal(0, KEYS).opened(value) or 0) <= 10**12)
+    assert Seal(10**12, KEYS).opened(below) is None
+    assert (Seal().sealed(7), Seal().opened(7), Seal().opened(SEALED | 7)) == (7, 7, None)
+
+
+def test_two_ids_do_not_tell_how_many_lie_between_them() -> None:
+    seal = Seal(0, KEYS)
+    values = [seal.sealed(batch) for batch in range(1, 1002)]
+    steps = {second - first for first, second in pairwise(values)}
+    assert len(steps) > 990  # of 1,000 steps of one
+    rising = sum(second > first for first, second in pairwise(values))
+    assert 400 < rising < 600
