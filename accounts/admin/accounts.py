@@ -34,7 +34,7 @@ from smsapp.console.admin import ActingAdmin, ConsoleAdmin, confirmed_action
 
 admin.site.site_header = "smsapp console"
 admin.site.site_title = "smsapp console"
-admin.site.index_title = "What needs a hand"
+admin.site.index_title = "Needs attention"
 admin.site.login_form = ConsoleSignInForm
 
 

@@ -86,7 +86,7 @@ class RecurringRequest(CampaignOptions):
     )  # fmt: skip
     valid_minutes = serializers.IntegerField(
         min_value=5, max_value=60 * 24 * 30, required=False, default=None, allow_null=True,
-        help_text="Nothing is handed over later than so long after its moment, e.g. 240.",
+        help_text="Minutes after its moment in which a message may still be handed over, e.g. 240.",
     )  # fmt: skip
     ends_at = ZonedDateTimeField(required=False, default=None, allow_null=True, help_text="The last moment, or null.")
 
@@ -125,7 +125,7 @@ class RecurringSerializer(ModelAnswer[RecurringCampaign]):
             "mode": {"help_text": "`test`: its campaigns go to the simulator."},
             "message": {"help_text": "The text, with its `{placeholders}`."},
             "sender_id": {"help_text": "What handsets show; null: the provider chooses."},
-            "valid_minutes": {"help_text": "Nothing is handed over later than so long after its moment; or null."},
+            "valid_minutes": {"help_text": "Minutes after its moment in which a message may still be handed over; null: no limit."},
             "canary_size": {"help_text": "See `campaigns`."},
             "canary_percent": {"help_text": "See `campaigns`."},
             "next_run_at": {"help_text": "The next moment; null: none."},

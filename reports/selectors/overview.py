@@ -1,4 +1,4 @@
-"""What an account's overview and reports tell: figures of days and of spans, where messages went, what needs a hand.
+"""What an account's overview and reports tell: figures of days and of spans, where messages went, what needs attention.
 
 Figures come from folded statistics, the rest from the newest campaigns and batches only, so a page costs the same
 however many messages there are.

@@ -13,7 +13,7 @@ register = template.Library()
 
 @register.simple_tag
 def notices() -> list[tuple[Notice, str]]:
-    """What needs a hand, each with the address of the list that shows it."""
+    """Return the notices that need attention, each with the address of the list that shows it."""
     return [(notice, _address(notice)) for notice in attention()]
 
 

@@ -214,12 +214,12 @@ def test_pipeline_tables_are_read_only() -> None:
 
 def test_front_page_says_nothing_needs_a_hand_only_when_so(admin_client: Client, rows: Campaign) -> None:
     quiet = admin_client.get(reverse("admin:index")).content.decode()
-    assert "Nothing needs a hand." in quiet
+    assert "All clear." in quiet
     Campaign.objects.update(status=CampaignStatus.PAUSED, pause_reason=PauseReason.GATEWAY_REFUSED)
     Attempt.objects.update(state=AttemptState.UNKNOWN)
     ReportInbox.objects.update(failure_count=2, error="no JSON")
     page = admin_client.get(reverse("admin:index")).content.decode()
-    assert "Nothing needs a hand." not in page
+    assert "All clear." not in page
     for notice in ("the gateway refuses our account", "unknown outcome", "could not be applied"):
         assert notice in page
 
