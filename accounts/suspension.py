@@ -15,7 +15,7 @@ from accounts.choices import EventType, Mode
 from accounts.models import Account, User
 from accounts.security import audit
 from accounts.webhooks import emit
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import AccountSuspended
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def raise_alarm(account_id: int, reason: str) -> None:
         get_redis_connection("default").hset(_key(), str(account_id), reason)
     except RedisError as error:
         logger.error("the alarm could not be noted: %s", error)
-    wake(TASK)
+    enqueue(TASK)
 
 
 def apply_alarms() -> int:

@@ -26,7 +26,7 @@ from campaigns.models import Campaign
 from campaigns.transitions import locked_campaign, move, moved, not_from, note, require_draft, require_may
 from campaigns.validation import SCHEDULE_GRACE, CampaignRequest, check_request, request_of, write_request
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import DuplicateReference, InvalidState, TooManyRecipients, ValidationError
 from smsapp.core.isolation import apart
 from smsapp.core.prepared_insert import Inserts
@@ -255,10 +255,10 @@ def start_due(now: datetime) -> int:
     for campaign_id in list(due.values_list("pk", flat=True)):
         started += bool(apart(partial(_start_due, now=now), campaign_id))
     if started:
-        wake("messaging.sweep")  # takes up what was set aside meanwhile
-        wake("messaging.expand")
-        wake("messaging.dispatch_singles")
-        wake("messaging.dispatch_campaigns")
+        enqueue("messaging.sweep")  # takes up what was set aside meanwhile
+        enqueue("messaging.expand")
+        enqueue("messaging.dispatch_singles")
+        enqueue("messaging.dispatch_campaigns")
     return started
 
 
@@ -340,7 +340,7 @@ def resume(campaign: Campaign, by: User) -> Campaign:
     for task in (
         "messaging.sweep", "messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"
     ):  # fmt: skip
-        wake(task)
+        enqueue(task)
     return resumed
 
 
@@ -350,7 +350,7 @@ def cancel(campaign: Campaign, by: User) -> Campaign:
         campaign, by, "cancelled", CampaignStatus.CANCELLED, pause_reason="",
         status_detail=f"Cancelled by {by.username}.", completed_at=clock.about_now(),
     )  # fmt: skip
-    wake("messaging.sweep")
+    enqueue("messaging.sweep")
     return cancelled
 
 
@@ -427,7 +427,7 @@ def _announce(campaign: Campaign, by: User | None) -> None:
     webhook_events.tell(campaign)
     if campaign.kind == CampaignKind.BULK:
         note(campaign, VERBS[CampaignStatus(campaign.status)], by, after=_facts(campaign))
-        wake("messaging.expand")  # a single send is expanded by its service, in the same transaction
+        enqueue("messaging.expand")  # a single send is expanded by its service, in the same transaction
 
 
 def _facts(campaign: Campaign) -> dict[str, Any]:

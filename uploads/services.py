@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 from accounts.models import Account, User
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import UploadInvalid
 from smsapp.lib.phone import is_country
 from smsapp.lib.text import invisible_characters
@@ -135,7 +135,7 @@ def clean_filename(name: str) -> str:
 @transaction.atomic
 def _record(upload: Upload) -> Upload:
     upload.save(force_insert=True)
-    wake("uploads.parse", upload.pk)
+    enqueue("uploads.parse", upload.pk)
     logger.info("upload %s: accepted, %s bytes", upload.upload_id, upload.file_size)
     return upload
 

@@ -6,7 +6,7 @@ import socket
 from celery import shared_task
 
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from uploads import services
 from uploads.files import reading
 from uploads.models import Upload
@@ -24,7 +24,7 @@ def wake_waiting() -> int:
     """Wake the reading of every upload nobody reads now, the oldest first."""
     waiting = list(Upload.objects.waiting(clock.now()).values_list("pk", flat=True)[:_MAX_WOKEN])
     for pk in waiting:
-        wake("uploads.parse", pk)
+        enqueue("uploads.parse", pk)
     return len(waiting)
 
 

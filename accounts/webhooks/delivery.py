@@ -27,7 +27,7 @@ from accounts.webhooks.endpoints import signing_secrets
 from accounts.webhooks.outbox import TASK, emit
 from accounts.webhooks.transport import Answer
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import apart
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def deliver_due(budget: float = BUDGET) -> int:
                     under_way[_begin(pool, one)] = one
                     calls += 1
             elif stop_at:
-                wake(TASK)  # others go on while the last calls end
+                enqueue(TASK)  # others go on while the last calls end
                 stop_at = 0.0
             if not under_way:
                 return calls

@@ -19,7 +19,7 @@ from accounts.webhooks import destinations
 from accounts.webhooks.outbox import TASK, write
 from accounts.webhooks.signing import new_secret
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import AlreadyExists, CallbackUrlNotAllowed, InvalidState, NotFound, ValidationError
 from smsapp.core.purge import Purged, remove_oldest
 
@@ -112,7 +112,7 @@ def enable(endpoint: WebhookEndpoint, by: User) -> WebhookEndpoint:
         if not locked.is_active:
             _note("webhook.enabled", locked, by, before={"disabled_reason": locked.disabled_reason})
         _reset(locked)
-    wake(TASK)
+    enqueue(TASK)
     return locked
 
 
@@ -135,7 +135,7 @@ def replay(delivery: WebhookDelivery, by: User | None) -> WebhookDelivery:
         if not ended.update(state=WebhookState.WAITING, attempt_count=0, next_attempt_at=now, delivered_at=None):
             raise InvalidState("This event still waits to be delivered.", current_status=WebhookState.WAITING)
         _note("webhook.replayed", endpoint, by, after={"event_id": delivery.event_id})
-        wake(TASK)
+        enqueue(TASK)
     delivery.refresh_from_db()
     return delivery
 
@@ -156,7 +156,7 @@ def replay_failed(endpoint: WebhookEndpoint, by: User | None, since: datetime) -
             rows, ["state", "attempt_count", "next_attempt_at"], batch_size=ROWS_AT_ONCE
         )
         _note("webhook.failed_replayed", endpoint, by, after={"since": since.isoformat(), "count": len(rows)})
-        wake(TASK)
+        enqueue(TASK)
     return len(rows)
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from accounts.choices import EndpointKind
 from accounts.models import WebhookDelivery, WebhookEndpoint
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 
 TASK = "accounts.deliver_webhooks"
 
@@ -56,7 +56,7 @@ def write(events: Iterable[tuple[int, str, Mapping[str, Any]]]) -> list[WebhookD
     if rows:
         with transaction.atomic():
             WebhookDelivery.objects.bulk_create(rows)
-            wake(TASK)
+            enqueue(TASK)
     return rows
 
 

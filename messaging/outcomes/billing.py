@@ -27,7 +27,7 @@ from campaigns.models import Campaign
 from messaging.models import Batch
 from messaging.querysets import each_value
 from messaging.storage import counters
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import apart
 
 BATCHES_AT_ONCE = 1000  # in one transaction, all of one account
@@ -82,7 +82,7 @@ def _settle(settle_some: Callable[[_Place], _Step], task: str) -> int:
         following: list[_Place] = []
         for place in places:
             if time.monotonic() >= stop_at:
-                wake(task, after=PAUSE)
+                enqueue(task, after=PAUSE)
                 return posted
             _last_account = place.account_id
             if step := apart(settle_some, place):

@@ -28,7 +28,7 @@ from messaging.routing import rotation
 from messaging.storage import message_rows
 from smsapp.core import clock
 from smsapp.core.db_errors import is_outage
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import together
 from smsapp.core.purge import Purged, remove_oldest
 
@@ -73,7 +73,7 @@ def receive(gateway: str, source: FactSource, body: bytes, report_count: int) ->
         if connection.connection is not None:  # it works: it is the server that refuses
             raise
         store()
-    wake("messaging.apply_reports", after=GATHER)
+    enqueue("messaging.apply_reports", after=GATHER)
 
 
 def apply_waiting() -> int:
@@ -83,7 +83,7 @@ def apply_waiting() -> int:
     while (count := _apply_some()) is not None:
         changed += count
         if time.monotonic() >= stop_at:
-            wake("messaging.apply_reports")
+            enqueue("messaging.apply_reports")
             break
     return changed
 

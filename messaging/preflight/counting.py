@@ -28,7 +28,7 @@ from messaging.choices import Reason
 from messaging.message_text import Unfit, fit_text
 from messaging.routing.router import Router
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.lib.phone import country_of
 from smsapp.lib.text import encoding_of, segment_count
 from uploads.chunks import Recipients, unpack_body, unpack_refused
@@ -80,7 +80,7 @@ def counted(campaign: Campaign) -> Count:
     if not count.is_complete(campaign) and campaign.total_recipients <= AT_ONCE:
         count = _count_on(campaign, count, time.monotonic() + IN_REQUEST)
     if not count.is_complete(campaign):
-        wake(TASK, campaign.pk)
+        enqueue(TASK, campaign.pk)
     return count
 
 
@@ -105,7 +105,7 @@ def count_slice(campaign_id: int) -> int:
     before = count.chunks
     count = _count_on(campaign, count, time.monotonic() + settings.TASK_BUDGET)
     if not count.is_complete(campaign):
-        wake(TASK, campaign.pk)
+        enqueue(TASK, campaign.pk)
     return count.chunks - before
 
 

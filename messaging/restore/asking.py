@@ -42,7 +42,7 @@ from messaging.outcomes.lookups import wait_after_no_answer
 from messaging.routing import router
 from messaging.storage import message_rows
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def begin(since: datetime | None, why: str) -> None:
     row = Setting(key=KEY, value=_text(question), description=DESCRIPTION, is_fixed=True)
     if Setting.objects.bulk_create([row], ignore_conflicts=True):
         logger.warning("%s The providers are asked before anything is sent.", why)
-    wake("messaging.watch")
+    enqueue("messaging.watch")
 
 
 def is_open() -> bool:

@@ -41,7 +41,7 @@ from messaging.restore import asking, fingerprint, high_water_mark
 from messaging.restore.fingerprint import Place
 from messaging.restore.high_water_mark import Mark
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ def go_on() -> None:
         for kind in (HoldKind.CHECKING, HoldKind.CONFIRM):
             sending_hold.release(kind)
     for task in ("messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"):
-        wake(task)
+        enqueue(task)
 
 
 def prepare() -> None:

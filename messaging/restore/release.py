@@ -39,7 +39,7 @@ from messaging.restore import asking, detection, recovery
 from messaging.routing.router import Router, live_gateways
 from messaging.storage import message_rows
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import InvalidState
 
 logger = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ def request(by: str, *, force: bool = False, check: bool = False, user: User | N
         key=KEY, defaults={"value": _text(wanted), "description": DESCRIPTION, "is_fixed": True}
     )
     logger.warning("release asked for by %s", by)
-    wake("messaging.watch")
+    enqueue("messaging.watch")
     return wanted
 
 
@@ -378,7 +378,7 @@ def _finish(release: Release) -> None:
 
 def _wake_all() -> None:
     for task in ("messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"):
-        wake(task)
+        enqueue(task)
 
 
 # --- the row: who takes the next step, and how far it is ----------------------------------------------------

@@ -24,7 +24,7 @@ from messaging.querysets import BatchQuerySet
 from messaging.routing import throttle
 from messaging.routing.router import Choice, Router
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ def move_all() -> int:
             if name not in registry.known():  # one that is only switched off is waited for
                 _pause_left(name)
     if moved:
-        wake("messaging.dispatch_singles")
-        wake("messaging.dispatch_campaigns")
+        enqueue("messaging.dispatch_singles")
+        enqueue("messaging.dispatch_campaigns")
     return moved
 
 

@@ -11,7 +11,7 @@ from accounts.security import audit
 from messaging.choices import BatchState
 from messaging.gateways import registry
 from messaging.models import Batch, Gateway, Route
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import InvalidState
 
 WAITING = (BatchState.HELD, BatchState.READY)
@@ -67,5 +67,5 @@ def _unset(row: Gateway | None = None) -> str:
 
 
 def _note(action: str, row: Gateway, by: User, before: str) -> None:
-    wake("messaging.check_balance")
+    enqueue("messaging.check_balance")
     audit.record(action, account=None, by=by, target_type="gateway", target_id=row.name, before={"preferred": before})

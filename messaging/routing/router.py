@@ -30,7 +30,7 @@ from accounts.choices import Mode
 from messaging.gateways import registry
 from messaging.models import Gateway, Route, RouteHealth
 from messaging.models.gateways import FULL_SHARE
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.lib.phone import calling_code
 
 logger = logging.getLogger(__name__)
@@ -229,4 +229,4 @@ def _changed(**kwargs: object) -> None:
 @receiver([post_save, post_delete], sender=Gateway)
 def _wake_waiting(**kwargs: object) -> None:
     """What no route led to may have one now (`unrouted.py`)."""
-    wake("messaging.sweep")
+    enqueue("messaging.sweep")

@@ -22,7 +22,7 @@ from campaigns.models.tally import COUNTED_STATUSES
 from campaigns.services import pause_for_canary
 from messaging.models import Batch
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import apart
 
 logger = logging.getLogger(__name__)
@@ -102,8 +102,8 @@ def _pass(campaign: Campaign) -> None:
     campaign.canary_state = CanaryState.PASSED
     campaign.save(update_fields=["canary_state"])
     logger.info("campaign %s: the others follow the first recipients", campaign.bulk_id)
-    wake("messaging.sweep")
-    wake("messaging.expand")
+    enqueue("messaging.sweep")
+    enqueue("messaging.expand")
 
 
 def _words(campaign: Campaign) -> str:

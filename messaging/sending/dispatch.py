@@ -35,7 +35,7 @@ from messaging.sending.in_flight import LOOK_EVERY, InFlight
 from messaging.sending.leases import lease
 from messaging.sending.prepare import open_attempts
 from messaging.sending.record import record_all
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import apart, together
 
 SHORT_WAIT = 1.0  # seconds a worker waits itself for room; for longer it ends, and beat wakes it again
@@ -64,7 +64,7 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
             elif not leased:
                 time.sleep(min(wait, LOOK_EVERY))
     if is_over:
-        wake(f"messaging.dispatch_{lane.name.lower()}")
+        enqueue(f"messaging.dispatch_{lane.name.lower()}")
     return calls
 
 

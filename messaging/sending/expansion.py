@@ -39,7 +39,7 @@ from messaging.storage.message_rows import Failure, NewMessages
 from smsapp.core import clock
 from smsapp.core.context import acting_for
 from smsapp.core.db_errors import is_outage
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import InsufficientCredit
 from smsapp.core.prepared_insert import Inserts
 from smsapp.lib.text import segment_count
@@ -96,7 +96,7 @@ def expand_ready() -> int:
     done = 0
     for campaign in Campaign.objects.to_expand(clock.now())[:20]:
         if time.monotonic() >= stop_at:
-            wake("messaging.expand")
+            enqueue("messaging.expand")
             break
         with acting_for(campaign.request_id):
             done += _expand_apart(campaign, stop_at)
@@ -140,7 +140,7 @@ def expand_campaign(campaign: Campaign, stop_at: float) -> int:
     try:
         for number in range(campaign.chunks_done, campaign.chunk_count):
             if done and time.monotonic() >= stop_at:
-                wake("messaging.expand")
+                enqueue("messaging.expand")
                 break
             began = time.monotonic()
             parts = _prepare(campaign, number)
@@ -347,7 +347,7 @@ def _go_on(campaign: Campaign, number: int, parts: Sequence[Part], now: datetime
     """Wake whoever sends what was inserted; of a campaign of which nothing can be sent, this was all."""
     if number + 1 == campaign.chunk_count and not any(part.queued for part in parts):
         settle_status([campaign.pk], now)
-    wake(DISPATCH_TASK[_lane(campaign)])
+    enqueue(DISPATCH_TASK[_lane(campaign)])
 
 
 def _lane(campaign: Campaign) -> Lane:

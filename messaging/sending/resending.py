@@ -28,7 +28,7 @@ from campaigns.services import set_off_gathered
 from messaging.choices import MessageStatus, Reason
 from messaging.ids import batch_of, batch_range
 from messaging.models import Batch, Message
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import InvalidState, SmsappError, ValidationError
 from smsapp.core.isolation import apart
 from uploads.audiences import add_recipients, last_recipient
@@ -60,7 +60,7 @@ def resend_failed(campaign: Campaign, by: User, statuses: Sequence[MessageStatus
     with transaction.atomic():
         resend = create_resend(campaign, by, names)
         if sum(_original(resend).tally[name] for name in names) > AT_ONCE:
-            wake("messaging.fill_resends")
+            enqueue("messaging.fill_resends")
             return resend
         while fill_chunk(resend.pk):
             pass
@@ -78,7 +78,7 @@ def fill_resends() -> int:
         more: bool | None = True
         while more:
             if time.monotonic() >= stop_at:
-                wake("messaging.fill_resends")
+                enqueue("messaging.fill_resends")
                 return done
             more = apart(_fill_or_say_why, resend_id)
             done += 1

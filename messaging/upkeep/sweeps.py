@@ -24,7 +24,7 @@ from messaging.routing import failover
 from messaging.sending import canary, fair_queue, unrouted
 from messaging.storage import message_rows
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import apart
 
 logger = logging.getLogger(__name__)
@@ -54,8 +54,8 @@ def sweep() -> dict[str, int]:
         "moved": failover.move_all(),
     }
     if done["taken up"]:
-        wake("messaging.dispatch_singles")
-        wake("messaging.dispatch_campaigns")
+        enqueue("messaging.dispatch_singles")
+        enqueue("messaging.dispatch_campaigns")
     return {kind: count for kind, count in done.items() if count}
 
 

@@ -1,4 +1,4 @@
-"""Waking work up: the only way a door or a service reaches Celery.
+"""Enqueueing tasks: the only way an entry point or a service reaches Celery.
 
 The row is the hand-off and beat wakes every kind of work within seconds, so a broker that is away costs a
 little time and is no error.
@@ -32,7 +32,7 @@ _silent_until = 0.0
 _waiting_until: dict[str, float] = {}  # by sign, when a wake-up of ours is begun at the earliest (monotonic)
 
 
-def wake(task_name: str, *ids: int, after: float = 0.0) -> None:
+def enqueue(task_name: str, *ids: int, after: float = 0.0) -> None:
     """Queue a task by name once the present transaction has committed, to be begun `after` so many seconds; `ids` are
     its only arguments."""
 

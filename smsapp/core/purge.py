@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import QuerySet
 
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 
 SLICE = 1000  # rows in one transaction
 SECONDS_AT_ONCE = 2.0
@@ -49,5 +49,5 @@ def remove_oldest(old: QuerySet[Any], by: str, before: Callable[[Keys], object] 
 def go_on(task: str, purged: Purged) -> int:
     """Wake the task again if it has left something; how many rows it removed."""
     if purged.is_more:
-        wake(task, after=PAUSE)
+        enqueue(task, after=PAUSE)
     return purged.removed

@@ -26,7 +26,7 @@ from accounts.security import sending_hold
 from accounts.security.sending_hold import HoldKind
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.demo.play import TEXT
 from tests.benchmarks.counters import is_idle
 from tests.benchmarks.processes import Seconds, cpu_seconds, difference
@@ -134,7 +134,7 @@ class Journey:
     def _accept(self) -> None:
         sending_hold.release(HoldKind.OPERATOR)
         for _ in range(self.campaign.chunk_count):  # as the expansion did, whose wake-ups found sending held
-            wake("messaging.dispatch_campaigns")
+            enqueue("messaging.dispatch_campaigns")
         self.until(self._is_accepted, "messages are not accepted")
 
     def _report(self) -> None:

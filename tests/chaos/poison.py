@@ -15,7 +15,7 @@ from django.db import connection
 from campaigns.models import Campaign
 from messaging.choices import BatchState, Reason
 from messaging.models import Attempt, Batch, Message
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.demo.display import say
 from smsapp.demo.scratch import Scratch
 from smsapp.runtime.supervisor import Supervisor
@@ -98,7 +98,7 @@ class PoisonRun:
                 taken.add(batch.lease_epoch)
                 say(f"Batch {batch.pk} has killed the process that took it, {len(taken)} times by now.")
             if time.monotonic() > next_sweep:
-                wake("messaging.sweep")
+                enqueue("messaging.sweep")
                 next_sweep = time.monotonic() + SWEEP_EVERY
             self.stand.supervisor.watch()
             time.sleep(LOOK)

@@ -19,7 +19,7 @@ from django.db.models import F
 from accounts.choices import EventType, Mode
 from accounts.webhooks import emit
 from smsapp.core import clock
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import PayloadTooLarge, UploadInvalid
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus
@@ -224,7 +224,7 @@ def _commit(upload: Upload, number: int, found: Rows, bytes_read: int, *, releas
         )
         _store_packed(chunk)
         if release:
-            wake("uploads.parse", upload.pk)
+            enqueue("uploads.parse", upload.pk)
 
 
 @transaction.atomic

@@ -15,7 +15,7 @@ from django.db import transaction
 
 import messaging.tasks  # noqa: F401  (registers the task)
 from smsapp.core import enqueue as waking
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,42 +40,42 @@ def begin(name: str) -> None:
 
 def test_one_waits_at_a_time(sent: list[tuple[str, Any]]) -> None:
     for _ in range(5):
-        wake(TASK)
+        enqueue(TASK)
     assert sent == [(TASK, ())]
 
 
 def test_what_comes_after_the_task_has_begun_is_woken_again(sent: list[tuple[str, Any]]) -> None:
-    wake(TASK)
+    enqueue(TASK)
     begin(TASK)
-    wake(TASK)
-    wake(TASK)
+    enqueue(TASK)
+    enqueue(TASK)
     assert len(sent) == 2
 
 
 def test_a_wake_up_that_was_lost_is_missed_for_two_seconds_at_most(sent: list[Any], redis_client: Any) -> None:
-    wake(TASK, after=0.25)
+    enqueue(TASK, after=0.25)
     assert 0 < redis_client.pttl(waking._sign(TASK)) <= 2250
 
 
 def test_until_its_own_wake_up_can_begin_a_process_asks_nobody(sent: list[Any], redis_client: Any) -> None:
-    wake(TASK, after=0.25)
+    enqueue(TASK, after=0.25)
     redis_client.delete(waking._sign(TASK))  # as if Redis were asked, this would be seen
-    wake(TASK, after=0.25)
+    enqueue(TASK, after=0.25)
     assert len(sent) == 1
     time.sleep(0.26)
-    wake(TASK, after=0.25)
+    enqueue(TASK, after=0.25)
     assert len(sent) == 2
 
 
 def test_those_that_name_a_row_are_never_left_out(sent: list[tuple[str, Any]]) -> None:
     for pk in (1, 2, 2):
-        wake("uploads.parse", pk)
+        enqueue("uploads.parse", pk)
     assert sent == [("uploads.parse", (1,)), ("uploads.parse", (2,)), ("uploads.parse", (2,))]
 
 
 def test_nothing_is_woken_before_the_row_is_there(sent: list[tuple[str, Any]]) -> None:
     with transaction.atomic():
-        wake(TASK)
+        enqueue(TASK)
         assert sent == []
     assert len(sent) == 1
 
@@ -90,11 +90,11 @@ def test_without_redis_the_caller_goes_on_and_tries_no_more_for_a_while(
     caches.close_all()
     settings.CACHES = {"default": configured["default"] | {"LOCATION": f"redis://127.0.0.1:{port}/0"}}
     try:
-        wake(TASK)
+        enqueue(TASK)
         begin(TASK)
     finally:
         caches.close_all()
         settings.CACHES = configured
-    wake(TASK)
+    enqueue(TASK)
     assert sent == []
     assert waking._silent_until > 0

@@ -12,7 +12,7 @@ from django_celery_beat.models import PeriodicTask
 
 from smsapp.celery import app
 from smsapp.core import enqueue as waking
-from smsapp.core.enqueue import wake
+from smsapp.core.enqueue import enqueue
 from smsapp.queues import BEAT_SCHEDULE
 from smsapp.runtime.beat import Scheduler
 from tests.support.clocks import host_off_by
@@ -55,8 +55,8 @@ def by_beat() -> None:
 
 
 def by_the_web() -> None:
-    wake("messaging.dispatch_singles")
-    wake("uploads.parse", 1)
+    enqueue("messaging.dispatch_singles")
+    enqueue("uploads.parse", 1)
 
 
 @pytest.mark.parametrize(("send", "count"), [(by_beat, len(BEAT_SCHEDULE)), (by_the_web, 2)])
