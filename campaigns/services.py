@@ -28,7 +28,7 @@ from campaigns.validation import SCHEDULE_GRACE, CampaignRequest, check_request,
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import DuplicateReference, InvalidState, TooManyRecipients, ValidationError
-from smsapp.core.isolation import apart
+from smsapp.core.isolation import run_isolated
 from smsapp.core.prepared_insert import Inserts
 from uploads.models import Audience
 
@@ -253,7 +253,7 @@ def start_due(now: datetime) -> int:
     due = Campaign.objects.due(now)
     started = due.filter(kind=CampaignKind.SINGLE).update(status=CampaignStatus.RUNNING, started_at=now)
     for campaign_id in list(due.values_list("pk", flat=True)):
-        started += bool(apart(partial(_start_due, now=now), campaign_id))
+        started += bool(run_isolated(partial(_start_due, now=now), campaign_id))
     if started:
         enqueue("messaging.sweep")  # takes up what was set aside meanwhile
         enqueue("messaging.expand")

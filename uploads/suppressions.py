@@ -49,8 +49,8 @@ def opt_out_all(account: Account, said: Mapping[str, str], source: OptOutSource)
     """
     hashes = {phone_hash(account.pk, phone): phone for phone in said}
     details = {hashed: said[phone] for hashed, phone in hashes.items()}
-    heeded = OptOutEvent.objects.filter(account=account, phone_hash__in=list(hashes), source=source)
-    told = set(heeded.values_list("phone_hash", "detail"))
+    applied = OptOutEvent.objects.filter(account=account, phone_hash__in=list(hashes), source=source)
+    told = set(applied.values_list("phone_hash", "detail"))
     fresh = {one: (phone[-2:], details[one]) for one, phone in hashes.items() if (one, details[one]) not in told}
     new = _leave_all(account, fresh, source, str(source.label), None)
     for hashed in new:

@@ -28,7 +28,7 @@ from accounts.webhooks.outbox import TASK, emit
 from accounts.webhooks.transport import Answer
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
-from smsapp.core.isolation import apart
+from smsapp.core.isolation import run_isolated
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def deliver_due(budget: float = BUDGET) -> int:
                 return calls
             ended, _ = wait(under_way, LOOKS_AGAIN, FIRST_COMPLETED)
             for future in ended:
-                apart(record, Ended(under_way.pop(future), future.result()))
+                run_isolated(record, Ended(under_way.pop(future), future.result()))
 
 
 def _begin(pool: ThreadPoolExecutor, one: Claim) -> "Future[Answer]":

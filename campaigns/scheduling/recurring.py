@@ -30,7 +30,7 @@ from campaigns.transitions import locked_campaign, require_draft
 from campaigns.validation import COPIED, CampaignRequest, check_message, check_request
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState, NotFound, Problems, SmsappError, ValidationError
-from smsapp.core.isolation import apart
+from smsapp.core.isolation import run_isolated
 from smsapp.lib.moments import utc_text
 from uploads.contacts import list_of, snapshot
 from uploads.models import Audience
@@ -153,7 +153,9 @@ def next_moments(row: RecurringCampaign, count: int) -> list[datetime]:
 def fire_due(now: datetime) -> int:
     """Fire every moment that has come; how many made a campaign."""
     due = RecurringCampaign.objects.filter(status=RecurringStatus.ACTIVE, next_run_at__lte=now).order_by("next_run_at")
-    return sum(bool(apart(lambda pk: _fire(pk, now), pk)) for pk in list(due.values_list("pk", flat=True)[:AT_ONCE]))
+    return sum(
+        bool(run_isolated(lambda pk: _fire(pk, now), pk)) for pk in list(due.values_list("pk", flat=True)[:AT_ONCE])
+    )
 
 
 def request_of(row: RecurringCampaign, due_at: datetime | None) -> CampaignRequest:

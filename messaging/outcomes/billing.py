@@ -28,7 +28,7 @@ from messaging.models import Batch
 from messaging.querysets import each_value
 from messaging.storage import counters
 from smsapp.core.enqueue import enqueue
-from smsapp.core.isolation import apart
+from smsapp.core.isolation import run_isolated
 
 BATCHES_AT_ONCE = 1000  # in one transaction, all of one account
 ACCOUNTS_AT_ONCE = 500  # by one task
@@ -85,7 +85,7 @@ def _settle(settle_some: Callable[[_Place], _Step], task: str) -> int:
                 enqueue(task, after=PAUSE)
                 return posted
             _last_account = place.account_id
-            if step := apart(settle_some, place):
+            if step := run_isolated(settle_some, place):
                 posted += step.posted
                 following += [step.place] if step.place else []
         places = following

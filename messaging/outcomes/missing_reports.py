@@ -40,7 +40,7 @@ from messaging.querysets import AT_ONCE, each_value
 from messaging.routing import rotation
 from messaging.storage import message_rows
 from smsapp.core import clock
-from smsapp.core.isolation import apart, together
+from smsapp.core.isolation import run_isolated, together
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def _claim_some(due: Iterator[Batch]) -> list[Claimed]:
     claimed: list[Claimed] = []
     size = 0
     while size < MAX_IDS and (batch := next(due, None)):
-        if one := apart(claim, batch):
+        if one := run_isolated(claim, batch):
             claimed.append(one)
             size += max(1, sum(call.message_count for call in one.calls))
     return claimed
@@ -134,13 +134,13 @@ def check(batches: Sequence[Claimed], allowance: Allowance) -> int:
             left.difference_update(group)
             changed += _look_up(group, allowance)
     for batch in batches:
-        apart(partial(_plan_next, left=left.intersection(batch.calls)), batch)
+        run_isolated(partial(_plan_next, left=left.intersection(batch.calls)), batch)
     return changed
 
 
 def _look_up(calls: Sequence[Attempt], allowance: Allowance) -> int:
     answers = together(partial(_ask, allowance=allowance), calls)
-    changed = {call: apart(partial(record, call), answer) for call, answer in answers}
+    changed = {call: run_isolated(partial(record, call), answer) for call, answer in answers}
     for call in calls:
         if changed.get(call) is None:  # something is wrong with this one; it must not stand in the way of the others
             _ask_again(call, clock.now() + wait_after_no_answer(call.gateway))

@@ -33,7 +33,7 @@ from messaging.querysets import each_value
 from messaging.routing import rotation
 from messaging.storage import message_rows
 from smsapp.core import clock
-from smsapp.core.isolation import apart
+from smsapp.core.isolation import run_isolated
 
 logger = logging.getLogger(__name__)
 
@@ -70,13 +70,15 @@ def _look_up_due(gateway: str, allowance: Allowance) -> int:
     resolved = 0
     for attempts in grouped(Attempt.objects.to_look_up(gateway, clock.now())[:LOOKED_THROUGH]):
         if is_left_alone(gateway):
-            resolved += sum(bool(apart(_close, attempt)) for attempt in attempts if _is_over(attempt, clock.now()))
+            resolved += sum(
+                bool(run_isolated(_close, attempt)) for attempt in attempts if _is_over(attempt, clock.now())
+            )
             continue
         if not allowance.allows(gateway):
             break
         rotation.note_turn(LOOK_UPS, gateway)
-        for asked in apart(partial(ask_together, allowance=allowance), attempts) or ():
-            resolved += bool(apart(record, asked))
+        for asked in run_isolated(partial(ask_together, allowance=allowance), attempts) or ():
+            resolved += bool(run_isolated(record, asked))
     return resolved
 
 

@@ -23,7 +23,7 @@ from campaigns.services import pause_for_canary
 from messaging.models import Batch
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
-from smsapp.core.isolation import apart
+from smsapp.core.isolation import run_isolated
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def is_on(campaign_id: int) -> bool:
 def check_due() -> int:
     """Look at all campaigns whose canary is not over; how many took a step."""
     running = Campaign.objects.filter(status=CampaignStatus.RUNNING, canary_state__in=OPEN)
-    return sum(bool(apart(step, pk)) for pk in running.values_list("pk", flat=True)[:500])
+    return sum(bool(run_isolated(step, pk)) for pk in running.values_list("pk", flat=True)[:500])
 
 
 def let_follow() -> int:

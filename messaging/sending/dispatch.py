@@ -36,7 +36,7 @@ from messaging.sending.leases import lease
 from messaging.sending.prepare import open_attempts
 from messaging.sending.record import record_all
 from smsapp.core.enqueue import enqueue
-from smsapp.core.isolation import apart, together
+from smsapp.core.isolation import run_isolated, together
 
 SHORT_WAIT = 1.0  # seconds a worker waits itself for room; for longer it ends, and beat wakes it again
 #: Seconds for which answers are waited for, to be recorded with the first. A single send waits for nobody.
@@ -102,7 +102,7 @@ def lease_some(lane: Lane, room: Room, in_flight: InFlight) -> list[Batch]:
     def lease_allowed(limit: int) -> list[Batch]:
         return lease(lane, limit, room, with_suspects=with_suspects) if detection.may_send() else []
 
-    return apart(lease_allowed, room.calls) or []
+    return run_isolated(lease_allowed, room.calls) or []
 
 
 def by_road(batches: Iterable[Batch]) -> list[list[Batch]]:

@@ -25,7 +25,7 @@ from messaging.sending.leases import lock, release
 from messaging.sending.submit import Call, Result
 from messaging.storage import message_rows
 from smsapp.core import clock
-from smsapp.core.isolation import apart, together
+from smsapp.core.isolation import run_isolated, together
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def record_all(results: Sequence[Result]) -> None:
         together(record_answers, answered, until=min(map(record_before, answered)))
     for result in results:
         if result.answer is None:
-            apart(record, result, until=record_before(result))
+            run_isolated(record, result, until=record_before(result))
 
 
 def record(result: Result) -> None:
@@ -91,7 +91,7 @@ def record_answers(results: Sequence[Result]) -> list[Result]:
         _give_back(results, now)
         too_many = [refusal for result in results if (refusal := _refusal_in(result))]
     for result in results:
-        _heed_refusal(result)
+        _apply_refusal(result)
     for refusal in too_many:
         refusals.pause(refusal)
     return list(results)
@@ -126,7 +126,7 @@ def _give_back(results: Sequence[Result], now: datetime) -> None:
         release(batches, now, retry_count=0, call_size=call_size)
 
 
-def _heed_refusal(result: Result) -> None:
+def _apply_refusal(result: Result) -> None:
     reports = result.answer.reports if result.answer else ()
     refusal = next((report for report in reports if report.account_refused), None)
     held_back = result.held_back

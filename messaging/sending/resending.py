@@ -30,7 +30,7 @@ from messaging.ids import batch_of, batch_range
 from messaging.models import Batch, Message
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import InvalidState, SmsappError, ValidationError
-from smsapp.core.isolation import apart
+from smsapp.core.isolation import run_isolated
 from uploads.audiences import add_recipients, last_recipient
 from uploads.chunks import Recipients
 
@@ -80,7 +80,7 @@ def fill_resends() -> int:
             if time.monotonic() >= stop_at:
                 enqueue("messaging.fill_resends")
                 return done
-            more = apart(_fill_or_say_why, resend_id)
+            more = run_isolated(_fill_or_say_why, resend_id)
             done += 1
     return done
 

@@ -33,7 +33,7 @@ from messaging.querysets import BatchQuerySet
 from messaging.restore import detection
 from messaging.routing.router import Choice, Router, forget, leads_to_one_that_is_off
 from messaging.storage import message_rows
-from smsapp.core.isolation import apart
+from smsapp.core.isolation import run_isolated
 
 logger = logging.getLogger(__name__)
 
@@ -82,12 +82,12 @@ def look(now: datetime) -> int:
     registry.forget()  # a route that was saved this moment counts
     forget()
     roads = _roads()
-    found = sum(apart(_take, road) or 0 for road in roads)
+    found = sum(run_isolated(_take, road) or 0 for road in roads)
     for campaign_id, prefixes in _stuck():
-        apart(partial(_pause, prefixes=prefixes), campaign_id)
+        run_isolated(partial(_pause, prefixes=prefixes), campaign_id)
     if not sending_hold.is_held() and not detection.is_uncertain():
         for pk in islice(_overdue(roads, now), CLOSED_AT_ONCE):
-            apart(_close, pk)
+            run_isolated(_close, pk)
     return found
 
 

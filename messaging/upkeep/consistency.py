@@ -22,7 +22,7 @@ from messaging.ids import MAX_IN_BATCH
 from messaging.models import Attempt, Batch, Message
 from messaging.outcomes import conflicts, rounds
 from messaging.storage import counters
-from smsapp.core.isolation import apart
+from smsapp.core.isolation import run_isolated
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ MUST_ADD_UP = (CampaignStatus.RUNNING, CampaignStatus.COMPLETED)
 
 def check() -> int:
     """Ask every question; how many contradictions there are now."""
-    found = [what for question in QUESTIONS for what in apart(_answers, question) or []]
+    found = [what for question in QUESTIONS for what in run_isolated(_answers, question) or []]
     for what in found:
         logger.error("contradiction: %s", what)
     conflicts.write_states(found)

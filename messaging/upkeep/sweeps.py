@@ -25,7 +25,7 @@ from messaging.sending import canary, fair_queue, unrouted
 from messaging.storage import message_rows
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
-from smsapp.core.isolation import apart
+from smsapp.core.isolation import run_isolated
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def _each(act: Callable[[int], int], ids: Iterable[int], stop_at: float) -> int:
     for pk in list(ids)[:ROWS_PER_SWEEP]:
         if time.monotonic() >= stop_at:
             break
-        done += apart(act, pk) or 0
+        done += run_isolated(act, pk) or 0
     return done
 
 

@@ -19,7 +19,7 @@ TRIES = 3  # for a deadlock, a lock that took too long, a connection that was cu
 PAUSE = 0.2  # seconds between them
 
 
-def apart(act: Callable[[Item], Result], item: Item, until: float = 0.0) -> Result | None:
+def run_isolated(act: Callable[[Item], Result], item: Item, until: float = 0.0) -> Result | None:
     """`act(item)`, which must be safe to repeat; None if it fails. Not inside a transaction.
 
     While the database is away it is tried some times, and on until `until` (monotonic seconds) if that is later.
@@ -49,4 +49,4 @@ def together(
             logger.warning("%s failed for %s together: %s", act, len(items), error)
             if is_outage(error):
                 close_old_connections()
-    return [result for item in items for result in apart(lambda item: act([item]), item, until) or ()]
+    return [result for item in items for result in run_isolated(lambda item: act([item]), item, until) or ()]
