@@ -125,7 +125,7 @@ class RecurringSerializer(ModelAnswer[RecurringCampaign]):
             "mode": {"help_text": "`test`: its campaigns go to the simulator."},
             "message": {"help_text": "The text, with its `{placeholders}`."},
             "sender_id": {"help_text": "What handsets show; null: the provider chooses."},
-            "valid_minutes": {"help_text": "Minutes after its moment in which a message may be handed over; null: any."},
+            "valid_minutes": {"help_text": "Minutes after its moment in which it may be handed over; null: any."},
             "canary_size": {"help_text": "See `campaigns`."},
             "canary_percent": {"help_text": "See `campaigns`."},
             "next_run_at": {"help_text": "The next moment; null: none."},

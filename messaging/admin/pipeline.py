@@ -53,10 +53,10 @@ class BatchStateFilter(StateFilter):
     states = (BatchState.HELD, BatchState.READY, BatchState.LEASED, BatchState.UNKNOWN)
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        return [*super().lookups(request, model_admin), ("roadless", "Waits for a route")]
+        return [*super().lookups(request, model_admin), ("unrouted", "Waits for a route")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == "roadless":
+        if self.value() == "unrouted":
             return queryset.filter(pk__in=unrouted.waiting().values("pk"))
         return super().queryset(request, queryset)
 

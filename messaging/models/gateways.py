@@ -1,4 +1,4 @@
-"""By which roads messages leave: providers as an operator sets them up, and the rules that choose among them."""
+"""By which routes messages leave: providers as an operator sets them up, and the rules that choose among them."""
 
 from typing import Any
 

@@ -54,7 +54,7 @@ class Count:
     segments: int = 0
     price_micro: int = 0
     unpriced: int = 0
-    roadless: int = 0
+    roadless: int = 0  # without a route; the name is stored
     countries: dict[str, list[int]] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
     quiet: dict[str, int] = field(default_factory=dict)
@@ -122,7 +122,7 @@ def _count_on(campaign: Campaign, count: Count, stop_at: float) -> Count:
             _add(count.removed, refused.reason)
         recipients = unpack_body(chunk.body)
         _count_recipients(count, campaign.account, recipients, renderer, prices)
-        count.roadless += _roadless_among(router, recipients.phones)
+        count.roadless += _unrouted_among(router, recipients.phones)
         for place in quiet.places_of(recipients.phones):
             _add(count.quiet, place.name)
         count.chunks += 1
@@ -163,7 +163,7 @@ def _count_recipients(
             count.longest_length, count.longest_segments, count.longest_row = len(text), segments, row
 
 
-def _roadless_among(router: Router, phones: Sequence[str]) -> int:
+def _unrouted_among(router: Router, phones: Sequence[str]) -> int:
     """To how many of these numbers no route leads."""
     if router.is_simple:
         return 0

@@ -87,7 +87,7 @@ def write(found: Found) -> None:
     Setting.objects.update_or_create(key=KEY, defaults=values)
 
 
-def roads() -> list[str]:
+def gateways_used() -> list[str]:
     """Gateways that messages may have gone by in the time that is forgotten."""
     recent = Attempt.objects.order_by("-pk").values_list("gateway", flat=True)[:RECENT_CALLS]
     return sorted({*router.live_gateways(), *recent})

@@ -186,7 +186,7 @@ def _take_in(release: Release, written: str) -> Release | None:
     """After the comparison: what the providers have that the database does not know at all."""
     stop_at = time.monotonic() + settings.TASK_BUDGET
     try:
-        for name in recovery.roads():
+        for name in recovery.gateways_used():
             while name not in release.read:
                 tries, release = release.tries, _read_on(release, name)
                 written = _save(release, written)

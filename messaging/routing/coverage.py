@@ -1,4 +1,4 @@
-"""What a change of routes leaves without a road, so that an operator is asked before it does.
+"""What a change of routes leaves without a route, so that an operator is asked before it does.
 
 Without any route all messages go to the preferred gateway, so the first one may be what stops all others.
 """
@@ -37,7 +37,7 @@ ALL = Reach()
 
 
 def reaches(*, without: str = "", changed: Route | None = None) -> list[Reach]:
-    """What has a road: without this gateway, and with this route as it is to be. Where there is no route, all has one
+    """What has a route: without this gateway, and with this route as it is to be. Where there is no route, all has one
     to the preferred gateway."""
     rows = Route.objects.filter(is_enabled=True, gateway__is_enabled=True).exclude(gateway__name=without)
     if changed is not None:
@@ -52,7 +52,7 @@ def reaches(*, without: str = "", changed: Route | None = None) -> list[Reach]:
 
 
 def warning_of(before: Iterable[Reach], after: Iterable[Reach]) -> str:
-    """In words, what had a road before and has none any more; empty if there is nothing."""
+    """In words, what had a route before and has none any more; empty if there is nothing."""
     before, after = set(before), set(after)
     lost = [one for one in sorted({ALL, *before}, key=str) if _leads(before, one) and not _leads(after, one)]
     if ALL in lost and not after:

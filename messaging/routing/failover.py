@@ -108,7 +108,7 @@ def _some(ready: BatchQuerySet) -> list[Batch]:
 
 
 def _choices(batches: Iterable[Batch], without: Collection[str]) -> dict[Choice, list[int]]:
-    """Of each batch that has another road."""
+    """Of each batch that has another route."""
     routers: dict[tuple[int, str, str], Router] = {}
     found: dict[Choice, list[int]] = defaultdict(list)
     for batch in batches:

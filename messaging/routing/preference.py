@@ -20,20 +20,20 @@ WAITING = (BatchState.HELD, BatchState.READY)
 @dataclass(frozen=True, slots=True)
 class Change:
     """What is so before: `now` is the preferred gateway, None if messages wait; `staying` those that keep their
-    gateway, `roadless` those that have none."""
+    gateway, `unrouted` those that have none."""
 
     now: str | None
     has_routes: bool
     staying: int
-    roadless: int
+    unrouted: int
 
 
 def change() -> Change:
     """What an operator should know before another gateway is preferred."""
     waiting = Batch.objects.filter(mode=Mode.LIVE, state__in=WAITING, queued__gt=0)
     sums = dict(waiting.order_by().values_list("gateway").annotate(Sum("queued")))
-    roadless = sums.pop("", 0)
-    return Change(registry.preferred(), Route.objects.filter(is_enabled=True).exists(), sum(sums.values()), roadless)
+    unrouted = sums.pop("", 0)
+    return Change(registry.preferred(), Route.objects.filter(is_enabled=True).exists(), sum(sums.values()), unrouted)
 
 
 @transaction.atomic

@@ -27,7 +27,7 @@ from smsapp.core.isolation import run_isolated
 
 logger = logging.getLogger(__name__)
 
-#: Of these nobody can say anything about the road: they never left.
+#: Of these nobody can say anything about the route: they never left.
 NOT_TRIED = ("suppressed", "cancelled", "expired", "failed")
 OPEN = (CanaryState.SENDING, CanaryState.WAITING, CanaryState.FAILED)
 

@@ -133,7 +133,7 @@ def _apply_refusal(result: Result) -> None:
     if refusal is not None:
         detail = f"The gateway refuses our account: {refusal.provider_status}"
         pause_for_gateway(result.call.batch.campaign_id, detail)
-    elif isinstance(held_back, Refused) and held_back.is_account and not _other_road(result.call, held_back):
+    elif isinstance(held_back, Refused) and held_back.is_account and not _other_route(result.call, held_back):
         verdicts = result.answer.verdicts.values() if result.answer else ()
         took_some = any(verdict.status in ACCEPTED for verdict in verdicts)
         if not took_some and refusals.is_lasting(result.call, held_back.detail):
@@ -168,14 +168,14 @@ def _is_repeated(result: Result) -> bool:
 def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> bool:
     """Whether another gateway takes its place, which need not wait."""
     now = clock.now()
-    road = _other_road(call, error)
+    route = _other_route(call, error)
     with transaction.atomic():
         lock([call.batch])
         _finish_attempts([call], AttemptState.NOT_SENT, now, error.http_status, error.detail)
-        wait = 0.0 if road else wait_seconds
-        release([call.batch], now, next_attempt_at=now + timedelta(seconds=wait), **_tried_again(call, error, road))
+        wait = 0.0 if route else wait_seconds
+        release([call.batch], now, next_attempt_at=now + timedelta(seconds=wait), **_tried_again(call, error, route))
     logger.info("attempt %s was not sent: %s", call.attempt.reference, error.detail)
-    return road is not None
+    return route is not None
 
 
 def _record_account_refused(call: Call, error: Refused) -> None:
@@ -188,17 +188,17 @@ def _record_account_refused(call: Call, error: Refused) -> None:
         logger.warning("campaign %s paused: %s", call.batch.campaign_id, error.detail)
 
 
-def _other_road(call: Call, error: NotSent) -> Choice | None:
+def _other_route(call: Call, error: NotSent) -> Choice | None:
     """Not for a gateway that only wants us slower, nor for a call that we did not begin."""
     if error.throttled or isinstance(error, NotBegun):
         return None
     return next_choice(call.batch, call.gateway.name, f"did not take it: {error.detail}")
 
 
-def _tried_again(call: Call, error: NotSent, road: Choice | None = None) -> dict[str, object]:
+def _tried_again(call: Call, error: NotSent, route: Choice | None = None) -> dict[str, object]:
     """What becomes of a batch with messages that were not sent."""
-    if road := road or _other_road(call, error):
-        return {"gateway": road.gateway, "route_note": road.note, "was_moved": True, "retry_count": 0}
+    if route := route or _other_route(call, error):
+        return {"gateway": route.gateway, "route_note": route.note, "was_moved": True, "retry_count": 0}
     return {"retry_count": min(call.batch.retry_count + 1, MAX_RETRY_COUNT)}
 
 

@@ -42,7 +42,7 @@ CLOSED_AT_ONCE = 200  # batches whose time is over
 PREFIXES_NAMED = 8
 
 
-class Road(NamedTuple):
+class Destination(NamedTuple):
     """Where a batch has to go, by all that routes ask."""
 
     account_id: int
@@ -61,7 +61,7 @@ class Road(NamedTuple):
         return self.router.leads_to(self.prefix) or is_off
 
 
-_ROAD = ("account_id", "campaign__sender_id", "mode", "prefix")
+_DESTINATION = ("account_id", "campaign__sender_id", "mode", "prefix")
 
 
 def note_of(prefix: str) -> str:
@@ -76,41 +76,43 @@ def waiting() -> BatchQuerySet:
 
 
 def look(now: datetime) -> int:
-    """Look for roads again, pause what has none and close what has waited for too long; batches that got a gateway."""
+    """Look for routes again, pause what has none, close what waited too long. Return how many batches got a gateway."""
     if not waiting().exists():
         return 0
     registry.forget()  # a route that was saved this moment counts
     forget()
-    roads = _roads()
-    found = sum(run_isolated(_take, road) or 0 for road in roads)
+    destinations = _destinations()
+    found = sum(run_isolated(_take, destination) or 0 for destination in destinations)
     for campaign_id, prefixes in _stuck():
         run_isolated(partial(_pause, prefixes=prefixes), campaign_id)
     if not sending_hold.is_held() and not detection.is_uncertain():
-        for pk in islice(_overdue(roads, now), CLOSED_AT_ONCE):
+        for pk in islice(_overdue(destinations, now), CLOSED_AT_ONCE):
             run_isolated(_close, pk)
     return found
 
 
-def _roads() -> list[Road]:
-    return [Road(*row) for row in waiting().order_by().values_list(*_ROAD).distinct()]
+def _destinations() -> list[Destination]:
+    return [Destination(*row) for row in waiting().order_by().values_list(*_DESTINATION).distinct()]
 
 
-def _take(road: Road) -> int:
+def _take(destination: Destination) -> int:
     """Give batches a gateway, if there is one now; how many. They leave as what was set aside does."""
-    router = road.router
-    if router.choose(road.prefix) is None:
+    router = destination.router
+    if router.choose(destination.prefix) is None:
         return 0
-    alike = _along(road)
+    alike = _along(destination)
     chosen: dict[Choice, list[int]] = defaultdict(list)
     with transaction.atomic():
         rows = alike.select_for_update(of=("self",), skip_locked=True)
         for pk in rows.values_list("pk", flat=True)[:AT_ONCE]:
-            if choice := router.choose(road.prefix):
+            if choice := router.choose(destination.prefix):
                 chosen[choice].append(pk)
         for choice, pks in chosen.items():
             Batch.objects.filter(pk__among=pks).update(gateway=choice.gateway, route_note=choice.note)
     found = sum(map(len, chosen.values()))
-    logger.info("%s batches for +%s leave by %s", found, road.prefix, ", ".join(sorted({c.gateway for c in chosen})))
+    logger.info(
+        "%s batches for +%s leave by %s", found, destination.prefix, ", ".join(sorted({c.gateway for c in chosen}))
+    )
     return found
 
 
@@ -119,9 +121,9 @@ def _stuck() -> Iterator[tuple[int, list[str]]]:
     rows = waiting().filter(lane=Lane.CAMPAIGNS, waits_for_canary=False).order_by("campaign_id")
     made = rows.filter(campaign__chunks_done=F("campaign__chunk_count"))
     prefixes: dict[int, list[str]] = defaultdict(list)
-    for campaign_id, *road in made.values_list("campaign_id", *_ROAD).distinct()[:AT_ONCE]:
-        if not Road(*road).is_known:
-            prefixes[campaign_id].append(road[-1])
+    for campaign_id, *destination in made.values_list("campaign_id", *_DESTINATION).distinct()[:AT_ONCE]:
+        if not Destination(*destination).is_known:
+            prefixes[campaign_id].append(destination[-1])
     others = Batch.objects.filter(queued__gt=0, waits_for_canary=False).exclude(gateway="")
     for campaign_id, named in prefixes.items():
         if not others.filter(campaign=campaign_id).exists():
@@ -141,18 +143,18 @@ def _words(prefixes: Sequence[str]) -> str:
     return f"No route leads to {', '.join(named[:PREFIXES_NAMED])}{more}."
 
 
-def _overdue(roads: Iterable[Road], now: datetime) -> Iterator[int]:
-    """Single sends that have waited for too long, of roads that lead nowhere: those for a gateway that is only off may
-    wait, and hide no others."""
+def _overdue(destinations: Iterable[Destination], now: datetime) -> Iterator[int]:
+    """Single sends that have waited for too long without a route. Those for a gateway that is only off may wait, and
+    hide no others."""
     until = now - timedelta(hours=settings.NO_ROUTE_HOURS)
-    for road in roads:
-        late = _along(road).filter(lane=Lane.SINGLES, created_at__lte=until).order_by("pk")
-        if late.exists() and not road.is_known:
+    for destination in destinations:
+        late = _along(destination).filter(lane=Lane.SINGLES, created_at__lte=until).order_by("pk")
+        if late.exists() and not destination.is_known:
             yield from list(late.values_list("pk", flat=True)[:CLOSED_AT_ONCE])
 
 
-def _along(road: Road) -> BatchQuerySet:
-    account_id, sender_id, mode, prefix = road
+def _along(destination: Destination) -> BatchQuerySet:
+    account_id, sender_id, mode, prefix = destination
     return waiting().filter(account_id=account_id, campaign__sender_id=sender_id, mode=mode, prefix=prefix)
 
 
@@ -160,8 +162,8 @@ def _close(batch_id: int) -> None:
     """Fail what still waits of a single send, unless a route leads there by now."""
     with transaction.atomic():
         rows = waiting().filter(pk=batch_id).select_for_update(of=("self",))
-        road = rows.values_list(*_ROAD).first()
-        if road is None or Road(*road).is_known:
+        destination = rows.values_list(*_DESTINATION).first()
+        if destination is None or Destination(*destination).is_known:
             return
         Batch.objects.filter(pk=batch_id).update(state=BatchState.READY)  # as all that is closed; its tally ends it
         numbers = message_rows.read_numbers(*batch_range(batch_id), MessageStatus.QUEUED)

@@ -48,7 +48,7 @@ def sweep() -> dict[str, int]:
         "planned": _each(plan_reports, _unplanned(), stop_at),
         "unreported": _each(give_up_reports, _unreported(now), stop_at),
         "settled": _each(partial(_settle, now=now), _unsettled(), stop_at),
-        "roads found": unrouted.look(now),
+        "routes found": unrouted.look(now),
         "taken up": fair_queue.take_up(),
         "canaries": canary.check_due() + canary.let_follow(),
         "moved": failover.move_all(),

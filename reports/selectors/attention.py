@@ -124,7 +124,7 @@ def _questions() -> list[_Question]:
             "Sends that wait for a route",
             "Add a route for their numbers: they leave within seconds. Single sends fail when their time is over.",
             unrouted.waiting(),
-            "state=roadless",
+            "state=unrouted",
             is_urgent=True,
         ),
         _Question(

@@ -8,8 +8,8 @@ Where the country's way makes a landline of bare digits, that holds (nobody is t
 digits that begin with the country's own calling code and are a mobile number behind it. Spreadsheets drop the plus,
 and in Germany, whose landline numbers may have almost any length, every `49171…` is a landline of Leer as well.
 
-Two roads lead to the same verdict: most numbers are digits and separators, for which `phone_fast` proves what
-libphonenumber would say; all that is in doubt there goes the slow road, through libphonenumber itself.
+Two ways lead to the same verdict: most numbers are digits and separators, for which `phone_fast` proves what
+libphonenumber would say; all that is in doubt there goes the slow way, through libphonenumber itself.
 """
 
 import re

@@ -20,7 +20,7 @@ from tests.benchmarks.stand import Stand
 from tests.data.make_customers import number, phones
 
 PART = "numbers"
-BLOCK = 5000  # numbers that one road takes before the other
+BLOCK = 5000  # numbers that one way takes before the other
 COUNTRIES = ("DE", "US", "IT", "BR", "GB", "CH", "RU", "MX", "AR", "IN")
 HOME = "DE"
 SHOWN = 5
@@ -30,7 +30,7 @@ Parse = Callable[[str, str], str]
 
 @dataclass(frozen=True)
 class List:
-    """Seconds of processor time on either road. `differing`: numbers on which they do not agree."""
+    """Seconds of processor time either way. `differing`: numbers on which they do not agree."""
 
     name: str
     count: int

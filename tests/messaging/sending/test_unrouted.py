@@ -312,7 +312,7 @@ def test_the_customer_reads_why(client: Client, taking: Taking) -> None:
 def test_the_console_lists_what_waits(admin_client: Client, taking: Taking) -> None:
     waits, left = send(GERMAN), send(AUSTRIAN)
     go_on()
-    url = reverse("admin:messaging_batch_changelist") + "?state=roadless"
+    url = reverse("admin:messaging_batch_changelist") + "?state=unrouted"
     rows = list(admin_client.get(url).context["cl"].result_list)
     assert [row.campaign_id for row in rows] == [waits.campaign.pk]
     assert left.campaign.pk not in [row.campaign_id for row in rows]

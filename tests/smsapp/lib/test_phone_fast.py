@@ -1,4 +1,4 @@
-"""The fast road to a verdict and libphonenumber alone agree, on every number and every reason.
+"""The fast way to a verdict and libphonenumber alone agree, on every number and every reason.
 
 `NUMBERS=200000` compares so many numbers of each kind: of a file, random, and mutated from valid ones.
 """
