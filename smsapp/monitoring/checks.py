@@ -154,7 +154,7 @@ def secrets(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def web(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    hosts, peer = set(settings.ALLOWED_HOSTS), "" if settings.TRUSTED_PROXY_COUNT else proxies.untrusted()
+    hosts = set(settings.ALLOWED_HOSTS)
     return _found(
         (
             settings.DEBUG,
@@ -186,6 +186,21 @@ def web(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             ),
         ),
         (
+            settings.WEBHOOK_ALLOW_LOCAL,
+            Error(
+                "WEBHOOK_ALLOW_LOCAL is on: customers could make this service call itself and its neighbours.",
+                hint="Unset it; it is for tests and demonstrations.",
+                id="smsapp.E116",
+            ),
+        ),
+    )
+
+
+@register(Tags.security, deploy=True)
+def callers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    peer = "" if settings.TRUSTED_PROXY_COUNT else proxies.untrusted()
+    return _found(
+        (
             settings.TRUSTED_PROXY_COUNT == 0,
             Warning(
                 "TRUSTED_PROXY_COUNT is 0: behind a proxy every caller has the proxy's address, and shares its limits.",
@@ -200,14 +215,6 @@ def web(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
                 "proxy's address, and anybody locks everybody out.",
                 hint="Set TRUSTED_PROXY_COUNT to the number of proxies that append to X-Forwarded-For.",
                 id="smsapp.E117",
-            ),
-        ),
-        (
-            settings.WEBHOOK_ALLOW_LOCAL,
-            Error(
-                "WEBHOOK_ALLOW_LOCAL is on: customers could make this service call itself and its neighbours.",
-                hint="Unset it; it is for tests and demonstrations.",
-                id="smsapp.E116",
             ),
         ),
     )

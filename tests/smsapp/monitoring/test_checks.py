@@ -35,6 +35,7 @@ ALL = (
     checks.gateway,
     checks.secrets,
     checks.web,
+    checks.callers,
     checks.stores,
     checks.live_gateway,
     checks.monitoring,
