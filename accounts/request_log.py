@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from accounts.models import Account, ApiKey, ApiUsageLog, User
 from smsapp.core.db_errors import is_outage
 from smsapp.core.purge import Purged, remove_oldest
+from smsapp.core.redis import Pause
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +28,12 @@ MAX_WAITING = 100_000  # rows not stored yet, beyond which the oldest are droppe
 ROWS_AT_ONCE = 1000
 SECONDS_AT_ONCE = 5.0
 
-_lost_until = 0.0
+_lost = Pause(LOST_FOR)
 
 
 def note(call: Mapping[str, Any]) -> None:
     """Note one call: the columns of ApiUsageLog by name, `created_at` in seconds since 1970. Raises nothing."""
-    global _lost_until
-    if time.monotonic() < _lost_until:
+    if _lost.is_on:
         return
     try:
         with get_redis_connection("default").pipeline(transaction=False) as pipe:
@@ -44,7 +44,7 @@ def note(call: Mapping[str, Any]) -> None:
             pipe.hincrby(_counted(), f"{route} ms", call["response_time_ms"])
             pipe.execute()
     except RedisError as error:
-        _lost_until = time.monotonic() + LOST_FOR
+        _lost.begin()
         logger.warning("calls of the API are not noted: %s", error)
 
 

@@ -20,6 +20,7 @@ from django_redis import get_redis_connection
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from smsapp.core.redis import Pause
 from smsapp.queues import CLOCKS_APART
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ EXPIRES = 60 + CLOCKS_APART  # seconds: beat wakes everything many times within,
 SILENCE = 5.0  # seconds without trying, after the broker could not be reached
 SIGN_FOR = 2.0  # seconds beside its delay that a wake-up is thought to be waiting: beat's own interval
 
-_silent_until = 0.0
+_silence = Pause(SILENCE)
 _waiting_until: dict[str, float] = {}  # by sign, when a wake-up of ours is begun at the earliest (monotonic)
 
 
@@ -43,14 +44,13 @@ def enqueue(task_name: str, *ids: int, after: float = 0.0) -> None:
 
 
 def _send(task_name: str, ids: tuple[int, ...], after: float) -> None:
-    global _silent_until
-    if time.monotonic() < _silent_until:
+    if _silence.is_on:
         return
     try:
         if ids or _put_sign(task_name, after):
             current_app.send_task(task_name, args=ids, expires=EXPIRES, countdown=after or None)
     except (OperationalError, RedisError) as error:
-        _silent_until = time.monotonic() + SILENCE
+        _silence.begin()
         logger.warning("broker unreachable, %s will be woken by beat: %s", task_name, error)
 
 

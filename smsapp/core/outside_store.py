@@ -3,7 +3,6 @@ VAR_DIR and on the Redis server."""
 
 import logging
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,13 @@ from django.conf import settings
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
+from smsapp.core.redis import Pause
+
 logger = logging.getLogger(__name__)
 
 SILENCE = 5.0  # seconds without asking a Redis server that did not answer
 
-_silent_until = 0.0
+_silence = Pause(SILENCE)
 
 
 class Outside:
@@ -57,11 +58,10 @@ class Outside:
 
 def _with_redis(act: Callable[[Any], Any]) -> Any:
     """What `act` gives; None if there is no server at this moment."""
-    global _silent_until
-    if time.monotonic() < _silent_until:
+    if _silence.is_on:
         return None
     try:
         return act(get_redis_connection("default"))
     except (RedisError, OSError):
-        _silent_until = time.monotonic() + SILENCE
+        _silence.begin()
         return None

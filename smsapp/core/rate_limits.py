@@ -18,6 +18,8 @@ from django.conf import settings
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
+from smsapp.core.redis import Pause
+
 logger = logging.getLogger(__name__)
 
 EARLY = 50  # milliseconds by which a window ends before the second that a caller is told to wait for
@@ -81,32 +83,30 @@ class Counted(NamedTuple):
         return min(self.standings, key=lambda one: (one.remaining / one.bucket.limit, -one.resets_in))
 
 
-_lost_until = 0.0
+_lost = Pause(LOST_FOR)
 _local: dict[str, tuple[int, float]] = {}
 _lock = threading.Lock()
 
 
 def count(buckets: Sequence[Bucket]) -> Counted:
     """Count one event in all buckets, or in none if one is full."""
-    global _lost_until
-    if time.monotonic() >= _lost_until:
+    if not _lost.is_on:
         try:
             return _count_in_redis(buckets)
         except RedisError as error:
-            _lost_until = time.monotonic() + LOST_FOR
+            _lost.begin()
             logger.warning("limits are counted by each process for itself: %s", error)
     return _count_here(buckets, time.monotonic())
 
 
 def give_back(buckets: Sequence[Bucket]) -> None:
     """Take back one event that was counted in all buckets: it turned out to be none."""
-    global _lost_until
-    if time.monotonic() >= _lost_until:
+    if not _lost.is_on:
         try:
             script = get_redis_connection("default").register_script(_GIVE_BACK)
             script(keys=[_key_of(bucket) for bucket in buckets])
         except RedisError:
-            _lost_until = time.monotonic() + LOST_FOR
+            _lost.begin()
         else:
             return
     with _lock:

@@ -22,7 +22,7 @@ BODY = {"phone_numbers": ["+4915112345678"], "message": "Secret text"}
 @pytest.fixture(autouse=True)
 def own_log(settings: Any, redis_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-{secrets.token_hex(4)}"
-    monkeypatch.setattr(request_log, "_lost_until", 0.0)
+    monkeypatch.setattr(request_log._lost, "until", 0.0)
 
 
 def test_a_call_is_logged_with_everything_but_its_content(client: Client) -> None:

@@ -23,7 +23,7 @@ def tiers(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in production, in windows of this test's own, counted here: what Redis counts is tested with the limits."""
     settings.SIGN_IN_FAILURES_ADDRESS, settings.SIGN_IN_FAILURES_NAME = 30, 20
     monkeypatch.setattr(guessing, "cache", LocMemCache(secrets.token_hex(4), {}))
-    monkeypatch.setattr(rate_limits, "_lost_until", float("inf"))
+    monkeypatch.setattr(rate_limits._lost, "until", float("inf"))
     monkeypatch.setattr(rate_limits, "_local", {})
 
 

@@ -26,7 +26,7 @@ TASK = "messaging.apply_reports"
 def sent(settings: Any, monkeypatch: pytest.MonkeyPatch, redis_client: Any) -> Iterator[list[tuple[str, Any]]]:
     """What reached the broker."""
     settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-{secrets.token_hex(4)}"
-    monkeypatch.setattr(waking, "_silent_until", 0.0)
+    monkeypatch.setattr(waking._silence, "until", 0.0)
     names: list[tuple[str, Any]] = []
     monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: names.append((name, args)))
     yield names
@@ -97,4 +97,4 @@ def test_without_redis_the_caller_goes_on_and_tries_no_more_for_a_while(
         settings.CACHES = configured
     enqueue(TASK)
     assert sent == []
-    assert waking._silent_until > 0
+    assert waking._silence.is_on

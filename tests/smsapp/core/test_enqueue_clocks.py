@@ -27,7 +27,7 @@ def sent(settings: Any, monkeypatch: pytest.MonkeyPatch, redis_client: Any) -> l
     """Messages as the broker gets them."""
     app.loader.import_default_modules()
     settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-{secrets.token_hex(4)}"
-    monkeypatch.setattr(waking, "_silent_until", 0.0)
+    monkeypatch.setattr(waking._silence, "until", 0.0)
     monkeypatch.setattr(waking, "_waiting_until", {})
     messages: list[SimpleNamespace] = []
 

@@ -17,9 +17,9 @@ def counting(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways of counting keep every promise here; `lost` is what a process does while Redis is away."""
     if request.param == "redis":
         request.getfixturevalue("redis_client")
-        monkeypatch.setattr(rate_limits, "_lost_until", 0.0)
+        monkeypatch.setattr(rate_limits._lost, "until", 0.0)
     else:
-        monkeypatch.setattr(rate_limits, "_lost_until", float("inf"))
+        monkeypatch.setattr(rate_limits._lost, "until", float("inf"))
     return str(request.param)
 
 
@@ -81,7 +81,7 @@ def test_a_lost_redis_costs_one_try_and_unbounds_nobody(monkeypatch: pytest.Monk
         raise RedisError("away")
 
     monkeypatch.setattr(rate_limits, "get_redis_connection", away)
-    monkeypatch.setattr(rate_limits, "_lost_until", 0.0)
+    monkeypatch.setattr(rate_limits._lost, "until", 0.0)
     one = bucket(3)
     assert [count([one]).refused for _ in range(5)] == [False, False, False, True, True]
     assert len(tries) == 1
