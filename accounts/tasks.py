@@ -1,4 +1,4 @@
-"""Celery doors of accounts."""
+"""Celery tasks of accounts."""
 
 from celery import shared_task
 

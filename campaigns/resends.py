@@ -54,7 +54,7 @@ def create_resend(original: Campaign, by: User, statuses: Sequence[str]) -> Camp
 
 
 def is_resendable(campaign: Campaign, statuses: Sequence[str]) -> bool:
-    """Whether a door should offer it: `create_resend` decides. Asks nothing of the database while it may not be."""
+    """Whether a page should offer it: `create_resend` decides. Asks nothing of the database while it may not be."""
     try:
         _check_resend(campaign, statuses)
     except InvalidState:

@@ -1,4 +1,4 @@
-"""Celery doors of campaigns."""
+"""Celery tasks of campaigns."""
 
 from celery import shared_task
 

@@ -24,7 +24,7 @@ SCHEDULE_MAX = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class CampaignRequest:
-    """What a door asks for. Times are aware; `valid_until` None means no limit.
+    """What an entry point asks for. Times are aware; `valid_until` None means no limit.
 
     `quiet_from` and `quiet_until`, on the recipient's clock, go before the account's own quiet hours. The first
     `canary_size` recipients, or `canary_percent` of all, go first: for `canary_wait` seconds their reports are awaited,

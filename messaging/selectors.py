@@ -1,4 +1,4 @@
-"""What doors say of sending that is under way."""
+"""What pages and endpoints say of sending that is under way."""
 
 from django.db.models import F, IntegerField, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce

@@ -1,4 +1,4 @@
-"""Celery doors of the pipeline: each wakes one kind of work and may run at any time, any number of times."""
+"""Celery tasks of the pipeline: each starts one kind of work and may run at any time, any number of times."""
 
 from celery import shared_task
 

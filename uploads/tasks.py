@@ -1,4 +1,4 @@
-"""Celery doors of uploads."""
+"""Celery tasks of uploads."""
 
 import os
 import socket

@@ -1,10 +1,10 @@
 """Batches leave for the gateway:
 
 1. lease    ready batches, by one conditional update: owner, epoch + 1, deadline (`leases.py`)
-2. open     attempts, committed before their calls: the campaign runs, the epoch is ours, opt-outs and validity are
+2. prepare  attempts, committed before their calls: the campaign runs, the epoch is ours, opt-outs and validity are
             checked, the texts are rendered (`prepare.py`)
-3. call     the gateway, outside any transaction, several calls in flight, threads without a database (`calls.py`)
-4. record   what came of it; whatever is not certain becomes `unknown` and is looked up, never sent again blindly
+3. submit   to the gateway, outside any transaction, several calls in flight, threads without a database (`submit.py`)
+4. record   the outcome; whatever is not certain becomes `unknown` and is looked up, never sent again blindly
             (`record.py`)
 
 Killed between any two lines, the sweep finds the batch by its lease and the attempt it left open.

@@ -1,4 +1,4 @@
-"""2. open: attempts are committed before their calls.
+"""2. prepare: attempts are committed before their calls.
 
 The campaign runs, the epoch is ours, opt-outs and validity are checked, the texts are rendered.
 """

@@ -1,4 +1,4 @@
-"""4. record: what came of calls. Whatever is not certain becomes `unknown` and is looked up, never sent again."""
+"""4. record: the outcome of calls. Whatever is not certain becomes `unknown` and is looked up, never sent again."""
 
 import logging
 import random

@@ -1,4 +1,4 @@
-"""3. call: the gateway, outside any transaction, in threads without a database."""
+"""3. submit: call the gateway, outside any transaction, in threads without a database."""
 
 import logging
 import time
