@@ -40,7 +40,7 @@ from messaging.querysets import AT_ONCE, each_value
 from messaging.routing import rotation
 from messaging.storage import message_rows
 from smsapp.core import clock
-from smsapp.core.isolation import run_isolated, together
+from smsapp.core.isolation import run_batched, run_isolated
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def check(batches: Sequence[Claimed], allowance: Allowance) -> int:
 
 
 def _look_up(calls: Sequence[Attempt], allowance: Allowance) -> int:
-    answers = together(partial(_ask, allowance=allowance), calls)
+    answers = run_batched(partial(_ask, allowance=allowance), calls)
     changed = {call: run_isolated(partial(record, call), answer) for call, answer in answers}
     for call in calls:
         if changed.get(call) is None:  # something is wrong with this one; it must not stand in the way of the others

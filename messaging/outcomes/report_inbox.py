@@ -29,7 +29,7 @@ from messaging.storage import message_rows
 from smsapp.core import clock
 from smsapp.core.db_errors import is_outage
 from smsapp.core.enqueue import enqueue
-from smsapp.core.isolation import together
+from smsapp.core.isolation import run_batched
 from smsapp.core.purge import Purged, remove_oldest
 
 logger = logging.getLogger(__name__)
@@ -229,7 +229,7 @@ def rematch() -> int:
     stop_at = time.monotonic() + settings.TASK_BUDGET
     changed = 0
     while bodies := _take_unmatched():
-        changed += sum(together(_rematch, bodies))
+        changed += sum(run_batched(_rematch, bodies))
         if time.monotonic() >= stop_at:
             break
     return changed

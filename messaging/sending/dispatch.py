@@ -36,7 +36,7 @@ from messaging.sending.leases import lease
 from messaging.sending.prepare import open_attempts
 from messaging.sending.record import record_all
 from smsapp.core.enqueue import enqueue
-from smsapp.core.isolation import run_isolated, together
+from smsapp.core.isolation import run_batched, run_isolated
 
 SHORT_WAIT = 1.0  # seconds a worker waits itself for room; for longer it ends, and beat wakes it again
 #: Seconds for which answers are waited for, to be recorded with the first. A single send waits for nobody.
@@ -54,7 +54,7 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
             room, wait = look_for_room(lane, in_flight, is_over=is_over) if may_begin else (Room({}), 0.0)
             leased = lease_some(lane, room, in_flight)
             for batches in by_road(leased):
-                for call in together(open_attempts, batches):
+                for call in run_batched(open_attempts, batches):
                     in_flight.begin(call)
                     calls += 1
             if in_flight:

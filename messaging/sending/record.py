@@ -25,7 +25,7 @@ from messaging.sending.leases import lock, release
 from messaging.sending.submit import Call, Result
 from messaging.storage import message_rows
 from smsapp.core import clock
-from smsapp.core.isolation import run_isolated, together
+from smsapp.core.isolation import run_batched, run_isolated
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def record_all(results: Sequence[Result]) -> None:
         tell_pace(result)
     answered = [result for result in results if result.answer is not None]
     if answered:
-        together(record_answers, answered, until=min(map(record_before, answered)))
+        run_batched(record_answers, answered, until=min(map(record_before, answered)))
     for result in results:
         if result.answer is None:
             run_isolated(record, result, until=record_before(result))

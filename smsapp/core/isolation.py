@@ -37,7 +37,7 @@ def run_isolated(act: Callable[[Item], Result], item: Item, until: float = 0.0) 
     return None
 
 
-def together(
+def run_batched(
     act: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item], until: float = 0.0
 ) -> list[Result]:
     """`act(items)`, which shares what it costs among them and must be safe to repeat; if it fails, `act` with each of
