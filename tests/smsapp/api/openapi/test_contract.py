@@ -22,7 +22,7 @@ from tests.support.servers.web import running_server
 
 pytestmark = pytest.mark.platform
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", 2))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", 1))
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 #: At the same time, each with an account of its own.
 PARTS = {
