@@ -473,7 +473,7 @@ def test_accounts_are_settled_in_turn_and_none_waits_for_all_of_another(monkeypa
     first, second = owing(7), owing(3)
     ends_after(3, monkeypatch)
     woken: list[str] = []
-    monkeypatch.setattr(billing, "wake", lambda task, after: woken.append(task))
+    monkeypatch.setattr(billing, "enqueue", lambda task, after: woken.append(task))
     billing.settle_closed()
     assert (charged(first), charged(second)) == (4, 2)
     assert woken == ["messaging.settle_closed"]

@@ -48,7 +48,7 @@ class Killed(BaseException):
 
 
 #: What is called last, by whom: before the commit; after it, before anything is applied; while it is applied.
-BREAKS = [("receive", "poll"), ("wake", "poll"), ("settlement.apply", "apply_waiting")]
+BREAKS = [("receive", "poll"), ("enqueue", "poll"), ("settlement.apply", "apply_waiting")]
 
 
 def push(*message_ids: str, status: dict = TO_HANDSET) -> ReportInbox:

@@ -97,7 +97,7 @@ def test_counting_in_slices_says_the_same_as_at_once(owner, settings, monkeypatc
     Campaign.objects.update(preflight=None)
     monkeypatch.setattr(counting, "AT_ONCE", 10)
     woken: list[tuple[object, ...]] = []
-    monkeypatch.setattr(counting, "wake", lambda *args: woken.append(args))
+    monkeypatch.setattr(counting, "enqueue", lambda *args: woken.append(args))
     assert preflight(fresh(draft)).progress == 0
     slices = 0
     while count_slice(draft.pk):

@@ -32,7 +32,7 @@ def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tasks that were asked to go on."""
     current_app.loader.import_default_modules()
     names: list[str] = []
-    monkeypatch.setattr(purge, "wake", lambda task, after: names.append(task))
+    monkeypatch.setattr(purge, "enqueue", lambda task, after: names.append(task))
     return names
 
 
