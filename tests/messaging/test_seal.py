@@ -3,6 +3,10 @@
 import random
 from itertools import pairwise
 
+import pytest
+from django.db import connection
+
+from messaging.migrations import _view
 from messaging.seal import SEALED, Seal
 
 KEYS = (727161289, 556205804, 778828723, 579974702, 823916183, 800234201, 1054185816, 911365331)
@@ -40,3 +44,18 @@ def test_two_ids_do_not_tell_how_many_lie_between_them() -> None:
     assert len(steps) > 990  # of 1,000 steps of one
     rising = sum(second > first for first, second in pairwise(values))
     assert 400 < rising < 600
+
+
+@pytest.mark.django_db
+def test_the_databases_calculate_the_same() -> None:
+    """What the view `sms_messages` does with a number, for thousands of batches."""
+    keys = ", ".join(f"CAST({key} AS bigint) AS k{place}" for place, key in enumerate(KEYS, 1))
+    found = []
+    with connection.cursor() as cursor:
+        for start in range(0, len(numbers()), 500):
+            some = numbers()[start : start + 500]
+            rows = " UNION ALL ".join(f"SELECT CAST({batch << 10 | 7} AS bigint) AS id" for batch in some)
+            cursor.execute(f"SELECT {_view._sealed()} FROM ({rows}) m CROSS JOIN (SELECT {keys}) seal")
+            found += [row[0] for row in cursor.fetchall()]
+    seal = Seal(0, KEYS)
+    assert sorted(found) == sorted(seal.sealed(batch) << 10 | 7 for batch in numbers())
