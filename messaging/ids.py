@@ -13,6 +13,8 @@ import re
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from django.db import OperationalError
+
 from accounts.choices import Mode
 from accounts.models import Setting
 from messaging.seal import Seal
@@ -37,12 +39,21 @@ def installation_prefix() -> str:
     return Setting.objects.get(key=PREFIX_KEY).value
 
 
+class NotMigrated(OperationalError):
+    """The database is older than this version. An outage to whoever asks: the same request works after `migrate`."""
+
+
 @cache
 def seal() -> Seal:
-    """Of this installation, made with the database."""
-    rows = Setting.objects.filter(key__in=SEAL_KEYS).values_list("key", "value")
-    values = {key: int(value) for key, value in rows}
-    after, *keys = (values[key] for key in SEAL_KEYS if key in values) if values else (0,)
+    """Return the seal of this installation, made by a migration.
+
+    Raises NotMigrated before that migration. An id made without the seal would look like one of an earlier version,
+    and after 10,000 more batches its delivery report would belong to no message.
+    """
+    values = dict(Setting.objects.filter(key__in=SEAL_KEYS).values_list("key", "value"))
+    if len(values) < len(SEAL_KEYS):
+        raise NotMigrated("The keys of message ids are missing. Run `python manage.py migrate`.")
+    after, *keys = (int(values[key]) for key in SEAL_KEYS)
     return Seal(after, tuple(keys))
 
 

@@ -17,11 +17,11 @@ _SHIFT = 31  # from a product's upper bits, which depend on all of it
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """`after`: batches up to this one have ids of before, which stay as they are. `keys`: two of 31 bits for each
-    round; without any nothing is sealed."""
+    """`after`: batches up to this one have the ids of an earlier version, which stay as they are. `keys`: two of 31 bits
+    for each round."""
 
-    after: int = 0
-    keys: Sequence[int] = ()
+    after: int
+    keys: Sequence[int]
 
     @property
     def _rounds(self) -> list[tuple[int, int]]:
@@ -29,7 +29,7 @@ class Seal:
 
     def sealed(self, batch_id: int) -> int:
         """Return the batch's number in ids, of 45 bits."""
-        if not self.keys or batch_id <= self.after:
+        if batch_id <= self.after:
             return batch_id
         left, right = batch_id >> HALF, batch_id & MASK
         for keys in self._rounds:
@@ -39,12 +39,12 @@ class Seal:
     def opened(self, sealed: int) -> int | None:
         """Return the batch of this number in ids; None if there can be none."""
         if not sealed & SEALED:
-            return sealed if not self.keys or sealed <= self.after else None
+            return sealed if sealed <= self.after else None
         left, right = (sealed >> HALF) & MASK, sealed & MASK
         for keys in reversed(self._rounds):
             left, right = (right - _mixed(left, *keys)) & MASK, left
         batch_id = (left << HALF) | right
-        return batch_id if self.keys and batch_id > self.after else None
+        return batch_id if batch_id > self.after else None
 
 
 def _mixed(half: int, first: int, second: int) -> int:

@@ -3,6 +3,7 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.models import Setting
 from messaging import ids
 from messaging.models import Message
 from tests.support.factories import make_campaign
@@ -72,3 +73,23 @@ def test_the_customers_view_shows_the_same_id(monkeypatch):
     expected = {(message.message_id, "PENDING", message.phone_number) for message in Message.objects.all()}
     assert set(rows) == expected
     assert len(rows) == 2
+
+
+@pytest.mark.django_db
+def test_a_process_started_before_the_migration_makes_no_unsealed_id():
+    put_installation_back()
+    known = ids.seal()
+    ids.seal.cache_clear()
+    ids._batch_digits.cache_clear()
+    rows = Setting.objects.filter(key__in=ids.SEAL_KEYS)
+    before = list(rows)
+    rows.delete()
+    try:
+        with pytest.raises(ids.NotMigrated, match="migrate"):
+            ids.public_id(123)
+        Setting.objects.bulk_create(before)
+        assert ids.number_of(ids.public_id(123)) == 123
+        assert ids.seal() == known
+    finally:
+        ids.seal.cache_clear()
+        ids._batch_digits.cache_clear()

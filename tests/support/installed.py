@@ -7,6 +7,6 @@ def put_installation_back() -> None:
     have emptied their table, and views and other processes read it."""
     prefix = installation_prefix() if installation_prefix.cache_info().currsize else "tests"
     Setting.objects.get_or_create(key=PREFIX_KEY, defaults={"value": prefix})
-    if seal.cache_info().currsize and seal().keys:
-        for key, value in zip(SEAL_KEYS, (seal().after, *seal().keys), strict=True):
-            Setting.objects.get_or_create(key=key, defaults={"value": str(value)})
+    known = (seal().after, *seal().keys) if seal.cache_info().currsize else (0, *range(1 << 29 | 1, 1 << 29 | 17, 2))
+    for key, value in zip(SEAL_KEYS, known, strict=True):
+        Setting.objects.get_or_create(key=key, defaults={"value": str(value)})
