@@ -123,9 +123,12 @@ def _brief_patience() -> Iterator[None]:
 def _claimed(caller: Caller, key: str, fingerprint: str) -> IdempotencyKey:
     """The key's row: ours, without an answer, or the one of a call that was carried out."""
     row = IdempotencyKey(
-        account=caller.account, mode=caller.mode, key=key, fingerprint=fingerprint,
+        account=caller.account,
+        mode=caller.mode,
+        key=key,
+        fingerprint=fingerprint,
         request_id=current_call().request_id,
-    )  # fmt: skip
+    )
     try:
         row.pk = _inserted(row)
     except OperationalError as error:

@@ -146,8 +146,12 @@ def _decide(sender: SenderId, status: SenderStatus, by: User | None, note: str =
 
 def _record(verb: str, sender: SenderId, by: User | None, before: str = "") -> None:
     audit.record(
-        f"sender.{verb}", account=sender.account, by=by, target_type="sender", target_id=sender.value,
+        f"sender.{verb}",
+        account=sender.account,
+        by=by,
+        target_type="sender",
+        target_id=sender.value,
         before={"status": before} if before else None,
         after={"status": sender.status, "note": sender.note} if before else None,
-    )  # fmt: skip
+    )
     logger.info("sender %s of account %s was %s", sender.value, sender.account_id, verb)

@@ -20,9 +20,14 @@ def change_account(account: Account, by: User, changes: Mapping[str, Any]) -> Ac
         if before != after:
             locked.save(update_fields=[*changes, "updated_at"])
             audit.record(
-                "account.changed", account=locked, by=by, target_type="account", target_id=str(locked.pk),
-                before=before, after=after,
-            )  # fmt: skip
+                "account.changed",
+                account=locked,
+                by=by,
+                target_type="account",
+                target_id=str(locked.pk),
+                before=before,
+                after=after,
+            )
     return locked
 
 

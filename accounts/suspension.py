@@ -92,9 +92,13 @@ def suspend_for(account: Account, reason: str) -> None:
 
 def _record(verb: str, account: Account, by: User | None, reason: str = "") -> None:
     audit.record(
-        f"account.{verb}", account=account, by=by, target_type="account", target_id=str(account.pk),
+        f"account.{verb}",
+        account=account,
+        by=by,
+        target_type="account",
+        target_id=str(account.pk),
         after={"reason": reason} if reason else None,
-    )  # fmt: skip
+    )
 
 
 def _key() -> str:

@@ -29,16 +29,21 @@ urlpatterns = [
         "developers/webhooks/<str:endpoint_id>/test/", developers.webhook_act, {"action": "test"}, name="webhook-test"
     ),
     path(
-        "developers/webhooks/<str:endpoint_id>/enable/", developers.webhook_act, {"action": "enable"},
+        "developers/webhooks/<str:endpoint_id>/enable/",
+        developers.webhook_act,
+        {"action": "enable"},
         name="webhook-enable",
     ),
     path("developers/webhooks/<str:endpoint_id>/rotate/", developers.webhook_rotate, name="webhook-rotate"),
     path(
-        "developers/webhooks/<str:endpoint_id>/remove/", developers.webhook_act, {"action": "remove"},
+        "developers/webhooks/<str:endpoint_id>/remove/",
+        developers.webhook_act,
+        {"action": "remove"},
         name="webhook-remove",
     ),
     path(
-        "developers/webhooks/<str:endpoint_id>/deliveries/<int:delivery_pk>/", developers.webhook_delivery,
+        "developers/webhooks/<str:endpoint_id>/deliveries/<int:delivery_pk>/",
+        developers.webhook_delivery,
         name="webhook-delivery",
     ),
-]  # fmt: skip
+]

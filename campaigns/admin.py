@@ -61,9 +61,18 @@ def _facts(campaign: Campaign) -> str:
 @admin.register(Campaign)
 class CampaignAdmin(ActingAdmin):
     list_display = (
-        "__str__", "bulk_id", "account", "kind", "mode", "status", "pause_reason", "total_recipients", "delivered",
-        "failed_count", "created_at",
-    )  # fmt: skip
+        "__str__",
+        "bulk_id",
+        "account",
+        "kind",
+        "mode",
+        "status",
+        "pause_reason",
+        "total_recipients",
+        "delivered",
+        "failed_count",
+        "created_at",
+    )
     list_filter = (StatusFilter, KindFilter)
     list_select_related = ("account",)
     search_help_text = "Bulk id (bulk-…) or account name, in full"
@@ -182,9 +191,16 @@ class DraftPlanAdmin(ReadOnlyAdmin):
 @admin.register(RecurringCampaign)
 class RecurringCampaignAdmin(ActingAdmin):
     list_display = (
-        "__str__", "recurring_id", "account", "status", "next_run_at", "last_run_at", "run_count", "failure_count",
+        "__str__",
+        "recurring_id",
+        "account",
+        "status",
+        "next_run_at",
+        "last_run_at",
+        "run_count",
+        "failure_count",
         "detail",
-    )  # fmt: skip
+    )
     list_filter = ("status",)
     list_select_related = ("account",)
     search_help_text = "Its id (`rec-…`) or account name, in full"
@@ -210,9 +226,13 @@ class RecurringCampaignAdmin(ActingAdmin):
         done: str,
     ) -> HttpResponse | None:
         return confirmed_action(
-            self, request, queryset, question=question, done=done,
+            self,
+            request,
+            queryset,
+            question=question,
+            done=done,
             act=lambda row: service(row, request.user),  # type: ignore[arg-type]
-        )  # fmt: skip
+        )
 
 
 @admin.register(MessageTemplate)

@@ -101,8 +101,9 @@ def clone(campaign: Campaign, by: User) -> Campaign:
     with transaction.atomic():
         original = locked_campaign(campaign)  # so that its recipients are not removed meanwhile
         if original.kind != CampaignKind.BULK or (original.resend_of_id and original.status == CampaignStatus.DRAFT):
-            raise InvalidState("Only a bulk campaign whose recipients are known can be cloned.",
-                               current_status=original.status)  # fmt: skip
+            raise InvalidState(
+                "Only a bulk campaign whose recipients are known can be cloned.", current_status=original.status
+            )
         request = replace(request_of(original), scheduled_at=None, valid_until=None, client_reference=None)
         copy = unsaved_campaign(original.account, by, request, original.audience)
         save_new(copy)

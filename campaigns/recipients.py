@@ -51,7 +51,10 @@ def require_numbers(account: Account, numbers: Sequence[str]) -> tuple[list[tupl
             for row in refused[:MAX_ERRORS]
         ]
         raise InvalidPhoneNumber(
-            "None of the numbers can receive an SMS.", "phone_numbers[0]", numbers[0], problem=refused[0].reason,
+            "None of the numbers can receive an SMS.",
+            "phone_numbers[0]",
+            numbers[0],
+            problem=refused[0].reason,
             errors=errors,
-        )  # fmt: skip
+        )
     return good, refused

@@ -41,9 +41,14 @@ def create_resend(original: Campaign, by: User, statuses: Sequence[str]) -> Camp
         if valid_until is not None and valid_until <= clock.about_now():
             valid_until = None
         request = replace(
-            request_of(original), scheduled_at=None, valid_until=valid_until, client_reference=None, request_id="",
-            canary_size=None, canary_percent=None,
-        )  # fmt: skip
+            request_of(original),
+            scheduled_at=None,
+            valid_until=valid_until,
+            client_reference=None,
+            request_id="",
+            canary_size=None,
+            canary_percent=None,
+        )
         check_request(original.account, request, columns)
         resend = unsaved_campaign(original.account, by, request, audience_to_fill(original.account, columns))
         resend.resend_of, resend.resend_statuses = original, list(statuses)
@@ -76,8 +81,9 @@ def _check_resend(original: Campaign, statuses: Sequence[str]) -> None:
     if resend := next(filter(_counts_as_resend, original.resends.all()), None):
         raise InvalidState(
             "The failed messages of this campaign were sent again already. What failed again is sent again from there.",
-            **state, bulk_id=resend.bulk_id,
-        )  # fmt: skip
+            **state,
+            bulk_id=resend.bulk_id,
+        )
     if not any(original.tally[status] > 0 for status in statuses):
         raise InvalidState("This campaign has no failed messages to send again.", **state)
 

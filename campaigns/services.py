@@ -38,10 +38,17 @@ _insert_campaigns = Inserts(Campaign)
 
 #: Fields that setting a campaign off changes.
 SET_OFF = (
-    "status", "status_detail", "started_at", "canary_size", "canary_state", "approval_hash", "approval_requested_by",
-    "approved_by", "approved_at",
+    "status",
+    "status_detail",
+    "started_at",
+    "canary_size",
+    "canary_state",
+    "approval_hash",
+    "approval_requested_by",
+    "approved_by",
+    "approved_at",
     *pricing.FIELDS,
-)  # fmt: skip
+)
 MAX_DETAIL = 300  # characters of a status_detail
 VERBS = {
     CampaignStatus.AWAITING_APPROVAL: "approval_requested",
@@ -98,10 +105,16 @@ def set_off_recurring(campaign: Campaign, by: User, *, is_late: bool) -> None:
 def unsaved_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
     """What a request asks for, as a draft that is not stored yet."""
     campaign = Campaign(
-        account=account, user=user, kind=request.kind, mode=request.mode, bulk_id=f"bulk-{secrets.token_hex(10)}",
-        audience=audience, total_recipients=audience.recipient_count, chunk_count=audience.chunk_count,
+        account=account,
+        user=user,
+        kind=request.kind,
+        mode=request.mode,
+        bulk_id=f"bulk-{secrets.token_hex(10)}",
+        audience=audience,
+        total_recipients=audience.recipient_count,
+        chunk_count=audience.chunk_count,
         request_id=request.request_id,
-    )  # fmt: skip
+    )
     write_request(campaign, request)
     return campaign
 
@@ -122,9 +135,11 @@ def save_new(campaign: Campaign, fields: Sequence[str] | None = None) -> None:
         if other is None:
             raise
         raise DuplicateReference(
-            "Another send has this client_reference.", "client_reference", campaign.client_reference,
+            "Another send has this client_reference.",
+            "client_reference",
+            campaign.client_reference,
             existing_bulk_id=other.bulk_id,
-        ) from error  # fmt: skip
+        ) from error
 
 
 def launch(campaign: Campaign, by: User, undo_for: timedelta | None = None) -> Campaign:
@@ -169,8 +184,9 @@ def approve(
         if approval.is_void(waiting) or approval_hash not in ("", waiting.approval_hash):
             raise InvalidState(
                 "This campaign is not what was to be approved any more. Look at it again.",
-                current_status=waiting.status, approval_hash=approval.content_hash(waiting),
-            )  # fmt: skip
+                current_status=waiting.status,
+                approval_hash=approval.content_hash(waiting),
+            )
         waiting.approved_by, waiting.approved_at, waiting.status_detail = by, clock.about_now(), ""
         if undo_for and waiting.scheduled_at is None:
             waiting.scheduled_at = clock.about_now() + undo_for
@@ -291,9 +307,13 @@ def miss_uncertain(now: datetime, detail: str) -> int:
 def pause(campaign: Campaign, by: User) -> Campaign:
     """Raises InvalidState unless it is running or scheduled."""
     return move(
-        campaign, by, "paused", CampaignStatus.PAUSED, pause_reason=PauseReason.BY_USER,
+        campaign,
+        by,
+        "paused",
+        CampaignStatus.PAUSED,
+        pause_reason=PauseReason.BY_USER,
         status_detail=f"Paused by {by.username}.",
-    )  # fmt: skip
+    )
 
 
 def pause_for_gateway(campaign_id: int, detail: str, reason: PauseReason = PauseReason.GATEWAY_REFUSED) -> bool:
@@ -333,13 +353,16 @@ def resume(campaign: Campaign, by: User) -> Campaign:
     if campaign.scheduled_at and campaign.scheduled_at > now:
         return move(campaign, by, "resumed", CampaignStatus.SCHEDULED, pause_reason="", status_detail="")
     resumed = move(
-        campaign, by, "resumed", CampaignStatus.RUNNING, pause_reason="", status_detail="",
+        campaign,
+        by,
+        "resumed",
+        CampaignStatus.RUNNING,
+        pause_reason="",
+        status_detail="",
         started_at=campaign.started_at or now,
-    )  # fmt: skip
+    )
     settle_status([campaign.pk], now)
-    for task in (
-        "messaging.sweep", "messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"
-    ):  # fmt: skip
+    for task in ("messaging.sweep", "messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"):
         enqueue(task)
     return resumed
 
@@ -347,9 +370,14 @@ def resume(campaign: Campaign, by: User) -> Campaign:
 def cancel(campaign: Campaign, by: User) -> Campaign:
     """Stop for good. Messages in a call cannot be stopped; the others are closed as cancelled by the sweep."""
     cancelled = move(
-        campaign, by, "cancelled", CampaignStatus.CANCELLED, pause_reason="",
-        status_detail=f"Cancelled by {by.username}.", completed_at=clock.about_now(),
-    )  # fmt: skip
+        campaign,
+        by,
+        "cancelled",
+        CampaignStatus.CANCELLED,
+        pause_reason="",
+        status_detail=f"Cancelled by {by.username}.",
+        completed_at=clock.about_now(),
+    )
     enqueue("messaging.sweep")
     return cancelled
 
@@ -367,7 +395,7 @@ def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
                 webhook_events.tell(campaign)
     among.filter(
         Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED), closed_at=None, sent__lte=0
-    ).update(closed_at=now)  # fmt: skip
+    ).update(closed_at=now)
 
 
 def _require_recipients(audience: Audience) -> None:
@@ -390,8 +418,10 @@ def _set_off(campaign: Campaign, by: User) -> None:
     if campaign.kind == CampaignKind.SINGLE:
         raise TooManyRecipients(
             "So many recipients need the approval of a second person: send them as a campaign.",
-            "phone_numbers", campaign.total_recipients, max=campaign.account.approval_above,
-        )  # fmt: skip
+            "phone_numbers",
+            campaign.total_recipients,
+            max=campaign.account.approval_above,
+        )
     return _ask_for_approval(campaign, by)
 
 

@@ -85,10 +85,19 @@ def moved(
 
 
 def note(
-    campaign: Campaign, verb: str, by: User | None, *, before: Mapping[str, Any] | None = None,
+    campaign: Campaign,
+    verb: str,
+    by: User | None,
+    *,
+    before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     audit.record(
-        f"campaign.{verb}", account=campaign.account, by=by, target_type="campaign", target_id=campaign.bulk_id,
-        before=before, after=after,
-    )  # fmt: skip
+        f"campaign.{verb}",
+        account=campaign.account,
+        by=by,
+        target_type="campaign",
+        target_id=campaign.bulk_id,
+        before=before,
+        after=after,
+    )

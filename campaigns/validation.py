@@ -51,9 +51,17 @@ class CampaignRequest:
 
 #: Fields of a request that stand under the same names on a campaign, and on a recurring one.
 COPIED = (
-    "name", "message", "sender_id", "callback_url", "quiet_from", "quiet_until", "canary_size", "canary_percent",
-    "canary_wait", "canary_floor",
-)  # fmt: skip
+    "name",
+    "message",
+    "sender_id",
+    "callback_url",
+    "quiet_from",
+    "quiet_until",
+    "canary_size",
+    "canary_percent",
+    "canary_wait",
+    "canary_floor",
+)
 MAX_CANARY_WAIT = 86_400  # seconds
 
 
@@ -65,13 +73,18 @@ def check_text(message: str) -> None:
     if forbidden := forbidden_characters(message):
         raise ValidationError(
             f"The message contains a character that no text message may contain: {forbidden[0]!r}.",
-            "message", message, problem="CONTROL_CHARACTERS",
-        )  # fmt: skip
+            "message",
+            message,
+            problem="CONTROL_CHARACTERS",
+        )
     if len(message) > MAX_TEXT_LENGTH:
         raise MessageTooLong(
             f"The message has {len(message)} characters; {MAX_TEXT_LENGTH} are allowed.",
-            "message", message, length=len(message), max=MAX_TEXT_LENGTH,
-        )  # fmt: skip
+            "message",
+            message,
+            length=len(message),
+            max=MAX_TEXT_LENGTH,
+        )
 
 
 def check_message(message: str, columns: Sequence[str] = ()) -> None:
@@ -112,8 +125,12 @@ def check_canary(request: CampaignRequest) -> None:
     if request.canary_size is not None and request.canary_percent is not None:
         words = "Give the first recipients as a number or in percent."
         raise ValidationError(words, "canary_percent", request.canary_percent)
-    ranges = (("canary_size", 1, 10**6), ("canary_percent", 1, 50), ("canary_floor", 1, 100),
-              ("canary_wait", 60, MAX_CANARY_WAIT))  # fmt: skip
+    ranges = (
+        ("canary_size", 1, 10**6),
+        ("canary_percent", 1, 50),
+        ("canary_floor", 1, 100),
+        ("canary_wait", 60, MAX_CANARY_WAIT),
+    )
     for name, least, most in ranges:
         value = getattr(request, name)
         if value is not None and not least <= value <= most:
@@ -158,7 +175,11 @@ def request_of(campaign: Campaign) -> CampaignRequest:
     if campaign.canary_percent is not None:
         values["canary_size"] = None
     return CampaignRequest(
-        kind=CampaignKind(campaign.kind), mode=Mode(campaign.mode), scheduled_at=campaign.scheduled_at,
-        valid_until=campaign.valid_until, request_id=campaign.request_id, client_reference=campaign.client_reference,
+        kind=CampaignKind(campaign.kind),
+        mode=Mode(campaign.mode),
+        scheduled_at=campaign.scheduled_at,
+        valid_until=campaign.valid_until,
+        request_id=campaign.request_id,
+        client_reference=campaign.client_reference,
         **values,
-    )  # fmt: skip
+    )

@@ -40,9 +40,19 @@ class MessageStatus(IntegerChoices):
 M = MessageStatus
 #: For translators: what the dashboard makes of the names above.
 STATUS_WORDS = (
-    _("Queued"), _("Unknown"), _("Sent"), _("Unconfirmed"), _("Delivered"), _("Undelivered"), _("Rejected"),
-    _("Failed"), _("Expired"), _("Cancelled"), _("Suppressed"), _("Sending"),
-)  # fmt: skip
+    _("Queued"),
+    _("Unknown"),
+    _("Sent"),
+    _("Unconfirmed"),
+    _("Delivered"),
+    _("Undelivered"),
+    _("Rejected"),
+    _("Failed"),
+    _("Expired"),
+    _("Cancelled"),
+    _("Suppressed"),
+    _("Sending"),
+)
 
 #: Facts only ever raise the rank.
 RANK: dict[MessageStatus, int] = {

@@ -17,8 +17,8 @@ _SHIFT = 31  # from a product's upper bits, which depend on all of it
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """`after`: batches up to this one have the ids of an earlier version, which stay as they are. `keys`: two of 31 bits
-    for each round."""
+    """`after`: batches up to this one keep the ids that an earlier version gave them. `keys`: two of 31 bits for each
+    round."""
 
     after: int
     keys: Sequence[int]

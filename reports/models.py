@@ -21,9 +21,10 @@ class DailyStat(Tally):
     day = models.DateField(help_text="In UTC: the day on which the batches were made.")
     sender_id = models.CharField(max_length=16, blank=True, help_text="Empty: the provider chose.")
     gateway = models.CharField(
-        max_length=40, blank=True,
+        max_length=40,
+        blank=True,
         help_text="That the batch had when its messages changed: of what was moved, both have a share of `queued`.",
-    )  # fmt: skip
+    )
     segments = models.IntegerField(default=0, help_text="Of messages that a provider took.")
     spent_micro = models.BigIntegerField(default=0, help_text="What these segments cost the account, in millionths.")
 

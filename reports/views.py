@@ -119,8 +119,9 @@ def times_csv(request: MemberRequest) -> HttpResponseBase:
 def _as_csv(
     request: MemberRequest, name: str, heads: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> HttpResponseBase:
-    audit.record("report.exported", account=current_account(request), by=request.user, target_type="report",
-                 target_id=name)  # fmt: skip
+    audit.record(
+        "report.exported", account=current_account(request), by=request.user, target_type="report", target_id=name
+    )
     lines = (csv_line(row) for row in rows)
     answer = StreamingHttpResponse(
         chain([BYTE_ORDER_MARK + csv_line(heads)], lines), content_type="text/csv; charset=utf-8"

@@ -18,9 +18,16 @@ from uploads.suppressions import allow_by, suppress
 @admin.register(Upload)
 class UploadAdmin(ReadOnlyAdmin):
     list_display = (
-        "original_filename", "account", "status", "failure_reason", "row_count", "phone_count", "invalid_count",
-        "duplicate_count", "uploaded_at",
-    )  # fmt: skip
+        "original_filename",
+        "account",
+        "status",
+        "failure_reason",
+        "row_count",
+        "phone_count",
+        "invalid_count",
+        "duplicate_count",
+        "uploaded_at",
+    )
     list_filter = ("status",)
     list_select_related = ("account",)
     search_help_text = "Upload id (upl-…) or account name"

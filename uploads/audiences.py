@@ -62,9 +62,12 @@ def audience_from_numbers(
     step = settings.CHUNK_SIZE
     starts = range(0, len(numbers) or 1, step)
     audience = Audience(
-        account=account, source=AudienceSource.REQUEST, columns=list(columns), chunk_count=len(starts),
+        account=account,
+        source=AudienceSource.REQUEST,
+        columns=list(columns),
+        chunk_count=len(starts),
         recipient_count=len(numbers),
-    )  # fmt: skip
+    )
     stored = []
     for number, start in enumerate(starts):
         part = numbers[start : start + step]

@@ -123,8 +123,10 @@ def import_upload(contact_list: ContactList, by: User, upload_id: str) -> tuple[
             _grow(locked, len(part) - known.count())
             Contact.objects.bulk_create(
                 (Contact(contact_list=locked, phone_number=phone, values=values) for phone, values in part),
-                update_conflicts=True, unique_fields=["contact_list", "phone_number"], update_fields=["values"],
-            )  # fmt: skip
+                update_conflicts=True,
+                unique_fields=["contact_list", "phone_number"],
+                update_fields=["values"],
+            )
         locked.refresh_from_db()
         added = locked.contact_count - before
         _note("imported", locked, by, after={"upload_id": upload_id, "added": added})
@@ -216,10 +218,19 @@ def _save(contact_list: ContactList) -> None:
 
 
 def _note(
-    verb: str, contact_list: ContactList, by: User, *, before: Mapping[str, object] | None = None,
+    verb: str,
+    contact_list: ContactList,
+    by: User,
+    *,
+    before: Mapping[str, object] | None = None,
     after: Mapping[str, object] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     audit.record(
-        f"contact_list.{verb}", account=contact_list.account, by=by, target_type="contact_list",
-        target_id=contact_list.list_id, before=before, after=after,
-    )  # fmt: skip
+        f"contact_list.{verb}",
+        account=contact_list.account,
+        by=by,
+        target_type="contact_list",
+        target_id=contact_list.list_id,
+        before=before,
+        after=after,
+    )

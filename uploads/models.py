@@ -18,9 +18,12 @@ class Audience(models.Model):
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
     source = models.CharField(max_length=8, choices=AudienceSource)
     name = models.CharField(
-        max_length=120, blank=True, default="", db_default="",
+        max_length=120,
+        blank=True,
+        default="",
+        db_default="",
         help_text="Of the contact list that it is a snapshot of, as it was called then.",
-    )  # fmt: skip
+    )
     columns = models.JSONField(default=list, help_text="Names of the variables every recipient carries, in order.")
     chunk_count = models.PositiveIntegerField(default=0)
     recipient_count = models.PositiveIntegerField(default=0)

@@ -94,9 +94,14 @@ def read_again(
     with path.open("rb") as stored:
         file = UploadedFile(stored, name=name, size=upload.file_size)
         return accept_upload(
-            upload.account, user, file, country=country, phone_column=phone_column,
-            has_header=has_header if phone_column is not None else None, delimiter=delimiter or None,
-        )  # fmt: skip
+            upload.account,
+            user,
+            file,
+            country=country,
+            phone_column=phone_column,
+            has_header=has_header if phone_column is not None else None,
+            delimiter=delimiter or None,
+        )
 
 
 def suppress_upload(account: Account, by: User, upload_id: str) -> int:

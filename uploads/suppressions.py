@@ -79,9 +79,13 @@ def suppress_all(account: Account, by: User, phones: Iterable[str], detail: str)
     while part := {phone_hash(account.pk, phone): (phone[-2:], detail) for phone in islice(remaining, _SLICE)}:
         added += len(_leave_all(account, part, OptOutSource.FILE, detail, by))
     audit.record(
-        "suppression.imported", account=account, by=by, target_type="suppression", target_id=detail[:60],
+        "suppression.imported",
+        account=account,
+        by=by,
+        target_type="suppression",
+        target_id=detail[:60],
         after={"added": added},
-    )  # fmt: skip
+    )
     return added
 
 
@@ -90,9 +94,10 @@ def _leave(
 ) -> bool:
     with transaction.atomic():
         _, is_new = Suppression.objects.get_or_create(
-            account=account, phone_hash=hashed,
+            account=account,
+            phone_hash=hashed,
             defaults={"phone_hint": hint, "reason": reason[:200], "source": source},
-        )  # fmt: skip
+        )
         if is_new:
             _enter(account, hashed, hint, source, detail or reason, by, is_out=True)
     return is_new
@@ -111,9 +116,12 @@ def _leave_all(
             ignore_conflicts=True,  # somebody else was quicker
         )
         OptOutEvent.objects.bulk_create(
-            [OptOutEvent(phone_hash=one, phone_hint=hint, detail=detail[:200], is_out=True, user=by, **values)
-             for one, (hint, detail) in rows.items() if one in new]
-        )  # fmt: skip
+            [
+                OptOutEvent(phone_hash=one, phone_hint=hint, detail=detail[:200], is_out=True, user=by, **values)
+                for one, (hint, detail) in rows.items()
+                if one in new
+            ]
+        )
     return new
 
 
@@ -172,6 +180,10 @@ def allow_by(account: Account, by: User, row: Suppression) -> None:
 
 def _note(verb: str, row: Suppression, by: User) -> None:
     audit.record(
-        f"suppression.{verb}", account=row.account, by=by, target_type="suppression", target_id=row.phone_hash,
+        f"suppression.{verb}",
+        account=row.account,
+        by=by,
+        target_type="suppression",
+        target_id=row.phone_hash,
         after={"phone_hint": row.phone_hint, "reason": row.reason},
-    )  # fmt: skip
+    )

@@ -106,9 +106,13 @@ def issue_api_key(
     Raises ValidationError naming the field, or InvalidState.
     """
     values = read_options(
-        issuer, mode=mode, scopes=DEFAULT_SCOPES & issuer.scopes if scopes is None else scopes,
-        allowed_networks=allowed_networks, rate_limit=rate_limit, expires_at=expires_at,
-    )  # fmt: skip
+        issuer,
+        mode=mode,
+        scopes=DEFAULT_SCOPES & issuer.scopes if scopes is None else scopes,
+        allowed_networks=allowed_networks,
+        rate_limit=rate_limit,
+        expires_at=expires_at,
+    )
     del values["mode"]
     with transaction.atomic():
         Account.objects.select_for_update(no_key=True).get(pk=issuer.account.pk)  # keys are counted one by one
@@ -127,9 +131,11 @@ def read_options(issuer: Issuer, **given: Any) -> dict[str, Any]:
     wrong with them."""
     problems = Problems()
     read: dict[str, Callable[[Any], Any]] = {
-        "mode": lambda mode: _mode(issuer, mode), "scopes": lambda scopes: _scopes(issuer, scopes),
-        "allowed_networks": _networks, "expires_at": _expiry,
-    }  # fmt: skip
+        "mode": lambda mode: _mode(issuer, mode),
+        "scopes": lambda scopes: _scopes(issuer, scopes),
+        "allowed_networks": _networks,
+        "expires_at": _expiry,
+    }
     values = {name: problems.check(read[name], value) if name in read else value for name, value in given.items()}
     problems.refuse()
     return values
@@ -257,9 +263,14 @@ def _make(account: Account, user: User, mode: Mode, name: str, values: dict[str,
     prefix = "".join(secrets.choice(_PREFIX_ALPHABET) for _ in range(10))
     secret = "".join(secrets.choice(_BASE62) for _ in range(SECRET_LENGTH))
     key = ApiKey.objects.create(
-        account=account, user=user, name=name, mode=mode, prefix=prefix,
-        secret_hash=_hash(secret, settings.SECRET_KEY), **values,
-    )  # fmt: skip
+        account=account,
+        user=user,
+        name=name,
+        mode=mode,
+        prefix=prefix,
+        secret_hash=_hash(secret, settings.SECRET_KEY),
+        **values,
+    )
     text = f"sms_{mode.value}_{prefix}_{secret}"
     return key, text + _checksum(text)
 
@@ -353,7 +364,12 @@ def _record(
     verb: str, key: ApiKey, by: User, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None
 ) -> None:
     audit.record(
-        f"api_key.{verb}", account=key.account, by=by, target_type="api_key", target_id=key.prefix,
-        before=before, after=after,
-    )  # fmt: skip
+        f"api_key.{verb}",
+        account=key.account,
+        by=by,
+        target_type="api_key",
+        target_id=key.prefix,
+        before=before,
+        after=after,
+    )
     logger.info("API key %s of account %s was %s", key.prefix, key.account_id, verb)

@@ -103,9 +103,13 @@ def _invite(account: Account, email: str, role: Role, by: User) -> tuple[Invitat
         Invitation.objects.filter(Q(email=email) | Q(expires_at__lte=clock.about_now()), account=account).delete()
         members.require_room(account)
         invitation = Invitation.objects.create(
-            account=account, email=email, role=role, invited_by=by, token_hash=_hash_of(secret),
+            account=account,
+            email=email,
+            role=role,
+            invited_by=by,
+            token_hash=_hash_of(secret),
             expires_at=clock.about_now() + GOOD_FOR,
-        )  # fmt: skip
+        )
         _record("made", invitation, by)
     return invitation, secret
 
@@ -147,6 +151,10 @@ def _hash_of(secret: str) -> str:
 
 def _record(verb: str, invitation: Invitation, by: User) -> None:
     audit.record(
-        f"invitation.{verb}", account=invitation.account, by=by, target_type="invitation", target_id=str(invitation.pk),
+        f"invitation.{verb}",
+        account=invitation.account,
+        by=by,
+        target_type="invitation",
+        target_id=str(invitation.pk),
         after={"email": invitation.email, "role": invitation.role},
-    )  # fmt: skip
+    )

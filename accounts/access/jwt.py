@@ -21,9 +21,13 @@ class _Backend(TokenBackend):
         """Without a look at the times, which the token itself checks. Raises TokenBackendError."""
         try:
             payload: dict[str, Any] = jwt.decode(
-                token, self.get_verifying_key(token), algorithms=[self.algorithm], audience=self.audience,
-                issuer=self.issuer, options={"verify_signature": verify, "verify_exp": False, "verify_iat": False},
-            )  # fmt: skip
+                token,
+                self.get_verifying_key(token),
+                algorithms=[self.algorithm],
+                audience=self.audience,
+                issuer=self.issuer,
+                options={"verify_signature": verify, "verify_exp": False, "verify_iat": False},
+            )
         except jwt.InvalidTokenError as error:
             raise TokenBackendError("Token is invalid") from error
         return payload

@@ -75,10 +75,18 @@ def _require_another_owner(membership: Membership) -> None:
 
 
 def _record(
-    verb: str, membership: Membership, by: Membership, before: dict[str, str] | None = None,
+    verb: str,
+    membership: Membership,
+    by: Membership,
+    before: dict[str, str] | None = None,
     after: dict[str, str] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     audit.record(
-        f"member.{verb}", account=membership.account, by=by.user, target_type="member",
-        target_id=membership.user.username[:60], before=before, after=after,
-    )  # fmt: skip
+        f"member.{verb}",
+        account=membership.account,
+        by=by.user,
+        target_type="member",
+        target_id=membership.user.username[:60],
+        before=before,
+        after=after,
+    )

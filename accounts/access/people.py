@@ -29,8 +29,13 @@ def change_profile(person: User, account: Account, changes: Mapping[str, Any]) -
             person.save(update_fields=[*changes, "updated_at"])
             if person.email != before:
                 audit.record(
-                    "user.email_changed", account=account, by=person, target_type="user",
-                    target_id=person.username[:60], before={"email": before}, after={"email": person.email},
-                )  # fmt: skip
+                    "user.email_changed",
+                    account=account,
+                    by=person,
+                    target_type="user",
+                    target_id=person.username[:60],
+                    before={"email": before},
+                    after={"email": person.email},
+                )
     except IntegrityError as error:
         raise AlreadyExists("Somebody else has this address.", "email", person.email) from error

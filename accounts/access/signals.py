@@ -28,9 +28,12 @@ def note_failure(credentials: dict[str, Any], request: Any = None, **kwargs: Any
         return
     person = User.objects.filter(username=credentials.get("username") or "").first()
     audit.record(
-        "user.sign_in_failed", account=None, by=None, target_type="user",
+        "user.sign_in_failed",
+        account=None,
+        by=None,
+        target_type="user",
         target_id=person.username[:60] if person else "",
-    )  # fmt: skip
+    )
 
 
 def _record(verb: str, user: User) -> None:

@@ -226,6 +226,9 @@ def _revoke(family: TokenFamily, verb: str, by: User | None = None) -> None:
 
 def _record(verb: str, family: TokenFamily, by: User | None = None) -> None:
     audit.record(
-        f"token.{verb}", account=family.account, by=by or family.user, target_type="token_family",
+        f"token.{verb}",
+        account=family.account,
+        by=by or family.user,
+        target_type="token_family",
         target_id=str(family.family_id),
-    )  # fmt: skip
+    )

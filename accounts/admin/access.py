@@ -60,10 +60,14 @@ class UserAdmin(Audited, DjangoUserAdmin):
         before, after = vars(obj).get("_before", {}), _shown(obj)
         changed = [name for name in before if before[name] != after[name]]
         audit.record(
-            "console.user_changed", account=None, by=request.user, target_type="user",  # type: ignore[arg-type]
-            target_id=obj.username[:60], before={name: before[name] for name in changed},
+            "console.user_changed",
+            account=None,
+            by=request.user,  # type: ignore[arg-type]
+            target_type="user",
+            target_id=obj.username[:60],
+            before={name: before[name] for name in changed},
             after={name: after[name] for name in changed} | {"how": message},
-        )  # fmt: skip
+        )
         return admin.ModelAdmin.log_change(self, request, obj, message)
 
 
@@ -105,8 +109,11 @@ class FailureAdmin(_Kept, Audited, AccessFailureLogAdmin):
 
 
 for _model, _page in (
-    (Group, GroupAdmin), (AccessAttempt, LockOutAdmin), (AccessLog, SignInAdmin), (AccessFailureLog, FailureAdmin),
-):  # fmt: skip
+    (Group, GroupAdmin),
+    (AccessAttempt, LockOutAdmin),
+    (AccessLog, SignInAdmin),
+    (AccessFailureLog, FailureAdmin),
+):
     if admin.site.is_registered(_model):
         admin.site.unregister(_model)
     admin.site.register(_model, _page)

@@ -47,11 +47,29 @@ class AccountAdmin(CreditPages):
     search_fields = ("name",)
     search_help_text = "Part of the name"
     fields = (
-        "name", "default_country", "is_active", "hold_reason", "is_metered", "credit_left", "currency",
-        "low_balance_micro", "daily_spend_limit_micro", "daily_message_limit", "approval_above",
-        "approval_above_micro", "rate", "quiet_from", "quiet_until", "allowed_countries", "recipient_hourly_limit",
-        "recipient_daily_limit", "guards_numbers", "opt_out_reply", "created_at", "updated_at",
-    )  # fmt: skip
+        "name",
+        "default_country",
+        "is_active",
+        "hold_reason",
+        "is_metered",
+        "credit_left",
+        "currency",
+        "low_balance_micro",
+        "daily_spend_limit_micro",
+        "daily_message_limit",
+        "approval_above",
+        "approval_above_micro",
+        "rate",
+        "quiet_from",
+        "quiet_until",
+        "allowed_countries",
+        "recipient_hourly_limit",
+        "recipient_daily_limit",
+        "guards_numbers",
+        "opt_out_reply",
+        "created_at",
+        "updated_at",
+    )
     readonly_fields = ("credit_left", "hold_reason", "created_at", "updated_at")
     inlines = (MembershipInline,)
 
@@ -116,16 +134,35 @@ class InvitationAdmin(ConsoleAdmin):
 @admin.register(ApiKey)
 class ApiKeyAdmin(ConsoleAdmin):
     list_display = (
-        "name", "prefix", "account", "mode", "scope_count", "networks", "usable", "created_at", "expires_at",
+        "name",
+        "prefix",
+        "account",
+        "mode",
+        "scope_count",
+        "networks",
+        "usable",
+        "created_at",
+        "expires_at",
         "last_used_at",
-    )  # fmt: skip
+    )
     list_filter = ("mode", ("revoked_at", admin.EmptyFieldListFilter))
     list_select_related = ("account",)
     search_help_text = "Prefix of the key (the part between the second and third underscore), or account name"
     fields = (
-        "name", "account", "user", "mode", "prefix", "scopes", "allowed_networks", "rate_limit", "created_at",
-        "expires_at", "revoked_at", "last_used_at", "replaced_by",
-    )  # fmt: skip
+        "name",
+        "account",
+        "user",
+        "mode",
+        "prefix",
+        "scopes",
+        "allowed_networks",
+        "rate_limit",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "last_used_at",
+        "replaced_by",
+    )
     raw_id_fields = ("account", "user")
     actions = ("revoke",)
 

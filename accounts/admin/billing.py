@@ -29,11 +29,14 @@ def note_account(account: Account, form: AccountForm, request: HttpRequest, chan
     changed = [name for name in form.changed_data if name != "is_active"]
     if changed or not change:
         audit.record(
-            "account.changed" if change else "account.created", account=account, by=request.user,  # type: ignore[arg-type]
-            target_type="account", target_id=str(account.pk),
+            "account.changed" if change else "account.created",
+            account=account,
+            by=request.user,  # type: ignore[arg-type]
+            target_type="account",
+            target_id=str(account.pk),
             before={name: str(form.initial.get(name)) for name in changed} if change else None,
             after={name: str(form.cleaned_data[name]) for name in changed},
-        )  # fmt: skip
+        )
 
 
 class CreditPages(ConsoleAdmin):
@@ -173,8 +176,17 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_select_related = ("account", "user")
     search_help_text = "Account name in full, or the number of a campaign"
     fields = (
-        "account", "kind", "amount", "credit_after", "campaign_id", "note", "user", "refund_of", "refund", "created_at",
-    )  # fmt: skip
+        "account",
+        "kind",
+        "amount",
+        "credit_after",
+        "campaign_id",
+        "note",
+        "user",
+        "refund_of",
+        "refund",
+        "created_at",
+    )
     readonly_fields = ("refund",)
 
     @admin.display(ordering="amount_micro")

@@ -29,9 +29,16 @@ class AuditEventAdmin(ReadOnlyAdmin):
 @admin.register(ApiUsageLog)
 class ApiUsageLogAdmin(ReadOnlyAdmin):
     list_display = (
-        "created_at", "account", "method", "endpoint", "status_code", "error_code", "response_time_ms", "ip_address",
+        "created_at",
+        "account",
+        "method",
+        "endpoint",
+        "status_code",
+        "error_code",
+        "response_time_ms",
+        "ip_address",
         "api_key_prefix",
-    )  # fmt: skip
+    )
     list_select_related = ("account",)
     search_help_text = "Account name, in full"
 

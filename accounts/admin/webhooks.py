@@ -39,10 +39,25 @@ class WebhookEndpointAdmin(ActingAdmin):
     list_select_related = ("account",)
     search_help_text = "Id of the endpoint or account name, in full"
     fields = (
-        "endpoint_id", "account", "mode", "kind", "url", "description", "event_types", "show_numbers", "is_active",
-        "disabled_at", "disabled_reason", "failing_since", "failure_count", "slow_until", "told_failing_at",
-        "old_secret_until", "created_at", "updated_at",
-    )  # fmt: skip
+        "endpoint_id",
+        "account",
+        "mode",
+        "kind",
+        "url",
+        "description",
+        "event_types",
+        "show_numbers",
+        "is_active",
+        "disabled_at",
+        "disabled_reason",
+        "failing_since",
+        "failure_count",
+        "slow_until",
+        "told_failing_at",
+        "old_secret_until",
+        "created_at",
+        "updated_at",
+    )
     actions = ("enable", "replay_failed")
 
     def find(self, term: str) -> Q | None:
@@ -51,9 +66,13 @@ class WebhookEndpointAdmin(ActingAdmin):
     @admin.action(description="Switch the chosen endpoints on again", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> HttpResponse | None:
         return confirmed_action(
-            self, request, queryset.select_related("account"), question="Switch these endpoints on again?",
-            act=lambda endpoint: endpoints.enable(endpoint, request.user), done="Enabled.",  # type: ignore[arg-type]
-        )  # fmt: skip
+            self,
+            request,
+            queryset.select_related("account"),
+            question="Switch these endpoints on again?",
+            act=lambda endpoint: endpoints.enable(endpoint, request.user),  # type: ignore[arg-type]
+            done="Enabled.",
+        )
 
     @admin.action(description="Send again what failed in the last 30 days", permissions=["change"])
     def replay_failed(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> HttpResponse | None:
@@ -64,9 +83,13 @@ class WebhookEndpointAdmin(ActingAdmin):
                 raise InvalidState("Nothing has failed in the last 30 days.")
 
         return confirmed_action(
-            self, request, queryset.select_related("account"), question="Send all failed events again?", act=act,
+            self,
+            request,
+            queryset.select_related("account"),
+            question="Send all failed events again?",
+            act=act,
             done="Failed events replayed.",
-        )  # fmt: skip
+        )
 
 
 class AttemptInline(admin.TabularInline):
@@ -90,15 +113,31 @@ class WebhookDeliveryAdmin(ActingAdmin):
     """The bodies may hold numbers, so they are not shown."""
 
     list_display = (
-        "id", "endpoint", "event_type", "state", "attempt_count", "last_status", "created_at", "delivered_at",
-    )  # fmt: skip
+        "id",
+        "endpoint",
+        "event_type",
+        "state",
+        "attempt_count",
+        "last_status",
+        "created_at",
+        "delivered_at",
+    )
     list_filter = ("state",)
     list_select_related = ("endpoint",)
     search_help_text = "Number of the row, or id of the endpoint"
     fields = (
-        "endpoint", "event_id", "event_type", "state", "attempt_count", "next_attempt_at", "lease_owner",
-        "lease_until", "last_status", "created_at", "delivered_at",
-    )  # fmt: skip
+        "endpoint",
+        "event_id",
+        "event_type",
+        "state",
+        "attempt_count",
+        "next_attempt_at",
+        "lease_owner",
+        "lease_until",
+        "last_status",
+        "created_at",
+        "delivered_at",
+    )
     inlines = (AttemptInline,)
     actions = ("replay",)
 
@@ -112,6 +151,10 @@ class WebhookDeliveryAdmin(ActingAdmin):
     @admin.action(description="Send the chosen events again", permissions=["change"])
     def replay(self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]) -> HttpResponse | None:
         return confirmed_action(
-            self, request, queryset.select_related("endpoint__account"), question="Send these events again?",
-            act=lambda delivery: endpoints.replay(delivery, request.user), done="Replayed.",  # type: ignore[arg-type]
-        )  # fmt: skip
+            self,
+            request,
+            queryset.select_related("endpoint__account"),
+            question="Send these events again?",
+            act=lambda delivery: endpoints.replay(delivery, request.user),  # type: ignore[arg-type]
+            done="Replayed.",
+        )

@@ -99,9 +99,11 @@ class LedgerEntrySerializer(ModelAnswer[LedgerEntry]):
 
 @extend_schema_view(
     get=extend_schema(
-        operation_id="account_ledger", summary="List movements of credit, newest first", tags=["account"],
+        operation_id="account_ledger",
+        summary="List movements of credit, newest first",
+        tags=["account"],
     )
-)  # fmt: skip
+)
 class LedgerView(AccountMixin, generics.ListAPIView[LedgerEntry]):
     """What was charged, topped up and corrected; their sum is balance and reserved credit together. Reserving is no
     movement: it shows in the balance alone."""

@@ -40,18 +40,25 @@ MAX_OVERLAP = 168  # hours
 class ApiKeyChange(StrictSerializer):
     name = serializers.CharField(max_length=80, help_text="For people, e.g. `Shop backend`.")
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(Scope.choices), min_length=1, max_length=len(Scope),
+        child=serializers.ChoiceField(Scope.choices),
+        min_length=1,
+        max_length=len(Scope),
         help_text="What the key may do: no more than the person who makes or changes it. By default everything a "
         "sender may.",
-    )  # fmt: skip
+    )
     allowed_networks = serializers.ListField(
-        child=serializers.CharField(max_length=50), max_length=MAX_NETWORKS, required=False, default=list,
+        child=serializers.CharField(max_length=50),
+        max_length=MAX_NETWORKS,
+        required=False,
+        default=list,
         help_text="IPv4 and IPv6 networks from which the key may be used, e.g. `203.0.113.0/24`. Empty: from anywhere.",
-    )  # fmt: skip
+    )
     rate_limit = serializers.IntegerField(
-        min_value=1, max_value=settings.API_RATE_KEY, allow_null=True,
+        min_value=1,
+        max_value=settings.API_RATE_KEY,
+        allow_null=True,
         help_text="Calls a minute, if fewer than the installation allows each key. null: as many as that.",
-    )  # fmt: skip
+    )
     expires_at = ZonedDateTimeField(
         allow_null=True, help_text="From when on the key is refused, e.g. `2027-06-17T18:00:00Z`. null: never."
     )
@@ -75,7 +82,7 @@ class RotateRequest(StrictSerializer):
         max_value=MAX_OVERLAP,
         default=24,
         help_text="Hours for which the old key still works; 24 if left out.",
-    )  # fmt: skip
+    )
 
 
 class ApiKeySerializer(ModelAnswer[ApiKey]):
@@ -95,9 +102,20 @@ class ApiKeySerializer(ModelAnswer[ApiKey]):
     class Meta:
         model = ApiKey
         fields = (
-            "key_id", "name", "mode", "scopes", "allowed_networks", "rate_limit", "made_by", "is_usable", "created_at",
-            "expires_at", "revoked_at", "last_used_at", "replaced_by_key_id",
-        )  # fmt: skip
+            "key_id",
+            "name",
+            "mode",
+            "scopes",
+            "allowed_networks",
+            "rate_limit",
+            "made_by",
+            "is_usable",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+            "last_used_at",
+            "replaced_by_key_id",
+        )
         read_only_fields = fields
         extra_kwargs = {
             "name": {"help_text": "For people."},
@@ -120,10 +138,14 @@ class NewApiKey(ApiKeySerializer):
 
 EXAMPLE = OpenApiExample(
     "A test key for one network",
-    {"name": "Shop backend", "mode": "test", "scopes": ["messages:send", "messages:read"],
-     "allowed_networks": ["203.0.113.0/24"]},
+    {
+        "name": "Shop backend",
+        "mode": "test",
+        "scopes": ["messages:send", "messages:read"],
+        "allowed_networks": ["203.0.113.0/24"],
+    },
     request_only=True,
-)  # fmt: skip
+)
 
 
 @extend_schema_view(
@@ -147,9 +169,14 @@ class ApiKeyViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
         return key_of(_issuer(caller_of(self.request)), self.kwargs["key_id"])
 
     @extend_schema(
-        operation_id="api_keys_create", summary="Make an API key", tags=["api-keys"],
-        request=ApiKeyRequest, responses={201: NewApiKey}, examples=[EXAMPLE], extensions=may_fail(InvalidState),
-    )  # fmt: skip
+        operation_id="api_keys_create",
+        summary="Make an API key",
+        tags=["api-keys"],
+        request=ApiKeyRequest,
+        responses={201: NewApiKey},
+        examples=[EXAMPLE],
+        extensions=may_fail(InvalidState),
+    )
     def create(self, request: Request) -> Response:
         """Its text is in this answer only."""
         issuer = _issuer(caller_of(request))
@@ -158,10 +185,14 @@ class ApiKeyViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
         return _with_text(key, text)
 
     @extend_schema(
-        operation_id="api_keys_update", summary="Change an API key", tags=["api-keys"],
-        request=ApiKeyChange(partial=True), responses=ApiKeySerializer, extensions=may_fail(InvalidState),
+        operation_id="api_keys_update",
+        summary="Change an API key",
+        tags=["api-keys"],
+        request=ApiKeyChange(partial=True),
+        responses=ApiKeySerializer,
+        extensions=may_fail(InvalidState),
         examples=[OpenApiExample("Fewer calls", {"rate_limit": 60}, request_only=True)],
-    )  # fmt: skip
+    )
     def partial_update(self, request: Request, key_id: str) -> Response:
         """What is left out stays. Effective with the key's next call."""
         issuer = _issuer(caller_of(request))
@@ -170,19 +201,25 @@ class ApiKeyViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
         return Response(ApiKeySerializer(key).data)
 
     @extend_schema(
-        operation_id="api_keys_rotate", summary="Replace an API key", tags=["api-keys"],
-        request=RotateRequest, responses={201: NewApiKey}, extensions=may_fail(InvalidState),
+        operation_id="api_keys_rotate",
+        summary="Replace an API key",
+        tags=["api-keys"],
+        request=RotateRequest,
+        responses={201: NewApiKey},
+        extensions=may_fail(InvalidState),
         examples=[OpenApiExample("Within the hour", {"overlap_hours": 1}, request_only=True)],
-    )  # fmt: skip
+    )
     def rotate(self, request: Request, key_id: str) -> Response:
         """A new key with the same properties; the old one works on for `overlap_hours`."""
         overlap = timedelta(hours=checked(RotateRequest, request)["overlap_hours"])
         return _with_text(*rotate_api_key(_issuer(caller_of(request)), key_id, overlap))
 
     @extend_schema(
-        operation_id="api_keys_revoke", summary="Revoke an API key", tags=["api-keys"],
+        operation_id="api_keys_revoke",
+        summary="Revoke an API key",
+        tags=["api-keys"],
         responses={200: ApiKeySerializer},
-    )  # fmt: skip
+    )
     def destroy(self, request: Request, key_id: str) -> Response:
         """For good, effective with the next call. The key stays in the list."""
         key = revoke_api_key(self.get_object(), caller_of(request).user)

@@ -84,14 +84,17 @@ class SenderViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
         return sender_named(caller_of(self.request).account, self.kwargs["sender_id"])
 
     @extend_schema(
-        operation_id="senders_request", summary="Ask for a sender", tags=["senders"], request=SenderRequest,
+        operation_id="senders_request",
+        summary="Ask for a sender",
+        tags=["senders"],
+        request=SenderRequest,
         examples=[OpenApiExample("A name", {"sender_id": "YourBrand"}, request_only=True)],
         extensions=may_fail(InvalidState),
         responses={
             201: OpenApiResponse(SenderSerializer, "It waits for an operator's approval."),
             200: OpenApiResponse(SenderSerializer, "It was asked for before."),
         },
-    )  # fmt: skip
+    )
     def create(self, request: Request) -> Response:
         """An operator approves or rejects it; asking twice is the same as asking once."""
         caller, value = caller_of(request), checked(SenderRequest, request, _check)["sender_id"]
@@ -99,10 +102,12 @@ class SenderViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
         return Response(SenderSerializer(sender).data, status=201 if is_new else 200)
 
     @extend_schema(
-        operation_id="senders_withdraw", summary="Take back a request", tags=["senders"],
+        operation_id="senders_withdraw",
+        summary="Take back a request",
+        tags=["senders"],
         extensions=may_fail(InvalidState),
         responses={200: SenderSerializer},
-    )  # fmt: skip
+    )
     def destroy(self, request: Request, sender_id: str) -> Response:
         """While nobody has decided on it."""
         caller, sender = caller_of(request), self.get_object()

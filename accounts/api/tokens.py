@@ -26,14 +26,17 @@ TOKEN = OpenApiExample("The latest one", {"refresh_token": "eyJhbGciOiJIUzI1NiIs
 class SignInRequest(StrictSerializer):
     username = serializers.CharField(max_length=254, help_text="User name or e-mail address.")
     password = serializers.CharField(
-        max_length=MAX_PASSWORD, trim_whitespace=False, style={"input_type": "password"},
+        max_length=MAX_PASSWORD,
+        trim_whitespace=False,
+        style={"input_type": "password"},
         help_text="As on the sign-in page; failures are counted together.",
-    )  # fmt: skip
+    )
     account_id = serializers.CharField(
-        required=False, max_length=16,
+        required=False,
+        max_length=16,
         help_text="Which of several accounts is meant; left out: the one they have belonged to for longest. For any "
         "other the error names those there are.",
-    )  # fmt: skip
+    )
 
 
 class RefreshRequest(StrictSerializer):
@@ -68,13 +71,17 @@ class TokenDoor(Limited, APIView):
 
 class TokenView(TokenDoor):
     @extend_schema(
-        operation_id="auth_token", summary="Sign in", tags=["auth"], auth=[],
-        request=SignInRequest, responses=TokenAnswer,
+        operation_id="auth_token",
+        summary="Sign in",
+        tags=["auth"],
+        auth=[],
+        request=SignInRequest,
+        responses=TokenAnswer,
         extensions=may_fail(AuthenticationRefused, LoginThrottled, PermissionDenied),
         examples=[
             OpenApiExample("A person", {"username": "anna@example.com", "password": "…"}, request_only=True),
         ],
-    )  # fmt: skip
+    )
     def post(self, request: Request) -> Response:
         """Programs use an API key; this is for people and the applications they use."""
         form = SignInRequest(data=request.data)
@@ -86,10 +93,15 @@ class TokenView(TokenDoor):
 
 class RefreshView(TokenDoor):
     @extend_schema(
-        operation_id="auth_token_refresh", summary="Exchange a refresh token", tags=["auth"], auth=[],
-        request=RefreshRequest, examples=[TOKEN], extensions=may_fail(TokenExpired, TokenInvalid, PermissionDenied),
+        operation_id="auth_token_refresh",
+        summary="Exchange a refresh token",
+        tags=["auth"],
+        auth=[],
+        request=RefreshRequest,
+        examples=[TOKEN],
+        extensions=may_fail(TokenExpired, TokenInvalid, PermissionDenied),
         responses=TokenAnswer,
-    )  # fmt: skip
+    )
     def post(self, request: Request) -> Response:
         """A refresh token is good once: one that comes again ends the sign-in with all its tokens."""
         return _answer(refresh(_refresh_token(request)))
@@ -97,10 +109,15 @@ class RefreshView(TokenDoor):
 
 class RevokeView(TokenDoor):
     @extend_schema(
-        operation_id="auth_token_revoke", summary="Sign out", tags=["auth"], auth=[],
-        request=RefreshRequest, examples=[TOKEN], extensions=may_fail(TokenExpired, TokenInvalid, PermissionDenied),
+        operation_id="auth_token_revoke",
+        summary="Sign out",
+        tags=["auth"],
+        auth=[],
+        request=RefreshRequest,
+        examples=[TOKEN],
+        extensions=may_fail(TokenExpired, TokenInvalid, PermissionDenied),
         responses=RevokeAnswer,
-    )  # fmt: skip
+    )
     def post(self, request: Request) -> Response:
         """Ends the sign-in of this refresh token with all its tokens, at once."""
         revoke(_refresh_token(request))

@@ -89,9 +89,20 @@ class CallSerializer(ModelAnswer[ApiUsageLog]):
     class Meta:
         model = ApiUsageLog
         fields = (
-            "created_at", "method", "endpoint", "status_code", "error_code", "response_time_ms", "request_size",
-            "response_size", "ip_address", "user_agent", "key_id", "mode", "request_id",
-        )  # fmt: skip
+            "created_at",
+            "method",
+            "endpoint",
+            "status_code",
+            "error_code",
+            "response_time_ms",
+            "request_size",
+            "response_size",
+            "ip_address",
+            "user_agent",
+            "key_id",
+            "mode",
+            "request_id",
+        )
         read_only_fields = fields
         extra_kwargs = {
             "created_at": {"help_text": "When it was answered."},

@@ -33,17 +33,20 @@ class MessageResult(Answer):
     previous_status = StatusField(statuses.MESSAGE, allow_null=True, help_text="Its status before; null: it began so.")
     is_final = serializers.BooleanField(help_text="Whether nothing more is awaited; a late proof may still correct it.")
     reason = serializers.ChoiceField(
-        [(reason.value, reason.label) for reason in Reason if reason.value], allow_null=True,
+        [(reason.value, reason.label) for reason in Reason if reason.value],
+        allow_null=True,
         help_text="Why it was not delivered; null when nothing went wrong.",
-    )  # fmt: skip
+    )
     error_message = serializers.CharField(allow_null=True, help_text="The reason in words, or null; may change.")
     detail = serializers.CharField(allow_null=True, help_text="The provider's code, or what the reason names; or null.")
     segments = serializers.IntegerField(help_text="Billed units.")
     price = serializers.DecimalField(
-        max_digits=20, decimal_places=6, allow_null=True,
+        max_digits=20,
+        decimal_places=6,
+        allow_null=True,
         help_text="What you pay for it, e.g. `0.090000`; 0 if no provider took it. null: your account does not pay by "
         "message.",
-    )  # fmt: skip
+    )
     currency = serializers.CharField(allow_null=True, help_text="ISO 4217, e.g. `EUR`; null without a price.")
     sequence = serializers.IntegerField(
         help_text="Rises with every change of a message: keep the highest and you have the truth."
@@ -178,10 +181,14 @@ def _webhook(event_type: str) -> OpenApiWebhook:
     return OpenApiWebhook(
         event_type,
         extend_schema(
-            operation_id=f"webhook_{event_type.replace('.', '_')}", summary=summary, tags=["webhooks"],
-            description=SIGNED, request=EVENTS[event_type], responses={204: None},
+            operation_id=f"webhook_{event_type.replace('.', '_')}",
+            summary=summary,
+            tags=["webhooks"],
+            description=SIGNED,
+            request=EVENTS[event_type],
+            responses={204: None},
         ),
-    )  # fmt: skip
+    )
 
 
 WEBHOOKS: list[OpenApiWebhook] = [_webhook(event_type) for event_type in EVENTS]

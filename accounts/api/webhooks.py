@@ -44,10 +44,13 @@ class WebhookChange(StrictSerializer):
         "followed. E.g. `https://your-app.com/webhook`.",
     )
     event_types = serializers.ListField(
-        child=serializers.ChoiceField(TYPES), required=False, default=list, max_length=len(TYPES),
+        child=serializers.ChoiceField(TYPES),
+        required=False,
+        default=list,
+        max_length=len(TYPES),
         help_text="Events it gets. Empty or left out: all, also those to come. Results of messages arrive grouped, in "
         "bodies of type `message.status`, of which each message names its own `event`.",
-    )  # fmt: skip
+    )
     description = serializers.CharField(
         required=False, default="", allow_blank=True, max_length=120, help_text="For people, e.g. `Order system`."
     )
@@ -78,10 +81,22 @@ class WebhookSerializer(ModelAnswer[WebhookEndpoint]):
     class Meta:
         model = WebhookEndpoint
         fields = (
-            "endpoint_id", "kind", "mode", "url", "description", "event_types", "show_numbers", "is_active",
-            "disabled_at", "disabled_reason", "failing_since", "failure_count", "slow_until", "old_secret_until",
+            "endpoint_id",
+            "kind",
+            "mode",
+            "url",
+            "description",
+            "event_types",
+            "show_numbers",
+            "is_active",
+            "disabled_at",
+            "disabled_reason",
+            "failing_since",
+            "failure_count",
+            "slow_until",
+            "old_secret_until",
             "created_at",
-        )  # fmt: skip
+        )
         read_only_fields = fields
         extra_kwargs = {
             "endpoint_id": {"help_text": "Its id, e.g. `we_4be29c0d2a71f0c9d3a1`."},
@@ -140,9 +155,15 @@ class DeliverySerializer(ModelAnswer[WebhookDelivery]):
     class Meta:
         model = WebhookDelivery
         fields = (
-            "event_id", "event_type", "status", "attempt_count", "last_http_status", "created_at", "next_attempt_at",
+            "event_id",
+            "event_type",
+            "status",
+            "attempt_count",
+            "last_http_status",
+            "created_at",
+            "next_attempt_at",
             "delivered_at",
-        )  # fmt: skip
+        )
         read_only_fields = fields
         extra_kwargs = {
             "event_type": {"help_text": "The body's `type`, e.g. `message.status`."},
@@ -177,18 +198,22 @@ class DeliveryDetail(DeliverySerializer):
 
 EXAMPLE = OpenApiExample(
     "Results and ends of campaigns",
-    {"url": "https://your-app.com/webhook",
-     "event_types": ["message.delivered", "message.undelivered", "message.failed", "campaign.completed"]},
+    {
+        "url": "https://your-app.com/webhook",
+        "event_types": ["message.delivered", "message.undelivered", "message.failed", "campaign.completed"],
+    },
     request_only=True,
-)  # fmt: skip
+)
 
 
 @extend_schema_view(
     list=extend_schema(
-        operation_id="webhooks_list", summary="List endpoints, newest first", tags=["webhooks"],
+        operation_id="webhooks_list",
+        summary="List endpoints, newest first",
+        tags=["webhooks"],
     ),
     retrieve=extend_schema(operation_id="webhooks_read", summary="Read an endpoint", tags=["webhooks"]),
-)  # fmt: skip
+)
 class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericViewSet[WebhookEndpoint]):
     """Endpoints of the account in the mode of the key. At most ten, beside callback URLs of sends."""
 
@@ -214,10 +239,14 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
         return _endpoint(self.request, self.kwargs["endpoint_id"])
 
     @extend_schema(
-        operation_id="webhooks_create", summary="Make an endpoint", tags=["webhooks"],
-        request=WebhookChange, responses={201: NewWebhook}, examples=[EXAMPLE],
+        operation_id="webhooks_create",
+        summary="Make an endpoint",
+        tags=["webhooks"],
+        request=WebhookChange,
+        responses={201: NewWebhook},
+        examples=[EXAMPLE],
         extensions=may_fail(CallbackUrlNotAllowed, InvalidState),
-    )  # fmt: skip
+    )
     def create(self, request: Request) -> Response:
         """Its secret is in this answer only. Bodies are signed as Standard Webhooks 1.0.0 says."""
         caller, values = caller_of(request), checked(WebhookChange, request, _check_url)
@@ -225,11 +254,14 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
         return Response(_with_secret(endpoint, secret), status=201)
 
     @extend_schema(
-        operation_id="webhooks_update", summary="Change an endpoint", tags=["webhooks"],
-        request=WebhookChange(partial=True), responses=WebhookSerializer,
+        operation_id="webhooks_update",
+        summary="Change an endpoint",
+        tags=["webhooks"],
+        request=WebhookChange(partial=True),
+        responses=WebhookSerializer,
         extensions=may_fail(CallbackUrlNotAllowed, InvalidState),
         examples=[OpenApiExample("All events", {"event_types": []}, request_only=True)],
-    )  # fmt: skip
+    )
     def partial_update(self, request: Request, endpoint_id: str) -> Response:
         """Fields that are left out stay as they are."""
         values = checked(WebhookChange, request, _check_url, partial=True)
@@ -245,18 +277,26 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
         return Response(status=204)
 
     @extend_schema(
-        operation_id="webhooks_rotate_secret", summary="Give an endpoint a new secret", tags=["webhooks"],
-        request=None, responses=NewWebhook, extensions=may_fail(InvalidState),
-    )  # fmt: skip
+        operation_id="webhooks_rotate_secret",
+        summary="Give an endpoint a new secret",
+        tags=["webhooks"],
+        request=None,
+        responses=NewWebhook,
+        extensions=may_fail(InvalidState),
+    )
     def rotate_secret(self, request: Request, endpoint_id: str) -> Response:
         """The old secret signs beside the new one for 24 hours: in that time each body carries both signatures."""
         _require_no_fields(request)
         return Response(_with_secret(*endpoints.rotate_secret(self.get_object(), caller_of(request).user)))
 
     @extend_schema(
-        operation_id="webhooks_test", summary="Send a test event", tags=["webhooks"],
-        request=None, responses={202: DeliverySerializer}, extensions=may_fail(InvalidState),
-    )  # fmt: skip
+        operation_id="webhooks_test",
+        summary="Send a test event",
+        tags=["webhooks"],
+        request=None,
+        responses={202: DeliverySerializer},
+        extensions=may_fail(InvalidState),
+    )
     def test(self, request: Request, endpoint_id: str) -> Response:
         """An event of type `ping`; see its delivery for what came of it."""
         _require_no_fields(request)
@@ -265,19 +305,27 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
         return Response(DeliverySerializer(endpoints.ping(endpoint, caller_of(request).user)).data, status=202)
 
     @extend_schema(
-        operation_id="webhooks_enable", summary="Switch an endpoint on again", tags=["webhooks"],
-        request=None, responses=WebhookSerializer, extensions=may_fail(CallbackUrlNotAllowed, InvalidState),
-    )  # fmt: skip
+        operation_id="webhooks_enable",
+        summary="Switch an endpoint on again",
+        tags=["webhooks"],
+        request=None,
+        responses=WebhookSerializer,
+        extensions=may_fail(CallbackUrlNotAllowed, InvalidState),
+    )
     def enable(self, request: Request, endpoint_id: str) -> Response:
         """What failed before is sent again by `replay`; events while it was off were not kept."""
         _require_no_fields(request)
         return Response(WebhookSerializer(endpoints.enable(self.get_object(), caller_of(request).user)).data)
 
     @extend_schema(
-        operation_id="webhooks_replay", summary="Send failed events again", tags=["webhooks"],
-        request=ReplayRequest, responses={202: ReplayAnswer}, extensions=may_fail(InvalidState),
+        operation_id="webhooks_replay",
+        summary="Send failed events again",
+        tags=["webhooks"],
+        request=ReplayRequest,
+        responses={202: ReplayAnswer},
+        extensions=may_fail(InvalidState),
         examples=[OpenApiExample("Since the outage", {"failed_since": "2027-06-17T18:00:00Z"}, request_only=True)],
-    )  # fmt: skip
+    )
     def replay(self, request: Request, endpoint_id: str) -> Response:
         """The same `webhook-id` and body, a new timestamp."""
         since = checked(ReplayRequest, request)["failed_since"]
@@ -288,9 +336,11 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
 
 @extend_schema_view(
     list=extend_schema(
-        operation_id="webhooks_deliveries", summary="List an endpoint's deliveries, newest first", tags=["webhooks"],
+        operation_id="webhooks_deliveries",
+        summary="List an endpoint's deliveries, newest first",
+        tags=["webhooks"],
     ),
-)  # fmt: skip
+)
 class WebhookDeliveryViewSet(AccountMixin, ListModelMixin, GenericViewSet[WebhookDelivery]):
     """Events for this endpoint. They are kept for 30 days."""
 
@@ -324,17 +374,23 @@ class WebhookDeliveryViewSet(AccountMixin, ListModelMixin, GenericViewSet[Webhoo
         return found
 
     @extend_schema(
-        operation_id="webhooks_delivery", summary="Read a delivery with its tries", tags=["webhooks"],
+        operation_id="webhooks_delivery",
+        summary="Read a delivery with its tries",
+        tags=["webhooks"],
         responses=DeliveryDetail,
-    )  # fmt: skip
+    )
     def retrieve(self, request: Request, endpoint_id: str, event_id: str) -> Response:
         """With the event as it is sent, and the last 50 tries."""
         return Response(DeliveryDetail(self.get_object()).data)
 
     @extend_schema(
-        operation_id="webhooks_delivery_replay", summary="Send one event again", tags=["webhooks"],
-        request=None, responses={202: DeliverySerializer}, extensions=may_fail(InvalidState),
-    )  # fmt: skip
+        operation_id="webhooks_delivery_replay",
+        summary="Send one event again",
+        tags=["webhooks"],
+        request=None,
+        responses={202: DeliverySerializer},
+        extensions=may_fail(InvalidState),
+    )
     def replay(self, request: Request, endpoint_id: str, event_id: str) -> Response:
         """The same `webhook-id` and body, a new timestamp; its tries begin anew."""
         _require_no_fields(request)
@@ -349,17 +405,22 @@ class CallbackSecretViewSet(AccountMixin, ViewSet):
     write_scope = Scope.WEBHOOKS_WRITE
 
     @extend_schema(
-        operation_id="webhooks_callback_secret", summary="Read the secret of callback URLs", tags=["webhooks"],
+        operation_id="webhooks_callback_secret",
+        summary="Read the secret of callback URLs",
+        tags=["webhooks"],
         responses=CallbackSecret,
-    )  # fmt: skip
+    )
     def retrieve(self, request: Request) -> Response:
         """Made when it is first read or needed; one for all `callback_url`s of the account."""
         return Response({"secret": endpoints.callback_secret(caller_of(request).account)})
 
     @extend_schema(
-        operation_id="webhooks_callback_secret_rotate", summary="Change the secret of callback URLs",
-        tags=["webhooks"], request=None, responses=CallbackSecret,
-    )  # fmt: skip
+        operation_id="webhooks_callback_secret_rotate",
+        summary="Change the secret of callback URLs",
+        tags=["webhooks"],
+        request=None,
+        responses=CallbackSecret,
+    )
     def rotate(self, request: Request) -> Response:
         """The old secret signs beside the new one for 24 hours."""
         _require_no_fields(request)

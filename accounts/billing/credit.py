@@ -66,8 +66,10 @@ def reserve(account: Account, amount: int) -> None:
         available = Account.objects.values_list("balance_micro", flat=True).get(pk=account.pk)
         raise InsufficientCredit(
             "There is not enough credit for this.",
-            needed=str(amount_of(amount)), available=str(amount_of(available)), currency=account.currency,
-        )  # fmt: skip
+            needed=str(amount_of(amount)),
+            available=str(amount_of(available)),
+            currency=account.currency,
+        )
 
 
 def give_back(account_id: int, amount: int) -> None:
@@ -84,11 +86,15 @@ def post(account_id: int, charges: Sequence[Charge]) -> None:
     after = [funds.balance + funds.reserved + amount - spent for spent in accumulate(one.amount for one in charges)]
     LedgerEntry.objects.bulk_create(
         LedgerEntry(
-            account_id=account_id, kind=LedgerKind.CHARGE if one.amount >= 0 else LedgerKind.REFUND,
-            amount_micro=-one.amount, balance_micro=credit, campaign_id=one.campaign_id, note=one.note[:200],
+            account_id=account_id,
+            kind=LedgerKind.CHARGE if one.amount >= 0 else LedgerKind.REFUND,
+            amount_micro=-one.amount,
+            balance_micro=credit,
+            campaign_id=one.campaign_id,
+            note=one.note[:200],
         )
         for one, credit in zip(charges, after, strict=True)
-    )  # fmt: skip
+    )
 
 
 def top_up(account: Account, amount: int, reason: str, by: User | None, token: str | None = None) -> LedgerEntry:
@@ -137,16 +143,19 @@ def refundable(charge: LedgerEntry) -> int:
 
 
 def _change(
-    account: Account, kind: LedgerKind, amount: int, reason: str, by: User | None, token: str | None,
+    account: Account,
+    kind: LedgerKind,
+    amount: int,
+    reason: str,
+    by: User | None,
+    token: str | None,
     refund_of: LedgerEntry | None = None,
-) -> LedgerEntry:  # fmt: skip
+) -> LedgerEntry:
     reason = reason.strip()
     if not reason:
         raise ValidationError("Say why.", "reason", "")
     if abs(amount) > settings.CREDIT_MAX_AMOUNT * MICRO:
-        raise ValidationError(
-            f"At most {settings.CREDIT_MAX_AMOUNT:,} at once.", "amount", str(amount_of(amount))
-        )  # fmt: skip
+        raise ValidationError(f"At most {settings.CREDIT_MAX_AMOUNT:,} at once.", "amount", str(amount_of(amount)))
     with transaction.atomic():
         funds = _move(account.pk, amount, 0, at_least=max(0, -amount) or None)
         if token and LedgerEntry.objects.filter(token=token).exists():  # whoever came first has let the account go
@@ -154,16 +163,26 @@ def _change(
         if funds is None:
             raise ValidationError("The account does not have so much.", "amount", str(amount_of(amount)))
         entry = LedgerEntry.objects.create(
-            account=account, kind=kind, amount_micro=amount, balance_micro=funds.balance + funds.reserved,
-            campaign_id=refund_of.campaign_id if refund_of else None, note=reason[:200], user=by, token=token or None,
+            account=account,
+            kind=kind,
+            amount_micro=amount,
+            balance_micro=funds.balance + funds.reserved,
+            campaign_id=refund_of.campaign_id if refund_of else None,
+            note=reason[:200],
+            user=by,
+            token=token or None,
             refund_of=refund_of,
-        )  # fmt: skip
+        )
         audit.record(
-            f"credit.{kind.value}", account=account, by=by, target_type="ledger_entry", target_id=str(entry.pk),
+            f"credit.{kind.value}",
+            account=account,
+            by=by,
+            target_type="ledger_entry",
+            target_id=str(entry.pk),
             before={"balance": str(amount_of(funds.balance - amount))},
             after={"balance": str(amount_of(funds.balance)), "reason": entry.note}
             | ({"charge": str(refund_of.pk)} if refund_of else {}),
-        )  # fmt: skip
+        )
     return entry
 
 

@@ -110,9 +110,13 @@ def import_prices(lines: Iterable[str], account: Account | None, currency: str, 
         with transaction.atomic():
             _store(prices, account)
             audit.record(
-                "prices.imported", account=account, by=by, target_type="price_list",
-                target_id=str(account.pk) if account else "general", after={"rows": len(prices)},
-            )  # fmt: skip
+                "prices.imported",
+                account=account,
+                by=by,
+                target_type="price_list",
+                target_id=str(account.pk) if account else "general",
+                after={"rows": len(prices)},
+            )
     except IntegrityError as error:
         raise PricesInvalid([RowError(1, "Somebody changed the list at the same time. Try again.")]) from error
     return len(prices)
@@ -140,16 +144,25 @@ def _store(prices: Mapping[tuple[str, str], int], account: Account | None) -> No
 def note_change(price: Price, by: User | None, before: Mapping[str, str] | None = None) -> None:
     """Write down that a price was made or changed by hand."""
     audit.record(
-        "price.changed", account=price.account, by=by, target_type="price", target_id=str(price.pk), before=before,
+        "price.changed",
+        account=price.account,
+        by=by,
+        target_type="price",
+        target_id=str(price.pk),
+        before=before,
         after=shown(price),
-    )  # fmt: skip
+    )
 
 
 def note_removal(price: Price, by: User | None) -> None:
     audit.record(
-        "price.removed", account=price.account, by=by, target_type="price", target_id=str(price.pk),
+        "price.removed",
+        account=price.account,
+        by=by,
+        target_type="price",
+        target_id=str(price.pk),
         before=shown(price),
-    )  # fmt: skip
+    )
 
 
 def shown(price: Price) -> dict[str, str]:

@@ -29,8 +29,11 @@ def count(account: Account, messages: int) -> date | None:
         resets_at = datetime.combine(today + timedelta(days=1), time(), UTC)
         raise QuotaExceeded(
             f"This account may send {limit:,} messages a day; {used:,} are used.",
-            limit=limit, used=used, requested=messages, resets_at=utc_text(resets_at),
-        )  # fmt: skip
+            limit=limit,
+            used=used,
+            requested=messages,
+            resets_at=utc_text(resets_at),
+        )
     return today
 
 
@@ -49,8 +52,10 @@ def spend(account: Account, amount: int) -> date | None:
         raise_alarm(account.pk, f"It reached its limit of {amount_of(limit):f} {account.currency} a day.")
         raise SpendLimitReached(
             "This would cost more than the account may spend in a day.",
-            limit=str(amount_of(limit)), needed=str(amount_of(amount)), currency=account.currency,
-        )  # fmt: skip
+            limit=str(amount_of(limit)),
+            needed=str(amount_of(amount)),
+            currency=account.currency,
+        )
     for percent in ALERTS:
         if spent - amount < limit * percent // 100 <= spent:
             data = {"percent": percent, "spent": str(amount_of(spent)), "limit": str(amount_of(limit))}

@@ -8,9 +8,12 @@ from django.utils.translation import gettext_lazy
 
 #: The fields that a person writes at length, by name, and what they are called.
 WRITTEN = {
-    "phone_numbers": gettext_lazy("Phone numbers"), "paste-rows": gettext_lazy("Numbers"),
-    "name": gettext_lazy("Name"), "message": gettext_lazy("Text"), "comment": gettext_lazy("Comment"),
-}  # fmt: skip
+    "phone_numbers": gettext_lazy("Phone numbers"),
+    "paste-rows": gettext_lazy("Numbers"),
+    "name": gettext_lazy("Name"),
+    "message": gettext_lazy("Text"),
+    "comment": gettext_lazy("Comment"),
+}
 
 
 def written_in(request: HttpRequest) -> list[tuple[Any, str]]:

@@ -82,22 +82,40 @@ class AccountForm(forms.ModelForm):
         label="Low balance", min_value=0, help_text="Below this the account is told. 0: never."
     )
     daily_spend_limit_micro = AmountInput(
-        label="Daily spending limit", min_value=0, required=False,
+        label="Daily spending limit",
+        min_value=0,
+        required=False,
         help_text="At it the account is put on hold. Empty: none.",
-    )  # fmt: skip
+    )
     approval_above_micro = AmountInput(
-        label="Approval above cost", min_value=0, required=False,
+        label="Approval above cost",
+        min_value=0,
+        required=False,
         help_text="Campaigns that cost more need a second person. Empty: none does.",
-    )  # fmt: skip
+    )
 
     class Meta:
         model = Account
         fields = (
-            "name", "default_country", "is_active", "is_metered", "currency", "low_balance_micro",
-            "daily_spend_limit_micro", "daily_message_limit", "approval_above", "approval_above_micro", "rate",
-            "quiet_from", "quiet_until", "allowed_countries", "recipient_hourly_limit", "recipient_daily_limit",
-            "guards_numbers", "opt_out_reply",
-        )  # fmt: skip
+            "name",
+            "default_country",
+            "is_active",
+            "is_metered",
+            "currency",
+            "low_balance_micro",
+            "daily_spend_limit_micro",
+            "daily_message_limit",
+            "approval_above",
+            "approval_above_micro",
+            "rate",
+            "quiet_from",
+            "quiet_until",
+            "allowed_countries",
+            "recipient_hourly_limit",
+            "recipient_daily_limit",
+            "guards_numbers",
+            "opt_out_reply",
+        )
 
     def clean_allowed_countries(self) -> str:
         codes = self.cleaned_data["allowed_countries"].upper().replace(",", " ").split()
@@ -213,9 +231,7 @@ class ImportForm(forms.Form):
     account = forms.ModelChoiceField(
         Account.objects.order_by("name"), required=False, help_text="Empty: the general price list."
     )
-    currency = forms.RegexField(
-        r"^[A-Z]{3}$", initial="EUR", help_text="Of rows that name none, in the general list."
-    )  # fmt: skip
+    currency = forms.RegexField(r"^[A-Z]{3}$", initial="EUR", help_text="Of rows that name none, in the general list.")
 
     def clean_file(self) -> Any:
         file = self.cleaned_data["file"]

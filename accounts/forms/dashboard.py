@@ -24,20 +24,26 @@ class SettingsForm(DashboardForm):
         label=_("Country"), help_text=_("Numbers without a country code are read as this country’s.")
     )
     quiet_from = forms.TimeField(
-        label=_("Send nothing in bulk from"), required=False, widget=forms.TimeInput(attrs=TIME, format="%H:%M"),
+        label=_("Send nothing in bulk from"),
+        required=False,
+        widget=forms.TimeInput(attrs=TIME, format="%H:%M"),
         help_text=_("On the recipient’s clock. Empty: as is usual in the country."),
-    )  # fmt: skip
-    quiet_until = forms.TimeField(
-        label=_("until"), required=False, widget=forms.TimeInput(attrs=TIME, format="%H:%M")
-    )  # fmt: skip
+    )
+    quiet_until = forms.TimeField(label=_("until"), required=False, widget=forms.TimeInput(attrs=TIME, format="%H:%M"))
     opt_out_reply = forms.CharField(
-        label=_("Answer to a STOP"), required=False, max_length=160, widget=forms.Textarea(attrs={"rows": 2}),
+        label=_("Answer to a STOP"),
+        required=False,
+        max_length=160,
+        widget=forms.Textarea(attrs={"rows": 2}),
         help_text=_("Sent once to who opts out. Empty: nothing."),
-    )  # fmt: skip
+    )
     approval_above = forms.IntegerField(
-        label=_("A second person approves campaigns above"), required=False, min_value=0, max_value=10**9,
+        label=_("A second person approves campaigns above"),
+        required=False,
+        min_value=0,
+        max_value=10**9,
         help_text=_("Recipients. Empty: never."),
-    )  # fmt: skip
+    )
     low_balance_micro = AmountInput(
         label=_("Tell me when the balance falls below"), required=False, min_value=0, help_text=_("0: never.")
     )
@@ -61,25 +67,31 @@ class SettingsForm(DashboardForm):
 
 class SenderForm(DashboardForm):
     sender_id = forms.CharField(
-        label=_("Sender"), max_length=16,
+        label=_("Sender"),
+        max_length=16,
         help_text=_("A name of up to 11 letters, digits and spaces; a number with its +; or a short code."),
-    )  # fmt: skip
+    )
 
 
 class KeyForm(DashboardForm):
     name = forms.CharField(label=_("Name"), max_length=80, help_text=_("Where it is used, e.g. “Shop backend”."))
     mode = forms.ChoiceField(
-        label=_("Mode"), choices=[(Mode.TEST, _("Test: sends nothing")), (Mode.LIVE, _("Live"))], initial=Mode.TEST,
+        label=_("Mode"),
+        choices=[(Mode.TEST, _("Test: sends nothing")), (Mode.LIVE, _("Live"))],
+        initial=Mode.TEST,
         widget=forms.RadioSelect,
-    )  # fmt: skip
+    )
     scopes = forms.MultipleChoiceField(
-        label=_("What it may do"), choices=[(scope.value, scope.label) for scope in Scope],
+        label=_("What it may do"),
+        choices=[(scope.value, scope.label) for scope in Scope],
         widget=forms.CheckboxSelectMultiple,
-    )  # fmt: skip
+    )
     allowed_networks = forms.CharField(
-        label=_("Only from these networks"), required=False, max_length=1000,
+        label=_("Only from these networks"),
+        required=False,
+        max_length=1000,
         help_text=_("Such as 203.0.113.0/24, with spaces between them. Empty: from anywhere."),
-    )  # fmt: skip
+    )
     expires_on = forms.DateField(
         label=_("Ends on"), required=False, widget=forms.DateInput(attrs={"type": "date"}), help_text=_("Empty: never.")
     )
@@ -99,7 +111,10 @@ class EndpointForm(DashboardForm):
     )
     description = forms.CharField(label=_("Description"), required=False, max_length=120)
     event_types = forms.MultipleChoiceField(
-        label=_("Events"), required=False, choices=[(kind.value, kind.label) for kind in CHOOSABLE],
-        widget=forms.CheckboxSelectMultiple, help_text=_("None chosen: all of them."),
-    )  # fmt: skip
+        label=_("Events"),
+        required=False,
+        choices=[(kind.value, kind.label) for kind in CHOOSABLE],
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("None chosen: all of them."),
+    )
     show_numbers = forms.BooleanField(label=_("Phone numbers in full"), required=False)

@@ -94,10 +94,12 @@ class ProfileForm(DashboardForm):
     last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
     email = forms.EmailField(label=_("E-mail address"))
     current_password = forms.CharField(
-        label=_("Current password"), required=False, strip=False,
+        label=_("Current password"),
+        required=False,
+        strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
         help_text=_("Needed only to change the e-mail address."),
-    )  # fmt: skip
+    )
 
     def __init__(self, person: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

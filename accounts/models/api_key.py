@@ -24,9 +24,13 @@ class ApiKey(models.Model):
         null=True, blank=True, help_text="Calls a minute. Empty: the installation's own limit."
     )
     replaced_by = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="replaces",
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="replaces",
         help_text="The key it was rotated to; it works until it expires.",
-    )  # fmt: skip
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -10,9 +10,13 @@ class Price(models.Model):
     """The price of one segment to numbers with this prefix; the longest matching prefix counts."""
 
     account = models.ForeignKey(
-        Account, on_delete=models.CASCADE, null=True, blank=True, related_name="prices",
+        Account,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="prices",
         help_text="Empty: the price list of every account without a price of its own.",
-    )  # fmt: skip
+    )
     prefix = models.CharField(max_length=15, blank=True, help_text="Digits after the plus; empty: everywhere else.")
     currency = models.CharField(max_length=3, default="EUR")
     price_micro = models.BigIntegerField(help_text="Of one segment, in millionths of the currency.")
@@ -45,9 +49,14 @@ class LedgerEntry(models.Model):
     note = models.CharField(max_length=200, blank=True)
     user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     refund_of = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="refunds", editable=False,
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="refunds",
+        editable=False,
         help_text="The charge that an operator gave back, or a part of it.",
-    )  # fmt: skip
+    )
     token = models.CharField(
         max_length=64, null=True, blank=True, unique=True, editable=False, help_text="Of the form it was booked with."
     )

@@ -24,11 +24,12 @@ class Invitation(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["account", "email"], name="invitation_once_per_account",
+                fields=["account", "email"],
+                name="invitation_once_per_account",
                 violation_error_message="This address has an invitation to the account already.",
             ),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="invitation_role_known"),
-        ]  # fmt: skip
+        ]
         indexes = [models.Index(fields=["expires_at"], name="invitation_age")]  # purging
 
     def __str__(self) -> str:

@@ -20,9 +20,12 @@ class Account(models.Model):
     """A customer organisation: the tenant."""
 
     public_id = models.CharField(
-        max_length=16, unique=True, editable=False, default=new_public_id,
+        max_length=16,
+        unique=True,
+        editable=False,
+        default=new_public_id,
         help_text="Names it in addresses of the dashboard and in the API.",
-    )  # fmt: skip
+    )
     name = models.CharField(max_length=120)
     default_country = models.CharField(
         max_length=2, default="US", help_text="ISO 3166 code; numbers in national format are read as this country's."
@@ -52,9 +55,11 @@ class Account(models.Model):
         help_text="Campaigns that cost more need a second person, in millionths. Empty: no limit.",
     )
     rate = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.01)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.01)],
         help_text="Messages a second of all its sends together. Empty: no limit.",
-    )  # fmt: skip
+    )
     quiet_from = models.TimeField(null=True, blank=True, help_text="Nothing is sent in bulk from then, local time")
     quiet_until = models.TimeField(null=True, blank=True, help_text="until then. Empty: as in the country.")
     allowed_countries = models.CharField(

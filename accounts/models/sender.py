@@ -18,9 +18,11 @@ class SenderId(models.Model):
         default=False, help_text="For codes and notices that people wait for: no quiet hours. An operator decides."
     )
     rate = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.01)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.01)],
         help_text="Messages a second that its number or code can send. Empty: no limit.",
-    )  # fmt: skip
+    )
     note = models.CharField(max_length=200, blank=True, help_text="The operator's word to the customer.")
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)

@@ -191,8 +191,18 @@ def _end_of(end: Setting) -> Head:
 
 def _content(position: int, event: AuditEvent) -> bytes:
     row = [
-        position, event.pk, event.account_id, event.user_id, event.api_key_prefix, event.action, event.target_type,
-        event.target_id, event.before, event.after, event.ip_address, event.request_id,
+        position,
+        event.pk,
+        event.account_id,
+        event.user_id,
+        event.api_key_prefix,
+        event.action,
+        event.target_type,
+        event.target_id,
+        event.before,
+        event.after,
+        event.ip_address,
+        event.request_id,
         int(event.created_at.timestamp() * 1_000_000),
-    ]  # fmt: skip
+    ]
     return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)

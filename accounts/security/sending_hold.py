@@ -57,9 +57,14 @@ def is_held() -> bool:
 
 
 def hold(
-    reason: str, by: str, *, kind: HoldKind = HoldKind.OPERATOR, detail: str = "", at: datetime | None = None,
+    reason: str,
+    by: str,
+    *,
+    kind: HoldKind = HoldKind.OPERATOR,
+    detail: str = "",
+    at: datetime | None = None,
     user: User | None = None,
-) -> Hold:  # fmt: skip
+) -> Hold:
     """Stop all sending; when this returns, no attempt is committed any more, and only calls whose attempt was
     committed before may still leave. A stronger hold that is on stays (see HoldKind). `user`: the operator behind `by`,
     where that is known for certain.
@@ -79,9 +84,13 @@ def hold(
         row.value = _text(wanted)
         row.save(update_fields=["value", "updated_at"])
         audit.record(
-            "sending.held", account=None, by=user, target_type="setting", target_id=KEY,
+            "sending.held",
+            account=None,
+            by=user,
+            target_type="setting",
+            target_id=KEY,
             after={"by": wanted.by, "kind": wanted.kind.value, "reason": wanted.reason},
-        )  # fmt: skip
+        )
     logger.warning("sending is held by %s: %s %s", wanted.by, wanted.reason, wanted.detail)
     return wanted
 

@@ -76,9 +76,11 @@ def usage(request: MemberRequest) -> HttpResponse:
         "days": [(day, figures) for day, figures in reversed(days.items()) if figures.messages],
         "total": selectors.total(days.values()),
         "used_today": used.message_count if used else 0,
-        "entries": [(entry, amount_of(entry.amount_micro), amount_of(entry.balance_micro),
-                     names.get(entry.campaign_id)) for entry in page["rows"]],
-    }  # fmt: skip
+        "entries": [
+            (entry, amount_of(entry.amount_micro), amount_of(entry.balance_micro), names.get(entry.campaign_id))
+            for entry in page["rows"]
+        ],
+    }
     return render(request, "accounts/usage.html", context)
 
 

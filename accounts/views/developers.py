@@ -50,9 +50,13 @@ def key_new(request: MemberRequest) -> HttpResponse:
         data = form.cleaned_data
         try:
             key, text = api_keys.issue_api_key(
-                _issuer(request), data["name"], Mode(data["mode"]), scopes=[Scope(one) for one in data["scopes"]],
-                allowed_networks=data["allowed_networks"], expires_at=form.expires_at,
-            )  # fmt: skip
+                _issuer(request),
+                data["name"],
+                Mode(data["mode"]),
+                scopes=[Scope(one) for one in data["scopes"]],
+                allowed_networks=data["allowed_networks"],
+                expires_at=form.expires_at,
+            )
         except SmsappError as error:
             form.refuse(error, expires_at="expires_on")
         else:

@@ -34,8 +34,13 @@ def profile(request: MemberRequest) -> HttpResponse:
             return redirect("profile")
     if password.is_bound and password.is_valid():
         password.save()
-        audit.record("user.password_changed", account=current_account(request), by=person, target_type="user",
-                     target_id=person.username[:60])  # fmt: skip
+        audit.record(
+            "user.password_changed",
+            account=current_account(request),
+            by=person,
+            target_type="user",
+            target_id=person.username[:60],
+        )
         update_session_auth_hash(request, person)
         messages.success(request, _("The password is changed. You are signed out everywhere else."))
         return redirect("profile")

@@ -105,9 +105,12 @@ def _due_endpoints(now: datetime) -> list[int]:
 def _in_flight(endpoints: Iterable[WebhookEndpoint], now: datetime) -> Counter[int]:
     """Bodies of each that somebody has leased; their next attempt is the lease's end, which the index knows."""
     leased = WebhookDelivery.objects.filter(
-        endpoint__in=endpoints, state=WebhookState.WAITING, lease_until__gt=now,
-        next_attempt_at__gt=now, next_attempt_at__lte=now + LEASE,
-    )  # fmt: skip
+        endpoint__in=endpoints,
+        state=WebhookState.WAITING,
+        lease_until__gt=now,
+        next_attempt_at__gt=now,
+        next_attempt_at__lte=now + LEASE,
+    )
     return Counter(dict(leased.values_list("endpoint").annotate(Count("pk")).order_by()))
 
 

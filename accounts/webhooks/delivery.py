@@ -112,9 +112,13 @@ def _record_success(one: Claim, answer: Answer, now: datetime) -> None:
     # Whoever holds the lease now: that it arrived is a fact.
     arrived = WebhookDelivery.objects.filter(pk=one.delivery.pk).exclude(state=WebhookState.DELIVERED)
     arrived.update(
-        state=WebhookState.DELIVERED, delivered_at=now, last_status=answer.status,
-        attempt_count=F("attempt_count") + 1, lease_owner="", lease_until=None,
-    )  # fmt: skip
+        state=WebhookState.DELIVERED,
+        delivered_at=now,
+        last_status=answer.status,
+        attempt_count=F("attempt_count") + 1,
+        lease_owner="",
+        lease_until=None,
+    )
     _note(one, answer, now)
 
 
@@ -133,8 +137,11 @@ def _record_failure(one: Claim, answer: Answer, now: datetime) -> None:
     held.update(
         state=WebhookState.FAILED if is_over else WebhookState.WAITING,
         next_attempt_at=now + delay_after(tries),
-        attempt_count=tries, last_status=answer.status, lease_owner="", lease_until=None,
-    )  # fmt: skip
+        attempt_count=tries,
+        last_status=answer.status,
+        lease_owner="",
+        lease_until=None,
+    )
     _note(one, answer, now)
     _judge(endpoint, answer, now)
 
@@ -181,9 +188,13 @@ def _judge(endpoint: WebhookEndpoint, answer: Answer, now: datetime) -> None:
         endpoint.told_failing_at = now
         endpoint.save(update_fields=["told_failing_at", "updated_at"])
         audit.record(
-            "webhook.failing", account=endpoint.account, by=None,
-            target_type="webhook", target_id=endpoint.endpoint_id, after={"failing_since": str(endpoint.failing_since)},
-        )  # fmt: skip
+            "webhook.failing",
+            account=endpoint.account,
+            by=None,
+            target_type="webhook",
+            target_id=endpoint.endpoint_id,
+            after={"failing_since": str(endpoint.failing_since)},
+        )
         logger.warning("webhook endpoint %s has failed for a day", endpoint.endpoint_id)
 
 
@@ -197,9 +208,13 @@ def disable(endpoint: WebhookEndpoint, reason: str, now: datetime) -> None:
     )
     shown = {"endpoint_id": endpoint.endpoint_id, "url": endpoint.url, "disabled_reason": reason}
     audit.record(
-        "webhook.disabled", account=endpoint.account, by=None,
-        target_type="webhook", target_id=endpoint.endpoint_id, after={"reason": reason},
-    )  # fmt: skip
+        "webhook.disabled",
+        account=endpoint.account,
+        by=None,
+        target_type="webhook",
+        target_id=endpoint.endpoint_id,
+        after={"reason": reason},
+    )
     logger.warning("webhook endpoint %s is switched off: %s", endpoint.endpoint_id, reason)
     if endpoint.kind == EndpointKind.ENDPOINT:
         emit(endpoint.account_id, endpoint.mode, EventType.ENDPOINT_DISABLED, shown)

@@ -36,9 +36,15 @@ CHOOSABLE = tuple(kind for kind in EventType if kind is not EventType.PING)
 
 
 def create(
-    account: Account, mode: str, by: User, url: str, *,
-    event_types: Sequence[str] = (), description: str = "", show_numbers: bool = False,
-) -> tuple[WebhookEndpoint, str]:  # fmt: skip
+    account: Account,
+    mode: str,
+    by: User,
+    url: str,
+    *,
+    event_types: Sequence[str] = (),
+    description: str = "",
+    show_numbers: bool = False,
+) -> tuple[WebhookEndpoint, str]:
     """A new endpoint and its secret, which is shown now only. Raises an SmsappError."""
     _check_types(event_types)
     destinations.check_url(url)
@@ -49,10 +55,16 @@ def create(
             if _of(account, mode).filter(kind=EndpointKind.ENDPOINT).count() >= MAX_ENDPOINTS:
                 raise InvalidState(f"An account has {MAX_ENDPOINTS} endpoints at most.", max=MAX_ENDPOINTS)
             endpoint = WebhookEndpoint.objects.create(
-                account=account, mode=mode, kind=EndpointKind.ENDPOINT, endpoint_id=_new_id(), url=url,
-                event_types=sorted(set(event_types)), description=description, show_numbers=show_numbers,
+                account=account,
+                mode=mode,
+                kind=EndpointKind.ENDPOINT,
+                endpoint_id=_new_id(),
+                url=url,
+                event_types=sorted(set(event_types)),
+                description=description,
+                show_numbers=show_numbers,
                 secret=encrypt(secret),
-            )  # fmt: skip
+            )
             _note("webhook.created", endpoint, by, after=_facts(endpoint))
     except IntegrityError as error:
         raise _taken(url) from error
@@ -249,9 +261,15 @@ def _remove_deliveries(keys: Iterable[int]) -> int:
 def _reset(endpoint: WebhookEndpoint) -> None:
     """As if it had never failed."""
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
-        is_active=True, disabled_at=None, disabled_reason="", failing_since=None, failure_count=0, slow_until=None,
-        told_failing_at=None, updated_at=clock.about_now(),
-    )  # fmt: skip
+        is_active=True,
+        disabled_at=None,
+        disabled_reason="",
+        failing_since=None,
+        failure_count=0,
+        slow_until=None,
+        told_failing_at=None,
+        updated_at=clock.about_now(),
+    )
     endpoint.refresh_from_db()
 
 
@@ -270,8 +288,9 @@ def _require_active(endpoint: WebhookEndpoint) -> None:
     if not endpoint.is_active:
         raise InvalidState(
             f"The endpoint is switched off ({endpoint.disabled_reason.rstrip('.')}). Enable it first.",
-            current_status="disabled", allowed=["active"],
-        )  # fmt: skip
+            current_status="disabled",
+            allowed=["active"],
+        )
 
 
 def _check_types(event_types: Sequence[str]) -> None:
@@ -299,6 +318,11 @@ def _facts(endpoint: WebhookEndpoint) -> dict[str, Any]:
 
 def _note(action: str, endpoint: WebhookEndpoint, by: User | None, *, before: Any = None, after: Any = None) -> None:
     audit.record(
-        action, account=endpoint.account, by=by,
-        target_type="webhook", target_id=endpoint.endpoint_id, before=before, after=after,
-    )  # fmt: skip
+        action,
+        account=endpoint.account,
+        by=by,
+        target_type="webhook",
+        target_id=endpoint.endpoint_id,
+        before=before,
+        after=after,
+    )

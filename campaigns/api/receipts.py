@@ -61,8 +61,9 @@ class LongestText(Answer):
 class ReceiptWarning(Answer):
     reason = serializers.ChoiceField(
         ["nobody", "not_covered", "no_price", "no_route", "too_late", "already_sent"],
-        source="code", help_text="What to look at.",
-    )  # fmt: skip
+        source="code",
+        help_text="What to look at.",
+    )
     message = serializers.CharField(help_text="In words.")
     bulk_id = serializers.CharField(allow_null=True, help_text="The campaign that was `already_sent`, or null.")
 
@@ -86,7 +87,7 @@ class ReceiptAnswer(Answer):
         allow_null=True,
         help_text="To submit all of it, quiet hours aside: at the lowest rate that is set, or at the pace of your last "
         "large campaigns; null if neither is known.",
-    )  # fmt: skip
+    )
     quiet_count = serializers.IntegerField(
         source="quiet", help_text="Recipients whose quiet hours hold them back when it starts."
     )
@@ -94,8 +95,10 @@ class ReceiptAnswer(Answer):
         source="quiet_until", allow_null=True, help_text="When the last of them may be texted; null if there are none."
     )
     balance_after = serializers.DecimalField(
-        max_digits=20, decimal_places=6, allow_null=True,
+        max_digits=20,
+        decimal_places=6,
+        allow_null=True,
         help_text="Credit that would be left; null in test mode and for an account that does not prepay.",
-    )  # fmt: skip
+    )
     needs_approval = serializers.BooleanField(help_text="A second person has to approve before it starts.")
     warnings = ReceiptWarning(many=True, help_text="Worth a look before launching; told when it is complete.")

@@ -47,11 +47,17 @@ OPTIONS = ("valid_minutes", "ends_at")
 WEEKLY = OpenApiExample(
     "Mondays and Thursdays at nine",
     {
-        "name": "Reminder", "message": "Hello {first_name|there}, see you soon.", "list_id": "lst-3f1c…",
-        "every": "week", "weekdays": [1, 4], "at": "09:00", "timezone": "Europe/Berlin", "valid_minutes": 240,
+        "name": "Reminder",
+        "message": "Hello {first_name|there}, see you soon.",
+        "list_id": "lst-3f1c…",
+        "every": "week",
+        "weekdays": [1, 4],
+        "at": "09:00",
+        "timezone": "Europe/Berlin",
+        "valid_minutes": 240,
     },
     request_only=True,
-)  # fmt: skip
+)
 
 
 class RecurringRequest(CampaignOptions):
@@ -64,30 +70,42 @@ class RecurringRequest(CampaignOptions):
     client_reference = None  # type: ignore[assignment]
     valid_until = None  # type: ignore[assignment]
     every = serializers.ChoiceField(
-        choices=[one.value for one in Every], required=False, default=Every.DAY.value,
+        choices=[one.value for one in Every],
+        required=False,
+        default=Every.DAY.value,
         help_text="`weekday` is Monday to Friday; `week` names its `weekdays`, `month` its `month_day`; `cron` is for "
         "what these cannot say.",
-    )  # fmt: skip
+    )
     at = WallTimeField(default=time(9), allow_null=False, help_text="On the clock of `timezone`, e.g. `09:00`.")
     timezone = serializers.CharField(
         max_length=63, required=False, default="UTC", help_text="IANA name, e.g. `Europe/Berlin`."
     )
     weekdays = serializers.ListField(
-        child=serializers.IntegerField(min_value=0, max_value=6), required=False, max_length=7, default=list,
+        child=serializers.IntegerField(min_value=0, max_value=6),
+        required=False,
+        max_length=7,
+        default=list,
         help_text="With `week`: 0 is Sunday, 1 Monday, … 6 Saturday.",
-    )  # fmt: skip
+    )
     month_day = serializers.IntegerField(
         min_value=1, max_value=28, required=False, default=1, help_text="With `month`: 1 to 28, which each month has."
     )
     cron = serializers.CharField(
-        max_length=120, required=False, default="", allow_blank=True,
+        max_length=120,
+        required=False,
+        default="",
+        allow_blank=True,
         help_text="With `cron`: minute, hour, day of month, month, day of week, e.g. `0 9 1-7 * 1`, the first Monday. "
         "All of them must match. A time that the clocks skip comes an hour later, one that comes twice fires once.",
-    )  # fmt: skip
+    )
     valid_minutes = serializers.IntegerField(
-        min_value=5, max_value=60 * 24 * 30, required=False, default=None, allow_null=True,
+        min_value=5,
+        max_value=60 * 24 * 30,
+        required=False,
+        default=None,
+        allow_null=True,
         help_text="Minutes after its moment in which a message may still be handed over, e.g. 240.",
-    )  # fmt: skip
+    )
     ends_at = ZonedDateTimeField(required=False, default=None, allow_null=True, help_text="The last moment, or null.")
 
     def wrong_choices(self, data: Mapping[str, Any]) -> dict[str, str]:
@@ -98,9 +116,11 @@ class RecurringSerializer(ModelAnswer[RecurringCampaign]):
     name = serializers.CharField(read_only=True, allow_null=True, help_text="For your own eyes, or null.")
     status = StatusField(statuses.RECURRING, help_text="PAUSED: by you, or since its last times failed: see `detail`.")
     list_id = serializers.CharField(
-        source="contact_list.list_id", default=None, allow_null=True,
+        source="contact_list.list_id",
+        default=None,
+        allow_null=True,
         help_text="The contact list, as it stands at each moment; null: always the same recipients.",
-    )  # fmt: skip
+    )
     rule = serializers.SerializerMethodField(help_text="Minute, hour, day of month, month, day of week.")
     timezone = serializers.CharField(source="rule.timezone", help_text="On whose clocks the rule is.")
     quiet_from = serializers.TimeField(format="%H:%M", read_only=True, allow_null=True, help_text="See `campaigns`.")
@@ -114,11 +134,32 @@ class RecurringSerializer(ModelAnswer[RecurringCampaign]):
     class Meta:
         model = RecurringCampaign
         fields = (
-            "recurring_id", "mode", "name", "message", "sender_id", "callback_url", "list_id", "rule", "timezone",
-            "valid_minutes", "quiet_from", "quiet_until", "canary_size", "canary_percent", "canary_wait_seconds",
-            "canary_floor_percent", "status", "next_run_at", "last_run_at", "ends_at", "run_count", "failure_count",
-            "detail", "created_at", "updated_at",
-        )  # fmt: skip
+            "recurring_id",
+            "mode",
+            "name",
+            "message",
+            "sender_id",
+            "callback_url",
+            "list_id",
+            "rule",
+            "timezone",
+            "valid_minutes",
+            "quiet_from",
+            "quiet_until",
+            "canary_size",
+            "canary_percent",
+            "canary_wait_seconds",
+            "canary_floor_percent",
+            "status",
+            "next_run_at",
+            "last_run_at",
+            "ends_at",
+            "run_count",
+            "failure_count",
+            "detail",
+            "created_at",
+            "updated_at",
+        )
         read_only_fields = fields
         extra_kwargs = {
             "recurring_id": {"help_text": "Its id, e.g. `rec-3f1c…`."},
@@ -136,7 +177,7 @@ class RecurringSerializer(ModelAnswer[RecurringCampaign]):
             "detail": {"help_text": "What was wrong at the last time; null: nothing."},
             "created_at": {"help_text": "When it was made."},
             "updated_at": {"help_text": "When it was changed last."},
-        }  # fmt: skip
+        }
 
     def get_rule(self, row: RecurringCampaign) -> str:
         return str(Rule.of(row.rule))
@@ -176,9 +217,13 @@ class RecurringViewSet(
             look_up_callback(request, lambda: _check(request, _checked(request)))
 
     @extend_schema(
-        operation_id="recurring_create", summary="Make a recurring campaign", request=RecurringRequest,
-        responses={201: RecurringSerializer}, examples=[WEEKLY], extensions=SEND_FAILURES,
-    )  # fmt: skip
+        operation_id="recurring_create",
+        summary="Make a recurring campaign",
+        request=RecurringRequest,
+        responses={201: RecurringSerializer},
+        examples=[WEEKLY],
+        extensions=SEND_FAILURES,
+    )
     def create(self, request: Request) -> Response:
         """It is active at once; `preview` says when it runs. More recipients than one person may send to need a second
         person for each of its campaigns."""
@@ -192,11 +237,13 @@ class RecurringViewSet(
         return Response(RecurringSerializer(row).data, status=201)
 
     @extend_schema(
-        operation_id="recurring_update", summary="Change a recurring campaign",
-        request=RecurringRequest(partial=True), responses=RecurringSerializer,
+        operation_id="recurring_update",
+        summary="Change a recurring campaign",
+        request=RecurringRequest(partial=True),
+        responses=RecurringSerializer,
         extensions=may_fail(*SEND_ERRORS, InvalidState),
         examples=[OpenApiExample("An hour later", {"every": "weekday", "at": "10:00"}, request_only=True)],
-    )  # fmt: skip
+    )
     def partial_update(self, request: Request, recurring_id: str) -> Response:
         """What is left out stays, but a rule is given whole: `every` with what belongs to it. What has fired goes on as
         it is."""
@@ -208,34 +255,43 @@ class RecurringViewSet(
         return _shown(recurring.change_recurring(row, caller_of(request).user, changes, rule, wanted))
 
     @extend_schema(
-        operation_id="recurring_preview", summary="When it runs next", responses=NextMoments,
-    )  # fmt: skip
+        operation_id="recurring_preview",
+        summary="When it runs next",
+        responses=NextMoments,
+    )
     def preview(self, request: Request, recurring_id: str) -> Response:
         row = self.get_object()
         count = query_of(request)["count"]
         return Response(NextMoments({"moments": recurring.next_moments(row, count)}).data)
 
     @extend_schema(
-        operation_id="recurring_pause", summary="Pause a recurring campaign", request=None,
-        responses=RecurringSerializer, extensions=may_fail(InvalidState),
-    )  # fmt: skip
+        operation_id="recurring_pause",
+        summary="Pause a recurring campaign",
+        request=None,
+        responses=RecurringSerializer,
+        extensions=may_fail(InvalidState),
+    )
     def pause(self, request: Request, recurring_id: str) -> Response:
         """Nothing fires until it is resumed. Campaigns that it has made go on."""
         return self._act(request, recurring.pause)
 
     @extend_schema(
-        operation_id="recurring_resume", summary="Resume a recurring campaign", request=None,
-        responses=RecurringSerializer, extensions=may_fail(InvalidState),
-    )  # fmt: skip
+        operation_id="recurring_resume",
+        summary="Resume a recurring campaign",
+        request=None,
+        responses=RecurringSerializer,
+        extensions=may_fail(InvalidState),
+    )
     def resume(self, request: Request, recurring_id: str) -> Response:
         """From its next moment on; those in between are skipped."""
         return self._act(request, recurring.resume)
 
     @extend_schema(
-        operation_id="recurring_end", summary="End a recurring campaign for good",
+        operation_id="recurring_end",
+        summary="End a recurring campaign for good",
         responses={200: RecurringSerializer},
         extensions=may_fail(InvalidState),
-    )  # fmt: skip
+    )
     def destroy(self, request: Request, recurring_id: str) -> Response:
         """It stays on record, as its campaigns do."""
         return _shown(recurring.end(self.get_object(), caller_of(request).user))
@@ -295,8 +351,14 @@ def _of_campaign(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_defaults(data: Mapping[str, Any], row: RecurringCampaign) -> dict[str, Any]:
     """A changed rule, for which its zone stays where none is given."""
-    usual = {"every": Every.DAY.value, "at": time(9), "timezone": str(row.rule.timezone), "weekdays": [],
-             "month_day": 1, "cron": ""}  # fmt: skip
+    usual = {
+        "every": Every.DAY.value,
+        "at": time(9),
+        "timezone": str(row.rule.timezone),
+        "weekdays": [],
+        "month_day": 1,
+        "cron": "",
+    }
     return usual | {name: data[name] for name in RULE_FIELDS if name in data}
 
 

@@ -39,11 +39,25 @@ from smsapp.lib.text import normalise
 
 #: What may be wrong with whatever sends, beside the shape of the request.
 SEND_ERRORS = (
-    AccountSuspended, CallbackUrlNotAllowed, DestinationBlocked, DuplicateReference, InsufficientCredit,
-    InvalidPhoneNumber, MessageTooLong, NotFound, QuotaExceeded, RecipientLimitReached, RecipientOptedOut,
-    ScheduleInPast, SenderNotAllowed, SpendLimitReached, TemplateVariableMissing, TooManyRecipients, UploadInvalid,
+    AccountSuspended,
+    CallbackUrlNotAllowed,
+    DestinationBlocked,
+    DuplicateReference,
+    InsufficientCredit,
+    InvalidPhoneNumber,
+    MessageTooLong,
+    NotFound,
+    QuotaExceeded,
+    RecipientLimitReached,
+    RecipientOptedOut,
+    ScheduleInPast,
+    SenderNotAllowed,
+    SpendLimitReached,
+    TemplateVariableMissing,
+    TooManyRecipients,
+    UploadInvalid,
     UploadNotReady,
-)  # fmt: skip
+)
 SEND_FAILURES = may_fail(*SEND_ERRORS)
 #: A single send has no template, upload or list that could be wrong.
 _OF_CAMPAIGNS = (NotFound, TemplateVariableMissing, UploadInvalid, UploadNotReady)

@@ -35,24 +35,31 @@ class SendOptions(StrictSerializer):
         help_text="1 to 1,600 characters, sent as written; a tab as a blank. Split where it is longer than one SMS.",
     )
     sender_id = serializers.CharField(
-        required=False, default="", allow_blank=True,
+        required=False,
+        default="",
+        allow_blank=True,
         help_text="Approved sender of your account, e.g. `YourBrand`; left out, the provider chooses.",
-    )  # fmt: skip
+    )
     name = serializers.CharField(
         required=False, default="", allow_blank=True, max_length=120, help_text="For your own eyes."
     )
     schedule_time = ZonedDateTimeField(
-        required=False, default=None, allow_null=True,
+        required=False,
+        default=None,
+        allow_null=True,
         help_text="ISO 8601 with zone, e.g. `2027-06-17T18:00:00Z`; left out, it is sent at once.",
-    )  # fmt: skip
+    )
     valid_until = ZonedDateTimeField(
         required=False, default=None, allow_null=True, help_text="Nothing is handed over after this time."
     )
     callback_url = serializers.URLField(
-        required=False, default="", allow_blank=True, max_length=500,
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=500,
         help_text="Where results of this send go, signed with the callback secret of your account (see `webhooks`). "
         "https, port 443 or 8443, a public server; e.g. `https://your-app.com/webhook`.",
-    )  # fmt: skip
+    )
     client_reference = ClientReferenceField()
 
 
@@ -67,16 +74,20 @@ class CampaignOptions(SendOptions):
 
     partial_rules = all_of(at_most_one(*TEXT), at_most_one(*RECIPIENTS))
     message = serializers.CharField(
-        required=False, trim_whitespace=False, max_length=None,
+        required=False,
+        trim_whitespace=False,
+        max_length=None,
         help_text="The text, with `{placeholders}` filled from the columns of the recipients. 1 to 1,600 characters.",
-    )  # fmt: skip
+    )
     template_id = serializers.CharField(
         required=False, max_length=40, help_text="Instead of `message`: a template, whose text is copied."
     )
     phone_numbers = serializers.ListField(
-        child=serializers.CharField(max_length=40), required=False, allow_empty=False,
+        child=serializers.CharField(max_length=40),
+        required=False,
+        allow_empty=False,
         help_text=f"Up to {MAX_NUMBERS:,} numbers; or an upload, or a contact list.",
-    )  # fmt: skip
+    )
     upload_id = serializers.CharField(
         required=False, max_length=40, help_text="A ready upload, whose columns fill `{placeholders}`."
     )
@@ -87,31 +98,47 @@ class CampaignOptions(SendOptions):
     quiet_from = WallTimeField(
         help_text="With `quiet_until`, e.g. `21:00`: in between, on the recipient's clock, nothing is handed over; it "
         "follows afterwards. Left out: as your account or the country has it."
-    )  # fmt: skip
+    )
     quiet_until = WallTimeField(help_text="E.g. `08:00`.")
     canary_size = serializers.IntegerField(
-        required=False, default=None, allow_null=True, min_value=1, max_value=10**6,
+        required=False,
+        default=None,
+        allow_null=True,
+        min_value=1,
+        max_value=10**6,
         help_text="How many recipients are sent to first, e.g. 200. The others wait for their results.",
-    )  # fmt: skip
+    )
     canary_percent = serializers.IntegerField(
-        required=False, default=None, allow_null=True, min_value=1, max_value=50,
+        required=False,
+        default=None,
+        allow_null=True,
+        min_value=1,
+        max_value=50,
         help_text="Or their share in percent, e.g. 5.",
-    )  # fmt: skip
+    )
     canary_wait_seconds = serializers.IntegerField(
-        required=False, default=900, min_value=60, max_value=MAX_CANARY_WAIT,
+        required=False,
+        default=900,
+        min_value=60,
+        max_value=MAX_CANARY_WAIT,
         help_text="How long delivery reports on the first are waited for.",
-    )  # fmt: skip
+    )
     canary_floor_percent = serializers.IntegerField(
-        required=False, default=80, min_value=1, max_value=100,
+        required=False,
+        default=80,
+        min_value=1,
+        max_value=100,
         help_text="Of a hundred of the first, so many must be delivered; else the campaign is paused.",
-    )  # fmt: skip
+    )
 
     def validate_phone_numbers(self, numbers: list[str]) -> list[str]:
         if len(numbers) > MAX_NUMBERS:
             raise TooManyRecipients(
                 f"{len(numbers)} numbers were given; {MAX_NUMBERS} are allowed here. Upload a file for more.",
-                "phone_numbers", len(numbers), max=MAX_NUMBERS,
-            )  # fmt: skip
+                "phone_numbers",
+                len(numbers),
+                max=MAX_NUMBERS,
+            )
         return numbers
 
     def validate(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -165,9 +192,11 @@ class Comment(serializers.CharField):
 
 class ApproveRequest(StrictSerializer):
     approval_hash = serializers.CharField(
-        required=False, default="", max_length=64,
+        required=False,
+        default="",
+        max_length=64,
         help_text="`approval_hash` of the campaign as you have seen it: refused if it is another by now.",
-    )  # fmt: skip
+    )
     comment = Comment(required=False, default="")
 
 
@@ -177,10 +206,12 @@ class RejectRequest(StrictSerializer):
 
 class ResendRequest(StrictSerializer):
     also = serializers.ListField(
-        child=serializers.ChoiceField([status.public for status in ON_REQUEST]), required=False, default=list,
+        child=serializers.ChoiceField([status.public for status in ON_REQUEST]),
+        required=False,
+        default=list,
         help_text="Sent again beside what failed. An UNCONFIRMED message may have arrived: its recipient may get it "
         "twice.",
-    )  # fmt: skip
+    )
 
 
 class NothingMore(StrictSerializer):
@@ -230,9 +261,11 @@ class CampaignSerializer(ModelAnswer[Campaign]):
         source="recurring.recurring_id", default=None, allow_null=True, help_text="The recurring campaign it is one of."
     )
     canary_status = StatusField(
-        statuses.CANARY, source="canary_state", allow_null=True,
+        statuses.CANARY,
+        source="canary_state",
+        allow_null=True,
         help_text="How far the canary is; null: not begun, or nobody has to wait.",
-    )  # fmt: skip
+    )
     canary_wait_seconds = serializers.IntegerField(
         source="canary_wait", read_only=True, help_text="How long reports on the first are waited for."
     )
@@ -240,22 +273,57 @@ class CampaignSerializer(ModelAnswer[Campaign]):
         source="canary_floor", read_only=True, help_text="Of a hundred of the first, so many must be delivered."
     )
     quiet_from = serializers.TimeField(
-        format="%H:%M", read_only=True, allow_null=True, help_text="Nothing from then, on the recipient's clock; null: "
-        "as the account or the country has it.",
-    )  # fmt: skip
+        format="%H:%M",
+        read_only=True,
+        allow_null=True,
+        help_text="Nothing from then, on the recipient's clock; null: as the account or the country has it.",
+    )
     quiet_until = serializers.TimeField(format="%H:%M", read_only=True, allow_null=True, help_text="Until then.")
 
     class Meta:
         model = Campaign
         fields = (
-            "bulk_id", "client_reference", "kind", "mode", "name", "message", "sender_id", "callback_url", "status",
-            "pause_reason", "status_detail", "recipients_from", "upload_id", "columns", "total_recipients",
-            "successful_count", "failed_count", "waiting", "messages_by_status", "schedule_time", "valid_until",
-            "created_at", "started_at", "completed_at", "closed_at", "resend_of_bulk_id", "approval_requested_by",
-            "approved_by", "approved_at", "approval_hash", "quiet_from", "quiet_until", "canary_size",
-            "canary_percent", "canary_wait_seconds", "canary_floor_percent", "canary_status", "canary_due_at",
-            "recurring_id", "due_at",
-        )  # fmt: skip
+            "bulk_id",
+            "client_reference",
+            "kind",
+            "mode",
+            "name",
+            "message",
+            "sender_id",
+            "callback_url",
+            "status",
+            "pause_reason",
+            "status_detail",
+            "recipients_from",
+            "upload_id",
+            "columns",
+            "total_recipients",
+            "successful_count",
+            "failed_count",
+            "waiting",
+            "messages_by_status",
+            "schedule_time",
+            "valid_until",
+            "created_at",
+            "started_at",
+            "completed_at",
+            "closed_at",
+            "resend_of_bulk_id",
+            "approval_requested_by",
+            "approved_by",
+            "approved_at",
+            "approval_hash",
+            "quiet_from",
+            "quiet_until",
+            "canary_size",
+            "canary_percent",
+            "canary_wait_seconds",
+            "canary_floor_percent",
+            "canary_status",
+            "canary_due_at",
+            "recurring_id",
+            "due_at",
+        )
         read_only_fields = fields
         extra_kwargs = {
             "bulk_id": {"help_text": "Its id, e.g. `bulk-3f1c…`."},
@@ -309,9 +377,10 @@ class StoppedAnswer(CampaignSerializer):
 class TemplateRequest(StrictSerializer):
     name = serializers.CharField(max_length=120, help_text="Unique in your account, e.g. `Appointment reminder`.")
     message = serializers.CharField(
-        trim_whitespace=False, max_length=None,
+        trim_whitespace=False,
+        max_length=None,
         help_text="1 to 1,600 characters, e.g. `Hello {first_name|there}, see you at {time}.`",
-    )  # fmt: skip
+    )
 
 
 class TemplateSerializer(ModelAnswer[MessageTemplate]):

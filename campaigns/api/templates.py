@@ -50,20 +50,26 @@ class TemplateViewSet(
         return message_templates.template_of(caller_of(self.request).account, self.kwargs["template_id"])
 
     @extend_schema(
-        operation_id="templates_create", summary="Make a template",
-        request=TemplateRequest, examples=[REMINDER], responses={201: TemplateSerializer},
+        operation_id="templates_create",
+        summary="Make a template",
+        request=TemplateRequest,
+        examples=[REMINDER],
+        responses={201: TemplateSerializer},
         extensions=may_fail(AlreadyExists, MessageTooLong, InvalidState),
-    )  # fmt: skip
+    )
     def create(self, request: Request) -> Response:
         data, caller = _checked(request), caller_of(request)
         made = message_templates.create_template(caller.account, caller.user, data["name"], data["message"])
         return Response(TemplateSerializer(made).data, status=201)
 
     @extend_schema(
-        operation_id="templates_update", summary="Change a template",
-        request=TemplateRequest, examples=[REMINDER], responses=TemplateSerializer,
+        operation_id="templates_update",
+        summary="Change a template",
+        request=TemplateRequest,
+        examples=[REMINDER],
+        responses=TemplateSerializer,
         extensions=may_fail(AlreadyExists, MessageTooLong, InvalidState),
-    )  # fmt: skip
+    )
     def partial_update(self, request: Request, template_id: str) -> Response:
         """What is left out stays. Campaigns that were made with it keep their text."""
         template, data = self.get_object(), _checked(request, partial=True)

@@ -84,9 +84,14 @@ class BulkView(AccountMixin, APIView):
         look_up_callback(request, lambda: check_campaign(request, _read(BulkRequest, request)))
 
     @extend_schema(
-        operation_id="sms_bulk", summary="Start a bulk campaign", tags=["sms"],
-        request=BulkRequest, responses={202: BulkAnswer}, examples=[DRAFT], extensions=SEND_FAILURES,
-    )  # fmt: skip
+        operation_id="sms_bulk",
+        summary="Start a bulk campaign",
+        tags=["sms"],
+        request=BulkRequest,
+        responses={202: BulkAnswer},
+        examples=[DRAFT],
+        extensions=SEND_FAILURES,
+    )
     def post(self, request: Request) -> Response:
         """From an upload or contact list, whose columns fill the `{placeholders}`, or the numbers of the request.
 
@@ -159,10 +164,13 @@ class CampaignViewSet(
         return found
 
     @extend_schema(
-        operation_id="campaigns_create", summary="Make a draft",
-        request=DraftRequest, responses={201: BulkAnswer}, examples=[DRAFT],
+        operation_id="campaigns_create",
+        summary="Make a draft",
+        request=DraftRequest,
+        responses={201: BulkAnswer},
+        examples=[DRAFT],
         extensions=SEND_FAILURES,
-    )  # fmt: skip
+    )
     def create(self, request: Request) -> Response:
         """Nothing is sent until it is launched. Its recipients may be given later."""
         data, caller = _read(DraftRequest, request), caller_of(request)
@@ -171,11 +179,13 @@ class CampaignViewSet(
         return _with_refused(draft, refused, 201)
 
     @extend_schema(
-        operation_id="campaigns_update", summary="Change a draft",
-        request=DraftRequest(partial=True), responses=BulkAnswer,
+        operation_id="campaigns_update",
+        summary="Change a draft",
+        request=DraftRequest(partial=True),
+        responses=BulkAnswer,
         examples=[OpenApiExample("Another text", {"message": "Our sale begins on Monday."}, request_only=True)],
         extensions=LAUNCH_FAILURES,
-    )  # fmt: skip
+    )
     def partial_update(self, request: Request, bulk_id: str) -> Response:
         """What is left out stays. Anything but a draft is refused; `withdraw` makes a draft of what has not begun."""
         campaign, caller = self.get_object(), caller_of(request)
@@ -200,9 +210,11 @@ class CampaignViewSet(
         return Response(status=204)
 
     @extend_schema(
-        operation_id="campaigns_preview", summary="Read texts as recipients would", responses=PreviewAnswer,
+        operation_id="campaigns_preview",
+        summary="Read texts as recipients would",
+        responses=PreviewAnswer,
         extensions=may_fail(TemplateVariableMissing),
-    )  # fmt: skip
+    )
     def preview(self, request: Request, bulk_id: str) -> Response:
         """With the values of their rows filled in. Nothing is sent or charged."""
         campaign = self.get_object()
@@ -213,10 +225,12 @@ class CampaignViewSet(
         return Response(PreviewAnswer(answer).data)
 
     @extend_schema(
-        operation_id="campaigns_preflight", summary="Count what it would send",
-        request=None, responses={200: ReceiptAnswer, 202: ReceiptAnswer},
+        operation_id="campaigns_preflight",
+        summary="Count what it would send",
+        request=None,
+        responses={200: ReceiptAnswer, 202: ReceiptAnswer},
         extensions=may_fail(InvalidState, TemplateVariableMissing),
-    )  # fmt: skip
+    )
     def count(self, request: Request, bulk_id: str) -> Response:
         """The receipt before sending, exact: every text is made as it would be sent. A large campaign is counted by a
         task: 202 with the `progress`; ask again. Nothing is sent or charged."""
@@ -225,9 +239,10 @@ class CampaignViewSet(
         return Response(ReceiptAnswer(receipt).data, status=200 if receipt.progress == 1 else 202)
 
     @extend_schema(
-        operation_id="campaigns_preflight_read", summary="Read the last receipt",
+        operation_id="campaigns_preflight_read",
+        summary="Read the last receipt",
         responses=ReceiptAnswer,
-    )  # fmt: skip
+    )
     def receipt(self, request: Request, bulk_id: str) -> Response:
         """As it was counted last, also after the campaign was started. 404 if its text or recipients were changed."""
         receipt = stored_receipt(self.get_object())
@@ -236,22 +251,25 @@ class CampaignViewSet(
         return Response(ReceiptAnswer(receipt).data)
 
     @extend_schema(
-        operation_id="campaigns_launch", summary="Launch a draft",
-        request=None, responses=CampaignSerializer,
+        operation_id="campaigns_launch",
+        summary="Launch a draft",
+        request=None,
+        responses=CampaignSerializer,
         extensions=LAUNCH_FAILURES,
-    )  # fmt: skip
+    )
     def launch(self, request: Request, bulk_id: str) -> Response:
         """It runs at once, or is SCHEDULED, or with more recipients than your account allows one person to send to,
         AWAITING_APPROVAL. A second launch is refused: 409 with `current_status`."""
         return self._act(request, services.launch)
 
     @extend_schema(
-        operation_id="campaigns_approve", summary="Approve a campaign, as a second person",
+        operation_id="campaigns_approve",
+        summary="Approve a campaign, as a second person",
         request=ApproveRequest,
         examples=[OpenApiExample("What was seen", {"approval_hash": "9b2c…"}, request_only=True)],
         responses=CampaignSerializer,
         extensions=LAUNCH_FAILURES,
-    )  # fmt: skip
+    )
     def approve(self, request: Request, bulk_id: str) -> Response:
         """For an owner or admin who is not the one that launched it; a key acts as the person who made it. It then runs
         or is SCHEDULED. The approval holds for exactly what was approved."""
@@ -260,12 +278,13 @@ class CampaignViewSet(
         return self._act(request, lambda campaign, by: services.approve(campaign, by, seen, comment))
 
     @extend_schema(
-        operation_id="campaigns_reject", summary="Reject a campaign that waits for approval",
+        operation_id="campaigns_reject",
+        summary="Reject a campaign that waits for approval",
         request=RejectRequest,
         examples=[OpenApiExample("What has to change", {"comment": "The date is wrong."}, request_only=True)],
         responses=CampaignSerializer,
         extensions=may_fail(InvalidState),
-    )  # fmt: skip
+    )
     def reject(self, request: Request, bulk_id: str) -> Response:
         """Return it to draft, with your comment in `status_detail`; a resend is CANCELLED. For the same people as
         `approve`."""
@@ -273,48 +292,57 @@ class CampaignViewSet(
         return self._act(request, lambda campaign, by: services.reject(campaign, by, comment))
 
     @extend_schema(
-        operation_id="campaigns_withdraw", summary="Withdraw a campaign from approval",
-        request=None, responses=CampaignSerializer,
+        operation_id="campaigns_withdraw",
+        summary="Withdraw a campaign from approval",
+        request=None,
+        responses=CampaignSerializer,
         extensions=may_fail(InvalidState),
-    )  # fmt: skip
+    )
     def withdraw(self, request: Request, bulk_id: str) -> Response:
         """While it is AWAITING_APPROVAL or SCHEDULED. Its approval is void."""
         return self._act(request, services.withdraw)
 
     @extend_schema(
-        operation_id="campaigns_pause", summary="Pause a campaign",
-        request=None, responses=StoppedAnswer,
+        operation_id="campaigns_pause",
+        summary="Pause a campaign",
+        request=None,
+        responses=StoppedAnswer,
         extensions=may_fail(InvalidState),
-    )  # fmt: skip
+    )
     def pause(self, request: Request, bulk_id: str) -> Response:
         """After the answer no message is handed over, but for those that were on their way."""
         return self._stop(request, services.pause)
 
     @extend_schema(
-        operation_id="campaigns_resume", summary="Resume a campaign",
-        request=None, responses=CampaignSerializer,
+        operation_id="campaigns_resume",
+        summary="Resume a campaign",
+        request=None,
+        responses=CampaignSerializer,
         extensions=LAUNCH_FAILURES,
-    )  # fmt: skip
+    )
     def resume(self, request: Request, bulk_id: str) -> Response:
         """Where it was paused, or although its time was MISSED."""
         return self._act(request, services.resume)
 
     @extend_schema(
-        operation_id="campaigns_cancel", summary="Stop a campaign for good",
-        request=None, responses=StoppedAnswer,
+        operation_id="campaigns_cancel",
+        summary="Stop a campaign for good",
+        request=None,
+        responses=StoppedAnswer,
         extensions=may_fail(InvalidState),
-    )  # fmt: skip
+    )
     def cancel(self, request: Request, bulk_id: str) -> Response:
         """After the answer no message is handed over, but for those that were on their way."""
         return self._stop(request, services.cancel)
 
     @extend_schema(
-        operation_id="campaigns_resend_failed", summary="Send the failed messages again",
+        operation_id="campaigns_resend_failed",
+        summary="Send the failed messages again",
         request=ResendRequest,
         examples=[OpenApiExample("And those without proof", {"also": ["UNCONFIRMED"]}, request_only=True)],
         responses={201: CampaignSerializer},
         extensions=LAUNCH_FAILURES,
-    )  # fmt: skip
+    )
     def resend_failed(self, request: Request, bulk_id: str) -> Response:
         """Of a completed or cancelled campaign, once, as a new campaign with new messages. A large one is a draft until
         its recipients are gathered, and then starts by itself."""
@@ -323,10 +351,12 @@ class CampaignViewSet(
         return self._act(request, lambda campaign, by: resend_failed(campaign, by, wanted), status=201)
 
     @extend_schema(
-        operation_id="campaigns_clone", summary="Make a draft from a campaign",
-        request=None, responses={201: CampaignSerializer},
+        operation_id="campaigns_clone",
+        summary="Make a draft from a campaign",
+        request=None,
+        responses={201: CampaignSerializer},
         extensions=may_fail(InvalidState),
-    )  # fmt: skip
+    )
     def clone(self, request: Request, bulk_id: str) -> Response:
         """With its text, sender, callback and recipients; without times and `client_reference`."""
         return self._act(request, drafts.clone, status=201)

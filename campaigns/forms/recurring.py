@@ -19,9 +19,12 @@ class RecurringForm(RuleForm, QuietForm):
     )
     ends_at = WallTimeField(label=_("Not after"), required=False, help_text=_("Empty: until you end it."))
     valid_minutes = forms.IntegerField(
-        label=_("Minutes after which what is left is given up"), required=False, min_value=5, max_value=60 * 24 * 30,
+        label=_("Minutes after which what is left is given up"),
+        required=False,
+        min_value=5,
+        max_value=60 * 24 * 30,
         help_text=_("Empty: everything is sent, however late."),
-    )  # fmt: skip
+    )
 
     def __init__(self, account: Account, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

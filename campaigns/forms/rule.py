@@ -10,13 +10,21 @@ from campaigns.scheduling.rule import Every, Rule
 from smsapp.dashboard.forms import DashboardForm, ZoneField
 
 WEEKDAYS = [
-    ("1", _("Monday")), ("2", _("Tuesday")), ("3", _("Wednesday")), ("4", _("Thursday")), ("5", _("Friday")),
-    ("6", _("Saturday")), ("0", _("Sunday")),
-]  # fmt: skip
+    ("1", _("Monday")),
+    ("2", _("Tuesday")),
+    ("3", _("Wednesday")),
+    ("4", _("Thursday")),
+    ("5", _("Friday")),
+    ("6", _("Saturday")),
+    ("0", _("Sunday")),
+]
 EVERY = [
-    (Every.DAY, _("Every day")), (Every.WEEKDAY, _("Monday to Friday")), (Every.WEEK, _("On days of the week")),
-    (Every.MONTH, _("On a day of the month")), (Every.CRON, _("By a cron rule (for experts)")),
-]  # fmt: skip
+    (Every.DAY, _("Every day")),
+    (Every.WEEKDAY, _("Monday to Friday")),
+    (Every.WEEK, _("On days of the week")),
+    (Every.MONTH, _("On a day of the month")),
+    (Every.CRON, _("By a cron rule (for experts)")),
+]
 
 
 class RuleForm(DashboardForm):
@@ -33,9 +41,11 @@ class RuleForm(DashboardForm):
     )
     month_day = forms.IntegerField(label=_("Day of the month"), min_value=1, max_value=28, required=False, initial=1)
     cron = forms.CharField(
-        label=_("Cron rule"), required=False, max_length=100,
+        label=_("Cron rule"),
+        required=False,
+        max_length=100,
         help_text=_("Minute, hour, day of month, month, day of week: “30 8 * * 1-5”."),
-    )  # fmt: skip
+    )
 
     def clean_rule(self, data: dict[str, Any]) -> None:
         """What is missing becomes an error of its field."""
@@ -60,13 +70,17 @@ class QuietForm(DashboardForm):
     """When nothing is sent, for forms that ask for more."""
 
     quiet_from = forms.TimeField(
-        label=_("Send nothing from"), required=False, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+        label=_("Send nothing from"),
+        required=False,
+        widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
         help_text=_("On the recipient’s own clock, as far as the number tells."),
-    )  # fmt: skip
+    )
     quiet_until = forms.TimeField(
-        label=_("until"), required=False, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+        label=_("until"),
+        required=False,
+        widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
         help_text=_("Empty: the quiet hours of your account, or of the country."),
-    )  # fmt: skip
+    )
 
 
 def rule_initial(rule: Rule) -> dict[str, Any]:

@@ -16,8 +16,12 @@ from smsapp.dashboard.forms import CountryField, DashboardForm, WallTimeField, m
 from uploads.models import ContactList, Upload
 
 DELIMITERS = [
-    ("", _("As guessed")), (",", _("Comma")), (";", _("Semicolon")), ("\t", _("Tab")), ("|", _("Vertical bar")),
-]  # fmt: skip
+    ("", _("As guessed")),
+    (",", _("Comma")),
+    (";", _("Semicolon")),
+    ("\t", _("Tab")),
+    ("|", _("Vertical bar")),
+]
 
 
 GUESSED = -1
@@ -38,9 +42,10 @@ class FileForm(SourceForm):
 
     prefix = "file"
     file = forms.FileField(
-        label=_("File"), widget=forms.FileInput(attrs={"accept": ".csv,.txt,.xlsx"}),
+        label=_("File"),
+        widget=forms.FileInput(attrs={"accept": ".csv,.txt,.xlsx"}),
         error_messages={"required": _("Choose a file first."), "empty": _("This file is empty.")},
-    )  # fmt: skip
+    )
 
 
 class PasteForm(SourceForm):
@@ -48,9 +53,11 @@ class PasteForm(SourceForm):
 
     prefix = "paste"
     rows = forms.CharField(
-        label=_("Numbers"), strip=False, widget=forms.Textarea(attrs={"rows": 6, "autocomplete": "off"}),
+        label=_("Numbers"),
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 6, "autocomplete": "off"}),
         help_text=_("One number a line, or rows with their first line of names, as copied from a spreadsheet."),
-    )  # fmt: skip
+    )
 
     def clean_rows(self) -> str:
         rows: str = self.cleaned_data["rows"]
@@ -87,9 +94,15 @@ class ColumnsForm(DashboardForm):
 
     def __init__(self, upload: Upload, *args: Any, **kwargs: Any) -> None:
         super().__init__(
-            *args, initial={"phone_column": upload.phone_column, "has_header": upload.has_header,
-                            "country": upload.country, "delimiter": upload.delimiter}, **kwargs,
-        )  # fmt: skip
+            *args,
+            initial={
+                "phone_column": upload.phone_column,
+                "has_header": upload.has_header,
+                "country": upload.country,
+                "delimiter": upload.delimiter,
+            },
+            **kwargs,
+        )
         columns = [*enumerate(upload.columns), (GUESSED, _("As guessed"))]
         self.fields["phone_column"].choices = columns  # type: ignore[attr-defined]
 
@@ -117,17 +130,22 @@ class WhenForm(RuleForm, QuietForm):
 
     conditional = (*RuleForm.conditional, "at", "canary_value", "canary_wait", "canary_floor")
     when = forms.ChoiceField(
-        label=_("When is it sent?"), widget=forms.RadioSelect, initial="now",
+        label=_("When is it sent?"),
+        widget=forms.RadioSelect,
+        initial="now",
         choices=[("now", _("As soon as I confirm")), ("later", _("At a time")), ("again", _("Again and again"))],
-    )  # fmt: skip
+    )
     at = WallTimeField(label=_("Date and time"), required=False)
     valid_until = WallTimeField(
         label=_("Do not send after"), required=False, help_text=_("Whatever is left then is given up.")
     )
     canary = forms.ChoiceField(
-        label=_("Try it on the first recipients?"), required=False, widget=forms.RadioSelect, initial="none",
+        label=_("Try it on the first recipients?"),
+        required=False,
+        widget=forms.RadioSelect,
+        initial="none",
         choices=[("none", _("No, send to all")), ("size", _("First to so many")), ("percent", _("First to so many %"))],
-    )  # fmt: skip
+    )
     canary_value = forms.IntegerField(label=_("How many"), required=False, min_value=1, max_value=10**6, initial=100)
     canary_wait = forms.IntegerField(
         label=_("Minutes to wait for their delivery reports"), required=False, min_value=1, max_value=1440, initial=15

@@ -49,9 +49,13 @@ class Campaign(Titled, Tally):
         Audience, on_delete=models.PROTECT, related_name="campaigns", help_text="Of a draft it may be empty."
     )
     resend_of = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="resends",
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="resends",
         help_text="The campaign whose failed messages this one sends again, as new messages.",
-    )  # fmt: skip
+    )
     resend_statuses = models.JSONField(
         default=list, blank=True, help_text="Statuses of the messages of `resend_of` that it sends again, by name."
     )
@@ -174,9 +178,14 @@ class Campaign(Titled, Tally):
     @property
     def failed_count(self) -> int:
         return (
-            self.undelivered + self.rejected + self.failed + self.expired + self.cancelled + self.suppressed
+            self.undelivered
+            + self.rejected
+            + self.failed
+            + self.expired
+            + self.cancelled
+            + self.suppressed
             + self.unconfirmed
-        )  # fmt: skip
+        )
 
     @property
     def waiting(self) -> int:

@@ -35,9 +35,11 @@ class RecurringCampaign(Titled, models.Model):
     audience = models.ForeignKey(Audience, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     rule = models.ForeignKey(CrontabSchedule, on_delete=models.PROTECT, related_name="+")
     valid_minutes = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(5), MaxValueValidator(60 * 24 * 30)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(5), MaxValueValidator(60 * 24 * 30)],
         help_text="Nothing is handed over later than so long after its moment. Empty: no limit.",
-    )  # fmt: skip
+    )
     quiet_from = models.TimeField(null=True, blank=True)
     quiet_until = models.TimeField(null=True, blank=True)
     canary_size = models.PositiveIntegerField(null=True, blank=True)

@@ -59,9 +59,13 @@ def create_recurring(
     problems.check(check_request, account, request, columns=None)
     problems.check(rule.check, now)
     row = RecurringCampaign(
-        account=account, user=user, mode=request.mode, recurring_id=f"rec-{secrets.token_hex(10)}",
-        **{name: getattr(request, name) for name in COPIED}, **options,
-    )  # fmt: skip
+        account=account,
+        user=user,
+        mode=request.mode,
+        recurring_id=f"rec-{secrets.token_hex(10)}",
+        **{name: getattr(request, name) for name in COPIED},
+        **options,
+    )
     with transaction.atomic():
         Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         going_on = RecurringCampaign.objects.filter(account=account).exclude(status=RecurringStatus.ENDED)
@@ -99,9 +103,12 @@ def recurring_from_draft(campaign: Campaign, by: User) -> RecurringCampaign:
 
 
 def change_recurring(
-    row: RecurringCampaign, by: User, changes: Mapping[str, Any], rule: Rule | None = None,
+    row: RecurringCampaign,
+    by: User,
+    changes: Mapping[str, Any],
+    rule: Rule | None = None,
     wanted: Recipients | None = None,
-) -> RecurringCampaign:  # fmt: skip
+) -> RecurringCampaign:
     """Change what comes next; what has fired stays as it is. Raises InvalidState for one that has ended, and an
     SmsappError for what could not be sent."""
     now = clock.about_now()
@@ -162,9 +169,11 @@ def request_of(row: RecurringCampaign, due_at: datetime | None) -> CampaignReque
     """What is sent at a moment."""
     valid_until = due_at + timedelta(minutes=row.valid_minutes) if due_at and row.valid_minutes else None
     return CampaignRequest(
-        kind=CampaignKind.BULK, mode=Mode(row.mode), valid_until=valid_until,
+        kind=CampaignKind.BULK,
+        mode=Mode(row.mode),
+        valid_until=valid_until,
         **{name: getattr(row, name) for name in COPIED},
-    )  # fmt: skip
+    )
 
 
 def _fire(pk: int, now: datetime) -> bool:
@@ -266,8 +275,9 @@ def _set_recipients(row: RecurringCampaign, wanted: Recipients) -> None:
     if refused:
         raise ValidationError(
             f"{len(refused)} of the numbers can receive no SMS, the first of them {refused[0].value}.",
-            "phone_numbers", refused[0].value,
-        )  # fmt: skip
+            "phone_numbers",
+            refused[0].value,
+        )
     check_message(row.message, row.audience.columns)
 
 
@@ -297,9 +307,10 @@ def _move(
         row = _locked(row)
         if row.status not in sources:
             raise InvalidState(
-                f"A recurring campaign that is {row.status} cannot be {verb}.", current_status=row.status,
+                f"A recurring campaign that is {row.status} cannot be {verb}.",
+                current_status=row.status,
                 allowed=[source.value for source in sources],
-            )  # fmt: skip
+            )
         row.status = to
         if to == RecurringStatus.ACTIVE:
             row.failure_count, row.detail = 0, ""
@@ -314,18 +325,29 @@ def _move(
 def _facts(row: RecurringCampaign) -> dict[str, Any]:
     """What may stand in the audit log: no text."""
     return {
-        "name": row.name, "sender_id": row.sender_id,
-        "rule": str(Rule.of(row.rule)), "timezone": str(row.rule.timezone),
+        "name": row.name,
+        "sender_id": row.sender_id,
+        "rule": str(Rule.of(row.rule)),
+        "timezone": str(row.rule.timezone),
         "next_run_at": row.next_run_at.isoformat() if row.next_run_at else None,
         "ends_at": row.ends_at.isoformat() if row.ends_at else None,
-    }  # fmt: skip
+    }
 
 
 def _note(
-    row: RecurringCampaign, verb: str, by: User | None, *, before: Mapping[str, Any] | None = None,
+    row: RecurringCampaign,
+    verb: str,
+    by: User | None,
+    *,
+    before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     audit.record(
-        f"recurring.{verb}", account=row.account, by=by, target_type="recurring", target_id=row.recurring_id,
-        before=before, after=after,
-    )  # fmt: skip
+        f"recurring.{verb}",
+        account=row.account,
+        by=by,
+        target_type="recurring",
+        target_id=row.recurring_id,
+        before=before,
+        after=after,
+    )

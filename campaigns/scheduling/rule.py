@@ -57,16 +57,18 @@ class Rule:
 
     @classmethod
     def of(cls, row: CrontabSchedule) -> "Rule":
-        return cls(
-            row.minute, row.hour, row.day_of_month, row.month_of_year, row.day_of_week, str(row.timezone)
-        )  # fmt: skip
+        return cls(row.minute, row.hour, row.day_of_month, row.month_of_year, row.day_of_week, str(row.timezone))
 
     @property
     def fields(self) -> dict[str, str]:
         return {
-            "minute": self.minute, "hour": self.hour, "day_of_month": self.day_of_month,
-            "month_of_year": self.month_of_year, "day_of_week": self.day_of_week, "timezone": self.timezone,
-        }  # fmt: skip
+            "minute": self.minute,
+            "hour": self.hour,
+            "day_of_month": self.day_of_month,
+            "month_of_year": self.month_of_year,
+            "day_of_week": self.day_of_week,
+            "timezone": self.timezone,
+        }
 
     def stored(self) -> CrontabSchedule:
         """Its row, which rules that are equal share."""

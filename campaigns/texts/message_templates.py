@@ -64,10 +64,18 @@ def _save(template: MessageTemplate) -> None:
 
 
 def _note(
-    verb: str, template: MessageTemplate, by: User, before: Mapping[str, object] | None = None,
+    verb: str,
+    template: MessageTemplate,
+    by: User,
+    before: Mapping[str, object] | None = None,
     after: Mapping[str, object] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     audit.record(
-        f"template.{verb}", account=template.account, by=by, target_type="template",
-        target_id=template.template_id, before=before, after=after,
-    )  # fmt: skip
+        f"template.{verb}",
+        account=template.account,
+        by=by,
+        target_type="template",
+        target_id=template.template_id,
+        before=before,
+        after=after,
+    )

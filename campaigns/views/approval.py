@@ -90,8 +90,10 @@ def _page(request: MemberRequest, campaign: Campaign, *, comment_missing: bool =
         messages.info(request, _words(error))
         return redirect("campaign-detail", bulk_id=campaign.bulk_id)
     context = {
-        "campaign": campaign, "undo_seconds": settings.UNDO_SECONDS, "comment_missing": comment_missing,
-    } | composed_for(campaign.account, sample_of(campaign.audience), campaign.message, 0, is_final=True)  # fmt: skip
+        "campaign": campaign,
+        "undo_seconds": settings.UNDO_SECONDS,
+        "comment_missing": comment_missing,
+    } | composed_for(campaign.account, sample_of(campaign.audience), campaign.message, 0, is_final=True)
     try:
         context["receipt"] = receipt = preflight(campaign)
         context["shortfall"] = shortfall(campaign.account, campaign.mode, receipt.price)

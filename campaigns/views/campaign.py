@@ -128,8 +128,13 @@ def campaign_clone(request: MemberRequest, bulk_id: str) -> HttpResponse:
 def campaign_csv(request: MemberRequest, bulk_id: str) -> HttpResponseBase:
     """All messages with their outcomes, in a stream."""
     campaign = _campaign(request, bulk_id)
-    audit.record("campaign.exported", account=campaign.account, by=request.user, target_type="campaign",
-                 target_id=campaign.bulk_id)  # fmt: skip
+    audit.record(
+        "campaign.exported",
+        account=campaign.account,
+        by=request.user,
+        target_type="campaign",
+        target_id=campaign.bulk_id,
+    )
     answer = StreamingHttpResponse(_lines(campaign), content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = attachment(f"{campaign.name or campaign.bulk_id}.csv")
     return answer
@@ -324,10 +329,17 @@ def _lines(campaign: Campaign) -> Iterator[bytes]:
     while after is not None:
         page = selectors.message_page(campaign, None, after, size=CSV_PAGE)
         for row in page.rows:
-            yield csv_line([
-                row.row, row.phone_number, row.status, row.reason, row.segment_count,
-                *(moment.isoformat() if moment else "" for moment in (row.sent_at, row.done_at)), row.message_id,
-            ])  # fmt: skip
+            yield csv_line(
+                [
+                    row.row,
+                    row.phone_number,
+                    row.status,
+                    row.reason,
+                    row.segment_count,
+                    *(moment.isoformat() if moment else "" for moment in (row.sent_at, row.done_at)),
+                    row.message_id,
+                ]
+            )
         after = page.next_after
 
 

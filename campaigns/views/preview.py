@@ -25,8 +25,11 @@ def composed_for(
     shown = preview.text if preview and preview.text is not None else message
     return {
         "composed": compose(account, shown, own=Template(normalise(message)).own_characters, is_final=is_final),
-        "preview": preview, "problem": problem, "missing": missing,
-        "place": place, "total": sample.total,
+        "preview": preview,
+        "problem": problem,
+        "missing": missing,
+        "place": place,
+        "total": sample.total,
         "before": place - 1 if place > 0 else None,
         "next": place + 1 if place + 1 < len(sample.rows) else None,
-    }  # fmt: skip
+    }

@@ -75,8 +75,12 @@ def edit(request: MemberRequest, recurring_id: str) -> HttpResponse:
     form = RecurringForm(row.account, request.POST or None, initial=_initial(row))
     if request.method == "POST" and form.is_valid():
         try:
-            change_recurring(row, request.user, form.changes() | {"message": normalise(form.cleaned_data["message"])},
-                             form.stated_rule())  # fmt: skip
+            change_recurring(
+                row,
+                request.user,
+                form.changes() | {"message": normalise(form.cleaned_data["message"])},
+                form.stated_rule(),
+            )
         except SmsappError as error:
             form.refuse(error)
         else:
@@ -84,9 +88,12 @@ def edit(request: MemberRequest, recurring_id: str) -> HttpResponse:
             return redirect("recurring-detail", recurring_id=recurring_id)
     sample = _sample(row)
     context = {
-        "row": row, "form": form, "sample": sample, "sender": form["sender_id"].value() or "",
+        "row": row,
+        "form": form,
+        "sample": sample,
+        "sender": form["sender_id"].value() or "",
         "upload": Upload.objects.filter(audience=row.audience_id).first() if row.audience_id else None,
-    } | composed_for(row.account, sample, str(form["message"].value() or ""), 0)  # fmt: skip
+    } | composed_for(row.account, sample, str(form["message"].value() or ""), 0)
     return render(request, "campaigns/recurring_edit.html", context)
 
 

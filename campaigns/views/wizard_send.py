@@ -107,9 +107,13 @@ def _test_of(request: MemberRequest, draft: Campaign) -> CampaignRequest:
     if preview is None or preview.text is None:
         raise InvalidState(_("No text can be made for the first recipient."))
     return CampaignRequest(
-        kind=CampaignKind.SINGLE, message=preview.text, sender_id=draft.sender_id, mode=current_mode(request),
-        name=f"Test of {draft.title}"[:120], request_id=current_request_id(),
-    )  # fmt: skip
+        kind=CampaignKind.SINGLE,
+        message=preview.text,
+        sender_id=draft.sender_id,
+        mode=current_mode(request),
+        name=f"Test of {draft.title}"[:120],
+        request_id=current_request_id(),
+    )
 
 
 @allowed(Scope.CAMPAIGNS_WRITE)
@@ -127,20 +131,29 @@ def _when_of(request: MemberRequest, draft: Campaign) -> dict[str, Any]:
     zone = rule.timezone if rule else "UTC"
     values: dict[str, Any] = {
         "when": "again" if rule else "later" if draft.scheduled_at else "now",
-        "at": wall_time(draft.scheduled_at, zone), "valid_until": wall_time(draft.valid_until, zone),
-        "quiet_from": request_.quiet_from, "quiet_until": request_.quiet_until,
+        "at": wall_time(draft.scheduled_at, zone),
+        "valid_until": wall_time(draft.valid_until, zone),
+        "quiet_from": request_.quiet_from,
+        "quiet_until": request_.quiet_until,
         "canary": "size" if request_.canary_size else "percent" if request_.canary_percent else "none",
         "canary_value": request_.canary_size or request_.canary_percent or 100,
-        "canary_wait": request_.canary_wait // 60, "canary_floor": request_.canary_floor,
-    }  # fmt: skip
+        "canary_wait": request_.canary_wait // 60,
+        "canary_floor": request_.canary_floor,
+    }
     return values | (rule_initial(rule) if rule else {})
 
 
 def _review(request: MemberRequest, draft: Campaign, rule: Rule | None) -> dict[str, Any]:
     context: dict[str, Any] = {
-        "draft": draft, "step": 5, "try_form": TryForm(), "undo_seconds": settings.UNDO_SECONDS,
-        "rule": rule_words(rule) if rule else "", "runs": _next_runs(rule), "receipt": None, "problem": "",
-    }  # fmt: skip
+        "draft": draft,
+        "step": 5,
+        "try_form": TryForm(),
+        "undo_seconds": settings.UNDO_SECONDS,
+        "rule": rule_words(rule) if rule else "",
+        "runs": _next_runs(rule),
+        "receipt": None,
+        "problem": "",
+    }
     if not draft.total_recipients:
         return context | {"problem": _("It has no recipients yet.")}
     try:

@@ -114,15 +114,22 @@ def _remember(request: MemberRequest, draft: Campaign) -> None:
 
 
 def _text_page(
-    request: MemberRequest, form: TextForm, sample: Sample, draft: Campaign | None = None,
+    request: MemberRequest,
+    form: TextForm,
+    sample: Sample,
+    draft: Campaign | None = None,
     wanted: Recipients | None = None,
-) -> HttpResponse:  # fmt: skip
+) -> HttpResponse:
     account = current_account(request)
     context = {
-        "form": form, "step": 3, "sample": sample, "draft": draft, "wanted": wanted,
+        "form": form,
+        "step": 3,
+        "sample": sample,
+        "draft": draft,
+        "wanted": wanted,
         "sender": form["sender_id"].value() or "",
         "templates": MessageTemplate.objects.filter(account=account).order_by("name")[:100],
-    }  # fmt: skip
+    }
     context |= composed_for(current_account(request), sample, str(form["message"].value() or ""), 0)
     return render(request, "campaigns/wizard_text.html", context)
 

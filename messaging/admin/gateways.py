@@ -194,8 +194,16 @@ class ProviderReferenceAdmin(ReadOnlyAdmin):
 @admin.register(RouteHealth)
 class RouteHealthAdmin(ReadOnlyAdmin):
     list_display = (
-        "gateway", "prefix", "share", "detail", "sent", "delivered", "undelivered", "silent", "failed_calls",
+        "gateway",
+        "prefix",
+        "share",
+        "detail",
+        "sent",
+        "delivered",
+        "undelivered",
+        "silent",
+        "failed_calls",
         "measured_at",
-    )  # fmt: skip
+    )
     list_filter = ("gateway",)
     ordering = ("gateway", "prefix")

@@ -85,9 +85,22 @@ class AppliedFilter(admin.SimpleListFilter):
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
     list_display = (
-        "id", "account", "campaign", "state", "gateway", "prefix", "size", "queued", "sent", "delivered", "unknown",
-        "retry_count", "lease_owner", "lease_until", "next_attempt_at",
-    )  # fmt: skip
+        "id",
+        "account",
+        "campaign",
+        "state",
+        "gateway",
+        "prefix",
+        "size",
+        "queued",
+        "sent",
+        "delivered",
+        "unknown",
+        "retry_count",
+        "lease_owner",
+        "lease_until",
+        "next_attempt_at",
+    )
     list_filter = (BatchStateFilter,)
     list_select_related = ("account", "campaign")
     search_help_text = "Number of the batch, or bulk id of its campaign"
@@ -103,9 +116,20 @@ class MessageAdmin(ReadOnlyAdmin):
     list_display_links = ("message_id",)
     search_help_text = MESSAGE_SEARCH_HELP
     fields = (
-        "message_id", "campaign", "batch", "row", "phone_number", "sender_id", "text", "variables", "status",
-        "error_message", "segment_count", "sent_at", "done_at",
-    )  # fmt: skip
+        "message_id",
+        "campaign",
+        "batch",
+        "row",
+        "phone_number",
+        "sender_id",
+        "text",
+        "variables",
+        "status",
+        "error_message",
+        "segment_count",
+        "sent_at",
+        "done_at",
+    )
     readonly_fields = ("message_id", "batch", "sender_id", "text", "error_message")
 
     @admin.display(description="batch")
@@ -123,9 +147,17 @@ class MessageAdmin(ReadOnlyAdmin):
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
     list_display = (
-        "reference", "batch_number", "gateway", "state", "message_count", "http_status", "detail", "started_at",
-        "finished_at", "lookup_count",
-    )  # fmt: skip
+        "reference",
+        "batch_number",
+        "gateway",
+        "state",
+        "message_count",
+        "http_status",
+        "detail",
+        "started_at",
+        "finished_at",
+        "lookup_count",
+    )
     list_filter = (AttemptStateFilter,)
     search_help_text = "Reference of the call, number of its batch, or id of a message in it"
 
@@ -152,14 +184,31 @@ class RefusalRowAdmin(ReadOnlyAdmin):
 @admin.register(DeliveryReport)
 class DeliveryReportAdmin(ReadOnlyAdmin):
     list_display = (
-        "id", "message_link", "status", "reason", "source", "provider_status", "error_code", "price", "currency",
+        "id",
+        "message_link",
+        "status",
+        "reason",
+        "source",
+        "provider_status",
+        "error_code",
+        "price",
+        "currency",
         "received_at",
-    )  # fmt: skip
+    )
     search_help_text = MESSAGE_SEARCH_HELP
     fields = (
-        "message_link", "status", "reason", "source", "provider_status", "error_code", "error_description", "price",
-        "currency", "done_at", "received_at",
-    )  # fmt: skip
+        "message_link",
+        "status",
+        "reason",
+        "source",
+        "provider_status",
+        "error_code",
+        "error_description",
+        "price",
+        "currency",
+        "done_at",
+        "received_at",
+    )
     readonly_fields = ("message_link",)
 
     @admin.display(description="message")
@@ -183,14 +232,29 @@ class ReportInboxAdmin(ReadOnlyAdmin):
     """The bodies hold numbers, so they are not shown."""
 
     list_display = (
-        "id", "gateway", "source", "received_at", "applied_at", "report_count", "unmatched_count", "failure_count",
+        "id",
+        "gateway",
+        "source",
+        "received_at",
+        "applied_at",
+        "report_count",
+        "unmatched_count",
+        "failure_count",
         "error",
-    )  # fmt: skip
+    )
     list_filter = (AppliedFilter,)
     fields = (
-        "gateway", "source", "received_at", "applied_at", "report_count", "unmatched_count", "failure_count",
-        "next_attempt_at", "rematch_at", "error",
-    )  # fmt: skip
+        "gateway",
+        "source",
+        "received_at",
+        "applied_at",
+        "report_count",
+        "unmatched_count",
+        "failure_count",
+        "next_attempt_at",
+        "rematch_at",
+        "error",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReportInbox]:
         return super().get_queryset(request).defer("body")

@@ -23,9 +23,16 @@ class InboundSerializer(ModelAnswer[InboundMessage]):
     class Meta:
         model = InboundMessage
         fields = (
-            "inbound_id", "phone_number", "recipient", "text", "keyword", "segments", "reply_to_message_id",
-            "received_at", "created_at",
-        )  # fmt: skip
+            "inbound_id",
+            "phone_number",
+            "recipient",
+            "text",
+            "keyword",
+            "segments",
+            "reply_to_message_id",
+            "received_at",
+            "created_at",
+        )
         read_only_fields = fields
         extra_kwargs = {
             "inbound_id": {"help_text": "Its id, e.g. `in-3f1c…`."},

@@ -30,9 +30,12 @@ class LookupRequest(StrictSerializer):
     rules = at_least_one("phone_numbers", "message")
 
     phone_numbers = serializers.ListField(
-        child=serializers.CharField(max_length=40), required=False, allow_empty=False, max_length=MAX_NUMBERS,
+        child=serializers.CharField(max_length=40),
+        required=False,
+        allow_empty=False,
+        max_length=MAX_NUMBERS,
         help_text=f"1 to {MAX_NUMBERS:,} numbers, in any format.",
-    )  # fmt: skip
+    )
     country = serializers.CharField(
         required=False, default="", max_length=2, help_text="ISO 3166 code of numbers in national format, e.g. `DE`."
     )
@@ -89,9 +92,14 @@ class LookupView(AccountMixin, APIView):
     only_reading = ("post",)
 
     @extend_schema(
-        operation_id="lookup", summary="Check numbers and count segments without sending", tags=["messages"],
-        request=LookupRequest, responses=LookupAnswer, examples=[EXAMPLE], extensions=may_fail(MessageTooLong),
-    )  # fmt: skip
+        operation_id="lookup",
+        summary="Check numbers and count segments without sending",
+        tags=["messages"],
+        request=LookupRequest,
+        responses=LookupAnswer,
+        examples=[EXAMPLE],
+        extensions=may_fail(MessageTooLong),
+    )
     def post(self, request: Request) -> Response:
         """Nothing is stored, sent or charged, and no network is asked: numbers are read by their numbering plans."""
         data, account = checked(LookupRequest, request, _check), caller_of(request).account
@@ -128,10 +136,22 @@ def _number(text: str, country: str) -> dict[str, object]:
         phone = parse_number(text, country)
     except RefusedNumber as refusal:
         words = f"{RowReason(refusal.reason).label}{': ' + refusal.detail if refusal.detail else ''}"
-        return {"input": text, "valid": False, "phone_number": None, "country": None, "reason": refusal.reason,
-                "message": words}  # fmt: skip
-    return {"input": text, "valid": True, "phone_number": phone, "country": country_of(phone) or None, "reason": None,
-            "message": None}  # fmt: skip
+        return {
+            "input": text,
+            "valid": False,
+            "phone_number": None,
+            "country": None,
+            "reason": refusal.reason,
+            "message": words,
+        }
+    return {
+        "input": text,
+        "valid": True,
+        "phone_number": phone,
+        "country": country_of(phone) or None,
+        "reason": None,
+        "message": None,
+    }
 
 
 def _text(message: str) -> dict[str, object]:

@@ -21,8 +21,10 @@ class SendRequest(SendOptions):
         if len(numbers) > MAX_NUMBERS:
             raise TooManyRecipients(
                 f"{len(numbers)} numbers were given; {MAX_NUMBERS} are allowed here. Use /sms/bulk for more.",
-                "phone_numbers", len(numbers), max=MAX_NUMBERS,
-            )  # fmt: skip
+                "phone_numbers",
+                len(numbers),
+                max=MAX_NUMBERS,
+            )
         return numbers
 
 

@@ -36,9 +36,14 @@ class SendView(AccountMixin, APIView):
         look_up_callback(request, lambda: _check(request, _read(request)))
 
     @extend_schema(
-        operation_id="sms_send", summary="Send one text to 1–100 numbers", tags=["sms"],
-        request=SendRequest, responses={202: SendAnswer}, examples=[EXAMPLE], extensions=SINGLE_FAILURES,
-    )  # fmt: skip
+        operation_id="sms_send",
+        summary="Send one text to 1–100 numbers",
+        tags=["sms"],
+        request=SendRequest,
+        responses={202: SendAnswer},
+        examples=[EXAMPLE],
+        extensions=SINGLE_FAILURES,
+    )
     def post(self, request: Request) -> Response:
         """All numbers are accepted or none is. Accepted means durable: each message is handed over at most once."""
         data, caller = _read(request), caller_of(request)

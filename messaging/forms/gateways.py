@@ -50,19 +50,21 @@ class GatewayForm(forms.ModelForm):
     key_secret = forms.CharField(required=False, help_text="Of Twilio, optional: the secret of that key.")
     messaging_service_sid = forms.CharField(required=False, help_text="Of Twilio, optional: MG…")
     other_credentials = forms.CharField(
-        required=False, widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
         help_text="Of a custom gateway: a line for each, name=value. The name is a placeholder: {name}. `user` and "
         "`password` also make {basic}; `callback` is the secret of pushed reports. Given anew, they replace all.",
-    )  # fmt: skip
+    )
 
     base_url = forms.URLField(
         required=False, max_length=300, assume_scheme="https", help_text="Empty: the provider's usual address."
     )
 
     may_stop = forms.BooleanField(
-        required=False, label="Messages may wait",
+        required=False,
+        label="Messages may wait",
         help_text="Asked for only where what is saved stops messages that go by this gateway now.",
-    )  # fmt: skip
+    )
 
     class Meta:
         model = Gateway
@@ -189,8 +191,14 @@ class GatewayForm(forms.ModelForm):
 
 
 SECRET_FIELDS = (
-    "api_key", "account_sid", "auth_token", "key_sid", "key_secret", "messaging_service_sid", "other_credentials",
-)  # fmt: skip
+    "api_key",
+    "account_sid",
+    "auth_token",
+    "key_sid",
+    "key_secret",
+    "messaging_service_sid",
+    "other_credentials",
+)
 
 
 class TrialForm(forms.Form):

@@ -15,15 +15,24 @@ class RouteForm(forms.ModelForm):
 
     gateway = forms.ChoiceField()
     may_leave_out = forms.BooleanField(
-        required=False, label="Other messages may wait",
+        required=False,
+        label="Other messages may wait",
         help_text="Asked for only where this leaves messages without any route.",
-    )  # fmt: skip
+    )
 
     class Meta:
         model = Route
         fields = (
-            "gateway", "account", "sender_id", "prefix", "priority", "weight", "cost_micro", "is_enabled", "note",
-        )  # fmt: skip
+            "gateway",
+            "account",
+            "sender_id",
+            "prefix",
+            "priority",
+            "weight",
+            "cost_micro",
+            "is_enabled",
+            "note",
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

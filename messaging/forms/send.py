@@ -33,9 +33,10 @@ class SendForm(DashboardForm):
 
     conditional = ("at", "zone")
     phone_numbers = forms.CharField(
-        label=_("To"), widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off", "inputmode": "tel"}),
+        label=_("To"),
+        widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off", "inputmode": "tel"}),
         help_text=_("One number or several, with commas or line breaks between them; 100 at most."),
-    )  # fmt: skip
+    )
     sender_id = forms.ChoiceField(label=_("From"), required=False)
     message = forms.CharField(
         label=_("Message"), strip=False, widget=forms.Textarea(attrs={"rows": 5, "data-compose": ""})
@@ -84,12 +85,14 @@ class SearchForm(DashboardForm):
     conditional = ALL
     number = forms.CharField(label=_("Number"), required=False, max_length=40)
     status = forms.ChoiceField(
-        label=_("State"), required=False,
+        label=_("State"),
+        required=False,
         choices=[
-            ("", _("All")), *((value, label) for value, label, _statuses in STATUS_GROUPS),
+            ("", _("All")),
+            *((value, label) for value, label, _statuses in STATUS_GROUPS),
             *((status.label, status.label.capitalize()) for status in MessageStatus),
         ],
-    )  # fmt: skip
+    )
     campaign = forms.CharField(label=_("Campaign"), required=False, max_length=40, widget=forms.Select)
     since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(label=_("Until"), required=False, widget=forms.DateInput(attrs={"type": "date"}))

@@ -58,16 +58,20 @@ def check() -> bool:
         _forget_others(registry.preferred())
         return False
     told = {
-        "balance": str(known.balance), "currency": known.currency, "gateway": known.gateway,
+        "balance": str(known.balance),
+        "currency": known.currency,
+        "gateway": known.gateway,
         "as_of": known.as_of.isoformat(timespec="seconds"),
-    }  # fmt: skip
+    }
     Setting.objects.update_or_create(
         key=KEY,
         defaults={"value": json.dumps(told)},
         create_defaults={
-            "value": json.dumps(told), "is_fixed": True, "description": "What is left at the provider of live messages."
+            "value": json.dumps(told),
+            "is_fixed": True,
+            "description": "What is left at the provider of live messages.",
         },
-    )  # fmt: skip
+    )
     return not is_low(json.dumps(told))
 
 

@@ -77,8 +77,12 @@ def rules_of(given: Mapping[str, Any]) -> Rules:
 
 
 _TYPES: dict[str, Any] = {
-    "headers": dict, "statuses": dict, "accepted": list, "not_processed": list, "body": None,
-}  # fmt: skip
+    "headers": dict,
+    "statuses": dict,
+    "accepted": list,
+    "not_processed": list,
+    "body": None,
+}
 
 
 def _policy(setup: Setup, close_after: float, look_up_by: LookUpBy, *, fans_out: bool = False) -> Policy:

@@ -54,9 +54,12 @@ def _outcome(send: Callable[[OutgoingMessage], SubmitAnswer], message: OutgoingM
         if error.is_account:
             return error
         report = Report(
-            message.message_id, MessageStatus.REJECTED, Reason.PROVIDER_REFUSED,
-            provider_status=f"HTTP {error.http_status}", error_description=error.detail[:200],
-        )  # fmt: skip
+            message.message_id,
+            MessageStatus.REJECTED,
+            Reason.PROVIDER_REFUSED,
+            provider_status=f"HTTP {error.http_status}",
+            error_description=error.detail[:200],
+        )
         return SubmitAnswer(error.http_status or 0, reports=[report])
     except GatewayError as error:
         return error

@@ -173,9 +173,11 @@ class Http:
         if len(own) < len(rules.headers):
             raise Defect("headers", "Headers are the same for every message: only credentials may stand in them.")
         self._transport = Transport(
-            f"{parts.scheme}://{parts.netloc}", headers | fill(own, values),
-            connect_timeout=connect_timeout, timeout=timeout,
-        )  # fmt: skip
+            f"{parts.scheme}://{parts.netloc}",
+            headers | fill(own, values),
+            connect_timeout=connect_timeout,
+            timeout=timeout,
+        )
 
     @property
     def method(self) -> str:
@@ -298,19 +300,28 @@ class Http:
         is_bad = status in (MessageStatus.UNDELIVERED, MessageStatus.UNCONFIRMED, MessageStatus.REJECTED)
         error = _text(_at(content, error_path), 200) if is_bad else ""
         return Report(
-            message_id, status, reason, provider_status=word, error_code=error if len(error) <= 20 else "",
-            error_description=error, provider_id="" if message_id else provider_id,
-        )  # fmt: skip
+            message_id,
+            status,
+            reason,
+            provider_status=word,
+            error_code=error if len(error) <= 20 else "",
+            error_description=error,
+            provider_id="" if message_id else provider_id,
+        )
 
 
 def values_of(submission: Submission, message: OutgoingMessage, credentials: Mapping[str, str]) -> dict[str, str]:
     """What the placeholders stand for."""
     validity = submission.validity if submission.validity is not None else DEFAULT_VALIDITY
     return _credential_values(credentials) | {
-        "to": message.phone_number, "to_digits": message.phone_number.removeprefix("+"), "text": message.text,
-        "sender": submission.sender, "message_id": message.message_id, "validity": str(validity),
+        "to": message.phone_number,
+        "to_digits": message.phone_number.removeprefix("+"),
+        "text": message.text,
+        "sender": submission.sender,
+        "message_id": message.message_id,
+        "validity": str(validity),
         "report_url": report_url_of(submission, message.message_id),
-    }  # fmt: skip
+    }
 
 
 def _credential_values(credentials: Mapping[str, str]) -> dict[str, str]:

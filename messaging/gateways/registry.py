@@ -153,10 +153,16 @@ def setup_from(row: Row) -> Setup:
     if row.base_url not in ("", usual.base_url):
         usual = replace(usual, secrets={})
     return replace(
-        usual, base_url=row.base_url or usual.base_url, secrets={**usual.secrets, **row.secrets}, rules=row.rules,
-        rate=row.rate or usual.rate, max_batch=row.max_batch, validity=row.validity, is_enabled=row.is_enabled,
+        usual,
+        base_url=row.base_url or usual.base_url,
+        secrets={**usual.secrets, **row.secrets},
+        rules=row.rules,
+        rate=row.rate or usual.rate,
+        max_batch=row.max_batch,
+        validity=row.validity,
+        is_enabled=row.is_enabled,
         is_preferred=row.is_preferred,
-    )  # fmt: skip
+    )
 
 
 def _setups() -> dict[str, Setup]:
@@ -206,24 +212,34 @@ def _from_environment() -> dict[str, Setup]:
     rate = settings.GATEWAY_RATE or None
     if settings.INFOBIP_BASE_URL:
         setups["infobip"] = Setup(
-            "infobip", GatewayKind.INFOBIP, settings.INFOBIP_BASE_URL, {"api_key": settings.INFOBIP_API_KEY},
-            rate=rate, resend_unknown_after=settings.RESEND_UNKNOWN_AFTER,
-        )  # fmt: skip
+            "infobip",
+            GatewayKind.INFOBIP,
+            settings.INFOBIP_BASE_URL,
+            {"api_key": settings.INFOBIP_API_KEY},
+            rate=rate,
+            resend_unknown_after=settings.RESEND_UNKNOWN_AFTER,
+        )
     if settings.TWILIO_ACCOUNT_SID:
         secrets = {
-            "account_sid": settings.TWILIO_ACCOUNT_SID, "auth_token": settings.TWILIO_AUTH_TOKEN,
-            "key_sid": settings.TWILIO_KEY_SID, "key_secret": settings.TWILIO_KEY_SECRET,
+            "account_sid": settings.TWILIO_ACCOUNT_SID,
+            "auth_token": settings.TWILIO_AUTH_TOKEN,
+            "key_sid": settings.TWILIO_KEY_SID,
+            "key_secret": settings.TWILIO_KEY_SECRET,
             "messaging_service_sid": settings.TWILIO_MESSAGING_SERVICE_SID,
-        }  # fmt: skip
+        }
         setups["twilio"] = Setup("twilio", GatewayKind.TWILIO, settings.TWILIO_BASE_URL, secrets, rate=rate)
     return setups
 
 
 def _simulator() -> Setup:
     return Setup(
-        SIMULATOR, GatewayKind.INFOBIP, settings.SIMULATOR_URL, {"api_key": settings.SIMULATOR_API_KEY},
-        rate=settings.SIMULATOR_RATE or None, lookup_grace=settings.SIMULATOR_UNKNOWN_GRACE,
+        SIMULATOR,
+        GatewayKind.INFOBIP,
+        settings.SIMULATOR_URL,
+        {"api_key": settings.SIMULATOR_API_KEY},
+        rate=settings.SIMULATOR_RATE or None,
+        lookup_grace=settings.SIMULATOR_UNKNOWN_GRACE,
         log_lag=settings.SIMULATOR_LOG_LAG,
         lookups_per_minute=settings.SIMULATOR_LOOKUPS_PER_MINUTE,
         resend_unknown_after=settings.SIMULATOR_RESEND_UNKNOWN_AFTER,
-    )  # fmt: skip
+    )

@@ -226,11 +226,14 @@ class Twilio:
 
     def parse_reports(self, body: bytes) -> list[Report]:
         fields = _fields(body)
-        report = _report_of({
-            "sid": fields.get("MessageSid") or fields.get("SmsSid"),
-            "status": fields.get("MessageStatus") or fields.get("SmsStatus"),
-            "error_code": fields.get("ErrorCode"), "error_message": fields.get("ErrorMessage"),
-        })  # fmt: skip
+        report = _report_of(
+            {
+                "sid": fields.get("MessageSid") or fields.get("SmsSid"),
+                "status": fields.get("MessageStatus") or fields.get("SmsStatus"),
+                "error_code": fields.get("ErrorCode"),
+                "error_message": fields.get("ErrorMessage"),
+            }
+        )
         if not report.provider_status:
             raise ValueError("no report on a message: MessageStatus is missing")
         return [report._replace(message_id=fields.get(OUR_ID, ""))]
@@ -246,13 +249,16 @@ class Twilio:
         count = fields.get("NumSegments", "")
         return [
             Inbound(
-                provider_reference=reference, sender=_text(fields["From"], 20),
-                recipient=_text(fields.get("To"), 20).removeprefix("+"), text=_text(fields.get("Body"), 2000),
+                provider_reference=reference,
+                sender=_text(fields["From"], 20),
+                recipient=_text(fields.get("To"), 20).removeprefix("+"),
+                text=_text(fields.get("Body"), 2000),
                 keyword=_text(fields.get("OptOutType"), 40),
-                segment_count=int(count) if count.isdecimal() and 0 < int(count) < 256 else 1, received_at=None,
+                segment_count=int(count) if count.isdecimal() and 0 < int(count) < 256 else 1,
+                received_at=None,
                 is_answered="OptOutType" in fields,
             )
-        ]  # fmt: skip
+        ]
 
     def poll_reports(self, limit: int) -> bytes | None:
         """There is nothing to fetch: what was not pushed is looked up by its SID."""
@@ -298,9 +304,12 @@ def _refusal(response: Response, message_id: str) -> SubmitAnswer:
     code = _code_of(response)
     if response.status < 500 and code in MESSAGE_REFUSALS:
         report = Report(
-            message_id, MessageStatus.REJECTED, MESSAGE_REFUSALS[code], provider_status=f"HTTP {response.status}",
+            message_id,
+            MessageStatus.REJECTED,
+            MESSAGE_REFUSALS[code],
+            provider_status=f"HTTP {response.status}",
             error_code=str(code),
-        )  # fmt: skip
+        )
         return SubmitAnswer(response.status, reports=[report])
     _raise_for_status(response)
     raise AssertionError("an answer that refuses nothing")
@@ -347,11 +356,18 @@ def _report_of(message: Mapping[str, Any]) -> Report:
     price, currency = _price(message)
     segments = _int_or_none(message.get("num_segments"))
     return Report(
-        "", status, reason, provider_status=name, error_code=str(code) if code else "",
-        error_description=_text(message.get("error_message"), 200), price=price, currency=currency,
-        segment_count=segments if segments and segments < 256 else None, done_at=_moment(message.get("date_updated")),
+        "",
+        status,
+        reason,
+        provider_status=name,
+        error_code=str(code) if code else "",
+        error_description=_text(message.get("error_message"), 200),
+        price=price,
+        currency=currency,
+        segment_count=segments if segments and segments < 256 else None,
+        done_at=_moment(message.get("date_updated")),
         provider_id=_text(message.get("sid"), 64),
-    )  # fmt: skip
+    )
 
 
 def _is_uncounted(sent: Mapping[str, Any]) -> bool:

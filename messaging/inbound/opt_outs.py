@@ -43,9 +43,12 @@ def _confirm(account: Account, inbound: InboundMessage) -> None:
     if not text or by is None:
         return
     request = CampaignRequest(
-        kind=CampaignKind.SINGLE, message=text, name="Opt-out confirmation", sender_id=_sender(account, inbound),
+        kind=CampaignKind.SINGLE,
+        message=text,
+        name="Opt-out confirmation",
+        sender_id=_sender(account, inbound),
         request_id=f"opt-out-{secrets.token_hex(6)}",
-    )  # fmt: skip
+    )
     audience = audience_from_numbers(account, [(1, inbound.phone_number)])
     try:
         campaign = admit_campaign(account, by, request, audience)

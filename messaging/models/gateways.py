@@ -22,9 +22,10 @@ class Gateway(models.Model):
     """
 
     name = models.SlugField(
-        max_length=40, unique=True,
+        max_length=40,
+        unique=True,
         help_text="Stands in the addresses that the provider calls, so it stays as it is.",
-    )  # fmt: skip
+    )
     kind = models.CharField(max_length=8, choices=GatewayKind)
     is_enabled = models.BooleanField(default=False, help_text="Off: nothing more goes to it; reports are still taken.")
     tested_at = models.DateTimeField(
@@ -37,17 +38,23 @@ class Gateway(models.Model):
     credentials = models.TextField(blank=True, editable=False)
     rules = models.JSONField(default=dict, blank=True, help_text="Of a custom HTTP gateway: how it is called.")
     rate = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.01)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.01)],
         help_text="Messages a second, of all processes together. Empty: no ceiling.",
-    )  # fmt: skip
+    )
     max_batch = models.PositiveSmallIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
         help_text="Messages in one call; where the provider takes one recipient: requests at the same time.",
-    )  # fmt: skip
+    )
     validity = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(60), MaxValueValidator(172_800)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(60), MaxValueValidator(172_800)],
         help_text="Seconds for which the provider tries to deliver, unless a campaign says otherwise.",
-    )  # fmt: skip
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -84,20 +91,25 @@ class Route(models.Model):
     )
     sender_id = models.CharField(max_length=16, blank=True, help_text="Empty: every sender.")
     prefix = models.CharField(
-        max_length=8, blank=True, validators=[RegexValidator(r"\A[1-9][0-9]*\Z", "Digits, without a plus.")],
+        max_length=8,
+        blank=True,
+        validators=[RegexValidator(r"\A[1-9][0-9]*\Z", "Digits, without a plus.")],
         help_text="What the number begins with, digits without plus: 49, 1415. Empty: every number.",
-    )  # fmt: skip
+    )
     priority = models.PositiveSmallIntegerField(
         default=100, help_text="The lowest goes first; the next is for when its gateways are down."
     )
     weight = models.PositiveSmallIntegerField(
-        default=1, validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
         help_text="Its share among routes that are equal in everything else.",
-    )  # fmt: skip
+    )
     cost_micro = models.BigIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(0)],
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
         help_text="What a segment costs us here, in millionths; for reports and for you.",
-    )  # fmt: skip
+    )
     is_enabled = models.BooleanField(default=True)
     note = models.CharField(max_length=200, blank=True)
 
@@ -105,14 +117,17 @@ class Route(models.Model):
         ordering = ["prefix", "account", "sender_id", "priority", "id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["gateway", "account", "sender_id", "prefix"], name="route_once",
+                fields=["gateway", "account", "sender_id", "prefix"],
+                name="route_once",
                 violation_error_message="There is a route for the same messages to the same gateway.",
             ),
             models.UniqueConstraint(
-                fields=["gateway", "sender_id", "prefix"], condition=models.Q(account=None), name="route_for_all_once",
+                fields=["gateway", "sender_id", "prefix"],
+                condition=models.Q(account=None),
+                name="route_for_all_once",
                 violation_error_message="There is a route for the same messages to the same gateway.",
             ),
-        ]  # fmt: skip
+        ]
 
     def __str__(self) -> str:
         return f"{f'+{self.prefix}' if self.prefix else 'every number'} by {self.gateway.name}"

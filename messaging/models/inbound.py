@@ -9,9 +9,13 @@ class InboundMessage(models.Model):
     """One SMS that a handset sent to a number of ours (MO)."""
 
     account = models.ForeignKey(
-        Account, on_delete=models.CASCADE, null=True, blank=True, related_name="inbound_messages",
+        Account,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="inbound_messages",
         help_text="Empty: nobody could say whose it is, and an operator looks at it.",
-    )  # fmt: skip
+    )
     inbound_id = models.CharField(max_length=40, unique=True)
     gateway = models.CharField(max_length=40)
     provider_reference = models.CharField(max_length=120, help_text="The provider's own id of it.")

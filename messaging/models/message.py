@@ -46,9 +46,12 @@ class Message(models.Model):
     variables = models.TextField(default="", help_text="JSON array of the row's values; empty if the text needs none.")
     status = models.SmallIntegerField(choices=MessageStatus, default=MessageStatus.QUEUED)
     reason = models.CharField(
-        max_length=20, choices=Reason, default="", blank=True,
+        max_length=20,
+        choices=Reason,
+        default="",
+        blank=True,
         help_text="Why it ended so; of one that is sent: how far it is known to have come.",
-    )  # fmt: skip
+    )
     detail = models.CharField(max_length=120, default="", blank=True, help_text="What the reason names, or the code.")
     segment_count = models.SmallIntegerField(default=0)
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When the provider took it.")

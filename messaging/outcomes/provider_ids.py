@@ -47,10 +47,11 @@ def only_of(gateway: str, reports: Sequence[Report]) -> list[Report]:
     numbers = {number for report in reports if (number := number_of(report.message_id)) is not None}
     own = _carried_by(gateway, numbers) if numbers else set()
     return [
-        report if (number := number_of(report.message_id)) is None or number in own
+        report
+        if (number := number_of(report.message_id)) is None or number in own
         else report._replace(message_id=NOBODYS)
         for report in reports
-    ]  # fmt: skip
+    ]
 
 
 def _carried_by(gateway: str, numbers: Collection[int]) -> set[int]:

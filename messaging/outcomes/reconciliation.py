@@ -155,9 +155,7 @@ def _in_time(attempt: Attempt, now: datetime, planned: datetime) -> datetime:
 
 
 def _is_claimed(attempt: Attempt) -> bool:
-    mine = Attempt.objects.filter(
-        pk=attempt.pk, state=AttemptState.UNKNOWN, next_lookup_at=attempt.next_lookup_at
-    )  # fmt: skip
+    mine = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.UNKNOWN, next_lookup_at=attempt.next_lookup_at)
     return mine.exists()
 
 
@@ -173,9 +171,7 @@ def _still_unknown(attempt: Attempt) -> list[int]:
 
 def _last_carried_by(attempt: Attempt, numbers: Sequence[int]) -> list[int]:
     """Those of the numbers that no later call of the batch has carried: of the others this attempt says nothing."""
-    later = list(
-        Attempt.objects.filter(batch_id=attempt.batch_id, pk__gt=attempt.pk).values_list("first", "last")
-    )  # fmt: skip
+    later = list(Attempt.objects.filter(batch_id=attempt.batch_id, pk__gt=attempt.pk).values_list("first", "last"))
     return [number for number in numbers if not any(first <= number <= last for first, last in later)]
 
 

@@ -53,9 +53,12 @@ def note(facts: Iterable["Fact"], known: Mapping[int, StoredMessage], changed: C
     found = [
         Drift(fact.number, theirs, ours)
         for fact in facts
-        if fact.report and (theirs := fact.report.segment_count) and fact.number in changed
-        and (ours := known[fact.number].segment_count) and theirs != ours
-    ]  # fmt: skip
+        if fact.report
+        and (theirs := fact.report.segment_count)
+        and fact.number in changed
+        and (ours := known[fact.number].segment_count)
+        and theirs != ours
+    ]
     if found:
         logger.warning("%s reports name other segments than we counted: %s", len(found), found[0].words)
         transaction.on_commit(lambda: _add(found), robust=True)

@@ -73,9 +73,13 @@ class _Listener(NamedTuple):
 
 
 def tell(
-    campaign_of: Mapping[int, int], changes: Mapping[int, MessageChange], known: Mapping[int, StoredMessage],
-    taken: Iterable[int], refused: Collection[int], now: datetime,
-) -> None:  # fmt: skip
+    campaign_of: Mapping[int, int],
+    changes: Mapping[int, MessageChange],
+    known: Mapping[int, StoredMessage],
+    taken: Iterable[int],
+    refused: Collection[int],
+    now: datetime,
+) -> None:
     """Tell of what one application changed, in its transaction: `changes` of messages that were `known`, and those of
     which no more is to say than that the provider has `taken` them. `refused`: those that it refused afterwards.
     `campaign_of`: by batch."""

@@ -94,8 +94,9 @@ def _require_countable(campaign: Campaign) -> None:
     if campaign.kind != CampaignKind.BULK or campaign.status not in BEFORE_SENDING or is_gathering:
         raise InvalidState(
             "There is a receipt only of a campaign that has not been started.",
-            current_status=campaign.status, allowed=[status.value for status in BEFORE_SENDING],
-        )  # fmt: skip
+            current_status=campaign.status,
+            allowed=[status.value for status in BEFORE_SENDING],
+        )
 
 
 def _receipt(campaign: Campaign, count: Count) -> Receipt:

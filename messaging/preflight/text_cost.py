@@ -73,9 +73,13 @@ def without_values(text: str) -> str:
 
 
 def compose(
-    account: Account, message: str, numbers: Sequence[str] = (), own: Collection[str] | None = None,
-    *, is_final: bool = False,
-) -> Composed:  # fmt: skip
+    account: Account,
+    message: str,
+    numbers: Sequence[str] = (),
+    own: Collection[str] | None = None,
+    *,
+    is_final: bool = False,
+) -> Composed:
     """Of a text as it stands; numbers in any format, of which the good ones are priced. `own`: the characters that the
     writer can replace, None for all; none at all in a text that is final."""
     text = normalise(message)

@@ -169,18 +169,30 @@ def _campaign(account: Account, user: User, name: CallName, entry: LogEntry, now
             return known[bulk_id]
     audience = Audience.objects.create(account=account, source=AudienceSource.REQUEST, columns=["text"])
     return Campaign.objects.create(
-        account=account, user=user, kind=CampaignKind.SINGLE, mode=name.mode, bulk_id=bulk_id, name=NAME, message=TEXT,
-        sender_id=entry.sender, audience=audience, status=CampaignStatus.RUNNING, status_detail=RECOVERED,
+        account=account,
+        user=user,
+        kind=CampaignKind.SINGLE,
+        mode=name.mode,
+        bulk_id=bulk_id,
+        name=NAME,
+        message=TEXT,
+        sender_id=entry.sender,
+        audience=audience,
+        status=CampaignStatus.RUNNING,
+        status_detail=RECOVERED,
         started_at=now,
-    )  # fmt: skip
+    )
 
 
 def _message(campaign: Campaign, row: int, number: int, entry: LogEntry) -> Message:
     return Message(
-        id=number, campaign=campaign, row=row, phone_number=entry.phone_number,
+        id=number,
+        campaign=campaign,
+        row=row,
+        phone_number=entry.phone_number,
         variables=orjson.dumps([entry.text]).decode(),
         segment_count=entry.report.segment_count or segment_count(entry.text) or 1,
-    )  # fmt: skip
+    )
 
 
 def _make_batches(campaign: Campaign, gateway: str, by_number: dict[int, LogEntry], now: datetime) -> None:
@@ -196,10 +208,23 @@ def _make_batches(campaign: Campaign, gateway: str, by_number: dict[int, LogEntr
             Batch.objects.filter(pk=pk).update(size=F("size") + len(members), queued=F("queued") + len(members))
             continue
         Batch.objects.create(
-            pk=pk, account_id=campaign.account_id, campaign=campaign, chunk=chunk, part=0, mode=campaign.mode,
-            lane=Lane.SINGLES, turn=0, size=len(members), queued=len(members), gateway=gateway, state=BatchState.READY,
-            next_attempt_at=now, report_check_at=now, report_deadline=deadline, route_note=RECOVERED,
-        )  # fmt: skip
+            pk=pk,
+            account_id=campaign.account_id,
+            campaign=campaign,
+            chunk=chunk,
+            part=0,
+            mode=campaign.mode,
+            lane=Lane.SINGLES,
+            turn=0,
+            size=len(members),
+            queued=len(members),
+            gateway=gateway,
+            state=BatchState.READY,
+            next_attempt_at=now,
+            report_check_at=now,
+            report_deadline=deadline,
+            route_note=RECOVERED,
+        )
         chunk += 1
     settlement.write_statistics({pk: {"queued": len(members)} for pk, members in numbers.items()}, {})
     _make_calls(gateway, numbers, by_number, now)
@@ -213,10 +238,19 @@ def _make_calls(gateway: str, numbers: dict[int, list[int]], by_number: dict[int
             carried[pk, by_number[number].report.reference].append(number)
     calls = [
         Attempt(
-            batch_id=pk, gateway=gateway, reference=reference, epoch=0, first=members[0], last=members[-1],
-            message_count=len(members), started_at=by_number[members[0]].sent_at or now, deadline=now, finished_at=now,
-            state=AttemptState.RESOLVED, detail=RECOVERED,
+            batch_id=pk,
+            gateway=gateway,
+            reference=reference,
+            epoch=0,
+            first=members[0],
+            last=members[-1],
+            message_count=len(members),
+            started_at=by_number[members[0]].sent_at or now,
+            deadline=now,
+            finished_at=now,
+            state=AttemptState.RESOLVED,
+            detail=RECOVERED,
         )
         for (pk, reference), members in carried.items()
-    ]  # fmt: skip
+    ]
     Attempt.objects.bulk_create(calls, ignore_conflicts=True)

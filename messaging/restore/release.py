@@ -102,10 +102,14 @@ def request(by: str, *, force: bool = False, check: bool = False, user: User | N
     if held is None:
         raise InvalidState("Sending is not held.")
     audit.record(
-        "sending.release_requested", account=None, by=user, target_type="setting", target_id=sending_hold.KEY,
+        "sending.release_requested",
+        account=None,
+        by=user,
+        target_type="setting",
+        target_id=sending_hold.KEY,
         before={"by": held.by, "kind": held.kind.value, "reason": held.reason},
         after={"by": by, "force": force, "check": check},
-    )  # fmt: skip
+    )
     if held.kind is not HoldKind.COPY and not check:
         _release_at_once(held, by, force)
         return None
@@ -236,9 +240,7 @@ def _advanced(release: Release, batch: Batch) -> Release:
     except NotTold as error:
         release = replace(release, tries=release.tries + 1, note=str(error))
         return replace(release, after=batch.pk, skipped=release.skipped + 1) if release.force else release
-    return replace(
-        release, after=batch.pk, checked=release.checked + 1, found=release.found + found, tries=0, note=""
-    )  # fmt: skip
+    return replace(release, after=batch.pk, checked=release.checked + 1, found=release.found + found, tries=0, note="")
 
 
 def _give_up(release: Release, written: str) -> Release | None:
@@ -343,15 +345,21 @@ def _record_calls(batch: Batch, found: Mapping[str, Sequence[Report]]) -> None:
     now = clock.now()
     calls = [
         Attempt(
-            batch_id=batch.pk, gateway=carriers.get(place, next(iter(found))),
+            batch_id=batch.pk,
+            gateway=carriers.get(place, next(iter(found))),
             reference=references.get(place, own._replace(place=place).reference),
-            epoch=batch.lease_epoch, first=min(carried.get(place, [0])), last=max(carried.get(place, [0])),
-            message_count=len(carried.get(place, [])), started_at=now, deadline=now, finished_at=now,
+            epoch=batch.lease_epoch,
+            first=min(carried.get(place, [0])),
+            last=max(carried.get(place, [0])),
+            message_count=len(carried.get(place, [])),
+            started_at=now,
+            deadline=now,
+            finished_at=now,
             state=AttemptState.RESOLVED if place in carried else AttemptState.NOT_SENT,
             detail="Found at the provider after a restore." if place in carried else "Not known to the provider.",
         )
         for place in range(known + 1, max(carried, default=0) + 1)
-    ]  # fmt: skip
+    ]
     Attempt.objects.bulk_create(calls, ignore_conflicts=True)
 
 
@@ -360,10 +368,21 @@ def _finish(release: Release) -> None:
     missed, recovered = miss_uncertain(clock.now(), detection.UNCERTAIN), recovery.report()
     missing_reports.ask_all_anew()
     audit.record(
-        "sending.released", account=None, by=None, target_type="setting", target_id=KEY,
-        after={"by": release.by, "compared": release.checked, "found": release.found, "not_compared": release.skipped,
-               "recovered": recovered.placed, "not_placed": recovered.unplaced_count, "untold": recovered.untold},
-    )  # fmt: skip
+        "sending.released",
+        account=None,
+        by=None,
+        target_type="setting",
+        target_id=KEY,
+        after={
+            "by": release.by,
+            "compared": release.checked,
+            "found": release.found,
+            "not_compared": release.skipped,
+            "recovered": recovered.placed,
+            "not_placed": recovered.unplaced_count,
+            "untold": recovered.untold,
+        },
+    )
     detection.settle_here()
     for kind in HoldKind:
         sending_hold.release(kind)
@@ -372,8 +391,14 @@ def _finish(release: Release) -> None:
     logger.warning(
         "released by %s: %s batches compared and %s not, %s messages found at the provider, %s more taken in and %s "
         "not placed, %s campaigns were missed",
-        release.by, release.checked, release.skipped, release.found, recovered.count, recovered.unplaced_count, missed,
-    )  # fmt: skip
+        release.by,
+        release.checked,
+        release.skipped,
+        release.found,
+        recovered.count,
+        recovered.unplaced_count,
+        missed,
+    )
 
 
 def _wake_all() -> None:

@@ -117,17 +117,15 @@ def _measured(now: datetime) -> dict[tuple[str, str], Measured]:
         delivered=Sum("delivered", filter=settled, default=0),
         undelivered=Sum("undelivered", filter=settled, default=0),
         silent=Sum("sent", filter=settled, default=0),
-    )  # fmt: skip
+    )
     for gateway, prefix, delivered, undelivered, silent in rows:
         sent = delivered + undelivered + silent
-        figures[gateway, prefix] |= {
-            "sent": sent, "delivered": delivered, "undelivered": undelivered, "silent": silent
-        }  # fmt: skip
+        figures[gateway, prefix] |= {"sent": sent, "delivered": delivered, "undelivered": undelivered, "silent": silent}
     failed = Q(state__in=(AttemptState.NOT_SENT, AttemptState.UNKNOWN, AttemptState.RESOLVED))
     newest_call = Attempt.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     calls = Attempt.objects.filter(
         pk__gt=newest_call - MOST, batch__pk__gt=newest - MOST, started_at__gte=now - CALLS_WINDOW
-    ).order_by()  # fmt: skip
+    ).order_by()
     counted = calls.values_list("gateway", "batch__prefix").annotate(
         calls=Count("pk"), failed=Count("pk", filter=failed)
     )

@@ -207,9 +207,7 @@ def given_back(pace: Pace, limits: Limits, now: float, count: int) -> Pace:
 def share_of(pace: Pace, processes: int) -> Pace:
     """What one of so many processes may do alone when they can no longer share."""
     rate = None if pace.rate is None else pace.rate / processes
-    return replace(
-        pace, tokens=pace.tokens / processes, rate=rate, reached=pace.reached / processes
-    )  # fmt: skip
+    return replace(pace, tokens=pace.tokens / processes, rate=rate, reached=pace.reached / processes)
 
 
 def _grant(pace: Pace, limits: Limits, wanted: int, *, yields: bool) -> Grant:

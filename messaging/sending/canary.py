@@ -109,8 +109,10 @@ def _pass(campaign: Campaign) -> None:
 def _words(campaign: Campaign) -> str:
     tally = _tally(campaign)
     return _("Of the first %(tried)s recipients %(delivered)s got it; %(floor)s %% were asked for.") % {
-        "tried": f"{_tried(tally):,}", "delivered": f"{tally['delivered']:,}", "floor": campaign.canary_floor
-    }  # fmt: skip
+        "tried": f"{_tried(tally):,}",
+        "delivered": f"{tally['delivered']:,}",
+        "floor": campaign.canary_floor,
+    }
 
 
 #: What is done with a running campaign in each state. One that had failed and runs was resumed: a person has decided.

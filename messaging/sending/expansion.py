@@ -178,10 +178,13 @@ def store_expanded(campaign: Campaign, recipients: Recipients) -> list[Message]:
 
 def _stored(campaign: Campaign, first: int, new: NewMessages, place: int) -> Message:
     return Message(
-        id=first + place, campaign=campaign, row=new.rows[place], phone_number=new.phones[place],
+        id=first + place,
+        campaign=campaign,
+        row=new.rows[place],
+        phone_number=new.phones[place],
         status=MessageStatus.FAILED if place in new.failures else MessageStatus.QUEUED,
         segment_count=0 if place in new.failures else new.segment_counts[place],
-    )  # fmt: skip
+    )
 
 
 def _give_way(held: float, free: float) -> float:

@@ -126,9 +126,11 @@ def _time_left(batch: Batch, campaign: Campaign, now: datetime) -> float:
 
 def _still_ours(batches: Sequence[Batch], now: datetime) -> list[Batch]:
     """Lock the batches; those whose lease is the one we took."""
-    leased = Batch.objects.filter(
-        pk__in=[batch.pk for batch in batches], state=BatchState.LEASED, lease_until__gt=now
-    ).order_by("pk").select_for_update()  # fmt: skip
+    leased = (
+        Batch.objects.filter(pk__in=[batch.pk for batch in batches], state=BatchState.LEASED, lease_until__gt=now)
+        .order_by("pk")
+        .select_for_update()
+    )
     epochs = dict(leased.values_list("pk", "lease_epoch"))
     return [batch for batch in batches if epochs.get(batch.pk) == batch.lease_epoch]
 

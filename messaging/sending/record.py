@@ -212,9 +212,12 @@ def _record_refused(call: Call, error: Refused) -> None:
         is_open = _finish_attempts([call], AttemptState.NOT_SENT, now, error.http_status, error.detail)
         if is_open and count == 1:
             report = Report(
-                call.submission.messages[0].message_id, MessageStatus.REJECTED, Reason.PROVIDER_REFUSED,
-                provider_status=f"HTTP {error.http_status}", error_description=error.detail[:200],
-            )  # fmt: skip
+                call.submission.messages[0].message_id,
+                MessageStatus.REJECTED,
+                Reason.PROVIDER_REFUSED,
+                provider_status=f"HTTP {error.http_status}",
+                error_description=error.detail[:200],
+            )
             settlement.apply(settlement.facts_from([report], FactSource.ANSWER)[0])
             too_many = refusals.count(call, [report])
         release([call.batch], now, next_attempt_at=now, call_size=max(1, count // 2))

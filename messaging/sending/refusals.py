@@ -113,7 +113,10 @@ def _took_lately(call: Call) -> bool:
     for name in TAKEN:
         has_taken |= Q(**{f"batch__{name}__gt": 0})
     answered = Attempt.objects.filter(
-        has_taken, pk__gt=newest - LOOKED_THROUGH, gateway=call.gateway.name, state=AttemptState.ANSWERED,
+        has_taken,
+        pk__gt=newest - LOOKED_THROUGH,
+        gateway=call.gateway.name,
+        state=AttemptState.ANSWERED,
         finished_at__gte=clock.now() - LATELY,
-    )  # fmt: skip
+    )
     return answered.exclude(pk=call.attempt.pk).exists()

@@ -93,11 +93,11 @@ def _room(account: Account, phones: Collection[str], now: datetime) -> dict[str,
     in_hour, in_day = Counter[str](), Counter[str]()
     of_account = Message.objects.filter(
         phone_number__in=set(phones), campaign__account=account, campaign__mode=Mode.LIVE
-    ).order_by()  # fmt: skip
+    ).order_by()
     taken = of_account.filter(sent_at__gte=now - DAY).exclude(status__in=NEVER_HANDED_OVER)
     proven = taken.values_list("phone_number").annotate(
         day=Count("pk"), hour=Count("pk", filter=Q(sent_at__gte=now - HOUR))
-    )  # fmt: skip
+    )
     for phone, day, hour in proven:
         in_day[phone] += day
         in_hour[phone] += hour

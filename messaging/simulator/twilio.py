@@ -37,16 +37,25 @@ MAX_TEXT = 1600
 
 #: Twilio's own test numbers: what an API answers to a message to, and from, them.
 TO_ERRORS = {
-    "+15005550001": 21211, "+15005550002": 21612, "+15005550003": 21408, "+15005550004": 21610, "+15005550009": 21614,
-}  # fmt: skip
+    "+15005550001": 21211,
+    "+15005550002": 21612,
+    "+15005550003": 21408,
+    "+15005550004": 21610,
+    "+15005550009": 21614,
+}
 FROM_ERRORS = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
 #: The answer to what an outcome refuses.
 REFUSALS = {"no_credit": 20003, "bad_number": 21211, "blocklisted": 21610, "too_long": 21617}
 #: The error of a report.
 ERRORS = {
-    "phone_off": 30003, "unknown_number": 30005, "memory_full": 30008, "spam": 30007, "stopped": 30004,
-    "late_refusal": 30004, "late_no_credit": 30002,
-}  # fmt: skip
+    "phone_off": 30003,
+    "unknown_number": 30005,
+    "memory_full": 30008,
+    "spam": 30007,
+    "stopped": 30004,
+    "late_refusal": 30004,
+    "late_no_credit": 30002,
+}
 FAILED = ("late_refusal", "late_no_credit")  # could not be sent
 UNAUTHORIZED = 20003
 
@@ -102,9 +111,16 @@ class Face:
             return refusal(20429)
         outcome = simulator.desk.outcome_of(send.numbers[0], send.segments[0])
         call = Call(
-            send.reference, send.terms[0], time.time(), simulator.faults.setting("report_delay_ms") / 1000, send.ids,
-            send.numbers, [outcome], send.segments, send.texts if simulator.options.keep_text else (),
-        )  # fmt: skip
+            send.reference,
+            send.terms[0],
+            time.time(),
+            simulator.faults.setting("report_delay_ms") / 1000,
+            send.ids,
+            send.numbers,
+            [outcome],
+            send.segments,
+            send.texts if simulator.options.keep_text else (),
+        )
         simulator.ledger.posts[send.reference] += 1
         if outcome not in NOT_REMEMBERED:
             await simulator.ledger.accept([call])
@@ -137,10 +153,15 @@ def push_of(call: Call, place: int, stage: Stage, url: str, key: str) -> tuple[b
     outcome = contrary(call.outcomes[place]) if stage is Stage.CONTRARY else call.outcomes[place]
     status, error = ("sent", None) if stage is Stage.INTERMEDIATE else _status(outcome)
     fields = {
-        "AccountSid": "AC" + "0" * 32, "ApiVersion": "2010-04-01", "From": call.terms.sender,
-        "MessageSid": call.reference, "MessageStatus": status, "SmsSid": call.reference, "SmsStatus": status,
+        "AccountSid": "AC" + "0" * 32,
+        "ApiVersion": "2010-04-01",
+        "From": call.terms.sender,
+        "MessageSid": call.reference,
+        "MessageStatus": status,
+        "SmsSid": call.reference,
+        "SmsStatus": status,
         "To": f"+{call.numbers[place]}",
-    }  # fmt: skip
+    }
     if error:
         fields["ErrorCode"] = str(error)
     signed = url + "".join(name + value for name, value in sorted(fields.items()))
@@ -186,13 +207,26 @@ def _shown(account: str, entry: Entry, status: str, text: str) -> Json:
     price = price_of(entry.to) * entry.segments / MICRO
     sid, moment = entry.call.reference, format_datetime(datetime.fromtimestamp(entry.call.at, UTC))
     return {
-        "sid": sid, "account_sid": account, "api_version": "2010-04-01", "body": text, "direction": "outbound-api",
-        "from": entry.call.terms.sender, "to": f"+{entry.to}", "messaging_service_sid": None, "num_media": "0",
-        "num_segments": str(entry.segments), "status": status, "error_code": error if is_final else None,
-        "error_message": None, "price": f"-{price:.5f}" if is_final else None, "price_unit": "USD",
-        "date_created": moment, "date_updated": moment, "date_sent": None if status == "queued" else moment,
+        "sid": sid,
+        "account_sid": account,
+        "api_version": "2010-04-01",
+        "body": text,
+        "direction": "outbound-api",
+        "from": entry.call.terms.sender,
+        "to": f"+{entry.to}",
+        "messaging_service_sid": None,
+        "num_media": "0",
+        "num_segments": str(entry.segments),
+        "status": status,
+        "error_code": error if is_final else None,
+        "error_message": None,
+        "price": f"-{price:.5f}" if is_final else None,
+        "price_unit": "USD",
+        "date_created": moment,
+        "date_updated": moment,
+        "date_sent": None if status == "queued" else moment,
         "uri": f"{PREFIX}{account}/Messages/{sid}.json",
-    }  # fmt: skip
+    }
 
 
 assert OUTCOMES.keys() >= {*REFUSALS, *ERRORS}

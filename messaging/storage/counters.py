@@ -33,9 +33,11 @@ def move_campaigns(deltas: Mapping[int, Mapping[str, int]]) -> list[int]:
 
 
 def _move_tallies(
-    table: type[Tally], deltas: Mapping[int, Mapping[str, int]], condition: str,
+    table: type[Tally],
+    deltas: Mapping[int, Mapping[str, int]],
+    condition: str,
     counted: Sequence[str] = COUNTED_STATUSES,
-) -> list[int]:  # fmt: skip
+) -> list[int]:
     """The keys of the rows that meet the condition afterwards."""
     moved = [status for status in counted if any(delta.get(status) for delta in deltas.values())]
     if not moved:

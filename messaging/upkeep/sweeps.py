@@ -184,11 +184,13 @@ def give_up_reports(batch_id: int) -> int:
     silent = message_rows.read_messages(message_rows.read_numbers(*batch_range(batch_id), MessageStatus.SENT))
     facts = [
         Fact(
-            number, MessageStatus.UNCONFIRMED, FactSource.DEADLINE,
+            number,
+            MessageStatus.UNCONFIRMED,
+            FactSource.DEADLINE,
             Reason.NO_RECEIPT if stored.reason == Reason.NO_RECEIPT else Reason.NO_REPORT,
         )
         for number, stored in silent.items()
-    ]  # fmt: skip
+    ]
     return settlement.apply(facts).changed
 
 

@@ -35,9 +35,12 @@ def search(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         data = form.cleaned_data
         wanted = MessageFilter(
-            SendFilter(bulk_id=data["campaign"]), statuses=data["status"], phone_number=data["number"],
-            made_after=day_start(data["since"]), made_before=day_start(data["until"], days_on=1),
-        )  # fmt: skip
+            SendFilter(bulk_id=data["campaign"]),
+            statuses=data["status"],
+            phone_number=data["number"],
+            made_after=day_start(data["since"]),
+            made_before=day_start(data["until"], days_on=1),
+        )
         found = message_list(account, mode, wanted, data["before"], PAGE)
         prefetch_related_objects(found.rows, "campaign")
         context |= {

@@ -89,9 +89,13 @@ def _send(request: MemberRequest, form: SendForm) -> HttpResponse | None:
     """To the page that shows what becomes of it; None, with errors on the form, if it was refused."""
     data = form.cleaned_data
     wanted = CampaignRequest(
-        kind=CampaignKind.SINGLE, message=normalise(data["message"]), sender_id=data["sender_id"],
-        mode=current_mode(request), scheduled_at=data["scheduled_at"], request_id=current_request_id(),
-    )  # fmt: skip
+        kind=CampaignKind.SINGLE,
+        message=normalise(data["message"]),
+        sender_id=data["sender_id"],
+        mode=current_mode(request),
+        scheduled_at=data["scheduled_at"],
+        request_id=current_request_id(),
+    )
     try:
         sent = send(current_account(request), request.user, wanted, data["phone_numbers"])
     except SmsappError as error:

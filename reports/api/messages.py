@@ -50,9 +50,11 @@ class MessageView(AccountMixin, APIView):
     read_scope = Scope.MESSAGES_READ
 
     @extend_schema(
-        operation_id="messages_read", summary="One message and its whole story", tags=["messages"],
+        operation_id="messages_read",
+        summary="One message and its whole story",
+        tags=["messages"],
         responses=MessageWithTimeline,
-    )  # fmt: skip
+    )
     def get(self, request: Request, message_id: str) -> Response:
         """With its timeline: from the row of a file to the last report."""
         caller = caller_of(request)

@@ -43,7 +43,7 @@ class MessageSerializer(Answer):
     price = PriceField(
         help_text="What you pay for it, e.g. `0.090000`; 0 if no provider took it. null: not known yet, or your "
         "account does not pay by message."
-    )  # fmt: skip
+    )
     currency = CurrencyField()
     status = StatusField(statuses.MESSAGE, help_text="What has become of it.")
     is_final = serializers.BooleanField(help_text="Whether nothing more is awaited; a late proof may still correct it.")

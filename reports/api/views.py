@@ -34,9 +34,11 @@ class ReportListView(AccountMixin, APIView):
     }
 
     @extend_schema(
-        operation_id="sms_reports", summary="Delivery reports, newest messages first", tags=["reports"],
+        operation_id="sms_reports",
+        summary="Delivery reports, newest messages first",
+        tags=["reports"],
         responses=ReportPage,
-    )  # fmt: skip
+    )
     def get(self, request: Request) -> Response:
         """A page may hold fewer reports than `limit` and have a next one."""
         caller = caller_of(request)
@@ -50,9 +52,11 @@ class ReportView(AccountMixin, APIView):
     read_scope = Scope.MESSAGES_READ
 
     @extend_schema(
-        operation_id="sms_report", summary="One message and its delivery reports", tags=["reports"],
+        operation_id="sms_report",
+        summary="One message and its delivery reports",
+        tags=["reports"],
         responses=MessageReport,
-    )  # fmt: skip
+    )
     def get(self, request: Request, message_id: str) -> Response:
         """As the message stands, and each report that made it so."""
         caller = caller_of(request)

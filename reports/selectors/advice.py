@@ -25,7 +25,7 @@ BY_REASON: dict[str, Any] = {
     Reason.UNREACHABLE: _("The phone was off or out of reach for long. Send it again another day."),
     Reason.UNKNOWN_NUMBER: _("Check the number, and take it off your list if it is right."),
     Reason.NOT_DELIVERED: AGAIN,
-}  # fmt: skip
+}
 BY_STATUS: dict[int, Any] = {
     MessageStatus.QUEUED: _("Nothing: it leaves when its turn comes."),
     MessageStatus.UNKNOWN: _("Nothing yet: it is being found out. Do not send it again, or it could arrive twice."),

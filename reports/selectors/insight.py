@@ -22,9 +22,13 @@ from smsapp.lib.phone import country_of_beginning
 from uploads.models import AudienceChunk
 
 FAILURES = (
-    MessageStatus.UNDELIVERED, MessageStatus.REJECTED, MessageStatus.FAILED, MessageStatus.EXPIRED,
-    MessageStatus.SUPPRESSED, MessageStatus.UNCONFIRMED,
-)  # fmt: skip
+    MessageStatus.UNDELIVERED,
+    MessageStatus.REJECTED,
+    MessageStatus.FAILED,
+    MessageStatus.EXPIRED,
+    MessageStatus.SUPPRESSED,
+    MessageStatus.UNCONFIRMED,
+)
 MOST_BATCHES = 100  # with failures, the newest, that are looked at: what this costs has a limit
 EVENTS_SHOWN = 20
 KEPT = 3600  # seconds
@@ -84,10 +88,12 @@ def _failures(campaign: Campaign) -> list[Failure]:
     return [
         Failure(
             reason=str(Reason(reason).label) if reason else MessageStatus(status).label.capitalize(),
-            status=MessageStatus(status).label, count=count, percent=100 * count / total,
+            status=MessageStatus(status).label,
+            count=count,
+            percent=100 * count / total,
         )
         for status, reason, count in counts
-    ]  # fmt: skip
+    ]
 
 
 def countries(campaign: Campaign, most: int = 12) -> list[CountryShare]:

@@ -35,16 +35,23 @@ HANDED_OVER = ("sent", "delivered", "undelivered", "rejected", "unknown", "uncon
 FAILED = ("undelivered", "rejected", "failed", "expired", "unconfirmed")
 #: Times to deliver are told by these, in seconds.
 TIMES = (
-    (2, _("to 2 s")), (5, _("to 5 s")), (15, _("to 15 s")), (60, _("to 1 min")), (300, _("to 5 min")),
+    (2, _("to 2 s")),
+    (5, _("to 5 s")),
+    (15, _("to 15 s")),
+    (60, _("to 1 min")),
+    (300, _("to 5 min")),
     (float("inf"), _("longer")),
-)  # fmt: skip
+)
 SPANS = (1, 7, 30)  # days, today included
 TIMED_BATCHES, TIMED_MESSAGES = 50, 200
 MOST_COUNTRIES = 10
 GOING_ON = (
-    CampaignStatus.RUNNING, CampaignStatus.SCHEDULED, CampaignStatus.PAUSED, CampaignStatus.MISSED,
+    CampaignStatus.RUNNING,
+    CampaignStatus.SCHEDULED,
+    CampaignStatus.PAUSED,
+    CampaignStatus.MISSED,
     CampaignStatus.AWAITING_APPROVAL,
-)  # fmt: skip
+)
 
 
 class Change(NamedTuple):
@@ -191,9 +198,13 @@ def problems(account: Account, mode: Mode, campaigns: Sequence[Campaign]) -> lis
         (failing, "%d webhook endpoint fails.", "%d webhook endpoints fail.", "developers"),
         (rejected, "%d sender was not approved.", "%d senders were not approved.", "senders"),
         (unread, "%d file could not be read this week.", "%d files could not be read this week.", "upload-list"),
-        (stuck.exclude(status=RecurringStatus.ENDED), "%d recurring campaign fails.", "%d recurring campaigns fail.",
-         "recurring-list"),
-    ):  # fmt: skip
+        (
+            stuck.exclude(status=RecurringStatus.ENDED),
+            "%d recurring campaign fails.",
+            "%d recurring campaigns fail.",
+            "recurring-list",
+        ),
+    ):
         if count := rows.count():
             found.append(Problem(ngettext(one, many, count) % count, reverse(page)))
     return found

@@ -137,9 +137,12 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 def checked(
-    form_class: type[StrictSerializer], request: Request, meaning: Callable[[dict[str, Any]], object] | None = None,
-    *, partial: bool = False,
-) -> dict[str, Any]:  # fmt: skip
+    form_class: type[StrictSerializer],
+    request: Request,
+    meaning: Callable[[dict[str, Any]], object] | None = None,
+    *,
+    partial: bool = False,
+) -> dict[str, Any]:
     """The values of a request's body. Raises ValidationError, which names every problem.
 
     `meaning`: what the service will check anyway, applied here only where the shape is wrong, to the fields that have

@@ -18,11 +18,13 @@ def shape_problem(detail: Any, data: Any) -> ValidationError:
     """An error of a serializer, which names all of its problems. `data`: the body."""
     errors = [
         {
-            "field": _cut(path), "code": problem_code(one.code or "invalid"), "message": _words(one),
+            "field": _cut(path),
+            "code": problem_code(one.code or "invalid"),
+            "message": _words(one),
             "value": _shown_at(data, path),
         }
         for path, one in _flatten(detail)
-    ]  # fmt: skip
+    ]
     first = errors[0]
     return ValidationError(first["message"], first["field"], first["value"], problem=first["code"], errors=errors)
 

@@ -99,11 +99,21 @@ PROBLEMS: dict[str, str] = {
 }
 
 _OF_THE_FRAMEWORK = {
-    "required": "REQUIRED", "null": "NULL", "blank": "BLANK", "empty": "BLANK", "unknown": "UNKNOWN",
-    "max_length": "TOO_LONG", "max_string_length": "TOO_LONG", "min_length": "TOO_SHORT", "max_value": "TOO_LARGE",
-    "min_value": "TOO_SMALL", "invalid_choice": "NOT_A_CHOICE", "control_characters": "CONTROL_CHARACTERS",
-    "null_characters_not_allowed": "CONTROL_CHARACTERS", "zone": "NO_ZONE",
-}  # fmt: skip
+    "required": "REQUIRED",
+    "null": "NULL",
+    "blank": "BLANK",
+    "empty": "BLANK",
+    "unknown": "UNKNOWN",
+    "max_length": "TOO_LONG",
+    "max_string_length": "TOO_LONG",
+    "min_length": "TOO_SHORT",
+    "max_value": "TOO_LARGE",
+    "min_value": "TOO_SMALL",
+    "invalid_choice": "NOT_A_CHOICE",
+    "control_characters": "CONTROL_CHARACTERS",
+    "null_characters_not_allowed": "CONTROL_CHARACTERS",
+    "zone": "NO_ZONE",
+}
 
 
 def problem_code(found: str) -> str:

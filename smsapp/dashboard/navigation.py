@@ -24,32 +24,44 @@ class Entry(NamedTuple):
 
 
 NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
-    ("", (
-        Entry(_("Overview"), "gauge-high", "overview", Scope.CAMPAIGNS_READ),
-        Entry(_("Send a message"), "paper-plane", "send", Scope.MESSAGES_SEND),
-        Entry(_("New campaign"), "bullhorn", "new-campaign", Scope.CAMPAIGNS_WRITE, ("wizard-",)),
-    )),
-    (_("Sent"), (
-        Entry(_("Campaigns"), "layer-group", "campaign-list", Scope.CAMPAIGNS_READ, ("campaign-", "recurring")),
-        Entry(_("Messages"), "magnifying-glass", "message-search", Scope.MESSAGES_READ, ("message-",)),
-        Entry(_("Reports"), "chart-column", "reports", Scope.MESSAGES_READ),
-        Entry(_("Inbox"), "inbox", "inbox", Scope.MESSAGES_READ),
-        Entry(_("Approvals"), "user-check", "approvals", Scope.CAMPAIGNS_READ),
-    )),
-    (_("Recipients"), (
-        Entry(_("Contacts"), "address-book", "contact-lists", Scope.CONTACTS_READ, ("contact-",)),
-        Entry(_("Uploads"), "file-arrow-up", "upload-list", Scope.CONTACTS_READ, ("upload-",)),
-        Entry(_("Opt-outs"), "hand", "opt-outs", Scope.CONTACTS_READ, ("opt-outs-",)),
-    )),
-    (_("Set up"), (
-        Entry(_("Templates"), "file-lines", "templates", Scope.CAMPAIGNS_READ, ("template-",)),
-        Entry(_("Senders"), "id-badge", "senders", Scope.ACCOUNT_READ, ("sender-",)),
-        Entry(_("Usage and credit"), "wallet", "usage", Scope.ACCOUNT_READ),
-        Entry(_("Developers"), "code", "developers", Scope.WEBHOOKS_READ, ("key-", "webhook-", "requests")),
-        Entry(_("Team"), "users", "team", Scope.ACCOUNT_READ, ("team-",)),
-        Entry(_("Account settings"), "sliders", "account-settings", Scope.ACCOUNT_READ),
-    )),
-)  # fmt: skip
+    (
+        "",
+        (
+            Entry(_("Overview"), "gauge-high", "overview", Scope.CAMPAIGNS_READ),
+            Entry(_("Send a message"), "paper-plane", "send", Scope.MESSAGES_SEND),
+            Entry(_("New campaign"), "bullhorn", "new-campaign", Scope.CAMPAIGNS_WRITE, ("wizard-",)),
+        ),
+    ),
+    (
+        _("Sent"),
+        (
+            Entry(_("Campaigns"), "layer-group", "campaign-list", Scope.CAMPAIGNS_READ, ("campaign-", "recurring")),
+            Entry(_("Messages"), "magnifying-glass", "message-search", Scope.MESSAGES_READ, ("message-",)),
+            Entry(_("Reports"), "chart-column", "reports", Scope.MESSAGES_READ),
+            Entry(_("Inbox"), "inbox", "inbox", Scope.MESSAGES_READ),
+            Entry(_("Approvals"), "user-check", "approvals", Scope.CAMPAIGNS_READ),
+        ),
+    ),
+    (
+        _("Recipients"),
+        (
+            Entry(_("Contacts"), "address-book", "contact-lists", Scope.CONTACTS_READ, ("contact-",)),
+            Entry(_("Uploads"), "file-arrow-up", "upload-list", Scope.CONTACTS_READ, ("upload-",)),
+            Entry(_("Opt-outs"), "hand", "opt-outs", Scope.CONTACTS_READ, ("opt-outs-",)),
+        ),
+    ),
+    (
+        _("Set up"),
+        (
+            Entry(_("Templates"), "file-lines", "templates", Scope.CAMPAIGNS_READ, ("template-",)),
+            Entry(_("Senders"), "id-badge", "senders", Scope.ACCOUNT_READ, ("sender-",)),
+            Entry(_("Usage and credit"), "wallet", "usage", Scope.ACCOUNT_READ),
+            Entry(_("Developers"), "code", "developers", Scope.WEBHOOKS_READ, ("key-", "webhook-", "requests")),
+            Entry(_("Team"), "users", "team", Scope.ACCOUNT_READ, ("team-",)),
+            Entry(_("Account settings"), "sliders", "account-settings", Scope.ACCOUNT_READ),
+        ),
+    ),
+)
 
 
 class Link(NamedTuple):

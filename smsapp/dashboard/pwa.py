@@ -11,9 +11,13 @@ from django.views.decorators.http import require_GET
 
 ICONS = (("img/icon-192.png", "192x192", "any"), ("img/icon-512.png", "512x512", "any maskable"))
 KEPT = (
-    "vendor/bootstrap/bootstrap.min.css", "vendor/icons.svg", "css/app.css", "js/theme.js",
-    "js/autosave.js", "img/logo.svg",
-)  # fmt: skip
+    "vendor/bootstrap/bootstrap.min.css",
+    "vendor/icons.svg",
+    "css/app.css",
+    "js/theme.js",
+    "js/autosave.js",
+    "img/logo.svg",
+)
 
 
 @require_GET

@@ -27,10 +27,25 @@ GSM7_EXTENSION = "\f^{}\\[~]|€"
 
 #: What office programs put for plain characters, and what a handset shows as well in the GSM alphabet.
 _PLAIN = {
-    **dict.fromkeys("“”„‟«»″", '"'), **dict.fromkeys("‘’‚‛′`´‹›", "'"), **dict.fromkeys("–—‐‑‒―−•·", "-"),
-    **dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\t", " "), "…": "...", "×": "x", "™": "TM", "©": "(c)",
-    "®": "(R)", "½": "1/2", "¼": "1/4", "→": "->", "≤": "<=", "≥": ">=", "ß": "ß", "ç": "Ç", "º": "o", "ª": "a",
-}  # fmt: skip
+    **dict.fromkeys("“”„‟«»″", '"'),
+    **dict.fromkeys("‘’‚‛′`´‹›", "'"),
+    **dict.fromkeys("–—‐‑‒―−•·", "-"),
+    **dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\t", " "),
+    "…": "...",
+    "×": "x",
+    "™": "TM",
+    "©": "(c)",
+    "®": "(R)",
+    "½": "1/2",
+    "¼": "1/4",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+    "ß": "ß",
+    "ç": "Ç",
+    "º": "o",
+    "ª": "a",
+}
 
 _find_beyond_basic = re.compile(f"[^{re.escape(GSM7_BASIC)}]").search
 _is_gsm7 = re.compile(f"[{re.escape(GSM7_BASIC + GSM7_EXTENSION)}]*").fullmatch
@@ -41,8 +56,10 @@ _EXTENSION_CHARACTERS = frozenset(GSM7_EXTENSION)
 # different ways.
 _FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 # Zero-width characters, soft hyphen, direction marks and overrides, line separators, byte order mark.
-_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e"
-                        "\u2060-\u2064\u2066-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]")  # fmt: skip
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u2064\u2066-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,8 +123,9 @@ def _waiting() -> Iterator[Metric]:
     unknown = Campaign.objects.filter(closed_at=None).aggregate(total=Sum("unknown"))["total"]
     yield GaugeMetricFamily("sms_unknown", "Messages whose outcome is being looked up.", value=unknown or 0)
     inbox = ReportInbox.objects.filter(applied_at=None).aggregate(oldest=Min("received_at"))
-    yield _age("sms_oldest_report_seconds", "How long the report body waits that has waited longest.",
-               inbox["oldest"], now)  # fmt: skip
+    yield _age(
+        "sms_oldest_report_seconds", "How long the report body waits that has waited longest.", inbox["oldest"], now
+    )
     outbox = WebhookDelivery.objects.filter(state=WebhookState.WAITING, next_attempt_at__lte=now)
     due = outbox.aggregate(oldest=Min("next_attempt_at"))["oldest"]
     yield _age("sms_oldest_webhook_seconds", "How long the webhook is due that is due longest.", due, now)

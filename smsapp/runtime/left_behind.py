@@ -48,9 +48,11 @@ def holders_of(database: Path) -> list[str]:
     names = {str(path.resolve()) for path in files}
     users = {pid for pid in _processes() if pid != os.getpid() and names & set(_open_files(pid))}
     inodes = {path.stat().st_ino: path for path in files if path.exists()}
-    writers = {pid for pid, inode, first, last in _write_locks() if inode in inodes and _is_write_lock(
-        inodes[inode], database, first, last
-    )}  # fmt: skip
+    writers = {
+        pid
+        for pid, inode, first, last in _write_locks()
+        if inode in inodes and _is_write_lock(inodes[inode], database, first, last)
+    }
     return [described(pid) for pid in sorted(users & writers or users)]
 
 

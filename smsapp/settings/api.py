@@ -50,9 +50,16 @@ CORS_ALLOW_CREDENTIALS = False
 CORS_ALLOW_METHODS = ["DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT"]
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-api-key", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
-    "idempotency-original-request-id", "idempotency-replayed", "ratelimit", "ratelimit-policy", "retry-after",
-    "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id",
-]  # fmt: skip
+    "idempotency-original-request-id",
+    "idempotency-replayed",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-request-id",
+]
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "smsapp API",

@@ -100,10 +100,14 @@ class Crowd(Things):
                 message="Hi",
             )
             InboundMessage.objects.create(
-                account=self.account, inbound_id=f"i{self.size}-{place}", gateway="simulator",
-                provider_reference=f"{self.size}-{place}", phone_number=phone, recipient="12345",
+                account=self.account,
+                inbound_id=f"i{self.size}-{place}",
+                gateway="simulator",
+                provider_reference=f"{self.size}-{place}",
+                phone_number=phone,
+                recipient="12345",
                 received_at=timezone.now(),
-            )  # fmt: skip
+            )
             make_upload(self.account, [(phone,)], ["phone"])
 
     def _crowd_account(self) -> None:
@@ -125,9 +129,15 @@ class Crowd(Things):
                 account=self.account, kind=LedgerKind.TOP_UP, amount_micro=1, balance_micro=place + 1
             )
             ApiUsageLog.objects.create(
-                account=self.account, endpoint="/x", method="GET", status_code=200, response_time_ms=1,
-                request_size=0, response_size=0, created_at=timezone.now(),
-            )  # fmt: skip
+                account=self.account,
+                endpoint="/x",
+                method="GET",
+                status_code=200,
+                response_time_ms=1,
+                request_size=0,
+                response_size=0,
+                created_at=timezone.now(),
+            )
 
 
 Prepare = Callable[[Crowd], None]

@@ -16,9 +16,7 @@ from smsapp import queues
 
 ROOT = Path(settings.BASE_DIR)
 APPS = ("accounts", "uploads", "campaigns", "messaging", "reports")
-SEND_PATH = [
-    path for app in APPS for path in sorted((ROOT / app).rglob("*.py")) if "migrations" not in path.parts
-]  # fmt: skip
+SEND_PATH = [path for app in APPS for path in sorted((ROOT / app).rglob("*.py")) if "migrations" not in path.parts]
 
 
 def name_of(path: Path) -> str:

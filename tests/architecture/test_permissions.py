@@ -52,9 +52,16 @@ def refusals(client: Any, headers_of: Callable[[Scope], dict[str, str]]) -> dict
 
 
 REFUSALS = {
-    "AUTHENTICATION_REQUIRED", "INVALID_CREDENTIALS", "API_KEY_REVOKED", "API_KEY_EXPIRED", "TOKEN_INVALID",
-    "IP_NOT_ALLOWED", "PERMISSION_DENIED", "INSUFFICIENT_SCOPE", "CSRF_FAILED",
-}  # fmt: skip
+    "AUTHENTICATION_REQUIRED",
+    "INVALID_CREDENTIALS",
+    "API_KEY_REVOKED",
+    "API_KEY_EXPIRED",
+    "TOKEN_INVALID",
+    "IP_NOT_ALLOWED",
+    "PERMISSION_DENIED",
+    "INSUFFICIENT_SCOPE",
+    "CSRF_FAILED",
+}
 
 
 def test_every_route_and_method_has_its_row() -> None:

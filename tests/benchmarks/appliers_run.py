@@ -52,9 +52,14 @@ def _measure(kind: str, reports: int, workers: int) -> dict[str, Any]:
     _vacuum()
     seconds, cpu_seconds = _apply_by(workers)
     return {
-        "kind": kind, "workers": workers, "bodies": bodies, "reports": len(numbers), "seconds": seconds,
-        "cpu_seconds": cpu_seconds, "wrong": _wrong(numbers),
-    }  # fmt: skip
+        "kind": kind,
+        "workers": workers,
+        "bodies": bodies,
+        "reports": len(numbers),
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "wrong": _wrong(numbers),
+    }
 
 
 def _make_gateways() -> None:
@@ -93,11 +98,20 @@ def _singles(size: int) -> list[int]:
     user, audience, start = MembershipFactory(account=account).user, make_audience(account, 1), next(_starts)
     campaigns = Campaign.objects.bulk_create(
         Campaign(
-            account=account, user=user, audience=audience, kind=CampaignKind.SINGLE, status=CampaignStatus.RUNNING,
-            message="Code", total_recipients=1, chunk_count=1, chunks_done=1, queued=1, bulk_id=f"bulk-{start}-{place}",
+            account=account,
+            user=user,
+            audience=audience,
+            kind=CampaignKind.SINGLE,
+            status=CampaignStatus.RUNNING,
+            message="Code",
+            total_recipients=1,
+            chunk_count=1,
+            chunks_done=1,
+            queued=1,
+            bulk_id=f"bulk-{start}-{place}",
         )
         for place in range(size)
-    )  # fmt: skip
+    )
     batches = Batch.objects.bulk_create(
         Batch(
             account=account,
@@ -114,11 +128,14 @@ def _singles(size: int) -> list[int]:
     )
     Message.objects.bulk_create(
         Message(
-            id=message_number(batch.pk, 0), campaign_id=batch.campaign_id, row=1, phone_number="+4915112345678",
+            id=message_number(batch.pk, 0),
+            campaign_id=batch.campaign_id,
+            row=1,
+            phone_number="+4915112345678",
             segment_count=1,
         )
         for batch in batches
-    )  # fmt: skip
+    )
     return _hand_over([message_number(batch.pk, 0) for batch in batches])
 
 
@@ -139,11 +156,19 @@ def _hand_over(numbers: Sequence[int]) -> list[int]:
     calls = [(batch, call) for batch, own in among.items() for call in _slices(own, IN_CALL)]
     Attempt.objects.bulk_create(
         Attempt(
-            batch_id=batch, gateway="twilio", reference=f"call-{call[0]}", epoch=1, first=call[0], last=call[-1],
-            message_count=len(call), state=AttemptState.ANSWERED, deadline=now, finished_at=now,
+            batch_id=batch,
+            gateway="twilio",
+            reference=f"call-{call[0]}",
+            epoch=1,
+            first=call[0],
+            last=call[-1],
+            message_count=len(call),
+            state=AttemptState.ANSWERED,
+            deadline=now,
+            finished_at=now,
         )
         for batch, call in calls
-    )  # fmt: skip
+    )
     return list(numbers)
 
 
@@ -175,11 +200,19 @@ def _by_twilio(number: int) -> bytes:
     from messaging.ids import public_id
 
     sid = f"SM{number:032x}"
-    return urlencode({
-        "smsapp_id": public_id(number), "MessageSid": sid, "SmsSid": sid, "AccountSid": f"AC{'2' * 32}",
-        "MessageStatus": "delivered", "SmsStatus": "delivered", "From": "DemoShop", "To": "+4915112345678",
-        "ApiVersion": "2010-04-01",
-    }).encode()  # fmt: skip
+    return urlencode(
+        {
+            "smsapp_id": public_id(number),
+            "MessageSid": sid,
+            "SmsSid": sid,
+            "AccountSid": f"AC{'2' * 32}",
+            "MessageStatus": "delivered",
+            "SmsStatus": "delivered",
+            "From": "DemoShop",
+            "To": "+4915112345678",
+            "ApiVersion": "2010-04-01",
+        }
+    ).encode()
 
 
 def _slices(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:

@@ -148,9 +148,14 @@ def _bodies(stand: Stand, journey: Journey, name: str) -> list[bytes]:
 
 def _request(body: bytes) -> bytes:
     lines = (
-        "POST /sms/3/messages HTTP/1.1", "Host: 127.0.0.1", f"Authorization: App {settings.SIMULATOR_API_KEY}",
-        "Content-Type: application/json", f"Content-Length: {len(body)}", "", "",
-    )  # fmt: skip
+        "POST /sms/3/messages HTTP/1.1",
+        "Host: 127.0.0.1",
+        f"Authorization: App {settings.SIMULATOR_API_KEY}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "",
+        "",
+    )
     return "\r\n".join(lines).encode() + body
 
 

@@ -69,18 +69,36 @@ def _fill_campaign(demo: DemoAccount, size: int) -> None:
     number = Campaign.objects.count() + 1
     audience = Audience.objects.create(account=demo.account, source=AudienceSource.UPLOAD, columns=["name", "order"])
     campaign = Campaign.objects.create(
-        account=demo.account, user=demo.user, kind=CampaignKind.BULK, bulk_id=f"bulk-{number}", name=f"No. {number}",
-        message="Hi {name}, your order {order} is ready.", sender_id=demo.sender, audience=audience,
-        status=CampaignStatus.COMPLETED, started_at=now - timedelta(hours=1), completed_at=now, closed_at=now,
-        total_recipients=size, **_tally(size),
-    )  # fmt: skip
+        account=demo.account,
+        user=demo.user,
+        kind=CampaignKind.BULK,
+        bulk_id=f"bulk-{number}",
+        name=f"No. {number}",
+        message="Hi {name}, your order {order} is ready.",
+        sender_id=demo.sender,
+        audience=audience,
+        status=CampaignStatus.COMPLETED,
+        started_at=now - timedelta(hours=1),
+        completed_at=now,
+        closed_at=now,
+        total_recipients=size,
+        **_tally(size),
+    )
     batches = Batch.objects.bulk_create(
         Batch(
-            account=demo.account, campaign=campaign, chunk=part, part=0, mode=campaign.mode, lane=Lane.CAMPAIGNS,
-            turn=part, size=BATCH_SIZE, state=BatchState.DONE, **_tally(min(BATCH_SIZE, size - BATCH_SIZE * part)),
+            account=demo.account,
+            campaign=campaign,
+            chunk=part,
+            part=0,
+            mode=campaign.mode,
+            lane=Lane.CAMPAIGNS,
+            turn=part,
+            size=BATCH_SIZE,
+            state=BatchState.DONE,
+            **_tally(min(BATCH_SIZE, size - BATCH_SIZE * part)),
         )
         for part in range(-(-size // BATCH_SIZE))
-    )  # fmt: skip
+    )
     write_statistics({batch.pk: batch.tally for batch in batches}, {})
     Attempt.objects.bulk_create(_attempt(batch) for batch in batches)
     with connection.cursor() as cursor:
@@ -95,9 +113,17 @@ def _tally(size: int) -> dict[str, int]:
 def _attempt(batch: Batch) -> Attempt:
     first, last = batch_range(batch.pk)
     return Attempt(
-        batch=batch, gateway="simulator", reference=f"bench-{batch.pk}", epoch=1, first=first, last=last,
-        message_count=batch.size, state=AttemptState.ANSWERED, deadline=timezone.now(), finished_at=timezone.now(),
-    )  # fmt: skip
+        batch=batch,
+        gateway="simulator",
+        reference=f"bench-{batch.pk}",
+        epoch=1,
+        first=first,
+        last=last,
+        message_count=batch.size,
+        state=AttemptState.ANSWERED,
+        deadline=timezone.now(),
+        finished_at=timezone.now(),
+    )
 
 
 def addresses() -> dict[str, str]:
@@ -145,9 +171,13 @@ def _page(client: Browser, name: str, address: str) -> dict[str, Any]:
     total = sum(milliseconds for milliseconds, _ in medians)
     server = 1000 * median(whole[WARMED_UP:])
     return {
-        "name": name, "total": total, "slowest": slowest, "statement": statement, "queries": len(medians),
+        "name": name,
+        "total": total,
+        "slowest": slowest,
+        "statement": statement,
+        "queries": len(medians),
         "server": server,
-    }  # fmt: skip
+    }
 
 
 @contextmanager

@@ -22,14 +22,32 @@ pytestmark = pytest.mark.platform
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads what processes cost from /proc")
 SIZES = {
-    "ROWS": 300, "ROUNDS": 1, "WORKERS": 1, "SAMPLE": 10, "GROWTH": "40,80", "DASHBOARD_ROWS": 2000, "NUMBERS": 200,
-    "CALLS": 16, "CLIENTS": 2, "TIMEOUT": 300,
-}  # fmt: skip
+    "ROWS": 300,
+    "ROUNDS": 1,
+    "WORKERS": 1,
+    "SAMPLE": 10,
+    "GROWTH": "40,80",
+    "DASHBOARD_ROWS": 2000,
+    "NUMBERS": 200,
+    "CALLS": 16,
+    "CLIENTS": 2,
+    "TIMEOUT": 300,
+}
 KEYS = {
-    "rows", "import_per_s", "accepted_per_s", "reports_per_s", "path_per_s", "raw_per_s", "path_vs_raw",
-    "path_vs_per_message", "cpu_us_per_message", "peak_mib", "single_p95_ms_under_load",
-    "api_send_per_s", "api_send_p95_ms",
-}  # fmt: skip
+    "rows",
+    "import_per_s",
+    "accepted_per_s",
+    "reports_per_s",
+    "path_per_s",
+    "raw_per_s",
+    "path_vs_raw",
+    "path_vs_per_message",
+    "cpu_us_per_message",
+    "peak_mib",
+    "single_p95_ms_under_load",
+    "api_send_per_s",
+    "api_send_p95_ms",
+}
 LEFT = {"bench.jsonl", "bench.svg"}
 PATIENCE = 900  # seconds for the run: chaos may have the machine beside it
 BURNT = 0.5  # seconds of processor time

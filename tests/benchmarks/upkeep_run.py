@@ -58,19 +58,38 @@ def _send_singles(number: int) -> None:
     now, audience = timezone.now(), make_audience(account, 1)
     campaigns = Campaign.objects.bulk_create(
         Campaign(
-            account=account, user=user, kind=CampaignKind.SINGLE, status=CampaignStatus.COMPLETED, closed_at=now,
-            message="Code", audience=audience, reserved_micro=PRICE, delivered=1, total_recipients=1,
+            account=account,
+            user=user,
+            kind=CampaignKind.SINGLE,
+            status=CampaignStatus.COMPLETED,
+            closed_at=now,
+            message="Code",
+            audience=audience,
+            reserved_micro=PRICE,
+            delivered=1,
+            total_recipients=1,
             bulk_id=f"bulk-{account.pk}-{place}",
         )
         for place in range(number)
-    )  # fmt: skip
+    )
     Batch.objects.bulk_create(
         Batch(
-            account=account, campaign=campaign, chunk=0, part=0, mode="live", lane=0, turn=0, size=1, gateway="infobip",
-            price_micro=PRICE, segments=1, delivered=1, state="done",
+            account=account,
+            campaign=campaign,
+            chunk=0,
+            part=0,
+            mode="live",
+            lane=0,
+            turn=0,
+            size=1,
+            gateway="infobip",
+            price_micro=PRICE,
+            segments=1,
+            delivered=1,
+            state="done",
         )
         for campaign in campaigns
-    )  # fmt: skip
+    )
 
 
 def purges_of(rows: int) -> dict[str, dict[str, float]]:

@@ -23,10 +23,19 @@ def furnished(platform: Platform) -> dict[str, str]:
     draft = call("POST", "campaigns", {"phone_numbers": numbers, "message": "Thank you.", "name": "A draft"})
     upload_id = platform.run(UPLOAD % DIRTY)
     endpoint_id, delivery = platform.run(WEBHOOK).split()
-    recurring_id = call("POST", "recurring-campaigns", {
-        "name": "Every Monday", "message": "Good morning.", "list_id": contacts["list_id"],
-        "every": "week", "weekdays": [1], "at": "09:00", "timezone": "Europe/Berlin",
-    })["recurring_id"]  # fmt: skip
+    recurring_id = call(
+        "POST",
+        "recurring-campaigns",
+        {
+            "name": "Every Monday",
+            "message": "Good morning.",
+            "list_id": contacts["list_id"],
+            "every": "week",
+            "weekdays": [1],
+            "at": "09:00",
+            "timezone": "Europe/Berlin",
+        },
+    )["recurring_id"]
     _wait_for_reports(platform, bulk["bulk_id"])
     return {
         "overview": "/",

@@ -17,9 +17,14 @@ from smsapp.runtime.supervisor import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMED = (
-    "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "REDIS_KEY_PREFIX", "DJANGO_SETTINGS_MODULE", "INFOBIP_BASE_URL",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "CELERY_BROKER_URL",
+    "REDIS_KEY_PREFIX",
+    "DJANGO_SETTINGS_MODULE",
+    "INFOBIP_BASE_URL",
     "SIMULATOR_URL",
-)  # fmt: skip
+)
 STARTS_WITHIN = 120  # seconds
 #: The sample file of a customer who did not clean it: umlauts, landlines, repetitions, blanks, a formula.
 DIRTY = (

@@ -315,8 +315,9 @@ def test_a_viewer_sees_and_changes_nothing(
     for address in (pages["send"], pages["campaign"] + "clone/", pages["key-new"]):
         answer = page.request.post(
             platform.url + workspace(page) + address,
-            form={"csrfmiddlewaretoken": token[1]}, headers={"Referer": platform.url},
-        )  # fmt: skip
+            form={"csrfmiddlewaretoken": token[1]},
+            headers={"Referer": platform.url},
+        )
         assert answer.status == 403, address
 
 

@@ -105,9 +105,11 @@ def test_what_a_customer_types_is_text_everywhere(
     platform.run(HOSTILE % PAYLOAD)
     page = open_page()
     addresses = [
-        *pages.values(), f"/contacts/{contacts['list_id']}/", f"/campaigns/draft/{draft['bulk_id']}/review/",
+        *pages.values(),
+        f"/contacts/{contacts['list_id']}/",
+        f"/campaigns/draft/{draft['bulk_id']}/review/",
         f"/campaigns/{bulk['bulk_id']}/",
-    ]  # fmt: skip
+    ]
     for address in addresses:
         page.goto(platform.url + address)
         page.wait_for_load_state("load")

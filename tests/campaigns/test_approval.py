@@ -172,13 +172,20 @@ def test_an_approval_that_nobody_undoes_starts(account, sender, admin):
 @pytest.mark.parametrize(
     "change",
     [
-        {"callback_url": "https://example.com/other"}, {"quiet_from": time(20)}, {"quiet_until": time(9)},
-        {"canary_size": 1}, {"canary_percent": 50}, {"canary_wait": 60}, {"canary_floor": 10},
-        {"message": "Other"}, {"sender_id": "Brand"},
-        {"valid_until": timezone.now() + timedelta(days=1)}, {"scheduled_at": timezone.now() + timedelta(days=1)},
+        {"callback_url": "https://example.com/other"},
+        {"quiet_from": time(20)},
+        {"quiet_until": time(9)},
+        {"canary_size": 1},
+        {"canary_percent": 50},
+        {"canary_wait": 60},
+        {"canary_floor": 10},
+        {"message": "Other"},
+        {"sender_id": "Brand"},
+        {"valid_until": timezone.now() + timedelta(days=1)},
+        {"scheduled_at": timezone.now() + timedelta(days=1)},
     ],
     ids=lambda change: next(iter(change)),
-)  # fmt: skip
+)
 def test_whatever_changes_what_is_sent_voids_the_approval(account, sender, change):
     waiting = waiting_of(account, sender)
     assert not is_void(waiting)

@@ -241,9 +241,7 @@ def test_a_scheduled_launch_waits_and_is_withdrawn_and_launched_anew(owner):
 
 
 def test_a_scheduled_single_send_is_not_withdrawn(owner):
-    single = make_campaign(
-        owner.account, kind=CampaignKind.SINGLE, scheduled_at=timezone.now() + timedelta(hours=1)
-    )  # fmt: skip
+    single = make_campaign(owner.account, kind=CampaignKind.SINGLE, scheduled_at=timezone.now() + timedelta(hours=1))
     with pytest.raises(InvalidState):
         services.withdraw(single, owner.user)
     assert Campaign.objects.get().status == S.SCHEDULED
@@ -281,9 +279,13 @@ def test_recipients_that_a_clone_shares_stay_until_the_last_is_gone(owner):
 
 def test_a_clone_is_a_draft_of_its_own_without_times_and_reference(owner):
     original = make_campaign(
-        owner.account, message="Hello", name="Sale", client_reference="a-1",
-        scheduled_at=timezone.now() + timedelta(hours=1), valid_until=timezone.now() + timedelta(hours=2),
-    )  # fmt: skip
+        owner.account,
+        message="Hello",
+        name="Sale",
+        client_reference="a-1",
+        scheduled_at=timezone.now() + timedelta(hours=1),
+        valid_until=timezone.now() + timedelta(hours=2),
+    )
     services.cancel(original, owner.user)
     copy = drafts.clone(original, owner.user)
     assert (copy.status, copy.message, copy.name, copy.audience) == (S.DRAFT, "Hello", "Sale", original.audience)

@@ -68,12 +68,18 @@ def _rows() -> list[Row]:
     refused = set(DeliveryReport.objects.filter(source=FactSource.REFUSAL).values_list("message_id", flat=True))
     return [
         Row(
-            message.id, message.message_id, message.batch_id, message.phone_number.removeprefix("+"),
-            MessageStatus(message.status), message.reason, message.segment_count, campaigns[message.campaign_id],
+            message.id,
+            message.message_id,
+            message.batch_id,
+            message.phone_number.removeprefix("+"),
+            MessageStatus(message.status),
+            message.reason,
+            message.segment_count,
+            campaigns[message.campaign_id],
             message.id in refused,
         )
         for message in Message.objects.order_by("id").iterator()
-    ]  # fmt: skip
+    ]
 
 
 def _miscounted(rows: Sequence[Row]) -> list[Finding]:

@@ -28,10 +28,15 @@ def ask_for_ledger(url: str) -> Ledger:
     for line in _lines(url):
         ledger.entries.append(
             Entry(
-                line["id"], line["to"], line["kind"], line["times_accepted"], line["segments"],
-                line["is_reported"], line["is_contradicted"],
+                line["id"],
+                line["to"],
+                line["kind"],
+                line["times_accepted"],
+                line["segments"],
+                line["is_reported"],
+                line["is_contradicted"],
             )
-        )  # fmt: skip
+        )
         ledger.calls.add(line["reference"])
     return ledger
 

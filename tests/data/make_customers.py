@@ -45,10 +45,39 @@ ORDINARY = (
 FORCED = 9999  # before the last two digits: what becomes of such a number the simulator has fixed; one ends a campaign
 
 NAMES = (
-    "Anna", "Bernd Müller", "Chloé", "Ðorđe", "Елена Иванова", "Γιώργος", "Zoë 🌻", "José", "Łukasz", "Ольга",
-    "Ελένη Παππά", "Smith; John", 'Robert "Bob" Hill', "Maria\nLouise", "Åse", "Jürgen", "Seán", "İpek", "Tom 🚲",
-    "Nguyễn Thị", "Paul", "Laura", "Emma", "Noah", "Mia", "Ben", "Lena", "Finn", "Ida", "Max", "Eva", "Leo",
-)  # fmt: skip
+    "Anna",
+    "Bernd Müller",
+    "Chloé",
+    "Ðorđe",
+    "Елена Иванова",
+    "Γιώργος",
+    "Zoë 🌻",
+    "José",
+    "Łukasz",
+    "Ольга",
+    "Ελένη Παππά",
+    "Smith; John",
+    'Robert "Bob" Hill',
+    "Maria\nLouise",
+    "Åse",
+    "Jürgen",
+    "Seán",
+    "İpek",
+    "Tom 🚲",
+    "Nguyễn Thị",
+    "Paul",
+    "Laura",
+    "Emma",
+    "Noah",
+    "Mia",
+    "Ben",
+    "Lena",
+    "Finn",
+    "Ida",
+    "Max",
+    "Eva",
+    "Leo",
+)
 CITIES = ("Berlin", "Köln", "Paris", "Lyon", "Warszawa", "Αθήνα", "Москва", "Madrid", "Leeds", "Denver", "")
 INVALID = ("+49 151 1", "+44 7700 90", "+33 6 39 98", "0151 12", "+999 123 456 789", "+49 30 1", "+1 555 555 5555")
 NOT_NUMBERS = ("n/a", "unknown", "see note", "-", "ask Anna", "?")

@@ -57,9 +57,15 @@ SETTLED_ROWS = 600  # beside them a hundred single sends
 SECONDS = 40.0
 
 TASKS: tuple[Callable[[], object], ...] = (
-    tasks.expand, tasks.dispatch_singles, tasks.dispatch_campaigns, tasks.apply_reports, tasks.poll_reports,
-    tasks.reconcile, tasks.sweep, campaign_tasks.start_due,
-)  # fmt: skip
+    tasks.expand,
+    tasks.dispatch_singles,
+    tasks.dispatch_campaigns,
+    tasks.apply_reports,
+    tasks.poll_reports,
+    tasks.reconcile,
+    tasks.sweep,
+    campaign_tasks.start_due,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -150,9 +156,13 @@ def word(number: int, status: MessageStatus, source: FactSource) -> Fact:
 
 
 WORDS: tuple[tuple[MessageStatus, FactSource], ...] = (
-    (S.SENT, FactSource.ANSWER), (S.REJECTED, FactSource.ANSWER), (S.SENT, FactSource.POLL),
-    (S.DELIVERED, FactSource.PUSH), (S.UNDELIVERED, FactSource.PUSH), (S.UNDELIVERED, FactSource.LOOKUP),
-)  # fmt: skip
+    (S.SENT, FactSource.ANSWER),
+    (S.REJECTED, FactSource.ANSWER),
+    (S.SENT, FactSource.POLL),
+    (S.DELIVERED, FactSource.PUSH),
+    (S.UNDELIVERED, FactSource.PUSH),
+    (S.UNDELIVERED, FactSource.LOOKUP),
+)
 OURS: tuple[Fact, ...] = (
     Fact(0, S.UNKNOWN, FactSource.ANSWER, Reason.ANSWER_LOST),
     Fact(0, S.UNCONFIRMED, FactSource.DEADLINE, Reason.NO_REPORT),
@@ -284,9 +294,12 @@ def test_connections_cut_at_any_moment_lose_and_double_nothing(simulator, settin
     simulator.set_faults(refuse_repeated=0)
     again: Counter[str] = Counter()
     work = (
-        expand_ready, lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=0.3), report_inbox.apply_waiting,
-        reconciliation.reconcile, sweeps.sweep,
-    )  # fmt: skip
+        expand_ready,
+        lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=0.3),
+        report_inbox.apply_waiting,
+        reconciliation.reconcile,
+        sweeps.sweep,
+    )
 
     def go_on(chance: random.Random) -> None:
         try:

@@ -214,9 +214,7 @@ def test_release_asks_about_every_row_though_the_first_ones_never_left(simulator
     call = opened()
     submit.make_call(replace(call, submission=replace(call.submission, messages=call.submission.messages[95:])))
     Attempt.objects.all().delete()
-    Batch.objects.update(
-        state=BatchState.READY, lease_owner="", lease_until=None, lease_epoch=0, lease_count=0
-    )  # fmt: skip
+    Batch.objects.update(state=BatchState.READY, lease_owner="", lease_until=None, lease_epoch=0, lease_count=0)
     sending_hold.hold("copy", "smsapp", kind=HoldKind.COPY, at=timezone.now() - timedelta(seconds=30))
     release.request("operator")
     while release.take_step() is not None:

@@ -54,8 +54,9 @@ def test_each_recipient_gets_their_own_text(simulator):
     expand_ready()
     send()
     assert [m.text for m in Message.objects.filter(campaign=campaign).order_by("id")] == [
-        "Hello Zoë from Köln", "Hello Иван from home",
-    ]  # fmt: skip
+        "Hello Zoë from Köln",
+        "Hello Иван from home",
+    ]
 
 
 def test_a_row_without_a_value_is_not_sent_and_says_which(simulator):
@@ -95,13 +96,16 @@ def test_values_and_reasons_are_stored_as_they_are(settings):
     assert [orjson.loads(message.variables) for message in stored] == values
     assert [message.text for message in stored[:3]] == [f"{first}, {second}" for first, second in values[:3]]
     assert [(S(message.status).label, message.reason, message.detail, message.segment_count) for message in stored] == [
-        *[("queued", "", "", 1)] * 3, *[("failed", Reason.MISSING_VALUE, "na\\me", 0)] * 2,
-    ]  # fmt: skip
+        *[("queued", "", "", 1)] * 3,
+        *[("failed", Reason.MISSING_VALUE, "na\\me", 0)] * 2,
+    ]
     assert [message.phone_number for message in stored] == phones(5)
     batches = Batch.objects.filter(campaign=campaign).order_by("part")
     assert [(b.size, b.queued, b.failed, b.state) for b in batches] == [
-        (2, 2, 0, BatchState.READY), (2, 1, 1, BatchState.READY), (1, 0, 1, BatchState.DONE),
-    ]  # fmt: skip
+        (2, 2, 0, BatchState.READY),
+        (2, 1, 1, BatchState.READY),
+        (1, 0, 1, BatchState.DONE),
+    ]
     assert_counted(campaign)
 
 
@@ -309,8 +313,14 @@ def test_a_gateway_that_is_down_makes_messages_wait_and_then_go(simulator, setti
 
 
 LOST_ANSWERS = [
-    "accept_reset", "accept_hang", "accept_500", "truncated_json", "cut_body", "html_200", "slow_drip",
-]  # fmt: skip
+    "accept_reset",
+    "accept_hang",
+    "accept_500",
+    "truncated_json",
+    "cut_body",
+    "html_200",
+    "slow_drip",
+]
 
 
 @pytest.mark.parametrize("fault", LOST_ANSWERS)

@@ -23,10 +23,13 @@ NUMBER, TEXT = "4915119876543", "Quetzalcoatl has your parcel"
 def content_of(server: "redis.Redis[bytes]", prefix: str) -> Iterator[bytes]:
     """Every key that begins so, and everything in it."""
     readers = {
-        b"string": server.get, b"list": lambda key: server.lrange(key, 0, -1), b"hash": server.hgetall,
-        b"set": server.smembers, b"zset": lambda key: server.zrange(key, 0, -1, withscores=True),
+        b"string": server.get,
+        b"list": lambda key: server.lrange(key, 0, -1),
+        b"hash": server.hgetall,
+        b"set": server.smembers,
+        b"zset": lambda key: server.zrange(key, 0, -1, withscores=True),
         b"stream": server.xrange,
-    }  # fmt: skip
+    }
     for key in server.scan_iter(f"{prefix}*", count=1000):
         yield key
         kind = server.type(key)

@@ -63,17 +63,38 @@ AGES = {"young": timedelta(0), "proof": timedelta(minutes=5), "log is over": tim
 LOOKUPS = [("proof", ""), ("young", "log_lag"), ("proof", "log_outage"), ("young", ""), ("log is over", "log_outage")]
 
 SEND_FAULTS = [
-    "accept_reset", "accept_hang", "accept_500", "truncated_json", "cut_body", "html_200",
-    "reset_before", "hang_before", "error_500", "unavailable_503", "redirect_307",
-    "throttle", "refuse_400", "refuse_401", "refuse_account", "omit_ids", "omit_ids", "refuse_message",
+    "accept_reset",
+    "accept_hang",
+    "accept_500",
+    "truncated_json",
+    "cut_body",
+    "html_200",
+    "reset_before",
+    "hang_before",
+    "error_500",
+    "unavailable_503",
+    "redirect_307",
+    "throttle",
+    "refuse_400",
+    "refuse_401",
+    "refuse_account",
+    "omit_ids",
+    "omit_ids",
+    "refuse_message",
     "reorder_answer",
-]  # fmt: skip
+]
 PER_MESSAGE = ("omit_ids", "refuse_message")
 #: What a provider may say of a message that it has taken, whatever it said before.
 LATER_WORDS = [
-    outcomes.PENDING_ENROUTE, outcomes.TO_HANDSET, outcomes.NOT_DELIVERED, outcomes.EXPIRED,
-    outcomes.BLOCKLISTED, outcomes.NO_CREDIT, outcomes.TO_OPERATOR, outcomes.DLR_UNKNOWN,
-]  # fmt: skip
+    outcomes.PENDING_ENROUTE,
+    outcomes.TO_HANDSET,
+    outcomes.NOT_DELIVERED,
+    outcomes.EXPIRED,
+    outcomes.BLOCKLISTED,
+    outcomes.NO_CREDIT,
+    outcomes.TO_OPERATOR,
+    outcomes.DLR_UNKNOWN,
+]
 MOVES = {"pause": CampaignStatus.PAUSED, "resume": CampaignStatus.RUNNING, "cancel": CampaignStatus.CANCELLED}
 picks = st.integers(0, 7)  # of what there is, counted round
 

@@ -49,13 +49,20 @@ def test_two_moments_of_a_recurring_campaign(
         put_contact(list_, membership.user, phone, {})
     with clocks.at(now):
         row = recurring.create_recurring(
-            membership.account, membership.user,
+            membership.account,
+            membership.user,
             CampaignRequest(
-                kind=CampaignKind.BULK, message="Good morning", quiet_from=time(21), quiet_until=time(8), canary_size=3,
+                kind=CampaignKind.BULK,
+                message="Good morning",
+                quiet_from=time(21),
+                quiet_until=time(8),
+                canary_size=3,
                 canary_wait=1800,
             ),
-            Rule.at(Every.WEEKDAY, "Europe/Berlin", time(12, 30)), Recipients(list_id=list_.list_id), valid_minutes=240,
-        )  # fmt: skip
+            Rule.at(Every.WEEKDAY, "Europe/Berlin", time(12, 30)),
+            Recipients(list_id=list_.list_id),
+            valid_minutes=240,
+        )
 
     left: dict[datetime, list[str]] = defaultdict(list)
     known: set[int] = set()
@@ -88,8 +95,10 @@ def test_two_moments_of_a_recurring_campaign(
             }
         )
         assert (campaign.status, campaign.delivered, campaign.canary_state) == (
-            CampaignStatus.COMPLETED, 10, CanaryState.PASSED
-        )  # fmt: skip
+            CampaignStatus.COMPLETED,
+            10,
+            CanaryState.PASSED,
+        )
         assert campaign.valid_until == due + timedelta(hours=4)
     assert all(8 <= moment.astimezone(NEW_YORK).hour < 21 for moment, to in left.items() if to == AMERICANS)
     assert sorted(simulator.accepted_ids()) == sorted(message.message_id for message in Message.objects.all())

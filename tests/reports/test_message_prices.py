@@ -92,9 +92,15 @@ def test_each_message_says_what_is_paid_for_it(account: Account, read: Reader) -
     tell(of(send_one(account, "x" * 161)), S.DELIVERED)
     paid, free = ("0.090000", "EUR"), ("0.000000", "EUR")
     assert read.prices("messages")[::-1] == [
-        ("PENDING", None, None), ("SENT", *paid), ("DELIVERED", *paid), ("UNDELIVERED", *paid), ("REJECTED", *free),
-        ("UNDELIVERED", *free), ("UNCONFIRMED", *free), ("DELIVERED", "0.180000", "EUR"),
-    ]  # fmt: skip
+        ("PENDING", None, None),
+        ("SENT", *paid),
+        ("DELIVERED", *paid),
+        ("UNDELIVERED", *paid),
+        ("REJECTED", *free),
+        ("UNDELIVERED", *free),
+        ("UNCONFIRMED", *free),
+        ("DELIVERED", "0.180000", "EUR"),
+    ]
     for row in read("messages")["results"]:
         alone = read(f"messages/{row['message_id']}")
         assert {name: alone[name] for name in row} == row
@@ -119,9 +125,11 @@ def test_the_ledger_names_each_send_and_adds_up_to_its_messages(account: Account
     billing.settle()
     posted = {row["bulk_id"]: row for row in read("account/ledger?kind=charge")["results"]}
     assert {name: row["amount"] for name, row in posted.items()} == {
-        sends[0].bulk_id: "-0.090000", sends[1].bulk_id: "-0.180000", sends[2].bulk_id: "-0.270000",
+        sends[0].bulk_id: "-0.090000",
+        sends[1].bulk_id: "-0.180000",
+        sends[2].bulk_id: "-0.270000",
         bulk.bulk_id: "-0.180000",
-    }  # fmt: skip
+    }
     assert posted[sends[0].bulk_id]["note"] == "1 segment"
     for name, row in posted.items():
         paid = sum(Decimal(one["price"]) for one in read(f"messages?bulk_id={name}")["results"])

@@ -42,10 +42,20 @@ OPEN_TO_ALL = {"/manifest.webmanifest", "/sw.js", "/offline/", "/api/v1/schema"}
 @pytest.mark.django_db
 def test_the_embedded_database_is_nobody_elses_to_read(tmp_path: Path) -> None:
     settings: dict[str, Any] = {
-        "NAME": str(tmp_path / "own.sqlite3"), "OPTIONS": {}, "TIME_ZONE": None, "CONN_MAX_AGE": 0,
-        "AUTOCOMMIT": True, "CONN_HEALTH_CHECKS": False, "ATOMIC_REQUESTS": False, "TEST": {},
-        "ENGINE": "smsapp.database.sqlite", "USER": "", "PASSWORD": "", "HOST": "", "PORT": "",
-    }  # fmt: skip
+        "NAME": str(tmp_path / "own.sqlite3"),
+        "OPTIONS": {},
+        "TIME_ZONE": None,
+        "CONN_MAX_AGE": 0,
+        "AUTOCOMMIT": True,
+        "CONN_HEALTH_CHECKS": False,
+        "ATOMIC_REQUESTS": False,
+        "TEST": {},
+        "ENGINE": "smsapp.database.sqlite",
+        "USER": "",
+        "PASSWORD": "",
+        "HOST": "",
+        "PORT": "",
+    }
     wrapper = DatabaseWrapper(settings, "own")
     with wrapper.cursor() as cursor:
         cursor.execute("PRAGMA journal_mode=WAL")

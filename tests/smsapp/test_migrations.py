@@ -139,14 +139,21 @@ def empty_database(folder: Path) -> Iterator[str]:
 def test_a_filled_database_of_the_last_release_is_upgraded(tmp_path: Path) -> None:
     with empty_database(tmp_path) as url:
         environment = os.environ | {
-            "DATABASE_URL": url, "VAR_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "smsapp.settings.test",
-        }  # fmt: skip
+            "DATABASE_URL": url,
+            "VAR_DIR": str(tmp_path),
+            "DJANGO_SETTINGS_MODULE": "smsapp.settings.test",
+        }
 
         def run(*command: str) -> str:
             done = subprocess.run(
-                [sys.executable, *command], env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True,
-                timeout=300, check=False,
-            )  # fmt: skip
+                [sys.executable, *command],
+                env=environment,
+                cwd=settings.BASE_DIR,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
             assert done.returncode == 0, f"{done.stderr[:3000]} … {done.stderr[-1500:]}"
             return done.stdout
 

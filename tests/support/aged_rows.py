@@ -27,22 +27,30 @@ class Kind(NamedTuple):
 def calls(count: int) -> Sequence[Model]:
     return [
         ApiUsageLog(
-            endpoint="/messages", method="GET", status_code=200, response_time_ms=3, request_size=0, response_size=9,
+            endpoint="/messages",
+            method="GET",
+            status_code=200,
+            response_time_ms=3,
+            request_size=0,
+            response_size=9,
             created_at=timezone.now(),
         )
         for _ in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def invitations(count: int) -> Sequence[Model]:
     member, later = MembershipFactory(), timezone.now() + timedelta(days=1)
     return [
         Invitation(
-            account=member.account, invited_by=member.user, email=f"p{n}@example.com",
-            token_hash=f"{member.pk}-{n}", expires_at=later,
+            account=member.account,
+            invited_by=member.user,
+            email=f"p{n}@example.com",
+            token_hash=f"{member.pk}-{n}",
+            expires_at=later,
         )
         for n in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def keys(count: int) -> Sequence[Model]:

@@ -168,9 +168,13 @@ class Things:
     @cached_property
     def recurring(self) -> RecurringCampaign:
         return RecurringCampaign.objects.create(
-            account=self.account, user=self.user, recurring_id="rec-1", message="Hello",
-            audience=self.campaign.audience, rule=Rule.at(Every.DAY, "UTC", time(9)).stored(),
-        )  # fmt: skip
+            account=self.account,
+            user=self.user,
+            recurring_id="rec-1",
+            message="Hello",
+            audience=self.campaign.audience,
+            rule=Rule.at(Every.DAY, "UTC", time(9)).stored(),
+        )
 
     @cached_property
     def upload(self) -> Upload:
@@ -192,9 +196,14 @@ class Things:
     @cached_property
     def inbound(self) -> InboundMessage:
         return InboundMessage.objects.create(
-            account=self.account, inbound_id="in-1", gateway="simulator", provider_reference="1", phone_number=PHONE,
-            recipient="12345", received_at=timezone.now(),
-        )  # fmt: skip
+            account=self.account,
+            inbound_id="in-1",
+            gateway="simulator",
+            provider_reference="1",
+            phone_number=PHONE,
+            recipient="12345",
+            received_at=timezone.now(),
+        )
 
     @cached_property
     def sender(self) -> SenderId:

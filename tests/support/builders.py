@@ -29,26 +29,42 @@ def make_batch(campaign: Campaign, statuses: list[MessageStatus], part: int = 0,
     """A batch with a message of each given status, its tally in agreement."""
     tally = {status.label: statuses.count(status) for status in set(statuses)}
     batch = Batch.objects.create(
-        account=campaign.account, campaign=campaign, chunk=0, part=part, mode=campaign.mode, lane=Lane.CAMPAIGNS,
-        turn=part, size=len(statuses), **{"state": BatchState.READY} | tally | options,
-    )  # fmt: skip
+        account=campaign.account,
+        campaign=campaign,
+        chunk=0,
+        part=part,
+        mode=campaign.mode,
+        lane=Lane.CAMPAIGNS,
+        turn=part,
+        size=len(statuses),
+        **{"state": BatchState.READY} | tally | options,
+    )
     Message.objects.bulk_create(
         Message(
-            id=message_number(batch.pk, n), campaign=campaign, row=n + 1, phone_number=phone, status=status,
+            id=message_number(batch.pk, n),
+            campaign=campaign,
+            row=n + 1,
+            phone_number=phone,
+            status=status,
             segment_count=1,
         )
         for n, (status, phone) in enumerate(zip(statuses, phones(len(statuses), part * 1000), strict=True))
-    )  # fmt: skip
+    )
     return batch
 
 
 def make_attempt(batch: Batch, state: AttemptState, count: int, **options: Any) -> Attempt:
     now = timezone.now()
     defaults = {
-        "gateway": "simulator", "reference": f"call-{batch.pk}-{Attempt.objects.count()}", "epoch": 1,
-        "first": message_number(batch.pk, 0), "last": message_number(batch.pk, count - 1), "message_count": count,
-        "started_at": now, "deadline": now + timedelta(seconds=15),
-    }  # fmt: skip
+        "gateway": "simulator",
+        "reference": f"call-{batch.pk}-{Attempt.objects.count()}",
+        "epoch": 1,
+        "first": message_number(batch.pk, 0),
+        "last": message_number(batch.pk, count - 1),
+        "message_count": count,
+        "started_at": now,
+        "deadline": now + timedelta(seconds=15),
+    }
     return Attempt.objects.create(batch=batch, state=state, **defaults | options)
 
 
@@ -83,9 +99,18 @@ def queue_up(count: int, account: Account | None = None, **options: Any) -> list
     Campaign.objects.filter(pk=campaign.pk).update(chunks_done=1, queued=count)
     batches = [
         Batch(
-            account_id=campaign.account_id, campaign=campaign, chunk=0, part=part, mode=campaign.mode, size=1, queued=1,
-            lane=Lane.CAMPAIGNS, turn=first + part, next_attempt_at=clock.now(), gateway=registry.SIMULATOR,
+            account_id=campaign.account_id,
+            campaign=campaign,
+            chunk=0,
+            part=part,
+            mode=campaign.mode,
+            size=1,
+            queued=1,
+            lane=Lane.CAMPAIGNS,
+            turn=first + part,
+            next_attempt_at=clock.now(),
+            gateway=registry.SIMULATOR,
         )
         for part in range(count)
-    ]  # fmt: skip
+    ]
     return [batch.pk for batch in Batch.objects.bulk_create(batches)]

@@ -15,9 +15,21 @@ from tests.support.factories import MembershipFactory
 
 #: What belongs to no workspace, by its beginning.
 OUTSIDE = (
-    "/a/", "/admin", "/api/", "/callbacks/", "/health", "/metrics", "/o/", "/static/", "/sw.js", "/manifest",
-    "/offline", "/accounts/sign-", "/accounts/invitations/", "http",
-)  # fmt: skip
+    "/a/",
+    "/admin",
+    "/api/",
+    "/callbacks/",
+    "/health",
+    "/metrics",
+    "/o/",
+    "/static/",
+    "/sw.js",
+    "/manifest",
+    "/offline",
+    "/accounts/sign-",
+    "/accounts/invitations/",
+    "http",
+)
 #: A script or style that the content security policy would not run.
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)|<style|\sstyle=|\son[a-z]+=")
 

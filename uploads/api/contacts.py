@@ -74,10 +74,11 @@ class ContactRequest(StrictSerializer):
         max_length=40, help_text="In international format or that of your account's country."
     )
     values = serializers.DictField(
-        child=serializers.CharField(max_length=MAX_VALUE, allow_blank=True, allow_null=True), required=False,
+        child=serializers.CharField(max_length=MAX_VALUE, allow_blank=True, allow_null=True),
+        required=False,
         default=dict,
         help_text='What fills `{placeholders}`, by name, e.g. `{"first_name": "Anna"}`.',
-    )  # fmt: skip
+    )
 
     def validate_values(self, values: dict[str, str | None]) -> dict[str, str]:
         for name in values:
@@ -125,9 +126,13 @@ class ContactListViewSet(
         return ContactList.objects.filter(account=caller_of(self.request).account)
 
     @extend_schema(
-        operation_id="contact_lists_create", summary="Make a contact list", request=ContactListRequest,
-        examples=[NEWSLETTER], extensions=may_fail(AlreadyExists, InvalidState), responses={201: ContactListSerializer},
-    )  # fmt: skip
+        operation_id="contact_lists_create",
+        summary="Make a contact list",
+        request=ContactListRequest,
+        examples=[NEWSLETTER],
+        extensions=may_fail(AlreadyExists, InvalidState),
+        responses={201: ContactListSerializer},
+    )
     def create(self, request: Request) -> Response:
         """Empty at first: add contacts one by one, or those of an upload."""
         name, caller = checked(ContactListRequest, request)["name"], caller_of(request)
@@ -135,10 +140,13 @@ class ContactListViewSet(
         return Response(ContactListSerializer(made).data, status=201)
 
     @extend_schema(
-        operation_id="contact_lists_rename", summary="Rename a contact list", request=ContactListRequest,
-        examples=[NEWSLETTER], extensions=may_fail(AlreadyExists),
-         responses=ContactListSerializer,
-    )  # fmt: skip
+        operation_id="contact_lists_rename",
+        summary="Rename a contact list",
+        request=ContactListRequest,
+        examples=[NEWSLETTER],
+        extensions=may_fail(AlreadyExists),
+        responses=ContactListSerializer,
+    )
     def partial_update(self, request: Request, list_id: str) -> Response:
         """Its id and its contacts stay."""
         contact_list, caller = self.get_object(), caller_of(request)
@@ -148,19 +156,23 @@ class ContactListViewSet(
         return Response(ContactListSerializer(contact_list).data)
 
     @extend_schema(
-        operation_id="contact_lists_delete", summary="Delete a contact list",
+        operation_id="contact_lists_delete",
+        summary="Delete a contact list",
         responses={204: None},
-    )  # fmt: skip
+    )
     def destroy(self, request: Request, list_id: str) -> Response:
         """With its contacts. Campaigns made from it are not touched."""
         contacts.delete_list(self.get_object(), caller_of(request).user)
         return Response(status=204)
 
     @extend_schema(
-        operation_id="contact_lists_import", summary="Add the recipients of an upload", request=ImportRequest,
-        examples=[UPLOAD], extensions=may_fail(InvalidState, UploadNotReady, UploadInvalid),
-         responses=ImportAnswer,
-    )  # fmt: skip
+        operation_id="contact_lists_import",
+        summary="Add the recipients of an upload",
+        request=ImportRequest,
+        examples=[UPLOAD],
+        extensions=may_fail(InvalidState, UploadNotReady, UploadInvalid),
+        responses=ImportAnswer,
+    )
     @action(detail=True, methods=["post"], url_path="import")
     def import_upload(self, request: Request, list_id: str) -> Response:
         """All of them or, on any error, none. Numbers in the list already get the upload's values."""
@@ -191,10 +203,13 @@ class ContactViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericViewSe
         return contacts.list_of(caller_of(self.request).account, self.kwargs["list_id"])
 
     @extend_schema(
-        operation_id="contacts_put", summary="Add or change a contact", request=ContactRequest,
-        examples=[ANNA], extensions=may_fail(InvalidPhoneNumber, InvalidState),
+        operation_id="contacts_put",
+        summary="Add or change a contact",
+        request=ContactRequest,
+        examples=[ANNA],
+        extensions=may_fail(InvalidPhoneNumber, InvalidState),
         responses={200: ContactSerializer, 201: ContactSerializer},
-    )  # fmt: skip
+    )
     def create(self, request: Request, list_id: str) -> Response:
         """201 if the number is new in the list; else 200, and the contact has these values and no others."""
         contact_list, account = self._list(), caller_of(request).account
@@ -210,16 +225,18 @@ class ContactViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericViewSe
         return Response(ContactSerializer(contact).data, status=201 if is_new else 200)
 
     @extend_schema(
-        operation_id="contacts_read", summary="Read a contact",
+        operation_id="contacts_read",
+        summary="Read a contact",
         responses=ContactSerializer,
-    )  # fmt: skip
+    )
     def retrieve(self, request: Request, list_id: str, phone_number: str) -> Response:
         return Response(ContactSerializer(contacts.contact_of(self._list(), phone_number)).data)
 
     @extend_schema(
-        operation_id="contacts_delete", summary="Take a contact out of a list",
+        operation_id="contacts_delete",
+        summary="Take a contact out of a list",
         responses={204: None},
-    )  # fmt: skip
+    )
     def destroy(self, request: Request, list_id: str, phone_number: str) -> Response:
         """Campaigns made from the list are not touched."""
         contacts.remove_contact(contacts.contact_of(self._list(), phone_number), caller_of(request).user)
@@ -273,10 +290,13 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
         return Suppression.objects.filter(account=caller_of(self.request).account)
 
     @extend_schema(
-        operation_id="suppressions_create", summary="Never text a number again", request=SuppressionRequest,
-        examples=[OPT_OUT], extensions=may_fail(InvalidPhoneNumber),
+        operation_id="suppressions_create",
+        summary="Never text a number again",
+        request=SuppressionRequest,
+        examples=[OPT_OUT],
+        extensions=may_fail(InvalidPhoneNumber),
         responses={200: SuppressionSerializer, 201: SuppressionSerializer},
-    )  # fmt: skip
+    )
     def create(self, request: Request) -> Response:
         """Takes effect at once, in running campaigns too. 200 if the number was suppressed already."""
         caller = caller_of(request)
@@ -290,11 +310,13 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
         return Response(SuppressionSerializer(row).data, status=201 if is_new else 200)
 
     @extend_schema(
-        operation_id="suppressions_import", summary="Never text the numbers of a file again",
-        request=SuppressionImport, responses=SuppressionsImported,
+        operation_id="suppressions_import",
+        summary="Never text the numbers of a file again",
+        request=SuppressionImport,
+        responses=SuppressionsImported,
         extensions=may_fail(NotFound, UploadInvalid, UploadNotReady),
         examples=[OpenApiExample("An upload that is ready", {"upload_id": "upl-k3v7q2m5x4wz6abc"}, request_only=True)],
-    )  # fmt: skip
+    )
     def import_upload(self, request: Request) -> Response:
         """Those that are suppressed already keep their reason."""
         form, caller = checked(SuppressionImport, request), caller_of(request)
@@ -302,9 +324,10 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
         return Response({"added": added})
 
     @extend_schema(
-        operation_id="suppressions_read", summary="Is a number suppressed?",
+        operation_id="suppressions_read",
+        summary="Is a number suppressed?",
         responses=SuppressionSerializer,
-    )  # fmt: skip
+    )
     def retrieve(self, request: Request, phone_number: str) -> Response:
         """404 if it is not."""
         return Response(SuppressionSerializer(self._row(request, phone_number)).data)

@@ -13,22 +13,28 @@ from uploads.models import Upload
 class UploadRequest(StrictSerializer):
     is_json = False
     file = serializers.FileField(
-        allow_empty_file=True, max_length=None,
+        allow_empty_file=True,
+        max_length=None,
         help_text="`.txt` (one number a line), `.csv`, or `.xlsx` (its first sheet).",
-    )  # fmt: skip
+    )
     phone_column = serializers.CharField(
         required=False, default=None, help_text="Name or number (from 0); left out, it is guessed."
     )
     country = serializers.RegexField(
-        r"^[A-Z]{2}$", required=False, default=None,
+        r"^[A-Z]{2}$",
+        required=False,
+        default=None,
         help_text="ISO 3166 code for numbers in national format; left out, your account's.",
-    )  # fmt: skip
+    )
     has_header = serializers.BooleanField(
         required=False, default=None, allow_null=True, help_text="Left out, it is guessed."
     )
     delimiter = serializers.CharField(
-        required=False, default=None, max_length=3, help_text="`;` `,` `|` or `tab`; else guessed.",
-    )  # fmt: skip
+        required=False,
+        default=None,
+        max_length=3,
+        help_text="`;` `,` `|` or `tab`; else guessed.",
+    )
 
 
 class UploadSerializer(ModelAnswer[Upload]):
@@ -45,10 +51,25 @@ class UploadSerializer(ModelAnswer[Upload]):
     class Meta:
         model = Upload
         fields = (
-            "upload_id", "filename", "file_size", "status", "failure_reason", "progress", "encoding", "delimiter",
-            "has_header", "columns", "phone_column", "country", "row_count", "phone_count", "invalid_count",
-            "duplicate_count", "uploaded_at", "processed_at",
-        )  # fmt: skip
+            "upload_id",
+            "filename",
+            "file_size",
+            "status",
+            "failure_reason",
+            "progress",
+            "encoding",
+            "delimiter",
+            "has_header",
+            "columns",
+            "phone_column",
+            "country",
+            "row_count",
+            "phone_count",
+            "invalid_count",
+            "duplicate_count",
+            "uploaded_at",
+            "processed_at",
+        )
         read_only_fields = fields
         extra_kwargs = {
             "upload_id": {"help_text": "Its id, e.g. `upl-k3v7q2m5x4wz6abc`."},

@@ -27,9 +27,11 @@ from uploads.services import accept_upload
 MAX_PAGE = 1000
 ROWS = (CURSOR, page_limit(MAX_PAGE, 100))
 EXAMPLE = OpenApiExample(
-    "A CSV file", {"file": "numbers.csv", "phone_column": "mobile", "country": "DE"},
-    request_only=True, media_type="multipart/form-data",
-)  # fmt: skip
+    "A CSV file",
+    {"file": "numbers.csv", "phone_column": "mobile", "country": "DE"},
+    request_only=True,
+    media_type="multipart/form-data",
+)
 
 
 @takes_file
@@ -38,10 +40,14 @@ class FileUploadView(AccountMixin, APIView):
     parser_classes = (MultiPartParser,)
 
     @extend_schema(
-        operation_id="files_upload", summary="Upload a file of phone numbers", tags=["uploads"],
-        request={"multipart/form-data": UploadRequest}, responses={201: UploadSerializer}, examples=[EXAMPLE],
+        operation_id="files_upload",
+        summary="Upload a file of phone numbers",
+        tags=["uploads"],
+        request={"multipart/form-data": UploadRequest},
+        responses={201: UploadSerializer},
+        examples=[EXAMPLE],
         extensions=may_fail(UploadInvalid),
-    )  # fmt: skip
+    )
     def post(self, request: Request) -> Response:
         """The file is checked at once and read in the background: poll `/uploads/{upload_id}` until it is READY."""
         if len(request.FILES.getlist("file")) > 1:
@@ -91,9 +97,11 @@ class UploadErrorsView(AccountMixin, APIView):
     parameters = {"get": ROWS}
 
     @extend_schema(
-        operation_id="uploads_errors", summary="Rows that are no recipients, and why", tags=["uploads"],
+        operation_id="uploads_errors",
+        summary="Rows that are no recipients, and why",
+        tags=["uploads"],
         responses=RefusedRowPage,
-    )  # fmt: skip
+    )
     def get(self, request: Request, upload_id: str) -> Response:
         """Each with its row, as a spreadsheet shows it."""
         upload, (offset, limit) = _upload(request, upload_id), _page(request)
@@ -107,9 +115,11 @@ class UploadNumbersView(AccountMixin, APIView):
     parameters = {"get": ROWS}
 
     @extend_schema(
-        operation_id="uploads_numbers", summary="The numbers read from a file", tags=["uploads"],
+        operation_id="uploads_numbers",
+        summary="The numbers read from a file",
+        tags=["uploads"],
         responses=NumberPage,
-    )  # fmt: skip
+    )
     def get(self, request: Request, upload_id: str) -> Response:
         """Each once, in E.164."""
         upload, (offset, limit) = _upload(request, upload_id), _page(request)

@@ -15,8 +15,11 @@ from uploads.files.records import BadRecord, RecordReader
 from uploads.models import Upload
 
 _ABOUT_THE_NUMBER = {
-    RowReason.NOT_A_NUMBER, RowReason.INVALID_NUMBER, RowReason.NOT_MOBILE, RowReason.DUPLICATE,
-}  # fmt: skip
+    RowReason.NOT_A_NUMBER,
+    RowReason.INVALID_NUMBER,
+    RowReason.NOT_MOBILE,
+    RowReason.DUPLICATE,
+}
 
 
 def correctable_lines(upload: Upload, *, duplicates: bool = False) -> Iterator[bytes]:

@@ -37,15 +37,29 @@ _NUMBER = 0.2
 _PLAUSIBLE = 0.25
 #: Parts of header names, and whole words too short to be searched as parts.
 _NAME_PARTS = (
-    (_MOBILE, "mobil mobiel móvil movil celular cellul cellphone handy msisdn telemovel telemóvel matkapuhelin komórk "
-              "κινητ мобил 手机 携帯 휴대"),
+    (
+        _MOBILE,
+        "mobil mobiel móvil movil celular cellul cellphone handy msisdn telemovel telemóvel matkapuhelin komórk "
+        "κινητ мобил 手机 携帯 휴대",
+    ),
     (_PHONE, "phone telef teléf télép telep rufnummer puhelin τηλέφ τηλεφ телеф телеф whatsapp 电话 電話 전화 هاتف"),
     (_NUMBER, "number nummer numero número numéro номер αριθμ recipient empfänger destinat"),
-)  # fmt: skip
+)
 _NAME_WORDS = {
-    "cell": _MOBILE, "gsm": _MOBILE, "sms": _MOBILE, "mob": _MOBILE, "portable": _MOBILE, "natel": _MOBILE,
-    "tel": _PHONE, "fon": _PHONE, "tlf": _PHONE, "tfno": _PHONE, "тел": _PHONE, "τηλ": _PHONE, "to": _NUMBER,
-}  # fmt: skip
+    "cell": _MOBILE,
+    "gsm": _MOBILE,
+    "sms": _MOBILE,
+    "mob": _MOBILE,
+    "portable": _MOBILE,
+    "natel": _MOBILE,
+    "tel": _PHONE,
+    "fon": _PHONE,
+    "tlf": _PHONE,
+    "tfno": _PHONE,
+    "тел": _PHONE,
+    "τηλ": _PHONE,
+    "to": _NUMBER,
+}
 
 
 class Wanted(TypedDict, total=False):
@@ -112,8 +126,11 @@ def _sample(path: Path, encoding: str, delimiter: str) -> list[list[str] | BadRe
 def _guess_delimiter(path: Path, encoding: str, suffix: str) -> str:
     best, best_score = "", 0.0
     for delimiter in DELIMITERS:
-        widths = [len(record) for record in _sample(path, encoding, delimiter) if not isinstance(record, BadRecord)
-                  and any(record)]  # fmt: skip
+        widths = [
+            len(record)
+            for record in _sample(path, encoding, delimiter)
+            if not isinstance(record, BadRecord) and any(record)
+        ]
         if not widths:
             continue
         width, count = Counter(widths).most_common(1)[0]

@@ -75,9 +75,14 @@ def read_upload(upload_id: int, owner: str) -> bool:
 
 
 def store_chunk(
-    audience: Audience, number: int, rows: list[int], phones: list[str], values: Sequence[Sequence[str]],
-    refused: list[RefusedRow], last_row: int,
-) -> None:  # fmt: skip
+    audience: Audience,
+    number: int,
+    rows: list[int],
+    phones: list[str],
+    values: Sequence[Sequence[str]],
+    refused: list[RefusedRow],
+    last_row: int,
+) -> None:
     """Write one chunk and move the audience's counts; inside the caller's transaction."""
     _store_packed(packed(audience, number, Rows(rows, phones, list(values), refused, last_row)))
 

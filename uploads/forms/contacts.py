@@ -22,9 +22,12 @@ class ContactForm(DashboardForm):
         label=_("Phone number"), max_length=40, widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "off"})
     )
     values = forms.CharField(
-        label=_("What is known of them"), required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}),
+        label=_("What is known of them"),
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 3}),
         help_text=_("A line for each: first_name=Anna"),
-    )  # fmt: skip
+    )
 
     def clean_values(self) -> dict[str, str]:
         values = {}

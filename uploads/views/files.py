@@ -45,8 +45,9 @@ def upload_detail(request: MemberRequest, upload_id: str) -> HttpResponse:
 def refused_csv(request: MemberRequest, upload_id: str) -> HttpResponseBase:
     """The rows that are no recipients, to be corrected and uploaded again; with `duplicates`, those that repeat one."""
     upload, duplicates = _upload(request, upload_id), "duplicates" in request.GET
-    audit.record("upload.exported", account=upload.account, by=request.user, target_type="upload",
-                 target_id=upload.upload_id)  # fmt: skip
+    audit.record(
+        "upload.exported", account=upload.account, by=request.user, target_type="upload", target_id=upload.upload_id
+    )
     lines = correctable_lines(upload, duplicates=duplicates)
     answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     name = upload.original_filename.rpartition(".")[0] or "file"

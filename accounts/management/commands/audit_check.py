@@ -21,9 +21,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--head", help="A line this command printed earlier: the log must still contain that seal.")
         parser.add_argument(
-            "--accept", action="store_true",
+            "--accept",
+            action="store_true",
             help="after a backup was put back: take the log as it stands for the whole one, and write that down",
-        )  # fmt: skip
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["accept"]:

@@ -13,9 +13,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--give-up-unreadable", action="store_true",
+            "--give-up-unreadable",
+            action="store_true",
             help="rotate nothing: a former key is lost, and what it encrypted with it; processes may start again",
-        )  # fmt: skip
+        )
 
     def handle(self, *args: Any, give_up_unreadable: bool, **options: Any) -> None:
         if give_up_unreadable:

@@ -38,7 +38,7 @@ IN_PATH: dict[str, dict[str, Any]] = {
     "endpoint_id": _name("we_4be29c0d2a71f0c9d3a1", "The endpoint, as it was answered when it was made."),
     "event_id": _name("evt_9d3a1c2b7e556f1d0c0e4a41", "The event, as its header `webhook-id` and the list name it."),
     "sender_id": _name("YourBrand", "The sender, as the handset shows it."),
-}  # fmt: skip
+}
 
 
 def _text(description: str, example: str | None = None, *, required: bool = False) -> dict[str, Any]:
@@ -59,7 +59,8 @@ def _header(schema: dict[str, Any], description: str, example: Any, *, required:
 ANSWERED: dict[str, dict[str, Any]] = {
     REQUEST_ID: _text(
         "The id of this call: your own, if you sent an acceptable one. Name it when you ask for help.",
-        "6f1d0c0e-5c5f-4a41-9f0e-9d3a1c2b7e55", required=True,
+        "6f1d0c0e-5c5f-4a41-9f0e-9d3a1c2b7e55",
+        required=True,
     ),
     RETRY_AFTER: _count("Seconds to wait before trying again.", 5),
     "RateLimit-Policy": _text(
@@ -72,12 +73,14 @@ ANSWERED: dict[str, dict[str, Any]] = {
     "X-RateLimit-Remaining": _count("Calls that are left of it.", 2999),
     "X-RateLimit-Reset": _count("Seconds until it begins anew.", 42),
     REPLAYED_HEADER: _header(
-        {"type": "string", "const": "true"}, "`true` on the answer of an earlier call with this Idempotency-Key.",
-        "true", required=False,
+        {"type": "string", "const": "true"},
+        "`true` on the answer of an earlier call with this Idempotency-Key.",
+        "true",
+        required=False,
     ),
     ORIGINAL_HEADER: _text(f"{REQUEST_ID} of the call that was carried out, on such an answer."),
     "WWW-Authenticate": _text("How to say who calls.", 'X-API-Key realm="api"'),
-}  # fmt: skip
+}
 
 #: 1 to 255 printable characters, bare or in quotes.
 KEY_PATTERN = r'^("[ -~]{1,255}"|"([ -~]{0,253}[!#-~])?|[!#-~]([ -~]{0,253}[!-~])?)$'

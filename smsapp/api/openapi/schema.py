@@ -28,9 +28,16 @@ DECLARED = "x-error-codes"
 
 ALWAYS = ("VALIDATION_ERROR", "NOT_ACCEPTABLE", "INTERNAL_ERROR", "SERVICE_UNAVAILABLE")
 OF_A_CALLER = (
-    "AUTHENTICATION_REQUIRED", "INVALID_CREDENTIALS", "API_KEY_EXPIRED", "API_KEY_REVOKED", "TOKEN_EXPIRED",
-    "TOKEN_INVALID", "PERMISSION_DENIED", "INSUFFICIENT_SCOPE", "IP_NOT_ALLOWED",
-)  # fmt: skip
+    "AUTHENTICATION_REQUIRED",
+    "INVALID_CREDENTIALS",
+    "API_KEY_EXPIRED",
+    "API_KEY_REVOKED",
+    "TOKEN_EXPIRED",
+    "TOKEN_INVALID",
+    "PERMISSION_DENIED",
+    "INSUFFICIENT_SCOPE",
+    "IP_NOT_ALLOWED",
+)
 OF_A_CHANGE = ("CSRF_FAILED", "INVALID_JSON", "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE")
 OF_A_LIMIT = ("RATE_LIMIT_EXCEEDED",)
 OF_A_PATH = ("NOT_FOUND",)
@@ -213,13 +220,15 @@ class EnvelopeSchema(AutoSchema):
             "properties": {
                 "success": {"type": "boolean", "const": True, "description": "true: it is done."},
                 "timestamp": {
-                    "type": "string", "format": "date-time", "description": "When it was answered, in UTC.",
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "When it was answered, in UTC.",
                 },
                 "data": {**data, "description": "What was asked for."},
                 "error": {"type": "null", "description": "null on every success."},
                 "metadata": {**self._reference(Metadata), "description": "About the call itself."},
             },
-        }  # fmt: skip
+        }
 
     def _headers(self, status: str) -> Iterable[str]:
         yield REQUEST_ID

@@ -122,10 +122,15 @@ def test_a_key_ends_with_its_owner(loss):
 @pytest.mark.parametrize(
     ("address", "is_inside"),
     [
-        ("203.0.113.7", True), ("203.0.114.7", False), ("2001:db8::1", True), ("2001:db9::1", False), ("", False),
-        ("10.0.0.1", True), ("10.0.0.2", False),
+        ("203.0.113.7", True),
+        ("203.0.114.7", False),
+        ("2001:db8::1", True),
+        ("2001:db9::1", False),
+        ("", False),
+        ("10.0.0.1", True),
+        ("10.0.0.2", False),
     ],
-)  # fmt: skip
+)
 def test_a_key_opens_from_its_networks_only(address, is_inside):
     networks = ["203.0.113.5/24", "2001:DB8::/32", "10.0.0.1", "203.0.113.0/24"]
     key, text = make_api_key(allowed_networks=networks)
@@ -290,8 +295,9 @@ def test_every_act_on_a_key_is_in_the_audit_log():
         "api_key.revoked",
     ]
     assert (events[1].before, events[1].after) == (
-        {"name": "Shop", "rate_limit": None}, {"name": "Store", "rate_limit": 5},
-    )  # fmt: skip
+        {"name": "Shop", "rate_limit": None},
+        {"name": "Store", "rate_limit": 5},
+    )
     assert {(e.account, e.user, e.target_type, e.target_id) for e in events} == {
         (membership.account, membership.user, "api_key", key.prefix)
     }

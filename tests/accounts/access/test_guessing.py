@@ -34,10 +34,16 @@ def guess(name: str, address: str, password: str = WRONG, client: Client | None 
 
 
 def of_api(name: str, address: str, password: str = WRONG) -> int:
-    return Client().post(
-        "/api/v1/auth/token", {"username": name, "password": password}, content_type="application/json",
-        REMOTE_ADDR=address,
-    ).status_code  # fmt: skip
+    return (
+        Client()
+        .post(
+            "/api/v1/auth/token",
+            {"username": name, "password": password},
+            content_type="application/json",
+            REMOTE_ADDR=address,
+        )
+        .status_code
+    )
 
 
 def looked_at(statuses: list[int]) -> int:

@@ -33,9 +33,12 @@ def console(client: Client, operator: User) -> Client:
 
 def form_of(person: User, **changes: Any) -> dict[str, Any]:
     return {
-        "username": person.username, "email": person.email, "is_active": "on",
-        "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0,
-    } | changes  # fmt: skip
+        "username": person.username,
+        "email": person.email,
+        "is_active": "on",
+        "memberships-TOTAL_FORMS": 0,
+        "memberships-INITIAL_FORMS": 0,
+    } | changes
 
 
 def page(person: User, name: str = "accounts_user_change") -> str:
@@ -72,8 +75,13 @@ def test_operators_are_not_changed(console: Client, operator: User, who: str) ->
 
 
 def test_a_new_person_has_no_rights(console: Client) -> None:
-    data = {"username": "new", "email": "new@example.com", "usable_password": "true",
-            "password1": PASSWORD, "password2": PASSWORD}  # fmt: skip
+    data = {
+        "username": "new",
+        "email": "new@example.com",
+        "usable_password": "true",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+    }
     assert console.post(reverse("admin:accounts_user_add"), data | RIGHTS).status_code == 302
     person = User.objects.get(username="new")
     assert (person.is_staff, person.is_superuser) == (False, False)
@@ -124,9 +132,11 @@ class TestSigningIn:
             client.post(reverse("sign-in"), {"username": given, "password": password})
         client.post(reverse("sign-out"))
         assert self.events() == [
-            ("user.sign_in_failed", name), ("user.sign_in_failed", ""), ("user.signed_in", name),
+            ("user.sign_in_failed", name),
+            ("user.sign_in_failed", ""),
+            ("user.signed_in", name),
             ("user.signed_out", name),
-        ]  # fmt: skip
+        ]
 
     def test_those_of_the_api_too(self, client: Client) -> None:
         name = MembershipFactory().user.username

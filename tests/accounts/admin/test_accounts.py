@@ -61,9 +61,13 @@ def test_revoked_key_no_longer_opens_anything(admin_client: Client) -> None:
 def test_account_can_be_held_but_not_deleted(admin_client: Client) -> None:
     account = AccountFactory()
     form: dict[str, Any] = {
-        "name": account.name, "default_country": "DE", "currency": "EUR", "low_balance_micro": "0",
-        "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0,
-    }  # fmt: skip
+        "name": account.name,
+        "default_country": "DE",
+        "currency": "EUR",
+        "low_balance_micro": "0",
+        "memberships-TOTAL_FORMS": 0,
+        "memberships-INITIAL_FORMS": 0,
+    }
     admin_client.post(reverse("admin:accounts_account_change", args=[account.pk]), form)
     assert Account.objects.get().is_active is False
     assert admin_client.post(reverse("admin:accounts_account_delete", args=[account.pk])).status_code == 403

@@ -59,8 +59,17 @@ def test_credit_is_changed_with_a_reason(admin_client, account, kind, amount, ba
     assert AuditEvent.objects.filter(user=entry.user, action__startswith="credit.").count() == 1
 
 
-@pytest.mark.parametrize(("kind", "amount"), [("top_up", "-1"), ("top_up", "0"), ("correct", "-1"), ("correct", "NaN"),
-                                              ("top_up", "1000000.01"), ("top_up", "9999999999")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "amount"),
+    [
+        ("top_up", "-1"),
+        ("top_up", "0"),
+        ("correct", "-1"),
+        ("correct", "NaN"),
+        ("top_up", "1000000.01"),
+        ("top_up", "9999999999"),
+    ],
+)
 def test_what_makes_no_sense_is_said_on_the_form(admin_client, account, kind, amount):
     page = book(admin_client, account.pk, {"kind": kind, "amount": amount, "reason": "x"})
     assert 'class="errorlist"' in page
@@ -114,10 +123,17 @@ def test_who_may_not_change_accounts_gives_nothing_back(client, account):
 def test_saving_an_account_does_not_touch_credit_that_moves_meanwhile(admin_client, account, monkeypatch):
     url = reverse("admin:accounts_account_change", args=[account.pk])
     data = {
-        "name": "New name", "default_country": "DE", "is_active": "on", "is_metered": "on", "currency": "EUR",
-        "low_balance_micro": "5.5", "daily_message_limit": "100", "approval_above": "",
-        "memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0",
-    }  # fmt: skip
+        "name": "New name",
+        "default_country": "DE",
+        "is_active": "on",
+        "is_metered": "on",
+        "currency": "EUR",
+        "low_balance_micro": "5.5",
+        "daily_message_limit": "100",
+        "approval_above": "",
+        "memberships-TOTAL_FORMS": "0",
+        "memberships-INITIAL_FORMS": "0",
+    }
     clean = Account.full_clean
 
     def clean_and_top_up(row, *arguments, **options) -> None:
@@ -157,9 +173,10 @@ def test_a_price_is_made_changed_and_removed(admin_client):
     assert not Price.objects.exists()
     changes = AuditEvent.objects.filter(action__startswith="price.").order_by("pk")
     assert [(event.action, event.before.get("price"), event.after.get("price")) for event in changes] == [
-        ("price.changed", None, "0.075000"), ("price.changed", "0.075000", "0.080000"),
+        ("price.changed", None, "0.075000"),
+        ("price.changed", "0.075000", "0.080000"),
         ("price.removed", "0.080000", None),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_file_is_imported_as_a_whole_or_its_wrong_rows_are_named(admin_client, account):
@@ -172,5 +189,6 @@ def test_a_file_is_imported_as_a_whole_or_its_wrong_rows_are_named(admin_client,
     assert not Price.objects.exists()
     assert "2 prices set." in send(b"\xef\xbb\xbfprefix,price\r\n49,0.07\r\n43,0.1\r\n")
     assert set(Price.objects.values_list("account", "prefix", "price_micro")) == {
-        (account.pk, "49", 70_000), (account.pk, "43", 100_000),
-    }  # fmt: skip
+        (account.pk, "49", 70_000),
+        (account.pk, "43", 100_000),
+    }

@@ -63,8 +63,10 @@ def test_a_key_is_made_shown_once_used_changed_rotated_and_revoked(client, owner
     assert (refused.status_code, refused.json()["error"]["code"]) == (401, "API_KEY_REVOKED")
     assert refused["WWW-Authenticate"]
     assert {row["key_id"] for row in owner.ask("get").json()["data"]["results"]} == {
-        data["key_id"], new["key_id"], owner.row.prefix,
-    }  # fmt: skip
+        data["key_id"],
+        new["key_id"],
+        owner.row.prefix,
+    }
 
 
 def test_the_audit_log_names_the_key_that_acted(owner):
@@ -96,7 +98,7 @@ def test_the_audit_log_names_the_key_that_acted(owner):
         ({"name": "x", "mode": "live", "secret_hash": "0" * 64}, "secret_hash"),
         ({"name": "x", "mode": "live", "user": 1}, "user"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_names_its_field_and_makes_nothing(owner, body, field):
     answer = owner.ask("post", body=body)
     assert answer.status_code == 400
@@ -107,9 +109,12 @@ def test_bad_input_names_its_field_and_makes_nothing(owner, body, field):
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("", {"mode": "live"}), ("", {"revoked_at": None}), ("/rotate", {"overlap_hours": 169}), ("/rotate", {"x": 1}),
+        ("", {"mode": "live"}),
+        ("", {"revoked_at": None}),
+        ("/rotate", {"overlap_hours": 169}),
+        ("/rotate", {"x": 1}),
     ],
-)  # fmt: skip
+)
 def test_nothing_but_the_changeable_is_changed(owner, path, body):
     before = ApiKey.objects.values().get()
     assert owner.ask("post" if path else "patch", f"/{owner.row.prefix}{path}", body).status_code == 400

@@ -42,9 +42,11 @@ class Caller:
 
     def send(self, *numbers):
         answer = self.client.post(
-            "/api/v1/sms/send", {"phone_numbers": numbers, "message": "Hello"}, content_type="application/json",
+            "/api/v1/sms/send",
+            {"phone_numbers": numbers, "message": "Hello"},
+            content_type="application/json",
             headers={"X-API-Key": self.key},
-        )  # fmt: skip
+        )
         return answer.status_code, answer.json()["data"] or answer.json()["error"]
 
 
@@ -58,10 +60,13 @@ def test_the_balance_is_the_accounts_own(caller, client):
     assert caller.get("account/balance") == (
         200,
         {
-            "metered": True, "balance": "9.850000", "reserved": "0.150000", "low_balance_threshold": "1.000000",
+            "metered": True,
+            "balance": "9.850000",
+            "reserved": "0.150000",
+            "low_balance_threshold": "1.000000",
             "currency": "EUR",
         },
-    )  # fmt: skip
+    )
     free = Caller(client, AccountFactory())
     assert free.get("account/balance") == (
         200,
@@ -119,14 +124,22 @@ def test_the_ledger_names_every_movement(caller, account):
     shown = [{name: row[name] for name in row if name not in ("entry_id", "created_at")} for row in page["results"]]
     assert shown == [
         {
-            "kind": "charge", "amount": "-0.150000", "credit_after": "9.850000", "currency": "EUR",
-            "bulk_id": campaign.bulk_id, "note": "3 segments",
+            "kind": "charge",
+            "amount": "-0.150000",
+            "credit_after": "9.850000",
+            "currency": "EUR",
+            "bulk_id": campaign.bulk_id,
+            "note": "3 segments",
         },
         {
-            "kind": "top_up", "amount": "10.000000", "credit_after": "10.000000", "currency": "EUR", "bulk_id": None,
+            "kind": "top_up",
+            "amount": "10.000000",
+            "credit_after": "10.000000",
+            "currency": "EUR",
+            "bulk_id": None,
             "note": "invoice 7",
         },
-    ]  # fmt: skip
+    ]
 
 
 def test_the_ledger_is_filtered(caller, account):
@@ -148,10 +161,15 @@ def test_the_ledger_is_filtered(caller, account):
 @pytest.mark.parametrize(
     ("query", "field"),
     [
-        ("kind=reserve", "kind"), ("kind=x", "kind"), ("created_after=soon", "created_after"), ("limit=0", "limit"),
-        ("limit=1e9", "limit"), ("cursor=forged", "cursor"), ("account=1", "account"),
+        ("kind=reserve", "kind"),
+        ("kind=x", "kind"),
+        ("created_after=soon", "created_after"),
+        ("limit=0", "limit"),
+        ("limit=1e9", "limit"),
+        ("cursor=forged", "cursor"),
+        ("account=1", "account"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_query_is_named(caller, query, field):
     status, error = caller.get(f"account/ledger?{query}")
     assert (status, error["details"]["field"]) == (400, field)

@@ -153,9 +153,11 @@ def test_failures_on_the_page_count_here_and_success_forgets_them(client, member
 def test_a_forged_address_header_opens_no_new_count(client, member):
     for n in range(10):
         client.post(
-            URL, {"username": member.user.username, "password": "wrong"}, content_type="application/json",
+            URL,
+            {"username": member.user.username, "password": "wrong"},
+            content_type="application/json",
             headers={"X-Forwarded-For": f"198.51.100.{n}"},
-        )  # fmt: skip
+        )
     assert code(post(client, username=member.user.username, password=PASSWORD)) == (429, "LOGIN_THROTTLED")
 
 
@@ -309,12 +311,18 @@ def test_an_access_token_costs_one_query(member, django_assert_num_queries):
 @pytest.mark.parametrize(
     "body",
     [
-        {}, {"username": "a"}, {"username": "a\x00", "password": "b"}, {"username": "a", "password": ["b"]},
-        {"username": "a" * 300, "password": "b"}, {"username": "a", "password": "b" * 5000},
-        {"username": "a", "password": "b", "role": "owner"}, {"username": {"x": 1}, "password": "b"},
-        {"username": "\ud800", "password": "b"}, {"username": "a", "password": "\ud800"},
+        {},
+        {"username": "a"},
+        {"username": "a\x00", "password": "b"},
+        {"username": "a", "password": ["b"]},
+        {"username": "a" * 300, "password": "b"},
+        {"username": "a", "password": "b" * 5000},
+        {"username": "a", "password": "b", "role": "owner"},
+        {"username": {"x": 1}, "password": "b"},
+        {"username": "\ud800", "password": "b"},
+        {"username": "a", "password": "\ud800"},
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_400_and_shows_no_password(client, body):
     answer = client.post(URL, json.dumps(body), content_type="application/json")
     assert answer.status_code in (400, 401)

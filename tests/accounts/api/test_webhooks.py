@@ -161,11 +161,17 @@ def test_what_belongs_to_others_is_not_there(caller: Caller, made: dict[str, Any
     for other in (Caller(client), Caller(client, account=caller.account, mode=Mode.TEST)):
         assert other("get").json()["data"]["results"] == []
         for method, path, body in (
-            ("get", "", None), ("patch", "", {"description": "x"}), ("delete", "", None), ("post", "/test", None),
-            ("post", "/rotate-secret", None), ("post", "/enable", None), ("get", "/deliveries", None),
-            ("post", "/replay", {"failed_since": "2027-01-01T00:00:00Z"}), ("get", f"/deliveries/{row.event_id}", None),
+            ("get", "", None),
+            ("patch", "", {"description": "x"}),
+            ("delete", "", None),
+            ("post", "/test", None),
+            ("post", "/rotate-secret", None),
+            ("post", "/enable", None),
+            ("get", "/deliveries", None),
+            ("post", "/replay", {"failed_since": "2027-01-01T00:00:00Z"}),
+            ("get", f"/deliveries/{row.event_id}", None),
             ("post", f"/deliveries/{row.event_id}/replay", None),
-        ):  # fmt: skip
+        ):
             assert other(method, f"/{made['endpoint_id']}{path}", body).status_code == 404, (method, path)
         own = other("post", "", {"url": f"http://127.0.0.1:1/{other.row.pk}"}).json()["data"]
         assert other("get", f"/{own['endpoint_id']}/deliveries/{row.event_id}").status_code == 404
@@ -175,13 +181,29 @@ def test_what_belongs_to_others_is_not_there(caller: Caller, made: dict[str, Any
 @pytest.mark.parametrize("method", ["post", "patch"])
 @pytest.mark.parametrize(
     ("field", "value", "status"),
-    [("url", "http://10.0.0.1/", 422), ("url", "https://127.0.0.1/", 422), ("url", "", 400), ("url", None, 400),
-     ("url", "https://a\x00.com/", 400), ("url", "https://\ud800.com/", 400), ("url", ["https://a.com"], 400),
-     ("url", "x" * 501, 400), ("event_types", ["nothing"], 400), ("event_types", ["ping"], 400),
-     ("event_types", "message.delivered", 400), ("event_types", [["x"]], 400), ("event_types", [10**400], 400),
-     ("show_numbers", "maybe", 400), ("description", "x" * 121, 400), ("description", "a\x00b", 400),
-     ("secret", "whsec_abc", 400), ("mode", "test", 400), ("is_active", False, 400), ("account", 1, 400)],
-)  # fmt: skip
+    [
+        ("url", "http://10.0.0.1/", 422),
+        ("url", "https://127.0.0.1/", 422),
+        ("url", "", 400),
+        ("url", None, 400),
+        ("url", "https://a\x00.com/", 400),
+        ("url", "https://\ud800.com/", 400),
+        ("url", ["https://a.com"], 400),
+        ("url", "x" * 501, 400),
+        ("event_types", ["nothing"], 400),
+        ("event_types", ["ping"], 400),
+        ("event_types", "message.delivered", 400),
+        ("event_types", [["x"]], 400),
+        ("event_types", [10**400], 400),
+        ("show_numbers", "maybe", 400),
+        ("description", "x" * 121, 400),
+        ("description", "a\x00b", 400),
+        ("secret", "whsec_abc", 400),
+        ("mode", "test", 400),
+        ("is_active", False, 400),
+        ("account", 1, 400),
+    ],
+)
 def test_what_is_wrong_is_named_and_changes_nothing(
     caller: Caller, receiver: Receiver, settings: Any, method: str, field: str, value: Any, status: int
 ) -> None:

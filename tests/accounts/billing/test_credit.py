@@ -53,21 +53,26 @@ def test_each_entry_says_what_the_credit_was_after_it():
     credit.correct(account, -3 * EUR, "paid out", None)
     entries = LedgerEntry.objects.order_by("pk").values_list("kind", "amount_micro", "balance_micro")
     assert list(entries) == [
-        (LedgerKind.TOP_UP, 10 * EUR, 10 * EUR), (LedgerKind.CHARGE, -2 * EUR, 8 * EUR),
-        (LedgerKind.REFUND, EUR, 9 * EUR), (LedgerKind.CORRECTION, -3 * EUR, 6 * EUR),
-    ]  # fmt: skip
+        (LedgerKind.TOP_UP, 10 * EUR, 10 * EUR),
+        (LedgerKind.CHARGE, -2 * EUR, 8 * EUR),
+        (LedgerKind.REFUND, EUR, 9 * EUR),
+        (LedgerKind.CORRECTION, -3 * EUR, 6 * EUR),
+    ]
     assert funds(account) == (3 * EUR, 3 * EUR)
 
 
 @pytest.mark.parametrize(
     ("act", "amount", "reason", "field"),
     [
-        (credit.top_up, 0, "gift", "amount"), (credit.top_up, -1, "gift", "amount"),
+        (credit.top_up, 0, "gift", "amount"),
+        (credit.top_up, -1, "gift", "amount"),
         (credit.top_up, EUR, " ", "reason"),
-        (credit.top_up, 1_000_000 * EUR + 1, "gift", "amount"), (credit.correct, 0, "gift", "amount"),
-        (credit.correct, -11 * EUR, "too much", "amount"), (credit.correct, EUR, "", "reason"),
+        (credit.top_up, 1_000_000 * EUR + 1, "gift", "amount"),
+        (credit.correct, 0, "gift", "amount"),
+        (credit.correct, -11 * EUR, "too much", "amount"),
+        (credit.correct, EUR, "", "reason"),
     ],
-)  # fmt: skip
+)
 def test_a_top_up_or_correction_that_makes_no_sense_changes_nothing(act, amount, reason, field):
     account = rich(10 * EUR)
     with pytest.raises(ValidationError) as refused:
@@ -130,16 +135,21 @@ def test_a_top_up_is_in_the_audit_log_with_who_and_why():
     credit.top_up(account, EUR, "invoice 7", by)
     event = AuditEvent.objects.get(action="credit.top_up", user=by)
     assert (event.before, event.after) == (
-        {"balance": "10.000000"}, {"balance": "11.000000", "reason": "invoice 7"},
-    )  # fmt: skip
+        {"balance": "10.000000"},
+        {"balance": "11.000000", "reason": "invoice 7"},
+    )
 
 
 def test_a_low_balance_is_told_once_each_time_it_is_crossed():
     account = rich(10 * EUR, low_balance_micro=5 * EUR)
     WebhookEndpoint.objects.create(
-        account=account, kind=EndpointKind.ENDPOINT, mode=Mode.LIVE, url="https://example.com/", endpoint_id="x",
+        account=account,
+        kind=EndpointKind.ENDPOINT,
+        mode=Mode.LIVE,
+        url="https://example.com/",
+        endpoint_id="x",
         event_types=["balance.low"],
-    )  # fmt: skip
+    )
     told = []
     for reserve in (5, 1, 1, -3, 4):
         (credit.reserve(account, reserve * EUR) if reserve > 0 else credit.give_back(account.pk, -reserve * EUR))

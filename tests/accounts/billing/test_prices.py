@@ -31,10 +31,13 @@ def prices(account):
 @pytest.mark.parametrize(
     ("digits", "price"),
     [
-        ("4930123456", 50_000), ("4915112345678", 50_000),  # the own list counts first, however short its prefix
-        ("12125550100", 10_000), ("12425550100", 200_000), ("3312345678", None),
+        ("4930123456", 50_000),
+        ("4915112345678", 50_000),  # the own list counts first, however short its prefix
+        ("12125550100", 10_000),
+        ("12425550100", 200_000),
+        ("3312345678", None),
     ],
-)  # fmt: skip
+)
 def test_the_longest_prefix_of_the_own_list_counts_then_that_of_the_general_one(prices, digits, price):
     assert prices.price_of(digits) == price
 
@@ -73,10 +76,24 @@ def test_an_import_changes_what_it_names_and_leaves_the_rest(account, prices):
 @pytest.mark.parametrize(
     "line",
     [
-        "49", "49,1,EUR,x", "4a,1", "49,-1", "49,1e9", "49,NaN", "49,0.1234567", "49,1001", "49,0,5", "49,1,euro",
-        "1234567890123456,1", "٤٩,1", "49,٣", "43,2\n43,3", '43,"1', "43,\x001",
+        "49",
+        "49,1,EUR,x",
+        "4a,1",
+        "49,-1",
+        "49,1e9",
+        "49,NaN",
+        "49,0.1234567",
+        "49,1001",
+        "49,0,5",
+        "49,1,euro",
+        "1234567890123456,1",
+        "٤٩,1",
+        "49,٣",
+        "43,2\n43,3",
+        '43,"1',
+        "43,\x001",
     ],
-)  # fmt: skip
+)
 def test_one_wrong_row_stops_the_whole_import(prices, line):
     before = prices_of(None)
     with pytest.raises(PricesInvalid) as refused:

@@ -54,9 +54,13 @@ def button(page: Any, mark: str) -> str:
 
 @pytest.mark.parametrize(
     ("cents", "said", "said_of_a_test"),
-    [(30, "", ""), (25, TOO_MUCH, ""), (0, TOO_MUCH.replace("0.25", "0.00"), EMPTY.format("0.00")),
-     (-200, TOO_MUCH.replace("0.25", "-2.00"), EMPTY.format("-2.00"))],
-)  # fmt: skip
+    [
+        (30, "", ""),
+        (25, TOO_MUCH, ""),
+        (0, TOO_MUCH.replace("0.25", "0.00"), EMPTY.format("0.00")),
+        (-200, TOO_MUCH.replace("0.25", "-2.00"), EMPTY.format("-2.00")),
+    ],
+)
 def test_a_campaign_that_is_not_covered(
     member: Client, account: Account, cents: int, said: str, said_of_a_test: str
 ) -> None:

@@ -35,9 +35,14 @@ def write(count: int = 5) -> None:
     account, user = AccountFactory(), UserFactory()
     for n in range(count):
         audit.record(
-            "sender.approved", account=account, by=user, target_type="sender", target_id=f"Shop{n}",
-            before={"status": "pending"}, after={"status": "approved", "n": n},
-        )  # fmt: skip
+            "sender.approved",
+            account=account,
+            by=user,
+            target_type="sender",
+            target_id=f"Shop{n}",
+            before={"status": "pending"},
+            after={"status": "approved", "n": n},
+        )
 
 
 def faults() -> list[str]:

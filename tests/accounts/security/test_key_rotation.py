@@ -48,13 +48,20 @@ print(json.dumps({
 def run(folder: Path, key: str, *command: str, fallback: str = "") -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "REDIS_URL")}
     environment = kept | {
-        "VAR_DIR": str(folder), "SECRET_KEY": key, "SECRET_KEY_FALLBACKS": fallback,
+        "VAR_DIR": str(folder),
+        "SECRET_KEY": key,
+        "SECRET_KEY_FALLBACKS": fallback,
         "DJANGO_SETTINGS_MODULE": "smsapp.settings.base",
-    }  # fmt: skip
+    }
     return subprocess.run(
-        [sys.executable, *command], env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=120,
+        [sys.executable, *command],
+        env=environment,
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=120,
         check=False,
-    )  # fmt: skip
+    )
 
 
 def script(folder: Path, key: str, code: str, **options: str) -> subprocess.CompletedProcess[str]:

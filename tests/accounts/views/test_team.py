@@ -49,8 +49,9 @@ def test_somebody_new_chooses_a_password_once_and_signs_in_with_the_address(owne
     assert Client().get(link).status_code == 404
     assert Client().post(link, passwords).status_code == 404
     assert list(AuditEvent.objects.filter(action__startswith="invitation").values_list("action", flat=True)) == [
-        "invitation.made", "invitation.accepted",
-    ]  # fmt: skip
+        "invitation.made",
+        "invitation.accepted",
+    ]
 
 
 def test_a_weak_password_makes_nobody(owner: Membership) -> None:

@@ -383,10 +383,13 @@ def test_whatever_is_killed_every_event_arrives(receiver: Receiver, settings: An
     target = connection.settings_dict
     url = f"postgres://{quote(target['USER'])}:{quote(target['PASSWORD'])}@{target['HOST']}:{target['PORT']}/{target['NAME']}"
     env = os.environ | {
-        "DATABASE_URL": url, "WEBHOOK_ALLOW_LOCAL": "1", "DJANGO_SETTINGS_MODULE": "smsapp.settings.test",
-        "VAR_DIR": str(django_settings.VAR_DIR), "REDIS_KEY_PREFIX": django_settings.REDIS_KEY_PREFIX,
+        "DATABASE_URL": url,
+        "WEBHOOK_ALLOW_LOCAL": "1",
+        "DJANGO_SETTINGS_MODULE": "smsapp.settings.test",
+        "VAR_DIR": str(django_settings.VAR_DIR),
+        "REDIS_KEY_PREFIX": django_settings.REDIS_KEY_PREFIX,
         "ENCRYPTION_KEYS": "k" * 40,
-    }  # fmt: skip
+    }
     settings.ENCRYPTION_KEYS = ["k" * 40]
     for endpoint in receivers:
         secret = signing.new_secret()
@@ -394,8 +397,13 @@ def test_whatever_is_killed_every_event_arrives(receiver: Receiver, settings: An
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.servers.deliverers", "15", "1"],
-        env=env, cwd=django_settings.BASE_DIR, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        env=env,
+        cwd=django_settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) >= 5, f"too few were killed in {time.monotonic() - began:.1f} s"
     rows = {row.event_id: row for row in WebhookDelivery.objects.select_related("endpoint__account")}

@@ -169,5 +169,9 @@ def test_every_event_of_a_message_is_told(document: Any, settings: Any) -> None:
     bodies = [orjson.loads(row.body) for row in world.endpoint.deliveries.filter(event_type="message.status")]
     told = {message["event"] for body in bodies for message in body["data"]["messages"]}
     assert told == {
-        "message.accepted", "message.undelivered", "message.corrected", "message.failed", "message.unconfirmed",
-    }  # fmt: skip
+        "message.accepted",
+        "message.undelivered",
+        "message.corrected",
+        "message.failed",
+        "message.unconfirmed",
+    }

@@ -75,9 +75,17 @@ def test_what_is_kept_of_an_answer_fits_every_screen_and_database(receiver: Rece
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("7", 7.0), ("0", 0.0), ("999999999999", 86400.0), ("soon", None), ("-5", None), ("", None),
-     ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0), ("Fri, 31 Dec 2999 23:59:59 GMT", 86400.0)],
-)  # fmt: skip
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("999999999999", 86400.0),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
+        ("Fri, 31 Dec 2999 23:59:59 GMT", 86400.0),
+    ],
+)
 def test_a_pause_that_is_asked_for_is_at_most_a_day(receiver: Receiver, text: str, seconds: float | None) -> None:
     assert post(receiver, answers(503, Retry_After=text)).retry_after == seconds
 

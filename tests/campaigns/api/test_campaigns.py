@@ -35,7 +35,7 @@ class Caller:
         sent = {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
         answer = self.client.generic(
             method.upper(), f"/api/v1/{path}", headers={"X-API-Key": self.key} | headers, **sent
-        )  # fmt: skip
+        )
         return answer.status_code, answer.json() if answer.content else None
 
     def get(self, path):
@@ -66,8 +66,10 @@ def test_a_campaign_from_draft_to_launch(caller):
     path = f"campaigns/{draft['bulk_id']}"
     changed = caller.patch(path, {"upload_id": upload.upload_id, "client_reference": "sale-1"})
     assert (changed["recipients_from"], changed["upload_id"], changed["columns"]) == (
-        "upload", upload.upload_id, ["phone", "name"],
-    )  # fmt: skip
+        "upload",
+        upload.upload_id,
+        ["phone", "name"],
+    )
     preview = caller.get(f"{path}/preview?limit=1")
     assert preview["placeholders"] == ["name"]
     assert [(row["row"], row["text"], row["segments"]) for row in preview["rows"]] == [(2, "Hello Anna", 1)]
@@ -162,9 +164,7 @@ def test_a_bulk_send_from_a_contact_list_and_a_template(caller):
     contact_list = contacts.create_list(caller.account, caller.user, "Newsletter")
     contacts.put_contact(contact_list, caller.user, phones(1)[0], {"name": "Anna"})
     template = caller.post("templates", {"name": "Greeting", "message": "Hello {name}"}, 201)
-    started = caller.post(
-        "sms/bulk", {"list_id": contact_list.list_id, "template_id": template["template_id"]}, 202
-    )  # fmt: skip
+    started = caller.post("sms/bulk", {"list_id": contact_list.list_id, "template_id": template["template_id"]}, 202)
     assert (started["message"], started["recipients_from"], started["status"]) == (
         "Hello {name}",
         "contacts",
@@ -201,14 +201,20 @@ def test_campaigns_are_found_by_kind_state_time_and_reference(caller):
 @pytest.mark.parametrize(
     ("query", "field"),
     [
-        ("status=SLEEPING", "status"), ("status=running", "status"),
-        ("kind=huge", "kind"), ("created_after=yesterday", "created_after"),
-        ("created_before=2027-01-01", "created_before"), ("created_before=2027-01-01T00:00:00", "created_before"),
-        ("created_after=", "created_after"), ("limit=1000000000", "limit"), ("state=running", "state"),
-        ("status__in=running", "status__in"), ("_connector=OR", "_connector"),
+        ("status=SLEEPING", "status"),
+        ("status=running", "status"),
+        ("kind=huge", "kind"),
+        ("created_after=yesterday", "created_after"),
+        ("created_before=2027-01-01", "created_before"),
+        ("created_before=2027-01-01T00:00:00", "created_before"),
+        ("created_after=", "created_after"),
+        ("limit=1000000000", "limit"),
+        ("state=running", "state"),
+        ("status__in=running", "status__in"),
+        ("_connector=OR", "_connector"),
         ("created_after=9999999999", "created_after"),
     ],
-)  # fmt: skip
+)
 def test_a_filter_that_makes_no_sense_is_named(caller, query, field):
     status, body = caller.call("get", f"campaigns?{query}")
     assert (status, body["error"]["code"], body["error"]["details"]["field"]) == (400, "VALIDATION_ERROR", field)
@@ -235,24 +241,41 @@ BAD_NUMBERS = [["12"], ["abc"], [], "no list", [None], [{}], ["1" * 50], [phones
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"message": ""}, "message"), ({"message": "   "}, "message"),
-        ({"message": "x" * 1601}, "message"), ({"message": "a\u0007b"}, "message"), ({"message": ["x"]}, "message"),
-        ({"message": "Hi", "template_id": "tpl-1"}, "template_id"), ({"template_id": "tpl-none"}, "template_id"),
-        ({"name": "x" * 121}, "name"), ({"name": "a\u0000b"}, "name"), ({"sender_id": "Nobody"}, "sender_id"),
-        ({"sender_id": "x" * 5000}, "sender_id"), ({"schedule_time": "tomorrow"}, "schedule_time"),
-        ({"schedule_time": "2027-06-17T18:00:00"}, "schedule_time"), ({"schedule_time": 1e9}, "schedule_time"),
+        ({"message": ""}, "message"),
+        ({"message": "   "}, "message"),
+        ({"message": "x" * 1601}, "message"),
+        ({"message": "a\u0007b"}, "message"),
+        ({"message": ["x"]}, "message"),
+        ({"message": "Hi", "template_id": "tpl-1"}, "template_id"),
+        ({"template_id": "tpl-none"}, "template_id"),
+        ({"name": "x" * 121}, "name"),
+        ({"name": "a\u0000b"}, "name"),
+        ({"sender_id": "Nobody"}, "sender_id"),
+        ({"sender_id": "x" * 5000}, "sender_id"),
+        ({"schedule_time": "tomorrow"}, "schedule_time"),
+        ({"schedule_time": "2027-06-17T18:00:00"}, "schedule_time"),
+        ({"schedule_time": 1e9}, "schedule_time"),
         ({"schedule_time": "2020-06-17T18:00:00Z"}, "schedule_time"),
         ({"valid_until": "2020-01-01T00:00:00Z"}, "valid_until"),
-        ({"callback_url": "ftp://x"}, "callback_url"), ({"callback_url": "https://127.0.0.1/x"}, "callback_url"),
-        ({"client_reference": "x" * 65}, "client_reference"), ({"client_reference": ""}, "client_reference"),
-        ({"upload_id": "upl-none"}, "upload_id"), ({"list_id": "lst-none"}, "list_id"),
-        ({"upload_id": "x", "list_id": "y"}, "phone_numbers"), ({"status": "running"}, "status"),
-        ({"bulk_id": "bulk-1"}, "bulk_id"), ({"approved_by": 1}, "approved_by"), ({"account": 1}, "account"),
-        ({"total_recipients": 5}, "total_recipients"), ({"approval_hash": "x"}, "approval_hash"),
-        ({"mode": "test"}, "mode"), ({"kind": "single"}, "kind"), ({"reserved_micro": 0}, "reserved_micro"),
+        ({"callback_url": "ftp://x"}, "callback_url"),
+        ({"callback_url": "https://127.0.0.1/x"}, "callback_url"),
+        ({"client_reference": "x" * 65}, "client_reference"),
+        ({"client_reference": ""}, "client_reference"),
+        ({"upload_id": "upl-none"}, "upload_id"),
+        ({"list_id": "lst-none"}, "list_id"),
+        ({"upload_id": "x", "list_id": "y"}, "phone_numbers"),
+        ({"status": "running"}, "status"),
+        ({"bulk_id": "bulk-1"}, "bulk_id"),
+        ({"approved_by": 1}, "approved_by"),
+        ({"account": 1}, "account"),
+        ({"total_recipients": 5}, "total_recipients"),
+        ({"approval_hash": "x"}, "approval_hash"),
+        ({"mode": "test"}, "mode"),
+        ({"kind": "single"}, "kind"),
+        ({"reserved_micro": 0}, "reserved_micro"),
         *(({"phone_numbers": numbers}, "phone_numbers") for numbers in BAD_NUMBERS),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_is_named_and_nothing_changes(caller, change, field):
     """Made, changed and started: each the same."""
     body = change if "template_id" in change else {"message": "Hello"} | change
@@ -260,8 +283,10 @@ def test_a_wrong_value_is_named_and_nothing_changes(caller, change, field):
     before = caller.get(f"campaigns/{draft['bulk_id']}")
     bulk = body if {"phone_numbers", "upload_id", "list_id"} & set(body) else body | {"phone_numbers": phones(1)}
     for method, path, sent in (
-        ("post", "campaigns", body), ("patch", f"campaigns/{draft['bulk_id']}", change), ("post", "sms/bulk", bulk),
-    ):  # fmt: skip
+        ("post", "campaigns", body),
+        ("patch", f"campaigns/{draft['bulk_id']}", change),
+        ("post", "sms/bulk", bulk),
+    ):
         status, answer = caller.call(method, path, sent)
         assert 400 <= status < 500, (method, answer)
         assert answer["error"]["details"]["field"].startswith(field), (method, answer)
@@ -270,9 +295,21 @@ def test_a_wrong_value_is_named_and_nothing_changes(caller, change, field):
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/preview", "/preflight", "/launch", "/approve", "/withdraw", "/pause", "/resume", "/cancel",
-             "/resend-failed", "/clone"],
-)  # fmt: skip
+    "path",
+    [
+        "",
+        "/preview",
+        "/preflight",
+        "/launch",
+        "/approve",
+        "/withdraw",
+        "/pause",
+        "/resume",
+        "/cancel",
+        "/resend-failed",
+        "/clone",
+    ],
+)
 def test_anothers_campaign_is_not_found_and_not_touched(client, caller, path):
     theirs = Campaign.objects.get(pk=make_campaign().pk)
     test_mode = make_campaign(caller.account, mode=Mode.TEST)
@@ -321,9 +358,12 @@ def test_viewers_read_and_change_nothing(client):
     campaign = make_campaign(viewer.account)
     assert viewer.get(f"campaigns/{campaign.bulk_id}")["status"] == "RUNNING"
     for method, path in (
-        ("post", "campaigns"), ("patch", f"campaigns/{campaign.bulk_id}"), ("delete", f"campaigns/{campaign.bulk_id}"),
-        ("post", f"campaigns/{campaign.bulk_id}/cancel"), ("post", "templates"),
-    ):  # fmt: skip
+        ("post", "campaigns"),
+        ("patch", f"campaigns/{campaign.bulk_id}"),
+        ("delete", f"campaigns/{campaign.bulk_id}"),
+        ("post", f"campaigns/{campaign.bulk_id}/cancel"),
+        ("post", "templates"),
+    ):
         assert viewer.call(method, path, {})[0] == 403
     assert Campaign.objects.get().status == S.RUNNING
 
@@ -342,8 +382,12 @@ def test_a_reference_that_is_taken_names_its_send(caller):
 
 def test_the_account_is_told_of_what_becomes_of_a_campaign(caller):
     WebhookEndpoint.objects.create(
-        account=caller.account, mode=Mode.LIVE, kind=EndpointKind.ENDPOINT, endpoint_id="we_1", url="https://example.com"
-    )  # fmt: skip
+        account=caller.account,
+        mode=Mode.LIVE,
+        kind=EndpointKind.ENDPOINT,
+        endpoint_id="we_1",
+        url="https://example.com",
+    )
     draft = caller.post("campaigns", {"message": "Hello", "phone_numbers": phones(2)}, 201)
     assert not WebhookDelivery.objects.exists()
     for act in ("launch", "pause", "resume", "cancel"):
@@ -368,8 +412,10 @@ def test_a_template_is_made_read_changed_copied_and_deleted(caller):
     assert caller.call("delete", path)[0] == 204
     assert caller.call("get", path)[0] == 404
     assert list(AuditEvent.objects.filter(target_type="template").order_by("pk").values_list("action", flat=True)) == [
-        "template.created", "template.changed", "template.deleted",
-    ]  # fmt: skip
+        "template.created",
+        "template.changed",
+        "template.deleted",
+    ]
 
 
 def test_the_name_of_a_template_stands_once_in_an_account(caller):
@@ -384,11 +430,15 @@ def test_the_name_of_a_template_stands_once_in_an_account(caller):
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"message": " "}, "message"), ({"message": "x" * 1601}, "message"), ({"message": "\u0000"}, "message"),
-        ({"name": ""}, "name"), ({"name": "x" * 121}, "name"), ({"template_id": "tpl-1"}, "template_id"),
+        ({"message": " "}, "message"),
+        ({"message": "x" * 1601}, "message"),
+        ({"message": "\u0000"}, "message"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 121}, "name"),
+        ({"template_id": "tpl-1"}, "template_id"),
         ({"account": 1}, "account"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_template_is_refused_and_nothing_changes(caller, change, field):
     made = caller.post("templates", {"name": "A", "message": "Hello"}, 201)
     for method, path, body in (

@@ -51,13 +51,17 @@ def test_each_moment_makes_one_campaign() -> None:
     first = START + timedelta(hours=2)
     assert row.next_run_at == first
     assert [fire(first - timedelta(seconds=1)), fire(first), fire(first), fire(first + timedelta(hours=1))] == [
-        0, 1, 0, 0
-    ]  # fmt: skip
+        0,
+        1,
+        0,
+        0,
+    ]
     assert fire(first + timedelta(days=1)) == 1
     made = Campaign.objects.order_by("pk")
     assert [(one.due_at, one.status, one.total_recipients) for one in made] == [
-        (first, CampaignStatus.RUNNING, 3), (first + timedelta(days=1), CampaignStatus.RUNNING, 3)
-    ]  # fmt: skip
+        (first, CampaignStatus.RUNNING, 3),
+        (first + timedelta(days=1), CampaignStatus.RUNNING, 3),
+    ]
     row.refresh_from_db()
     assert (row.run_count, row.next_run_at) == (2, first + timedelta(days=2))
 
@@ -171,8 +175,14 @@ def api() -> Any:
     return call
 
 
-BODY = {"message": "Hello", "phone_numbers": phones(2), "every": "week", "weekdays": [1, 4], "at": "09:30",
-        "timezone": "Europe/Berlin"}  # fmt: skip
+BODY = {
+    "message": "Hello",
+    "phone_numbers": phones(2),
+    "every": "week",
+    "weekdays": [1, 4],
+    "at": "09:30",
+    "timezone": "Europe/Berlin",
+}
 
 
 def test_a_customers_program_makes_reads_changes_and_ends_one(api: Any) -> None:
@@ -185,8 +195,10 @@ def test_a_customers_program_makes_reads_changes_and_ends_one(api: Any) -> None:
     assert moments[0] == made.json()["data"]["next_run_at"]
     changed = api("patch", path, {"every": "cron", "cron": "0 7 1-7 * 1", "message": "Good morning"}).json()["data"]
     assert (changed["rule"], changed["timezone"], changed["message"]) == (
-        "0 7 1-7 * 1", "Europe/Berlin", "Good morning"
-    )  # fmt: skip
+        "0 7 1-7 * 1",
+        "Europe/Berlin",
+        "Good morning",
+    )
     assert api("post", f"{path}/pause", {}).json()["data"]["status"] == "PAUSED"
     assert api("post", f"{path}/pause", {}).status_code == 409
     assert api("post", f"{path}/resume", {}).json()["data"]["status"] == "ACTIVE"

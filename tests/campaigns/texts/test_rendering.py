@@ -40,10 +40,29 @@ def test_placeholders_defaults_and_doubled_braces(text: str, expected: str) -> N
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{}", "{ }", "{", "}", "a { b", "a } b", "{0.__class__}", "{0}", "{!r}", "{% load static %}", "{7*7}",
-        "{|x}", "{0|x}", "{name", "name}", '{"a": 1}', "%(name)s %s $name ${", "{$name}", "{\n}", "{:>10}",
+        "",
+        "{}",
+        "{ }",
+        "{",
+        "}",
+        "a { b",
+        "a } b",
+        "{0.__class__}",
+        "{0}",
+        "{!r}",
+        "{% load static %}",
+        "{7*7}",
+        "{|x}",
+        "{0|x}",
+        "{name",
+        "name}",
+        '{"a": 1}',
+        "%(name)s %s $name ${",
+        "{$name}",
+        "{\n}",
+        "{:>10}",
     ],
-)  # fmt: skip
+)
 def test_braces_that_are_no_placeholder_stay_as_they_are(text: str) -> None:
     template = Template(text)
     assert template.names == ()
@@ -109,5 +128,8 @@ def test_the_opt_out_link_is_filled_where_it_stands_and_nowhere_else() -> None:
 
 def test_placeholders_are_all_that_is_filled_as_written() -> None:
     assert Template("{b} { b } {c|x} {{d}} {0} {opt_out_link} {b}").placeholders == (
-        "{b}", "{ b }", "{c|x}", "{opt_out_link}",
-    )  # fmt: skip
+        "{b}",
+        "{ b }",
+        "{c|x}",
+        "{opt_out_link}",
+    )

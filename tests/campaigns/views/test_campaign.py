@@ -30,8 +30,11 @@ from uploads.contacts import create_list, put_contact, rename_list, snapshot
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 EXPLAINED_BY_REASON = {
-    MessageStatus.DELIVERED, MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.SUPPRESSED,
-}  # fmt: skip
+    MessageStatus.DELIVERED,
+    MessageStatus.FAILED,
+    MessageStatus.EXPIRED,
+    MessageStatus.SUPPRESSED,
+}
 
 
 # --- The list ---------------------------------------------------------------------------------------------
@@ -192,16 +195,21 @@ def test_all_parts_of_the_page_change_together(client: Client) -> None:
 @pytest.mark.parametrize(
     ("counts", "colour", "said"),
     [
-        ({"sent": 73, "delivered": 27}, "reporting",
-         "Everything is handed over. 73 messages have no delivery report yet."),
-        ({"sent": 1, "delivered": 99}, "reporting",
-         "Everything is handed over. 1 message has no delivery report yet."),
+        (
+            {"sent": 73, "delivered": 27},
+            "reporting",
+            "Everything is handed over. 73 messages have no delivery report yet.",
+        ),
+        ({"sent": 1, "delivered": 99}, "reporting", "Everything is handed over. 1 message has no delivery report yet."),
         ({"delivered": 90, "undelivered": 10}, "completed", "Everything is handed over. All outcomes are known."),
         ({"delivered": 27, "undelivered": 73}, "undelivered", "Everything is handed over. All outcomes are known."),
-        ({"delivered": 98, "unconfirmed": 2}, "completed",
-         "Everything is handed over. 2 messages were closed without a delivery report."),
+        (
+            {"delivered": 98, "unconfirmed": 2},
+            "completed",
+            "Everything is handed over. 2 messages were closed without a delivery report.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_completed_says_what_it_means(client: Client, counts: dict[str, int], colour: str, said: str) -> None:
     """It is green only once it is known how it ended, and if most arrived."""
     campaign = make_campaign()
@@ -239,10 +247,13 @@ def test_every_page_calls_a_campaign_by_its_name_or_its_text(
     Campaign.objects.update(undelivered=3, status=CampaignStatus.COMPLETED)
     member(client, campaign.account)
     pages = [
-        reverse("campaign-list") + "?kind=single", reverse("message-search"), campaign_url("campaign-detail", campaign),
-        campaign_url("campaign-refused", campaign), campaign_url("campaign-resend", campaign),
+        reverse("campaign-list") + "?kind=single",
+        reverse("message-search"),
+        campaign_url("campaign-detail", campaign),
+        campaign_url("campaign-refused", campaign),
+        campaign_url("campaign-resend", campaign),
         reverse("message-detail", args=[Message.objects.all()[0].message_id]),
-    ]  # fmt: skip
+    ]
     for address in pages:
         words = re.sub(r"<code.*?</code>|<[^>]*>", " ", client.get(address).content.decode())
         assert title in words, address
@@ -381,9 +392,14 @@ def test_refused_rows_are_shown_with_number_value_and_reason(client: Client) -> 
 
 def test_bar_adds_up_to_the_recipients_and_hides_what_is_rare_and_zero() -> None:
     campaign = Campaign(
-        status=CampaignStatus.RUNNING, total_recipients=1000, delivered=400, sent=250, queued=100, failed=50,
+        status=CampaignStatus.RUNNING,
+        total_recipients=1000,
+        delivered=400,
+        sent=250,
+        queued=100,
+        failed=50,
         started_at=timezone.now() - timedelta(seconds=100),
-    )  # fmt: skip
+    )
     progress = campaign_progress(campaign, with_rate=False)
     assert sum(outcome.count for outcome in progress.outcomes) == 1000
     last = progress.outcomes[-1]
@@ -490,13 +506,22 @@ def test_timeline_tells_the_calls_a_message_was_in_and_what_was_reported() -> No
     make_attempt(batch, AttemptState.ANSWERED, 2, started_at=now + timedelta(seconds=4), http_status=200)
     make_attempt(batch, AttemptState.ANSWERED, 2, started_at=now + timedelta(seconds=7))  # for the other message
     DeliveryReport.objects.create(
-        message_id=number, status=MessageStatus.UNDELIVERED, reason=Reason.UNREACHABLE, source="push",
-        provider_status="EXPIRED_EXPIRED", error_code="27", received_at=now + timedelta(seconds=9),
-    )  # fmt: skip
+        message_id=number,
+        status=MessageStatus.UNDELIVERED,
+        reason=Reason.UNREACHABLE,
+        source="push",
+        provider_status="EXPIRED_EXPIRED",
+        error_code="27",
+        received_at=now + timedelta(seconds=9),
+    )
     timeline = message_timeline(Message.objects.get(pk=number))
     assert [entry.title for entry in timeline] == [
-        "Accepted", "Prepared for sending", "Tried, not sent", "Handed over", "Not delivered",
-    ]  # fmt: skip
+        "Accepted",
+        "Prepared for sending",
+        "Tried, not sent",
+        "Handed over",
+        "Not delivered",
+    ]
     assert ("Detail", "connection refused") in timeline[2].facts
     assert ("Error", "27") in timeline[4].facts
     assert "could not be reached in time" in timeline[4].detail

@@ -21,9 +21,16 @@ from uploads import contacts
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 WEEKLY = Rule.at(Every.WEEK, "Europe/Berlin", time(9, 30), weekdays=(1, 4))
 AT = {
-    "every": "month", "month_day": "15", "clock": "10:00", "zone": "Asia/Tokyo", "ends_at": "", "valid_minutes": "240",
-    "quiet_from": "", "quiet_until": "", "cron": "",
-}  # fmt: skip
+    "every": "month",
+    "month_day": "15",
+    "clock": "10:00",
+    "zone": "Asia/Tokyo",
+    "ends_at": "",
+    "valid_minutes": "240",
+    "quiet_from": "",
+    "quiet_until": "",
+    "cron": "",
+}
 
 
 @pytest.fixture
@@ -96,14 +103,17 @@ def test_one_that_has_ended_is_shown_and_not_changed(member: Client, weekly: Rec
         (Rule.at(Every.DAY, "UTC", time(8)), Every.DAY, "Every day 08:00, UTC"),
         (Rule.at(Every.WEEKDAY, "Europe/Berlin", time(8)), Every.WEEKDAY, "Monday to Friday 08:00, Europe/Berlin"),
         (WEEKLY, Every.WEEK, "Monday, Thursday 09:30, Europe/Berlin"),
-        (Rule.at(Every.MONTH, "America/New_York", time(23, 5), month_day=28), Every.MONTH,
-         "On day 28 of the month 23:05, America/New York"),
+        (
+            Rule.at(Every.MONTH, "America/New_York", time(23, 5), month_day=28),
+            Every.MONTH,
+            "On day 28 of the month 23:05, America/New York",
+        ),
         (Rule("*/20", "8", "*", "*", "*", "UTC"), Every.CRON, "Cron rule */20 8 * * *, UTC"),
         (Rule("0", "8", "31", "*", "*", "UTC"), Every.CRON, "Cron rule 0 8 31 * *, UTC"),
         (Rule("0", "8", "1", "*", "1", "UTC"), Every.CRON, "Cron rule 0 8 1 * 1, UTC"),
         (Rule("0", "8", "*", "*", "1-3", "UTC"), Every.CRON, "Cron rule 0 8 * * 1-3, UTC"),
     ],
-)  # fmt: skip
+)
 def test_a_rule_goes_into_the_form_and_comes_out_the_same(rule: Rule, every: Every, words: str) -> None:
     initial = rule_initial(rule)
     assert initial["every"] is every

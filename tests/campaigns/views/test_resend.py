@@ -199,9 +199,13 @@ def test_holding_an_account_says_how_many_could_not_be_stopped(admin_client: Cli
     campaign = make_campaign(count=2)
     make_attempt(make_batch(campaign, [S.QUEUED] * 2, lease_epoch=1, state="leased"), "open", 2)
     form = {
-        "name": "Shop", "default_country": "DE", "currency": "EUR", "low_balance_micro": "0",
-        "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0,
-    }  # fmt: skip
+        "name": "Shop",
+        "default_country": "DE",
+        "currency": "EUR",
+        "low_balance_micro": "0",
+        "memberships-TOTAL_FORMS": 0,
+        "memberships-INITIAL_FORMS": 0,
+    }
     account_url = reverse("admin:accounts_account_change", args=[campaign.account.pk])
     page = text(admin_client.post(account_url, form, follow=True))
     assert "Shop is on hold. 2 messages were already on their way and could not be stopped." in page

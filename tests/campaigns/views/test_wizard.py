@@ -151,9 +151,16 @@ def test_times_are_those_of_the_zone_that_was_chosen(member: Client, account: Ac
     draft = draft_of(member, upload_of(account))
     day = (timezone.now() + timedelta(days=3)).strftime("%Y-%m-%d")
     values = WHEN | {
-        "when": "later", "at": f"{day}T09:00", "zone": "Asia/Tokyo", "quiet_from": "22:00", "quiet_until": "07:00",
-        "canary": "percent", "canary_value": "10", "canary_wait": "20", "canary_floor": "90",
-    }  # fmt: skip
+        "when": "later",
+        "at": f"{day}T09:00",
+        "zone": "Asia/Tokyo",
+        "quiet_from": "22:00",
+        "quiet_until": "07:00",
+        "canary": "percent",
+        "canary_value": "10",
+        "canary_wait": "20",
+        "canary_floor": "90",
+    }
     member.post(reverse("wizard-when", args=[draft.bulk_id]), values)
     draft.refresh_from_db()
     assert draft.scheduled_at.isoformat() == f"{day}T00:00:00+00:00"

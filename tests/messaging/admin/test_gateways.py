@@ -22,11 +22,17 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once]
 RULES = json.loads(EXAMPLE_RULES) | {"url": "https://8.8.8.8/messages"}
 KINDS: dict[str, dict[str, Any]] = {
     "infobip": {"base_url": "https://8.8.8.8", "secrets": {"api_key": "stored-key"}},
-    "twilio": {"base_url": "https://8.8.8.8", "secrets": {
-        "account_sid": "AC" + "1" * 32, "auth_token": "stored-token", "key_sid": "SK" + "1" * 32, "key_secret": "x",
-    }},
+    "twilio": {
+        "base_url": "https://8.8.8.8",
+        "secrets": {
+            "account_sid": "AC" + "1" * 32,
+            "auth_token": "stored-token",
+            "key_sid": "SK" + "1" * 32,
+            "key_secret": "x",
+        },
+    },
     "http": {"rules": RULES, "secrets": {"token": "stored-token"}},
-}  # fmt: skip
+}
 
 
 def make(kind: str) -> Gateway:
@@ -79,13 +85,14 @@ def test_a_changed_address_needs_the_credentials_anew(
     [
         ("infobip", {"base_url": "https://9.9.9.9", "api_key": "new"}, {"api_key": "new"}),
         (
-            "http", {"rules": json.dumps(RULES | {"url": "https://9.9.9.9/m"}), "other_credentials": "token=new"},
+            "http",
+            {"rules": json.dumps(RULES | {"url": "https://9.9.9.9/m"}), "other_credentials": "token=new"},
             {"token": "new"},
         ),
         ("infobip", {"rate": "5"}, {"api_key": "stored-key"}),
         ("http", {"rules": json.dumps(RULES | {"error_path": "why"})}, {"token": "stored-token"}),
     ],
-)  # fmt: skip
+)
 def test_with_them_or_without_a_new_address_it_is_saved(
     client: Client, operator: User, kind: str, changes: dict[str, str], secrets: dict[str, str]
 ) -> None:

@@ -28,9 +28,16 @@ def batch() -> Batch:
         DeliveryReport.objects.create(message_id=number, status=MessageStatus.SENT, source="answer")
     first = message_number(batch.pk, 0)
     Attempt.objects.create(
-        batch=batch, gateway="simulator", reference="call-1", epoch=1, first=first, last=first, message_count=1,
-        state=AttemptState.OPEN, deadline=timezone.now(),
-    )  # fmt: skip
+        batch=batch,
+        gateway="simulator",
+        reference="call-1",
+        epoch=1,
+        first=first,
+        last=first,
+        message_count=1,
+        state=AttemptState.OPEN,
+        deadline=timezone.now(),
+    )
     return batch
 
 

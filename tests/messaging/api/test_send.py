@@ -39,8 +39,9 @@ def test_a_send_answers_what_happened_to_each_number(caller):
     data = body["data"]
     assert (data["total_sent"], data["successful"], data["failed"]) == (2, 2, 0)
     assert [(m["to"], m["status"], m["segments"]) for m in data["messages"]] == [
-        ("+4915112345678", "PENDING", 1), ("+491711234567", "PENDING", 1),
-    ]  # fmt: skip
+        ("+4915112345678", "PENDING", 1),
+        ("+491711234567", "PENDING", 1),
+    ]
     assert data["messages"][0]["message_id"] == Message.objects.order_by("id")[0].message_id
 
 

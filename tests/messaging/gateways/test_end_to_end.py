@@ -37,10 +37,13 @@ from tests.support.servers.simulators import RunningSimulator, running_simulator
 
 ADD = "/admin/messaging/gateway/add/"
 RULES = {
-    "url": "http://127.0.0.1:9/send?key={token}", "body": {"to": "{to}", "text": "{text}", "cb": "{report_url}"},
-    "id_path": "id", "report_id_path": "id", "report_status_path": "state",
+    "url": "http://127.0.0.1:9/send?key={token}",
+    "body": {"to": "{to}", "text": "{text}", "cb": "{report_url}"},
+    "id_path": "id",
+    "report_id_path": "id",
+    "report_status_path": "state",
     "statuses": {"arrived": "delivered", "gone": "undelivered"},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)
@@ -123,9 +126,11 @@ def push(message_id: str, fields: dict[str, str], name: str = "twilio", signed: 
     path = f"/callbacks/{name}/{registry.callback_token(name)}/{message_id}"
     given = RequestValidator(TOKEN).compute_signature(f"http://testserver{path}", fields) if signed is None else signed
     answer = Client().post(
-        path, urlencode(fields), content_type="application/x-www-form-urlencoded",
+        path,
+        urlencode(fields),
+        content_type="application/x-www-form-urlencoded",
         headers={"X-Twilio-Signature": given},
-    )  # fmt: skip
+    )
     return answer.status_code
 
 
@@ -183,9 +188,11 @@ def test_a_reply_by_twilio_is_kept_for_the_account_that_owns_the_number(twilio: 
     signed = RequestValidator(TOKEN).compute_signature(f"http://testserver{path}", fields)
     for _ in range(2):
         answer = Client().post(
-            path, urlencode(fields), content_type="application/x-www-form-urlencoded",
+            path,
+            urlencode(fields),
+            content_type="application/x-www-form-urlencoded",
             headers={"X-Twilio-Signature": signed},
-        )  # fmt: skip
+        )
         assert (answer.status_code, answer.content) == (200, b"<Response/>")
         assert answer.headers["Content-Type"] == "text/xml"
     assert InboundMessage.objects.get().account == account
@@ -283,9 +290,19 @@ def batch_of() -> Callable[..., Batch]:
 
     def make(gateway: str, prefix: str = "49", **tally: int) -> Batch:
         batch = Batch.objects.create(
-            account=campaign.account, campaign=campaign, chunk=0, part=Batch.objects.count(), mode=Mode.LIVE, turn=0,
-            lane=Lane.CAMPAIGNS, size=sum(tally.values()), gateway=gateway, prefix=prefix, state="done", **tally,
-        )  # fmt: skip
+            account=campaign.account,
+            campaign=campaign,
+            chunk=0,
+            part=Batch.objects.count(),
+            mode=Mode.LIVE,
+            turn=0,
+            lane=Lane.CAMPAIGNS,
+            size=sum(tally.values()),
+            gateway=gateway,
+            prefix=prefix,
+            state="done",
+            **tally,
+        )
         Batch.objects.filter(pk=batch.pk).update(created_at=timezone.now() - timedelta(minutes=10))
         return batch
 
@@ -322,9 +339,16 @@ def test_slow_reports_and_failing_calls_count_and_few_messages_say_nothing(batch
     failing = batch_of("failing", "1", queued=100)
     for number in range(6):
         Attempt.objects.create(
-            batch=failing, gateway="failing", reference=f"r{number}", epoch=1, first=1, last=1, message_count=1,
-            state=AttemptState.NOT_SENT if number else AttemptState.ANSWERED, deadline=timezone.now(),
-        )  # fmt: skip
+            batch=failing,
+            gateway="failing",
+            reference=f"r{number}",
+            epoch=1,
+            first=1,
+            last=1,
+            message_count=1,
+            state=AttemptState.NOT_SENT if number else AttemptState.ANSWERED,
+            deadline=timezone.now(),
+        )
     assert shares() == {("quick", "49"): 100, ("slow", "49"): 50, ("few", "49"): 100, ("failing", "1"): 50}
     Batch.objects.all().delete()
     assert shares()["failing", "1"] == 75, "of which nothing is known any more"

@@ -18,22 +18,45 @@ ODD = 'He said "hi" \\ {name} \n😀 & = é'
 #: JSON, a bearer token, nested answers, reports in a list by the provider's own id.
 PIGEON: dict[str, Any] = {
     "headers": {"Authorization": "Bearer {token}", "X-Version": "2"},
-    "body": {"message": {"recipients": [{"msisdn": "{to_digits}"}], "text": "{text}", "ttl": "{validity}"},
-             "from": "{sender}", "ref": "{message_id}", "hook": "{report_url}"},
-    "accepted": [201], "not_processed": [503],
-    "id_path": "messages.0.id", "status_path": "messages.0.state", "error_path": "messages.0.why",
-    "statuses": {"Queued": "sent", "LANDED": "delivered", "lost": "undelivered", "no-such-bird": "unknown_number",
-                 "refused": "rejected"},
-    "list_path": "events", "report_id_path": "id", "report_status_path": "state", "report_error_path": "why",
+    "body": {
+        "message": {"recipients": [{"msisdn": "{to_digits}"}], "text": "{text}", "ttl": "{validity}"},
+        "from": "{sender}",
+        "ref": "{message_id}",
+        "hook": "{report_url}",
+    },
+    "accepted": [201],
+    "not_processed": [503],
+    "id_path": "messages.0.id",
+    "status_path": "messages.0.state",
+    "error_path": "messages.0.why",
+    "statuses": {
+        "Queued": "sent",
+        "LANDED": "delivered",
+        "lost": "undelivered",
+        "no-such-bird": "unknown_number",
+        "refused": "rejected",
+    },
+    "list_path": "events",
+    "report_id_path": "id",
+    "report_status_path": "state",
+    "report_error_path": "why",
     "secret_header": "X-Pigeon-Secret",
-    "inbound_id_path": "id", "inbound_from_path": "sender", "inbound_to_path": "to", "inbound_text_path": "body",
-}  # fmt: skip
+    "inbound_id_path": "id",
+    "inbound_from_path": "sender",
+    "inbound_to_path": "to",
+    "inbound_text_path": "body",
+}
 #: A GET with everything in the query, HTTP Basic, a bare answer, reports as a form to the message's own address.
 CARRIER: dict[str, Any] = {
-    "method": "GET", "format": "query", "headers": {"Authorization": "Basic {basic}"},
-    "body": {"nr": "{to}", "msg": "{text}", "cb": "{report_url}"}, "accepted": [200],
-    "statuses": {"ok": "delivered", "nok": "undelivered"}, "report_format": "form", "report_status_path": "dlr",
-}  # fmt: skip
+    "method": "GET",
+    "format": "query",
+    "headers": {"Authorization": "Basic {basic}"},
+    "body": {"nr": "{to}", "msg": "{text}", "cb": "{report_url}"},
+    "accepted": [200],
+    "statuses": {"ok": "delivered", "nok": "undelivered"},
+    "report_format": "form",
+    "report_status_path": "dlr",
+}
 
 
 def gateway(server: RawServer, rules: dict[str, Any], **secrets: str) -> Http:
@@ -60,8 +83,10 @@ def test_a_json_provider_is_asked_and_understood() -> None:
     assert "Bearer t0ken" in head
     assert orjson.loads(body) == {
         "message": {"recipients": [{"msisdn": TO[1:]}], "text": ODD, "ttl": "600"},
-        "from": "SHOP", "ref": "m1", "hook": "https://us.example/callbacks/x/m1",
-    }  # fmt: skip
+        "from": "SHOP",
+        "ref": "m1",
+        "hook": "https://us.example/callbacks/x/m1",
+    }
     assert (list(result.accepted), dict(result.provider_ids)) == (["m1"], {"m1": "p-7"})
 
 
@@ -108,8 +133,16 @@ def test_what_an_answer_means(status: int, body: Any, expected: Any) -> None:
 def test_reports_in_a_list_by_the_providers_id_and_with_a_secret() -> None:
     with raw_server(answering(200)) as server:
         made = gateway(server, PIGEON, token="t", callback="s3cret")
-    body = orjson.dumps({"events": [{"id": "p-1", "state": "landed"}, {"id": "p-2", "state": "lost", "why": "fox"},
-                                    {"id": "p-3", "state": "resting"}, {"state": "landed"}]})  # fmt: skip
+    body = orjson.dumps(
+        {
+            "events": [
+                {"id": "p-1", "state": "landed"},
+                {"id": "p-2", "state": "lost", "why": "fox"},
+                {"id": "p-3", "state": "resting"},
+                {"state": "landed"},
+            ]
+        }
+    )
     good = Push("https://us.example/callbacks/x", {"x-pigeon-secret": "s3cret"}, body)
     assert made.is_genuine(good)
     for given in ("", "wrong", "S3CRET", "s3cret "):
@@ -123,9 +156,7 @@ def test_reports_as_a_form_to_the_messages_own_address() -> None:
     with raw_server(answering(200)) as server:
         made = gateway(server, CARRIER, user="u", password="p")
     (report,) = made.parse_reports(made.body_of(Push("", {}, b"dlr=NOK&x=1", "m1")))
-    assert (report.message_id, report.status, report.reason) == (
-        "m1", MessageStatus.UNDELIVERED, Reason.NOT_DELIVERED
-    )  # fmt: skip
+    assert (report.message_id, report.status, report.reason) == ("m1", MessageStatus.UNDELIVERED, Reason.NOT_DELIVERED)
     assert made.parse_reports(made.body_of(Push("", {}, b"dlr=maybe", "m1"))) == []
 
 

@@ -22,8 +22,13 @@ S = MessageStatus
 
 #: Nobody has got it, and somebody knows; it arrived; the provider has it; the operator has it; nobody can say any more.
 NOT_ARRIVED, REFUSED, ARRIVED, ON_ITS_WAY, AT_OPERATOR, GIVEN_UP = (
-    "not arrived", "refused", "arrived", "on its way", "at the operator", "given up"
-)  # fmt: skip
+    "not arrived",
+    "refused",
+    "arrived",
+    "on its way",
+    "at the operator",
+    "given up",
+)
 EXPECTED: dict[str, tuple[MessageStatus, bool]] = {  # and whether the reason is that there was no receipt
     NOT_ARRIVED: (S.UNDELIVERED, False),
     REFUSED: (S.REJECTED, False),
@@ -57,25 +62,48 @@ INFOBIP: dict[tuple[int, int], str] = {
     },
 }
 TWILIO = {
-    "accepted": ON_ITS_WAY, "scheduled": ON_ITS_WAY, "queued": ON_ITS_WAY, "sending": ON_ITS_WAY,
-    "sent": AT_OPERATOR, "delivered": ARRIVED, "read": ARRIVED, "partially_delivered": ARRIVED,
-    "undelivered": NOT_ARRIVED, "failed": REFUSED, "canceled": REFUSED,
-}  # fmt: skip
+    "accepted": ON_ITS_WAY,
+    "scheduled": ON_ITS_WAY,
+    "queued": ON_ITS_WAY,
+    "sending": ON_ITS_WAY,
+    "sent": AT_OPERATOR,
+    "delivered": ARRIVED,
+    "read": ARRIVED,
+    "partially_delivered": ARRIVED,
+    "undelivered": NOT_ARRIVED,
+    "failed": REFUSED,
+    "canceled": REFUSED,
+}
 HTTP = {
-    "sent": ON_ITS_WAY, "operator": AT_OPERATOR, "delivered": ARRIVED, "undelivered": NOT_ARRIVED,
-    "unreachable": NOT_ARRIVED, "unknown_number": NOT_ARRIVED, "unconfirmed": GIVEN_UP, "rejected": REFUSED,
+    "sent": ON_ITS_WAY,
+    "operator": AT_OPERATOR,
+    "delivered": ARRIVED,
+    "undelivered": NOT_ARRIVED,
+    "unreachable": NOT_ARRIVED,
+    "unknown_number": NOT_ARRIVED,
+    "unconfirmed": GIVEN_UP,
+    "rejected": REFUSED,
     "opted_out": REFUSED,
-}  # fmt: skip
+}
 #: The last word of each outcome of the simulator, as Infobip and as Twilio.
 SIMULATOR = {
-    "delivered": (ARRIVED, ARRIVED), "odd_status": (ARRIVED, ARRIVED), "silent": (ON_ITS_WAY, AT_OPERATOR),
-    "operator_only": (AT_OPERATOR, AT_OPERATOR), "no_receipt": (GIVEN_UP, AT_OPERATOR),
-    "phone_off": (NOT_ARRIVED, NOT_ARRIVED), "unknown_number": (NOT_ARRIVED, NOT_ARRIVED),
-    "memory_full": (NOT_ARRIVED, NOT_ARRIVED), "spam": (NOT_ARRIVED, NOT_ARRIVED),
+    "delivered": (ARRIVED, ARRIVED),
+    "odd_status": (ARRIVED, ARRIVED),
+    "silent": (ON_ITS_WAY, AT_OPERATOR),
+    "operator_only": (AT_OPERATOR, AT_OPERATOR),
+    "no_receipt": (GIVEN_UP, AT_OPERATOR),
+    "phone_off": (NOT_ARRIVED, NOT_ARRIVED),
+    "unknown_number": (NOT_ARRIVED, NOT_ARRIVED),
+    "memory_full": (NOT_ARRIVED, NOT_ARRIVED),
+    "spam": (NOT_ARRIVED, NOT_ARRIVED),
     "stopped": (NOT_ARRIVED, NOT_ARRIVED),
-    "late_refusal": (REFUSED, REFUSED), "late_no_credit": (REFUSED, REFUSED), "no_credit": (REFUSED, None),
-    "bad_number": (REFUSED, None), "blocklisted": (REFUSED, None), "too_long": (REFUSED, None),
-}  # fmt: skip
+    "late_refusal": (REFUSED, REFUSED),
+    "late_no_credit": (REFUSED, REFUSED),
+    "no_credit": (REFUSED, None),
+    "bad_number": (REFUSED, None),
+    "blocklisted": (REFUSED, None),
+    "too_long": (REFUSED, None),
+}
 
 
 def answer_of(report: Report) -> str:

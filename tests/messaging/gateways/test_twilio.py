@@ -145,12 +145,25 @@ def test_what_an_answer_means(status: int, body: dict[str, Any], error: Any, abo
 
 #: As Twilio answers a send: https://www.twilio.com/docs/messaging/api/message-resource#create-a-message
 TAKEN = {
-    "sid": "SM" + "a" * 32, "account_sid": ACCOUNT, "api_version": "2010-04-01", "body": "Hello",
-    "direction": "outbound-api", "from": "+14155552345", "to": DELIVERED, "messaging_service_sid": None,
-    "num_media": "0", "num_segments": "1", "status": "queued", "error_code": None, "error_message": None,
-    "price": None, "price_unit": None, "date_created": "Thu, 24 Aug 2023 05:01:45 +0000",
-    "date_updated": "Thu, 24 Aug 2023 05:01:45 +0000", "date_sent": None,
-}  # fmt: skip
+    "sid": "SM" + "a" * 32,
+    "account_sid": ACCOUNT,
+    "api_version": "2010-04-01",
+    "body": "Hello",
+    "direction": "outbound-api",
+    "from": "+14155552345",
+    "to": DELIVERED,
+    "messaging_service_sid": None,
+    "num_media": "0",
+    "num_segments": "1",
+    "status": "queued",
+    "error_code": None,
+    "error_message": None,
+    "price": None,
+    "price_unit": None,
+    "date_created": "Thu, 24 Aug 2023 05:01:45 +0000",
+    "date_updated": "Thu, 24 Aug 2023 05:01:45 +0000",
+    "date_sent": None,
+}
 BY_SERVICE = {"messaging_service_sid": "MG" + "1" * 32, "from": None, "status": "accepted"}
 
 
@@ -206,9 +219,12 @@ def push(fields: dict[str, str], url: str = URL, signed: str | None = None, mess
 
 def test_our_signature_is_that_of_the_documented_example_and_of_the_sdk() -> None:
     fields = {
-        "CallSid": "CA1234567890ABCDE", "Caller": "+12349013030", "Digits": "1234", "From": "+12349013030",
+        "CallSid": "CA1234567890ABCDE",
+        "Caller": "+12349013030",
+        "Digits": "1234",
+        "From": "+12349013030",
         "To": "+18005551212",
-    }  # fmt: skip
+    }
     url = "https://mycompany.com/myapp.php?foo=1&bar=2"
     ours = signature("12345", url, {name: [value] for name, value in fields.items()})
     assert ours == "0/KCTR6DLpKmkAf8muzZqo1nDgQ="
@@ -242,8 +258,14 @@ FORGERIES: dict[str, Push] = {
     **{
         f"changed {name}": push(FIELDS | {name: value}, signed=push(FIELDS).headers["x-twilio-signature"])
         for name, value in {
-            "MessageStatus": "undelivered", "MessageSid": "SM2", "To": PHONE_OFF, "From": "OTHER",
-            "AccountSid": "AC2", "ErrorCode": "30003", "New": "", "messageStatus": "delivered",
+            "MessageStatus": "undelivered",
+            "MessageSid": "SM2",
+            "To": PHONE_OFF,
+            "From": "OTHER",
+            "AccountSid": "AC2",
+            "ErrorCode": "30003",
+            "New": "",
+            "messageStatus": "delivered",
         }.items()
     },
     **{
@@ -260,7 +282,7 @@ FORGERIES: dict[str, Push] = {
     "json": push(FIELDS)._replace(body=orjson.dumps(FIELDS)),
     "no text": push(FIELDS)._replace(body=b"\xff\xfe\x00"),
     "sha256": push(FIELDS, signed="n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FORGERIES)

@@ -33,13 +33,45 @@ OURS, THEIRS = "4915799999901", "+4915112345678"
 @pytest.mark.parametrize(
     "text",
     [
-        "STOP", "stop", " Stop! ", "STOP.", "Stop please", "STOPALL", "stop all", "Unsubscribe", "cancel", "END",
-        "Quit", "revoke", "OptOut", "opt out", "opt-out", "STOPP", "Abmelden", "keine SMS", "Arrêt", "ARRET",
-        "désabonner", "BAJA", "parar", "annulla", "afmelden", "İPTAL", "iptal", "стоп", "СТОП!", "توقف", "停止", "退订",
+        "STOP",
+        "stop",
+        " Stop! ",
+        "STOP.",
+        "Stop please",
+        "STOPALL",
+        "stop all",
+        "Unsubscribe",
+        "cancel",
+        "END",
+        "Quit",
+        "revoke",
+        "OptOut",
+        "opt out",
+        "opt-out",
+        "STOPP",
+        "Abmelden",
+        "keine SMS",
+        "Arrêt",
+        "ARRET",
+        "désabonner",
+        "BAJA",
+        "parar",
+        "annulla",
+        "afmelden",
+        "İPTAL",
+        "iptal",
+        "стоп",
+        "СТОП!",
+        "توقف",
+        "停止",
+        "退订",
         "수신거부",
-        "หยุด", "रोको", "HỦY", "odhlásit",
+        "หยุด",
+        "रोको",
+        "HỦY",
+        "odhlásit",
     ],
-)  # fmt: skip
+)
 def test_words_that_stop(text: str) -> None:
     assert keyword_of(text) is Keyword.STOP
 
@@ -52,11 +84,22 @@ def test_words_that_start(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "   ", "?!", "yes", "Thanks", "stop by on your way home tonight", "Please do not stop",
+        "",
+        "   ",
+        "?!",
+        "yes",
+        "Thanks",
+        "stop by on your way home tonight",
+        "Please do not stop",
         "the end of the line",
-        "When does it start?", "I quit my job", "cancel my order 4711", "nonstop", "bus stop", "Ende",
+        "When does it start?",
+        "I quit my job",
+        "cancel my order 4711",
+        "nonstop",
+        "bus stop",
+        "Ende",
     ],
-)  # fmt: skip
+)
 def test_ordinary_answers(text: str) -> None:
     assert keyword_of(text) is None
 
@@ -80,8 +123,10 @@ def test_stop_is_confirmed_once_and_start_opens_again(account: Any, simulator: A
     assert suppressed_among(account, [THEIRS]) == {THEIRS}
     confirmation = Message.objects.get()
     assert (confirmation.phone_number, confirmation.text, confirmation.sender_id) == (
-        THEIRS, "You get no more messages.", f"+{OURS}"
-    )  # fmt: skip
+        THEIRS,
+        "You get no more messages.",
+        f"+{OURS}",
+    )
     dispatch.dispatch_ready(Lane.SINGLES)
     confirmation.refresh_from_db()
     assert confirmation.status == MessageStatus.SENT, "the one message that still goes there"

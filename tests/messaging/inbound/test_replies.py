@@ -28,12 +28,19 @@ def path(token: str = "") -> str:
 def body(*references: str, **changes: object) -> bytes:
     results = [
         {
-            "messageId": reference, "from": HANDSET[1:], "to": OURS[1:], "text": "QUIZ Paris", "cleanText": "Paris",
-            "keyword": "QUIZ", "receivedAt": "2026-11-09T16:00:00.000+0000", "smsCount": 1,
+            "messageId": reference,
+            "from": HANDSET[1:],
+            "to": OURS[1:],
+            "text": "QUIZ Paris",
+            "cleanText": "Paris",
+            "keyword": "QUIZ",
+            "receivedAt": "2026-11-09T16:00:00.000+0000",
+            "smsCount": 1,
             "price": {"pricePerMessage": 0, "currency": "EUR"},
-        } | changes
+        }
+        | changes
         for reference in references
-    ]  # fmt: skip
+    ]
     return orjson.dumps({"results": results, "messageCount": len(results), "pendingMessageCount": 0})
 
 
@@ -104,11 +111,20 @@ def test_what_is_no_body_of_messages_is_400(client: Client, content: bytes) -> N
 @pytest.mark.parametrize(
     "changes",
     [
-        {"text": "a\x00b"}, {"text": "x" * 5000}, {"text": None}, {"from": "Bank"}, {"from": None}, {"to": "1" * 60},
-        {"receivedAt": "soon"}, {"receivedAt": None}, {"smsCount": "many"}, {"keyword": ["x"]}, {"from": "9" * 40},
+        {"text": "a\x00b"},
+        {"text": "x" * 5000},
+        {"text": None},
+        {"from": "Bank"},
+        {"from": None},
+        {"to": "1" * 60},
+        {"receivedAt": "soon"},
+        {"receivedAt": None},
+        {"smsCount": "many"},
+        {"keyword": ["x"]},
+        {"from": "9" * 40},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_an_odd_message_is_kept_as_far_as_it_can_be_read(client: Client, changes: dict[str, Any]) -> None:
     assert push(client, body("a", **changes)) == 200
     assert InboundMessage.objects.count() == 1

@@ -400,10 +400,13 @@ def test_charging_beside_sending_and_settling_keeps_the_books():
             patiently(billing.settle_closed)
 
     run_together(
-        lambda: write(S.SENT, FactSource.ANSWER, 7), lambda: write(S.UNCONFIRMED, FactSource.DEADLINE, 11),
-        lambda: write(S.DELIVERED, FactSource.PUSH, 13), post, post,
+        lambda: write(S.SENT, FactSource.ANSWER, 7),
+        lambda: write(S.UNCONFIRMED, FactSource.DEADLINE, 11),
+        lambda: write(S.DELIVERED, FactSource.PUSH, 13),
+        post,
+        post,
         lambda: patiently(partial(make_campaign, account, 5)),
-    )  # fmt: skip
+    )
     tell(S.DELIVERED, numbers=numbers)
     for campaign in campaigns:
         settle(campaign)

@@ -134,12 +134,20 @@ def overdue(batch: Batch, gateway: str, count: int) -> None:
     first = Attempt.objects.count()
     Attempt.objects.bulk_create(
         Attempt(
-            batch=batch, gateway=gateway, reference=f"{gateway}-{n}", epoch=1, first=n, last=n, message_count=100,
-            state=AttemptState.UNKNOWN, deadline=timezone.now(), finished_at=timezone.now() - MINUTES,
+            batch=batch,
+            gateway=gateway,
+            reference=f"{gateway}-{n}",
+            epoch=1,
+            first=n,
+            last=n,
+            message_count=100,
+            state=AttemptState.UNKNOWN,
+            deadline=timezone.now(),
+            finished_at=timezone.now() - MINUTES,
             next_lookup_at=timezone.now() - MINUTES - timedelta(seconds=first + n),
         )
         for n in range(count)
-    )  # fmt: skip
+    )
 
 
 def test_a_silent_gateway_with_many_lost_calls_hides_no_other(simulator: RunningSimulator, settings: Any) -> None:
@@ -279,11 +287,21 @@ def test_what_is_due_is_found_by_an_index() -> None:
     overdue(batch, "a", 3000)
     Attempt.objects.filter(pk__in=Attempt.objects.order_by("pk")[:500]).update(state=AttemptState.RESOLVED)
     Batch.objects.bulk_create(
-        Batch(account=batch.account, campaign=batch.campaign, chunk=n, part=9, mode="live", lane=1, turn=n, gateway="a",
-              sent=int(n % 2 == 0),
-            size=1, state="done")
+        Batch(
+            account=batch.account,
+            campaign=batch.campaign,
+            chunk=n,
+            part=9,
+            mode="live",
+            lane=1,
+            turn=n,
+            gateway="a",
+            sent=int(n % 2 == 0),
+            size=1,
+            state="done",
+        )
         for n in range(3000)
-    )  # fmt: skip
+    )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE messaging_attempt, messaging_batch")
     now = timezone.now()

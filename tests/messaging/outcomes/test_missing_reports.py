@@ -86,10 +86,15 @@ def test_a_silent_message_is_closed_by_its_deadline_and_not_by_the_log(simulator
 @pytest.mark.parametrize(
     ("age", "following"),
     [
-        (5 * MINUTE, 15 * MINUTE), (15 * MINUTE, HOUR), (3 * HOUR, 4 * HOUR), (5 * HOUR, 12 * HOUR),
-        (13 * HOUR, 24 * HOUR), (30 * HOUR, 46 * HOUR), (46 * HOUR, 47 * HOUR),
+        (5 * MINUTE, 15 * MINUTE),
+        (15 * MINUTE, HOUR),
+        (3 * HOUR, 4 * HOUR),
+        (5 * HOUR, 12 * HOUR),
+        (13 * HOUR, 24 * HOUR),
+        (30 * HOUR, 46 * HOUR),
+        (46 * HOUR, 47 * HOUR),
     ],
-)  # fmt: skip
+)
 def test_steps_are_counted_from_the_call_and_end_with_the_log(simulator, age, following):
     sent(simulator, 1)
     ended = timezone.now() - age

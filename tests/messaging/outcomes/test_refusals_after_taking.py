@@ -38,8 +38,11 @@ pytestmark = pytest.mark.django_db
 S = MessageStatus
 
 NO_RECEIPT, NO_CREDIT, LATE_REFUSAL, OPERATOR_ONLY = (
-    "+4915112999914", "+4915112999915", "+4915112999912", "+4915112999911"
-)  # fmt: skip
+    "+4915112999914",
+    "+4915112999915",
+    "+4915112999912",
+    "+4915112999911",
+)
 #: What may be said of a message: its status, and whether it is the account that is refused.
 WORDS: dict[str, Report] = {
     "sent": Report("", S.SENT),
@@ -113,11 +116,18 @@ def expected_charge(words: Sequence[str]) -> int:
     return 1
 
 
-@pytest.mark.parametrize("words", [
-    ("rejected", "delivered", "undelivered"), ("rejected", "undelivered", "unconfirmed"),
-    ("account", "undelivered", "delivered"), ("account", "unconfirmed", "operator"),
-    ("unconfirmed", "undelivered", "operator"), ("rejected", "account", "undelivered"),
-], ids="-".join)  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("rejected", "delivered", "undelivered"),
+        ("rejected", "undelivered", "unconfirmed"),
+        ("account", "undelivered", "delivered"),
+        ("account", "unconfirmed", "operator"),
+        ("unconfirmed", "undelivered", "operator"),
+        ("rejected", "account", "undelivered"),
+    ],
+    ids="-".join,
+)
 def test_in_any_order_the_same_is_charged(words: tuple[str, ...]) -> None:
     orders = list(permutations(words))
     messages = taken(metered(1000), len(orders))
@@ -211,9 +221,11 @@ def test_delivered_to_the_operator_is_the_last_word_by_a_name_of_its_own(simulat
     reasons = dict(Message.objects.values_list("phone_number", "reason"))
     assert reasons == {OPERATOR_ONLY: Reason.NO_RECEIPT, "+4915112999910": Reason.NO_REPORT}
     assert [(result["event"], result["reason"]) for result in told(endpoint)] == [
-        ("message.accepted", None), ("message.accepted", None),
-        ("message.unconfirmed", "no_receipt"), ("message.unconfirmed", "no_report"),
-    ]  # fmt: skip
+        ("message.accepted", None),
+        ("message.accepted", None),
+        ("message.unconfirmed", "no_receipt"),
+        ("message.unconfirmed", "no_report"),
+    ]
     assert_adds_up()
 
 

@@ -125,13 +125,17 @@ def test_a_killed_process_loses_no_report(simulator, settings, victim, act):
     login = f"{database['USER']}:{database['PASSWORD']}" if database["PASSWORD"] else database["USER"]
     environment = {
         "DATABASE_URL": f"postgres://{login}@{database['HOST']}:{database['PORT']}/{database['NAME']}",
-        "SIMULATOR_URL": simulator.url, "SIMULATOR_API_KEY": simulator.api_key,
+        "SIMULATOR_URL": simulator.url,
+        "SIMULATOR_API_KEY": simulator.api_key,
         "DJANGO_SETTINGS_MODULE": "smsapp.settings.test",
-    }  # fmt: skip
+    }
     killed = subprocess.run(
         [sys.executable, "-c", KILLER.format(victim=victim, act=act)],
-        env=os.environ | environment, cwd=django_settings.BASE_DIR, timeout=60, check=False,
-    )  # fmt: skip
+        env=os.environ | environment,
+        cwd=django_settings.BASE_DIR,
+        timeout=60,
+        check=False,
+    )
     assert killed.returncode == -signal.SIGKILL
     assert ReportInbox.objects.count() == (victim != "receive")
     assert statuses() == {"sent": 3}

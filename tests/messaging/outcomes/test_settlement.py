@@ -117,9 +117,14 @@ def test_a_message_we_closed_is_not_reopened_by_a_report(campaign, caplog):
 
 def test_odd_words_of_a_provider_stop_nothing(campaign):
     fact = report(
-        messages()[0], S.UNDELIVERED, provider_status="X\x00" * 100, error_code="9" * 50,
-        error_description="y" * 999, price=Decimal("1e30"), currency="EURO",
-    )  # fmt: skip
+        messages()[0],
+        S.UNDELIVERED,
+        provider_status="X\x00" * 100,
+        error_code="9" * 50,
+        error_description="y" * 999,
+        price=Decimal("1e30"),
+        currency="EURO",
+    )
     assert settlement.apply([fact]).changed == 1
     kept = DeliveryReport.objects.get()
     assert (kept.price, kept.currency, "\x00" in kept.provider_status) == (None, "EUR", False)

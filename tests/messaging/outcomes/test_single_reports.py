@@ -28,9 +28,13 @@ from tests.support.pipeline.rounds import statuses
 
 pytestmark = pytest.mark.django_db
 RULES = {
-    "url": "http://127.0.0.1:9/send?key={token}", "body": {"to": "{to}", "text": "{text}"}, "id_path": "id",
-    "report_id_path": "id", "report_status_path": "state", "statuses": {"arrived": "delivered"},
-}  # fmt: skip
+    "url": "http://127.0.0.1:9/send?key={token}",
+    "body": {"to": "{to}", "text": "{text}"},
+    "id_path": "id",
+    "report_id_path": "id",
+    "report_status_path": "state",
+    "statuses": {"arrived": "delivered"},
+}
 NOBODYS = "zzzzz00000000g4017"
 
 
@@ -52,9 +56,17 @@ def sent_by(gateway: str, messages: Sequence[Message]) -> None:
         for first in numbers[::10]:
             last = min(first + 9, numbers[-1])
             Attempt.objects.create(
-                batch_id=batch_id, gateway=gateway, reference=f"call-{first}", epoch=1, first=first, last=last,
-                message_count=last - first + 1, state=AttemptState.ANSWERED, deadline=now, finished_at=now,
-            )  # fmt: skip
+                batch_id=batch_id,
+                gateway=gateway,
+                reference=f"call-{first}",
+                epoch=1,
+                first=first,
+                last=last,
+                message_count=last - first + 1,
+                state=AttemptState.ANSWERED,
+                deadline=now,
+                finished_at=now,
+            )
     ProviderReference.objects.bulk_create(
         ProviderReference(gateway=gateway, reference=f"{message.pk}", message=message) for message in messages
     )

@@ -273,9 +273,13 @@ def test_a_campaign_tells_of_its_life(settings: Any) -> None:
     other = make_campaign(account, 2)
     campaign_services.cancel(other, other.user)
     assert events_of(endpoint) == [
-        "campaign.started", "campaign.paused", "campaign.started", "campaign.completed",
-        "campaign.started", "campaign.cancelled",
-    ]  # fmt: skip
+        "campaign.started",
+        "campaign.paused",
+        "campaign.started",
+        "campaign.completed",
+        "campaign.started",
+        "campaign.cancelled",
+    ]
     completed = orjson.loads(endpoint.deliveries.get(event_type="campaign.completed").body)["data"]
     assert completed["bulk_id"] == campaign.bulk_id
     assert completed["status"] == "COMPLETED"

@@ -79,8 +79,9 @@ def test_the_receipt_counts_what_is_then_sent(owner):
     assert receipt.longest == {"length": 157, "segments": 1, "row": 7}
     german = sum(message.segment_count for message in sendable if message.phone_number != BRITISH)
     assert [(row.country, row.recipients, row.segments, row.price) for row in receipt.countries] == [
-        ("DE", 3, german, Decimal("0.07") * german), ("GB", 1, 1, Decimal("0.04")),
-    ]  # fmt: skip
+        ("DE", 3, german, Decimal("0.07") * german),
+        ("GB", 1, 1, Decimal("0.04")),
+    ]
     assert receipt.price == sum(row.price for row in receipt.countries)
 
 
@@ -160,9 +161,7 @@ def test_an_old_receipt_is_counted_anew(owner, settings):
     suppress(owner.account, phones(1)[0], "STOP")
     assert preflight(fresh(draft)).recipients == 3
     stored = fresh(draft).preflight
-    Campaign.objects.update(
-        preflight=stored | {"counted_at": (timezone.now() - timedelta(minutes=11)).isoformat()}
-    )  # fmt: skip
+    Campaign.objects.update(preflight=stored | {"counted_at": (timezone.now() - timedelta(minutes=11)).isoformat()})
     assert preflight(fresh(draft)).recipients == 2
 
 
@@ -191,9 +190,7 @@ def test_numbers_without_a_price_and_nobody_at_all_are_warned_of(owner):
 
 def test_the_time_at_the_gateways_rate(owner, settings):
     settings.SIMULATOR_RATE = settings.GATEWAY_RATE = 0
-    draft = draft_of(
-        owner, Recipients(phone_numbers=phones(300)), valid_until=timezone.now() + timedelta(seconds=60)
-    )  # fmt: skip
+    draft = draft_of(owner, Recipients(phone_numbers=phones(300)), valid_until=timezone.now() + timedelta(seconds=60))
     assert preflight(draft).seconds is None
     settings.SIMULATOR_RATE = settings.GATEWAY_RATE = 3
     receipt = preflight(fresh(draft))
@@ -235,9 +232,13 @@ def test_quiet_hours_say_whom_they_hold_back_and_until_when(owner):
 def test_quiet_hours_beyond_the_last_moment_are_warned_of(owner):
     noon = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=30)
     draft = draft_of(
-        owner, Recipients(phone_numbers=phones(3)), scheduled_at=noon, quiet_from=time(11), quiet_until=time(18),
+        owner,
+        Recipients(phone_numbers=phones(3)),
+        scheduled_at=noon,
+        quiet_from=time(11),
+        quiet_until=time(18),
         valid_until=noon + timedelta(hours=1),
-    )  # fmt: skip
+    )
     assert [warning.code for warning in preflight(fresh(draft)).warnings] == ["too_late"]
 
 
@@ -246,10 +247,12 @@ def test_the_same_that_went_out_today_is_warned_of(owner, change):
     upload = make_upload(owner.account, [(phone,) for phone in phones(3)], ["phone"])
     twin = make_upload(owner.account, [(phone,) for phone in phones(4 if change == "recipients" else 3)], ["phone"])
     first = make_campaign(
-        owner.account, audience=upload.audience, message="Other" if change == "text" else "Hello",
+        owner.account,
+        audience=upload.audience,
+        message="Other" if change == "text" else "Hello",
         mode=Mode.TEST if change == "mode" else Mode.LIVE,
         scheduled_at=timezone.now() + timedelta(hours=1) if change == "unsent" else None,
-    )  # fmt: skip
+    )
     if change == "day":
         Campaign.objects.update(started_at=timezone.now() - timedelta(days=1))
     receipt = preflight(draft_of(owner, Recipients(upload_id=twin.upload_id)))
@@ -342,8 +345,10 @@ def test_previews_are_what_would_be_sent(owner, settings):
     draft = draft_of(owner, Recipients(upload_id=upload.upload_id), message="Hello {name}")
     first = first_rows(draft, 3)
     assert [(one.row, one.phone_number, one.text) for one in first] == [
-        (2, phones(5)[0], "Hello Anna"), (3, phones(5)[1], None), (4, phones(5)[2], "Hello Zoë"),
-    ]  # fmt: skip
+        (2, phones(5)[0], "Hello Anna"),
+        (3, phones(5)[1], None),
+        (4, phones(5)[2], "Hello Zoë"),
+    ]
     assert (first[1].problem, first[1].detail) == ("missing_value", "name")
     assert (first[2].encoding, first[2].segments, first[2].units_left) == ("ucs2", segment_count("Hello Zoë"), 61)
     assert one_row(draft, 6).text == "Hello Eve"

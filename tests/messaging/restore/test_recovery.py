@@ -268,8 +268,9 @@ def test_a_log_that_cannot_be_read_keeps_the_hold_until_an_operator_insists(simu
     eventually(lambda: release.progress().state == release.REFUSED, release.take_step)
     assert sending_hold.is_held()
     release_all(force=True)
-    assert recovery.report().untold == ["Gateway simulator: The log could not be read: The provider answered with an "
-                                        "error (HTTP 500, E500)"]  # fmt: skip
+    assert recovery.report().untold == [
+        "Gateway simulator: The log could not be read: The provider answered with an error (HTTP 500, E500)"
+    ]
 
 
 def test_a_machine_that_was_put_back_loses_nothing_either(simulator, tmp_path: Path) -> None:

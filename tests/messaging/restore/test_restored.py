@@ -546,7 +546,10 @@ def test_files_copied_elsewhere_or_put_back_are_held(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path / "copy")],
         env=environment | {"REDIS_URL": "redis://127.0.0.1:1/0", "LOG_LEVEL": "ERROR"},
-        cwd=django_settings.BASE_DIR, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        cwd=django_settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [detection.OTHER_PLACE, detection.OTHER_TIME]

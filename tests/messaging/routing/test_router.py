@@ -132,12 +132,15 @@ def test_expansion_makes_batches_by_road() -> None:
     expansion.expand_ready()
     batches = {batch.prefix: batch for batch in campaign.batches.all()}
     assert {(b.prefix, b.gateway, b.size) for b in batches.values()} == {
-        ("49", "german", 2), ("44", "rest", 1), ("1", "rest", 1)
-    }  # fmt: skip
+        ("49", "german", 2),
+        ("44", "rest", 1),
+        ("1", "rest", 1),
+    }
     assert "+49" in batches["49"].route_note
     assert set(Message.objects.in_batch(batches["49"].pk).values_list("phone_number", flat=True)) == {
-        GERMAN, "+491511200002"
-    }  # fmt: skip
+        GERMAN,
+        "+491511200002",
+    }
 
 
 def test_one_road_for_all_costs_no_batch_more(settings: Any) -> None:
@@ -246,9 +249,17 @@ def test_what_was_held_back_beside_lost_messages_goes_elsewhere(two: Any, monkey
     first = Message.objects.in_batch(batch.pk).order_by("id").first()
     assert first is not None
     Attempt.objects.create(
-        batch=batch, gateway="main", reference="partly lost", epoch=0, first=first.id, last=first.id + 2,
-        message_count=3, state=AttemptState.RESOLVED, deadline=timezone.now(), finished_at=timezone.now(),
-    )  # fmt: skip
+        batch=batch,
+        gateway="main",
+        reference="partly lost",
+        epoch=0,
+        first=first.id,
+        last=first.id + 2,
+        message_count=3,
+        state=AttemptState.RESOLVED,
+        deadline=timezone.now(),
+        finished_at=timezone.now(),
+    )
     policy = replace(two["main"].policy, look_up_by=LookUpBy.NOTHING)
     monkeypatch.setattr(registry, "policy_of", lambda name: policy)
     Batch.objects.update(gateway="spare", was_moved=True)
@@ -299,9 +310,17 @@ def test_what_another_gateway_may_have_is_never_in_a_call_of_this_one(two: Any) 
     first = Message.objects.in_batch(batch.pk).order_by("id").first()
     assert first is not None
     Attempt.objects.create(
-        batch=batch, gateway="main", reference="doubtful", epoch=0, first=first.id + 2, last=first.id + 3,
-        message_count=2, state=AttemptState.RESOLVED, deadline=timezone.now(), finished_at=timezone.now(),
-    )  # fmt: skip
+        batch=batch,
+        gateway="main",
+        reference="doubtful",
+        epoch=0,
+        first=first.id + 2,
+        last=first.id + 3,
+        message_count=2,
+        state=AttemptState.RESOLVED,
+        deadline=timezone.now(),
+        finished_at=timezone.now(),
+    )
     Batch.objects.update(gateway="spare", was_moved=True)
     run(campaign)
     spans = Attempt.objects.filter(gateway="spare").order_by("pk").values_list("first", "last")

@@ -61,9 +61,15 @@ class Call:
 
 
 def play(
-    gateway: SimulatedGateway, limits: Limits, seconds: float, *, senders: int = 8, wanted: int = 100,
-    down: tuple[float, float] = (0, 0), latency: float = 0.05,
-) -> list[Call]:  # fmt: skip
+    gateway: SimulatedGateway,
+    limits: Limits,
+    seconds: float,
+    *,
+    senders: int = 8,
+    wanted: int = 100,
+    down: tuple[float, float] = (0, 0),
+    latency: float = 0.05,
+) -> list[Call]:
     """Senders who always have something to send: they take, call for `latency` seconds, tell, and take again. The
     gateway is down between the two times `down`. Times of the calls count from 0."""
     current, calls = Pace(), []

@@ -95,9 +95,7 @@ def test_a_worker_that_wakes_up_late_makes_nothing_unknown_again(simulator):
     overdue()
     attempt = Attempt.objects.get()
     assert attempt.state == AttemptState.UNKNOWN
-    Attempt.objects.update(
-        finished_at=timezone.now() - timedelta(minutes=5), next_lookup_at=timezone.now()
-    )  # fmt: skip
+    Attempt.objects.update(finished_at=timezone.now() - timedelta(minutes=5), next_lookup_at=timezone.now())
     reconciliation.reconcile()
     assert statuses() == {"queued": 2}
     record.record(submit.Result(late, error=Unknown("time-out")))

@@ -108,8 +108,10 @@ def test_what_failed_is_sent_again_as_new_messages_and_nothing_else(simulator):
     dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
     again = Message.objects.filter(campaign=resend).order_by("id")
     assert [(message.row, message.phone_number) for message in again] == [
-        (12, numbers[1]), (14, numbers[3]), (15, numbers[4]),
-    ]  # fmt: skip
+        (12, numbers[1]),
+        (14, numbers[3]),
+        (15, numbers[4]),
+    ]
     accepted = simulator.accepted_ids()
     assert len(accepted) == len(set(accepted)) == len(sent_first) + 2  # the last number is refused by the provider
     assert not set(accepted) - set(sent_first) - {message.message_id for message in again}
@@ -188,9 +190,16 @@ def test_who_opted_out_since_gets_nothing(simulator):
 def test_a_resend_is_like_its_original():
     sender = SenderIdFactory()
     original = ended(
-        S.FAILED, account=sender.account, sender_id=sender.value, mode="test", kind=CampaignKind.SINGLE, name="Parcel",
-        callback_url="https://1.1.1.1/hook", quiet_from=time_of_day(21), quiet_until=time_of_day(8),
-    )  # fmt: skip
+        S.FAILED,
+        account=sender.account,
+        sender_id=sender.value,
+        mode="test",
+        kind=CampaignKind.SINGLE,
+        name="Parcel",
+        callback_url="https://1.1.1.1/hook",
+        quiet_from=time_of_day(21),
+        quiet_until=time_of_day(8),
+    )
     operator = MembershipFactory(account=sender.account).user
     resend = resend_failed(original, operator)
     no_times = {field: getattr(original, field) for field in COPIED if not field.startswith("canary_")}
@@ -215,9 +224,15 @@ def test_the_end_of_validity_is_kept_while_it_is_ahead(hours, is_kept):
 
 @pytest.mark.parametrize(
     "status",
-    [CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.SCHEDULED, CampaignStatus.DRAFT,
-     CampaignStatus.AWAITING_APPROVAL, CampaignStatus.MISSED],
-)  # fmt: skip
+    [
+        CampaignStatus.RUNNING,
+        CampaignStatus.PAUSED,
+        CampaignStatus.SCHEDULED,
+        CampaignStatus.DRAFT,
+        CampaignStatus.AWAITING_APPROVAL,
+        CampaignStatus.MISSED,
+    ],
+)
 def test_a_campaign_that_may_go_on_is_not_resent(status):
     original = ended(S.FAILED)
     Campaign.objects.filter(pk=original.pk).update(status=status)

@@ -112,8 +112,9 @@ def test_a_message_whose_outcome_is_unknown_counts_as_one_that_left(simulator: A
         dispatch.dispatch_ready(Lane.SINGLES, 1)
     assert len(simulator.accepted_ids()) == 1
     assert sorted(Message.objects.values_list("status", "reason")) == [
-        (MessageStatus.UNKNOWN, "answer_lost"), *[(MessageStatus.SUPPRESSED, "too_often")] * 2
-    ]  # fmt: skip
+        (MessageStatus.UNKNOWN, "answer_lost"),
+        *[(MessageStatus.SUPPRESSED, "too_often")] * 2,
+    ]
     with pytest.raises(RecipientLimitReached):
         single(membership, GERMAN)
     settlement.apply([Fact(Message.objects.order_by("pk")[0].pk, MessageStatus.UNCONFIRMED, FactSource.DEADLINE)])
@@ -234,8 +235,9 @@ def test_an_operator_may_be_the_second_person(admin_client: Client) -> None:
     assert admin_client.post(page, chosen, follow=True).status_code == 200
     campaign.refresh_from_db()
     assert (campaign.status, campaign.approved_by and campaign.approved_by.username) == (
-        CampaignStatus.RUNNING, "admin"
-    )  # fmt: skip
+        CampaignStatus.RUNNING,
+        "admin",
+    )
 
 
 # --- pace ------------------------------------------------------------------------------------------------------------

@@ -222,8 +222,11 @@ def test_messages_of_one_call_may_differ_in_sender_and_report_url(receiver: Any)
         simulator.flush()
         assert [message["messageId"] for message in answer["messages"]] == ["m0", "m1", "m2", "m3"]
         assert {message["id"]: message["sender"] for message in simulator.messages()} == {
-            "m0": "A", "m1": "B", "m2": "A", "m3": "A"
-        }  # fmt: skip
+            "m0": "A",
+            "m1": "B",
+            "m2": "A",
+            "m3": "A",
+        }
         assert {(result["messageId"], result["callbackData"]) for result in receiver.results()} == {
             ("m0", "mine"),
             ("m2", "mine"),

@@ -65,9 +65,17 @@ def build() -> None:
         lane=Lane.SINGLES, queued=0, delivered=1, state=BatchState.DONE, gateway="simulator", report_deadline=now
     )
     attempt = Attempt.objects.create(
-        batch=batch, gateway="simulator", reference="call-0", epoch=1, first=1, last=1, message_count=1,
-        state=AttemptState.ANSWERED, deadline=now, finished_at=now,
-    )  # fmt: skip
+        batch=batch,
+        gateway="simulator",
+        reference="call-0",
+        epoch=1,
+        first=1,
+        last=1,
+        message_count=1,
+        state=AttemptState.ANSWERED,
+        deadline=now,
+        finished_at=now,
+    )
     body = ReportInbox.objects.create(gateway="simulator", source="push", body=b"{}", applied_at=now)
     endpoint = WebhookEndpoint.objects.create(
         account=account, endpoint_id="we-1", url="https://x.test/", kind="endpoint"
@@ -88,24 +96,47 @@ def build() -> None:
     silent = {"delivered": "0", "sent": "1"}
     copies(done, WAITING, id=f"{start} + n", bulk_id="'silent-' || n", closed_at="NULL", **silent)
     copies(
-        batch, WAITING, id=f"{start} + n", campaign_id=f"{start} + n", report_check_at="NULL", report_check_count="6",
-        report_deadline=later, **silent,
-    )  # fmt: skip
+        batch,
+        WAITING,
+        id=f"{start} + n",
+        campaign_id=f"{start} + n",
+        report_check_at="NULL",
+        report_check_count="6",
+        report_deadline=later,
+        **silent,
+    )
     copies(
-        batch, WAITING, id=f"{start + WAITING} + n", campaign_id=f"{start} + n", part="1", report_check_at=later,
-        report_deadline=later, **silent,
-    )  # fmt: skip
+        batch,
+        WAITING,
+        id=f"{start + WAITING} + n",
+        campaign_id=f"{start} + n",
+        part="1",
+        report_check_at=later,
+        report_deadline=later,
+        **silent,
+    )
     held = {"delivered": "0", "queued": "1"}
     running = {"status": f"'{CampaignStatus.RUNNING}'", "completed_at": "NULL", "closed_at": "NULL"}
     copies(done, WAITING, id=f"{start + WAITING} + n", bulk_id="'quiet-' || n", **running, **held)
     copies(
-        batch, WAITING, id=f"{start + 2 * WAITING} + n", campaign_id=f"{start + WAITING} + n", release_at=later,
-        state=f"'{BatchState.HELD}'", report_deadline="NULL", **held,
-    )  # fmt: skip
+        batch,
+        WAITING,
+        id=f"{start + 2 * WAITING} + n",
+        campaign_id=f"{start + WAITING} + n",
+        release_at=later,
+        state=f"'{BatchState.HELD}'",
+        report_deadline="NULL",
+        **held,
+    )
     copies(
-        attempt, WAITING, id=f"{start} + n", batch_id=f"{start} + n", reference="'lost-' || n",
-        state=f"'{AttemptState.UNKNOWN}'", next_lookup_at=later,
-    )  # fmt: skip
+        attempt,
+        WAITING,
+        id=f"{start} + n",
+        batch_id=f"{start} + n",
+        reference="'lost-' || n",
+        state=f"'{AttemptState.UNKNOWN}'",
+        next_lookup_at=later,
+    )
     copies(body, WAITING, id=f"{start} + n", applied_at="NULL", failure_count="3", next_attempt_at=later)
     copies(body, WAITING, id=f"{start + WAITING} + n", unmatched_count="1", rematch_at=later)
     copies(delivery, WAITING, id=f"{start} + n", event_id="'w-' || n", state="'waiting'", next_attempt_at=later)
@@ -117,9 +148,21 @@ def build() -> None:
 
 #: Tables that grow with what was sent or asked, for ever or for as long as it is kept.
 LARGE = (
-    Attempt, AuditEvent, Batch, Campaign, DeliveryReport, ApiUsageLog, IdempotencyKey, InboundMessage, LedgerEntry,
-    Message, ProviderReference, ReportInbox, WebhookAttempt, WebhookDelivery,
-)  # fmt: skip
+    Attempt,
+    AuditEvent,
+    Batch,
+    Campaign,
+    DeliveryReport,
+    ApiUsageLog,
+    IdempotencyKey,
+    InboundMessage,
+    LedgerEntry,
+    Message,
+    ProviderReference,
+    ReportInbox,
+    WebhookAttempt,
+    WebhookDelivery,
+)
 PARTIAL = {index.name for model in apps.get_models() for index in model._meta.indexes if index.condition is not None}
 
 

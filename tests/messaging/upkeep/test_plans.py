@@ -63,25 +63,50 @@ def _build() -> None:
         status=CampaignStatus.COMPLETED, closed_at=now, completed_at=now, delivered=1, chunks_done=1
     )
     batch = Batch.objects.create(
-        account=account, campaign=done, chunk=0, part=0, mode="live", lane=Lane.SINGLES, turn=0, size=1, delivered=1,
-        state=BatchState.DONE, gateway="simulator", report_deadline=now, price_micro=75_000, segments=1,
+        account=account,
+        campaign=done,
+        chunk=0,
+        part=0,
+        mode="live",
+        lane=Lane.SINGLES,
+        turn=0,
+        size=1,
+        delivered=1,
+        state=BatchState.DONE,
+        gateway="simulator",
+        report_deadline=now,
+        price_micro=75_000,
+        segments=1,
         charged_segments=1,
-    )  # fmt: skip
+    )
     message = Message.objects.create(
         id=batch.pk * MAX_IN_BATCH, campaign=done, row=1, phone_number="+4915112000000", status=MessageStatus.DELIVERED
     )
     attempt = Attempt.objects.create(
-        batch=batch, gateway="simulator", reference="call-0", epoch=1, first=message.pk, last=message.pk,
-        message_count=1, state=AttemptState.ANSWERED, deadline=now, finished_at=now,
-    )  # fmt: skip
+        batch=batch,
+        gateway="simulator",
+        reference="call-0",
+        epoch=1,
+        first=message.pk,
+        last=message.pk,
+        message_count=1,
+        state=AttemptState.ANSWERED,
+        deadline=now,
+        finished_at=now,
+    )
     body = ReportInbox.objects.create(gateway="simulator", source="push", body=b'{"results":[]}', applied_at=now)
     copies(done, HISTORY, id=f"{FIRST} + n", bulk_id="'old-' || n")
     copies(batch, HISTORY, id=f"{FIRST} + n", campaign_id=f"{FIRST} + n")
     copies(message, HISTORY, id=f"({FIRST} + n::bigint) * {MAX_IN_BATCH}", campaign_id=f"{FIRST} + n")
     copies(
-        attempt, HISTORY, id=f"{FIRST} + n", batch_id=f"{FIRST} + n", reference="'old-' || n",
-        first=f"({FIRST} + n::bigint) * {MAX_IN_BATCH}", last=f"({FIRST} + n::bigint) * {MAX_IN_BATCH}",
-    )  # fmt: skip
+        attempt,
+        HISTORY,
+        id=f"{FIRST} + n",
+        batch_id=f"{FIRST} + n",
+        reference="'old-' || n",
+        first=f"({FIRST} + n::bigint) * {MAX_IN_BATCH}",
+        last=f"({FIRST} + n::bigint) * {MAX_IN_BATCH}",
+    )
     copies(body, HISTORY, id=f"{FIRST} + n")
     _build_backlog(account, batch)
     with connection.cursor() as cursor:
@@ -96,11 +121,22 @@ def _build_backlog(account: Account, batch: Batch) -> None:
         campaign = make_campaign(account, count=1)
         Campaign.objects.filter(pk=campaign.pk).update(status=status, queued=BACKLOG, chunks_done=1)
         copies(
-            batch, BACKLOG, id=f"{FIRST + place * HISTORY} + n", campaign_id=str(campaign.pk), part="mod(n, 30000)",
-            chunk="n / 30000", lane=str(Lane.CAMPAIGNS.value), state=f"'{BatchState.READY}'", queued="1", delivered="0",
-            segments="0", charged_segments="0", report_deadline="NULL",
-            gateway="'gone'", turn="n",
-        )  # fmt: skip
+            batch,
+            BACKLOG,
+            id=f"{FIRST + place * HISTORY} + n",
+            campaign_id=str(campaign.pk),
+            part="mod(n, 30000)",
+            chunk="n / 30000",
+            lane=str(Lane.CAMPAIGNS.value),
+            state=f"'{BatchState.READY}'",
+            queued="1",
+            delivered="0",
+            segments="0",
+            charged_segments="0",
+            report_deadline="NULL",
+            gateway="'gone'",
+            turn="n",
+        )
     ReportInbox.objects.filter(pk__gte=FIRST + HISTORY - BACKLOG).update(applied_at=None)
 
 

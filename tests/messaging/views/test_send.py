@@ -106,9 +106,15 @@ def test_search_finds_a_number_in_any_spelling_and_nothing_of_others(member: Cli
 def test_inbox_shows_what_was_written_and_one_conversation(member: Client, account: Account) -> None:
     for n, phone in enumerate(phones(2)):
         InboundMessage.objects.create(
-            account=account, inbound_id=f"in-{n}", gateway="simulator", provider_reference=str(n), phone_number=phone,
-            recipient="+4915199999999", text=f"Reply {n}", received_at=timezone.now(),
-        )  # fmt: skip
+            account=account,
+            inbound_id=f"in-{n}",
+            gateway="simulator",
+            provider_reference=str(n),
+            phone_number=phone,
+            recipient="+4915199999999",
+            text=f"Reply {n}",
+            received_at=timezone.now(),
+        )
     assert [row.text for row, _ in member.get(reverse("inbox")).context["rows"]] == ["Reply 1", "Reply 0"]
     one = member.get(reverse("inbox"), {"number": phones(2)[0]}).context["rows"]
     assert [row.text for row, _ in one] == ["Reply 0"]
@@ -117,11 +123,17 @@ def test_inbox_shows_what_was_written_and_one_conversation(member: Client, accou
 def test_pages_hold_every_row_once_and_stay_with_the_number(member: Client, account: Account) -> None:
     InboundMessage.objects.bulk_create(
         InboundMessage(
-            account=account, inbound_id=f"in-{n}", gateway="simulator", provider_reference=str(n),
-            phone_number=phones(2)[n % 2], recipient="+4915199999999", text=str(n), received_at=timezone.now(),
+            account=account,
+            inbound_id=f"in-{n}",
+            gateway="simulator",
+            provider_reference=str(n),
+            phone_number=phones(2)[n % 2],
+            recipient="+4915199999999",
+            text=str(n),
+            received_at=timezone.now(),
         )
         for n in range(120)
-    )  # fmt: skip
+    )
     seen, query = [], {"number": phones(2)[0]}
     while query:
         page = member.get(reverse("inbox"), query).context

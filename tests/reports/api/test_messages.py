@@ -128,10 +128,16 @@ def test_filters_leave_out_and_nothing_else(read: Reader, settings: Any) -> None
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"status": "LOST"}, {"phone_number": "x"}, {"limit": 201}, {"limit": 0}, {"created_after": "2027-01-01"},
-     {"stat": "SENT"}],
+    [
+        {"status": "LOST"},
+        {"phone_number": "x"},
+        {"limit": 201},
+        {"limit": 0},
+        {"created_after": "2027-01-01"},
+        {"stat": "SENT"},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_wrong_filter_is_400(read: Reader, wrong: dict[str, object]) -> None:
     assert read(**wrong) == (400, "VALIDATION_ERROR")
 
@@ -158,8 +164,11 @@ def test_one_message_tells_its_story(read: Reader) -> None:
     settlement.apply([Fact(number, MessageStatus.DELIVERED, FactSource.PUSH)])
     story = read(f"/{Message.objects.get().message_id}")
     assert (story["status"], story["message"], story["to"], story["segments"]) == (
-        "DELIVERED", "Hello", "+4915112345678", 1,
-    )  # fmt: skip
+        "DELIVERED",
+        "Hello",
+        "+4915112345678",
+        1,
+    )
     assert story["request_id"] == "req-1"
     assert [step["title"] for step in story["timeline"]][:2] == ["Accepted", "Prepared for sending"]
     assert story["delivered_at"]

@@ -68,8 +68,13 @@ def test_every_serializer_is_a_request_or_an_answer() -> None:
 
 def test_names_are_words_in_small_letters_and_ids_say_of_what(document: Any) -> None:
     assert [(c, name) for c, name, _ in properties(document) if not NAME.fullmatch(name) or name == "id"] == []
-    parameters = {one["name"] for path in document["paths"].values() for operation in path.values()
-                  for one in operation["parameters"] if "name" in one}  # fmt: skip
+    parameters = {
+        one["name"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for one in operation["parameters"]
+        if "name" in one
+    }
     assert [name for name in parameters if not NAME.fullmatch(name) or name == "id"] == []
 
 
@@ -113,7 +118,7 @@ def test_the_statuses_that_are_told_are_those_there_are() -> None:
         "UPLOAD": [status.value.upper() for status in UploadStatus],
         "SENDER": [status.value.upper() for status in SenderStatus],
         "DELIVERY": [status.value.upper() for status in WebhookState],
-    }  # fmt: skip
+    }
     for name, words in stored.items():
         assert set(getattr(statuses, name)) == set(words), name
     assert {word for word, one in statuses.MESSAGE.items() if not one.is_final} == {one.public for one in OPEN}
@@ -133,8 +138,10 @@ def test_every_word_of_the_api_stands_in_the_guide(document: Any) -> None:
 
 def forms(document: Any) -> Iterator[tuple[str, type[StrictSerializer], bool, dict[str, Any]]]:
     """Component, class, whether it is for a change, and a good body: of each request in JSON."""
-    classes = {f"{one.__name__.removesuffix('Serializer').removesuffix('Request')}Request": one
-               for one in below(StrictSerializer)}  # fmt: skip
+    classes = {
+        f"{one.__name__.removesuffix('Serializer').removesuffix('Request')}Request": one
+        for one in below(StrictSerializer)
+    }
     for path in document["paths"].values():
         for operation in path.values():
             content = operation.get("requestBody", {}).get("content", {}).get("application/json")

@@ -291,9 +291,12 @@ def test_the_code_is_answered_with_its_status(code: str, client: Any, settings: 
     if "Retry-After" in CATALOGUE[code].retry and code != "INTERNAL_ERROR":
         assert int(answer.headers["Retry-After"]) > 0
     done_before = (
-        "DUPLICATE_REFERENCE", "IDEMPOTENCY_KEY_REUSED", "INVALID_STATE", "RATE_LIMIT_EXCEEDED",
+        "DUPLICATE_REFERENCE",
+        "IDEMPOTENCY_KEY_REUSED",
+        "INVALID_STATE",
+        "RATE_LIMIT_EXCEEDED",
         "RECIPIENT_LIMIT_REACHED",
-    )  # fmt: skip
+    )
     assert Campaign.objects.count() - before == (code in done_before)
 
 

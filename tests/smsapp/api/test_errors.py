@@ -225,10 +225,17 @@ def test_the_schema_names_every_path(client):
 @pytest.mark.parametrize(
     "path",
     [
-        "campaigns/%00", "campaigns/a%00b", "uploads/%00", "uploads/%00/errors", "sms/reports?bulk_id=%00",
-        "sms/reports?bogus=1", "campaigns?bogus=1", "campaigns?limit=0", "campaigns?limit=abc",
+        "campaigns/%00",
+        "campaigns/a%00b",
+        "uploads/%00",
+        "uploads/%00/errors",
+        "sms/reports?bulk_id=%00",
+        "sms/reports?bogus=1",
+        "campaigns?bogus=1",
+        "campaigns?limit=0",
+        "campaigns?limit=abc",
     ],
-)  # fmt: skip
+)
 def test_an_address_or_query_that_makes_no_sense(client, key, path):
     failure_of(client.get(f"/api/v1/{path}", headers={"X-API-Key": key}), 400, "VALIDATION_ERROR")
 
@@ -265,10 +272,12 @@ def message_of(answer: Any, status: int, code: str) -> str:
 @pytest.mark.parametrize(
     ("header", "value"),
     [
-        ("Authorization", "Bearer {key}"), ("Authorization", "bearer  {key}"), ("X-API-Key", "Bearer {key}"),
+        ("Authorization", "Bearer {key}"),
+        ("Authorization", "bearer  {key}"),
+        ("X-API-Key", "Bearer {key}"),
         ("X-API-Key", "eyJhbGciOiJIUzI1NiJ9.e30.x"),
     ],
-)  # fmt: skip
+)
 def test_a_key_or_token_in_the_wrong_place_is_told_where_it_belongs(client, key, header, value):
     answer = client.get("/api/v1/messages", headers={header: value.format(key=key)})
     words = message_of(answer, 401, "INVALID_CREDENTIALS")
@@ -286,10 +295,12 @@ def test_a_call_without_credentials_is_told_how_they_are_sent(client, headers):
 @pytest.mark.parametrize(
     ("path", "meant"),
     [
-        ("/api/sms/send", "/api/v1/sms/send"), ("/api/sms/send/", "/api/v1/sms/send"),
-        ("/api/v1/sms/send/", "/api/v1/sms/send"), ("/api/v1/messages/x/", "/api/v1/messages/x"),
+        ("/api/sms/send", "/api/v1/sms/send"),
+        ("/api/sms/send/", "/api/v1/sms/send"),
+        ("/api/v1/sms/send/", "/api/v1/sms/send"),
+        ("/api/v1/messages/x/", "/api/v1/messages/x"),
     ],
-)  # fmt: skip
+)
 def test_an_address_that_is_almost_one_is_told_the_right_one(client, post, path, meant):
     for answer in (client.get(path), post(BODY, path=path)):
         assert message_of(answer, 404, "NOT_FOUND") == f"There is nothing at this address. Did you mean {meant}?"
@@ -345,8 +356,10 @@ def test_a_number_that_is_none_is_answered_as_the_customers_contract_says(post):
     error = failure_of(post(BODY | {"phone_numbers": ["invalid-number"]}), 400, "VALIDATION_ERROR")
     details = error["details"]
     assert (details["field"], details["value"], details["code"]) == (
-        "phone_numbers[0]", "invalid-number", "NOT_A_NUMBER",
-    )  # fmt: skip
+        "phone_numbers[0]",
+        "invalid-number",
+        "NOT_A_NUMBER",
+    )
     late = failure_of(post(BODY | {"schedule_time": "2024-06-17T20:00:00+02:00"}), 422, "SCHEDULE_IN_PAST")
     assert late["details"]["value"] == "2024-06-17T18:00:00Z"
 

@@ -132,13 +132,18 @@ def test_only_named_filters_reach_the_database(reader: Reader, path: str, name: 
 @pytest.mark.parametrize(
     ("query", "field"),
     [
-        ("status=delivered&status=sent", "status"), ("status=nonsense", "status"), ("status=", "status"),
-        ("created_after=yesterday", "created_after"), ("created_after=2027-01-01", "created_after"),
-        ("created_after=2027-01-01T10:00:00", "created_after"), ("created_before=", "created_before"),
-        ("created_before=99999-01-01T00:00:00Z", "created_before"), ("phone_number=12", "phone_number"),
+        ("status=delivered&status=sent", "status"),
+        ("status=nonsense", "status"),
+        ("status=", "status"),
+        ("created_after=yesterday", "created_after"),
+        ("created_after=2027-01-01", "created_after"),
+        ("created_after=2027-01-01T10:00:00", "created_after"),
+        ("created_before=", "created_before"),
+        ("created_before=99999-01-01T00:00:00Z", "created_before"),
+        ("phone_number=12", "phone_number"),
         ("created_after=0001-01-01T00:00:00%2B14:00", "created_after"),
     ],
-)  # fmt: skip
+)
 def test_a_filter_that_makes_no_sense_is_named(reader: Reader, query: str, field: str) -> None:
     assert reader.refusal(f"sms/reports?{query}") == (400, "VALIDATION_ERROR", field)
 

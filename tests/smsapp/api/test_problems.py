@@ -138,8 +138,9 @@ def test_an_empty_parameter_is_refused_everywhere(ask: Asker) -> None:
 
 def test_a_parameter_that_stands_twice_is_refused(ask: Asker) -> None:
     assert ask.query_problems("GET", "messages", "limit=1&limit=2&status=SENT&status=SENT") == {
-        "limit": "INVALID", "status": "INVALID",
-    }  # fmt: skip
+        "limit": "INVALID",
+        "status": "INVALID",
+    }
 
 
 def test_a_field_or_parameter_without_a_name_is_named_by_its_quotes(ask: Asker) -> None:
@@ -181,18 +182,28 @@ def test_types_are_named_in_words_of_json(ask: Asker) -> None:
 
 def test_other_names_of_both_fields_are_named_with_the_missing_ones(ask: Asker) -> None:
     assert ask.problems("POST", "sms/send", {"to": phones(1), "text": "Hello"}) == {
-        "text": "UNKNOWN", "to": "UNKNOWN", "message": "REQUIRED", "phone_numbers": "REQUIRED",
-    }  # fmt: skip
+        "text": "UNKNOWN",
+        "to": "UNKNOWN",
+        "message": "REQUIRED",
+        "phone_numbers": "REQUIRED",
+    }
 
 
 def test_the_customers_own_example_is_told_everything(ask: Asker) -> None:
     example = {
-        "phone_numbers": ["+1234567890", "+1987654321"], "message": "Hello, this is a test message",
-        "sender_id": "YourBrand", "schedule_time": "2024-06-17T18:00:00Z", "callback_url": "https://127.0.0.1/webhook",
-    }  # fmt: skip
+        "phone_numbers": ["+1234567890", "+1987654321"],
+        "message": "Hello, this is a test message",
+        "sender_id": "YourBrand",
+        "schedule_time": "2024-06-17T18:00:00Z",
+        "callback_url": "https://127.0.0.1/webhook",
+    }
     assert list(ask.problems("POST", "sms/send", example)) == [
-        "phone_numbers[0]", "phone_numbers[1]", "sender_id", "schedule_time", "callback_url",
-    ]  # fmt: skip
+        "phone_numbers[0]",
+        "phone_numbers[1]",
+        "sender_id",
+        "schedule_time",
+        "callback_url",
+    ]
     with_key = {**ask.headers, "Idempotency-Key": "one"}
     answer = ask.client.post("/api/v1/sms/send", example, content_type="application/json", headers=with_key)
     assert len(answer.json()["error"]["details"]["errors"]) == 5
@@ -208,18 +219,51 @@ def test_numbers_that_are_refused_for_different_reasons_are_all_named(ask: Asker
 
 
 SENSELESS: list[tuple[str, str, dict[str, Any], set[str]]] = [
-    ("POST", "sms/send", {"phone_numbers": ["1", "x"], "message": "x" * 1601, "sender_id": "Nobody",
-                          "schedule_time": PAST, "valid_until": PAST, "callback_url": "https://10.0.0.1/"},
-     {"phone_numbers", "message", "sender_id", "schedule_time", "valid_until", "callback_url"}),
-    ("POST", "sms/bulk", {"phone_numbers": ["1", "x"], "message": "a\0", "sender_id": "Nobody", "schedule_time": PAST,
-                          "quiet_from": "21:00", "canary_size": 5, "canary_percent": 5},
-     {"phone_numbers", "message", "sender_id", "schedule_time", "quiet_until", "canary_percent"}),
-    ("POST", "campaigns", {"phone_numbers": ["1"], "message": " ", "sender_id": "N", "valid_until": PAST},
-     {"phone_numbers", "message", "sender_id", "valid_until"}),
-    ("PATCH", "campaigns/{bulk_id}", {"message": " ", "sender_id": "Nobody", "schedule_time": PAST},
-     {"message", "sender_id", "schedule_time"}),
-    ("POST", "recurring-campaigns", {"phone_numbers": ["1"], "message": " ", "sender_id": "Nobody", "every": "week"},
-     {"phone_numbers", "message", "sender_id", "weekdays"}),
+    (
+        "POST",
+        "sms/send",
+        {
+            "phone_numbers": ["1", "x"],
+            "message": "x" * 1601,
+            "sender_id": "Nobody",
+            "schedule_time": PAST,
+            "valid_until": PAST,
+            "callback_url": "https://10.0.0.1/",
+        },
+        {"phone_numbers", "message", "sender_id", "schedule_time", "valid_until", "callback_url"},
+    ),
+    (
+        "POST",
+        "sms/bulk",
+        {
+            "phone_numbers": ["1", "x"],
+            "message": "a\0",
+            "sender_id": "Nobody",
+            "schedule_time": PAST,
+            "quiet_from": "21:00",
+            "canary_size": 5,
+            "canary_percent": 5,
+        },
+        {"phone_numbers", "message", "sender_id", "schedule_time", "quiet_until", "canary_percent"},
+    ),
+    (
+        "POST",
+        "campaigns",
+        {"phone_numbers": ["1"], "message": " ", "sender_id": "N", "valid_until": PAST},
+        {"phone_numbers", "message", "sender_id", "valid_until"},
+    ),
+    (
+        "PATCH",
+        "campaigns/{bulk_id}",
+        {"message": " ", "sender_id": "Nobody", "schedule_time": PAST},
+        {"message", "sender_id", "schedule_time"},
+    ),
+    (
+        "POST",
+        "recurring-campaigns",
+        {"phone_numbers": ["1"], "message": " ", "sender_id": "Nobody", "every": "week"},
+        {"phone_numbers", "message", "sender_id", "weekdays"},
+    ),
     ("POST", "templates", {"name": "N", "message": "a\tb\x01"}, {"message"}),
     ("POST", "lookup", {"country": "XX", "message": "\0"}, {"country", "message"}),
     ("POST", "contact-lists/{list_id}/contacts", {"phone_number": "1"}, {"phone_number"}),
@@ -227,10 +271,14 @@ SENSELESS: list[tuple[str, str, dict[str, Any], set[str]]] = [
     ("POST", "senders", {"sender_id": "TwelveLetter"}, {"sender_id"}),
     ("POST", "webhooks", {"url": "ftp://x"}, {"url"}),
     ("PATCH", "webhooks/{endpoint_id}", {"url": "ftp://x"}, {"url"}),
-    ("POST", "api-keys", {"name": "N", "mode": "live", "allowed_networks": ["x"], "expires_at": PAST},
-     {"allowed_networks", "expires_at"}),
+    (
+        "POST",
+        "api-keys",
+        {"name": "N", "mode": "live", "allowed_networks": ["x"], "expires_at": PAST},
+        {"allowed_networks", "expires_at"},
+    ),
     ("PATCH", "api-keys/{key_id}", {"allowed_networks": ["x"], "expires_at": PAST}, {"allowed_networks", "expires_at"}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

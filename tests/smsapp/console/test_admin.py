@@ -88,18 +88,32 @@ def rows() -> Campaign:
     SenderIdFactory(account=account)
     suppress(account, phones(1)[0], "STOP")
     Upload.objects.create(
-        account=account, user=user, upload_id="upl-1", filename="1.csv", original_filename="list.csv", file_size=1,
-        checksum="0" * 64, country="DE", audience=campaign.audience,
-    )  # fmt: skip
+        account=account,
+        user=user,
+        upload_id="upl-1",
+        filename="1.csv",
+        original_filename="list.csv",
+        file_size=1,
+        checksum="0" * 64,
+        country="DE",
+        audience=campaign.audience,
+    )
     batch = Batch.objects.create(
         account=account, campaign=campaign, chunk=0, part=0, mode="live", lane=Lane.CAMPAIGNS, turn=0, size=1, sent=1
     )
     number = message_number(batch.pk, 0)
     Message.objects.create(id=number, campaign=campaign, row=1, phone_number=phones(1)[0], status=MessageStatus.SENT)
     Attempt.objects.create(
-        batch=batch, gateway="simulator", reference="call-1", epoch=1, first=number, last=number, message_count=1,
-        state=AttemptState.OPEN, deadline=now,
-    )  # fmt: skip
+        batch=batch,
+        gateway="simulator",
+        reference="call-1",
+        epoch=1,
+        first=number,
+        last=number,
+        message_count=1,
+        state=AttemptState.OPEN,
+        deadline=now,
+    )
     RefusalRow.objects.create(campaign=campaign, gateway="simulator", why="HTTP 400", count=3, taken=0)
     DeliveryReport.objects.create(message_id=number, status=MessageStatus.SENT, source="answer")
     ReportInbox.objects.create(gateway="simulator", source="push", body=b"+4915112000000")
@@ -108,18 +122,27 @@ def rows() -> Campaign:
     DailyCountry.objects.create(account=account, mode="live", day=now.date(), country="DE", messages=1)
     DraftPlan.objects.create(campaign=campaign)
     InboundMessage.objects.create(
-        account=account, inbound_id="in-1", gateway="simulator", provider_reference="1", phone_number=phones(1)[0],
-        recipient="491511", received_at=now,
-    )  # fmt: skip
+        account=account,
+        inbound_id="in-1",
+        gateway="simulator",
+        provider_reference="1",
+        phone_number=phones(1)[0],
+        recipient="491511",
+        received_at=now,
+    )
     MessageTemplate.objects.create(account=account, user=user, template_id="tpl-1", name="Hello", message="Hello")
     gateway = Gateway.objects.create(name="main", kind="twilio")
     Route.objects.create(gateway=gateway)
     RouteHealth.objects.create(gateway="main", measured_at=now)
     ProviderReference.objects.create(gateway="main", reference="SM1", message_id=number)
     RecurringCampaign.objects.create(
-        account=account, user=user, recurring_id="rec-1", message="Hello", audience=campaign.audience,
+        account=account,
+        user=user,
+        recurring_id="rec-1",
+        message="Hello",
+        audience=campaign.audience,
         rule=Rule.at(Every.DAY, "UTC", time(9)).stored(),
-    )  # fmt: skip
+    )
     contact_list = ContactList.objects.create(account=account, user=user, list_id="lst-1", name="All")
     Contact.objects.create(contact_list=contact_list, phone_number=phones(1)[0])
     _rows_of_access(account, campaign)
@@ -136,9 +159,15 @@ def _rows_of_access(account: Account, campaign: Campaign) -> None:
     DailyUse.objects.get_or_create(account=account, day=now.date(), defaults={"message_count": 1})
     IdempotencyKey.objects.create(account=account, mode="live", key="k", fingerprint="0" * 64, request_id="r")
     ApiUsageLog.objects.create(
-        account=account, endpoint="/api/v1/sms/send", method="POST", status_code=202, response_time_ms=1,
-        request_size=1, response_size=1, created_at=now,
-    )  # fmt: skip
+        account=account,
+        endpoint="/api/v1/sms/send",
+        method="POST",
+        status_code=202,
+        response_time_ms=1,
+        request_size=1,
+        response_size=1,
+        created_at=now,
+    )
     endpoint = WebhookEndpoint.objects.create(account=account, endpoint_id="we-1", url="https://example.com/hook")
     delivery = WebhookDelivery.objects.create(endpoint=endpoint, event_id="evt_1", event_type="ping", body="{}")
     WebhookAttempt.objects.create(delivery=delivery, duration_ms=5, http_status=500)
@@ -173,9 +202,17 @@ def test_an_operator_with_every_permission_gains_no_right_by_any_page_or_action(
     client.force_login(operator)
     everything = list(Permission.objects.values_list("pk", flat=True))
     data = {
-        "is_superuser": "on", "is_staff": "on", "groups": [group.pk], "user_permissions": everything, "name": "Support",
-        "permissions": everything, "password1": "x" * 20, "password2": "x" * 20, "post": "yes", "confirmed": "yes",
-    }  # fmt: skip
+        "is_superuser": "on",
+        "is_staff": "on",
+        "groups": [group.pk],
+        "user_permissions": everything,
+        "name": "Support",
+        "permissions": everything,
+        "password1": "x" * 20,
+        "password2": "x" * 20,
+        "post": "yes",
+        "confirmed": "yes",
+    }
     every = list(model._default_manager.values_list("pk", flat=True)[:20])
     addresses = [address(model, "add")]
     addresses += [address(model, page, pk) for pk in every for page in ("change", "delete")]

@@ -83,8 +83,10 @@ def test_what_needs_a_hand_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     AccountFactory(is_metered=True, balance_micro=0)
     monkeypatch.setattr(throttle, "is_down", lambda name: name == registry.SIMULATOR)
     assert titles() == [
-        "Gateways that are down", "Campaigns that wait for approval", "Accounts whose credit is used up"
-    ]  # fmt: skip
+        "Gateways that are down",
+        "Campaigns that wait for approval",
+        "Accounts whose credit is used up",
+    ]
 
 
 def test_what_waits_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

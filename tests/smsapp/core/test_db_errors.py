@@ -104,9 +104,12 @@ def test_a_damaged_file_of_sqlite_is_an_outage(tmp_path):
 @pytest.mark.django_db
 def test_a_full_disk_that_the_server_calls_internal_is_no_defect_of_the_api(ask, monkeypatch):
     key = make_api_key()[1]
-    monkeypatch.setattr("messaging.api.views.send", lambda *args: connection.cursor().execute(
-        "DO $$ BEGIN RAISE EXCEPTION 'could not extend file: File too large' USING ERRCODE = 'XX000'; END $$"
-    ))  # fmt: skip
+    monkeypatch.setattr(
+        "messaging.api.views.send",
+        lambda *args: connection.cursor().execute(
+            "DO $$ BEGIN RAISE EXCEPTION 'could not extend file: File too large' USING ERRCODE = 'XX000'; END $$"
+        ),
+    )
     answer = ask.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": key})
     assert_told_to_come_again(answer)
     assert answer.json()["error"]["code"] == "SERVICE_UNAVAILABLE"

@@ -33,10 +33,17 @@ def sent(settings: Any, monkeypatch: pytest.MonkeyPatch, redis_client: Any) -> l
 
     def send(producer: Any, name: str, message: Any, **options: Any) -> None:
         headers, properties, body, _ = message
-        messages.append(SimpleNamespace(
-            headers=headers, properties=properties, payload=body, body=body, delivery_info={}, content_type="",
-            content_encoding="",
-        ))  # fmt: skip
+        messages.append(
+            SimpleNamespace(
+                headers=headers,
+                properties=properties,
+                payload=body,
+                body=body,
+                delivery_info={},
+                content_type="",
+                content_encoding="",
+            )
+        )
 
     monkeypatch.setattr(app.amqp, "send_task_message", send)
     return messages

@@ -65,9 +65,14 @@ def test_the_web_servers_own_log_holds_no_secret_of_an_address() -> None:
     log.access_log.handlers = [logging.StreamHandler(stream)]
     path = f"/callbacks/infobip/{TOKEN}"
     environ = {
-        "REQUEST_METHOD": "POST", "RAW_URI": f"{path}?to={NUMBER}", "PATH_INFO": path, "QUERY_STRING": f"to={NUMBER}",
-        "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "10.0.0.1", "HTTP_REFERER": f"https://x/?to={NUMBER}",
-    }  # fmt: skip
+        "REQUEST_METHOD": "POST",
+        "RAW_URI": f"{path}?to={NUMBER}",
+        "PATH_INFO": path,
+        "QUERY_STRING": f"to={NUMBER}",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "10.0.0.1",
+        "HTTP_REFERER": f"https://x/?to={NUMBER}",
+    }
     answer = SimpleNamespace(status="200 OK", sent=5, headers=[("X-Request-Id", "abc")])
     log.access(answer, SimpleNamespace(headers=[]), environ, timedelta(milliseconds=12))
     assert stream.getvalue() == '10.0.0.1 "POST /callbacks/infobip/[secret] HTTP/1.1" 200 5 12 ms abc\n'
@@ -107,9 +112,15 @@ print(json.dumps(told))
 def test_sentry_learns_where_it_happened_and_whom_it_concerned_from_nothing(tmp_path: Path) -> None:
     environment = {"DJANGO_SETTINGS_MODULE": "smsapp.settings.test", "VAR_DIR": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", SENTRY], input=json.dumps([NUMBER, TEXT, TOKEN]), env=environment,
-        cwd=django_settings.BASE_DIR, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", SENTRY],
+        input=json.dumps([NUMBER, TEXT, TOKEN]),
+        env=environment,
+        cwd=django_settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     errors = [event for event in told if "exception" in event]

@@ -27,9 +27,15 @@ ODD = 'it\'s 100 % \\ "ø"\n%s 😀'
 def campaign(place: int) -> Campaign:
     made = make_campaign(None, 1)
     values = {
-        "bulk_id": f"bulk-{place}", "message": ODD, "mode": Mode.TEST, "status": CampaignStatus.PAUSED,
-        "scheduled_at": timezone.now(), "prices": {"49": 75_000, "": 0}, "total_recipients": 0, "name": "",
-    }  # fmt: skip
+        "bulk_id": f"bulk-{place}",
+        "message": ODD,
+        "mode": Mode.TEST,
+        "status": CampaignStatus.PAUSED,
+        "scheduled_at": timezone.now(),
+        "prices": {"49": 75_000, "": 0},
+        "total_recipients": 0,
+        "name": "",
+    }
     return copy(made, **values)
 
 

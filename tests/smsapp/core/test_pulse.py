@@ -76,10 +76,14 @@ def test_health_tells_of_each_process_that_was_killed(tmp_path: Path, settings: 
     port = free_port()
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
     env = kept | {
-        "VAR_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "smsapp.settings.base", "SILENT_AFTER": "9",
-        "REDIS_URL": settings.REDIS_URL, "CELERY_BROKER_URL": settings.REDIS_URL, "PORT": str(port),
+        "VAR_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "smsapp.settings.base",
+        "SILENT_AFTER": "9",
+        "REDIS_URL": settings.REDIS_URL,
+        "CELERY_BROKER_URL": settings.REDIS_URL,
+        "PORT": str(port),
         "REDIS_KEY_PREFIX": f"{settings.REDIS_KEY_PREFIX}-{time.monotonic_ns()}",
-    }  # fmt: skip
+    }
 
     def workers() -> str:
         told = httpx2.get(f"http://127.0.0.1:{port}/health", timeout=10, trust_env=False).json()["data"]["workers"]

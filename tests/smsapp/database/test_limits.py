@@ -112,9 +112,13 @@ def test_a_web_server_has_less_time_than_a_worker(program: str, own: dict[str, s
     )
     environment = os.environ | {"DATABASE_URL": "postgres://nobody@127.0.0.1/none"} | own
     told = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
         cwd=settings.BASE_DIR,
-    ).stdout  # fmt: skip
+    ).stdout
     assert limit in told
 
 

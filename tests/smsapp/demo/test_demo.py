@@ -25,9 +25,20 @@ pytestmark = pytest.mark.platform
 
 UPLOAD = {"row_count": 10, "phone_count": 7, "invalid_count": 2, "duplicate_count": 1}
 CAMPAIGN = {
-    "total_recipients": 7, "waiting": 0, "pending": 0, "sent": 0, "delivered": 5, "undelivered": 1, "rejected": 1,
-    "failed": 0, "expired": 0, "cancelled": 0, "suppressed": 0, "unknown": 0, "unconfirmed": 0,
-}  # fmt: skip
+    "total_recipients": 7,
+    "waiting": 0,
+    "pending": 0,
+    "sent": 0,
+    "delivered": 5,
+    "undelivered": 1,
+    "rejected": 1,
+    "failed": 0,
+    "expired": 0,
+    "cancelled": 0,
+    "suppressed": 0,
+    "unknown": 0,
+    "unconfirmed": 0,
+}
 LEDGER = {"accepted": 6, "delivered": 5, "undelivered": 1, "rejected": 1, "duplicates": 0}
 REFUSED = Counter({"duplicate": 1, "not_a_number": 2})
 NAME_IN_DATABASE = "SELECT datname FROM pg_database WHERE starts_with(datname, 'smsapp_demo_')"

@@ -102,8 +102,21 @@ def a_region(chance: random.Random) -> PhoneMetadata:
         pattern = chance.choice((r"1\d{2,3}", r"[12]\d{2,4}", r"\d{3}|2\d{4}", r"[0-24]\d+", r"13\d*", None))
         return chance.choice((None, PhoneNumberDesc(national_number_pattern=pattern, possible_length=lengths)))
 
-    types = {name: description() for name in ("fixed_line", "mobile", "voip", "toll_free", "premium_rate", "pager",
-             "shared_cost", "personal_number", "uan", "voicemail")}  # fmt: skip
+    types = {
+        name: description()
+        for name in (
+            "fixed_line",
+            "mobile",
+            "voip",
+            "toll_free",
+            "premium_rate",
+            "pager",
+            "shared_cost",
+            "personal_number",
+            "uan",
+            "voicemail",
+        )
+    }
     general = PhoneNumberDesc(national_number_pattern=chance.choice((r"\d+", r"[12]\d{2,4}")))
     leading = chance.choice((None, None, "1|22", "[24]"))
     return PhoneMetadata("XX", general_desc=general, leading_digits=leading, register=False, **types)

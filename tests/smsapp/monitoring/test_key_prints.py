@@ -107,9 +107,13 @@ def test_processes_with_other_keys_do_not_start_and_say_why(tmp_path: Path) -> N
 
     def run(command: list[str], keys: str) -> tuple[int, str]:
         done = subprocess.run(
-            [sys.executable, *command], env=environment | {"ENCRYPTION_KEYS": keys}, cwd=django_settings.BASE_DIR,
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            [sys.executable, *command],
+            env=environment | {"ENCRYPTION_KEYS": keys},
+            cwd=django_settings.BASE_DIR,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         return done.returncode, done.stdout + done.stderr
 
     assert run(["manage.py", "demo_account"], OLD)[0] == 0

@@ -462,9 +462,10 @@ def tidy(state: State, rules: Rules) -> State:
     lookups = tuple(lookup for lookup in state.lookups if lookup.is_mine or not rules.drops_stale_lookups)
     named = {worker.attempt for worker in workers} | {lookup.attempt for lookup in lookups}
     kept = [
-        number for number, attempt in enumerate(state.attempts)
+        number
+        for number, attempt in enumerate(state.attempts)
         if number in named or attempt.state != CALL_ENDED or attempt.request == FLYING
-    ]  # fmt: skip
+    ]
     if len(kept) < len(state.attempts):
         new = {number: place for place, number in enumerate(kept)} | {-1: -1}
         workers = tuple(worker._replace(attempt=new[worker.attempt]) for worker in workers)

@@ -141,10 +141,15 @@ def make_cluster(
         command += ["-c", setting]
     url = f"postgres://postgres@127.0.0.1:{port}/postgres"
     program = Program(
-        "postgres", command, environment, ready=lambda: postgresql_version(url) is not None, restart=restart,
-        stop_signal=signal.SIGINT, orphan_signal=signal.SIGINT,  # without waiting for its clients
+        "postgres",
+        command,
+        environment,
+        ready=lambda: postgresql_version(url) is not None,
+        restart=restart,
+        stop_signal=signal.SIGINT,
+        orphan_signal=signal.SIGINT,  # without waiting for its clients
         user=user,
-    )  # fmt: skip
+    )
     return Cluster(program, url)
 
 

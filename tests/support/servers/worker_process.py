@@ -21,9 +21,15 @@ LIFETIME = 30  # seconds, of a worker
 ROOT = Path(__file__).resolve().parents[3]
 #: What a worker takes over from the settings of the test.
 SETTINGS = (
-    "SIMULATOR_URL", "SIMULATOR_API_KEY", "GATEWAY_TIMEOUT", "LEASE_SECONDS", "LEASE_MARGIN", "RETRY_BACKOFF",
-    "SIMULATOR_UNKNOWN_GRACE", "SIMULATOR_RESEND_UNKNOWN_AFTER",
-)  # fmt: skip
+    "SIMULATOR_URL",
+    "SIMULATOR_API_KEY",
+    "GATEWAY_TIMEOUT",
+    "LEASE_SECONDS",
+    "LEASE_MARGIN",
+    "RETRY_BACKOFF",
+    "SIMULATOR_UNKNOWN_GRACE",
+    "SIMULATOR_RESEND_UNKNOWN_AFTER",
+)
 
 
 class Workers:
@@ -72,9 +78,14 @@ def running_workers(database: dict[str, Any]) -> Iterator[Workers]:
     url = f"postgres://{user}@{database['HOST']}:{database['PORT'] or 5432}/{database['NAME']}"
     environment = os.environ | {"DATABASE_URL": url, "LOG_LEVEL": "CRITICAL"}
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-        env=environment, start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        start_new_session=True,
+    )
     try:
         yield Workers(process)
     finally:

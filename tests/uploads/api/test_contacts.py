@@ -26,9 +26,12 @@ class Caller:
 
     def __call__(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         answer = self.client.generic(
-            method, path, *([] if body is None else [orjson.dumps(body)]), content_type="application/json",
+            method,
+            path,
+            *([] if body is None else [orjson.dumps(body)]),
+            content_type="application/json",
             headers={"X-API-Key": self.text},
-        )  # fmt: skip
+        )
         if answer.status_code == 204:
             return 204, None
         content = answer.json()
@@ -55,8 +58,10 @@ def test_a_list_is_made_renamed_and_deleted(call: Caller) -> None:
     assert call("GET", path)[0] == 404
     acts = AuditEvent.objects.filter(target_type="contact_list").order_by("pk")
     assert list(acts.values_list("action", flat=True)) == [
-        "contact_list.created", "contact_list.renamed", "contact_list.deleted",
-    ]  # fmt: skip
+        "contact_list.created",
+        "contact_list.renamed",
+        "contact_list.deleted",
+    ]
 
 
 def test_a_name_is_taken_once_in_an_account(call: Caller, client: Client) -> None:
@@ -130,10 +135,15 @@ def test_contacts_of_another_account_are_404_in_every_position(call: Caller, pat
     other = Caller(client)
     contact = f"{path}/contacts/+4915112345678"
     for method, where, body in (
-        ("GET", path, None), ("PATCH", path, {"name": "Mine"}), ("DELETE", path, None),
-        ("GET", f"{path}/contacts", None), ("POST", f"{path}/contacts", {"phone_number": "+4915112345679"}),
-        ("GET", contact, None), ("DELETE", contact, None), ("POST", f"{path}/import", {"upload_id": "x"}),
-    ):  # fmt: skip
+        ("GET", path, None),
+        ("PATCH", path, {"name": "Mine"}),
+        ("DELETE", path, None),
+        ("GET", f"{path}/contacts", None),
+        ("POST", f"{path}/contacts", {"phone_number": "+4915112345679"}),
+        ("GET", contact, None),
+        ("DELETE", contact, None),
+        ("POST", f"{path}/import", {"upload_id": "x"}),
+    ):
         assert other(method, where, body)[0] == 404, (method, where)
     assert Contact.objects.get().phone_number == "+4915112345678"
 

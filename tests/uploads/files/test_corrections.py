@@ -69,10 +69,16 @@ def test_it_has_the_columns_of_the_file_and_then_the_reason(account: Account) ->
         ["12345", "Bob; the first", "'=1+1", "3", "No such number exists in the numbering plan", table[1][5]],
         ["+49151123456", "Cleo", "'=1+1", "4", "No such number exists in the numbering plan", table[2][5]],
         ["", "Dora", "Bonn", "6", "The row has no phone number", ""],
-        ["", "", "", "7", "The row has more cells than the header",
-         "4 cells, the file has 3 columns: 0151 12345679 | Eve | Rome | and more"],
+        [
+            "",
+            "",
+            "",
+            "7",
+            "The row has more cells than the header",
+            "4 cells, the file has 3 columns: 0151 12345679 | Eve | Rome | and more",
+        ],
         ["", "", "", "8", "A quote is opened and never closed", '0151 12345680;"Fay;Ulm'],
-    ]  # fmt: skip
+    ]
 
 
 def test_it_is_corrected_and_uploaded_again(account: Account) -> None:
@@ -110,8 +116,12 @@ def test_once_the_file_is_removed_there_are_the_numbers(account: Account) -> Non
     upload = upload_of(account, FILE.encode())
     upload_path(upload).unlink()
     assert [row[:3] for row in table_of(upload)[1:]] == [
-        ["12345", "", ""], ["+49151123456", "", ""], ["", "", ""], ["", "", ""], ["", "", ""],
-    ]  # fmt: skip
+        ["12345", "", ""],
+        ["+49151123456", "", ""],
+        ["", "", ""],
+        ["", "", ""],
+        ["", "", ""],
+    ]
     assert "Dora" in table_of(upload)[3][5]
 
 

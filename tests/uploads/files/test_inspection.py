@@ -52,11 +52,26 @@ def test_several_numbers_in_a_line_of_txt_are_refused_not_dropped(tmp_path: Path
 @pytest.mark.parametrize(
     "header",
     [
-        "Mobile", "mobile_number", "Phone Number", "phoneNumber", "Handy-Nr.", "Telefon", "Rufnummer", "Teléfono móvil",
-        "N° de téléphone", "Cellulare", "Телефон", "Мобильный", "Τηλέφωνο", "手机号码", "電話番号", "GSM", "Tel.",
+        "Mobile",
+        "mobile_number",
+        "Phone Number",
+        "phoneNumber",
+        "Handy-Nr.",
+        "Telefon",
+        "Rufnummer",
+        "Teléfono móvil",
+        "N° de téléphone",
+        "Cellulare",
+        "Телефон",
+        "Мобильный",
+        "Τηλέφωνο",
+        "手机号码",
+        "電話番号",
+        "GSM",
+        "Tel.",
         "MSISDN",
     ],
-)  # fmt: skip
+)
 def test_a_header_names_the_phone_column_in_many_languages(tmp_path: Path, header: str) -> None:
     shape = shape_of(tmp_path, f"id;{header};note\n1;wrong;x\n2;also wrong;y\n")
     assert (shape.has_header, shape.phone_column) == (True, 1)

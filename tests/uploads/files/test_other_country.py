@@ -52,8 +52,10 @@ def test_a_workbook_whose_every_row_is_refused_is_read_again_as_of_its_country(m
 def test_a_text_file_and_pasted_numbers_of_another_country_are_read_as_of_that_country(member: Client) -> None:
     rows = "\n".join(["name,phone", *(f"Anna,{number}" for number in AMERICAN)])
     file = SimpleUploadedFile("customers.csv", rows.encode())
-    for form in ({"which": "paste", "paste-rows": rows, "paste-country": "US"},
-                 {"which": "file", "file-file": file, "file-country": "US"}):  # fmt: skip
+    for form in (
+        {"which": "paste", "paste-rows": rows, "paste-country": "US"},
+        {"which": "file", "file-file": file, "file-country": "US"},
+    ):
         answer = member.post(reverse("new-campaign"), form)
         assert answer.status_code == 302, answer.content.decode()
         upload = Upload.objects.latest("pk")

@@ -98,25 +98,25 @@ HARMFUL_AT_SIGHT = {
     "macros": with_part("xl/vbaProject.bin", b"x"),
     "a bomb": with_part("xl/media/zeros.bin", b"\0" * 30 * 1024**2),
     "old format": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600,
-}  # fmt: skip
+}
 HARMFUL_WHEN_READ = {
     "an archive of something else": archive(**{"readme.txt": b"hello"}),
     "no sheet": archive(**{"[Content_Types].xml": b"<Types/>", "xl/workbook.xml": b"<workbook/>"}),
-    "entities": archive(**{
-        "[Content_Types].xml": b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
-        "xl/workbook.xml": b"<workbook/>",
-    }),
+    "entities": archive(
+        **{
+            "[Content_Types].xml": b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+            "xl/workbook.xml": b"<workbook/>",
+        }
+    ),
     "a script in a cell": workbook([["phone", "note"], ["+4915112345678", "<script>alert(1)</script>"]]),
     "nothing but empty rows": workbook([[], []]),
-}  # fmt: skip
+}
 
 
 def read(content: bytes, **wanted: Any) -> Upload:
     """What becomes of a workbook that was accepted."""
     membership = MembershipFactory.create(account__default_country="DE")
-    upload = accept_upload(
-        membership.account, membership.user, SimpleUploadedFile("people.xlsx", content), **wanted
-    )  # fmt: skip
+    upload = accept_upload(membership.account, membership.user, SimpleUploadedFile("people.xlsx", content), **wanted)
     assert upload.columns == []
     read_upload(upload.pk, "test")
     upload.refresh_from_db()

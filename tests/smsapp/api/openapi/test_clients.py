@@ -112,9 +112,12 @@ def test_both_clients_send_list_and_read_an_error(workshop: Workshop, tmp_path: 
     event = workshop.content["webhooks"]["message.status"]["post"]["requestBody"]["content"]["application/json"]
     with running_server(tmp_path) as server:
         given = {
-            "API": f"http://{server.host}:{server.port}", "KEY": key, "PHONE": phones(1)[0],
-            "EVENT": json.dumps(event["example"]), "PYTHONPATH": str(workshop.folder),
-        }  # fmt: skip
+            "API": f"http://{server.host}:{server.port}",
+            "KEY": key,
+            "PHONE": phones(1)[0],
+            "EVENT": json.dumps(event["example"]),
+            "PYTHONPATH": str(workshop.folder),
+        }
         node = shutil.which("node", path=find_npm()[1]["PATH"]) or "node"
         for said in (
             workshop.use(sys.executable, "use_client.py", **given),

@@ -264,9 +264,11 @@ def test_what_was_deleted_is_answered_with_an_empty_body(client: Any) -> None:
 
 
 FORMS = {
-    "application/vnd.oai.openapi": yaml.safe_load, "application/yaml": yaml.safe_load,
-    "application/vnd.oai.openapi+json": json.loads, "application/json": json.loads,
-}  # fmt: skip
+    "application/vnd.oai.openapi": yaml.safe_load,
+    "application/yaml": yaml.safe_load,
+    "application/vnd.oai.openapi+json": json.loads,
+    "application/json": json.loads,
+}
 
 
 @pytest.mark.once
