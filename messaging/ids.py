@@ -57,22 +57,22 @@ def seal() -> Seal:
     return Seal(after, tuple(keys))
 
 
-def message_number(batch_id: int, n: int) -> int:
+def make_message_pk(batch_id: int, n: int) -> int:
     return (batch_id << BATCH_SHIFT) + n
 
 
-def batch_of(number: int) -> int:
-    return number >> BATCH_SHIFT
+def batch_of(message_pk: int) -> int:
+    return message_pk >> BATCH_SHIFT
 
 
 def batch_range(batch_id: int) -> tuple[int, int]:
     """The lowest and the highest number a message of this batch can have."""
-    return message_number(batch_id, 0), message_number(batch_id, MAX_IN_BATCH - 1)
+    return make_message_pk(batch_id, 0), make_message_pk(batch_id, MAX_IN_BATCH - 1)
 
 
-def public_id(number: int) -> str:
+def public_id(message_pk: int) -> str:
     """The id of the message of this number."""
-    batch, place = number >> BATCH_SHIFT, number & (MAX_IN_BATCH - 1)
+    batch, place = message_pk >> BATCH_SHIFT, message_pk & (MAX_IN_BATCH - 1)
     digits, remainder = _batch_digits(batch)
     return f"{installation_prefix()}{digits}{_PAIRS[place]}{ALPHABET[(remainder + place) % CHECK_MODULUS]}"
 
@@ -85,7 +85,7 @@ def _batch_digits(batch_id: int) -> tuple[str, int]:
     return digits, (sealed << BATCH_SHIFT) % CHECK_MODULUS
 
 
-def number_of(public: str) -> int | None:
+def parse_public_id(public: str) -> int | None:
     """The number behind a public id, or None if it is not an id of this installation."""
     prefix = installation_prefix()
     if len(public) != len(prefix) + LENGTH + 1 or not public.startswith(prefix):
@@ -97,7 +97,7 @@ def number_of(public: str) -> int | None:
     if ALPHABET[sealed % CHECK_MODULUS] != public[-1]:
         return None
     batch_id = _opened(sealed >> BATCH_SHIFT)
-    return None if batch_id is None else message_number(batch_id, sealed & (MAX_IN_BATCH - 1))
+    return None if batch_id is None else make_message_pk(batch_id, sealed & (MAX_IN_BATCH - 1))
 
 
 @lru_cache(maxsize=4096)

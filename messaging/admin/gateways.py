@@ -15,7 +15,7 @@ from messaging.forms.gateways import SECRET_FIELDS, GatewayForm, TrialForm
 from messaging.forms.routes import RouteForm
 from messaging.gateways import registry
 from messaging.gateways.probe import Trial, send_trial
-from messaging.ids import number_of, public_id
+from messaging.ids import parse_public_id, public_id
 from messaging.models import Gateway, ProviderReference, Route, RouteHealth
 from messaging.outcomes.report_inbox import report_url
 from messaging.routing import preference, throttle
@@ -179,16 +179,16 @@ class RouteAdmin(ConsoleAdmin):
 
 @admin.register(ProviderReference)
 class ProviderReferenceAdmin(ReadOnlyAdmin):
-    list_display = ("reference", "gateway", "message_number", "created_at")
+    list_display = ("reference", "gateway", "message_public_id", "created_at")
     search_help_text = "The provider's id, or ours, in full"
 
     @admin.display(description="message")
-    def message_number(self, row: ProviderReference) -> str:
+    def message_public_id(self, row: ProviderReference) -> str:
         return public_id(row.message_id)
 
     def find(self, term: str) -> Q | None:
-        number = number_of(term.lower())
-        return Q(reference=term) if number is None else Q(message=number)
+        message_pk = parse_public_id(term.lower())
+        return Q(reference=term) if message_pk is None else Q(message=message_pk)
 
 
 @admin.register(RouteHealth)

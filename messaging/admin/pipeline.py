@@ -10,7 +10,7 @@ from django.utils.html import format_html
 
 from accounts.models import Account
 from messaging.choices import AttemptState, BatchState
-from messaging.ids import batch_of, number_of, public_id
+from messaging.ids import batch_of, parse_public_id, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, InboundMessage, Message, RefusalRow, ReportInbox
 from messaging.sending import unrouted
 from smsapp.console.admin import ReadOnlyAdmin
@@ -137,9 +137,9 @@ class MessageAdmin(ReadOnlyAdmin):
         return _batch_link(message.batch_id)
 
     def find(self, term: str) -> Q | None:
-        number = number_of(term.lower())
-        if number is not None:
-            return Q(pk=number)
+        message_pk = parse_public_id(term.lower())
+        if message_pk is not None:
+            return Q(pk=message_pk)
         phones = _phones(term)
         return Q(phone_number__in=phones) if phones else None
 
@@ -169,9 +169,9 @@ class AttemptAdmin(ReadOnlyAdmin):
         batch = whole_number(term)
         if batch is not None:
             return Q(batch=batch)
-        number = number_of(term.lower())
-        if number is not None:
-            return Q(batch=batch_of(number), first__lte=number, last__gte=number)
+        message_pk = parse_public_id(term.lower())
+        if message_pk is not None:
+            return Q(batch=batch_of(message_pk), first__lte=message_pk, last__gte=message_pk)
         return Q(reference=term)
 
 
@@ -220,9 +220,9 @@ class DeliveryReportAdmin(ReadOnlyAdmin):
         )
 
     def find(self, term: str) -> Q | None:
-        number = number_of(term.lower())
-        if number is not None:
-            return Q(message=number)
+        message_pk = parse_public_id(term.lower())
+        if message_pk is not None:
+            return Q(message=message_pk)
         phones = _phones(term)
         return Q(message__phone_number__in=phones) if phones else None
 

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from messaging.choices import MessageStatus
 from messaging.gateways import registry
 from messaging.gateways.base import MAX_IDS, Gateway, Lookup, LookUpBy
-from messaging.ids import number_of, public_id
+from messaging.ids import parse_public_id, public_id
 from messaging.models import Attempt
 from messaging.outcomes import provider_ids
 from messaging.routing import rotation
@@ -115,17 +115,17 @@ def look_up_together(gateway: Gateway, attempts: Sequence[Attempt], status: Mess
     The answer also tells of other calls that carried one of the messages: `answer_of` leaves them out.
     """
     spans = [(attempt.first, attempt.last) for attempt in attempts]
-    numbers = sorted({number for span in spans for number in message_rows.read_numbers(*span, status)})
-    if not numbers:
+    message_pks = sorted({message_pk for span in spans for message_pk in message_rows.read_message_pks(*span, status)})
+    if not message_pks:
         return Lookup(conclusive=True)
-    return gateway.look_up_messages([public_id(number) for number in numbers])
+    return gateway.look_up_messages([public_id(message_pk) for message_pk in message_pks])
 
 
 def answer_of(attempt: Attempt, answer: Lookup) -> Lookup:
     """What an answer about several calls says of one of them. That an earlier call was refused is no fact about one
     that carried the same message later."""
     own = [report for report in answer.reports if report.reference in ("", attempt.reference)]
-    spanned = [report for report in own if attempt.first <= (number_of(report.message_id) or 0) <= attempt.last]
+    spanned = [report for report in own if attempt.first <= (parse_public_id(report.message_id) or 0) <= attempt.last]
     return replace(answer, reports=spanned)
 
 

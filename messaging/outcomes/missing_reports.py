@@ -25,7 +25,7 @@ from django.db.models import F, Q
 from messaging.choices import AttemptState, FactSource, MessageStatus
 from messaging.gateways import registry
 from messaging.gateways.base import MAX_IDS, Lookup
-from messaging.ids import batch_range, number_of
+from messaging.ids import batch_range, parse_public_id
 from messaging.models import Attempt, Batch
 from messaging.outcomes import settlement
 from messaging.outcomes.lookups import (
@@ -157,7 +157,7 @@ def _ask(calls: Sequence[Attempt], allowance: Allowance) -> list[tuple[Attempt, 
 def record(attempt: Attempt, answer: Lookup) -> int:
     """Apply what the log says of one call and set its next look-up; a provider that would not tell uses up no step."""
     told = [report._replace(reference=report.reference or attempt.reference) for report in answer.reports]
-    told = [report for report in told if attempt.first <= (number_of(report.message_id) or 0) <= attempt.last]
+    told = [report for report in told if attempt.first <= (parse_public_id(report.message_id) or 0) <= attempt.last]
     with transaction.atomic():
         applied = settlement.apply(settlement.facts_from(told, FactSource.LOOKUP)[0])
         refused = settlement.apply_late_refusals([report for report in told if report.account_refused])
@@ -195,15 +195,15 @@ def _free_at(call: Attempt, now: datetime) -> datetime:
 
 def _with_silent(batch_id: int) -> list[Attempt]:
     """The calls of a batch whose slice has messages that are `sent`, the oldest first."""
-    silent = message_rows.read_numbers(*batch_range(batch_id), MessageStatus.SENT)
+    silent = message_rows.read_message_pks(*batch_range(batch_id), MessageStatus.SENT)
     attempts = Attempt.objects.filter(batch_id=batch_id, state__in=TAKEN).order_by("pk")
     return [attempt for attempt in attempts if _spans(attempt, silent)]
 
 
-def _spans(attempt: Attempt, numbers: Sequence[int]) -> bool:
+def _spans(attempt: Attempt, message_pks: Sequence[int]) -> bool:
     """Whether any of the numbers, which are in order, is between its first and last."""
-    place = bisect_left(numbers, attempt.first)
-    return place < len(numbers) and numbers[place] <= attempt.last
+    place = bisect_left(message_pks, attempt.first)
+    return place < len(message_pks) and message_pks[place] <= attempt.last
 
 
 def _due(attempt: Attempt) -> datetime:

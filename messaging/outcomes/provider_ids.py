@@ -9,7 +9,7 @@ from django.conf import settings
 
 from messaging.gateways import registry
 from messaging.gateways.base import LookUpBy, Report
-from messaging.ids import batch_of, number_of, public_id
+from messaging.ids import batch_of, parse_public_id, public_id
 from messaging.models import Attempt, ProviderReference
 from smsapp.core.purge import Purged, remove_oldest
 
@@ -21,9 +21,9 @@ SPARE_HOURS = 72  # that a reference is kept beyond the last report that is wait
 def keep(gateway: str, provider_ids: Mapping[str, str]) -> None:
     """Store a provider's ids, by ours, in the transaction that records its answer. Known ones stay as they are."""
     rows = [
-        ProviderReference(gateway=gateway, reference=theirs[:120], message_id=number)
+        ProviderReference(gateway=gateway, reference=theirs[:120], message_id=message_pk)
         for ours, theirs in provider_ids.items()
-        if theirs and (number := number_of(ours)) is not None
+        if theirs and (message_pk := parse_public_id(ours)) is not None
     ]
     if rows:
         ProviderReference.objects.bulk_create(rows, ignore_conflicts=True, batch_size=AT_ONCE)
@@ -35,7 +35,7 @@ def with_our_ids(gateway: str, reports: Sequence[Report]) -> list[Report]:
     if not wanted:
         return list(reports)
     rows = ProviderReference.objects.filter(gateway=gateway, reference__in=wanted)
-    ours = {reference: public_id(number) for reference, number in rows.values_list("reference", "message_id")}
+    ours = {reference: public_id(message_pk) for reference, message_pk in rows.values_list("reference", "message_id")}
     return [report._replace(message_id=report.message_id or ours.get(report.provider_id, "")) for report in reports]
 
 
@@ -44,23 +44,25 @@ def only_of(gateway: str, reports: Sequence[Report]) -> list[Report]:
     which ids travel in addresses may be told any by whoever knows the address."""
     if registry.policy_of(gateway).look_up_by is LookUpBy.OUR_ID:
         return list(reports)
-    numbers = {number for report in reports if (number := number_of(report.message_id)) is not None}
-    own = _carried_by(gateway, numbers) if numbers else set()
+    message_pks = {message_pk for report in reports if (message_pk := parse_public_id(report.message_id)) is not None}
+    own = _carried_by(gateway, message_pks) if message_pks else set()
     return [
         report
-        if (number := number_of(report.message_id)) is None or number in own
+        if (message_pk := parse_public_id(report.message_id)) is None or message_pk in own
         else report._replace(message_id=NOBODYS)
         for report in reports
     ]
 
 
-def _carried_by(gateway: str, numbers: Collection[int]) -> set[int]:
+def _carried_by(gateway: str, message_pks: Collection[int]) -> set[int]:
     """Those of the numbers that a call of this gateway has carried. Calls overlap where one was made again in halves:
     what counts is how far those reach that begin at a number or before it. None leaves its batch."""
-    calls = Attempt.objects.filter(gateway=gateway, batch__pk__among={batch_of(number) for number in numbers})
+    calls = Attempt.objects.filter(
+        gateway=gateway, batch__pk__among={batch_of(message_pk) for message_pk in message_pks}
+    )
     slices = sorted(calls.values_list("first", "last"))
     firsts, reach = [first for first, _ in slices], [0, *accumulate((last for _, last in slices), max)]
-    return {number for number in numbers if number <= reach[bisect_right(firsts, number)]}
+    return {message_pk for message_pk in message_pks if message_pk <= reach[bisect_right(firsts, message_pk)]}
 
 
 def of_attempt(attempt: Attempt) -> list[str]:

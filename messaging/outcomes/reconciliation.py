@@ -24,7 +24,7 @@ from campaigns.services import pause_for_gateway
 from messaging.choices import ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
 from messaging.gateways import registry
 from messaging.gateways.base import Lookup, Policy, Report
-from messaging.ids import number_of
+from messaging.ids import parse_public_id
 from messaging.models import Attempt, Batch
 from messaging.outcomes import missing_reports, settlement
 from messaging.outcomes.lookups import LOOK_UPS, LOOKED_THROUGH, Allowance, grouped, is_left_alone, wait_after_no_answer
@@ -114,10 +114,10 @@ def record(asked: Asked) -> bool:
     refused = [report for report in answer.reports if report.account_refused]
     with transaction.atomic():
         Batch.objects.select_for_update().get(pk=attempt.batch_id)
-        settlement.apply([fact for fact in facts if attempt.first <= fact.number <= attempt.last])
+        settlement.apply([fact for fact in facts if attempt.first <= fact.message_pk <= attempt.last])
         if not _is_claimed(attempt):
             return False
-        settlement.control(_last_carried_by(attempt, _numbers(refused)), MessageStatus.QUEUED, Reason.NONE)
+        settlement.control(_last_carried_by(attempt, _message_pks(refused)), MessageStatus.QUEUED, Reason.NONE)
         if absent := _still_unknown(attempt):
             _settle_absent(asked, absent)
         resolved = not _still_unknown(attempt)
@@ -166,17 +166,17 @@ def _put_off(attempt: Attempt) -> None:
 
 
 def _still_unknown(attempt: Attempt) -> list[int]:
-    return _last_carried_by(attempt, message_rows.read_numbers(attempt.first, attempt.last, MessageStatus.UNKNOWN))
+    return _last_carried_by(attempt, message_rows.read_message_pks(attempt.first, attempt.last, MessageStatus.UNKNOWN))
 
 
-def _last_carried_by(attempt: Attempt, numbers: Sequence[int]) -> list[int]:
+def _last_carried_by(attempt: Attempt, message_pks: Sequence[int]) -> list[int]:
     """Those of the numbers that no later call of the batch has carried: of the others this attempt says nothing."""
     later = list(Attempt.objects.filter(batch_id=attempt.batch_id, pk__gt=attempt.pk).values_list("first", "last"))
-    return [number for number in numbers if not any(first <= number <= last for first, last in later)]
+    return [message_pk for message_pk in message_pks if not any(first <= message_pk <= last for first, last in later)]
 
 
-def _numbers(reports: Sequence[Report]) -> list[int]:
-    return [number for report in reports if (number := number_of(report.message_id)) is not None]
+def _message_pks(reports: Sequence[Report]) -> list[int]:
+    return [message_pk for report in reports if (message_pk := parse_public_id(report.message_id)) is not None]
 
 
 def _policy(attempt: Attempt) -> Policy:
@@ -201,13 +201,13 @@ def _settle_absent(asked: Asked, absent: list[int]) -> None:
         _stop_poison(attempt, absent)
     elif is_over:
         settlement.apply(
-            [Fact(number, MessageStatus.UNCONFIRMED, FactSource.DEADLINE, Reason.NO_PROOF) for number in absent]
+            [Fact(message_pk, MessageStatus.UNCONFIRMED, FactSource.DEADLINE, Reason.NO_PROOF) for message_pk in absent]
         )
 
 
-def _stop_poison(attempt: Attempt, numbers: list[int]) -> None:
+def _stop_poison(attempt: Attempt, message_pks: list[int]) -> None:
     """Rows of a batch whose worker died each time before its call left would else be tried for ever."""
     batch = Batch.objects.get(pk=attempt.batch_id)
     if batch.lease_count >= settings.MAX_LEASES:
-        settlement.control(numbers, MessageStatus.FAILED, Reason.POISON)
+        settlement.control(message_pks, MessageStatus.FAILED, Reason.POISON)
         logger.error("batch %s stopped: %s leases in a row ended without a result", batch.pk, batch.lease_count)

@@ -20,7 +20,7 @@ from accounts.security import sending_hold
 from messaging.choices import FactSource, Reason
 from messaging.gateways import registry
 from messaging.gateways.base import GatewayError, Report
-from messaging.ids import number_of
+from messaging.ids import parse_public_id
 from messaging.models import ReportInbox
 from messaging.outcomes import provider_opt_outs, readings, settlement
 from messaging.outcomes.readings import Reading
@@ -177,7 +177,7 @@ def _apply_reports(found: Sequence[Reading], now: datetime) -> tuple[int, set[in
     facts = [fact for reading in found for fact in reading.facts]
     refused = [report for reading in found for report in reading.reports if report.account_refused]
     if refused:
-        settlement.lock_for({fact.number for fact in facts} | _numbers(refused))
+        settlement.lock_for({fact.message_pk for fact in facts} | _message_pks(refused))
     applied = settlement.apply(facts, at=now)
     changed = applied.changed
     left = [report for reading in found for report in reading.reports if report.reason is Reason.OPTED_OUT]
@@ -191,16 +191,16 @@ def _apply_reports(found: Sequence[Reading], now: datetime) -> tuple[int, set[in
     return changed + settlement.apply_late_refusals(refused).changed, absent
 
 
-def _numbers(reports: Iterable[Report]) -> set[int]:
-    return {number for report in reports if (number := number_of(report.message_id)) is not None}
+def _message_pks(reports: Iterable[Report]) -> set[int]:
+    return {message_pk for report in reports if (message_pk := parse_public_id(report.message_id)) is not None}
 
 
 def _absent(found: Sequence[Reading]) -> set[int]:
     """Numbers of ours that have no message; and those that our account was refused for before the call was recorded."""
-    numbers = _numbers(report for reading in found for report in reading.reports)
+    message_pks = _message_pks(report for reading in found for report in reading.reports)
     refused = [report for reading in found for report in reading.reports if report.account_refused]
     early = settlement.too_early(refused) if refused else set()
-    return early | (numbers - message_rows.read_messages(numbers).keys())
+    return early | (message_pks - message_rows.read_messages(message_pks).keys())
 
 
 def _put_off(body: ReportInbox, error: str, now: datetime) -> None:
@@ -212,7 +212,7 @@ def _put_off(body: ReportInbox, error: str, now: datetime) -> None:
 def _unmatched(reading: Reading, absent: Collection[int]) -> tuple[int, int]:
     """Reports on ids that are not ours; and those on ids of ours that have no message or are too early, or a provider's
     own that nobody knows: only these may find one later."""
-    orphans = sum(number_of(report.message_id) in absent for report in reading.reports) if absent else 0
+    orphans = sum(parse_public_id(report.message_id) in absent for report in reading.reports) if absent else 0
     nameless = sum(not report.message_id for report in reading.reports) if reading.foreign_count else 0
     return reading.foreign_count - nameless, orphans + nameless
 

@@ -31,13 +31,13 @@ KEPT = 5  # examples of each gateway; all are counted
 class Drift(NamedTuple):
     """`theirs` and `ours`: segments of one message."""
 
-    number: int
+    message_pk: int
     theirs: int
     ours: int
 
     @property
     def words(self) -> str:
-        return f"message {public_id(self.number)}: the provider counts {self.theirs}, we count {self.ours}"
+        return f"message {public_id(self.message_pk)}: the provider counts {self.theirs}, we count {self.ours}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ class Drifts:
 def note(facts: Iterable["Fact"], known: Mapping[int, StoredMessage], changed: Collection[int]) -> None:
     """Write the differences down among facts that changed a message, once the present transaction has committed."""
     found = [
-        Drift(fact.number, theirs, ours)
+        Drift(fact.message_pk, theirs, ours)
         for fact in facts
         if fact.report
         and (theirs := fact.report.segment_count)
-        and fact.number in changed
-        and (ours := known[fact.number].segment_count)
+        and fact.message_pk in changed
+        and (ours := known[fact.message_pk].segment_count)
         and theirs != ours
     ]
     if found:
@@ -94,9 +94,9 @@ def _add(found: Sequence[Drift]) -> None:
 
 
 def _by_gateway(found: Sequence[Drift]) -> dict[str, list[Drift]]:
-    batches = Batch.objects.filter(pk__in={batch_of(drift.number) for drift in found})
+    batches = Batch.objects.filter(pk__in={batch_of(drift.message_pk) for drift in found})
     gateway_of = dict(batches.values_list("pk", "gateway"))
     drifts: dict[str, list[Drift]] = {}
     for drift in found:
-        drifts.setdefault(gateway_of.get(batch_of(drift.number), ""), []).append(drift)
+        drifts.setdefault(gateway_of.get(batch_of(drift.message_pk), ""), []).append(drift)
     return drifts

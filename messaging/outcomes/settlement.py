@@ -42,7 +42,7 @@ from messaging.choices import (
     Reason,
 )
 from messaging.gateways.base import Report
-from messaging.ids import batch_of, number_of, public_id
+from messaging.ids import batch_of, parse_public_id, public_id
 from messaging.models import Attempt, Batch
 from messaging.outcomes import conflicts, segment_drift, webhook_events
 from messaging.outcomes.message_prices import is_charged, refused_among
@@ -66,7 +66,7 @@ _STATUS = {status.value: status for status in MessageStatus}  # ten times as qui
 class Fact(NamedTuple):
     """Something we learned of, or decided about, one message. `report` is the provider's word, if it is one."""
 
-    number: int
+    message_pk: int
     status: MessageStatus
     source: FactSource
     reason: Reason = Reason.NONE
@@ -112,11 +112,11 @@ def facts_from(reports: Iterable[Report], source: FactSource) -> tuple[list[Fact
     facts = []
     foreign = 0
     for report in reports:
-        number = number_of(report.message_id)
-        if number is None:
+        message_pk = parse_public_id(report.message_id)
+        if message_pk is None:
             foreign += 1
         elif not report.account_refused:
-            facts.append(Fact(number, report.status, source, report.reason, report.error_code, report))
+            facts.append(Fact(message_pk, report.status, source, report.reason, report.error_code, report))
     return facts, foreign
 
 
@@ -131,19 +131,24 @@ def apply(facts: Sequence[Fact], accepted: Sequence[int] = (), at: datetime | No
         return Applied()
     now = at or clock.now()
     with transaction.atomic(savepoint=False):
-        batches = _lock_batches({batch_of(fact.number) for fact in facts} | {batch_of(number) for number in accepted})
-        locked = [number for number in accepted if batch_of(number) in batches]
+        batches = _lock_batches(
+            {batch_of(fact.message_pk) for fact in facts} | {batch_of(message_pk) for message_pk in accepted}
+        )
+        locked = [message_pk for message_pk in accepted if batch_of(message_pk) in batches]
         segments = message_rows.mark_sent(locked, now) if locked else {}
-        facts = [*facts, *(Fact(number, SENT, FactSource.ANSWER) for number in accepted if number not in segments)]
-        known = message_rows.read_messages({fact.number for fact in facts if batch_of(fact.number) in batches})
+        facts = [
+            *facts,
+            *(Fact(message_pk, SENT, FactSource.ANSWER) for message_pk in accepted if message_pk not in segments),
+        ]
+        known = message_rows.read_messages({fact.message_pk for fact in facts if batch_of(fact.message_pk) in batches})
         decision = _decide(facts, known, now)
         segment_drift.note(facts, known, decision.changes)
         message_rows.update_messages(list(decision.changes.values()))
         message_rows.insert_reports(decision.reports)
         campaign_of = {pk: batch.campaign_id for pk, batch in batches.items()}
         webhook_events.tell(campaign_of, decision.changes, known, segments, decision.refused, now)
-        for number, count in segments.items():
-            batch_id = batch_of(number)
+        for message_pk, count in segments.items():
+            batch_id = batch_of(message_pk)
             decision.moves[batch_id, QUEUED, SENT] += 1
             decision.segments[batch_id] += count
         _write_tallies(batches, decision, now)
@@ -159,20 +164,22 @@ def apply_late_refusals(reports: Sequence[Report]) -> Applied:
     """
     if not reports:
         return Applied()
-    numbers = {number: report for report in reports if (number := number_of(report.message_id)) is not None}
+    message_pks = {
+        message_pk: report for report in reports if (message_pk := parse_public_id(report.message_id)) is not None
+    }
     with transaction.atomic():
-        _lock_batches({batch_of(number) for number in numbers})
-        last = _last_references(numbers)
+        _lock_batches({batch_of(message_pk) for message_pk in message_pks})
+        last = _last_references(message_pks)
         facts = [
-            Fact(number, MessageStatus.UNDELIVERED, FactSource.REFUSAL, report.reason, report.error_code, report)
-            for number, report in numbers.items()
-            if report.reference in ("", last.get(number))
+            Fact(message_pk, MessageStatus.UNDELIVERED, FactSource.REFUSAL, report.reason, report.error_code, report)
+            for message_pk, report in message_pks.items()
+            if report.reference in ("", last.get(message_pk))
         ]
         applied = apply(facts)
     if applied.changed:
-        batches = Batch.objects.filter(pk__in={batch_of(number) for number in numbers})
+        batches = Batch.objects.filter(pk__in={batch_of(message_pk) for message_pk in message_pks})
         campaigns = sorted(set(batches.values_list("campaign_id", flat=True)))
-        detail = f"The gateway refuses our account: {next(iter(numbers.values())).provider_status}"
+        detail = f"The gateway refuses our account: {next(iter(message_pks.values())).provider_status}"
 
         def pause() -> None:
             for campaign_id in campaigns:
@@ -185,33 +192,37 @@ def apply_late_refusals(reports: Sequence[Report]) -> Applied:
 def too_early(reports: Iterable[Report]) -> set[int]:
     """Return the messages of refusals of our account which the provider may have taken, though the answer to the call
     that carries them is not recorded yet: only then do such refusals say anything."""
-    told = {number: report.reference for report in reports if (number := number_of(report.message_id)) is not None}
+    told = {
+        message_pk: report.reference
+        for report in reports
+        if (message_pk := parse_public_id(report.message_id)) is not None
+    }
     known = message_rows.read_messages(told)
-    queued = {number: told[number] for number, stored in known.items() if stored.status == QUEUED}
-    batches = {batch_of(number) for number in queued}
+    queued = {message_pk: told[message_pk] for message_pk, stored in known.items() if stored.status == QUEUED}
+    batches = {batch_of(message_pk) for message_pk in queued}
     calls = Attempt.objects.filter(batch_id__in=batches, state=AttemptState.OPEN).values_list(
         "first", "last", "reference"
     )
     return {
-        number
+        message_pk
         for first, last, carried_by in calls
-        for number, reference in queued.items()
-        if first <= number <= last and reference in ("", carried_by)
+        for message_pk, reference in queued.items()
+        if first <= message_pk <= last and reference in ("", carried_by)
     }
 
 
-def _last_references(numbers: Iterable[int]) -> dict[int, str]:
+def _last_references(message_pks: Iterable[int]) -> dict[int, str]:
     """The reference of the last call that carried each message."""
-    attempts = Attempt.objects.filter(batch_id__in={batch_of(number) for number in numbers}).order_by("pk")
+    attempts = Attempt.objects.filter(batch_id__in={batch_of(message_pk) for message_pk in message_pks}).order_by("pk")
     last: dict[int, str] = {}
     for first, end, reference in attempts.values_list("first", "last", "reference"):
-        last |= {number: reference for number in numbers if first <= number <= end}
+        last |= {message_pk: reference for message_pk in message_pks if first <= message_pk <= end}
     return last
 
 
-def control(numbers: Iterable[int], status: MessageStatus, reason: Reason, detail: str = "") -> Applied:
+def control(message_pks: Iterable[int], status: MessageStatus, reason: Reason, detail: str = "") -> Applied:
     """Apply one decision of our own to messages that are in no call."""
-    return apply([Fact(number, status, FactSource.DECISION, reason, detail) for number in numbers])
+    return apply([Fact(message_pk, status, FactSource.DECISION, reason, detail) for message_pk in message_pks])
 
 
 def resting_state(batch: Batch) -> BatchState:
@@ -222,10 +233,10 @@ def resting_state(batch: Batch) -> BatchState:
     return BatchState.UNKNOWN if batch.unknown > 0 else BatchState.DONE
 
 
-def lock_for(numbers: Iterable[int]) -> None:
+def lock_for(message_pks: Iterable[int]) -> None:
     """Where facts are applied more than once in one transaction: lock all that they may move before the first, in
     the order that everybody keeps, batches before campaigns."""
-    batches = _lock_batches({batch_of(number) for number in numbers})
+    batches = _lock_batches({batch_of(message_pk) for message_pk in message_pks})
     _lock_campaigns({batch.campaign_id for batch in batches.values()})
 
 
@@ -235,40 +246,40 @@ def _lock_batches(ids: set[int]) -> dict[int, _Locked]:
 
 
 def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: datetime) -> _Decision:
-    current = {number: _STATUS[stored.status] for number, stored in known.items()}
+    current = {message_pk: _STATUS[stored.status] for message_pk, stored in known.items()}
     refused = _refused_before(facts, current)
     decision = _Decision({}, [], Counter(), Counter(), 0, refused)
     for fact in facts:
-        number = fact.number
-        status = current.get(number)
+        message_pk = fact.message_pk
+        status = current.get(message_pk)
         if status is None:
             decision.unmatched += 1
             continue
-        stored, earlier = known[number], decision.changes.get(number)
+        stored, earlier = known[message_pk], decision.changes.get(message_pk)
         was_taken = stored.was_taken or (earlier is not None and earlier.sent_at is not None)
         fact = _as_told(fact, status, was_taken)
         target = fact.status
         if target is status:
-            is_news = _says_more(fact, earlier.reason if earlier else stored.reason, number in refused)
+            is_news = _says_more(fact, earlier.reason if earlier else stored.reason, message_pk in refused)
         else:
             is_news = MESSAGE.may(status, target, fact.source) and not _is_stale(fact, status, was_taken)
         if not is_news:
             _note_contradiction(fact, status)
             continue
-        batch_id = batch_of(number)
-        was_charged = is_charged(status, number in refused)
+        batch_id = batch_of(message_pk)
+        was_charged = is_charged(status, message_pk in refused)
         if target is not status:
             decision.moves[batch_id, status, target] += 1
         if fact.source is FactSource.REFUSAL:
-            refused.add(number)
-        more = is_charged(target, number in refused) - was_charged
+            refused.add(message_pk)
+        more = is_charged(target, message_pk in refused) - was_charged
         if more:
             decision.segments[batch_id] += more * stored.segment_count
-        decision.changes[number] = _change(fact, earlier.sent_at if earlier else None, was_taken, now)
+        decision.changes[message_pk] = _change(fact, earlier.sent_at if earlier else None, was_taken, now)
         # An accepting answer is told by the attempt; a refusing one is the provider's last word on the message.
         if fact.report and (fact.source is not FactSource.ANSWER or target is MessageStatus.REJECTED):
             decision.reports.append(_new_report(fact, fact.report, target, now))
-        current[number] = target
+        current[message_pk] = target
     return decision
 
 
@@ -276,9 +287,9 @@ def _refused_before(facts: Iterable[Fact], current: Mapping[int, MessageStatus])
     """Return those of the undelivered messages which the provider refused after it had taken them. Asked only where a
     fact may make a difference to what is charged for them."""
     undelivered = {
-        fact.number
+        fact.message_pk
         for fact in facts
-        if fact.status in _CHANGES_CHARGE and current.get(fact.number) is MessageStatus.UNDELIVERED
+        if fact.status in _CHANGES_CHARGE and current.get(fact.message_pk) is MessageStatus.UNDELIVERED
     }
     return refused_among(undelivered)
 
@@ -310,7 +321,7 @@ def _note_contradiction(fact: Fact, status: MessageStatus) -> None:
     """Say so where the provider has what it never got; that it took what it then refused may come late."""
     is_late = status is MessageStatus.REJECTED and fact.status is SENT
     if fact.status in ACCEPTED and status in NEVER_HANDED_OVER and not is_late:
-        what = f"message {public_id(fact.number)} is {status.label}, yet the provider has it"
+        what = f"message {public_id(fact.message_pk)} is {status.label}, yet the provider has it"
         conflicts.note_provider(what)
 
 
@@ -321,13 +332,13 @@ def _change(fact: Fact, sent_at: datetime | None, was_taken: bool, now: datetime
     if is_taken and not was_taken:
         sent_at = min(now, happened_at)
     done_at = None if target in OPEN else happened_at
-    return MessageChange(fact.number, target, fact.reason, _fit(fact.detail, 120), sent_at, done_at)
+    return MessageChange(fact.message_pk, target, fact.reason, _fit(fact.detail, 120), sent_at, done_at)
 
 
 def _new_report(fact: Fact, report: Report, target: MessageStatus, now: datetime) -> NewReport:
     price = report.price
     return NewReport(
-        fact.number,
+        fact.message_pk,
         report.done_at,
         target,
         fact.reason,

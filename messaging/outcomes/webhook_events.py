@@ -50,7 +50,7 @@ CORRECTABLE = (S.UNDELIVERED, S.UNCONFIRMED)
 class Result(NamedTuple):
     """A message that has moved. `previous` None: it began so. `is_refused`: by the provider, after it had taken it."""
 
-    number: int
+    message_pk: int
     previous: MessageStatus | None
     status: MessageStatus
     sequence: int
@@ -83,19 +83,19 @@ def tell(
     """Tell of what one application changed, in its transaction: `changes` of messages that were `known`, and those of
     which no more is to say than that the provider has `taken` them. `refused`: those that it refused afterwards.
     `campaign_of`: by batch."""
-    numbers = list(taken)
-    listeners = _listeners(campaign_of.values()) if numbers or changes else []
+    message_pks = list(taken)
+    listeners = _listeners(campaign_of.values()) if message_pks or changes else []
     if not listeners:
         return
-    results = [Result(number, S.QUEUED, S.SENT, sequence_of(S.SENT, True), now) for number in numbers]
-    for number, change in changes.items():
-        status, stored = S(change.status), known[number]
+    results = [Result(message_pk, S.QUEUED, S.SENT, sequence_of(S.SENT, True), now) for message_pk in message_pks]
+    for message_pk, change in changes.items():
+        status, stored = S(change.status), known[message_pk]
         if status in EVENT_OF and status != stored.status:
             was_taken = stored.was_taken or change.sent_at is not None
             occurred_at = change.done_at or change.sent_at or now
             sequence = sequence_of(status, was_taken)
-            said = (change.reason, change.detail, number in refused)
-            result = Result(number, S(stored.status), status, sequence, occurred_at, *said)
+            said = (change.reason, change.detail, message_pk in refused)
+            result = Result(message_pk, S(stored.status), status, sequence, occurred_at, *said)
             results.append(result)
     _write(listeners, campaign_of, results)
 
@@ -104,8 +104,10 @@ def tell_unfit(campaign_id: int, failures: Mapping[int, Failure], now: datetime)
     """Tell of messages, by number, that failed as they were made; in the transaction that stores them."""
     if listeners := _listeners([campaign_id]) if failures else []:
         sequence = sequence_of(S.FAILED, False)
-        results = [Result(number, None, S.FAILED, sequence, now, *failure) for number, failure in failures.items()]
-        _write(listeners, {batch_of(number): campaign_id for number in failures}, results)
+        results = [
+            Result(message_pk, None, S.FAILED, sequence, now, *failure) for message_pk, failure in failures.items()
+        ]
+        _write(listeners, {batch_of(message_pk): campaign_id for message_pk in failures}, results)
 
 
 def sequence_of(status: MessageStatus, was_taken: bool) -> int:
@@ -123,14 +125,14 @@ def sequence_of(status: MessageStatus, was_taken: bool) -> int:
 def _write(listeners: Sequence[_Listener], campaign_of: Mapping[int, int], results: Sequence[Result]) -> None:
     results = sorted(results)
     heard = {listener.campaign_id for listener in listeners}
-    rows = _rows([result.number for result in results if campaign_of[batch_of(result.number)] in heard])
+    rows = _rows([result.message_pk for result in results if campaign_of[batch_of(result.message_pk)] in heard])
     paying = {listener.campaign_id for listener in listeners if listener.currency}
     prices = segment_prices([batch for batch, campaign in campaign_of.items() if campaign in paying]) if paying else {}
     events = []
     for listener in listeners:
-        own = [result for result in results if campaign_of[batch_of(result.number)] == listener.campaign_id]
+        own = [result for result in results if campaign_of[batch_of(result.message_pk)] == listener.campaign_id]
         shown = [
-            _shown(result, event, *rows[result.number], prices.get(batch_of(result.number)), listener)
+            _shown(result, event, *rows[result.message_pk], prices.get(batch_of(result.message_pk)), listener)
             for result in own
             if outbox.wants(listener.event_types, event := event_of(result))
         ]
@@ -162,11 +164,11 @@ def _listeners(campaigns: Iterable[int]) -> list[_Listener]:
     return [_Listener(*row) for row in rows]
 
 
-def _rows(numbers: Sequence[int]) -> dict[int, tuple[str, int]]:
+def _rows(message_pks: Sequence[int]) -> dict[int, tuple[str, int]]:
     """Phone number and segments of messages."""
     rows: dict[int, tuple[str, int]] = {}
-    for start in range(0, len(numbers), ROWS_AT_ONCE):
-        among = Message.objects.filter(pk__in=numbers[start : start + ROWS_AT_ONCE])
+    for start in range(0, len(message_pks), ROWS_AT_ONCE):
+        among = Message.objects.filter(pk__in=message_pks[start : start + ROWS_AT_ONCE])
         rows |= {pk: (phone, count) for pk, phone, count in among.values_list("pk", "phone_number", "segment_count")}
     return rows
 
@@ -179,7 +181,7 @@ def _shown(
     return orjson.dumps(
         {
             "event": event.value,
-            "message_id": public_id(result.number),
+            "message_id": public_id(result.message_pk),
             "to": phone if listener.show_numbers else mask(phone),
             "status": result.status.public,
             "previous_status": result.previous.public if result.previous else None,

@@ -36,7 +36,7 @@ from campaigns.models import Campaign, RecurringCampaign
 from messaging.choices import AttemptState, MessageStatus
 from messaging.gateways import registry
 from messaging.gateways.base import Gateway, LogEntry
-from messaging.ids import batch_of, number_of
+from messaging.ids import batch_of, parse_public_id
 from messaging.models import Attempt, Batch
 from messaging.outcomes.lookups import wait_after_no_answer
 from messaging.routing import router
@@ -173,21 +173,27 @@ def _unanswered(question: Question, name: str, detail: str) -> Question:
 
 def _unknown_here(gateway: str, entries: Iterable[LogEntry]) -> str:
     """The first of ours that shows an older state; entries of other installations are none of ours."""
-    ours = {number: entry.report for entry in entries if (number := number_of(entry.report.message_id)) is not None}
+    ours = {
+        message_pk: entry.report
+        for entry in entries
+        if (message_pk := parse_public_id(entry.report.message_id)) is not None
+    }
     if not ours:
         return ""
     known = message_rows.read_messages(ours)
-    made = Attempt.objects.filter(gateway=gateway, batch_id__in={batch_of(number) for number in ours})
+    made = Attempt.objects.filter(gateway=gateway, batch_id__in={batch_of(message_pk) for message_pk in ours})
     calls = list(made.values_list("reference", "first", "last", "state"))
     references = {reference for reference, *_ in calls}
     under_way = [(first, last) for _, first, last, state in calls if state in (AttemptState.OPEN, AttemptState.UNKNOWN)]
-    for number, report in ours.items():
-        if number not in known:
+    for message_pk, report in ours.items():
+        if message_pk not in known:
             return f"Gateway {gateway} has message {report.message_id}, which the database does not know."
         if report.reference:
             is_known = report.reference in references
         else:
-            is_known = known[number].status != MessageStatus.QUEUED or any(a <= number <= b for a, b in under_way)
+            is_known = known[message_pk].status != MessageStatus.QUEUED or any(
+                a <= message_pk <= b for a, b in under_way
+            )
         if not is_known:
             return f"Gateway {gateway} has message {report.message_id} by a call that the database does not know."
     return ""

@@ -28,7 +28,7 @@ from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, BatchState, FactSource, Lane
 from messaging.gateways.base import LogEntry
-from messaging.ids import CallName, batch_of, number_of, read_call_name
+from messaging.ids import CallName, batch_of, parse_public_id, read_call_name
 from messaging.models import Attempt, Batch, Message
 from messaging.outcomes import settlement
 from messaging.routing import router
@@ -123,9 +123,13 @@ def take_in(gateway: str, entries: Iterable[LogEntry], known_until: datetime) ->
 
 def _ours(entries: Iterable[LogEntry]) -> tuple[list[LogEntry], list[LogEntry]]:
     """Those whose messages have their rows, and those that have none."""
-    ours = [(number, entry) for entry in entries if (number := number_of(entry.report.message_id)) is not None]
-    rows = message_rows.read_messages({number for number, _ in ours})
-    return [entry for number, entry in ours if number in rows], [entry for number, entry in ours if number not in rows]
+    ours = [
+        (message_pk, entry) for entry in entries if (message_pk := parse_public_id(entry.report.message_id)) is not None
+    ]
+    rows = message_rows.read_messages({message_pk for message_pk, _ in ours})
+    return [entry for message_pk, entry in ours if message_pk in rows], [
+        entry for message_pk, entry in ours if message_pk not in rows
+    ]
 
 
 def _somebody(account: Account) -> User | None:
@@ -135,27 +139,27 @@ def _somebody(account: Account) -> User | None:
 
 def _place(gateway: str, account: Account, user: User, name: CallName, entries: Sequence[LogEntry]) -> int:
     """How many messages; all of one campaign."""
-    by_number: dict[int, LogEntry] = {}
+    by_pk: dict[int, LogEntry] = {}
     for entry in entries:
-        number = number_of(entry.report.message_id)
-        assert number is not None
-        by_number.setdefault(number, entry)
+        message_pk = parse_public_id(entry.report.message_id)
+        assert message_pk is not None
+        by_pk.setdefault(message_pk, entry)
     now = clock.now()
     with transaction.atomic():
         campaign = _campaign(account, user, name, entries[0], now)
-        _make_batches(campaign, gateway, by_number, now)
+        _make_batches(campaign, gateway, by_pk, now)
         first_row = campaign.total_recipients + 1
         Message.objects.bulk_create(
             [
-                _message(campaign, first_row + place, number, entry)
-                for place, (number, entry) in enumerate(sorted(by_number.items()))
+                _message(campaign, first_row + place, message_pk, entry)
+                for place, (message_pk, entry) in enumerate(sorted(by_pk.items()))
             ]
         )
-        counts = {"queued": F("queued") + len(by_number), "total_recipients": F("total_recipients") + len(by_number)}
+        counts = {"queued": F("queued") + len(by_pk), "total_recipients": F("total_recipients") + len(by_pk)}
         Campaign.objects.filter(pk=campaign.pk).update(**counts)
         facts, _ = settlement.facts_from([entry.report for entry in entries], FactSource.LOOKUP)
         settlement.apply(facts)
-    return len(by_number)
+    return len(by_pk)
 
 
 def _campaign(account: Account, user: User, name: CallName, entry: LogEntry, now: datetime) -> Campaign:
@@ -184,9 +188,9 @@ def _campaign(account: Account, user: User, name: CallName, entry: LogEntry, now
     )
 
 
-def _message(campaign: Campaign, row: int, number: int, entry: LogEntry) -> Message:
+def _message(campaign: Campaign, row: int, message_pk: int, entry: LogEntry) -> Message:
     return Message(
-        id=number,
+        id=message_pk,
         campaign=campaign,
         row=row,
         phone_number=entry.phone_number,
@@ -195,15 +199,17 @@ def _message(campaign: Campaign, row: int, number: int, entry: LogEntry) -> Mess
     )
 
 
-def _make_batches(campaign: Campaign, gateway: str, by_number: dict[int, LogEntry], now: datetime) -> None:
+def _make_batches(campaign: Campaign, gateway: str, by_pk: dict[int, LogEntry], now: datetime) -> None:
     """With their calls. One that another part of the log, or another gateway's, has made already grows."""
-    numbers: dict[int, list[int]] = defaultdict(list)
-    for number in sorted(by_number):
-        numbers[batch_of(number)].append(number)
-    existing = set(Batch.objects.filter(pk__in=numbers).order_by("pk").select_for_update().values_list("pk", flat=True))
+    message_pks: dict[int, list[int]] = defaultdict(list)
+    for message_pk in sorted(by_pk):
+        message_pks[batch_of(message_pk)].append(message_pk)
+    existing = set(
+        Batch.objects.filter(pk__in=message_pks).order_by("pk").select_for_update().values_list("pk", flat=True)
+    )
     chunk = Batch.objects.filter(campaign=campaign).count()
     deadline = now + timedelta(hours=settings.REPORT_DEADLINE_HOURS)
-    for pk, members in sorted(numbers.items()):
+    for pk, members in sorted(message_pks.items()):
         if pk in existing:
             Batch.objects.filter(pk=pk).update(size=F("size") + len(members), queued=F("queued") + len(members))
             continue
@@ -226,16 +232,16 @@ def _make_batches(campaign: Campaign, gateway: str, by_number: dict[int, LogEntr
             route_note=RECOVERED,
         )
         chunk += 1
-    settlement.write_statistics({pk: {"queued": len(members)} for pk, members in numbers.items()}, {})
-    _make_calls(gateway, numbers, by_number, now)
+    settlement.write_statistics({pk: {"queued": len(members)} for pk, members in message_pks.items()}, {})
+    _make_calls(gateway, message_pks, by_pk, now)
 
 
-def _make_calls(gateway: str, numbers: dict[int, list[int]], by_number: dict[int, LogEntry], now: datetime) -> None:
+def _make_calls(gateway: str, message_pks: dict[int, list[int]], by_pk: dict[int, LogEntry], now: datetime) -> None:
     """By which reports that do not come are looked up."""
     carried: dict[tuple[int, str], list[int]] = defaultdict(list)
-    for pk, members in numbers.items():
-        for number in members:
-            carried[pk, by_number[number].report.reference].append(number)
+    for pk, members in message_pks.items():
+        for message_pk in members:
+            carried[pk, by_pk[message_pk].report.reference].append(message_pk)
     calls = [
         Attempt(
             batch_id=pk,
@@ -245,7 +251,7 @@ def _make_calls(gateway: str, numbers: dict[int, list[int]], by_number: dict[int
             first=members[0],
             last=members[-1],
             message_count=len(members),
-            started_at=by_number[members[0]].sent_at or now,
+            started_at=by_pk[members[0]].sent_at or now,
             deadline=now,
             finished_at=now,
             state=AttemptState.RESOLVED,

@@ -31,7 +31,7 @@ from campaigns.services import miss_uncertain
 from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus
 from messaging.gateways import registry
 from messaging.gateways.base import MAX_IDS, Gateway, LookUpBy, Report
-from messaging.ids import CallName, batch_range, number_of, public_id, read_call_name
+from messaging.ids import CallName, batch_range, parse_public_id, public_id, read_call_name
 from messaging.models import Attempt, Batch
 from messaging.outcomes import missing_reports, settlement
 from messaging.outcomes.lookups import wait_after_no_answer
@@ -275,8 +275,8 @@ def _compare(batch: Batch) -> int:
         _require_conclusive(gateway)
         found[gateway.name] = []
         for status in (MessageStatus.UNKNOWN, MessageStatus.QUEUED):
-            for numbers in _slices(batch, status):
-                found[gateway.name] += _look_up(gateway, numbers)
+            for message_pks in _slices(batch, status):
+                found[gateway.name] += _look_up(gateway, message_pks)
     return _record(batch, found)
 
 
@@ -308,13 +308,13 @@ def _require_conclusive(gateway: Gateway) -> None:
 
 
 def _slices(batch: Batch, status: MessageStatus) -> Iterator[list[int]]:
-    numbers = message_rows.read_numbers(*batch_range(batch.pk), status)
-    return (numbers[start : start + MAX_IDS] for start in range(0, len(numbers), MAX_IDS))
+    message_pks = message_rows.read_message_pks(*batch_range(batch.pk), status)
+    return (message_pks[start : start + MAX_IDS] for start in range(0, len(message_pks), MAX_IDS))
 
 
-def _look_up(gateway: Gateway, numbers: Sequence[int]) -> Sequence[Report]:
+def _look_up(gateway: Gateway, message_pks: Sequence[int]) -> Sequence[Report]:
     time.sleep(60 / settings.RELEASE_LOOKUPS_PER_MINUTE)
-    answer = gateway.look_up_messages([public_id(number) for number in numbers])
+    answer = gateway.look_up_messages([public_id(message_pk) for message_pk in message_pks])
     if not answer.conclusive:
         raise NotTold(answer.detail or "The provider does not tell.")
     return answer.reports
@@ -337,9 +337,9 @@ def _record_calls(batch: Batch, found: Mapping[str, Sequence[Report]]) -> None:
     carried: dict[int, list[int]] = defaultdict(list)
     carriers: dict[int, str] = {}
     for gateway, report in ((gateway, report) for gateway, reports in found.items() for report in reports):
-        number, name = number_of(report.message_id), read_call_name(report.reference)
-        if number is not None and name is not None and name.batch_id == batch.pk:
-            carried[name.place].append(number)
+        message_pk, name = parse_public_id(report.message_id), read_call_name(report.reference)
+        if message_pk is not None and name is not None and name.batch_id == batch.pk:
+            carried[name.place].append(message_pk)
             carriers[name.place], references[name.place] = gateway, report.reference
     known = Attempt.objects.filter(batch_id=batch.pk).count()
     now = clock.now()

@@ -25,7 +25,7 @@ from campaigns.services import pause_for_credit, pause_for_defect, settle_status
 from campaigns.texts.renderers import renderer_of
 from campaigns.texts.rendering import Renderer
 from messaging.choices import BatchState, Lane, MessageStatus, Reason
-from messaging.ids import message_number
+from messaging.ids import make_message_pk
 from messaging.message_text import Unfit, fit_text, stored_values
 from messaging.models import Batch, Message
 from messaging.outcomes import webhook_events
@@ -138,14 +138,14 @@ def expand_campaign(campaign: Campaign, stop_at: float) -> int:
         return 0
     done, held = 0, 0.0
     try:
-        for number in range(campaign.chunks_done, campaign.chunk_count):
+        for chunk_number in range(campaign.chunks_done, campaign.chunk_count):
             if done and time.monotonic() >= stop_at:
                 enqueue("messaging.expand")
                 break
             began = time.monotonic()
-            parts = _prepare(campaign, number)
+            parts = _prepare(campaign, chunk_number)
             prepared = time.monotonic()
-            if not _store(campaign, number, parts):
+            if not _store(campaign, chunk_number, parts):
                 break
             done += 1
             held = _give_way(held + time.monotonic() - prepared, free=prepared - began)
@@ -154,9 +154,9 @@ def expand_campaign(campaign: Campaign, stop_at: float) -> int:
     return done
 
 
-def expand_chunk(campaign: Campaign, number: int) -> bool:
+def expand_chunk(campaign: Campaign, chunk_number: int) -> bool:
     """Store one chunk's batches and messages; False if it was done already or the campaign may not go on."""
-    return _store(campaign, number, _prepare(campaign, number))
+    return _store(campaign, chunk_number, _prepare(campaign, chunk_number))
 
 
 def store_expanded(campaign: Campaign, recipients: Recipients) -> list[Message]:
@@ -196,11 +196,11 @@ def _give_way(held: float, free: float) -> float:
     return 0.0
 
 
-def _prepare(campaign: Campaign, number: int) -> list[Part]:
+def _prepare(campaign: Campaign, chunk_number: int) -> list[Part]:
     """A chunk's batches: all of the work that needs no lock."""
-    body = campaign.audience.chunks.values_list("body", flat=True).get(number=number)
+    body = campaign.audience.chunks.values_list("body", flat=True).get(number=chunk_number)
     recipients = unpack_body(body)
-    if number == 0:
+    if chunk_number == 0:
         _require_no_row(campaign, recipients.phones)
     return _parts(campaign, recipients)
 
@@ -303,26 +303,26 @@ def _judge(values: Sequence[Sequence[str]], renderer: Renderer) -> tuple[list[in
     return counts, failures
 
 
-def _store(campaign: Campaign, number: int, parts: Sequence[Part]) -> bool:
+def _store(campaign: Campaign, chunk_number: int, parts: Sequence[Part]) -> bool:
     try:
         with transaction.atomic():
-            _insert(campaign, number, parts)
+            _insert(campaign, chunk_number, parts)
     except NotOurs:
         return False
     except IntegrityError:
-        if not Batch.objects.filter(campaign=campaign, chunk=number).exists():
+        if not Batch.objects.filter(campaign=campaign, chunk=chunk_number).exists():
             raise
         return False
     return True
 
 
-def _insert(campaign: Campaign, number: int, parts: Sequence[Part]) -> None:
+def _insert(campaign: Campaign, chunk_number: int, parts: Sequence[Part]) -> None:
     """In the caller's transaction. Raises NotOurs if the campaign has gone on, or may not go on."""
     now = clock.now()
-    _insert_batches(campaign, number, parts, now)
-    ours = Campaign.objects.filter(pk=campaign.pk, chunks_done=number, status=CampaignStatus.RUNNING)
+    _insert_batches(campaign, chunk_number, parts, now)
+    ours = Campaign.objects.filter(pk=campaign.pk, chunks_done=chunk_number, status=CampaignStatus.RUNNING)
     is_ours = ours.update(
-        chunks_done=number + 1,
+        chunks_done=chunk_number + 1,
         expansion_lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),
         queued=F("queued") + sum(part.queued for part in parts),
         failed=F("failed") + sum(part.failed for part in parts),
@@ -330,15 +330,15 @@ def _insert(campaign: Campaign, number: int, parts: Sequence[Part]) -> None:
     if not is_ours:
         raise NotOurs
     pricing.cover(campaign, sum(part.new.price_micro * sum(part.new.segment_counts) for part in parts))
-    _go_on(campaign, number, parts, now)
+    _go_on(campaign, chunk_number, parts, now)
 
 
-def _insert_batches(campaign: Campaign, number: int, parts: Sequence[Part], now: datetime) -> dict[int, Part]:
+def _insert_batches(campaign: Campaign, chunk_number: int, parts: Sequence[Part], now: datetime) -> dict[int, Part]:
     """With their messages; by the number of the first message of each."""
     turn = next_turn(campaign.account_id, _lane(campaign))
-    batches = [_new_batch(campaign, number, place, turn + place, part, now) for place, part in enumerate(parts)]
+    batches = [_new_batch(campaign, chunk_number, place, turn + place, part, now) for place, part in enumerate(parts)]
     _insert_batch_rows(batches)
-    made = {message_number(batch.pk, 0): part for batch, part in zip(batches, parts, strict=True)}
+    made = {make_message_pk(batch.pk, 0): part for batch, part in zip(batches, parts, strict=True)}
     message_rows.insert_messages(campaign.pk, {first: part.new for first, part in made.items()})
     unfit = {first + place: failure for first, part in made.items() for place, failure in part.new.failures.items()}
     webhook_events.tell_unfit(campaign.pk, unfit, now)
@@ -346,9 +346,9 @@ def _insert_batches(campaign: Campaign, number: int, parts: Sequence[Part], now:
     return made
 
 
-def _go_on(campaign: Campaign, number: int, parts: Sequence[Part], now: datetime) -> None:
+def _go_on(campaign: Campaign, chunk_number: int, parts: Sequence[Part], now: datetime) -> None:
     """Wake whoever sends what was inserted; of a campaign of which nothing can be sent, this was all."""
-    if number + 1 == campaign.chunk_count and not any(part.queued for part in parts):
+    if chunk_number + 1 == campaign.chunk_count and not any(part.queued for part in parts):
         settle_status([campaign.pk], now)
     enqueue(DISPATCH_TASK[_lane(campaign)])
 

@@ -44,7 +44,7 @@ class InFlight:
 
     def free(self, gateway: str) -> Free:
         own = [call for call, _ in self._calls.values() if call.gateway.name == gateway]
-        connections = sum(call.gateway.policy.connections(len(call.numbers)) for call in own)
+        connections = sum(call.gateway.policy.connections(len(call.message_pks)) for call in own)
         return Free(settings.GATEWAY_CALLS_IN_FLIGHT - len(own), MAX_CONNECTIONS - connections)
 
     @property

@@ -51,7 +51,7 @@ def open_attempts(batches: Sequence[Batch]) -> list[Call]:
         if granted := [batch for batch in batches if grants[batch.pk]]:
             calls = _open(granted, gateway, grants)
     finally:
-        _give_back(gateway.name, grants, {call.batch.pk: len(call.numbers) for call in calls})
+        _give_back(gateway.name, grants, {call.batch.pk: len(call.message_pks) for call in calls})
     return calls
 
 
@@ -165,7 +165,9 @@ def _sendable(
 ) -> dict[int, list[QueuedMessage]]:
     """By batch, as many of its queued rows as were granted; those that may not leave any more are closed here."""
     if campaign.valid_until is not None and campaign.valid_until < now + LEAST_VALIDITY:
-        late = [n for batch in batches for n in message_rows.read_numbers(*batch_range(batch.pk), MessageStatus.QUEUED)]
+        late = [
+            n for batch in batches for n in message_rows.read_message_pks(*batch_range(batch.pk), MessageStatus.QUEUED)
+        ]
         settlement.control(late, MessageStatus.EXPIRED, Reason.TOO_LATE)
         return {batch.pk: [] for batch in batches}
     rows = {batch.pk: _queued(batch, gateway, grants[batch.pk].granted) for batch in batches}
@@ -210,7 +212,7 @@ def _queued(batch: Batch, gateway: Gateway, limit: int) -> list[QueuedMessage]:
         Batch.objects.filter(pk=batch.pk).update(gateway=holders[rows[0].id], is_pinned=True, route_note=note)
     if not free:
         return []
-    barriers = sorted([*holders, *message_rows.read_numbers(*batch_range(batch.pk), MessageStatus.UNKNOWN)])
+    barriers = sorted([*holders, *message_rows.read_message_pks(*batch_range(batch.pk), MessageStatus.UNKNOWN)])
     end = bisect(barriers, free[0].id)
     return [row for row in free if end == len(barriers) or row.id < barriers[end]][:limit]
 

@@ -105,10 +105,14 @@ def _refusal_in(result: Result) -> refusals.Refusal | None:
 def _by_id(call: Call, answer: SubmitAnswer) -> tuple[list[int], list[int]]:
     """Numbers of the call's messages that were accepted, and of those that the answer does not name."""
     accepted, named = set(answer.accepted), {report.message_id for report in answer.reports} | set(answer.not_sent)
-    numbers = list(zip(call.numbers, (message.message_id for message in call.submission.messages), strict=True))
+    message_pks = list(zip(call.message_pks, (message.message_id for message in call.submission.messages), strict=True))
     return (
-        [number for number, message_id in numbers if message_id in accepted],
-        [number for number, message_id in numbers if message_id not in accepted and message_id not in named],
+        [message_pk for message_pk, message_id in message_pks if message_id in accepted],
+        [
+            message_pk
+            for message_pk, message_id in message_pks
+            if message_id not in accepted and message_id not in named
+        ],
     )
 
 
@@ -140,10 +144,14 @@ def _apply_refusal(result: Result) -> None:
             pause_for_gateway(result.call.batch.campaign_id, held_back.detail)
 
 
-def _still_queued(numbers: Sequence[int]) -> list[int]:
+def _still_queued(message_pks: Sequence[int]) -> list[int]:
     """A message may have been moved by a report that was quicker than the answer."""
-    stored = message_rows.read_messages(numbers)
-    return [number for number in numbers if number in stored and stored[number].status == MessageStatus.QUEUED]
+    stored = message_rows.read_messages(message_pks)
+    return [
+        message_pk
+        for message_pk in message_pks
+        if message_pk in stored and stored[message_pk].status == MessageStatus.QUEUED
+    ]
 
 
 def _plan_report_checks(results: Sequence[Result], now: datetime) -> None:
@@ -230,14 +238,16 @@ def _record_unknown(call: Call, error: GatewayError) -> None:
     with transaction.atomic():
         lock([call.batch])
         if _finish_attempts([call], AttemptState.UNKNOWN, now, error.http_status, error.detail):
-            queued = message_rows.read_numbers(call.attempt.first, call.attempt.last, MessageStatus.QUEUED)
+            queued = message_rows.read_message_pks(call.attempt.first, call.attempt.last, MessageStatus.QUEUED)
             settlement.apply(_unknown_facts(queued))
         release([call.batch], now, retry_count=0)
     logger.warning("attempt %s has an unknown outcome: %s", call.attempt.reference, error.detail)
 
 
-def _unknown_facts(numbers: Sequence[int]) -> list[Fact]:
-    return [Fact(number, MessageStatus.UNKNOWN, FactSource.ANSWER, Reason.ANSWER_LOST) for number in numbers]
+def _unknown_facts(message_pks: Sequence[int]) -> list[Fact]:
+    return [
+        Fact(message_pk, MessageStatus.UNKNOWN, FactSource.ANSWER, Reason.ANSWER_LOST) for message_pk in message_pks
+    ]
 
 
 def _finish_attempts(

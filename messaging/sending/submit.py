@@ -22,7 +22,7 @@ class Call:
     batch: Batch
     gateway: Gateway
     submission: Submission
-    numbers: Sequence[int]  # of the submission's messages, in the same order
+    message_pks: Sequence[int]  # of the submission's messages, in the same order
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Result:
     def not_sent(self) -> int:
         """How many of its messages the provider has not got, for certain."""
         if isinstance(self.error, NotSent):
-            return len(self.call.numbers)
+            return len(self.call.message_pks)
         return len(self.answer.not_sent) if self.answer else 0
 
     @property

@@ -166,6 +166,6 @@ def _close(batch_id: int) -> None:
         if destination is None or Destination(*destination).is_known:
             return
         Batch.objects.filter(pk=batch_id).update(state=BatchState.READY)  # as all that is closed; its tally ends it
-        numbers = message_rows.read_numbers(*batch_range(batch_id), MessageStatus.QUEUED)
-        settlement.control(numbers, MessageStatus.FAILED, Reason.NO_ROUTE)
+        message_pks = message_rows.read_message_pks(*batch_range(batch_id), MessageStatus.QUEUED)
+        settlement.control(message_pks, MessageStatus.FAILED, Reason.NO_ROUTE)
     logger.warning("batch %s failed: in %g hours no route was made for it", batch_id, settings.NO_ROUTE_HOURS)

@@ -161,25 +161,25 @@ def _message_records(campaign_id: int, first: int, new: NewMessages) -> list[tup
     return records
 
 
-def read_messages(numbers: Collection[int]) -> dict[int, StoredMessage]:
+def read_messages(message_pks: Collection[int]) -> dict[int, StoredMessage]:
     """The rows with these numbers that exist, by number."""
-    if not numbers:
+    if not message_pks:
         return {}
-    columns, span = "id, status, segment_count, sent_at IS NOT NULL, reason", _span(numbers)
+    columns, span = "id, status, segment_count, sent_at IS NOT NULL, reason", _span(message_pks)
     with connection.cursor() as cursor:
         if span:  # with a few between them that are not asked for
             statement = f"SELECT {columns} FROM {_TABLE} WHERE id BETWEEN %s AND %s"
             cursor.execute(statement, span)
         elif is_postgres():
-            cursor.execute(f"SELECT {columns} FROM {_TABLE} WHERE id = ANY(%s::bigint[])", [array(numbers)])
+            cursor.execute(f"SELECT {columns} FROM {_TABLE} WHERE id = ANY(%s::bigint[])", [array(message_pks)])
         else:
             statement = f"SELECT {columns} FROM {_TABLE} WHERE id IN (SELECT value FROM json_each(%s))"
-            cursor.execute(statement, [array(numbers)])
-        wanted = set(numbers)
+            cursor.execute(statement, [array(message_pks)])
+        wanted = set(message_pks)
         return {row[0]: StoredMessage(*row) for row in cursor.fetchall() if row[0] in wanted}
 
 
-def read_numbers(first: int, last: int, status: MessageStatus) -> list[int]:
+def read_message_pks(first: int, last: int, status: MessageStatus) -> list[int]:
     """Numbers of the messages between `first` and `last` (inclusive) that are in `status`, in order."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -200,10 +200,10 @@ def read_queued(first: int, last: int, limit: int) -> list[QueuedMessage]:
         return [QueuedMessage(*row) for row in cursor.fetchall()]
 
 
-def mark_sent(numbers: Collection[int], sent_at: datetime) -> dict[int, int]:
+def mark_sent(message_pks: Collection[int], sent_at: datetime) -> dict[int, int]:
     """Those of some messages that were still `queued` are `sent` now; their segments by number."""
     assert MESSAGE.may(MessageStatus.QUEUED, MessageStatus.SENT, FactSource.ANSWER)
-    among, values = _among(numbers)
+    among, values = _among(message_pks)
     statement = (
         f"UPDATE {_TABLE} SET status = %s, reason = '', detail = '', sent_at = %s "
         f"WHERE status = %s AND {among} RETURNING id, segment_count"
@@ -213,17 +213,17 @@ def mark_sent(numbers: Collection[int], sent_at: datetime) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def _among(numbers: Collection[int]) -> tuple[str, list[Any]]:
+def _among(message_pks: Collection[int]) -> tuple[str, list[Any]]:
     """A condition that these and no others meet, with its values. Nearly whole batches are ranges with some left out,
     which costs the server a third of looking each of them up."""
     spans: dict[int, list[int]] = {}
-    for number in sorted(numbers):
-        spans.setdefault(batch_of(number), []).append(number)
-    wanted, left_out = set(numbers), []
+    for message_pk in sorted(message_pks):
+        spans.setdefault(batch_of(message_pk), []).append(message_pk)
+    wanted, left_out = set(message_pks), []
     for span in spans.values():
-        left_out += [number for number in range(span[0], span[-1]) if number not in wanted]
+        left_out += [message_pk for message_pk in range(span[0], span[-1]) if message_pk not in wanted]
     if len(spans) > _MOST_RANGES or len(left_out) * _DENSE > len(wanted):
-        return (f"id = ANY({_ARRAY})" if is_postgres() else f"id IN {_ARRAY_ON_SQLITE}"), [array(numbers)]
+        return (f"id = ANY({_ARRAY})" if is_postgres() else f"id IN {_ARRAY_ON_SQLITE}"), [array(message_pks)]
     condition = " OR ".join(["id BETWEEN %s AND %s"] * len(spans))
     values: list[Any] = [end for span in spans.values() for end in (span[0], span[-1])]
     if left_out:
@@ -254,12 +254,12 @@ def update_messages(changes: Sequence[MessageChange]) -> None:
 
 def _update_alike(changes: Sequence[MessageChange]) -> None:
     """A range of numbers costs the server a third of what as many single look-ups cost."""
-    numbers = sorted(change.id for change in changes)
+    message_pks = sorted(change.id for change in changes)
     moments = {change.done_at for change in changes}
-    span = _span(numbers)
+    span = _span(message_pks)
     values: list[Any] = [*changes[0][1:5]]
     sets = "status = %s, reason = %s, detail = %s, sent_at = COALESCE(sent_at, %s)"
-    is_whole = span is not None and len(numbers) == span[1] - span[0] + 1
+    is_whole = span is not None and len(message_pks) == span[1] - span[0] + 1
     if len(moments) > 1 or (span and not is_whole):
         statement = (
             f"UPDATE {_TABLE} m SET {sets}, done_at = v.done_at "
@@ -273,7 +273,7 @@ def _update_alike(changes: Sequence[MessageChange]) -> None:
         if span:
             statement, values = f"{statement} id BETWEEN %s AND %s", [*values, *span]
         else:
-            statement, values = f"{statement} id = ANY(%s::bigint[])", [*values, array(numbers)]
+            statement, values = f"{statement} id = ANY(%s::bigint[])", [*values, array(message_pks)]
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
 
@@ -397,17 +397,17 @@ def share_running(campaign_id: int) -> bool:
         return cursor.fetchone() is not None
 
 
-def _span(numbers: Collection[int]) -> tuple[int, int] | None:
+def _span(message_pks: Collection[int]) -> tuple[int, int] | None:
     """The lowest and the highest of some numbers, if they fill so much of what lies between that reading all of it
     is the cheaper way."""
-    first, last = min(numbers), max(numbers)
-    return (first, last) if len(numbers) * _DENSE > last - first else None
+    first, last = min(message_pks), max(message_pks)
+    return (first, last) if len(message_pks) * _DENSE > last - first else None
 
 
-def array(numbers: Iterable[int]) -> str:
+def array(values: Iterable[int]) -> str:
     """As the database reads it: psycopg takes ten times as long for a list of numbers, and twenty for one of times."""
     opening, closing = "{}" if is_postgres() else "[]"
-    return f"{opening}{','.join([f'{number:d}' for number in numbers])}{closing}"
+    return f"{opening}{','.join([f'{value:d}' for value in values])}{closing}"
 
 
 def _array_of_moments(moments: Iterable[datetime | None]) -> str:

@@ -139,9 +139,9 @@ def end_lease(batch_id: int, now: datetime) -> int:
 
 def _lose_answer(attempt: Attempt, now: datetime) -> None:
     """The worker is gone and its call has ended, nobody knows how."""
-    numbers = message_rows.read_numbers(attempt.first, attempt.last, MessageStatus.QUEUED)
+    message_pks = message_rows.read_message_pks(attempt.first, attempt.last, MessageStatus.QUEUED)
     settlement.apply(
-        [Fact(number, MessageStatus.UNKNOWN, FactSource.DEADLINE, Reason.ANSWER_LOST) for number in numbers]
+        [Fact(message_pk, MessageStatus.UNKNOWN, FactSource.DEADLINE, Reason.ANSWER_LOST) for message_pk in message_pks]
     )
     grace = timedelta(seconds=registry.policy_of(attempt.gateway).lookup_grace)
     sources = ATTEMPT.sources(AttemptState.UNKNOWN, Actor.SWEEP)
@@ -181,18 +181,18 @@ def plan_reports(batch_id: int) -> int:
 
 def give_up_reports(batch_id: int) -> int:
     """Messages of a batch whose delivery report never came are closed as unconfirmed; how many."""
-    silent = message_rows.read_messages(message_rows.read_numbers(*batch_range(batch_id), MessageStatus.SENT))
+    silent = message_rows.read_messages(message_rows.read_message_pks(*batch_range(batch_id), MessageStatus.SENT))
     facts = [
         Fact(
-            number,
+            message_pk,
             MessageStatus.UNCONFIRMED,
             FactSource.DEADLINE,
             Reason.NO_RECEIPT if stored.reason == Reason.NO_RECEIPT else Reason.NO_REPORT,
         )
-        for number, stored in silent.items()
+        for message_pk, stored in silent.items()
     ]
     return settlement.apply(facts).changed
 
 
 def _queued(batch: Batch) -> list[int]:
-    return message_rows.read_numbers(*batch_range(batch.pk), MessageStatus.QUEUED)
+    return message_rows.read_message_pks(*batch_range(batch.pk), MessageStatus.QUEUED)

@@ -14,7 +14,7 @@ from accounts.models import WebhookDelivery
 from accounts.webhooks.history import deliveries_about
 from messaging.choices import MessageStatus
 from messaging.forms.send import SearchForm, day_start
-from messaging.ids import number_of
+from messaging.ids import parse_public_id
 from messaging.models import Message
 from messaging.outcomes.message_prices import prices_of
 from reports import selectors
@@ -57,13 +57,13 @@ def search(request: MemberRequest) -> HttpResponse:
 @allowed(Scope.MESSAGES_READ)
 @require_GET
 def detail(request: MemberRequest, message_id: str) -> HttpResponse:
-    number = number_of(message_id)
-    if number is None:
+    message_pk = parse_public_id(message_id)
+    if message_pk is None:
         raise Http404
     owned = Message.objects.filter(campaign__account=current_account(request))
     # A statement of its own: to plan a join of them all takes longer than to ask twice.
     audience = Prefetch("campaign__audience", Audience.objects.select_related("upload"))
-    message = get_object_or_404(owned.select_related("campaign").prefetch_related(audience), pk=number)
+    message = get_object_or_404(owned.select_related("campaign").prefetch_related(audience), pk=message_pk)
     require_mode(request, message.campaign.mode)
     timeline, price = selectors.message_timeline(message), prices_of([message])[message.pk]
     context = {

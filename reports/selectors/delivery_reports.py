@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.models import Account
 from messaging.choices import MessageStatus
-from messaging.ids import batch_of, batch_range, number_of
+from messaging.ids import batch_of, batch_range, parse_public_id
 from messaging.models import Batch, DeliveryReport, Message
 from reports.selectors.batch_facts import BatchFacts, facts_of
 from reports.selectors.send_filter import ALL_SENDS, SendFilter
@@ -97,9 +97,9 @@ def page(account: Account, mode: str, wanted: ReportFilter, before: Position | N
 
 def find_message(account: Account, mode: str, message_id: str) -> Message:
     """Raises NotFound for an id that is not of this account."""
-    number = number_of(message_id)
+    message_pk = parse_public_id(message_id)
     messages = Message.objects.for_account(account, mode).select_related("campaign__audience")
-    message = messages.filter(pk=number).first() if number is not None else None
+    message = messages.filter(pk=message_pk).first() if message_pk is not None else None
     if message is None:
         raise NotFound("There is no such message.")
     return message
@@ -114,10 +114,10 @@ def _rows(reports: Sequence[DeliveryReport]) -> list[ReportRow]:
     """Two queries, none without reports."""
     if not reports:
         return []
-    numbers = {report.message_id for report in reports}
-    messages = _MESSAGES.rows(messages=keys_of(numbers, connection.vendor))
+    message_pks = {report.message_id for report in reports}
+    messages = _MESSAGES.rows(messages=keys_of(message_pks, connection.vendor))
     about = {pk: (phone, segments) for pk, phone, segments in messages}
-    facts = facts_of({batch_of(number) for number in numbers})
+    facts = facts_of({batch_of(message_pk) for message_pk in message_pks})
     return [ReportRow(report, *about[report.message_id], facts[batch_of(report.message_id)]) for report in reports]
 
 
@@ -134,12 +134,12 @@ def _messages(account: Account, mode: str, wanted: ReportFilter, before: Positio
     """The next messages that are asked for, each a range of its own."""
     messages = Message.objects.for_account(account, mode).filter(wanted.send.condition)
     if wanted.message_id:
-        messages = messages.filter(pk=number_of(wanted.message_id) or 0)
+        messages = messages.filter(pk=parse_public_id(wanted.message_id) or 0)
     if wanted.phone_number:
         messages = messages.filter(phone_number=wanted.phone_number)
     if before is not None:
         messages = messages.filter(pk__lte=before[0] - (before[1] == 0))
-    return [(number, number) for number in messages.order_by("-id").values_list("id", flat=True)[:most]]
+    return [(message_pk, message_pk) for message_pk in messages.order_by("-id").values_list("id", flat=True)[:most]]
 
 
 def _in_ranges(

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, MessageStatus
-from messaging.ids import batch_of, batch_range, message_number, public_id
+from messaging.ids import batch_of, batch_range, make_message_pk, public_id
 from messaging.models import Attempt, Batch, Message
 
 PAGE_SIZE = 50
@@ -18,7 +18,7 @@ SENDING = "sending"  # shown while an open attempt spans the message; not stored
 class MessageRow:
     """`status` is a message status by name, or `sending`."""
 
-    number: int
+    message_pk: int
     message_id: str
     row: int
     phone_number: str
@@ -48,7 +48,7 @@ def message_page(
         batches, are_all = _next_batches(campaign, status, cursor, wanted - len(found))
         if batches:
             found += _messages_of(batches, status, cursor, wanted - len(found))
-            cursor = message_number(batches[-1] + 1, 0) - 1
+            cursor = make_message_pk(batches[-1] + 1, 0) - 1
     page = found[:size]
     return MessagePage(_rows(page), page[-1].id if len(found) > size else None)
 
@@ -86,7 +86,7 @@ def _rows(messages: Sequence[Message]) -> list[MessageRow]:
     in_call = _open_slices({message.batch_id for message in messages if message.status == MessageStatus.QUEUED})
     return [
         MessageRow(
-            number=message.id,
+            message_pk=message.id,
             message_id=public_id(message.id),
             row=message.row,
             phone_number=message.phone_number,

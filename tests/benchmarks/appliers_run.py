@@ -90,7 +90,7 @@ def _singles(size: int) -> list[int]:
     from campaigns.choices import CampaignKind, CampaignStatus
     from campaigns.models import Campaign
     from messaging.choices import Lane
-    from messaging.ids import message_number
+    from messaging.ids import make_message_pk
     from messaging.models import Batch, Message
     from tests.support.factories import AccountFactory, MembershipFactory, make_audience
 
@@ -128,7 +128,7 @@ def _singles(size: int) -> list[int]:
     )
     Message.objects.bulk_create(
         Message(
-            id=message_number(batch.pk, 0),
+            id=make_message_pk(batch.pk, 0),
             campaign_id=batch.campaign_id,
             row=1,
             phone_number="+4915112345678",
@@ -136,7 +136,7 @@ def _singles(size: int) -> list[int]:
         )
         for batch in batches
     )
-    return _hand_over([message_number(batch.pk, 0) for batch in batches])
+    return _hand_over([make_message_pk(batch.pk, 0) for batch in batches])
 
 
 def _hand_over(numbers: Sequence[int]) -> list[int]:

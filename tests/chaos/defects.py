@@ -64,7 +64,7 @@ DEFECTS = (
         (
             (
                 "messaging/sending/expansion.py",
-                "filter(pk=campaign.pk, chunks_done=number, status=",
+                "filter(pk=campaign.pk, chunks_done=chunk_number, status=",
                 "filter(pk=campaign.pk, status=",
             ),
             (
@@ -208,7 +208,7 @@ DEFECTS = (
     ),
     Defect(
         "a late refusal that is charged",
-        (("messaging/outcomes/settlement.py", "            refused.add(number)\n", "            pass\n"),),
+        (("messaging/outcomes/settlement.py", "            refused.add(message_pk)\n", "            pass\n"),),
         detectors=("tests/messaging/outcomes/test_refusals_after_taking.py",),
     ),
     Defect(

@@ -208,13 +208,13 @@ def test_facts_from_many_writers_leave_every_count_exact(settings):
     facts = facts_about(list(Message.objects.values_list("id", flat=True)), chance)
     told: dict[int, set[MessageStatus]] = defaultdict(set)
     for fact in facts:
-        told[fact.number].add(fact.status)
+        told[fact.message_pk].add(fact.status)
 
     def write(part: int) -> None:
         """Half of the writers batch by batch, each from another one on: they meet at the campaign alone."""
         share = facts[part::WORKERS]
         if part % 2:
-            share.sort(key=lambda fact: ((fact.number >> BATCH_SHIFT) + part) % WORKERS)
+            share.sort(key=lambda fact: ((fact.message_pk >> BATCH_SHIFT) + part) % WORKERS)
         for start in range(0, len(share), 100):
             settlement.apply(share[start : start + 100])
 

@@ -22,7 +22,7 @@ def test_an_id_leads_back_to_its_number(number):
     ids.installation_prefix = lambda: PREFIX
     public = ids.public_id(number)
     assert len(public) == 17
-    assert ids.number_of(public) == number
+    assert ids.parse_public_id(public) == number
 
 
 def test_a_mistyped_id_is_no_id():
@@ -32,7 +32,7 @@ def test_a_mistyped_id_is_no_id():
             typed = public[:place] + character + public[place + 1 :]
             difference = ids.ALPHABET.index(character) - ids.ALPHABET.index(public[place])
             same_check = difference % ids.CHECK_MODULUS == 0
-            assert same_check or ids.number_of(typed) is None
+            assert same_check or ids.parse_public_id(typed) is None
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_a_mistyped_id_is_no_id():
     ],
 )
 def test_an_id_of_somebody_else_is_no_id(foreign):
-    assert ids.number_of(foreign) is None
+    assert ids.parse_public_id(foreign) is None
 
 
 def test_a_number_names_its_batch():
-    assert ids.batch_of(ids.message_number(77, 999)) == 77
+    assert ids.batch_of(ids.make_message_pk(77, 999)) == 77
     assert ids.batch_range(77) == (77 * 1024, 77 * 1024 + 1023)
 
 
@@ -88,7 +88,7 @@ def test_a_process_started_before_the_migration_makes_no_unsealed_id():
         with pytest.raises(ids.NotMigrated, match="migrate"):
             ids.public_id(123)
         Setting.objects.bulk_create(before)
-        assert ids.number_of(ids.public_id(123)) == 123
+        assert ids.parse_public_id(ids.public_id(123)) == 123
         assert ids.seal() == known
     finally:
         ids.seal.cache_clear()

@@ -12,7 +12,7 @@ from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, BatchState, GatewayKind, Lane, MessageStatus
 from messaging.gateways import registry
-from messaging.ids import message_number
+from messaging.ids import make_message_pk
 from messaging.models import Attempt, Batch, Gateway, Message
 from messaging.sending import dispatch, fair_queue
 from messaging.sending.expansion import expand_ready
@@ -41,7 +41,7 @@ def make_batch(campaign: Campaign, statuses: list[MessageStatus], part: int = 0,
     )
     Message.objects.bulk_create(
         Message(
-            id=message_number(batch.pk, n),
+            id=make_message_pk(batch.pk, n),
             campaign=campaign,
             row=n + 1,
             phone_number=phone,
@@ -59,8 +59,8 @@ def make_attempt(batch: Batch, state: AttemptState, count: int, **options: Any) 
         "gateway": "simulator",
         "reference": f"call-{batch.pk}-{Attempt.objects.count()}",
         "epoch": 1,
-        "first": message_number(batch.pk, 0),
-        "last": message_number(batch.pk, count - 1),
+        "first": make_message_pk(batch.pk, 0),
+        "last": make_message_pk(batch.pk, count - 1),
         "message_count": count,
         "started_at": now,
         "deadline": now + timedelta(seconds=15),

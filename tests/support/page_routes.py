@@ -20,7 +20,7 @@ from accounts.models import Account, SenderId, WebhookDelivery, WebhookEndpoint
 from campaigns.models import Campaign, MessageTemplate, RecurringCampaign
 from campaigns.scheduling.rule import Every, Rule
 from messaging.choices import MessageStatus
-from messaging.ids import message_number, public_id
+from messaging.ids import make_message_pk, public_id
 from tests.support.builders import make_batch
 from tests.support.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
 from uploads.contacts import create_list
@@ -183,7 +183,7 @@ class World:
             "prefix": self.key.prefix,
             "membership_pk": self.other.pk,
             "invitation_pk": self.invitation.pk,
-            "message_id": public_id(message_number(self.batch.pk, 0)),
+            "message_id": public_id(make_message_pk(self.batch.pk, 0)),
         }
 
 

@@ -17,7 +17,7 @@ from accounts.models import WebhookDelivery, WebhookEndpoint
 from campaigns.choices import CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, MessageStatus, Reason
-from messaging.ids import message_number, public_id
+from messaging.ids import make_message_pk, public_id
 from messaging.models import Batch, DeliveryReport, Message
 from reports.selectors import advice, campaign_progress, message_page, message_timeline
 from reports.selectors.progress import in_words
@@ -439,7 +439,7 @@ def all_pages(campaign: Campaign, status: MessageStatus | None = None) -> list[l
     pages, after = [], 0
     while True:
         page = message_page(campaign, status, after)
-        pages.append([row.number for row in page.rows])
+        pages.append([row.message_pk for row in page.rows])
         if page.next_after is None:
             return pages
         after = page.next_after
@@ -466,7 +466,7 @@ def test_rare_status_is_found_in_few_queries_however_many_batches_have_none(
     make_batch(campaign, [MessageStatus.DELIVERED] * 10, part=21)
     with django_assert_num_queries(2):
         page = message_page(campaign, MessageStatus.REJECTED)
-    assert [row.number for row in page.rows] == [message_number(rare.pk, 1)]
+    assert [row.message_pk for row in page.rows] == [make_message_pk(rare.pk, 1)]
 
 
 def test_filtered_pages_hold_every_match_once() -> None:
@@ -498,7 +498,7 @@ def test_timeline_tells_the_calls_a_message_was_in_and_what_was_reported() -> No
     campaign = make_campaign()
     now = timezone.now()
     batch = make_batch(campaign, [MessageStatus.UNDELIVERED, MessageStatus.QUEUED])
-    number = message_number(batch.pk, 0)
+    number = make_message_pk(batch.pk, 0)
     Message.objects.filter(pk=number).update(
         sent_at=now + timedelta(seconds=5), done_at=now + timedelta(seconds=9), reason=Reason.UNREACHABLE
     )
@@ -531,7 +531,7 @@ def test_timeline_ends_with_our_own_decision() -> None:
     campaign = make_campaign()
     batch = make_batch(campaign, [MessageStatus.CANCELLED])
     Message.objects.filter(campaign=campaign).update(reason=Reason.CANCELLED, done_at=timezone.now())
-    last = message_timeline(Message.objects.get(pk=message_number(batch.pk, 0)))[-1]
+    last = message_timeline(Message.objects.get(pk=make_message_pk(batch.pk, 0)))[-1]
     assert (last.title, last.detail) == ("Cancelled", "The campaign was cancelled")
 
 
@@ -553,7 +553,7 @@ def test_message_page_shows_the_text_as_the_handset_does(client: Client) -> None
     campaign = make_campaign(account, audience=audience, message="Hello {name}")
     batch = make_batch(campaign, [MessageStatus.SENT])
     Message.objects.update(variables='["Ольга"]')
-    page = member(client, account).get(reverse("message-detail", args=[public_id(message_number(batch.pk, 0))]))
+    page = member(client, account).get(reverse("message-detail", args=[public_id(make_message_pk(batch.pk, 0))]))
     assert "Hello Ольга" in page.content.decode()
 
 
@@ -565,7 +565,7 @@ def test_message_page_asks_the_database_nine_times(
     for _ in range(3):
         make_attempt(batch, AttemptState.ANSWERED, 1)
     member(client, campaign.account)
-    page = reverse("message-detail", args=[public_id(message_number(batch.pk, 0))])
+    page = reverse("message-detail", args=[public_id(make_message_pk(batch.pk, 0))])
     # session, user, memberships, message with its campaign, audience with the upload, calls with their batch, reports
     with django_assert_num_queries(9):
         client.get(page)
@@ -606,7 +606,7 @@ def test_every_reason_and_state_of_a_failure_has_its_advice() -> None:
 def test_message_of_another_account_or_of_nobody_is_404(client: Client) -> None:
     batch = make_batch(make_campaign(), [MessageStatus.SENT])
     member(client, AccountFactory())
-    for message_id in (public_id(message_number(batch.pk, 0)), public_id(message_number(batch.pk, 7)), "nonsense"):
+    for message_id in (public_id(make_message_pk(batch.pk, 0)), public_id(make_message_pk(batch.pk, 7)), "nonsense"):
         assert client.get(reverse("message-detail", args=[message_id])).status_code == 404
 
 

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from messaging.choices import AttemptState, Lane, MessageStatus
-from messaging.ids import message_number, public_id
+from messaging.ids import make_message_pk, public_id
 from messaging.models import Attempt, Batch, DeliveryReport, Message
 from smsapp.console.admin import COUNT_LIMIT
 from tests.support.factories import make_campaign
@@ -23,10 +23,10 @@ def batch() -> Batch:
         account=campaign.account, campaign=campaign, chunk=0, part=0, mode="live", lane=Lane.CAMPAIGNS, turn=0, size=2
     )
     for n, phone in enumerate(("+4915112000001", "+4915112000002")):
-        number = message_number(batch.pk, n)
+        number = make_message_pk(batch.pk, n)
         Message.objects.create(id=number, campaign=campaign, row=n, phone_number=phone, status=MessageStatus.SENT)
         DeliveryReport.objects.create(message_id=number, status=MessageStatus.SENT, source="answer")
-    first = message_number(batch.pk, 0)
+    first = make_message_pk(batch.pk, 0)
     Attempt.objects.create(
         batch=batch,
         gateway="simulator",
@@ -52,11 +52,11 @@ def found(client: Client, model: type[Model], term: str) -> list[int]:
 def test_message_is_found_by_its_number_in_any_international_spelling(
     admin_client: Client, batch: Batch, spelling: str
 ) -> None:
-    assert found(admin_client, Message, spelling) == [message_number(batch.pk, 1)]
+    assert found(admin_client, Message, spelling) == [make_message_pk(batch.pk, 1)]
 
 
 def test_message_its_calls_and_reports_are_found_by_message_id(admin_client: Client, batch: Batch) -> None:
-    number = message_number(batch.pk, 0)
+    number = make_message_pk(batch.pk, 0)
     assert found(admin_client, Message, public_id(number)) == [number]
     assert found(admin_client, Attempt, public_id(number)) == [Attempt.objects.get().pk]
     assert found(admin_client, Attempt, public_id(number + 1)) == []
@@ -80,7 +80,7 @@ def test_batch_is_found_by_number_and_by_campaign(admin_client: Client, batch: B
 def test_list_counts_no_further_than_its_limit(admin_client: Client, batch: Batch) -> None:
     Message.objects.bulk_create(
         Message(
-            id=message_number(batch.pk + 1 + n // 1000, n % 1000), campaign=batch.campaign, row=n, phone_number="+1"
+            id=make_message_pk(batch.pk + 1 + n // 1000, n % 1000), campaign=batch.campaign, row=n, phone_number="+1"
         )
         for n in range(COUNT_LIMIT + 500)
     )

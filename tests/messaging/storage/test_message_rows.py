@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from messaging.choices import FactSource, MessageStatus, Reason
-from messaging.ids import message_number
+from messaging.ids import make_message_pk
 from messaging.models import Batch, DeliveryReport, Message, ReportInbox, StatDelta
 from messaging.outcomes import settlement
 from messaging.outcomes.settlement import Fact
@@ -155,7 +155,7 @@ def _sum(deltas: object) -> tuple[int, dict[str, int]]:
 def test_messages_of_very_many_batches_are_named_in_a_list() -> None:
     """A range for each made a condition that PostgreSQL compiled for a quarter of an hour."""
     with CaptureQueriesContext(connection) as captured:
-        message_rows.mark_sent([message_number(batch, 0) for batch in range(1, 1001)], MOMENT)
+        message_rows.mark_sent([make_message_pk(batch, 0) for batch in range(1, 1001)], MOMENT)
     (statement,) = captured
     assert "BETWEEN" not in statement["sql"]
 

@@ -43,7 +43,7 @@ from campaigns.choices import CampaignStatus, PauseReason
 from campaigns.models import Campaign, DraftPlan, MessageTemplate, RecurringCampaign
 from campaigns.scheduling.rule import Every, Rule
 from messaging.choices import AttemptState, Lane, MessageStatus
-from messaging.ids import message_number
+from messaging.ids import make_message_pk
 from messaging.models import (
     Attempt,
     Batch,
@@ -101,7 +101,7 @@ def rows() -> Campaign:
     batch = Batch.objects.create(
         account=account, campaign=campaign, chunk=0, part=0, mode="live", lane=Lane.CAMPAIGNS, turn=0, size=1, sent=1
     )
-    number = message_number(batch.pk, 0)
+    number = make_message_pk(batch.pk, 0)
     Message.objects.create(id=number, campaign=campaign, row=1, phone_number=phones(1)[0], status=MessageStatus.SENT)
     Attempt.objects.create(
         batch=batch,
