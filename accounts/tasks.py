@@ -46,7 +46,7 @@ def purge_invitations() -> int:
 
 
 @shared_task(name="accounts.heed_alarms")
-def heed_alarms() -> int:
+def apply_alarms() -> int:
     return suspension.apply_alarms()
 
 

@@ -27,7 +27,7 @@ from smsapp.lib.text import MAX_TEXT_LENGTH, segment_count
 from uploads.chunks import PREFIX_DIGITS, Recipients, count_prefixes, unpack_body
 from uploads.models import AudienceChunk
 
-#: Fields of the campaign that `admit` and `take_back` change.
+#: Fields of the campaign that `admit` and `undo_admission` change.
 FIELDS = ("prices", "reserved_micro", "counted_on")
 
 
@@ -56,7 +56,7 @@ def admit(campaign: Campaign) -> None:
         campaign.prices, campaign.reserved_micro = quote.prices.prices, quote.amount
 
 
-def take_back(campaign: Campaign) -> None:
+def undo_admission(campaign: Campaign) -> None:
     """Undo `admit` for a campaign of which nothing was sent; in the transaction that saves it and holds its row."""
     counted = campaign.total_recipients if campaign.account.daily_message_limit is not None else 0
     quota.give_back(campaign.account_id, campaign.counted_on, counted, campaign.reserved_micro)

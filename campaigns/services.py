@@ -212,7 +212,7 @@ def reject(campaign: Campaign, by: User, comment: str) -> Campaign:
             waiting.status, waiting.status_detail = CampaignStatus.CANCELLED, detail
             waiting.completed_at = clock.about_now()
             waiting.save(update_fields=["status", "status_detail", "completed_at"])
-            webhook_events.tell(waiting)
+            webhook_events.emit_event(waiting)
         note(waiting, "rejected", by, after={"status": waiting.status, "comment": comment})
     return waiting
 
@@ -242,7 +242,7 @@ def _make_draft(waiting: Campaign, detail: str = "") -> None:
     soon = clock.about_now() + timedelta(seconds=settings.UNDO_SECONDS)
     if waiting.scheduled_at is not None and waiting.scheduled_at <= soon:
         waiting.scheduled_at = None
-    pricing.take_back(waiting)
+    pricing.undo_admission(waiting)
     waiting.save(update_fields=[*SET_OFF, "scheduled_at"])
 
 
@@ -288,7 +288,7 @@ def _start_due(campaign_id: int, now: datetime) -> bool:
     if approval.is_void(campaign):
         logger.error("campaign %s is not what was approved", campaign.bulk_id)
         _ask_for_approval(campaign, campaign.approval_requested_by)
-        pricing.take_back(campaign)
+        pricing.undo_admission(campaign)
         campaign.status_detail = "It is not what was approved any more, so it was not started."
     else:
         _go(campaign, now)
@@ -392,7 +392,7 @@ def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
         if keys := list(complete.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True)):
             Campaign.objects.filter(pk__among=keys).update(status=CampaignStatus.COMPLETED, completed_at=now)
             for campaign in Campaign.objects.filter(pk__among=keys, kind=CampaignKind.BULK):
-                webhook_events.tell(campaign)
+                webhook_events.emit_event(campaign)
     among.filter(
         Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED), closed_at=None, sent__lte=0
     ).update(closed_at=now)
@@ -454,7 +454,7 @@ def _announce(campaign: Campaign, by: User | None) -> None:
     """
     if campaign.status != CampaignStatus.AWAITING_APPROVAL and campaign.callback_url:
         endpoints.use_callback(campaign.account, campaign.mode, campaign.callback_url)
-    webhook_events.tell(campaign)
+    webhook_events.emit_event(campaign)
     if campaign.kind == CampaignKind.BULK:
         note(campaign, VERBS[CampaignStatus(campaign.status)], by, after=_facts(campaign))
         enqueue("messaging.expand")  # a single send is expanded by its service, in the same transaction

@@ -75,7 +75,7 @@ def moved(
         if not among.update(status=to, **values):
             return False
         row = Campaign.objects.select_related("account").get(pk=campaign_id)
-        webhook_events.tell(row)
+        webhook_events.emit_event(row)
         note(row, verb, by, after={"status": to.value, "status_detail": row.status_detail})
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update().get(pk=campaign_id)

@@ -13,7 +13,7 @@ EVENT_OF = {
 }
 
 
-def tell(campaign: Campaign) -> None:
+def emit_event(campaign: Campaign) -> None:
     """Tell of the status a campaign has just got, in the transaction that gave it."""
     event_type = EVENT_OF.get(CampaignStatus(campaign.status))
     if event_type is None or campaign.kind != CampaignKind.BULK:

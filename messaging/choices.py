@@ -103,7 +103,7 @@ class Reason(TextChoices):
 
 
 class BatchState(TextChoices):
-    HELD = "held", _("Held until its release time, or while nothing of its campaign may leave")
+    DEFERRED = "held", _("Held until its release time, or while nothing of its campaign may leave")
     READY = "ready", _("Ready")
     LEASED = "leased", _("A worker holds it")
     UNKNOWN = "unknown", _("Nothing is queued, and an outcome is being looked up")
@@ -216,10 +216,10 @@ ATTEMPT: Machine[AttemptState, Actor] = Machine(
 
 BATCH: Machine[BatchState, Actor] = Machine(
     {
-        B.HELD: {B.READY: (Actor.SWEEP,), B.UNKNOWN: (Actor.TALLY,), B.DONE: (Actor.TALLY,)},
+        B.DEFERRED: {B.READY: (Actor.SWEEP,), B.UNKNOWN: (Actor.TALLY,), B.DONE: (Actor.TALLY,)},
         B.READY: {
             B.LEASED: (Actor.WORKER,),
-            B.HELD: (Actor.SWEEP,),
+            B.DEFERRED: (Actor.SWEEP,),
             B.UNKNOWN: (Actor.TALLY,),
             B.DONE: (Actor.TALLY,),
         },

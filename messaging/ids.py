@@ -25,7 +25,7 @@ CHECK_MODULUS = 29  # a prime below 32 with 32 % 29 == 3: finds a wrong characte
 BATCH_SHIFT = 10
 MAX_IN_BATCH = 1 << BATCH_SHIFT
 PREFIX_KEY = "installation_prefix"
-SEAL_KEYS = [f"message_id_seal_{place}" for place in range(9)]  # the last batch of before, and eight keys
+SEAL_KEYS = [f"message_id_seal_{index}" for index in range(9)]  # the last batch of before, and eight keys
 
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]  # the ten bits of a place in a batch
 _PYTHON_DIGITS = b"0123456789abcdefghijklmnopqrstuv"  # those that int(…, 32) reads
@@ -72,9 +72,9 @@ def batch_range(batch_id: int) -> tuple[int, int]:
 
 def public_id(message_pk: int) -> str:
     """The id of the message of this number."""
-    batch, place = message_pk >> BATCH_SHIFT, message_pk & (MAX_IN_BATCH - 1)
+    batch, index = message_pk >> BATCH_SHIFT, message_pk & (MAX_IN_BATCH - 1)
     digits, remainder = _batch_digits(batch)
-    return f"{installation_prefix()}{digits}{_PAIRS[place]}{ALPHABET[(remainder + place) % CHECK_MODULUS]}"
+    return f"{installation_prefix()}{digits}{_PAIRS[index]}{ALPHABET[(remainder + index) % CHECK_MODULUS]}"
 
 
 @lru_cache(maxsize=4096)
@@ -111,11 +111,11 @@ _BULK = "bulk-"
 
 
 class CallName(NamedTuple):
-    """`place`: among the calls of its batch. `account_id` is 0, and the others empty, of calls named before they were
+    """`ordinal`: among the calls of its batch. `account_id` is 0, and the others empty, of calls named before they were
     in it."""
 
     batch_id: int
-    place: int
+    ordinal: int
     account_id: int = 0
     mode: str = ""
     bulk_id: str = ""
@@ -124,7 +124,7 @@ class CallName(NamedTuple):
     def reference(self) -> str:
         """At most 60 characters, of which the provider takes 100."""
         bulk = self.bulk_id.removeprefix(_BULK)
-        return f"{installation_prefix()}-{self.batch_id}-{self.place}-{self.account_id}{self.mode[0]}-{bulk}"[:60]
+        return f"{installation_prefix()}-{self.batch_id}-{self.ordinal}-{self.account_id}{self.mode[0]}-{bulk}"[:60]
 
 
 def read_call_name(reference: str) -> CallName | None:
@@ -133,7 +133,7 @@ def read_call_name(reference: str) -> CallName | None:
     found = _CALL_NAME.fullmatch(reference.removeprefix(stem)) if reference.startswith(stem) else None
     if found is None:
         return None
-    batch_id, place, account_id, mode, bulk = found.groups()
+    batch_id, ordinal, account_id, mode, bulk = found.groups()
     if account_id is None:
-        return CallName(int(batch_id), int(place))
-    return CallName(int(batch_id), int(place), int(account_id), _MODES[mode], f"{_BULK}{bulk}")
+        return CallName(int(batch_id), int(ordinal))
+    return CallName(int(batch_id), int(ordinal), int(account_id), _MODES[mode], f"{_BULK}{bulk}")

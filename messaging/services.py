@@ -63,8 +63,8 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
     with transaction.atomic():
         audience = audience_from_numbers(account, good)
         campaign = admit_campaign(account, user, request, audience)
-        places, phones = zip(*good, strict=True)
-        return Sent(campaign, store_expanded(campaign, Recipients(list(places), list(phones), [[] for _ in good])))
+        positions, phones = zip(*good, strict=True)
+        return Sent(campaign, store_expanded(campaign, Recipients(list(positions), list(phones), [[] for _ in good])))
 
 
 def check_send(account: Account, request: CampaignRequest, numbers: Sequence[str]) -> list[Numbered]:
@@ -84,13 +84,13 @@ def _check_numbers(account: Account, numbers: Sequence[str]) -> list[Numbered]:
     good, refused = screen_numbers(numbers, account.default_country)
     phones = [phone for _, phone in good]
     wrong = [
-        _problem(place, problem_code(reason), str(RowReason(reason).label), value)
-        for place, reason, value, _ in refused
+        _problem(position, problem_code(reason), str(RowReason(reason).label), value)
+        for position, reason, value, _ in refused
     ]
     problems.check(_require_none, InvalidPhoneNumber, wrong)
     for find, refusal, words in _REFUSALS:
         found = find(account, phones)
-        named = [_problem(place, refusal.code, words, phone) for place, phone in good if phone in found]
+        named = [_problem(position, refusal.code, words, phone) for position, phone in good if phone in found]
         problems.check(_require_none, refusal, named)
     problems.refuse()
     return good
@@ -102,6 +102,6 @@ def _require_none(refusal: type[ValidationError], wrong: list[dict[str, str]]) -
         raise refusal(first["message"], first["field"], first["value"], problem=first["code"], errors=wrong)
 
 
-def _problem(place: int, code: str, message: str, value: str) -> dict[str, str]:
+def _problem(position: int, code: str, message: str, value: str) -> dict[str, str]:
     """One entry of `details.errors`; `place` counts from 1."""
-    return {"field": f"phone_numbers[{place - 1}]", "code": code, "message": message, "value": value}
+    return {"field": f"phone_numbers[{position - 1}]", "code": code, "message": message, "value": value}

@@ -45,7 +45,7 @@ class Cohort(NamedTuple):
     gateway: str
 
 
-class Place(NamedTuple):
+class StatKey(NamedTuple):
     """What one row of the countries is about."""
 
     account_id: int
@@ -95,19 +95,19 @@ def _summed(by_batch: dict[int, list[int]]) -> dict[Cohort, list[int]]:
     return sums
 
 
-def _by_country(new: Collection[int]) -> dict[Place, list[int]]:
+def _by_country(new: Collection[int]) -> dict[StatKey, list[int]]:
     """The messages of new batches by country. A chunk's batches are made together, so the first speaks for all."""
     if not new:
         return {}
-    counted: Counter[Place] = Counter()
+    counted: Counter[StatKey] = Counter()
     batches = Batch.objects.filter(pk__in=new, part=0).values_list(
         "account_id", "mode", "created_at", Subquery(_CHUNKS.values("prefix_counts")[:1])
     )
     for account_id, mode, created_at, prefixes in batches:
         day = created_at.astimezone(UTC).date()
         for prefix, count in (prefixes or {}).items():
-            counted[Place(account_id, mode, day, country_of_beginning(prefix))] += count
-    return {place: [count] for place, count in counted.items()}
+            counted[StatKey(account_id, mode, day, country_of_beginning(prefix))] += count
+    return {key: [count] for key, count in counted.items()}
 
 
 def _add_to(sums: dict[Any, list[int]], key: object, figures: list[int]) -> None:

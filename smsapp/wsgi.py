@@ -14,5 +14,5 @@ from smsapp.monitoring import proxies  # noqa: E402
 from smsapp.monitoring.key_prints import require_at_start  # noqa: E402  (models, which need the application)
 
 require_at_start()
-proxies.tell_at_start(settings.TRUSTED_PROXY_COUNT)
+proxies.log_untrusted_at_start(settings.TRUSTED_PROXY_COUNT)
 _ = get_resolver().url_patterns  # imports all views now, and not while the first requests wait for them

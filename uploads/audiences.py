@@ -29,18 +29,18 @@ def screen_numbers(raw: Sequence[str], country: str) -> tuple[list[tuple[int, st
     good: list[tuple[int, str]] = []
     refused: list[RefusedRow] = []
     seen: set[str] = set()
-    for place, text in enumerate(raw, 1):
+    for position, text in enumerate(raw, 1):
         try:
             phone = parse_number(text, country)
         except RefusedNumber as refusal:
             reason = refusal.reason if text.strip() else RowReason.NO_NUMBER.value
-            refused.append(RefusedRow(place, reason, chunks.shown(text), refusal.detail))
+            refused.append(RefusedRow(position, reason, chunks.shown(text), refusal.detail))
             continue
         if phone in seen:
-            refused.append(RefusedRow(place, RowReason.DUPLICATE.value, chunks.shown(text), ""))
+            refused.append(RefusedRow(position, RowReason.DUPLICATE.value, chunks.shown(text), ""))
         else:
             seen.add(phone)
-            good.append((place, phone))
+            good.append((position, phone))
     return good, refused
 
 
@@ -71,11 +71,11 @@ def audience_from_numbers(
     stored = []
     for number, start in enumerate(starts):
         part = numbers[start : start + step]
-        places = [place for place, _ in part]
+        positions = [position for position, _ in part]
         # Places are those of the request: what was refused up to this chunk's last number stands in it or before.
         bad = list(refused) if start == 0 else []
-        last = max([*places, *(row.row for row in bad)], default=0)
-        found = Rows(places, [phone for _, phone in part], list(rows[start : start + step]), bad, last)
+        last = max([*positions, *(row.row for row in bad)], default=0)
+        found = Rows(positions, [phone for _, phone in part], list(rows[start : start + step]), bad, last)
         stored.append(packed(audience, number, found))
     with transaction.atomic(savepoint=False):
         _insert_audiences([audience])

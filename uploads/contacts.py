@@ -149,13 +149,13 @@ def snapshot(account: Account, list_id: str) -> Audience:
             account=account, source=AudienceSource.CONTACTS, name=contact_list.name, columns=columns
         )
         rows = contacts.values_list("phone_number", "values").iterator(_SLICE)
-        place = 0
+        position = 0
         for number, part in enumerate(_parts(rows, settings.CHUNK_SIZE)):
             phones = [phone for phone, _ in part]
             values = [[given.get(name, "") for name in columns] for _, given in part]
-            places = list(range(place + 1, place + len(part) + 1))
-            place += len(part)
-            store_chunk(audience, number, places, phones, values, refused=[], last_row=place)
+            positions = list(range(position + 1, position + len(part) + 1))
+            position += len(part)
+            store_chunk(audience, number, positions, phones, values, refused=[], last_row=position)
         audience.refresh_from_db()
     return audience
 

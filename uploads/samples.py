@@ -41,7 +41,7 @@ def sample_of_list(contact_list: ContactList) -> Sample:
     contacts = list(Contact.objects.filter(contact_list=contact_list).order_by("pk")[:SHOWN])
     columns = list(dict.fromkeys(name for contact in contacts for name in contact.values))
     rows = [
-        SampleRow(place, contact.phone_number, [contact.values.get(name, "") for name in columns])
-        for place, contact in enumerate(contacts, 1)
+        SampleRow(position, contact.phone_number, [contact.values.get(name, "") for name in columns])
+        for position, contact in enumerate(contacts, 1)
     ]
     return Sample(columns, rows, contact_list.contact_count)

@@ -38,7 +38,7 @@ def opt_out(account: Account, phone: str, source: OptOutSource, detail: str) -> 
     """The number's owner wants no more, said in the message `detail`; its account is told. Whether that is new."""
     is_new = _leave(account, phone_hash(account.pk, phone), phone[-2:], source, str(source.label), None, detail)
     if is_new:
-        _tell(account, phone, source, detail)
+        _emit_event(account, phone, source, detail)
     return is_new
 
 
@@ -54,7 +54,7 @@ def opt_out_all(account: Account, said: Mapping[str, str], source: OptOutSource)
     fresh = {one: (phone[-2:], details[one]) for one, phone in hashes.items() if (one, details[one]) not in told}
     new = _leave_all(account, fresh, source, str(source.label), None)
     for hashed in new:
-        _tell(account, hashes[hashed], source, details[hashed])
+        _emit_event(account, hashes[hashed], source, details[hashed])
     return len(new)
 
 
@@ -133,7 +133,7 @@ def _enter(
     )
 
 
-def _tell(account: Account, phone: str, source: OptOutSource, detail: str) -> None:
+def _emit_event(account: Account, phone: str, source: OptOutSource, detail: str) -> None:
     data = {"phone_number": phone, "source": source.value, "detail": detail or None}
     webhooks.emit(account.pk, Mode.LIVE, EventType.OPTOUT_RECEIVED, data)
 

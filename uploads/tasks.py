@@ -20,7 +20,7 @@ def parse(upload_pk: int) -> bool:
 
 
 @shared_task(name="uploads.wake")
-def wake_waiting() -> int:
+def enqueue_waiting() -> int:
     """Wake the reading of every upload nobody reads now, the oldest first."""
     waiting = list(Upload.objects.waiting(clock.now()).values_list("pk", flat=True)[:_MAX_WOKEN])
     for pk in waiting:

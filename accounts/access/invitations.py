@@ -101,7 +101,7 @@ def _invite(account: Account, email: str, role: Role, by: User) -> tuple[Invitat
         if Membership.objects.filter(account=account, user__email=email).exists():
             raise AlreadyExists("This person belongs to the account already.", "email", email)
         Invitation.objects.filter(Q(email=email) | Q(expires_at__lte=clock.about_now()), account=account).delete()
-        members.require_room(account)
+        members.require_free_seat(account)
         invitation = Invitation.objects.create(
             account=account,
             email=email,

@@ -29,7 +29,7 @@ def require_power(by: Membership, *roles: Role) -> None:
         raise PermissionDenied("Only an owner decides about owners.")
 
 
-def require_room(account: Account) -> None:
+def require_free_seat(account: Account) -> None:
     """Raises InvalidState for a full account; open invitations count."""
     people = Membership.objects.filter(account=account).count() + Invitation.objects.filter(account=account).count()
     if people >= MAX_MEMBERS:

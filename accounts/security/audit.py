@@ -81,7 +81,7 @@ def accept(by: str) -> Head:
     record("audit.accepted", account=None, by=None, target_type="audit", after={"by": by, "not_contained": lost})
     while _seal_some():
         pass
-    audit_witness.tell(head())
+    audit_witness.record_mark(head())
     return head()
 
 
@@ -90,7 +90,7 @@ def _note_head() -> None:
     if lost := [one for one in audit_witness.seen() if not contains(one)]:
         logger.error("the audit log does not contain what was sealed as %s:%s: run manage.py audit_check", *lost[0])
     else:
-        audit_witness.tell(head())
+        audit_witness.record_mark(head())
 
 
 def _seal_some() -> int:

@@ -26,7 +26,7 @@ def seen() -> list[Head]:
     return [head for text in OUTSIDE.read() if (head := _head_of(text)) is not None]
 
 
-def tell(head: Head) -> None:
+def record_mark(head: Head) -> None:
     """Only after the database has committed the seal. In the log, too, which may be kept elsewhere."""
     logger.info("the audit log is sealed up to %s:%s", *head)
     OUTSIDE.write(json.dumps(head._asdict()))

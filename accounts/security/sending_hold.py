@@ -33,7 +33,7 @@ class HoldKind(StrEnum):
     COPY = "copy"  # a restored backup or a copy: the provider is asked before it is released
 
 
-_STRENGTH = {kind: place for place, kind in enumerate(HoldKind)}
+_STRENGTH = {kind: index for index, kind in enumerate(HoldKind)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,10 +55,10 @@ class Claim:
     host: str
 
 
-def claim(owner: str, now: datetime, room: int, calls_of: Counter[str]) -> list[Claim]:
-    """Take what is due, at most `room`; `calls_of`: calls under way in this process, by host."""
+def claim(owner: str, now: datetime, capacity: int, calls_of: Counter[str]) -> list[Claim]:
+    """Take what is due, at most `capacity`; `calls_of`: calls under way in this process, by host."""
     due = _due_endpoints(now)
-    if not due or room <= 0:
+    if not due or capacity <= 0:
         return []
     lease = f"{owner}:{secrets.token_hex(4)}"[:80]
     with transaction.atomic():
@@ -72,7 +72,7 @@ def claim(owner: str, now: datetime, room: int, calls_of: Counter[str]) -> list[
         for endpoint in endpoints:
             host = host_of(endpoint.url)
             limit = IN_FLIGHT_FAILING if endpoint.failing_since else IN_FLIGHT
-            free = min(limit - in_flight[endpoint.pk], IN_FLIGHT_OF_HOST - calls[host], room - len(chosen))
+            free = min(limit - in_flight[endpoint.pk], IN_FLIGHT_OF_HOST - calls[host], capacity - len(chosen))
             if free > 0:
                 taken = _next_of(endpoint, now, free)
                 calls[host] += len(taken)

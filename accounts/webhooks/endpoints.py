@@ -161,9 +161,9 @@ def replay_failed(endpoint: WebhookEndpoint, by: User | None, since: datetime) -
         failed = endpoint.deliveries.filter(state=WebhookState.FAILED, created_at__gte=since).order_by("pk")
         rows = list(failed.only("endpoint")[:MAX_REPLAYED])  # without it, Django asks for it row by row
         now = clock.about_now()
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             row.state, row.attempt_count = WebhookState.WAITING, 0
-            row.next_attempt_at = now + timedelta(seconds=place // REPLAYS_A_SECOND)
+            row.next_attempt_at = now + timedelta(seconds=index // REPLAYS_A_SECOND)
         WebhookDelivery.objects.bulk_update(
             rows, ["state", "attempt_count", "next_attempt_at"], batch_size=ROWS_AT_ONCE
         )
@@ -294,9 +294,9 @@ def _require_active(endpoint: WebhookEndpoint) -> None:
 
 
 def _check_types(event_types: Sequence[str]) -> None:
-    for place, name in enumerate(event_types):
+    for index, name in enumerate(event_types):
         if name not in CHOOSABLE:
-            raise ValidationError("There is no such event type.", f"event_types[{place}]", name)
+            raise ValidationError("There is no such event type.", f"event_types[{index}]", name)
 
 
 def _taken(url: str) -> AlreadyExists:

@@ -28,7 +28,7 @@ class Window:
     ends: time
 
 
-class Place(NamedTuple):
+class Locality(NamedTuple):
     """What numbers have in common that may be texted at the same times."""
 
     window: Window
@@ -36,16 +36,16 @@ class Place(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As text, for `Place.named`."""
+        """As text, for `Locality.named`."""
         return f"{self.window.begins:%H:%M}-{self.window.ends:%H:%M} {','.join(self.zones)}"
 
     @classmethod
-    def named(cls, name: str) -> "Place":
+    def named(cls, name: str) -> "Locality":
         hours, _, zones = name.partition(" ")
         begins, ends = (time.fromisoformat(text) for text in hours.split("-"))
         return cls(Window(begins, ends), tuple(zones.split(",")))
 
-    def release_after(self, moment: datetime) -> datetime:
+    def due_after(self, moment: datetime) -> datetime:
         """The first moment, this one or later, at which its numbers may be texted."""
         return after_window(moment, self.window.begins, self.window.ends, self.zones)
 
@@ -66,29 +66,29 @@ class Quiet:
         window = self.for_all or self._of_country(phone)
         if window is None:
             return None
-        release = Place(window, zones_of(phone)).release_after(moment)
-        return release if release > moment else None
+        due_at = Locality(window, zones_of(phone)).due_after(moment)
+        return due_at if due_at > moment else None
 
-    def places_of(self, phones: Sequence[str]) -> Iterator[Place]:
+    def localities_of(self, phones: Sequence[str]) -> Iterator[Locality]:
         """Where each number is that has quiet hours."""
         if not self.is_none:
             for phone in phones:
                 if window := self.for_all or self._of_country(phone):
-                    yield Place(window, zones_of(phone))
+                    yield Locality(window, zones_of(phone))
 
-    def releases(self, phones: Sequence[str], moment: datetime) -> list[tuple[Place | None, datetime | None]]:
+    def due_times(self, phones: Sequence[str], moment: datetime) -> list[tuple[Locality | None, datetime | None]]:
         """Where each number is, and when it may be texted (see `until`); None for one without quiet hours."""
-        known: dict[Place, datetime | None] = {}
-        found: list[tuple[Place | None, datetime | None]] = []
+        known: dict[Locality, datetime | None] = {}
+        found: list[tuple[Locality | None, datetime | None]] = []
         for phone in phones:
             window = self.for_all or self._of_country(phone)
             if window is None:
                 found.append((None, None))
                 continue
-            place = Place(window, zones_of(phone))
-            if place not in known:
-                known[place] = self.until(phone, moment)
-            found.append((place, known[place]))
+            locality = Locality(window, zones_of(phone))
+            if locality not in known:
+                known[locality] = self.until(phone, moment)
+            found.append((locality, known[locality]))
         return found
 
     def _of_country(self, phone: str) -> Window | None:

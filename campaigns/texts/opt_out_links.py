@@ -63,6 +63,6 @@ def _address(token: str) -> str:
 def _written(number: int) -> str:
     letters = ""
     while number:
-        number, place = divmod(number, len(_DIGITS))
-        letters = _DIGITS[place] + letters
+        number, index = divmod(number, len(_DIGITS))
+        letters = _DIGITS[index] + letters
     return letters.rjust(_LETTERS, "0")

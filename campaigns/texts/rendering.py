@@ -85,8 +85,8 @@ class Template:
 
     def bind(self, columns: Sequence[str]) -> "Renderer":
         """Raises TemplateVariableMissing (`missing`: the names) when a needed column is not there."""
-        places = {name.strip().casefold(): place for place, name in reversed(list(enumerate(columns)))}
-        missing = [name for name in self.names if name.casefold() not in places]
+        indexes = {name.strip().casefold(): index for index, name in reversed(list(enumerate(columns)))}
+        missing = [name for name in self.names if name.casefold() not in indexes]
         if missing:
             raise TemplateVariableMissing(
                 _explain(missing, columns), field="message", value=missing[0], missing=missing
@@ -99,9 +99,9 @@ class Template:
                 links.append(len(parts))
                 parts.append("")
             elif isinstance(part, _Placeholder):
-                place = places.get(part.name.casefold())
-                if place is not None:
-                    fields.append((len(parts), place, part))
+                index = indexes.get(part.name.casefold())
+                if index is not None:
+                    fields.append((len(parts), index, part))
                 parts.append(_without_column(part))
             else:
                 parts.append(part)
@@ -126,8 +126,8 @@ class Renderer:
         parts = self._parts.copy()
         for part in self._links:
             parts[part] = link
-        for part, place, placeholder in self._fields:
-            value = values[place] if place < len(values) else ""
+        for part, index, placeholder in self._fields:
+            value = values[index] if index < len(values) else ""
             if not value or value.isspace():
                 if placeholder.default is None:
                     raise EmptyValue(placeholder.name)

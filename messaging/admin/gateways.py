@@ -165,14 +165,14 @@ class RouteAdmin(ConsoleAdmin):
     def delete_model(self, request: HttpRequest, obj: Route) -> None:
         before = reaches()
         super().delete_model(request, obj)
-        self._tell_left_out(request, before)
+        self._warn_left_out(request, before)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Route]) -> None:
         before = reaches()
         super().delete_queryset(request, queryset)
-        self._tell_left_out(request, before)
+        self._warn_left_out(request, before)
 
-    def _tell_left_out(self, request: HttpRequest, before: list[Reach]) -> None:
+    def _warn_left_out(self, request: HttpRequest, before: list[Reach]) -> None:
         if warning := warning_of(before, reaches()):
             self.message_user(request, warning, messages.WARNING)
 

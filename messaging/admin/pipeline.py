@@ -50,7 +50,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class BatchStateFilter(StateFilter):
-    states = (BatchState.HELD, BatchState.READY, BatchState.LEASED, BatchState.UNKNOWN)
+    states = (BatchState.DEFERRED, BatchState.READY, BatchState.LEASED, BatchState.UNKNOWN)
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         return [*super().lookups(request, model_admin), ("unrouted", "Waits for a route")]

@@ -135,16 +135,18 @@ class Push(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SubmitAnswer:
-    """`accepted`: the ids of messages that the provider took, and says nothing else of. `reports`: what it says of
-    others. `not_sent`: those it has not, for certain, of which `held_back` says why: they may be tried later. A message
-    that is in none of these was not named. `provider_ids`: the provider's own ids, by ours, where it takes none of us.
+    """What a provider said about the messages of one call, by their public ids.
+
+    `accepted`: taken, with nothing else said. `reports`: what it said of others. `not_sent`: not taken, for certain,
+    because of `not_sent_error`; they may be tried later. A message in none of these was not named. `provider_ids`: the
+    provider's own ids, by ours, where it does not take ours.
     """
 
     http_status: int
     reports: Sequence[Report] = ()
     accepted: Sequence[str] = ()
     not_sent: Sequence[str] = ()
-    held_back: NotSent | None = None
+    not_sent_error: NotSent | None = None
     provider_ids: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -30,19 +30,19 @@ def submit_each(messages: Sequence[OutgoingMessage], send: Callable[[OutgoingMes
         outcomes = list(threads.map(lambda message: _outcome(send, message), messages))
     answers = [outcome for outcome in outcomes if isinstance(outcome, SubmitAnswer)]
     errors = [outcome for outcome in outcomes if isinstance(outcome, GatewayError)]
-    held_back = _worst([error for error in errors if isinstance(error, NotSent)])
+    not_sent_error = _worst([error for error in errors if isinstance(error, NotSent)])
     if not answers and errors:
         unknown = [error for error in errors if isinstance(error, Unknown)]
-        if held_back is None:
+        if not_sent_error is None:
             raise unknown[0]
         if not unknown:
-            raise held_back
+            raise not_sent_error
     return SubmitAnswer(
         http_status=answers[0].http_status if answers else errors[0].http_status or 0,
         reports=[report for answer in answers for report in answer.reports],
         accepted=[message_id for answer in answers for message_id in answer.accepted],
         not_sent=[m.message_id for m, outcome in zip(messages, outcomes, strict=True) if isinstance(outcome, NotSent)],
-        held_back=held_back,
+        not_sent_error=not_sent_error,
         provider_ids={ours: theirs for answer in answers for ours, theirs in answer.provider_ids.items()},
     )
 

@@ -99,14 +99,14 @@ class Batch(Tally):
             models.Index(
                 fields=["campaign", "id"],
                 name="batch_aside",
-                condition=models.Q(state=BatchState.HELD, release_at=None),
+                condition=models.Q(state=BatchState.DEFERRED, release_at=None),
             ),
-            models.Index(fields=["release_at"], name="batch_release", condition=models.Q(state=BatchState.HELD)),
+            models.Index(fields=["release_at"], name="batch_release", condition=models.Q(state=BatchState.DEFERRED)),
             # what no route leads to, however much is held for other reasons
             models.Index(
                 fields=["campaign", "id"],
                 name="batch_roadless",
-                condition=models.Q(state=BatchState.HELD, gateway=""),
+                condition=models.Q(state=BatchState.DEFERRED, gateway=""),
             ),
             # canaries: what waits for the first recipients
             models.Index(fields=["campaign"], name="batch_waits", condition=models.Q(waits_for_canary=True)),

@@ -40,7 +40,7 @@ UNNEEDED = Q(reserved_micro__gt=0, closed_at__isnull=False)
 _last_account = 0  # of this process: the next round begins behind it
 
 
-class _Place(NamedTuple):
+class _Cursor(NamedTuple):
     """Up to where an account's uncharged batches were seen in this round."""
 
     account_id: int
@@ -52,7 +52,7 @@ class _Step(NamedTuple):
     """`posted`: so many campaigns. `place`: where to go on; None at the end."""
 
     posted: int
-    place: _Place | None
+    cursor: _Cursor | None
 
 
 class _Owed(NamedTuple):
@@ -73,22 +73,22 @@ def settle_closed() -> int:
     return _settle(_settle_some_closed, "messaging.settle_closed")
 
 
-def _settle(settle_some: Callable[[_Place], _Step], task: str) -> int:
+def _settle(settle_some: Callable[[_Cursor], _Step], task: str) -> int:
     global _last_account
     stop_at = time.monotonic() + settings.TASK_BUDGET
-    places = [_Place(account_id) for account_id in _accounts()]
+    cursors = [_Cursor(account_id) for account_id in _accounts()]
     posted = 0
-    while places:
-        following: list[_Place] = []
-        for place in places:
+    while cursors:
+        following: list[_Cursor] = []
+        for cursor in cursors:
             if time.monotonic() >= stop_at:
                 enqueue(task, after=PAUSE)
                 return posted
-            _last_account = place.account_id
-            if step := run_isolated(settle_some, place):
+            _last_account = cursor.account_id
+            if step := run_isolated(settle_some, cursor):
                 posted += step.posted
-                following += [step.place] if step.place else []
-        places = following
+                following += [step.cursor] if step.cursor else []
+        cursors = following
     return posted
 
 
@@ -101,38 +101,38 @@ def _accounts() -> Iterator[int]:
 
 
 @transaction.atomic
-def _settle_some(place: _Place) -> _Step:
+def _settle_some(cursor: _Cursor) -> _Step:
     """The next batches of an account; behind the last of them, what its closed campaigns did not need. Batches are
     locked before campaigns, and both before the account, as everywhere."""
-    found = _find_uncharged(place)
+    found = _find_uncharged(cursor)
     if found:
-        return _Step(_post(place.account_id, _take_uncharged([pk for _, pk in found])), _behind(place, found))
-    given = _give_back(place.account_id)
-    return _Step(given, place if given == BATCHES_AT_ONCE else None)
+        return _Step(_post(cursor.account_id, _take_uncharged([pk for _, pk in found])), _behind(cursor, found))
+    given = _give_back(cursor.account_id)
+    return _Step(given, cursor if given == BATCHES_AT_ONCE else None)
 
 
 @transaction.atomic
-def _settle_some_closed(place: _Place) -> _Step:
+def _settle_some_closed(cursor: _Cursor) -> _Step:
     """The same without bulk campaigns that are not closed: they have an entry every hour."""
-    found = _find_uncharged(place)
+    found = _find_uncharged(cursor)
     if not found:
-        return _settle_some(place)
+        return _settle_some(cursor)
     ended = Q(closed_at__isnull=False) | Q(kind=CampaignKind.SINGLE)
     campaigns = Campaign.objects.filter(ended, pk__in={campaign_id for campaign_id, _ in found})
     due = set(campaigns.values_list("pk", flat=True))
     owed = _take_uncharged([pk for campaign_id, pk in found if campaign_id in due])
-    return _Step(_post(place.account_id, owed), _behind(place, found))
+    return _Step(_post(cursor.account_id, owed), _behind(cursor, found))
 
 
-def _find_uncharged(place: _Place) -> list[tuple[int, int]]:
+def _find_uncharged(cursor: _Cursor) -> list[tuple[int, int]]:
     """Campaign and key of an account's next batches."""
-    seen = Q(campaign=place.campaign_id, pk__lte=place.batch_id)
-    rows = Batch.objects.filter(UNCHARGED, ~seen, account=place.account_id, campaign__gte=place.campaign_id)
+    seen = Q(campaign=cursor.campaign_id, pk__lte=cursor.batch_id)
+    rows = Batch.objects.filter(UNCHARGED, ~seen, account=cursor.account_id, campaign__gte=cursor.campaign_id)
     return list(rows.order_by("campaign_id", "pk").values_list("campaign_id", "pk")[:BATCHES_AT_ONCE])
 
 
-def _behind(place: _Place, found: Sequence[tuple[int, int]]) -> _Place:
-    return _Place(place.account_id, *found[-1])
+def _behind(cursor: _Cursor, found: Sequence[tuple[int, int]]) -> _Cursor:
+    return _Cursor(cursor.account_id, *found[-1])
 
 
 def _take_uncharged(batch_ids: Sequence[int]) -> dict[int, _Owed]:

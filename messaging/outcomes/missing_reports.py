@@ -62,7 +62,7 @@ def first_check(now: datetime) -> datetime:
     return now + _age(STEPS[0])
 
 
-def ask_all_anew() -> None:
+def recheck_all() -> None:
     """Look up every call with silent messages at once, however lately that was done: reports that came in a time that
     the database has forgotten do not come again."""
     now, after = clock.now(), 0
@@ -202,8 +202,8 @@ def _with_silent(batch_id: int) -> list[Attempt]:
 
 def _spans(attempt: Attempt, message_pks: Sequence[int]) -> bool:
     """Whether any of the numbers, which are in order, is between its first and last."""
-    place = bisect_left(message_pks, attempt.first)
-    return place < len(message_pks) and message_pks[place] <= attempt.last
+    index = bisect_left(message_pks, attempt.first)
+    return index < len(message_pks) and message_pks[index] <= attempt.last
 
 
 def _due(attempt: Attempt) -> datetime:

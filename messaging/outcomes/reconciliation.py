@@ -43,7 +43,7 @@ LAST_LOOK = 0.98  # of the time for which the provider's log knows a call: 46 of
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Answered:
     """An attempt we have claimed, when we asked the provider about it, and what it said."""
 
     attempt: Attempt
@@ -77,17 +77,17 @@ def _look_up_due(gateway: str, allowance: Allowance) -> int:
         if not allowance.allows(gateway):
             break
         rotation.note_turn(LOOK_UPS, gateway)
-        for asked in run_isolated(partial(ask_together, allowance=allowance), attempts) or ():
-            resolved += bool(run_isolated(record, asked))
+        for answered in run_isolated(partial(ask_together, allowance=allowance), attempts) or ():
+            resolved += bool(run_isolated(record, answered))
     return resolved
 
 
-def ask(attempt: Attempt, allowance: Allowance | None = None) -> Asked | None:
+def ask(attempt: Attempt, allowance: Allowance | None = None) -> Answered | None:
     """Claim an attempt and ask the provider; None if another worker has claimed it."""
     return next(iter(ask_together([attempt], allowance or Allowance())), None)
 
 
-def ask_together(attempts: Sequence[Attempt], allowance: Allowance) -> list[Asked]:
+def ask_together(attempts: Sequence[Attempt], allowance: Allowance) -> list[Answered]:
     """Claim attempts of one gateway and ask the provider about all of them at once; those that others have claimed are
     left out."""
     asked_at = clock.now()
@@ -95,21 +95,21 @@ def ask_together(attempts: Sequence[Attempt], allowance: Allowance) -> list[Aske
     if not claimed:
         return []
     answers = allowance.look_up(claimed, MessageStatus.UNKNOWN)
-    return [Asked(attempt, asked_at, answer) for attempt, answer in zip(claimed, answers, strict=True)]
+    return [Answered(attempt, asked_at, answer) for attempt, answer in zip(claimed, answers, strict=True)]
 
 
 def _close(attempt: Attempt) -> bool:
     now = clock.now()
-    return _claim(attempt, now) and record(Asked(attempt, now, Lookup()))
+    return _claim(attempt, now) and record(Answered(attempt, now, Lookup()))
 
 
-def record(asked: Asked) -> bool:
+def record(answered: Answered) -> bool:
     """Apply what the provider said; True if nothing of the attempt is unknown any more.
 
     What it knows is a fact whenever it is learned. What it does not know, and what it refused for our account's
     sake, counts only while the claim is ours, and only for messages that no later call has carried.
     """
-    attempt, answer = asked.attempt, asked.answer
+    attempt, answer = answered.attempt, answered.answer
     facts, _ = settlement.facts_from(answer.reports, FactSource.LOOKUP)
     refused = [report for report in answer.reports if report.account_refused]
     with transaction.atomic():
@@ -119,7 +119,7 @@ def record(asked: Asked) -> bool:
             return False
         settlement.control(_last_carried_by(attempt, _message_pks(refused)), MessageStatus.QUEUED, Reason.NONE)
         if absent := _still_unknown(attempt):
-            _settle_absent(asked, absent)
+            _settle_absent(answered, absent)
         resolved = not _still_unknown(attempt)
         if resolved:
             sources = ATTEMPT.sources(AttemptState.RESOLVED, Actor.LOOKUP)
@@ -189,13 +189,13 @@ def _is_over(attempt: Attempt, now: datetime) -> bool:
     return (now - attempt.finished_at).total_seconds() >= _policy(attempt).close_unknown_after
 
 
-def _settle_absent(asked: Asked, absent: list[int]) -> None:
-    attempt, policy = asked.attempt, _policy(asked.attempt)
+def _settle_absent(answered: Answered, absent: list[int]) -> None:
+    attempt, policy = answered.attempt, _policy(answered.attempt)
     assert attempt.finished_at is not None
-    age = (asked.at - attempt.finished_at).total_seconds()
+    age = (answered.at - attempt.finished_at).total_seconds()
     resend_after = policy.resend_unknown_after
-    is_over = _is_over(attempt, asked.at)
-    if asked.answer.conclusive and not is_over and resend_after is not None and age >= resend_after:
+    is_over = _is_over(attempt, answered.at)
+    if answered.answer.conclusive and not is_over and resend_after is not None and age >= resend_after:
         logger.warning("attempt %s never arrived: %s messages are sent again", attempt.reference, len(absent))
         settlement.control(absent, MessageStatus.QUEUED, Reason.NONE)
         _stop_poison(attempt, absent)

@@ -318,10 +318,10 @@ def _keep_polled(name: str, call: Future[bytes | None]) -> bool:
 def purge(now: datetime) -> Purged:
     """Remove bodies that were applied, or could not be, longer ago than they are kept."""
     old = ReportInbox.objects.filter(received_at__lt=now - timedelta(hours=settings.REPORT_INBOX_HOURS))
-    return remove_oldest(old, "received_at", before=_tell_of_lost)
+    return remove_oldest(old, "received_at", before=_log_lost)
 
 
-def _tell_of_lost(keys: Collection[int]) -> None:
+def _log_lost(keys: Collection[int]) -> None:
     unmatched = Q(rematch_at__isnull=False) | Q(applied_at=None)
     if lost := ReportInbox.objects.filter(unmatched, pk__in=keys).count():
         logger.error("%s report bodies are removed that could not be read or never found their messages", lost)

@@ -146,7 +146,7 @@ def apply(facts: Sequence[Fact], accepted: Sequence[int] = (), at: datetime | No
         message_rows.update_messages(list(decision.changes.values()))
         message_rows.insert_reports(decision.reports)
         campaign_of = {pk: batch.campaign_id for pk, batch in batches.items()}
-        webhook_events.tell(campaign_of, decision.changes, known, segments, decision.refused, now)
+        webhook_events.emit_events(campaign_of, decision.changes, known, segments, decision.refused, now)
         for message_pk, count in segments.items():
             batch_id = batch_of(message_pk)
             decision.moves[batch_id, QUEUED, SENT] += 1

@@ -72,7 +72,7 @@ class _Listener(NamedTuple):
     show_numbers: bool
 
 
-def tell(
+def emit_events(
     campaign_of: Mapping[int, int],
     changes: Mapping[int, MessageChange],
     known: Mapping[int, StoredMessage],
@@ -100,7 +100,7 @@ def tell(
     _write(listeners, campaign_of, results)
 
 
-def tell_unfit(campaign_id: int, failures: Mapping[int, Failure], now: datetime) -> None:
+def emit_unfit(campaign_id: int, failures: Mapping[int, Failure], now: datetime) -> None:
     """Tell of messages, by number, that failed as they were made; in the transaction that stores them."""
     if listeners := _listeners([campaign_id]) if failures else []:
         sequence = sequence_of(S.FAILED, False)

@@ -45,7 +45,7 @@ FRESH_FOR = timedelta(minutes=10)  # prices and opt-outs change
 class Count:
     """What was counted so far, of the first `chunks` chunks. `made_of`: see `_made_of`. `countries`: recipients,
     segments and price in millionths by ISO code. `removed`: recipients and rows that get no message, by RowReason or
-    Reason. `quiet`: recipients with quiet hours, by hours and zones as `Place.name` says them."""
+    Reason. `quiet`: recipients with quiet hours, by hours and zones as `Locality.name` says them."""
 
     made_of: str
     chunks: int = 0
@@ -75,7 +75,7 @@ def counted(campaign: Campaign) -> Count:
     count = _going_on(campaign)
     is_old = count and count.counted_at and datetime.fromisoformat(count.counted_at) < clock.about_now() - FRESH_FOR
     if count is None or is_old:
-        count = Count(_made_of(campaign) + _held_by(campaign))
+        count = Count(_made_of(campaign) + _quiet_hours_hash(campaign))
         _store(campaign.pk, count, after=None)
     if not count.is_complete(campaign) and campaign.total_recipients <= AT_ONCE:
         count = _count_on(campaign, count, time.monotonic() + IN_REQUEST)
@@ -93,7 +93,7 @@ def last_count(campaign: Campaign) -> Count | None:
 def _going_on(campaign: Campaign) -> Count | None:
     """The last one, if it may be counted on: the quiet hours are the same, too."""
     count = last_count(campaign)
-    return count if count is not None and count.made_of.endswith(_held_by(campaign)) else None
+    return count if count is not None and count.made_of.endswith(_quiet_hours_hash(campaign)) else None
 
 
 def count_slice(campaign_id: int) -> int:
@@ -123,8 +123,8 @@ def _count_on(campaign: Campaign, count: Count, stop_at: float) -> Count:
         recipients = unpack_body(chunk.body)
         _count_recipients(count, campaign.account, recipients, renderer, prices)
         count.roadless += _unrouted_among(router, recipients.phones)
-        for place in quiet.places_of(recipients.phones):
-            _add(count.quiet, place.name)
+        for locality in quiet.localities_of(recipients.phones):
+            _add(count.quiet, locality.name)
         count.chunks += 1
     if count.is_complete(campaign):
         count.counted_at = clock.about_now().isoformat()
@@ -181,7 +181,7 @@ def _made_of(campaign: Campaign) -> str:
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 
-def _held_by(campaign: Campaign) -> str:
+def _quiet_hours_hash(campaign: Campaign) -> str:
     """Hash of its quiet hours."""
     return hashlib.sha256(repr(quiet_of(campaign)).encode()).hexdigest()
 

@@ -43,11 +43,11 @@ def first_rows(campaign: Campaign, limit: int) -> list[Preview]:
     return found
 
 
-def of_sample(message: str, sample: Sample, place: int) -> Preview | None:
+def of_sample(message: str, sample: Sample, index: int) -> Preview | None:
     """Of the sample's row at this place, from 0; None where there is none. Raises TemplateVariableMissing."""
-    if not 0 <= place < len(sample.rows):
+    if not 0 <= index < len(sample.rows):
         return None
-    renderer, row = Template(message).bind(sample.columns), sample.rows[place]
+    renderer, row = Template(message).bind(sample.columns), sample.rows[index]
     return _preview(renderer, row.row, row.phone, list(row.values))
 
 

@@ -12,7 +12,7 @@ from accounts.models import Account
 from campaigns.approval import audience_hash, is_needed
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from campaigns.scheduling.quiet_hours import Place
+from campaigns.scheduling.quiet_hours import Locality
 from campaigns.texts.rendering import Template
 from messaging.choices import Reason
 from messaging.gateways import registry
@@ -109,7 +109,7 @@ def _receipt(campaign: Campaign, count: Count) -> Receipt:
     is_before = campaign.status in BEFORE_SENDING
     rate = _rate_of(campaign)
     seconds = None if rate is None else round(count.recipients / rate)
-    quiet, quiet_until = _held_back(campaign, count)
+    quiet, quiet_until = _deferred(campaign, count)
     return Receipt(
         progress=1.0 if is_complete else round(count.chunks / campaign.chunk_count, 3),
         counted_at=datetime.fromisoformat(count.counted_at) if count.counted_at else None,
@@ -150,12 +150,12 @@ def _pace_before(campaign: Campaign) -> float | None:
     return max(paces, default=None)
 
 
-def _held_back(campaign: Campaign, count: Count) -> tuple[int, datetime | None]:
+def _deferred(campaign: Campaign, count: Count) -> tuple[int, datetime | None]:
     """How many may not be texted when it starts, and when the last of them may."""
     begins = max(clock.about_now(), campaign.scheduled_at or clock.about_now())
-    releases = {name: Place.named(name).release_after(begins) for name in count.quiet}
-    held = {name: release for name, release in releases.items() if release > begins}
-    return sum(count.quiet[name] for name in held), max(held.values(), default=None)
+    due_times = {name: Locality.named(name).due_after(begins) for name in count.quiet}
+    deferred = {name: due_at for name, due_at in due_times.items() if due_at > begins}
+    return sum(count.quiet[name] for name in deferred), max(deferred.values(), default=None)
 
 
 def _removed(count: Count) -> dict[str, int]:
@@ -183,7 +183,7 @@ def _warnings(campaign: Campaign, count: Count, seconds: int | None, left: int) 
         told = "No gateway is set up yet for {:,} of the recipients: their messages wait until one is."
         warnings.append(Warned("no_route", told.format(count.roadless)))
     begins = max(clock.about_now(), campaign.scheduled_at or clock.about_now())
-    ends = max(begins + timedelta(seconds=seconds or 0), _held_back(campaign, count)[1] or begins)
+    ends = max(begins + timedelta(seconds=seconds or 0), _deferred(campaign, count)[1] or begins)
     if campaign.valid_until and ends > campaign.valid_until:
         warnings.append(Warned("too_late", "Some of it can only be sent after the time that you set as the last."))
     if twin := _sent_today(campaign):

@@ -38,7 +38,7 @@ from campaigns.models import Campaign
 from campaigns.services import pause_for_defect
 from messaging.models import Batch
 from messaging.restore import asking, fingerprint, high_water_mark
-from messaging.restore.fingerprint import Place
+from messaging.restore.fingerprint import Fingerprint
 from messaging.restore.high_water_mark import Mark
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
@@ -75,7 +75,7 @@ class Installation:
     """What the database says of itself. `mark` is None until it was alive for some seconds."""
 
     name: str
-    place: Place
+    fingerprint: Fingerprint
     mark: Mark | None
 
 
@@ -134,9 +134,9 @@ def ask() -> None:
 def go_on() -> None:
     """What stopped was the installation as it stands: send on, unless an operator holds it."""
     installation = _read() or _claim(fingerprint.here())
-    _note_place(
+    _note_fingerprint(
         installation,
-        replace(fingerprint.completed(installation.place, here := fingerprint.here()), timeline=here.timeline),
+        replace(fingerprint.completed(installation.fingerprint, here := fingerprint.here()), timeline=here.timeline),
     )
     _renew(1)
     with transaction.atomic():
@@ -168,7 +168,7 @@ def settle_here() -> None:
     installation = _read() or _claim(fingerprint.here())
     seen = high_water_mark.seen(installation.name)
     _renew(MARKS_SKIPPED + (seen.counter if seen else 0))
-    _note_place(installation, fingerprint.here())
+    _note_fingerprint(installation, fingerprint.here())
     asking.end()
 
 
@@ -191,9 +191,9 @@ def _got_a_connection(**kwargs: Any) -> None:
     _is_unchecked = True
 
 
-def _judge(installation: Installation, now: Place, seen: Mark | None) -> Hold | None:
+def _judge(installation: Installation, now: Fingerprint, seen: Mark | None) -> Hold | None:
     """The hold that a sign demands."""
-    if difference := fingerprint.difference(installation.place, now):
+    if difference := fingerprint.difference(installation.fingerprint, now):
         return _hold_copy(OTHER_PLACE, f"{difference} {_data_until(installation)}")
     if seen is not None and seen.counter > (installation.mark.counter if installation.mark else 0):
         until = f"smsapp was last alive at {seen.at:%Y-%m-%d %H:%M:%S} UTC."
@@ -208,24 +208,24 @@ def _judge(installation: Installation, now: Place, seen: Mark | None) -> Hold | 
         if has_question or asking.has_anyone_to_ask(moment):
             asking.begin(installation.mark.at if installation.mark else None, why)
             return sending_hold.current()
-        _note_place(installation, replace(installation.place, timeline=now.timeline))
+        _note_fingerprint(installation, replace(installation.fingerprint, timeline=now.timeline))
         _renew(1)
         return None
-    _note_place(installation, fingerprint.completed(installation.place, now))
+    _note_fingerprint(installation, fingerprint.completed(installation.fingerprint, now))
     return None
 
 
-def _stop_in_words(installation: Installation, here: Place, now: datetime) -> str:
+def _stop_in_words(installation: Installation, here: Fingerprint, now: datetime) -> str:
     """Why an older state may have been put back with all that would tell; empty if nothing hints at it."""
-    if fingerprint.has_recovered(installation.place, here):
+    if fingerprint.has_recovered(installation.fingerprint, here):
         return OTHER_TIMELINE
     if installation.mark is None or (now - installation.mark.at).total_seconds() <= settings.STOPPED_AFTER:
         return ""
     return f"Nothing was sent or looked after since {installation.mark.at:%Y-%m-%d %H:%M:%S} UTC."
 
 
-def _note_place(installation: Installation, known: Place) -> None:
-    if known != installation.place:
+def _note_fingerprint(installation: Installation, known: Fingerprint) -> None:
+    if known != installation.fingerprint:
         _write(INSTALLED_AT, {"name": installation.name, "place": known.as_dict})
 
 
@@ -265,7 +265,7 @@ def _read() -> Installation | None:
     installed, mark = _load(values.get(INSTALLED_AT)), high_water_mark.mark_from(_load(values.get(LAST_ALIVE)))
     if "name" not in installed:
         return None
-    return Installation(str(installed["name"]), Place(**installed.get("place", {})), mark)
+    return Installation(str(installed["name"]), Fingerprint(**installed.get("place", {})), mark)
 
 
 def _load(text: str | None) -> dict[str, Any]:
@@ -273,7 +273,7 @@ def _load(text: str | None) -> dict[str, Any]:
     return stored if isinstance(stored, dict) else {}
 
 
-def _claim(now: Place) -> Installation:
+def _claim(now: Fingerprint) -> Installation:
     """The first start: whoever comes first says where the database belongs."""
     value = json.dumps({"name": secrets.token_hex(8), "place": now.as_dict})
     row = Setting(key=INSTALLED_AT, value=value, description=DESCRIPTIONS[INSTALLED_AT], is_fixed=True)
@@ -292,7 +292,7 @@ def _renew(step: int) -> None:
         _write(LAST_ALIVE, mark.as_dict)
     elif not Setting.objects.filter(pk=row.pk, value=row.value).update(value=json.dumps(mark.as_dict)):
         return
-    high_water_mark.tell(_name(), mark)
+    high_water_mark.record_mark(_name(), mark)
 
 
 def _write(key: str, value: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ MAY_SEE_TIMELINE = "SELECT has_function_privilege('pg_control_checkpoint()', 'EX
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Fingerprint:
     """Empty where it cannot be known. `address`: those that are known, with spaces between them."""
 
     server: str = ""
@@ -40,10 +40,10 @@ class Place:
         return asdict(self)
 
 
-def here() -> Place:
+def here() -> Fingerprint:
     name, host = str(connection.settings_dict["NAME"]), str(connection.settings_dict["HOST"])
     if connection.vendor != "postgresql":
-        return Place("", _inode(Path(name)), settings.INSTANCE_ID, str(Path(name).absolute()))
+        return Fingerprint("", _inode(Path(name)), settings.INSTANCE_ID, str(Path(name).absolute()))
     host = "localhost" if host in LOCAL_HOSTS or host.startswith("/") else host
     address = f"{host}:{connection.settings_dict['PORT'] or 5432}/{name}"
     with connection.cursor() as cursor:
@@ -53,7 +53,7 @@ def here() -> Place:
             "SELECT oid::text, pg_postmaster_start_time()::text FROM pg_database WHERE datname = current_database()"
         )
         oid, started = cursor.fetchone()
-    return Place(server, oid, settings.INSTANCE_ID, address, timeline, started)
+    return Fingerprint(server, oid, settings.INSTANCE_ID, address, timeline, started)
 
 
 def _asked(cursor: CursorWrapper, may_ask: str, what: str) -> str:
@@ -65,7 +65,7 @@ def _asked(cursor: CursorWrapper, may_ask: str, what: str) -> str:
     return str(cursor.fetchone()[0])
 
 
-def difference(before: Place, now: Place) -> str:
+def difference(before: Fingerprint, now: Fingerprint) -> str:
     """In what the two differ, in words; empty if they are the same as far as both are known."""
     if before.server and now.server and before.server != now.server:
         return "The database was copied to another database server."
@@ -82,17 +82,17 @@ def difference(before: Place, now: Place) -> str:
     return ""
 
 
-def _is_same_server(before: Place, now: Place) -> bool:
+def _is_same_server(before: Fingerprint, now: Fingerprint) -> bool:
     """Whether it is the very server that was known, running on, reached by another name or through a pooler. A copy was
     started at another time."""
     is_known = bool(before.server and before.started)
     return is_known and (before.server, before.started) == (now.server, now.started)
 
 
-def completed(before: Place, now: Place) -> Place:
+def completed(before: Fingerprint, now: Fingerprint) -> Fingerprint:
     """The same place with what has become known of it since, such as an INSTANCE_ID or another address."""
     addresses = before.address.split()
-    return Place(
+    return Fingerprint(
         before.server or now.server,
         before.database or now.database,
         before.instance or now.instance,
@@ -102,7 +102,7 @@ def completed(before: Place, now: Place) -> Place:
     )
 
 
-def has_recovered(before: Place, now: Place) -> bool:
+def has_recovered(before: Fingerprint, now: Fingerprint) -> bool:
     """Whether PostgreSQL came back from an archive or a replica since."""
     return bool(before.timeline and now.timeline and before.timeline != now.timeline)
 

@@ -41,7 +41,7 @@ def seen(installation: str) -> Mark | None:
     return max(marks, key=lambda mark: mark.counter, default=None)
 
 
-def tell(installation: str, mark: Mark) -> None:
+def record_mark(installation: str, mark: Mark) -> None:
     """Only after the database has committed the mark."""
     OUTSIDE.write(json.dumps({"installation": installation} | mark.as_dict))
 

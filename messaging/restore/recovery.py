@@ -93,7 +93,7 @@ def gateways_used() -> list[str]:
     return sorted({*router.live_gateways(), *recent})
 
 
-def take_in(gateway: str, entries: Iterable[LogEntry], known_until: datetime) -> None:
+def recover_messages(gateway: str, entries: Iterable[LogEntry], known_until: datetime) -> None:
     """Give rows to those of ours that have none, and the others their outcome; done again, nothing is done twice.
     `known_until`: how far our data reach: accounts that are younger are others than those of before with the same
     number."""
@@ -108,7 +108,7 @@ def take_in(gateway: str, entries: Iterable[LogEntry], known_until: datetime) ->
         elif name is None or not name.account_id:
             found.add_unplaced(entry, "Its call does not say whose it is.")
         else:
-            groups[name._replace(batch_id=0, place=0)].append(entry)
+            groups[name._replace(batch_id=0, ordinal=0)].append(entry)
     for name, members in groups.items():
         account = Account.objects.filter(pk=name.account_id, created_at__lte=known_until).first()
         user = _somebody(account) if account else None
@@ -116,7 +116,7 @@ def take_in(gateway: str, entries: Iterable[LogEntry], known_until: datetime) ->
             for entry in members:
                 found.add_unplaced(entry, "Its account is not known any more, or has no member.")
         else:
-            count = _place(gateway, account, user, name, members)
+            count = _store_entries(gateway, account, user, name, members)
             found.placed[account.name] = found.placed.get(account.name, 0) + count
     write(found)
 
@@ -137,7 +137,7 @@ def _somebody(account: Account) -> User | None:
     return member.user if member else None
 
 
-def _place(gateway: str, account: Account, user: User, name: CallName, entries: Sequence[LogEntry]) -> int:
+def _store_entries(gateway: str, account: Account, user: User, name: CallName, entries: Sequence[LogEntry]) -> int:
     """How many messages; all of one campaign."""
     by_pk: dict[int, LogEntry] = {}
     for entry in entries:
@@ -151,8 +151,8 @@ def _place(gateway: str, account: Account, user: User, name: CallName, entries: 
         first_row = campaign.total_recipients + 1
         Message.objects.bulk_create(
             [
-                _message(campaign, first_row + place, message_pk, entry)
-                for place, (message_pk, entry) in enumerate(sorted(by_pk.items()))
+                _message(campaign, first_row + index, message_pk, entry)
+                for index, (message_pk, entry) in enumerate(sorted(by_pk.items()))
             ]
         )
         counts = {"queued": F("queued") + len(by_pk), "total_recipients": F("total_recipients") + len(by_pk)}

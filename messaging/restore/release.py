@@ -169,7 +169,7 @@ def take_step() -> Release | None:
     release, written = claimed
     batches = list(_to_check(release).select_related("campaign")[:BATCHES_AT_ONCE])
     if not batches:
-        return _take_in(release, written)
+        return _recover_step(release, written)
     stop_at, wait = time.monotonic() + settings.TASK_BUDGET, timedelta(0)
     try:
         for batch in batches:
@@ -186,7 +186,7 @@ def take_step() -> Release | None:
     return _put_down(release, written, wait)
 
 
-def _take_in(release: Release, written: str) -> Release | None:
+def _recover_step(release: Release, written: str) -> Release | None:
     """After the comparison: what the providers have that the database does not know at all."""
     stop_at = time.monotonic() + settings.TASK_BUDGET
     try:
@@ -219,7 +219,7 @@ def _read_on(release: Release, name: str) -> Release:
     time.sleep(60 / settings.RELEASE_LOOKUPS_PER_MINUTE)
     page = gateway.read_log(mark.at - asking.SLACK, clock.now() + asking.SLACK, release.cursor)
     if page.conclusive:
-        recovery.take_in(name, page.entries, mark.at + asking.SLACK)
+        recovery.recover_messages(name, page.entries, mark.at + asking.SLACK)
         return replace(release, cursor=page.cursor, note="") if page.cursor else done
     if release.force:
         _note_untold(name, page.detail)
@@ -339,26 +339,26 @@ def _record_calls(batch: Batch, found: Mapping[str, Sequence[Report]]) -> None:
     for gateway, report in ((gateway, report) for gateway, reports in found.items() for report in reports):
         message_pk, name = parse_public_id(report.message_id), read_call_name(report.reference)
         if message_pk is not None and name is not None and name.batch_id == batch.pk:
-            carried[name.place].append(message_pk)
-            carriers[name.place], references[name.place] = gateway, report.reference
+            carried[name.ordinal].append(message_pk)
+            carriers[name.ordinal], references[name.ordinal] = gateway, report.reference
     known = Attempt.objects.filter(batch_id=batch.pk).count()
     now = clock.now()
     calls = [
         Attempt(
             batch_id=batch.pk,
-            gateway=carriers.get(place, next(iter(found))),
-            reference=references.get(place, own._replace(place=place).reference),
+            gateway=carriers.get(ordinal, next(iter(found))),
+            reference=references.get(ordinal, own._replace(ordinal=ordinal).reference),
             epoch=batch.lease_epoch,
-            first=min(carried.get(place, [0])),
-            last=max(carried.get(place, [0])),
-            message_count=len(carried.get(place, [])),
+            first=min(carried.get(ordinal, [0])),
+            last=max(carried.get(ordinal, [0])),
+            message_count=len(carried.get(ordinal, [])),
             started_at=now,
             deadline=now,
             finished_at=now,
-            state=AttemptState.RESOLVED if place in carried else AttemptState.NOT_SENT,
-            detail="Found at the provider after a restore." if place in carried else "Not known to the provider.",
+            state=AttemptState.RESOLVED if ordinal in carried else AttemptState.NOT_SENT,
+            detail="Found at the provider after a restore." if ordinal in carried else "Not known to the provider.",
         )
-        for place in range(known + 1, max(carried, default=0) + 1)
+        for ordinal in range(known + 1, max(carried, default=0) + 1)
     ]
     Attempt.objects.bulk_create(calls, ignore_conflicts=True)
 
@@ -366,7 +366,7 @@ def _record_calls(batch: Batch, found: Mapping[str, Sequence[Report]]) -> None:
 def _finish(release: Release) -> None:
     """From here on this is the installation, as it stands. Interrupted, all of it is done again."""
     missed, recovered = miss_uncertain(clock.now(), detection.UNCERTAIN), recovery.report()
-    missing_reports.ask_all_anew()
+    missing_reports.recheck_all()
     audit.record(
         "sending.released",
         account=None,
@@ -387,7 +387,7 @@ def _finish(release: Release) -> None:
     for kind in HoldKind:
         sending_hold.release(kind)
     Setting.objects.filter(key=KEY).delete()
-    _wake_all()
+    _enqueue_sending()
     logger.warning(
         "released by %s: %s batches compared and %s not, %s messages found at the provider, %s more taken in and %s "
         "not placed, %s campaigns were missed",
@@ -401,7 +401,7 @@ def _finish(release: Release) -> None:
     )
 
 
-def _wake_all() -> None:
+def _enqueue_sending() -> None:
     for task in ("messaging.expand", "messaging.dispatch_singles", "messaging.dispatch_campaigns"):
         enqueue(task)
 

@@ -14,7 +14,7 @@ from messaging.models import Batch, Gateway, Route
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import InvalidState
 
-WAITING = (BatchState.HELD, BatchState.READY)
+WAITING = (BatchState.DEFERRED, BatchState.READY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ _free_at: dict[tuple[str, str], float] = {}  # by purpose and gateway: its last 
 def in_turn(purpose: str, names: Iterable[str]) -> list[str]:
     """Return those of the gateways that may be asked now, the one asked longest ago first."""
     free = [name for name in names if not is_paused(purpose, name)]
-    return sorted(free, key=lambda name: _place(purpose, name))
+    return sorted(free, key=lambda name: _turn(purpose, name))
 
 
 def is_paused(purpose: str, name: str) -> bool:
     """Whether a gateway is to be left alone."""
-    return _place(purpose, name) > time.monotonic()
+    return _turn(purpose, name) > time.monotonic()
 
 
 def note_turn(purpose: str, name: str) -> None:
@@ -34,5 +34,5 @@ def forget() -> None:
     _free_at.clear()
 
 
-def _place(purpose: str, name: str) -> float:
+def _turn(purpose: str, name: str) -> float:
     return _free_at.get((purpose, name), float("-inf"))

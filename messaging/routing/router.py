@@ -227,6 +227,6 @@ def _changed(**kwargs: object) -> None:
 
 @receiver([post_save, post_delete], sender=Route)
 @receiver([post_save, post_delete], sender=Gateway)
-def _wake_waiting(**kwargs: object) -> None:
+def _enqueue_sweep(**kwargs: object) -> None:
     """What no route led to may have one now (`unrouted.py`)."""
     enqueue("messaging.sweep")

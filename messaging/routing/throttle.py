@@ -98,9 +98,9 @@ def give_back(name: str, count: int) -> None:
         _view_of(name).give_back(count)
 
 
-def tell(gateway: str, grant: Grant, outcome: Outcome, retry_after: float | None = None) -> None:
+def report_outcome(gateway: str, grant: Grant, outcome: Outcome, retry_after: float | None = None) -> None:
     """Tell what became of the call of a grant. `retry_after` in seconds, if a 429 named a time."""
-    _view_of(gateway).tell(grant, outcome, retry_after)
+    _view_of(gateway).report_outcome(grant, outcome, retry_after)
 
 
 class View:
@@ -138,7 +138,7 @@ class View:
                 lambda current, limits, now: throttle_state.take(current, limits, now, wanted, yields=yields)
             )
 
-    def tell(self, grant: Grant, outcome: Outcome, retry_after: float | None) -> None:
+    def report_outcome(self, grant: Grant, outcome: Outcome, retry_after: float | None) -> None:
         def change(current: Pace, limits: Limits, now: float) -> tuple[Pace, Grant]:
             match outcome:
                 case Outcome.ANSWERED:

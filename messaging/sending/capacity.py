@@ -25,7 +25,7 @@ class Free:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Capacity:
     """`gateways`: those that have room, by name. `full`: which batches are of accounts and senders that have none.
     `left`: messages that others have room for, by the name of the rate."""
 
@@ -47,7 +47,7 @@ class Room:
     def chosen(self, batches: Sequence[Batch]) -> list[Batch]:
         """As many of these, in their order, as there is room for together. One that does not fit is not overtaken by
         others to its gateway."""
-        free = {name: Free(room.calls, room.connections) for name, room in self.gateways.items()}
+        free = {name: Free(capacity.calls, capacity.connections) for name, capacity in self.gateways.items()}
         left = dict(self.left)
         chosen = []
         for batch in batches:

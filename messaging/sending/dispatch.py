@@ -30,7 +30,7 @@ from messaging.ids import MAX_IN_BATCH
 from messaging.models import Batch
 from messaging.restore import detection
 from messaging.routing import sender_rates, throttle
-from messaging.sending.capacity import Room
+from messaging.sending.capacity import Capacity
 from messaging.sending.in_flight import LOOK_EVERY, InFlight
 from messaging.sending.leases import lease
 from messaging.sending.prepare import open_attempts
@@ -51,9 +51,9 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
         while True:
             is_over = time.monotonic() >= stop_at
             may_begin = not is_over or time.monotonic() < stop_at + settings.GATEWAY_TIMEOUT
-            room, wait = look_for_room(lane, in_flight, is_over=is_over) if may_begin else (Room({}), 0.0)
-            leased = lease_some(lane, room, in_flight)
-            for batches in by_road(leased):
+            capacity, wait = find_capacity(lane, in_flight, is_over=is_over) if may_begin else (Capacity({}), 0.0)
+            leased = lease_some(lane, capacity, in_flight)
+            for batches in group_by_route(leased):
                 for call in run_batched(open_attempts, batches):
                     in_flight.begin(call)
                     calls += 1
@@ -68,7 +68,7 @@ def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
     return calls
 
 
-def look_for_room(lane: Lane, in_flight: InFlight, *, is_over: bool) -> tuple[Room, float]:
+def find_capacity(lane: Lane, in_flight: InFlight, *, is_over: bool) -> tuple[Capacity, float]:
     """Who may be sent for now, and the seconds until somebody else may, 0 if there is nobody.
 
     When the task's time is over, only others than the gateways that hang, and only while one does: what begins then
@@ -82,29 +82,29 @@ def look_for_room(lane: Lane, in_flight: InFlight, *, is_over: bool) -> tuple[Ro
         free = {}
     own = sender_rates.look(yields=yields) if free else []
     waits = [look.wait for look in (*looks.values(), *(look for _, look in own)) if not look]
-    room = Room(
-        gateways={name: room for name, room in free.items() if room},
+    capacity = Capacity(
+        gateways={name: capacity for name, capacity in free.items() if capacity},
         full=[rate.batches for rate, look in own if not look],
         left={rate.name: look.granted for rate, look in own},
     )
-    return room, min(waits, default=0.0)
+    return capacity, min(waits, default=0.0)
 
 
-def lease_some(lane: Lane, room: Room, in_flight: InFlight) -> list[Batch]:
+def lease_some(lane: Lane, capacity: Capacity, in_flight: InFlight) -> list[Batch]:
     """Batches that there is room for, unless the installation is held. One whose last lease ended without a result is
     begun alone, and waits for a slow call no longer than others: should it be the one that kills its worker, nobody
     else is suspected more than once."""
     fresh = in_flight.fresh
-    if not room.gateways or any(call.batch.lease_count for call in fresh):
+    if not capacity.gateways or any(call.batch.lease_count for call in fresh):
         return []
     with_suspects = not fresh and not in_flight.has_suspect
 
     def lease_allowed(limit: int) -> list[Batch]:
-        return lease(lane, limit, room, with_suspects=with_suspects) if detection.may_send() else []
+        return lease(lane, limit, capacity, with_suspects=with_suspects) if detection.may_send() else []
 
-    return run_isolated(lease_allowed, room.calls) or []
+    return run_isolated(lease_allowed, capacity.calls) or []
 
 
-def by_road(batches: Iterable[Batch]) -> list[list[Batch]]:
+def group_by_route(batches: Iterable[Batch]) -> list[list[Batch]]:
     """Runs of batches of one campaign that go to the same gateway, so that accounts keep their turns."""
     return [list(run) for _, run in groupby(batches, key=attrgetter("campaign_id", "gateway"))]

@@ -20,7 +20,7 @@ from accounts.choices import Mode
 from campaigns import pricing
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from campaigns.scheduling.quiet_hours import Place, quiet_of
+from campaigns.scheduling.quiet_hours import Locality, quiet_of
 from campaigns.services import pause_for_credit, pause_for_defect, settle_status, store_campaign
 from campaigns.texts.renderers import renderer_of
 from campaigns.texts.rendering import Renderer
@@ -58,12 +58,12 @@ SHORT_HELD = 0.04  # seconds: for as long a chunk is followed by the next withou
 
 
 class Group(NamedTuple):
-    """What the messages of a batch have in common. `price_micro`: of a segment, in millionths; `place`: where quiet
+    """What the messages of a batch have in common. `price_micro`: of a segment, in millionths; `locality`: where quiet
     hours are the same, None where there are none; `release_at`: when these end, None if they are not now."""
 
     price_micro: int
     prefix: str
-    place: Place | None = None
+    locality: Locality | None = None
     release_at: datetime | None = None
 
 
@@ -176,14 +176,14 @@ def store_expanded(campaign: Campaign, recipients: Recipients) -> list[Message]:
     return sorted(stored, key=attrgetter("row"))
 
 
-def _stored(campaign: Campaign, first: int, new: NewMessages, place: int) -> Message:
+def _stored(campaign: Campaign, first: int, new: NewMessages, index: int) -> Message:
     return Message(
-        id=first + place,
+        id=first + index,
         campaign=campaign,
-        row=new.rows[place],
-        phone_number=new.phones[place],
-        status=MessageStatus.FAILED if place in new.failures else MessageStatus.QUEUED,
-        segment_count=0 if place in new.failures else new.segment_counts[place],
+        row=new.rows[index],
+        phone_number=new.phones[index],
+        status=MessageStatus.FAILED if index in new.failures else MessageStatus.QUEUED,
+        segment_count=0 if index in new.failures else new.segment_counts[index],
     )
 
 
@@ -247,15 +247,15 @@ def _groups(campaign: Campaign, recipients: Recipients, router: Router) -> list[
     if quiet.is_none:
         keys = list(map(Group, prices, prefixes))
     else:
-        keys = list(map(Group, prices, prefixes, *zip(*quiet.releases(phones, clock.now()), strict=True)))
+        keys = list(map(Group, prices, prefixes, *zip(*quiet.due_times(phones, clock.now()), strict=True)))
     if len(set(keys)) <= 1:
         return [(key, recipients) for key in keys[:1]]
-    places: dict[Group, list[int]] = {}
-    for place, key in enumerate(keys):
-        places.setdefault(key, []).append(place)
+    indexes: dict[Group, list[int]] = {}
+    for index, key in enumerate(keys):
+        indexes.setdefault(key, []).append(index)
     return [
         (key, Recipients([rows[n] for n in among], [phones[n] for n in among], [values[n] for n in among]))
-        for key, among in places.items()
+        for key, among in indexes.items()
     ]
 
 
@@ -280,7 +280,7 @@ def _slices(recipients: Recipients, size: int) -> Iterator[Recipients]:
 def _new_messages(recipients: Recipients, renderer: Renderer, group: Group) -> NewMessages:
     rows, phones, values = recipients
     if group.prefix == BLOCKED:
-        failures = {place: Failure(Reason.COUNTRY_BLOCKED) for place in range(len(rows))}
+        failures = {index: Failure(Reason.COUNTRY_BLOCKED) for index in range(len(rows))}
         return NewMessages(rows, phones, stored_values(values), [0] * len(rows), failures)
     if renderer.is_constant:
         variables = [b""] * len(rows)
@@ -295,11 +295,11 @@ def _new_messages(recipients: Recipients, renderer: Renderer, group: Group) -> N
 def _judge(values: Sequence[Sequence[str]], renderer: Renderer) -> tuple[list[int], dict[int, Failure]]:
     """Segments of each row's text; by place, why the text cannot be made or be sent."""
     counts, failures = [0] * len(values), {}
-    for place, row in enumerate(values):
+    for index, row in enumerate(values):
         try:
-            counts[place] = segment_count(fit_text(renderer, row))
+            counts[index] = segment_count(fit_text(renderer, row))
         except Unfit as unfit:
-            failures[place] = Failure(unfit.reason, unfit.detail)
+            failures[index] = Failure(unfit.reason, unfit.detail)
     return counts, failures
 
 
@@ -336,12 +336,12 @@ def _insert(campaign: Campaign, chunk_number: int, parts: Sequence[Part]) -> Non
 def _insert_batches(campaign: Campaign, chunk_number: int, parts: Sequence[Part], now: datetime) -> dict[int, Part]:
     """With their messages; by the number of the first message of each."""
     turn = next_turn(campaign.account_id, _lane(campaign))
-    batches = [_new_batch(campaign, chunk_number, place, turn + place, part, now) for place, part in enumerate(parts)]
+    batches = [_new_batch(campaign, chunk_number, index, turn + index, part, now) for index, part in enumerate(parts)]
     _insert_batch_rows(batches)
     made = {make_message_pk(batch.pk, 0): part for batch, part in zip(batches, parts, strict=True)}
     message_rows.insert_messages(campaign.pk, {first: part.new for first, part in made.items()})
-    unfit = {first + place: failure for first, part in made.items() for place, failure in part.new.failures.items()}
-    webhook_events.tell_unfit(campaign.pk, unfit, now)
+    unfit = {first + index: failure for first, part in made.items() for index, failure in part.new.failures.items()}
+    webhook_events.emit_unfit(campaign.pk, unfit, now)
     write_statistics({batch.pk: batch.tally for batch in batches}, {})
     return made
 
@@ -357,13 +357,13 @@ def _lane(campaign: Campaign) -> Lane:
     return LANE_OF[CampaignKind(campaign.kind)]
 
 
-def _new_batch(campaign: Campaign, chunk: int, place: int, turn: int, part: Part, now: datetime) -> Batch:
+def _new_batch(campaign: Campaign, chunk: int, index: int, turn: int, part: Part, now: datetime) -> Batch:
     new = part.new
     batch = Batch(
         account_id=campaign.account_id,
         campaign=campaign,
         chunk=chunk,
-        part=place,
+        part=index,
         mode=campaign.mode,
         gateway=part.choice.gateway,
         prefix=part.group.prefix.removeprefix(BLOCKED),
@@ -380,5 +380,5 @@ def _new_batch(campaign: Campaign, chunk: int, place: int, turn: int, part: Part
     )
     batch.state = resting_state(batch)
     if batch.state == BatchState.READY and (part.waits or part.group.release_at is not None or not batch.gateway):
-        batch.state = BatchState.HELD
+        batch.state = BatchState.DEFERRED
     return batch

@@ -58,20 +58,20 @@ def set_aside() -> int:
         *(ready.filter(lane=lane, account__in=suspended) for lane in Lane),
         *(ready.filter(lane=lane, gateway="") for lane in Lane),
     )
-    return sum(some.update_unlocked(state=BatchState.HELD) for some in may_not_leave)
+    return sum(some.update_unlocked(state=BatchState.DEFERRED) for some in may_not_leave)
 
 
-def take_up() -> int:
+def requeue() -> int:
     """Batches that were set aside and may leave again go to the end of their account's queue; how many."""
     running = Campaign.objects.filter(closed_at=None, status=CampaignStatus.RUNNING, account__is_active=True)
-    aside = Batch.objects.filter(campaign__in=running.values("pk"), state=BatchState.HELD, release_at=None)
+    aside = Batch.objects.filter(campaign__in=running.values("pk"), state=BatchState.DEFERRED, release_at=None)
     aside = aside.filter(waits_for_canary=False).exclude(gateway="")
     queues = aside.values_list("account_id", "lane")[:AT_ONCE]
-    return sum(_take_up(account_id, lane) for account_id, lane in sorted(set(queues)))
+    return sum(_requeue_account(account_id, lane) for account_id, lane in sorted(set(queues)))
 
 
-def _take_up(account_id: int, lane: int) -> int:
-    aside = Batch.objects.filter(MAY_SEND, account_id=account_id, lane=lane, state=BatchState.HELD, release_at=None)
+def _requeue_account(account_id: int, lane: int) -> int:
+    aside = Batch.objects.filter(MAY_SEND, account_id=account_id, lane=lane, state=BatchState.DEFERRED, release_at=None)
     aside = aside.exclude(gateway="")
     with transaction.atomic():
         locked = aside.order_by("turn", "id").select_for_update(of=("self",), skip_locked=True)

@@ -15,13 +15,13 @@ from messaging.choices import BATCH, Actor, BatchState, Lane
 from messaging.models import Batch
 from messaging.outcomes import settlement
 from messaging.querysets import BatchQuerySet
-from messaging.sending.capacity import Room
+from messaging.sending.capacity import Capacity
 from smsapp.core import clock
 
 FRONT = 500  # batches of a gateway that are looked at: more than all workers hold, and what is set aside within seconds
 
 
-def lease(lane: Lane, limit: int, room: Room | None = None, *, with_suspects: bool = True) -> list[Batch]:
+def lease(lane: Lane, limit: int, capacity: Capacity | None = None, *, with_suspects: bool = True) -> list[Batch]:
     """Take ready batches, up to `limit` of each gateway, those that there is room for; None: up to `limit` of any.
     Their epoch is ours alone until `lease_until`.
 
@@ -35,7 +35,9 @@ def lease(lane: Lane, limit: int, room: Room | None = None, *, with_suspects: bo
             ready = ready.filter(lease_count=0)
         ready = ready.select_for_update(skip_locked=True, of=("self",))
         ready = ready.select_related("campaign__audience", "campaign__account")
-        batches = list(ready[:limit]) if room is None else room.chosen(_fronts(ready, lane, limit, now, room))
+        batches = (
+            list(ready[:limit]) if capacity is None else capacity.chosen(_fronts(ready, lane, limit, now, capacity))
+        )
         suspects = [batch for batch in batches if batch.lease_count]
         batches = suspects[:1] or batches
         for batch in batches:
@@ -54,14 +56,14 @@ def lease(lane: Lane, limit: int, room: Room | None = None, *, with_suspects: bo
     return batches
 
 
-def _fronts(ready: BatchQuerySet, lane: Lane, limit: int, now: datetime, room: Room) -> list[Batch]:
+def _fronts(ready: BatchQuerySet, lane: Lane, limit: int, now: datetime, capacity: Capacity) -> list[Batch]:
     """The next of each gateway, in turn. Of all together they might be those of one that has no room for so many."""
-    fronts = {name: _front(lane, name, now, room) for name in room.gateways}
+    fronts = {name: _front(lane, name, now, capacity) for name in capacity.gateways}
     batches = [batch for pks in fronts.values() if pks for batch in ready.filter(pk__in=pks)[:limit]]
     return sorted(batches, key=attrgetter("turn", "pk"))
 
 
-def _front(lane: Lane, gateway: str, now: datetime, room: Room) -> list[int]:
+def _front(lane: Lane, gateway: str, now: datetime, capacity: Capacity) -> list[int]:
     """Return the ready batches of a gateway that come next in its lane, whether they may leave or not; without those of
     accounts and senders that have no room now.
 
@@ -69,7 +71,7 @@ def _front(lane: Lane, gateway: str, now: datetime, room: Room) -> list[int]:
     a gateway that is away. What may not leave is set aside by the sweep and does not stay in front.
     """
     ready = Batch.objects.filter(state=BatchState.READY, lane=lane, gateway=gateway, next_attempt_at__lte=now)
-    return list(room.without_full(ready).order_by("turn", "id").values_list("pk", flat=True)[:FRONT])
+    return list(capacity.without_full(ready).order_by("turn", "id").values_list("pk", flat=True)[:FRONT])
 
 
 def lock(batches: Sequence[Batch]) -> None:
@@ -78,7 +80,7 @@ def lock(batches: Sequence[Batch]) -> None:
     list(rows.order_by("pk").select_for_update().values_list("pk"))
 
 
-def release(batches: Sequence[Batch], now: datetime, **values: object) -> None:
+def give_up(batches: Sequence[Batch], now: datetime, **values: object) -> None:
     """Give batches that we have locked back, those that are still ours; where to, their tallies say."""
     ours = {batch.pk: batch.lease_epoch for batch in batches}
     to_rest: dict[BatchState, list[int]] = defaultdict(list)

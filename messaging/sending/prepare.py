@@ -25,7 +25,7 @@ from messaging.routing import sender_rates, throttle
 from messaging.routing.throttle_state import Grant
 from messaging.sending import restrictions
 from messaging.sending.capacity import in_one_call
-from messaging.sending.leases import lease_end, lock, release
+from messaging.sending.leases import give_up, lease_end, lock
 from messaging.sending.submit import Call
 from messaging.storage import message_rows
 from messaging.storage.message_rows import QueuedMessage
@@ -60,14 +60,14 @@ def _put_off(batches: Sequence[Batch], wait: float) -> None:
     with transaction.atomic():
         lock(batches)
         now = clock.now()
-        release(batches, now, next_attempt_at=now + timedelta(seconds=wait))
+        give_up(batches, now, next_attempt_at=now + timedelta(seconds=wait))
 
 
 def _give_back(gateway: str, grants: Mapping[int, Grant], used: Mapping[int, int]) -> None:
     """What was granted for more messages than leave in calls. `used`: how many do, by batch."""
     for pk, grant in grants.items():
         if grant and pk not in used:
-            throttle.tell(gateway, grant, throttle.Outcome.UNUSED)
+            throttle.report_outcome(gateway, grant, throttle.Outcome.UNUSED)
         for name in grant.own if pk not in used else (gateway, *grant.own):
             throttle.give_back(name, grant.granted - used.get(pk, 0))
 
@@ -81,7 +81,7 @@ def _open(batches: Sequence[Batch], gateway: Gateway, grants: Mapping[int, Grant
         now = clock.now()
         batches = _still_ours(batches, now)
         if not may_send:
-            release(batches, now)
+            give_up(batches, now)
             return []
         earlier = _earlier_attempts(batches)
         _close_unused(batches, earlier, now)
@@ -89,9 +89,9 @@ def _open(batches: Sequence[Batch], gateway: Gateway, grants: Mapping[int, Grant
         quiet = _in_quiet_hours(campaign, rows, now)
         for pk, until in quiet.items():
             rows[pk] = []
-            release([batch for batch in batches if batch.pk == pk], now, next_attempt_at=until)
+            give_up([batch for batch in batches if batch.pk == pk], now, next_attempt_at=until)
         batches = [batch for batch in batches if batch.pk not in quiet]
-        release([batch for batch in batches if not rows[batch.pk]], now)
+        give_up([batch for batch in batches if not rows[batch.pk]], now)
         opened = [batch for batch in batches if rows[batch.pk]]
         messages = {batch.pk: _render(campaign, rows[batch.pk]) for batch in opened}
         attempts = Attempt.objects.bulk_create(

@@ -21,7 +21,7 @@ from messaging.routing import throttle
 from messaging.routing.failover import next_choice
 from messaging.routing.router import Choice
 from messaging.sending import refusals
-from messaging.sending.leases import lock, release
+from messaging.sending.leases import give_up, lock
 from messaging.sending.submit import Call, Result
 from messaging.storage import message_rows
 from smsapp.core import clock
@@ -35,7 +35,7 @@ MAX_RETRY_COUNT = 1000  # the backoff has long reached its ceiling by then
 def record_all(results: Sequence[Result]) -> None:
     """Write down what came of some calls; answers together, for they have most of it in common."""
     for result in results:
-        tell_pace(result)
+        report_to_throttle(result)
     answered = [result for result in results if result.answer is not None]
     if answered:
         run_batched(record_answers, answered, until=min(map(record_before, answered)))
@@ -120,28 +120,32 @@ def _give_back(results: Sequence[Result], now: datetime) -> None:
     """Answered; the next call may be twice as large again. What was held back waits as a call that was not sent."""
     sizes: dict[int, list[Batch]] = defaultdict(list)
     for result in results:
-        if (held_back := result.held_back) is not None:
+        if (not_sent_error := result.not_sent_error) is not None:
             batch = result.call.batch
-            wait = timedelta(seconds=_backoff(batch.retry_count, held_back.retry_after))
-            release([batch], now, next_attempt_at=now + wait, **_tried_again(result.call, held_back))
+            wait = timedelta(seconds=_backoff(batch.retry_count, not_sent_error.retry_after))
+            give_up([batch], now, next_attempt_at=now + wait, **_tried_again(result.call, not_sent_error))
             continue
         sizes[min(MAX_IN_BATCH, result.call.batch.call_size * 2)].append(result.call.batch)
     for call_size, batches in sizes.items():
-        release(batches, now, retry_count=0, call_size=call_size)
+        give_up(batches, now, retry_count=0, call_size=call_size)
 
 
 def _apply_refusal(result: Result) -> None:
     reports = result.answer.reports if result.answer else ()
     refusal = next((report for report in reports if report.account_refused), None)
-    held_back = result.held_back
+    not_sent_error = result.not_sent_error
     if refusal is not None:
         detail = f"The gateway refuses our account: {refusal.provider_status}"
         pause_for_gateway(result.call.batch.campaign_id, detail)
-    elif isinstance(held_back, Refused) and held_back.is_account and not _other_route(result.call, held_back):
+    elif (
+        isinstance(not_sent_error, Refused)
+        and not_sent_error.is_account
+        and not _other_route(result.call, not_sent_error)
+    ):
         verdicts = result.answer.verdicts.values() if result.answer else ()
         took_some = any(verdict.status in ACCEPTED for verdict in verdicts)
-        if not took_some and refusals.is_lasting(result.call, held_back.detail):
-            pause_for_gateway(result.call.batch.campaign_id, held_back.detail)
+        if not took_some and refusals.is_lasting(result.call, not_sent_error.detail):
+            pause_for_gateway(result.call.batch.campaign_id, not_sent_error.detail)
 
 
 def _still_queued(message_pks: Sequence[int]) -> list[int]:
@@ -181,7 +185,7 @@ def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> bool:
         lock([call.batch])
         _finish_attempts([call], AttemptState.NOT_SENT, now, error.http_status, error.detail)
         wait = 0.0 if route else wait_seconds
-        release([call.batch], now, next_attempt_at=now + timedelta(seconds=wait), **_tried_again(call, error, route))
+        give_up([call.batch], now, next_attempt_at=now + timedelta(seconds=wait), **_tried_again(call, error, route))
     logger.info("attempt %s was not sent: %s", call.attempt.reference, error.detail)
     return route is not None
 
@@ -228,7 +232,7 @@ def _record_refused(call: Call, error: Refused) -> None:
             )
             settlement.apply(settlement.facts_from([report], FactSource.ANSWER)[0])
             too_many = refusals.count(call, [report])
-        release([call.batch], now, next_attempt_at=now, call_size=max(1, count // 2))
+        give_up([call.batch], now, next_attempt_at=now, call_size=max(1, count // 2))
     if too_many:
         refusals.pause(too_many)
 
@@ -240,7 +244,7 @@ def _record_unknown(call: Call, error: GatewayError) -> None:
         if _finish_attempts([call], AttemptState.UNKNOWN, now, error.http_status, error.detail):
             queued = message_rows.read_message_pks(call.attempt.first, call.attempt.last, MessageStatus.QUEUED)
             settlement.apply(_unknown_facts(queued))
-        release([call.batch], now, retry_count=0)
+        give_up([call.batch], now, retry_count=0)
     logger.warning("attempt %s has an unknown outcome: %s", call.attempt.reference, error.detail)
 
 
@@ -282,11 +286,11 @@ def record_before(result: Result) -> float:
     return float(result.call.submission.begin_before + settings.GATEWAY_TIMEOUT + settings.LEASE_MARGIN)
 
 
-def tell_pace(result: Result) -> None:
+def report_to_throttle(result: Result) -> None:
     """What this call says of the gateway, for all who call it. What it did not hand over does not count for the rates
     of account and sender."""
-    error = result.error or result.held_back
+    error = result.error or result.not_sent_error
     retry_after = error.retry_after if isinstance(error, NotSent) else None
-    throttle.tell(result.call.gateway.name, result.call.grant, result.outcome, retry_after)
+    throttle.report_outcome(result.call.gateway.name, result.call.grant, result.outcome, retry_after)
     for name in result.call.grant.own:
         throttle.give_back(name, result.not_sent)

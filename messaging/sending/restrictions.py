@@ -70,22 +70,24 @@ def _country_under(beginning: str) -> str:
 
 def too_often_among(account: Account, phones: Collection[str], now: datetime | None = None) -> set[str]:
     """Return the numbers that got, or may have got, as many of the account's messages as a number may get."""
-    return {phone for phone, room in _room(account, phones, now or clock.about_now()).items() if room <= 0}
+    return {
+        phone for phone, remaining in _remaining(account, phones, now or clock.about_now()).items() if remaining <= 0
+    }
 
 
 def over_limit(account: Account, rows: Mapping[int, Sequence[QueuedMessage]], now: datetime) -> list[int]:
     """Return the numbers of messages that are about to leave and may not, for their recipient has had enough."""
     queued = [row for some in rows.values() for row in some]
-    room = _room(account, {row.phone_number for row in queued}, now)
+    remaining = _remaining(account, {row.phone_number for row in queued}, now)
     often = []
-    for row in queued if room else ():
-        room[row.phone_number] -= 1
-        if room[row.phone_number] < 0:
+    for row in queued if remaining else ():
+        remaining[row.phone_number] -= 1
+        if remaining[row.phone_number] < 0:
             often.append(row.id)
     return often
 
 
-def _room(account: Account, phones: Collection[str], now: datetime) -> dict[str, int]:
+def _remaining(account: Account, phones: Collection[str], now: datetime) -> dict[str, int]:
     """Return how many messages each number may still get; nothing where the account has no limit."""
     hourly, daily = account.recipient_hourly_limit, account.recipient_daily_limit
     if (hourly is None and daily is None) or not phones:

@@ -32,9 +32,9 @@ class Result:
     error: GatewayError | None = None
 
     @property
-    def held_back(self) -> NotSent | None:
+    def not_sent_error(self) -> NotSent | None:
         """Why some of the messages of an answered call were not sent."""
-        return self.answer.held_back if self.answer else None
+        return self.answer.not_sent_error if self.answer else None
 
     @property
     def not_sent(self) -> int:
@@ -45,10 +45,10 @@ class Result:
 
     @property
     def outcome(self) -> throttle.Outcome:
-        if self.answer is not None and isinstance(self.held_back, NotBegun):
+        if self.answer is not None and isinstance(self.not_sent_error, NotBegun):
             is_answered = self.answer.accepted or self.answer.reports
             return throttle.Outcome.ANSWERED if is_answered else throttle.Outcome.LOST
-        return throttle.outcome_of(self.error or self.held_back)
+        return throttle.outcome_of(self.error or self.not_sent_error)
 
 
 def make_call(call: Call) -> Result:

@@ -72,7 +72,7 @@ def note_of(prefix: str) -> str:
 def waiting() -> BatchQuerySet:
     """Batches without a gateway, of campaigns that run."""
     running = Campaign.objects.filter(closed_at=None, status=CampaignStatus.RUNNING, queued__gt=0)
-    return Batch.objects.filter(campaign__in=running.values("pk"), state=BatchState.HELD, gateway="")
+    return Batch.objects.filter(campaign__in=running.values("pk"), state=BatchState.DEFERRED, gateway="")
 
 
 def look(now: datetime) -> int:

@@ -69,13 +69,13 @@ class Call:
         return time.time() >= self.done_at
 
     def accepted(self) -> list[int]:
-        return [place for place, outcome in enumerate(self.outcomes) if outcome.accepted]
+        return [index for index, outcome in enumerate(self.outcomes) if outcome.accepted]
 
     def firsts(self) -> Iterator[int]:
         """Places of ids that were not accepted before."""
-        places = range(len(self.ids))
-        return (place for place in places if place not in self.again) if self.again else iter(places)
+        indexes = range(len(self.ids))
+        return (index for index in indexes if index not in self.again) if self.again else iter(indexes)
 
-    def contradict(self, places: Iterable[int]) -> None:
-        for place in places:
-            self.flags[place] |= CONTRADICTED
+    def contradict(self, indexes: Iterable[int]) -> None:
+        for index in indexes:
+            self.flags[index] |= CONTRADICTED

@@ -26,35 +26,35 @@ class Entry:
     """One message of a call, to be looked at."""
 
     call: Call
-    place: int
+    index: int
 
     @property
     def message_id(self) -> str:
-        return self.call.ids[self.place]
+        return self.call.ids[self.index]
 
     @property
     def to(self) -> str:
-        return self.call.numbers[self.place]
+        return self.call.numbers[self.index]
 
     @property
     def outcome(self) -> Outcome:
-        return self.call.outcomes[self.place]
+        return self.call.outcomes[self.index]
 
     @property
     def segments(self) -> int:
-        return self.call.segments[self.place]
+        return self.call.segments[self.index]
 
     @property
     def text(self) -> str:
-        return self.call.texts[self.place] if self.call.texts else ""
+        return self.call.texts[self.index] if self.call.texts else ""
 
     @property
     def is_reported(self) -> bool:
-        return bool(self.call.flags[self.place] & REPORTED)
+        return bool(self.call.flags[self.index] & REPORTED)
 
     @property
     def is_contradicted(self) -> bool:
-        return bool(self.call.flags[self.place] & CONTRADICTED)
+        return bool(self.call.flags[self.index] & CONTRADICTED)
 
 
 class Ledger:
@@ -86,7 +86,7 @@ class Ledger:
         return len(distinct) == len(message_ids) and self._by_id.keys().isdisjoint(distinct)
 
     def __iter__(self) -> Iterator[Entry]:
-        return (Entry(call, place) for call in self._calls for place in call.firsts())
+        return (Entry(call, index) for call in self._calls for index in call.firsts())
 
     @property
     def entries(self) -> dict[str, Entry]:
@@ -102,7 +102,7 @@ class Ledger:
     def entries_under(self, references: Iterable[str]) -> Iterator[Entry]:
         """All messages of these calls."""
         calls = (call for reference in references for call in self._by_reference.get(reference, ()))
-        return (Entry(call, place) for call in calls for place in range(len(call.ids)))
+        return (Entry(call, index) for call in calls for index in range(len(call.ids)))
 
     async def accept(self, calls: Sequence[Call]) -> None:
         """Register, then return when it is on disk; what could not be written was not accepted (raises OSError)."""
@@ -120,19 +120,19 @@ class Ledger:
     def reported(self, reports: Iterable[tuple[Call, Sequence[int]]]) -> None:
         """A body of reports was taken: of these places of calls."""
         ids = []
-        for call, places in reports:
-            for place in places:
-                if not call.flags[place] & REPORTED:
-                    call.flags[place] |= REPORTED
-                    self._reported += place not in call.again
-                ids.append(call.ids[place])
+        for call, indexes in reports:
+            for index in indexes:
+                if not call.flags[index] & REPORTED:
+                    call.flags[index] |= REPORTED
+                    self._reported += index not in call.again
+                ids.append(call.ids[index])
         if self._file and ids:
             self._file.append_soon(orjson.dumps({"reported": ids}) + b"\n")
 
     def unreported(self) -> Iterator[tuple[Call, list[int]]]:
         """Places of each call whose reports are still due, after a start with an earlier file."""
         for call in self._calls:
-            yield call, [place for place in call.accepted() if not call.flags[place] & REPORTED]
+            yield call, [index for index in call.accepted() if not call.flags[index] & REPORTED]
 
     def summary(self) -> dict[str, int]:
         """Figures over distinct message ids: accepted = delivered + undelivered + silent. `duplicates`: ids that
@@ -159,10 +159,10 @@ class Ledger:
         self._count(call, 1)
 
     def _register_repeated(self, call: Call) -> None:
-        for place, message_id in enumerate(call.ids):
+        for index, message_id in enumerate(call.ids):
             if message_id in self._by_id:
                 self.extra[message_id] += 1
-                call.again.add(place)
+                call.again.add(index)
             else:
                 self._by_id[message_id] = call
 
@@ -170,14 +170,14 @@ class Ledger:
         self._count(call, -1)
         self._calls.remove(call)
         self._by_reference[call.reference].remove(call)
-        for place in call.firsts():
-            del self._by_id[call.ids[place]]
+        for index in call.firsts():
+            del self._by_id[call.ids[index]]
 
     def _count(self, call: Call, sign: int) -> None:
         """Add its messages to the figures, or take them out again."""
-        for outcome, count in Counter(call.outcomes[place] for place in call.firsts()).items():
+        for outcome, count in Counter(call.outcomes[index] for index in call.firsts()).items():
             self._kinds[outcome.kind] += sign * count
-        self._segments += sign * sum(call.segments[place] for place in call.firsts() if call.outcomes[place].accepted)
+        self._segments += sign * sum(call.segments[index] for index in call.firsts() if call.outcomes[index].accepted)
 
     def _load(self, path: Path) -> None:
         reported: set[str] = set()
@@ -189,9 +189,9 @@ class Ledger:
                     self.posts[line["bulkId"]] += 1
                     self._register(_call_of(line))
         for call in self._calls:
-            for place in call.firsts():
-                if call.ids[place] in reported:
-                    call.flags[place] |= REPORTED
+            for index in call.firsts():
+                if call.ids[index] in reported:
+                    call.flags[index] |= REPORTED
                     self._reported += 1
 
 

@@ -180,8 +180,8 @@ class Outcomes:
         forced = SUFFIXES.get(number[-SUFFIX_LENGTH:])
         if forced is not None:
             return forced
-        place = crc32(number.encode(), self._seed) * _SPREAD % _RANGE
-        return self._outcomes[bisect_right(self._ends, place)]
+        index = crc32(number.encode(), self._seed) * _SPREAD % _RANGE
+        return self._outcomes[bisect_right(self._ends, index)]
 
 
 def contrary(outcome: Outcome) -> Outcome:

@@ -12,33 +12,33 @@ class Part:
     """One report on each of these places of a call."""
 
     call: Call
-    places: Sequence[int]
+    indexes: Sequence[int]
     stage: Stage = Stage.FINAL
 
-    def over(self, places: Sequence[int]) -> "Part":
-        return Part(self.call, places, self.stage)
+    def over(self, indexes: Sequence[int]) -> "Part":
+        return Part(self.call, indexes, self.stage)
 
 
 def count(parts: Iterable[Part]) -> int:
-    return sum(len(part.places) for part in parts)
+    return sum(len(part.indexes) for part in parts)
 
 
-def parts_of(call: Call, places: Sequence[int]) -> list[Part]:
+def parts_of(call: Call, indexes: Sequence[int]) -> list[Part]:
     """All reports of a call on these places, a message's stages one after the other."""
     if call.terms.intermediate:
         parts = []
-        for place in places:
-            parts.append(Part(call, [place], Stage.INTERMEDIATE))
-            if call.outcomes[place].is_told:
-                parts.append(Part(call, [place]))
+        for index in indexes:
+            parts.append(Part(call, [index], Stage.INTERMEDIATE))
+            if call.outcomes[index].is_told:
+                parts.append(Part(call, [index]))
         return parts
-    told = array("I", [place for place in places if call.outcomes[place].is_told])
+    told = array("I", [index for index in indexes if call.outcomes[index].is_told])
     return [Part(call, told)] if told else []
 
 
 def singly(parts: Iterable[Part]) -> list[Part]:
     """The same reports, each by itself."""
-    return [part.over([place]) for part in parts for place in part.places]
+    return [part.over([index]) for part in parts for index in part.indexes]
 
 
 def cut(parts: Iterable[Part], size: int) -> Iterator[list[Part]]:
@@ -47,10 +47,10 @@ def cut(parts: Iterable[Part], size: int) -> Iterator[list[Part]]:
     room = size
     for part in parts:
         start = 0
-        while start < len(part.places):
-            taken = part.over(part.places[start : start + room])
+        while start < len(part.indexes):
+            taken = part.over(part.indexes[start : start + room])
             piece.append(taken)
-            start, room = start + len(taken.places), room - len(taken.places)
+            start, room = start + len(taken.indexes), room - len(taken.indexes)
             if not room:
                 yield piece
                 piece, room = [], size

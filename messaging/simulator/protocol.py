@@ -112,13 +112,13 @@ def _destinations(value: Any, index: int, violations: list[tuple[str, str]]) -> 
         violations.append((f"messages[{index}].destinations", "Must not be empty."))
         return []
     found = []
-    for place, given in enumerate(value):
+    for index, given in enumerate(value):
         destination = given if isinstance(given, dict) else {}
         to, message_id = destination.get("to"), destination.get("messageId") or ""
         if not isinstance(to, str) or not 0 < len(to) <= 64:
-            violations.append((f"messages[{index}].destinations[{place}].to", "Size must be between 1 and 64."))
+            violations.append((f"messages[{index}].destinations[{index}].to", "Size must be between 1 and 64."))
         elif not isinstance(message_id, str) or len(message_id) > 200:
-            violations.append((f"messages[{index}].destinations[{place}].messageId", "Size must be between 0 and 200."))
+            violations.append((f"messages[{index}].destinations[{index}].messageId", "Size must be between 0 and 200."))
         else:
             found.append((to.removeprefix("+"), message_id))
     return found
@@ -169,17 +169,17 @@ def date(seconds: float) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
 
 
-def reports(call: Call, places: Iterable[int], currency: str, stage: Stage = Stage.FINAL) -> list[Json]:
+def reports(call: Call, indexes: Iterable[int], currency: str, stage: Stage = Stage.FINAL) -> list[Json]:
     """Delivery reports on these messages of a call, as pushed and pulled. Those on one outcome differ in little."""
     forms: dict[tuple[Outcome, int, int], Json] = {}
     results = []
-    for place in places:
-        to = call.numbers[place]
-        key = call.outcomes[place], call.segments[place], price_of(to)
+    for index in indexes:
+        to = call.numbers[index]
+        key = call.outcomes[index], call.segments[index], price_of(to)
         if key not in forms:
             forms[key] = _report_form(call, *key, currency, stage)
         report = forms[key].copy()
-        report["messageId"], report["to"] = call.ids[place], to
+        report["messageId"], report["to"] = call.ids[index], to
         results.append(report)
     return results
 
@@ -207,7 +207,7 @@ def _report_form(call: Call, outcome: Outcome, segments: int, price: int, curren
 
 def log_entry(entry: Entry, currency: str) -> Json:
     """As the log shows it now: under way, or with its outcome. The recipient is `destination` here."""
-    (result,) = reports(entry.call, [entry.place], currency)
+    (result,) = reports(entry.call, [entry.index], currency)
     result["destination"] = result.pop("to")
     if entry.outcome.accepted and not entry.call.is_final:
         result["status"] = PENDING_ENROUTE

@@ -58,8 +58,8 @@ class Pusher:
         self._session = aiohttp.ClientSession(
             timeout=timeout, headers={"Content-Type": "application/json"}, cookie_jar=aiohttp.DummyCookieJar()
         )
-        for call, places in self._ledger.unreported():
-            self.schedule(call, places)
+        for call, indexes in self._ledger.unreported():
+            self.schedule(call, indexes)
         self._runner = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
@@ -74,22 +74,22 @@ class Pusher:
     def pending(self) -> int:
         return sum(count(due.parts) for due in self._due)
 
-    def schedule(self, call: Call, places: Sequence[int]) -> None:
+    def schedule(self, call: Call, indexes: Sequence[int]) -> None:
         """Put the reports on these places of a call on their way, in a few portions. Faults decide about each."""
-        parts = self._parts(call, places)
+        parts = self._parts(call, indexes)
         url = call.terms.report_url if self._may_push(call.terms.report_url) else ""
         size = -(-count(parts) // PORTIONS)
         for number, portion in enumerate(cut(parts, size)):
             wait = call.done_at - time.time() + number * call.delay / PORTIONS
             self._add(url, portion, max(0.0, wait))
-        final = [place for part in parts if part.stage is Stage.FINAL for place in part.places]
+        final = [index for part in parts if part.stage is Stage.FINAL for index in part.indexes]
         conflicts = self._faults.struck("report_conflict", final)
         if conflicts:
             self._add(url, [Part(call, conflicts, Stage.CONTRARY)], call.delay * 2)
 
-    async def push_early(self, call: Call, places: Sequence[int]) -> None:
+    async def push_early(self, call: Call, indexes: Sequence[int]) -> None:
         """Push a call's reports before it is answered; what is not taken follows later."""
-        parts = self._parts(call, places)
+        parts = self._parts(call, indexes)
         if not self._may_push(call.terms.report_url):
             self._to_pull += parts
             return
@@ -114,14 +114,14 @@ class Pusher:
             part = self._to_pull.popleft()
             wanted = _wanted(part, reference, message_id)[:room]
             taken.append(part.over(wanted))
-            kept.append(part.over(sorted(set(part.places).difference(wanted))))
+            kept.append(part.over(sorted(set(part.indexes).difference(wanted))))
             room -= len(wanted)
-        self._to_pull.extendleft(part for part in reversed(kept) if part.places)
-        self._ledger.reported((part.call, part.places) for part in taken)
+        self._to_pull.extendleft(part for part in reversed(kept) if part.indexes)
+        self._ledger.reported((part.call, part.indexes) for part in taken)
         return [report for part in taken for report in self._reports(part)]
 
-    def _parts(self, call: Call, places: Sequence[int]) -> list[Part]:
-        parts = parts_of(call, self._faults.spared("report_never", places))
+    def _parts(self, call: Call, indexes: Sequence[int]) -> list[Part]:
+        parts = parts_of(call, self._faults.spared("report_never", indexes))
         if self._faults.fires("report_reorder"):
             parts = singly(parts)
             self._faults.shuffle(parts)
@@ -192,9 +192,9 @@ class Pusher:
         first = due.parts[0]
         if first.call.terms.protocol is Protocol.TWILIO:  # an address of its own for each message, and so a body
             pushes: list[tuple[bytes, dict[str, str]]] = [
-                twilio.push_of(part.call, place, part.stage, due.url, self._options.api_key)
+                twilio.push_of(part.call, index, part.stage, due.url, self._options.api_key)
                 for part in due.parts
-                for place in part.places
+                for index in part.indexes
             ]
         else:
             pushes = [(self._body(due), {})]
@@ -204,11 +204,11 @@ class Pusher:
                 await self._post(due.url, *push)
         if taken:
             self._ledger.reported(
-                (part.call, part.places) for part in due.parts if part.stage is not Stage.INTERMEDIATE
+                (part.call, part.indexes) for part in due.parts if part.stage is not Stage.INTERMEDIATE
             )
             for part in due.parts:
                 if part.stage is Stage.CONTRARY:
-                    part.call.contradict(part.places)
+                    part.call.contradict(part.indexes)
         elif due.tries + 1 < MAX_TRIES:
             # Infobip's cycle: 1 minute + 1 minute × n² before try n + 1, 20 of them.
             self._add(due.url, due.parts, 60 * (1 + due.tries**2) * self._options.time_scale, due.tries + 1)
@@ -231,10 +231,10 @@ class Pusher:
             return False
 
     def _reports(self, part: Part) -> list[Json]:
-        return reports(part.call, part.places, self._options.currency, part.stage)
+        return reports(part.call, part.indexes, self._options.currency, part.stage)
 
 
 def _wanted(part: Part, reference: str | None, message_id: str | None) -> list[int]:
     if reference and part.call.reference != reference:
         return []
-    return [place for place in part.places if not message_id or part.call.ids[place] == message_id]
+    return [index for index in part.indexes if not message_id or part.call.ids[index] == message_id]

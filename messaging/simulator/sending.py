@@ -132,10 +132,10 @@ class Desk:
 
     def _calls(self, send: Send, outcomes: list[Outcome]) -> list[Call]:
         """A call for each of the terms: texts may differ within it, what its reports need does not."""
-        places_by_terms: defaultdict[Terms, list[int]] = defaultdict(list)
-        for place, (terms, outcome) in enumerate(zip(send.terms, outcomes, strict=True)):
+        indexes_by_terms: defaultdict[Terms, list[int]] = defaultdict(list)
+        for index, (terms, outcome) in enumerate(zip(send.terms, outcomes, strict=True)):
             if outcome not in NOT_REMEMBERED:
-                places_by_terms[terms].append(place)
+                indexes_by_terms[terms].append(index)
         delay = self._faults.setting("report_delay_ms") / 1000
         return [
             Call(
@@ -143,13 +143,13 @@ class Desk:
                 terms,
                 time.time(),
                 delay,
-                ids=[send.ids[place] for place in places],
-                numbers=[send.numbers[place] for place in places],
-                outcomes=[outcomes[place] for place in places],
-                segments=[send.segments[place] for place in places],
-                texts=[send.texts[place] for place in places] if self._options.keep_text else (),
+                ids=[send.ids[index] for index in indexes],
+                numbers=[send.numbers[index] for index in indexes],
+                outcomes=[outcomes[index] for index in indexes],
+                segments=[send.segments[index] for index in indexes],
+                texts=[send.texts[index] for index in indexes] if self._options.keep_text else (),
             )
-            for terms, places in places_by_terms.items()
+            for terms, indexes in indexes_by_terms.items()
         ]
 
 

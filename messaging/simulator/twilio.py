@@ -148,9 +148,9 @@ class Face:
         return json_response({"account_sid": request.match_info["account"], **balance})
 
 
-def push_of(call: Call, place: int, stage: Stage, url: str, key: str) -> tuple[bytes, dict[str, str]]:
+def push_of(call: Call, index: int, stage: Stage, url: str, key: str) -> tuple[bytes, dict[str, str]]:
     """Body and headers of a report on one message."""
-    outcome = contrary(call.outcomes[place]) if stage is Stage.CONTRARY else call.outcomes[place]
+    outcome = contrary(call.outcomes[index]) if stage is Stage.CONTRARY else call.outcomes[index]
     status, error = ("sent", None) if stage is Stage.INTERMEDIATE else _status(outcome)
     fields = {
         "AccountSid": "AC" + "0" * 32,
@@ -160,7 +160,7 @@ def push_of(call: Call, place: int, stage: Stage, url: str, key: str) -> tuple[b
         "MessageStatus": status,
         "SmsSid": call.reference,
         "SmsStatus": status,
-        "To": f"+{call.numbers[place]}",
+        "To": f"+{call.numbers[index]}",
     }
     if error:
         fields["ErrorCode"] = str(error)

@@ -49,7 +49,7 @@ OWNERS = (
     Owner("attempt", A.UNKNOWN, "look-ups", "next_lookup_at", "resolved", "messaging.reconcile"),
     Owner(
         "batch",
-        B.HELD,
+        B.DEFERRED,
         "the clock, or who stopped its campaign or account",
         "release_at, campaign.valid_until",
         "ready",
@@ -57,7 +57,7 @@ OWNERS = (
     ),
     Owner(
         "batch without a gateway",
-        B.HELD,
+        B.DEFERRED,
         "routes, which every sweep asks again; shown in the console",
         "NO_ROUTE_HOURS for single sends, campaign.valid_until",
         "ready; single sends fail, a campaign is paused",

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 ROWS_PER_SWEEP = 200  # of each kind
 CAMPAIGNS_AT_ONCE = 2000  # whose status is compared with their counters
-UNSENT = (BatchState.HELD, BatchState.READY, BatchState.UNKNOWN)  # its queued rows are in no call
+UNSENT = (BatchState.DEFERRED, BatchState.READY, BatchState.UNKNOWN)  # its queued rows are in no call
 
 
 def sweep() -> dict[str, int]:
@@ -41,7 +41,7 @@ def sweep() -> dict[str, int]:
     overdue = Batch.objects.overdue_leases(now).values_list("pk", flat=True)
     done = {
         "leases": _each(partial(end_lease, now=now), overdue, stop_at),
-        "released": _release_due(now),
+        "due": _make_due_ready(now),
         "set aside": fair_queue.set_aside(),  # before what takes longer: the front of the queue is free then
         "cancelled": _each(close_unsent, _unsent(status=CampaignStatus.CANCELLED), stop_at),
         "expired": _each(close_unsent, _unsent(valid_until__lte=now), stop_at),
@@ -49,11 +49,11 @@ def sweep() -> dict[str, int]:
         "unreported": _each(give_up_reports, _unreported(now), stop_at),
         "settled": _each(partial(_settle, now=now), _unsettled(), stop_at),
         "routes found": unrouted.look(now),
-        "taken up": fair_queue.take_up(),
+        "requeued": fair_queue.requeue(),
         "canaries": canary.check_due() + canary.let_follow(),
         "moved": failover.move_all(),
     }
-    if done["taken up"]:
+    if done["requeued"]:
         enqueue("messaging.dispatch_singles")
         enqueue("messaging.dispatch_campaigns")
     return {kind: count for kind, count in done.items() if count}
@@ -69,9 +69,9 @@ def _each(act: Callable[[int], int], ids: Iterable[int], stop_at: float) -> int:
     return done
 
 
-def _release_due(now: datetime) -> int:
+def _make_due_ready(now: datetime) -> int:
     """Make batches ready whose release time has come; how many. Those that no route leads to stay held."""
-    due = Batch.objects.filter(state=BatchState.HELD, release_at__lte=now, waits_for_canary=False)
+    due = Batch.objects.filter(state=BatchState.DEFERRED, release_at__lte=now, waits_for_canary=False)
     due.filter(gateway="").update_unlocked(release_at=None)
     return due.exclude(gateway="").update_unlocked(state=BatchState.READY)
 
@@ -167,7 +167,7 @@ def close_unsent(batch_id: int) -> int:
             status, reason = MessageStatus.EXPIRED, Reason.TOO_LATE
         else:
             return 0
-        Batch.objects.filter(pk=batch_id, state=BatchState.HELD).update(state=BatchState.READY)
+        Batch.objects.filter(pk=batch_id, state=BatchState.DEFERRED).update(state=BatchState.READY)
         return settlement.control(_queued(batch), status, reason).changed
 
 

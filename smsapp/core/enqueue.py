@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 EXPIRES = 60 + CLOCKS_APART  # seconds: beat wakes everything many times within, so an older one is only in the way
 SILENCE = 5.0  # seconds without trying, after the broker could not be reached
-SIGN_FOR = 2.0  # seconds beside its delay that a wake-up is thought to be waiting: beat's own interval
+MARK_SECONDS = 2.0  # seconds beside its delay that a wake-up is thought to be waiting: beat's own interval
 
 _silence = Pause(SILENCE)
-_waiting_until: dict[str, float] = {}  # by sign, when a wake-up of ours is begun at the earliest (monotonic)
+_marked_until: dict[str, float] = {}  # by sign, when a wake-up of ours is begun at the earliest (monotonic)
 
 
 def enqueue(task_name: str, *ids: int, after: float = 0.0) -> None:
@@ -47,31 +47,31 @@ def _send(task_name: str, ids: tuple[int, ...], after: float) -> None:
     if _silence.is_on:
         return
     try:
-        if ids or _put_sign(task_name, after):
+        if ids or _put_mark(task_name, after):
             current_app.send_task(task_name, args=ids, expires=EXPIRES, countdown=after or None)
     except (OperationalError, RedisError) as error:
         _silence.begin()
         logger.warning("broker unreachable, %s will be woken by beat: %s", task_name, error)
 
 
-def _put_sign(task_name: str, after: float) -> bool:
+def _put_mark(task_name: str, after: float) -> bool:
     """False if one was there. Before the time at which one of our own is begun, nobody has to be asked."""
-    now, sign = time.monotonic(), _sign(task_name)
-    if now < _waiting_until.get(sign, 0.0):
+    now, mark = time.monotonic(), _mark(task_name)
+    if now < _marked_until.get(mark, 0.0):
         return False
-    is_new = bool(get_redis_connection("default").set(sign, 1, nx=True, px=int(1000 * (SIGN_FOR + after))))
+    is_new = bool(get_redis_connection("default").set(mark, 1, nx=True, px=int(1000 * (MARK_SECONDS + after))))
     if is_new:
-        _waiting_until[sign] = now + after
+        _marked_until[mark] = now + after
     return is_new
 
 
 @task_prerun.connect
-def take_sign_away(task: Any, **kwargs: Any) -> None:
+def clear_mark(task: Any, **kwargs: Any) -> None:
     try:
-        get_redis_connection("default").delete(_sign(task.name))
+        get_redis_connection("default").delete(_mark(task.name))
     except RedisError as error:
         logger.info("the sign of %s stays until it ends: %s", task.name, error)
 
 
-def _sign(task_name: str) -> str:
+def _mark(task_name: str) -> str:
     return f"{settings.REDIS_KEY_PREFIX}:woken:{task_name}"

@@ -38,12 +38,12 @@ class Inserts(Generic[Row]):
         if not rows:
             return
         into, end, readers = self._ready()
-        places: list[str] = []
+        placeholders: list[str] = []
         values: list[Any] = []
         for row in rows:
-            places.append(", ".join(_place(read(row), values) for read in readers))
+            placeholders.append(", ".join(_placeholder(read(row), values) for read in readers))
         with connection.cursor() as cursor:
-            cursor.execute(f"{into} ({'), ('.join(places)}) {end}", values)
+            cursor.execute(f"{into} ({'), ('.join(placeholders)}) {end}", values)
             keys = cursor.fetchall()
         for row, (key,) in zip(rows, keys, strict=True):
             row.pk = key
@@ -60,7 +60,7 @@ class Inserts(Generic[Row]):
         return made
 
 
-def _place(value: Any, values: list[Any]) -> str:
+def _placeholder(value: Any, values: list[Any]) -> str:
     """Most columns of a new row hold nothing yet. To write that out is cheaper than to hand it over as a parameter."""
     if value is None:
         return "NULL"

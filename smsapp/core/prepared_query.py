@@ -61,7 +61,7 @@ def _made(compiler: SQLCompiler) -> tuple[str, list[Any], dict[int, Any]]:
 def _converted(row: tuple[Any, ...], converters: dict[int, Any]) -> tuple[Any, ...]:
     """What a JSON column, or a time in SQLite, is in Python."""
     values = list(row)
-    for place, (chain, expression) in converters.items():
+    for index, (chain, expression) in converters.items():
         for convert in chain:
-            values[place] = convert(values[place], expression, connection)
+            values[index] = convert(values[index], expression, connection)
     return tuple(values)

@@ -59,7 +59,7 @@ def _bar(total: int, done: int, under_way: int) -> str:
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns as wide as they need; numbers to the right."""
     texts = [[_cell(cell) for cell in row] for row in rows]
-    widths = [max(len(line[place]) for line in [list(header), *texts]) for place in range(len(header))]
+    widths = [max(len(line[index]) for line in [list(header), *texts]) for index in range(len(header))]
     lines = [title, "  ".join(f"{name:<{width}}" for name, width in zip(header, widths, strict=True)).rstrip()]
     lines.append("  ".join("-" * width for width in widths))
     for row, text in zip(rows, texts, strict=True):

@@ -35,6 +35,6 @@ def untrusted() -> str:
     return cache.get(KEY) or ""
 
 
-def tell_at_start(trusted: int) -> None:
+def log_untrusted_at_start(trusted: int) -> None:
     if not trusted and (peer := untrusted()):
         logger.error(WORDS, peer)

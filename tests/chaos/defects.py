@@ -80,8 +80,8 @@ DEFECTS = (
         (
             (
                 "messaging/upkeep/sweeps.py",
-                "UNSENT = (BatchState.HELD,",
-                "UNSENT = (BatchState.LEASED, BatchState.HELD,",
+                "UNSENT = (BatchState.DEFERRED,",
+                "UNSENT = (BatchState.LEASED, BatchState.DEFERRED,",
             ),
         ),
     ),
@@ -172,9 +172,10 @@ DEFECTS = (
         (
             (
                 "messaging/outcomes/settlement.py",
-                "        webhook_events.tell(campaign_of, decision.changes, known, segments, decision.refused, now)\n",
+                "        webhook_events.emit_events("
+                "campaign_of, decision.changes, known, segments, decision.refused, now)\n",
                 "        told = campaign_of, decision.changes, known, segments, decision.refused, now\n"
-                "        transaction.on_commit(lambda: webhook_events.tell(*told))\n",
+                "        transaction.on_commit(lambda: webhook_events.emit_events(*told))\n",
             ),
         ),
         detectors=(f"{RESULTS}::test_what_changes_nothing_is_not_told_again",),

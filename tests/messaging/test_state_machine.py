@@ -307,7 +307,7 @@ class Pipeline(RuleBasedStateMachine):
             recount = Counter(S(status).label for status in messages.values_list("status", flat=True))
             assert Counter({status: count for status, count in batch.tally.items() if count}) == recount
             assert batch.segments == charged_segments(batch)
-            assert batch.state in (BatchState.LEASED, BatchState.HELD, settlement.resting_state(batch))
+            assert batch.state in (BatchState.LEASED, BatchState.DEFERRED, settlement.resting_state(batch))
         self.compare_with_ledger()
         self.is_broken = False
 

@@ -34,7 +34,7 @@ MODELS: dict[str, tuple[type, type]] = {
 FIRST: dict[str, list[Any]] = {  # states in which a row may be made
     "message": [M.QUEUED, M.FAILED],
     "attempt": [AttemptState.OPEN],
-    "batch": [BatchState.HELD, BatchState.READY, BatchState.DONE],
+    "batch": [BatchState.DEFERRED, BatchState.READY, BatchState.DONE],
     "campaign": [CampaignStatus.DRAFT, CampaignStatus.SCHEDULED, CampaignStatus.RUNNING],
 }
 

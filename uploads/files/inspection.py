@@ -159,17 +159,17 @@ def _guess_header(rows: Sequence[Sequence[str]], country: str) -> bool:
 def _width(first: Sequence[str], data: Sequence[Sequence[str]], has_header: bool) -> int:
     """Cells of the header; else what most rows have."""
     if has_header:
-        return max(place for place, name in enumerate(first, 1) if name)
+        return max(index for index, name in enumerate(first, 1) if name)
     return Counter(len(row) for row in data).most_common(1)[0][0]
 
 
 def _column_names(header: Sequence[str], width: int) -> tuple[str, ...]:
     names: list[str] = []
     taken: set[str] = set()
-    for place in range(1, width + 1):
-        written = header[place - 1] if place <= len(header) else ""
+    for index in range(1, width + 1):
+        written = header[index - 1] if index <= len(header) else ""
         # Braces and bars could not stand in a placeholder.
-        name = " ".join(re.sub(r"[{}|]", " ", written).split())[:_MAX_NAME] or f"column_{place}"
+        name = " ".join(re.sub(r"[{}|]", " ", written).split())[:_MAX_NAME] or f"column_{index}"
         unique, n = name, 1
         while unique.casefold() in taken:
             n += 1
@@ -181,9 +181,9 @@ def _column_names(header: Sequence[str], width: int) -> tuple[str, ...]:
 
 def _named_column(wanted: str | int, columns: Sequence[str]) -> int:
     text = str(wanted).strip()
-    for place, name in enumerate(columns):
+    for index, name in enumerate(columns):
         if name.casefold() == text.casefold():
-            return place
+            return index
     number = whole_number(text)
     if number is not None and number < len(columns):
         return number

@@ -170,7 +170,7 @@ def _plain(cells: list[str]) -> tuple[str, ...]:
 
 
 def _trimmed(cells: Sequence[str]) -> Sequence[str]:
-    return cells[: max((place for place, cell in enumerate(cells, 1) if cell), default=0)]
+    return cells[: max((index for index, cell in enumerate(cells, 1) if cell), default=0)]
 
 
 def _fit(cells: list[str], width: int) -> bool:

@@ -239,7 +239,7 @@ def _finish(upload: Upload) -> bool:
     if not upload.phone_count:
         return _fail(upload, _why_nobody(upload))
     _update_leased(upload, status=UploadStatus.READY, processed_at=clock.about_now(), lease_until=None)
-    _tell(upload, EventType.UPLOAD_COMPLETED)
+    _emit_event(upload, EventType.UPLOAD_COMPLETED)
     logger.info("upload %s: ready, %s of %s rows", upload.upload_id, upload.phone_count, upload.row_count)
     return True
 
@@ -254,13 +254,13 @@ def _fail(upload: Upload, reason: str) -> bool:
                 processed_at=clock.about_now(),
                 lease_until=None,
             )
-            _tell(upload, EventType.UPLOAD_FAILED)
+            _emit_event(upload, EventType.UPLOAD_FAILED)
     except LeaseLost:
         return False
     return True
 
 
-def _tell(upload: Upload, event_type: EventType) -> None:
+def _emit_event(upload: Upload, event_type: EventType) -> None:
     """An upload has no mode: the endpoints of both are told."""
     upload.refresh_from_db()
     data = {

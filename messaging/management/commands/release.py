@@ -51,10 +51,10 @@ class Command(BaseCommand):
                 "Try again later, cancel campaigns that must not be sent twice, or add --force."
             )
         if was_compared:
-            self._tell(recovery.report())
+            self._print_found(recovery.report())
         self.stdout.write("Sending is released.")
 
-    def _tell(self, found: recovery.Found) -> None:
+    def _print_found(self, found: recovery.Found) -> None:
         """Of a copy: what was sent in the time that it has forgotten."""
         for name, count in found.placed.items():
             self.stdout.write(f"Account {name}: {count} messages taken in from the provider's log; none is charged.")

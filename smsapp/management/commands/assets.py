@@ -85,7 +85,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{hashlib.sha256(content).hexdigest()}  {asset.source}")
             return
         for asset, content in files:
-            place(vendor / asset.target, content, asset)
+            install_asset(vendor / asset.target, content, asset)
         self.stdout.write(f"{len(files)} front-end files in {vendor}")
 
 
@@ -149,7 +149,7 @@ def is_right(path: Path, sha256: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 
-def place(path: Path, content: bytes, asset: Asset) -> None:
+def install_asset(path: Path, content: bytes, asset: Asset) -> None:
     """Raises CommandError if the content is not what was written down."""
     found = hashlib.sha256(content).hexdigest()
     if found != asset.sha256:

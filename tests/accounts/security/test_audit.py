@@ -160,7 +160,7 @@ def test_a_chain_whose_key_is_gone_is_found_without_a_witness() -> None:
     AuditEvent.objects.filter(position=4).update(action="forged")
     OwnKey.objects.all().delete()
     make_anew()
-    audit_witness.tell(audit.head())
+    audit_witness.record_mark(audit.head())
     assert "the key of the chain is gone: anybody could have made it anew" in faults()
 
 
@@ -203,7 +203,7 @@ def test_events_sealed_before_there_was_a_key_hold_and_are_bound_by_it() -> None
     audit.seal()
     make_anew()
     OwnKey.objects.all().delete()
-    audit_witness.tell(audit.head())
+    audit_witness.record_mark(audit.head())
     write(2)
     audit.seal()
     assert faults() == []

@@ -201,7 +201,7 @@ def test_a_call_may_end_in_three_ways_at_once(running: RunningSimulator) -> None
             continue
         named = len(answer.accepted) + len(answer.not_sent)
         seen.add((bool(answer.accepted), bool(answer.not_sent), named < 10))
-        assert bool(answer.not_sent) == (answer.held_back is not None)
+        assert bool(answer.not_sent) == (answer.not_sent_error is not None)
     running.set_faults()
     assert (True, True, True) in seen
 

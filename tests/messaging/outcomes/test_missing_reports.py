@@ -239,7 +239,7 @@ def test_asking_all_anew_takes_a_few_calls_at_a_time(simulator, settings, monkey
     Batch.objects.filter(pk=done.pk).update(sent=0, delivered=1)
     Attempt.objects.update(next_lookup_at=timezone.now() + HOUR)
     with CaptureQueriesContext(connection) as queries:
-        missing_reports.ask_all_anew()
+        missing_reports.recheck_all()
     assert list(Attempt.objects.exclude(next_lookup_at=None).values_list("batch_id", flat=True)) == [done.pk]
     assert not Batch.objects.filter(sent__gt=0, report_check_at__gt=timezone.now()).exists()
     updates = [query["sql"] for query in queries if query["sql"].startswith('UPDATE "messaging_attempt"')]
@@ -327,7 +327,7 @@ def test_a_message_that_a_look_up_showed_to_be_sent_is_looked_up_again(simulator
     Attempt.objects.update(next_lookup_at=timezone.now())
     attempt.refresh_from_db()
     asked = reconciliation.ask(attempt)
-    reconciliation.record(reconciliation.Asked(asked.attempt, asked.at, Lookup(told, conclusive=True)))
+    reconciliation.record(reconciliation.Answered(asked.attempt, asked.at, Lookup(told, conclusive=True)))
     assert statuses() == {"sent": 2}
     assert Batch.objects.get().report_check_at is not None
     check_now()

@@ -147,7 +147,7 @@ def test_a_campaign_is_not_made_into_messages_while_the_provider_is_asked(simula
 def test_postgresql_on_another_timeline_asks_however_short_the_stop_was(simulator, tmp_path: Path) -> None:
     running()
     installation = detection._read()
-    before = replace(installation.place, timeline="1000")
+    before = replace(installation.fingerprint, timeline="1000")
     detection._write("installed_at", {"name": installation.name, "place": before.as_dict})
     new_connection()
     now = fingerprint.here()
@@ -155,7 +155,7 @@ def test_postgresql_on_another_timeline_asks_however_short_the_stop_was(simulato
     assert detection.may_send() is not is_asked
     tasks.watch()
     assert detection.may_send()
-    assert detection._read().place == (now if is_asked else before)
+    assert detection._read().fingerprint == (now if is_asked else before)
 
 
 def test_a_process_whose_clock_jumps_looks_again(simulator, monkeypatch: pytest.MonkeyPatch) -> None:

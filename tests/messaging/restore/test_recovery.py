@@ -121,7 +121,7 @@ def test_outcomes_reported_in_the_lost_time_are_taken_from_the_log(simulator) ->
     assert set(DeliveryReport.objects.values_list("source", flat=True)) == {FactSource.LOOKUP}
     assert_counted(campaign)
     page = registry.get("simulator").read_log(detection.last_mark().at - timedelta(minutes=1), clock.now())
-    recovery.take_in("simulator", page.entries, clock.now())  # as after a kill between two steps
+    recovery.recover_messages("simulator", page.entries, clock.now())  # as after a kill between two steps
     assert DeliveryReport.objects.count() == 4
 
 
@@ -209,7 +209,7 @@ def test_several_pages_of_the_log_are_one_campaign_and_nothing_is_taken_in_twice
     release_all()
     assert (Campaign.objects.count(), Batch.objects.count(), Message.objects.count()) == (1, 2, 8)
     page = registry.get("simulator").read_log(before.at - asking.SLACK, clock.now())
-    recovery.take_in("simulator", page.entries, before.at)  # as after a kill between two steps
+    recovery.recover_messages("simulator", page.entries, before.at)  # as after a kill between two steps
     assert recovery.report().count == Message.objects.count() == 8
     assert_counted(Campaign.objects.get())
     assert_all_known(simulator)

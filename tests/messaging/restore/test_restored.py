@@ -31,7 +31,7 @@ from messaging.gateways import registry
 from messaging.models import Attempt, Batch, Gateway, Message, Route
 from messaging.outcomes import report_inbox
 from messaging.restore import detection, fingerprint, high_water_mark, release
-from messaging.restore.fingerprint import Place
+from messaging.restore.fingerprint import Fingerprint
 from messaging.restore.high_water_mark import Mark
 from messaging.sending import dispatch
 from messaging.sending.expansion import expand_ready
@@ -66,7 +66,7 @@ def test_restarts_and_lost_or_strange_witnesses_hold_nothing(tmp_path: Path) -> 
         new_connection()
         assert detection.may_send(), text
     (tmp_path / "witness.json").unlink()
-    high_water_mark.tell(name, replace(old, counter=1))  # of a machine that has not run for a while
+    high_water_mark.record_mark(name, replace(old, counter=1))  # of a machine that has not run for a while
     assert detection.check() is None
 
 
@@ -91,7 +91,7 @@ def test_marks_of_two_processes_only_grow() -> None:
     assert counters == [1, 2, 3, 4]
 
 
-HOME = Place("7301", "16384", "", "db:5432/smsapp", started="2026-11-30 07:00:00.123456+00")
+HOME = Fingerprint("7301", "16384", "", "db:5432/smsapp", started="2026-11-30 07:00:00.123456+00")
 POOLER = "pooler:6432/smsapp"
 
 
@@ -110,7 +110,7 @@ POOLER = "pooler:6432/smsapp"
         (replace(HOME, address="staging:5432/smsapp", instance="staging", started="later"), False),
     ],
 )
-def test_places_differ_where_both_are_known(now: Place, is_same: bool) -> None:
+def test_places_differ_where_both_are_known(now: Fingerprint, is_same: bool) -> None:
     assert (fingerprint.difference(HOME, now) == "") is is_same
 
 

@@ -15,7 +15,7 @@ from messaging.routing import failover, throttle
 from messaging.routing import router as routes
 from messaging.routing.router import Router
 from messaging.sending import dispatch, expansion, leases, prepare, record, submit
-from messaging.sending.capacity import Free, Room
+from messaging.sending.capacity import Capacity, Free
 from tests.support.factories import AccountFactory, in_use, make_campaign
 from uploads.audiences import audience_from_numbers
 
@@ -333,5 +333,5 @@ def test_what_another_gateway_may_have_is_never_in_a_call_of_this_one(two: Any) 
 def test_leasing_leaves_what_no_open_gateway_takes(two: Any) -> None:
     make_campaign(count=2)
     expansion.expand_ready()
-    assert leases.lease(Lane.CAMPAIGNS, 5, Room({"spare": Free(5, 5)})) == []
-    assert len(leases.lease(Lane.CAMPAIGNS, 5, Room({"main": Free(5, 5)}))) == 1
+    assert leases.lease(Lane.CAMPAIGNS, 5, Capacity({"spare": Free(5, 5)})) == []
+    assert len(leases.lease(Lane.CAMPAIGNS, 5, Capacity({"main": Free(5, 5)}))) == 1

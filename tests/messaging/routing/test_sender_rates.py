@@ -15,7 +15,7 @@ from messaging.models import Batch
 from messaging.routing import sender_rates, throttle
 from messaging.routing.throttle_state import Grant
 from messaging.sending import dispatch, leases, record, submit
-from messaging.sending.capacity import Free, Room
+from messaging.sending.capacity import Capacity, Free
 from messaging.sending.expansion import expand_ready
 from tests.support.factories import MembershipFactory, SenderIdFactory, make_campaign
 from tests.support.pipeline.steps import opened_of
@@ -106,12 +106,12 @@ def test_a_sender_without_room_stops_no_other_of_its_account(simulator: Any) -> 
 
 def test_no_more_is_leased_than_there_is_room_for() -> None:
     limited(10, rate=3.0)
-    room = Room({"simulator": Free(8, 32)})
-    assert len(leases.lease(Lane.CAMPAIGNS, 8, room)) == 1, "met for the first time"
+    capacity = Capacity({"simulator": Free(8, 32)})
+    assert len(leases.lease(Lane.CAMPAIGNS, 8, capacity)) == 1, "met for the first time"
     looked = sender_rates.look()
     assert [(own.rate, look.granted) for own, look in looked] == [(3.0, 3)]
-    room = Room({"simulator": Free(8, 32)}, left={own.name: look.granted for own, look in looked})
-    assert len(leases.lease(Lane.CAMPAIGNS, 8, room)) == 3
+    capacity = Capacity({"simulator": Free(8, 32)}, left={own.name: look.granted for own, look in looked})
+    assert len(leases.lease(Lane.CAMPAIGNS, 8, capacity)) == 3
 
 
 def test_one_that_stays_without_room_is_met_again_so_that_a_new_rate_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_one_that_stays_without_room_is_met_again_so_that_a_new_rate_is_seen(mon
 
 def test_a_gateway_that_says_no_costs_no_room_of_the_account() -> None:
     campaign = limited(1, rate=0.02)
-    throttle.tell("simulator", Grant(1, 0.0), throttle.Outcome.THROTTLED, 60)
+    throttle.report_outcome("simulator", Grant(1, 0.0), throttle.Outcome.THROTTLED, 60)
     denied = sender_rates.take(campaign, "simulator", 5)
     assert (denied.granted, denied.wait > 50) == (0, True)
     assert left(f"account:{campaign.account_id}", 0.02) == 1
@@ -166,7 +166,7 @@ def test_what_was_not_handed_over_does_not_count(ending: str) -> None:
     ids = [message.message_id for message in call.submission.messages]
     endings = {
         "not sent": {"error": NotSent("no connection")},
-        "held back": {"answer": SubmitAnswer(200, not_sent=ids, held_back=NotSent("later"))},
+        "held back": {"answer": SubmitAnswer(200, not_sent=ids, not_sent_error=NotSent("later"))},
         "lost": {"error": Unknown("time-out")},
         "accepted": {"answer": SubmitAnswer(200, accepted=ids)},
     }

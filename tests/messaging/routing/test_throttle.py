@@ -61,12 +61,12 @@ def seconds(client: redis.Redis) -> float:
 
 def push_back(retry_after: float | None = None, messages: int = 100) -> None:
     grant = throttle.take(GATEWAY, messages)
-    throttle.tell(GATEWAY, grant, Outcome.THROTTLED, retry_after)
+    throttle.report_outcome(GATEWAY, grant, Outcome.THROTTLED, retry_after)
 
 
 def trip() -> None:
     for _ in range(django_settings.BREAKER_CALLS):
-        throttle.tell(GATEWAY, Grant(1, 0.0), Outcome.DOWN)
+        throttle.report_outcome(GATEWAY, Grant(1, 0.0), Outcome.DOWN)
 
 
 def test_processes_that_take_at_once_get_no_more_than_the_bucket_holds(settings: Any, shared: redis.Redis) -> None:
@@ -123,7 +123,7 @@ def test_a_gateway_that_nothing_limits_is_asked_about_once_a_second(
     before = shared.info("commandstats")
     for _ in range(100):
         assert throttle.may_call(GATEWAY, 10)
-        throttle.tell(GATEWAY, throttle.take(GATEWAY, 10), Outcome.ANSWERED)
+        throttle.report_outcome(GATEWAY, throttle.take(GATEWAY, 10), Outcome.ANSWERED)
     after = shared.info("commandstats")
     assert throttle._views[GATEWAY]._granted == 990
     assert after["cmdstat_exec"]["calls"] - before.get("cmdstat_exec", {"calls": 0})["calls"] < 50
@@ -132,7 +132,7 @@ def test_a_gateway_that_nothing_limits_is_asked_about_once_a_second(
 def test_what_was_gathered_is_told_with_the_next_take(shared: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     view = View(GATEWAY)
     for _ in range(5):
-        view.tell(view.take(10), Outcome.ANSWERED, None)
+        view.report_outcome(view.take(10), Outcome.ANSWERED, None)
     monkeypatch.setattr(throttle, "FROM_MEMORY", -1.0)
     view.take(10)
     stored = throttle._decoded(shared.get(throttle._key(GATEWAY)))
@@ -153,10 +153,10 @@ def test_of_all_processes_one_makes_the_probe(settings: Any, shared: redis.Redis
             thread.join(10)
     assert sum(grant.granted for grant in grants) == 1
     probe = next(filter(None, grants))
-    views[0].tell(probe, Outcome.UNUSED, None)
+    views[0].report_outcome(probe, Outcome.UNUSED, None)
     assert views[1].look(100).granted == 1
     probe = views[1].take(100)
-    views[1].tell(probe, Outcome.ANSWERED, None)
+    views[1].report_outcome(probe, Outcome.ANSWERED, None)
     assert throttle._decoded(shared.get(throttle._key(GATEWAY))).cool_down == 0
 
 
@@ -308,7 +308,7 @@ def test_a_real_gateways_limit_is_found_through_real_calls(shared: redis.Redis) 
                 continue
             error = send(simulator, grant.granted, f"call{len(outcomes)}")
             outcomes.append(throttle.outcome_of(error))
-            throttle.tell(GATEWAY, grant, outcomes[-1], error.retry_after if error else None)
+            throttle.report_outcome(GATEWAY, grant, outcomes[-1], error.retry_after if error else None)
     assert outcomes[0] is Outcome.THROTTLED
     assert outcomes[-30:] == [Outcome.ANSWERED] * 30
     assert throttle._decoded(shared.get(throttle._key(GATEWAY))).rate < 100

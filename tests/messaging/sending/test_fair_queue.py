@@ -146,7 +146,7 @@ def test_an_account_that_comes_back_after_a_pause_does_not_overtake_what_waited_
     assert leased(100) == running[:100]
     campaign.refresh_from_db()
     campaign_services.resume(campaign, campaign.user)
-    assert fair_queue.take_up() == 50
+    assert fair_queue.requeue() == 50
     assert leased(4) == [stopped[0], running[100], stopped[1], running[101]]
 
 
@@ -189,13 +189,13 @@ def test_what_may_not_leave_is_set_aside_and_taken_up_again(simulator):
     Campaign.objects.filter(pk=later.pk).update(status=CampaignStatus.SCHEDULED)
     campaign_services.pause(paused, paused.user)
     Account.objects.filter(pk=held.account_id).update(is_active=False)
-    assert (fair_queue.set_aside(), fair_queue.set_aside(), fair_queue.take_up()) == (5, 0, 0)
+    assert (fair_queue.set_aside(), fair_queue.set_aside(), fair_queue.requeue()) == (5, 0, 0)
     assert set(Batch.objects.filter(state=BatchState.READY).values_list("campaign", flat=True)) == {running.pk}
     paused.refresh_from_db()
     campaign_services.resume(paused, paused.user)
     Account.objects.filter(pk=held.account_id).update(is_active=True)
     Campaign.objects.filter(pk=later.pk).update(status=CampaignStatus.RUNNING)
-    assert (fair_queue.take_up(), fair_queue.take_up(), fair_queue.set_aside()) == (5, 0, 0)
+    assert (fair_queue.requeue(), fair_queue.requeue(), fair_queue.set_aside()) == (5, 0, 0)
     for lane in Lane:
         dispatch.dispatch_ready(lane, budget=10)
     assert len(simulator.accepted_ids()) == 7
@@ -233,7 +233,7 @@ def test_the_sweep_sets_aside_and_takes_up(simulator):
     expand_ready()
     campaign_services.pause(campaign, campaign.user)
     sweeps.sweep()
-    assert set(Batch.objects.values_list("state", flat=True)) == {BatchState.HELD}
+    assert set(Batch.objects.values_list("state", flat=True)) == {BatchState.DEFERRED}
     campaign.refresh_from_db()
     campaign_services.resume(campaign, campaign.user)
     sweeps.sweep()
@@ -250,7 +250,7 @@ def test_what_was_set_aside_keeps_waiting_for_its_next_try():
     fair_queue.set_aside()
     campaign.refresh_from_db()
     campaign_services.resume(campaign, campaign.user)
-    fair_queue.take_up()
+    fair_queue.requeue()
     assert leased(1) == []
 
 

@@ -20,7 +20,7 @@ from messaging.models import Attempt, Batch, Gateway, Route
 from messaging.routing import router, throttle
 from messaging.routing.throttle import Outcome
 from messaging.sending import dispatch, fair_queue, leases, unrouted
-from messaging.sending.capacity import Free, Room
+from messaging.sending.capacity import Capacity, Free
 from messaging.sending.expansion import expand_ready
 from messaging.sending.submit import Call, Result
 from smsapp.core import clock
@@ -118,9 +118,9 @@ def test_single_sends_leave_beside_calls_that_hang(hanging: Hanging, healthy: Ra
 
 def test_what_had_no_road_leaves_beside_calls_that_hang(hanging: Hanging, healthy: RawServer) -> None:
     send_to(*["hanging"] * SLOTS, *["healthy"] * 2)
-    Batch.objects.filter(gateway="healthy").update(gateway="", state=BatchState.HELD)
+    Batch.objects.filter(gateway="healthy").update(gateway="", state=BatchState.DEFERRED)
     assert unrouted.look(clock.now()) == 2
-    assert fair_queue.take_up() == 2
+    assert fair_queue.requeue() == 2
     opens_when(lambda: len(healthy.requests) == 2, hanging.may_answer)
     assert dispatch.dispatch_ready(Lane.SINGLES, budget=30) == SLOTS + 2
     assert hanging.in_time == [True] * SLOTS
@@ -145,8 +145,8 @@ def test_a_gateway_that_hangs_has_its_own_slots_and_no_more(hanging: Hanging, he
 
 def test_what_waits_for_a_gateway_that_hangs_takes_nobodys_place(hanging: Hanging, healthy: RawServer) -> None:
     send_to(*["hanging"] * 5, *["healthy"] * 3)
-    room = Room({"hanging": Free(1, 32), "healthy": Free(2, 32)})
-    assert [batch.gateway for batch in leases.lease(Lane.SINGLES, 2, room)] == ["hanging", "healthy", "healthy"]
+    capacity = Capacity({"hanging": Free(1, 32), "healthy": Free(2, 32)})
+    assert [batch.gateway for batch in leases.lease(Lane.SINGLES, 2, capacity)] == ["hanging", "healthy", "healthy"]
 
 
 def test_a_batch_under_suspicion_that_hangs_holds_up_nobody(hanging: Hanging, healthy: RawServer) -> None:

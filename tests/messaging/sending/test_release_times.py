@@ -104,13 +104,13 @@ def test_what_falls_into_the_night_is_held_and_released(monkeypatch: pytest.Monk
     campaign = make_campaign(account, audience=audience, quiet_from=time(21), quiet_until=time(8))
     expansion.expand_ready()
     monkeypatch.undo()
-    held = Batch.objects.filter(state=BatchState.HELD).order_by("release_at")
+    held = Batch.objects.filter(state=BatchState.DEFERRED).order_by("release_at")
     assert [(b.size, b.release_at) for b in held] == [(1, at("2027-01-15T13:00")), (1, at("2027-01-15T16:00"))]
     ready = Batch.objects.get(state=BatchState.READY)
     assert (ready.size, ready.release_at) == (2, None)
     Batch.objects.filter(pk=held[0].pk).update(release_at=at("2020-01-01T00:00"))
     sweeps.sweep()
-    assert Batch.objects.filter(state=BatchState.HELD).count() == 1
+    assert Batch.objects.filter(state=BatchState.DEFERRED).count() == 1
     campaign.refresh_from_db()
     assert campaign.queued == 4
 

@@ -146,11 +146,11 @@ def test_a_paused_campaign_sends_the_rest_once_it_is_resumed(in_sevens):
     lose(opened())
     campaign_services.pause(campaign, campaign.user)
     fair_queue.set_aside()
-    assert Batch.objects.get().state == BatchState.HELD
+    assert Batch.objects.get().state == BatchState.DEFERRED
     assert send() == 0
     campaign.refresh_from_db()
     campaign_services.resume(campaign, campaign.user)
-    fair_queue.take_up()
+    fair_queue.requeue()
     send()
     assert statuses() == {"unknown": 7, "sent": 13}
 

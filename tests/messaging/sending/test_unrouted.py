@@ -105,7 +105,7 @@ def test_a_single_send_without_a_road_is_accepted_and_waits(taking: Taking) -> N
     assert [message.status for message in sent.messages] == [MessageStatus.QUEUED]
     go_on(sent.campaign)
     batch = sent.campaign.batches.get()
-    assert (batch.state, batch.gateway, batch.prefix) == (BatchState.HELD, "", "49151")
+    assert (batch.state, batch.gateway, batch.prefix) == (BatchState.DEFERRED, "", "49151")
     assert batch.route_note == "No route leads to +49151…."
     assert (sent.campaign.queued, sent.campaign.failed, sent.campaign.status) == (1, 0, CampaignStatus.RUNNING)
     assert not Attempt.objects.exists()
@@ -227,7 +227,7 @@ def test_a_gateway_that_is_only_off_is_waited_for_and_hides_no_others(
     Route.objects.filter(gateway=local, prefix="43").delete()
     Route.objects.create(gateway=local, prefix="1")
     Route.objects.create(gateway=Gateway.objects.create(name="off", kind="http", is_enabled=False), prefix="43")
-    Batch.objects.filter(campaign__in=[off.campaign, nowhere.campaign]).update(gateway="", state=BatchState.HELD)
+    Batch.objects.filter(campaign__in=[off.campaign, nowhere.campaign]).update(gateway="", state=BatchState.DEFERRED)
     Batch.objects.update(created_at=timezone.now() - timedelta(days=9))
     for _ in range(2):
         unrouted.look(timezone.now())
@@ -269,7 +269,7 @@ def test_a_worker_of_before_may_have_left_it_ready(taking: Taking) -> None:
     Batch.objects.update(state=BatchState.READY)
     assert failover.move_all() == 0
     go_on(sent.campaign)
-    assert Batch.objects.get().state == BatchState.HELD
+    assert Batch.objects.get().state == BatchState.DEFERRED
     assert sent.campaign.status == CampaignStatus.RUNNING, "no gateway of its was taken away"
 
 
@@ -278,7 +278,7 @@ def test_quiet_hours_end_and_it_still_waits(taking: Taking, local: Gateway) -> N
     Batch.objects.filter(gateway="").update(release_at=timezone.now() - timedelta(minutes=1))
     sweeps.sweep()
     held = Batch.objects.get(gateway="")
-    assert (held.state, held.release_at) == (BatchState.HELD, None)
+    assert (held.state, held.release_at) == (BatchState.DEFERRED, None)
     Route.objects.create(gateway=local, prefix="49")
     go_on(campaign)
     assert campaign.status == CampaignStatus.COMPLETED

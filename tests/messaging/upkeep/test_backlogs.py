@@ -124,7 +124,7 @@ def build() -> None:
         id=f"{start + 2 * WAITING} + n",
         campaign_id=f"{start + WAITING} + n",
         release_at=later,
-        state=f"'{BatchState.HELD}'",
+        state=f"'{BatchState.DEFERRED}'",
         report_deadline="NULL",
         **held,
     )

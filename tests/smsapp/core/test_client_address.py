@@ -61,7 +61,7 @@ def test_a_proxy_that_is_not_trusted_is_seen_and_said(
         client.get("/sw.js", headers={"X-Forwarded-For": "203.0.113.7"} if forwarded else {})
     assert ("smsapp.E117" in {one.id for one in checks.callers(None)}) is is_seen
     assert len([one for one in caplog.records if "TRUSTED_PROXY_COUNT" in one.message]) == is_seen
-    proxies.tell_at_start(trusted)
+    proxies.log_untrusted_at_start(trusted)
     assert len([one for one in caplog.records if "TRUSTED_PROXY_COUNT" in one.message]) == 2 * is_seen
 
 

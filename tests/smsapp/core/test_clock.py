@@ -123,7 +123,7 @@ def test_an_upload_that_another_machine_reads_is_left_to_it() -> None:
     held = {"status": UploadStatus.PROCESSING, "lease_owner": "other", "lease_until": real() + FIVE}
     Upload.objects.filter(pk=upload.pk).update(**held)
     with host_off_by(TEN):
-        assert upload_tasks.wake_waiting() == 0
+        assert upload_tasks.enqueue_waiting() == 0
         assert read_upload(upload.pk, "thief") is False
     upload.refresh_from_db()
     assert (upload.lease_owner, upload.status) == ("other", UploadStatus.PROCESSING)

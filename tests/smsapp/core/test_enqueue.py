@@ -30,7 +30,7 @@ def sent(settings: Any, monkeypatch: pytest.MonkeyPatch, redis_client: Any) -> I
     names: list[tuple[str, Any]] = []
     monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: names.append((name, args)))
     yield names
-    redis_client.delete(waking._sign(TASK))
+    redis_client.delete(waking._mark(TASK))
 
 
 def begin(name: str) -> None:
@@ -54,12 +54,12 @@ def test_what_comes_after_the_task_has_begun_is_woken_again(sent: list[tuple[str
 
 def test_a_wake_up_that_was_lost_is_missed_for_two_seconds_at_most(sent: list[Any], redis_client: Any) -> None:
     enqueue(TASK, after=0.25)
-    assert 0 < redis_client.pttl(waking._sign(TASK)) <= 2250
+    assert 0 < redis_client.pttl(waking._mark(TASK)) <= 2250
 
 
 def test_until_its_own_wake_up_can_begin_a_process_asks_nobody(sent: list[Any], redis_client: Any) -> None:
     enqueue(TASK, after=0.25)
-    redis_client.delete(waking._sign(TASK))  # as if Redis were asked, this would be seen
+    redis_client.delete(waking._mark(TASK))  # as if Redis were asked, this would be seen
     enqueue(TASK, after=0.25)
     assert len(sent) == 1
     time.sleep(0.26)

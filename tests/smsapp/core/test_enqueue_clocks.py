@@ -28,7 +28,7 @@ def sent(settings: Any, monkeypatch: pytest.MonkeyPatch, redis_client: Any) -> l
     app.loader.import_default_modules()
     settings.REDIS_KEY_PREFIX = f"{settings.REDIS_KEY_PREFIX}-{secrets.token_hex(4)}"
     monkeypatch.setattr(waking._silence, "until", 0.0)
-    monkeypatch.setattr(waking, "_waiting_until", {})
+    monkeypatch.setattr(waking, "_marked_until", {})
     messages: list[SimpleNamespace] = []
 
     def send(producer: Any, name: str, message: Any, **options: Any) -> None:

@@ -281,7 +281,7 @@ def test_waiting_uploads_are_woken_until_they_are_read(
         Upload.objects.filter(pk=upload.pk).update(status=UploadStatus.PROCESSING, lease_until=until)
     read_upload(ready.pk, "reader")
     with django_capture_on_commit_callbacks(execute=True):
-        assert tasks.wake_waiting() == 2
+        assert tasks.enqueue_waiting() == 2
     assert woken == [new.pk, left.pk]
 
 
