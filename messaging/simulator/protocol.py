@@ -112,13 +112,13 @@ def _destinations(value: Any, index: int, violations: list[tuple[str, str]]) -> 
         violations.append((f"messages[{index}].destinations", "Must not be empty."))
         return []
     found = []
-    for index, given in enumerate(value):
+    for place, given in enumerate(value):
         destination = given if isinstance(given, dict) else {}
         to, message_id = destination.get("to"), destination.get("messageId") or ""
         if not isinstance(to, str) or not 0 < len(to) <= 64:
-            violations.append((f"messages[{index}].destinations[{index}].to", "Size must be between 1 and 64."))
+            violations.append((f"messages[{index}].destinations[{place}].to", "Size must be between 1 and 64."))
         elif not isinstance(message_id, str) or len(message_id) > 200:
-            violations.append((f"messages[{index}].destinations[{index}].messageId", "Size must be between 0 and 200."))
+            violations.append((f"messages[{index}].destinations[{place}].messageId", "Size must be between 0 and 200."))
         else:
             found.append((to.removeprefix("+"), message_id))
     return found
