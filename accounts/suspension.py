@@ -17,10 +17,12 @@ from accounts.security import audit
 from accounts.webhooks import emit
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import AccountSuspended
+from smsapp.lib.sentences import Sentence, as_sentence, read
 
 logger = logging.getLogger(__name__)
 
 TASK = "accounts.heed_alarms"
+MAX_REASON = 200  # characters
 
 
 def require_active(account: Account) -> None:
@@ -29,7 +31,7 @@ def require_active(account: Account) -> None:
         raise AccountSuspended("This account is on hold and cannot send. Please contact the operator.")
 
 
-def suspend_account(account: Account, by: User | None = None, reason: str = "") -> None:
+def suspend_account(account: Account, by: User | None = None, reason: str | Sentence = "") -> None:
     """Stop an account's sending; when this returns, no gateway call begins for it any more.
 
     The row is written twice: at once, so that nothing new begins, and again under the lock that conflicts with the
@@ -55,11 +57,11 @@ def reinstate_account(account: Account, by: User | None = None) -> None:
     logger.warning("account %s is reinstated", account.pk)
 
 
-def raise_alarm(account_id: int, reason: str) -> None:
-    """`reason` in words for the operator and the customer. Raises nothing."""
-    logger.error("alarm for account %s: %s", account_id, reason)
+def raise_alarm(account_id: int, reason: Sentence) -> None:
+    """Have an account suspended within seconds; `reason` is for the operator and the customer. Raises nothing."""
+    logger.error("alarm for account %s: %s", account_id, reason.english)
     try:
-        get_redis_connection("default").hset(_key(), str(account_id), reason)
+        get_redis_connection("default").hset(_key(), str(account_id), reason.stored(MAX_REASON))
     except RedisError as error:
         logger.error("the alarm could not be noted: %s", error)
     enqueue(TASK)
@@ -76,28 +78,28 @@ def apply_alarms() -> int:
     for field, reason in noted.items():
         account = Account.objects.filter(pk=int(field)).first()
         if account is not None and account.is_active:
-            suspend_for(account, reason.decode())
+            suspend_for(account, read(reason.decode()))
             suspended += 1
         get_redis_connection("default").hdel(_key(), field)
     return suspended
 
 
-def suspend_for(account: Account, reason: str) -> None:
+def suspend_for(account: Account, reason: str | Sentence) -> None:
     """Suspend an account and say why: in the console, in the audit log, and to its own systems."""
-    Account.objects.filter(pk=account.pk).update(hold_reason=reason[:200])
+    Account.objects.filter(pk=account.pk).update(hold_reason=reason)
     suspend_account(account, reason=reason)
     with transaction.atomic():
-        emit(account.pk, Mode.LIVE, EventType.ACCOUNT_HELD, {"hold_reason": reason})
+        emit(account.pk, Mode.LIVE, EventType.ACCOUNT_HELD, {"hold_reason": as_sentence(reason).english})
 
 
-def _record(verb: str, account: Account, by: User | None, reason: str = "") -> None:
+def _record(verb: str, account: Account, by: User | None, reason: str | Sentence = "") -> None:
     audit.record(
         f"account.{verb}",
         account=account,
         by=by,
         target_type="account",
         target_id=str(account.pk),
-        after={"reason": reason} if reason else None,
+        after={"reason": as_sentence(reason).english} if reason else None,
     )
 
 

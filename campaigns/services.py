@@ -16,6 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
+from django.utils.translation import gettext_noop
 
 from accounts.models import Account, User
 from accounts.suspension import require_active
@@ -30,6 +31,7 @@ from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import DuplicateReference, InvalidState, TooManyRecipients, ValidationError
 from smsapp.core.isolation import run_isolated
 from smsapp.core.prepared_insert import Inserts
+from smsapp.lib.sentences import Sentence, as_sentence
 from uploads.models import Audience
 
 logger = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ SET_OFF = (
     "approved_at",
     *pricing.FIELDS,
 )
-MAX_DETAIL = 300  # characters of a status_detail
+MISSED_WHILE_AWAY = Sentence(gettext_noop("Its time passed while the service was not running."))
 VERBS = {
     CampaignStatus.AWAITING_APPROVAL: "approval_requested",
     CampaignStatus.SCHEDULED: "scheduled",
@@ -92,7 +94,7 @@ def set_off_recurring(campaign: Campaign, by: User, *, is_late: bool) -> None:
     _require_recipients(campaign.audience)
     if is_late:
         campaign.status = CampaignStatus.MISSED
-        campaign.status_detail = "Its time was over before it could begin."
+        campaign.status_detail = Sentence(gettext_noop("Its time was over before it could begin."))
         campaign.scheduled_at = campaign.due_at
         save_new(campaign)
         note(campaign, "missed", None, after={"due_at": campaign.due_at and campaign.due_at.isoformat()})
@@ -205,7 +207,7 @@ def reject(campaign: Campaign, by: User, comment: str) -> Campaign:
         waiting = locked_campaign(campaign)
         require_may(waiting, CampaignStatus.DRAFT, CampaignStatus.AWAITING_APPROVAL)
         approval.require_approver(waiting, by)
-        detail = f"Not approved by {by.username}: {comment}"[:MAX_DETAIL]
+        detail = Sentence(gettext_noop("Not approved by %(by)s: %(comment)s"), by=by.username, comment=comment)
         if waiting.resend_of_id is None:
             _make_draft(waiting, detail)
         else:
@@ -234,7 +236,7 @@ def withdraw(campaign: Campaign, by: User) -> Campaign:
     return waiting
 
 
-def _make_draft(waiting: Campaign, detail: str = "") -> None:
+def _make_draft(waiting: Campaign, detail: str | Sentence = "") -> None:
     """In the caller's transaction, which holds its row."""
     waiting.status, waiting.status_detail = CampaignStatus.DRAFT, detail
     waiting.approval_hash, waiting.approval_requested_by = "", None
@@ -262,7 +264,7 @@ def start_due(now: datetime) -> int:
     missed = (
         Campaign.objects.due(now)
         .filter(scheduled_at__lt=too_late)
-        .update(status=CampaignStatus.MISSED, status_detail="Its time passed while the service was not running.")
+        .update(status=CampaignStatus.MISSED, status_detail=MISSED_WHILE_AWAY)
     )
     if missed:
         logger.warning("%s campaigns missed their time and wait for a decision", missed)
@@ -289,7 +291,7 @@ def _start_due(campaign_id: int, now: datetime) -> bool:
         logger.error("campaign %s is not what was approved", campaign.bulk_id)
         _ask_for_approval(campaign, campaign.approval_requested_by)
         pricing.undo_admission(campaign)
-        campaign.status_detail = "It is not what was approved any more, so it was not started."
+        campaign.status_detail = Sentence(gettext_noop("It is not what was approved any more, so it was not started."))
     else:
         _go(campaign, now)
     campaign.save(update_fields=SET_OFF)
@@ -297,7 +299,7 @@ def _start_due(campaign_id: int, now: datetime) -> bool:
     return campaign.status == CampaignStatus.RUNNING
 
 
-def miss_uncertain(now: datetime, detail: str) -> int:
+def miss_uncertain(now: datetime, detail: str | Sentence) -> int:
     """Due campaigns whose recipients are not all stored become `missed`, since a database that was restored cannot
     know whether they were started before. How many."""
     uncertain = Campaign.objects.due(now).filter(chunks_done__lt=F("chunk_count"))
@@ -312,31 +314,33 @@ def pause(campaign: Campaign, by: User) -> Campaign:
         "paused",
         CampaignStatus.PAUSED,
         pause_reason=PauseReason.BY_USER,
-        status_detail=f"Paused by {by.username}.",
+        status_detail=Sentence(gettext_noop("Paused by %(by)s."), by=by.username),
     )
 
 
-def pause_for_gateway(campaign_id: int, detail: str, reason: PauseReason = PauseReason.GATEWAY_REFUSED) -> bool:
+def pause_for_gateway(
+    campaign_id: int, detail: str | Sentence, reason: PauseReason = PauseReason.GATEWAY_REFUSED
+) -> bool:
     """Pause a running campaign because the gateway refuses our account, or all of it; False if it was not running."""
     return _pause_running(campaign_id, reason, detail)
 
 
-def pause_for_canary(campaign_id: int, detail: str) -> bool:
+def pause_for_canary(campaign_id: int, detail: str | Sentence) -> bool:
     """Pause a running campaign of whose first recipients too few got it; False if it was not running."""
     return _pause_running(campaign_id, PauseReason.CANARY, detail)
 
 
-def pause_for_credit(campaign_id: int, detail: str) -> bool:
+def pause_for_credit(campaign_id: int, detail: str | Sentence) -> bool:
     """Pause a running campaign that turns out to cost more than its account has; False if it was not running."""
     return _pause_running(campaign_id, PauseReason.NO_CREDIT, detail)
 
 
-def pause_for_no_route(campaign_id: int, detail: str) -> bool:
+def pause_for_no_route(campaign_id: int, detail: str | Sentence) -> bool:
     """Pause a running campaign of which only what no route leads to is left; False if it was not running."""
     return _pause_running(campaign_id, PauseReason.NO_ROUTE, detail)
 
 
-def pause_for_defect(campaign_id: int, detail: str) -> bool:
+def pause_for_defect(campaign_id: int, detail: str | Sentence) -> bool:
     """Pause a running campaign that cannot go on through no fault of its owner; False if it was not running."""
     return _pause_running(campaign_id, PauseReason.DEFECT, detail)
 
@@ -375,7 +379,7 @@ def cancel(campaign: Campaign, by: User) -> Campaign:
         "cancelled",
         CampaignStatus.CANCELLED,
         pause_reason="",
-        status_detail=f"Cancelled by {by.username}.",
+        status_detail=Sentence(gettext_noop("Cancelled by %(by)s."), by=by.username),
         completed_at=clock.about_now(),
     )
     enqueue("messaging.sweep")
@@ -468,6 +472,6 @@ def _facts(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def _pause_running(campaign_id: int, reason: PauseReason, detail: str) -> bool:
-    values = {"pause_reason": reason, "status_detail": detail[:300]}
+def _pause_running(campaign_id: int, reason: PauseReason, detail: str | Sentence) -> bool:
+    values = {"pause_reason": reason, "status_detail": as_sentence(detail)}
     return moved(campaign_id, CampaignStatus.PAUSED, Actor.PIPELINE, None, "paused", values)

@@ -12,6 +12,7 @@ from campaigns import webhook_events
 from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
 from campaigns.models import Campaign
 from smsapp.core.exceptions import InvalidState, NotFound
+from smsapp.lib.sentences import as_sentence
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def moved(
             return False
         row = Campaign.objects.select_related("account").get(pk=campaign_id)
         webhook_events.emit_event(row)
-        note(row, verb, by, after={"status": to.value, "status_detail": row.status_detail})
+        note(row, verb, by, after={"status": to.value, "status_detail": as_sentence(row.status_detail).english})
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update().get(pk=campaign_id)
         campaign.save(update_fields=["status"])

@@ -4,6 +4,7 @@ from accounts.choices import EventType
 from accounts.webhooks import emit
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
+from smsapp.lib.sentences import as_sentence
 
 EVENT_OF = {
     CampaignStatus.RUNNING: EventType.CAMPAIGN_STARTED,
@@ -28,7 +29,7 @@ def emit_event(campaign: Campaign) -> None:
             "name": campaign.name or None,
             "status": campaign.status.upper(),
             "pause_reason": campaign.pause_reason or None,
-            "status_detail": campaign.status_detail or None,
+            "status_detail": as_sentence(campaign.status_detail).english or None,
             "total_recipients": campaign.total_recipients,
             "messages_by_status": campaign.messages_by_status,
         },

@@ -58,7 +58,7 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
     """
     good = check_send(account, request, numbers)
     if request.mode == Mode.LIVE and not restrictions.watch_singles(account, [phone for _, phone in good]):
-        raise AccountSuspended(restrictions.IN_ROW)
+        raise AccountSuspended(restrictions.CONSECUTIVE)
     detection.look_once()
     with transaction.atomic():
         audience = audience_from_numbers(account, good)

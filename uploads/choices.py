@@ -2,6 +2,7 @@
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
 
 
 class UploadStatus(TextChoices):
@@ -36,6 +37,12 @@ class RowReason(TextChoices):
     TOO_MANY_COLUMNS = "too_many_columns", _("The row has more cells than 100")
     EXTRA_CELLS = "extra_cells", _("The row has more cells than the header")
     BAD_CHARACTERS = "bad_characters", _("The row has characters that no text may contain")
+
+    @property
+    def source(self) -> str:
+        """The English label, as a sentence keeps it (`smsapp/lib/sentences.py`)."""
+        with override("en"):
+            return str(self.label)
 
 
 class OptOutSource(TextChoices):

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.models import Account
+from smsapp.core.sentences import SentenceField
 from uploads.choices import AudienceSource, OptOutSource, UploadStatus
 from uploads.querysets import UploadQuerySet
 
@@ -71,7 +72,7 @@ class Upload(models.Model):
     file_size = models.PositiveBigIntegerField(help_text="Bytes.")
     checksum = models.CharField(max_length=64, help_text="SHA-256 of the file.")
     status = models.CharField(max_length=10, choices=UploadStatus, default=UploadStatus.UPLOADED)
-    failure_reason = models.CharField(max_length=300, blank=True)
+    failure_reason = SentenceField(max_length=300, blank=True)
     uploaded_at = models.DateTimeField(auto_now_add=True)
     processed_at = models.DateTimeField(null=True, blank=True)
     file_removed_at = models.DateTimeField(null=True, blank=True)

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import connection
 from django.db.models import F
+from django.utils.translation import gettext_noop
 
 from accounts.billing.credit import amount_of
 from accounts.choices import EventType, Mode
@@ -13,6 +14,7 @@ from accounts.webhooks import emit
 from smsapp.core import clock
 from smsapp.core.exceptions import QuotaExceeded, SpendLimitReached
 from smsapp.lib.moments import utc_text
+from smsapp.lib.sentences import Sentence
 
 ALERTS = (50, 80, 100)  # hundredths of a day's spending limit
 
@@ -49,7 +51,14 @@ def spend(account: Account, amount: int) -> date | None:
     today = clock.about_now().date()
     spent = _add_cost(account.pk, today, amount, limit) if amount <= limit else None
     if spent is None:
-        raise_alarm(account.pk, f"It reached its limit of {amount_of(limit):f} {account.currency} a day.")
+        raise_alarm(
+            account.pk,
+            Sentence(
+                gettext_noop("It reached its limit of %(amount)s %(currency)s a day."),
+                amount=f"{amount_of(limit):f}",
+                currency=account.currency,
+            ),
+        )
         raise SpendLimitReached(
             "This would cost more than the account may spend in a day.",
             limit=str(amount_of(limit)),

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from accounts.choices import Role
+from smsapp.core.sentences import SentenceField
 
 
 def new_public_id() -> str:
@@ -31,7 +32,7 @@ class Account(models.Model):
         max_length=2, default="US", help_text="ISO 3166 code; numbers in national format are read as this country's."
     )
     is_active = models.BooleanField(default=True, help_text="A held account can sign in and read, and sends nothing.")
-    hold_reason = models.CharField(max_length=200, blank=True, help_text="Why it is on hold, where that was automatic.")
+    hold_reason = SentenceField(max_length=200, blank=True, help_text="Why it is on hold, where that was automatic.")
     is_metered = models.BooleanField(
         default=False, help_text="Pays from prepaid credit; others send without a balance."
     )

@@ -5,6 +5,7 @@ from django.db import models
 from accounts.choices import EndpointKind, Mode, WebhookState
 from accounts.models.people import Account
 from smsapp.core import clock
+from smsapp.core.sentences import SentenceField
 
 
 class WebhookEndpoint(models.Model):
@@ -23,7 +24,7 @@ class WebhookEndpoint(models.Model):
     old_secret_until = models.DateTimeField(null=True, blank=True)
     is_active = models.BooleanField(default=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
-    disabled_reason = models.CharField(max_length=200, blank=True)
+    disabled_reason = SentenceField(max_length=200, blank=True)
     failing_since = models.DateTimeField(null=True, blank=True, help_text="First failure since its last success.")
     failure_count = models.PositiveIntegerField(default=0, help_text="Failures since its last success.")
     slow_until = models.DateTimeField(null=True, blank=True, help_text="It asked for less: nothing goes out before.")

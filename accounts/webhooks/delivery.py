@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext_noop
 
 from accounts.choices import EndpointKind, EventType, WebhookState
 from accounts.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -29,6 +30,7 @@ from accounts.webhooks.transport import Answer
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import run_isolated
+from smsapp.lib.sentences import Sentence, as_sentence
 
 logger = logging.getLogger(__name__)
 
@@ -181,9 +183,13 @@ def _judge(endpoint: WebhookEndpoint, answer: Answer, now: datetime) -> None:
     if not endpoint.is_active:
         return
     if answer.status == 410:
-        disable(endpoint, "It answered 410 Gone.", now)
+        disable(endpoint, Sentence(gettext_noop("It answered 410 Gone.")), now)
     elif failing_for >= DISABLE_AFTER and endpoint.failure_count >= DISABLE_TRIES:
-        disable(endpoint, f"No success in 72 hours and {endpoint.failure_count} tries.", now)
+        disable(
+            endpoint,
+            Sentence(gettext_noop("No success in 72 hours and %(count)d tries."), count=endpoint.failure_count),
+            now,
+        )
     elif failing_for >= TELL_AFTER and endpoint.told_failing_at is None:
         endpoint.told_failing_at = now
         endpoint.save(update_fields=["told_failing_at", "updated_at"])
@@ -198,23 +204,24 @@ def _judge(endpoint: WebhookEndpoint, answer: Answer, now: datetime) -> None:
         logger.warning("webhook endpoint %s has failed for a day", endpoint.endpoint_id)
 
 
-def disable(endpoint: WebhookEndpoint, reason: str, now: datetime) -> None:
+def disable(endpoint: WebhookEndpoint, reason: str | Sentence, now: datetime) -> None:
     """Switch an endpoint off; in the caller's transaction. What waits for it fails, to be replayed once it is back,
     and the account's other endpoints are told."""
+    reason = as_sentence(reason)
     endpoint.is_active, endpoint.disabled_at, endpoint.disabled_reason = False, now, reason
     endpoint.save(update_fields=["is_active", "disabled_at", "disabled_reason", "updated_at"])
     endpoint.deliveries.filter(state=WebhookState.WAITING).update(
         state=WebhookState.FAILED, lease_owner="", lease_until=None
     )
-    shown = {"endpoint_id": endpoint.endpoint_id, "url": endpoint.url, "disabled_reason": reason}
+    shown = {"endpoint_id": endpoint.endpoint_id, "url": endpoint.url, "disabled_reason": reason.english}
     audit.record(
         "webhook.disabled",
         account=endpoint.account,
         by=None,
         target_type="webhook",
         target_id=endpoint.endpoint_id,
-        after={"reason": reason},
+        after={"reason": reason.english},
     )
-    logger.warning("webhook endpoint %s is switched off: %s", endpoint.endpoint_id, reason)
+    logger.warning("webhook endpoint %s is switched off: %s", endpoint.endpoint_id, reason.english)
     if endpoint.kind == EndpointKind.ENDPOINT:
         emit(endpoint.account_id, endpoint.mode, EventType.ENDPOINT_DISABLED, shown)

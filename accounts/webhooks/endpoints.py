@@ -22,6 +22,7 @@ from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import AlreadyExists, CallbackUrlNotAllowed, InvalidState, NotFound, ValidationError
 from smsapp.core.purge import Purged, remove_oldest
+from smsapp.lib.sentences import Sentence
 
 MAX_ENDPOINTS = 10  # of an account in one mode
 OLD_SECRET_FOR = timedelta(hours=24)
@@ -122,7 +123,7 @@ def enable(endpoint: WebhookEndpoint, by: User) -> WebhookEndpoint:
     with transaction.atomic():
         locked = _locked(endpoint)
         if not locked.is_active:
-            _note("webhook.enabled", locked, by, before={"disabled_reason": locked.disabled_reason})
+            _note("webhook.enabled", locked, by, before={"disabled_reason": locked.disabled_reason.english})
         _reset(locked)
     enqueue(TASK)
     return locked
@@ -263,7 +264,7 @@ def _reset(endpoint: WebhookEndpoint) -> None:
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
         is_active=True,
         disabled_at=None,
-        disabled_reason="",
+        disabled_reason=Sentence(""),
         failing_since=None,
         failure_count=0,
         slow_until=None,
@@ -287,7 +288,7 @@ def _locked(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 def _require_active(endpoint: WebhookEndpoint) -> None:
     if not endpoint.is_active:
         raise InvalidState(
-            f"The endpoint is switched off ({endpoint.disabled_reason.rstrip('.')}). Enable it first.",
+            f"The endpoint is switched off ({str(endpoint.disabled_reason).rstrip('.')}). Enable it first.",
             current_status="disabled",
             allowed=["active"],
         )

@@ -10,6 +10,7 @@ from campaigns.models.recurring import RecurringCampaign
 from campaigns.models.tally import Tally
 from campaigns.models.titled import Titled
 from campaigns.querysets import CampaignQuerySet
+from smsapp.core.sentences import SentenceField
 from uploads.models import Audience
 
 
@@ -62,7 +63,7 @@ class Campaign(Titled, Tally):
 
     status = models.CharField(max_length=20, choices=CampaignStatus, default=CampaignStatus.DRAFT)
     pause_reason = models.CharField(max_length=20, choices=PauseReason, blank=True)
-    status_detail = models.CharField(max_length=300, blank=True, help_text="Why it is paused or failed, in words.")
+    status_detail = SentenceField(max_length=300, blank=True, help_text="Why it is paused or failed, in words.")
     scheduled_at = models.DateTimeField(null=True, blank=True)
     valid_until = models.DateTimeField(null=True, blank=True, help_text="Nothing is handed over after this.")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -9,6 +9,7 @@ from accounts.choices import Mode
 from accounts.models import Account
 from campaigns.choices import RecurringStatus
 from campaigns.models.titled import Titled
+from smsapp.core.sentences import SentenceField
 from uploads.models import Audience, ContactList
 
 
@@ -53,7 +54,7 @@ class RecurringCampaign(Titled, models.Model):
     ends_at = models.DateTimeField(null=True, blank=True, help_text="No moment after this fires.")
     run_count = models.PositiveIntegerField(default=0)
     failure_count = models.PositiveSmallIntegerField(default=0, help_text="Moments in a row that made no campaign.")
-    detail = models.CharField(max_length=300, blank=True, help_text="What the last moment came to, if it failed.")
+    detail = SentenceField(max_length=300, blank=True, help_text="What the last moment came to, if it failed.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

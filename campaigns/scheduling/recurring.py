@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from accounts.choices import Mode
 from accounts.models import Account, User
@@ -32,6 +33,7 @@ from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState, NotFound, Problems, SmsappError, ValidationError
 from smsapp.core.isolation import run_isolated
 from smsapp.lib.moments import utc_text
+from smsapp.lib.sentences import Sentence
 from uploads.contacts import list_of, snapshot
 from uploads.models import Audience
 
@@ -228,7 +230,7 @@ def _make(row: RecurringCampaign, due_at: datetime, slept: list[datetime], now: 
     campaign = services.unsaved_campaign(row.account, row.user, request, audience)
     campaign.recurring, campaign.due_at = row, due_at
     services.set_off_recurring(campaign, row.user, is_late=is_late)
-    detail = f"{len(slept)} earlier moments were left out." if slept else ""
+    detail = Sentence(gettext_noop("%(count)d earlier moments were left out."), count=len(slept)) if slept else ""
     RecurringCampaign.objects.filter(pk=row.pk).update(
         last_run_at=due_at, run_count=row.run_count + 1, failure_count=0, detail=detail
     )
@@ -243,12 +245,12 @@ def _fail(pk: int, now: datetime, error: SmsappError) -> None:
         if row is None:
             return
         failures = row.failure_count + 1
-        values: dict[str, Any] = {"failure_count": failures, "detail": error.message[:300], "last_run_at": now}
+        values: dict[str, Any] = {"failure_count": failures, "detail": error.sentence, "last_run_at": now}
         if failures >= MAX_FAILURES:
             values |= {"status": RecurringStatus.PAUSED, "next_run_at": None}
         RecurringCampaign.objects.filter(pk=pk).update(**values)
-        _note(row, "failed", None, after={"detail": error.message, "failures": failures})
-    logger.warning("recurring campaign %s made nothing: %s", row.recurring_id, error.message)
+        _note(row, "failed", None, after={"detail": error.sentence.english, "failures": failures})
+    logger.warning("recurring campaign %s made nothing: %s", row.recurring_id, error.sentence.english)
 
 
 def _look_up(row: RecurringCampaign, callback_url: str) -> None:

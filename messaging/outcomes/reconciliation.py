@@ -28,12 +28,13 @@ from messaging.ids import parse_public_id
 from messaging.models import Attempt, Batch
 from messaging.outcomes import missing_reports, settlement
 from messaging.outcomes.lookups import LOOK_UPS, LOOKED_THROUGH, Allowance, grouped, is_left_alone, wait_after_no_answer
-from messaging.outcomes.settlement import Fact
+from messaging.outcomes.settlement import ACCOUNT_REFUSED, Fact
 from messaging.querysets import each_value
 from messaging.routing import rotation
 from messaging.storage import message_rows
 from smsapp.core import clock
 from smsapp.core.isolation import run_isolated
+from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def record(answered: Answered) -> bool:
         elif not answer.conclusive:
             _put_off(attempt)
     if refused:
-        pause_for_gateway(attempt.batch.campaign_id, f"The gateway refuses our account: {refused[0].provider_status}")
+        pause_for_gateway(attempt.batch.campaign_id, Sentence(ACCOUNT_REFUSED, status=refused[0].provider_status))
     return resolved
 
 

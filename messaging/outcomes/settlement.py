@@ -24,6 +24,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from campaigns.models import Campaign
 from campaigns.services import pause_for_gateway, settle_status
@@ -49,9 +50,11 @@ from messaging.outcomes.message_prices import is_charged, refused_among
 from messaging.storage import counters, message_rows
 from messaging.storage.message_rows import MessageChange, NewReport, StoredMessage
 from smsapp.core import clock
+from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
+ACCOUNT_REFUSED = gettext_noop("The gateway refuses our account: %(status)s")
 MAX_PRICE = 10**6  # more for one message is no price
 QUEUED, SENT = MessageStatus.QUEUED, MessageStatus.SENT
 #: Closed states that a refusal still says something of, where the provider had taken the message.
@@ -179,7 +182,7 @@ def apply_late_refusals(reports: Sequence[Report]) -> Applied:
     if applied.changed:
         batches = Batch.objects.filter(pk__in={batch_of(message_pk) for message_pk in message_pks})
         campaigns = sorted(set(batches.values_list("campaign_id", flat=True)))
-        detail = f"The gateway refuses our account: {next(iter(message_pks.values())).provider_status}"
+        detail = Sentence(ACCOUNT_REFUSED, status=next(iter(message_pks.values())).provider_status)
 
         def pause() -> None:
             for campaign_id in campaigns:

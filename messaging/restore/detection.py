@@ -29,6 +29,7 @@ from django.db import connection, transaction
 from django.db.backends.signals import connection_created
 from django.db.models import F
 from django.dispatch import receiver
+from django.utils.translation import gettext_noop
 
 from accounts.models import Setting
 from accounts.security import sending_hold
@@ -60,7 +61,7 @@ OTHER_TIME = "An older backup of the database was put back."
 OTHER_TIMELINE = "PostgreSQL was recovered from an archive or a replica."
 RENEW_EVERY = 10.0  # seconds, by processes that send; `watch` does it more often
 CLOCK_JUMP = 30.0  # seconds by which the clock of a process may be set without its looking for signs
-UNCERTAIN = (
+UNCERTAIN = gettext_noop(
     "A backup was restored before all recipients were stored: some of them may have got their message already. "
     "Resume it to send to all, or cancel it."
 )

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from campaigns.services import pause_for_gateway
 from messaging.choices import AttemptState, BatchState, Lane
@@ -25,12 +26,13 @@ from messaging.routing import throttle
 from messaging.routing.router import Choice, Router
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
+from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
 PASSED_BY_FOR = timedelta(seconds=60)  # a gateway that failed a batch, while there are others
 AT_ONCE = 2000  # batches of one gateway in one transaction
-GONE = "Its gateway {name} is no longer set up, and no other is."
+GONE = gettext_noop("Its gateway %(name)s is no longer set up, and no other is.")
 
 
 def next_choice(batch: Batch, failed: str, why: str) -> Choice | None:
@@ -125,7 +127,7 @@ def _pause_left(name: str) -> None:
     for lane in Lane:
         left = Batch.objects.filter(state=BatchState.READY, lane=lane, gateway=name).order_by("turn", "id")
         for campaign_id in sorted(set(left.values_list("campaign_id", flat=True)[:AT_ONCE])):
-            pause_for_gateway(campaign_id, GONE.format(name=name))
+            pause_for_gateway(campaign_id, Sentence(GONE, name=name))
 
 
 def _note(failed: str, why: str, choice: Choice) -> str:

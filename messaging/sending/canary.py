@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Sum
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from campaigns.choices import CampaignStatus, CanaryState
 from campaigns.models import Campaign
@@ -24,6 +24,7 @@ from messaging.models import Batch
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import run_isolated
+from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +58,8 @@ def step(campaign_id: int) -> bool:
         if campaign.status == CampaignStatus.RUNNING:
             STEPS[CanaryState(campaign.canary_state)](campaign)
     if campaign.canary_state == CanaryState.FAILED != before:  # its others wait anyway: nothing leaves in between
-        pause_for_canary(campaign_id, _words(campaign))
-        logger.warning("campaign %s: %s", campaign.bulk_id, _words(campaign))
+        pause_for_canary(campaign_id, _why_paused(campaign))
+        logger.warning("campaign %s: %s", campaign.bulk_id, _why_paused(campaign))
     return campaign.canary_state != before
 
 
@@ -106,13 +107,14 @@ def _pass(campaign: Campaign) -> None:
     enqueue("messaging.expand")
 
 
-def _words(campaign: Campaign) -> str:
+def _why_paused(campaign: Campaign) -> Sentence:
     tally = _tally(campaign)
-    return _("Of the first %(tried)s recipients %(delivered)s got it; %(floor)s %% were asked for.") % {
-        "tried": f"{_tried(tally):,}",
-        "delivered": f"{tally['delivered']:,}",
-        "floor": campaign.canary_floor,
-    }
+    return Sentence(
+        gettext_noop("Of the first %(tried)s recipients %(delivered)s got it; %(floor)s %% were asked for."),
+        tried=f"{_tried(tally):,}",
+        delivered=f"{tally['delivered']:,}",
+        floor=campaign.canary_floor,
+    )
 
 
 #: What is done with a running campaign in each state. One that had failed and runs was resumed: a person has decided.

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Sum
+from django.utils.translation import gettext_noop
 
 from accounts.billing.prices import PriceList
 from accounts.choices import Mode
@@ -42,6 +43,7 @@ from smsapp.core.db_errors import is_outage
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import InsufficientCredit
 from smsapp.core.prepared_insert import Inserts
+from smsapp.lib.sentences import Sentence
 from smsapp.lib.text import segment_count
 from uploads.chunks import Recipients, unpack_body
 
@@ -112,21 +114,25 @@ def _expand_apart(campaign: Campaign, stop_at: float) -> int:
     except NotOurs:
         return 0
     except InsufficientCredit as error:
-        if pause_for_credit(campaign.pk, "The rest of it costs more than the credit that is left."):
+        if pause_for_credit(
+            campaign.pk, Sentence(gettext_noop("The rest of it costs more than the credit that is left."))
+        ):
             logger.warning("campaign %s paused: %s", campaign.bulk_id, error.details)
     except Exception as error:
         if is_outage(error):
             logger.exception("campaign %s could not be expanded now", campaign.bulk_id)
             return 0
         logger.exception("campaign %s cannot be expanded", campaign.bulk_id)
-        pause_for_defect(campaign.pk, "Its recipients cannot be read; an operator has to look at it.")
+        pause_for_defect(
+            campaign.pk, Sentence(gettext_noop("Its recipients cannot be read; an operator has to look at it."))
+        )
     return 0
 
 
 def _require_no_row(campaign: Campaign, phones: Sequence[str]) -> None:
     """Of an account that is guarded: numbers in a row stop its campaign with the first chunk. Raises NotOurs."""
     if campaign.mode == Mode.LIVE and not restrictions.watch_audience(campaign.account, phones):
-        pause_for_defect(campaign.pk, restrictions.IN_ROW)
+        pause_for_defect(campaign.pk, restrictions.CONSECUTIVE)
         raise NotOurs
 
 

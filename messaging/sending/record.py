@@ -16,7 +16,7 @@ from messaging.gateways.base import GatewayError, NotBegun, NotSent, Refused, Re
 from messaging.ids import MAX_IN_BATCH
 from messaging.models import Attempt, Batch
 from messaging.outcomes import provider_ids, provider_opt_outs, settlement
-from messaging.outcomes.settlement import Fact
+from messaging.outcomes.settlement import ACCOUNT_REFUSED, Fact
 from messaging.routing import throttle
 from messaging.routing.failover import next_choice
 from messaging.routing.router import Choice
@@ -26,6 +26,7 @@ from messaging.sending.submit import Call, Result
 from messaging.storage import message_rows
 from smsapp.core import clock
 from smsapp.core.isolation import run_batched, run_isolated
+from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ def _apply_refusal(result: Result) -> None:
     refusal = next((report for report in reports if report.account_refused), None)
     not_sent_error = result.not_sent_error
     if refusal is not None:
-        detail = f"The gateway refuses our account: {refusal.provider_status}"
+        detail = Sentence(ACCOUNT_REFUSED, status=refusal.provider_status)
         pause_for_gateway(result.call.batch.campaign_id, detail)
     elif (
         isinstance(not_sent_error, Refused)

@@ -90,7 +90,7 @@ def _fill_or_say_why(resend_id: int) -> bool:
     try:
         return fill_chunk(resend_id)
     except SmsappError as error:
-        Campaign.objects.to_gather().filter(pk=resend_id).update(status_detail=error.message[:300])
+        Campaign.objects.to_gather().filter(pk=resend_id).update(status_detail=error.sentence)
         return False
 
 

@@ -19,6 +19,7 @@ from itertools import pairwise
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext_noop
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
@@ -31,6 +32,7 @@ from messaging.models import Attempt, Message
 from messaging.storage.message_rows import QueuedMessage
 from smsapp.core import clock
 from smsapp.lib.phone import country_of
+from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +40,11 @@ BLOCK_DIGITS, BLOCK_LIMIT, BLOCK_WINDOW = 4, 20, 3600
 LEAST_IN_ROW, SHARE_IN_ROW = 200, 0.5
 NEIGHBOURS = 3  # numbers so near to one another follow one another
 COUNTRY_DIGITS = 8  # that say a number's country, plus included
-IN_ROW = "It sends to numbers in a row, as who pumps traffic does."
+CONSECUTIVE = Sentence(
+    gettext_noop(
+        "Most of its recipients are consecutive phone numbers, as in SMS pumping (artificially inflated traffic)."
+    )
+)
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 UNLIMITED = 1 << 30
@@ -149,7 +155,7 @@ def watch_singles(account: Account, phones: Sequence[str]) -> bool:
         return True
     if max(counts, default=0) <= BLOCK_LIMIT:
         return True
-    raise_alarm(account.pk, IN_ROW)
+    raise_alarm(account.pk, CONSECUTIVE)
     return False
 
 
@@ -164,7 +170,7 @@ def watch_audience(account: Account, phones: Sequence[str]) -> bool:
     """False, and the account is held, if most of these numbers follow one another."""
     if not account.guards_numbers or not is_in_row(phones):
         return True
-    raise_alarm(account.pk, IN_ROW)
+    raise_alarm(account.pk, CONSECUTIVE)
     return False
 
 

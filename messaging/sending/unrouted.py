@@ -19,6 +19,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext_noop
 
 from accounts.security import sending_hold
 from campaigns.choices import CampaignStatus
@@ -34,6 +35,7 @@ from messaging.restore import detection
 from messaging.routing.router import Choice, Router, forget, leads_to_one_that_is_off
 from messaging.storage import message_rows
 from smsapp.core.isolation import run_isolated
+from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
@@ -131,16 +133,22 @@ def _stuck() -> Iterator[tuple[int, list[str]]]:
 
 
 def _pause(campaign_id: int, prefixes: Sequence[str]) -> None:
-    if pause_for_no_route(campaign_id, _words(prefixes)):
-        logger.warning("campaign %s paused: %s", campaign_id, _words(prefixes))
+    if pause_for_no_route(campaign_id, _why_paused(prefixes)):
+        logger.warning("campaign %s paused: %s", campaign_id, _why_paused(prefixes))
 
 
-def _words(prefixes: Sequence[str]) -> str:
+def _why_paused(prefixes: Sequence[str]) -> Sentence:
     named = [f"+{prefix}…" for prefix in prefixes if prefix]
     if not named:
-        return "No gateway is set up for its recipients."
-    more = f" and {len(named) - PREFIXES_NAMED} more" if len(named) > PREFIXES_NAMED else ""
-    return f"No route leads to {', '.join(named[:PREFIXES_NAMED])}{more}."
+        return Sentence(gettext_noop("No gateway is set up for its recipients."))
+    first = ", ".join(named[:PREFIXES_NAMED])
+    if len(named) <= PREFIXES_NAMED:
+        return Sentence(gettext_noop("No route leads to %(prefixes)s."), prefixes=first)
+    return Sentence(
+        gettext_noop("No route leads to %(prefixes)s and %(count)d more."),
+        prefixes=first,
+        count=len(named) - PREFIXES_NAMED,
+    )
 
 
 def _overdue(destinations: Iterable[Destination], now: datetime) -> Iterator[int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from smsapp.core.error_codes import CATALOGUE, problem_code
+from smsapp.lib.sentences import Sentence, as_sentence
 
 MAX_VALUE_LENGTH = 64
 NAMELESS = '""'  # how a field or parameter with an empty name is named
@@ -20,10 +21,15 @@ class SmsappError(Exception):
 
     code = "INTERNAL_ERROR"
 
-    def __init__(self, message: str, **details: Any) -> None:
+    def __init__(self, message: str | Sentence, **details: Any) -> None:
         super().__init__(message)
-        self.message = message
+        self.sentence = as_sentence(message)
         self.details = details
+
+    @property
+    def message(self) -> str:
+        """The sentence in the active language: the reader's on a page, English in the API."""
+        return str(self.sentence)
 
     @property
     def http_status(self) -> int:
@@ -35,7 +41,9 @@ class ValidationError(SmsappError):
 
     code = "VALIDATION_ERROR"
 
-    def __init__(self, message: str, field: str = "", value: Any = None, *, problem: str = "", **details: Any) -> None:
+    def __init__(
+        self, message: str | Sentence, field: str = "", value: Any = None, *, problem: str = "", **details: Any
+    ) -> None:
         super().__init__(message, field=field, value=shown(value), code=problem_code(problem or self.code), **details)
 
 

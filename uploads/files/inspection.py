@@ -16,6 +16,7 @@ from typing import TypedDict
 from smsapp.core.exceptions import UploadInvalid
 from smsapp.lib.digits import whole_number
 from smsapp.lib.phone import NOT_MOBILE, RefusedNumber, parse_number
+from smsapp.lib.sentences import Sentence, gettext_noop
 from uploads.choices import RowReason
 from uploads.chunks import shown
 from uploads.files.encodings import file_encoding
@@ -95,7 +96,9 @@ def inspect(
     if delimiter is None:
         delimiter = _guess_delimiter(path, encoding, suffix)
     elif (delimiter := _SPELLED.get(delimiter, delimiter)) not in (*DELIMITERS, ""):
-        raise UploadInvalid("The delimiter must be one of ; , | or tab.", field="delimiter", value=delimiter)
+        raise UploadInvalid(
+            gettext_noop("The delimiter must be one of ; , | or tab."), field="delimiter", value=delimiter
+        )
     records = _sample(path, encoding, delimiter)
     rows = [record for record in records if is_filled(record) and not isinstance(record, BadRecord)]
     if not rows:
@@ -108,7 +111,7 @@ def inspect(
     data = rows[1:] if has_header else rows
     columns = _column_names(rows[0] if has_header else [], _width(rows[0], data, has_header))
     if not data and len(records) < _SAMPLE_ROWS and not any(isinstance(record, BadRecord) for record in records):
-        raise UploadInvalid("The file has a header and no rows.", field="file")
+        raise UploadInvalid(gettext_noop("The file has a header and no rows."), field="file")
     if phone_column is not None:
         column = _named_column(phone_column, columns)
     else:
@@ -188,7 +191,11 @@ def _named_column(wanted: str | int, columns: Sequence[str]) -> int:
     if number is not None and number < len(columns):
         return number
     known = ", ".join(columns)
-    raise UploadInvalid(f"The file has no such column. Its columns: {known}.", field="phone_column", value=wanted)
+    raise UploadInvalid(
+        Sentence(gettext_noop("The file has no such column. Its columns: %(columns)s."), columns=known),
+        field="phone_column",
+        value=wanted,
+    )
 
 
 def _guess_column(header: Sequence[str], width: int, data: Sequence[Sequence[str]], country: str) -> int:
@@ -197,13 +204,18 @@ def _guess_column(header: Sequence[str], width: int, data: Sequence[Sequence[str
     best = max(range(width), key=lambda column: scores[column] + bonuses[column])
     if scores[best] < _PLAUSIBLE and bonuses[best] < _PHONE:
         first = shown(" | ".join(header or data[0]))
-        raise UploadInvalid(f"No column of the file looks like phone numbers. Its first row: {first}", field="file")
+        raise UploadInvalid(
+            Sentence(gettext_noop("No column of the file looks like phone numbers. Its first row: %(row)s"), row=first),
+            field="file",
+        )
     return best
 
 
 def _check_one_number_a_line(width: int, data: Sequence[Sequence[str]], country: str) -> None:
     if sum(_share(column, data, country) > 0.5 for column in range(width)) > 1:
-        raise UploadInvalid("A line of the file holds several numbers. Put one number on each line.", field="file")
+        raise UploadInvalid(
+            gettext_noop("A line of the file holds several numbers. Put one number on each line."), field="file"
+        )
 
 
 def _share(column: int, data: Sequence[Sequence[str]], country: str) -> float:
@@ -233,6 +245,8 @@ def _name_bonus(name: str) -> float:
 def _no_rows(records: Sequence[list[str] | BadRecord]) -> UploadInvalid:
     reasons = Counter(record.reason for record in records if isinstance(record, BadRecord))
     if not reasons:
-        return UploadInvalid("The file has no rows.", field="file")
-    reason = RowReason(reasons.most_common(1)[0][0])
-    return UploadInvalid(f"No row of the file can be read. {reason.label}.", field="file")
+        return UploadInvalid(gettext_noop("The file has no rows."), field="file")
+    label = RowReason(reasons.most_common(1)[0][0]).source
+    return UploadInvalid(
+        Sentence(gettext_noop("No row of the file can be read. %(label)s."), label=label), field="file"
+    )

@@ -15,12 +15,14 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext_noop
 
 from accounts.choices import EventType, Mode
 from accounts.webhooks import emit
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import PayloadTooLarge, UploadInvalid
+from smsapp.lib.sentences import Sentence
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus
 from uploads.chunks import RefusedRow
@@ -40,7 +42,7 @@ class LeaseLost(Exception):
     """Another reader has the upload, or it is no longer to be read."""
 
 
-class Unreadable(Exception):
+class Unreadable(UploadInvalid):
     """The file can never be read to its end; the message is for its owner."""
 
 
@@ -61,16 +63,16 @@ def read_upload(upload_id: int, owner: str) -> bool:
         return False
     try:
         if upload.lease_epoch > _chunk_count(upload) + settings.MAX_LEASES:
-            raise Unreadable("Reading the file was interrupted too often.")
+            raise Unreadable(gettext_noop("Reading the file was interrupted too often."))
         if upload_path(upload).suffix == SPREADSHEET:
             _convert(upload)
         return _read_slice(upload)
     except LeaseLost:
         logger.warning("upload %s: lease of epoch %s lost", upload.upload_id, upload.lease_epoch)
         return False
-    except (Unreadable, UploadInvalid, PayloadTooLarge, OSError) as error:
-        reason = _system_reason(error) if isinstance(error, OSError) else str(error)
-        logger.warning("upload %s: failed: %s", upload.upload_id, reason)
+    except (UploadInvalid, PayloadTooLarge, OSError) as error:
+        reason = _system_reason(error) if isinstance(error, OSError) else error.sentence
+        logger.warning("upload %s: failed: %s", upload.upload_id, reason.english)
         return _fail(upload, reason)
 
 
@@ -156,7 +158,9 @@ def _read_slice(upload: Upload) -> bool:
         for number, found in enumerate(slices, _chunk_count(upload)):
             rows_left -= len(found)
             if rows_left < 0:
-                raise Unreadable(f"The file has more than {settings.UPLOAD_MAX_ROWS:,} rows.")
+                raise Unreadable(
+                    Sentence(gettext_noop("The file has more than %(max)s rows."), max=f"{settings.UPLOAD_MAX_ROWS:,}")
+                )
             is_out_of_time = time.monotonic() >= deadline
             _commit(upload, number, found, reader.bytes_read, release=is_out_of_time)
             if is_out_of_time:
@@ -173,9 +177,9 @@ def _check_file(upload: Upload) -> None:
     try:
         size = upload_path(upload).stat().st_size
     except FileNotFoundError as error:
-        raise Unreadable("The file is no longer there.") from error
+        raise Unreadable(gettext_noop("The file is no longer there.")) from error
     if size != upload.file_size:
-        raise Unreadable("The file has changed since it was uploaded.")
+        raise Unreadable(gettext_noop("The file has changed since it was uploaded."))
 
 
 def _already_read(upload: Upload) -> tuple[set[int], int]:
@@ -244,13 +248,13 @@ def _finish(upload: Upload) -> bool:
     return True
 
 
-def _fail(upload: Upload, reason: str) -> bool:
+def _fail(upload: Upload, reason: Sentence) -> bool:
     try:
         with transaction.atomic():
             _update_leased(
                 upload,
                 status=UploadStatus.FAILED,
-                failure_reason=reason[:300],
+                failure_reason=reason,
                 processed_at=clock.about_now(),
                 lease_until=None,
             )
@@ -271,7 +275,7 @@ def _emit_event(upload: Upload, event_type: EventType) -> None:
         "phone_count": upload.phone_count,
         "invalid_count": upload.invalid_count,
         "duplicate_count": upload.duplicate_count,
-        "failure_reason": upload.failure_reason or None,
+        "failure_reason": upload.failure_reason.english or None,
     }
     for mode in Mode:
         emit(upload.account_id, mode, event_type, data)
@@ -285,17 +289,21 @@ def _update_leased(upload: Upload, **changes: object) -> None:
         raise LeaseLost
 
 
-def _why_nobody(upload: Upload) -> str:
+def _why_nobody(upload: Upload) -> Sentence:
     reasons: Counter[str] = Counter()
     stored = AudienceChunk.objects.filter(audience=upload.audience).values_list("refused", flat=True)
     for refused in stored.iterator(chunk_size=10):
         reasons.update(row.reason for row in chunks.unpack_refused(refused))
     if not reasons:
-        return "The file has no rows."
+        return Sentence(gettext_noop("The file has no rows."))
     reason, count = reasons.most_common(1)[0]
-    label = RowReason(reason).label
-    return f"None of the {upload.row_count:,} rows can be a recipient. Most frequent reason: {label} ({count:,})."
+    return Sentence(
+        gettext_noop("None of the %(rows)s rows is valid. Most frequent reason: %(label)s (%(count)s)."),
+        rows=f"{upload.row_count:,}",
+        label=RowReason(reason).source,
+        count=f"{count:,}",
+    )
 
 
-def _system_reason(error: OSError) -> str:
-    return f"The file cannot be read: {error.strerror or error}."
+def _system_reason(error: OSError) -> Sentence:
+    return Sentence(gettext_noop("The file cannot be read: %(error)s."), error=str(error.strerror or error))

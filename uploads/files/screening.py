@@ -7,21 +7,22 @@ Reads block by block, as the file is copied, and never holds more than a few KiB
 from pathlib import PurePath
 
 from smsapp.core.exceptions import UploadInvalid
+from smsapp.lib.sentences import Sentence, gettext_noop
 from uploads.files.encodings import wide_encoding
 
 SPREADSHEET = ".xlsx"
 SUFFIXES = (".txt", ".csv", SPREADSHEET)
 
 _HEAD = 4096  # bytes; the mark of a tar archive stands at 257
-_EXECUTABLE = "The file is a program, not a list of numbers."
-_SCRIPT_FILE = "The file is a script, not a list of numbers."
-_ARCHIVE = "The file is an archive. Unpack it and upload the .csv or .txt file inside."
-_SPREADSHEET = "The file is a spreadsheet of another kind than .xlsx. Save it as CSV and upload that."
-_IMAGE = "The file is an image, not a list of numbers."
-_DOCUMENT = "The file is a document, not a list of numbers. Save the numbers as CSV or plain text."
-_MARKUP = "The file is a web page or XML document, not a list of numbers."
-_BINARY = "The file is binary: it has NUL bytes. Save it as CSV or plain text."
-_SCRIPT = "The file contains a script ({found}), which no list of numbers needs."
+_EXECUTABLE = gettext_noop("The file is a program, not a list of numbers.")
+_SCRIPT_FILE = gettext_noop("The file is a script, not a list of numbers.")
+_ARCHIVE = gettext_noop("The file is an archive. Unpack it and upload the .csv or .txt file inside.")
+_SPREADSHEET = gettext_noop("The file is a spreadsheet of another kind than .xlsx. Save it as CSV and upload that.")
+_IMAGE = gettext_noop("The file is an image, not a list of numbers.")
+_DOCUMENT = gettext_noop("The file is a document, not a list of numbers. Save the numbers as CSV or plain text.")
+_MARKUP = gettext_noop("The file is a web page or XML document, not a list of numbers.")
+_BINARY = gettext_noop("The file is binary: it has NUL bytes. Save it as CSV or plain text.")
+_SCRIPT = gettext_noop("The file contains a script (%(found)s), which no list of numbers needs.")
 
 #: First bytes of what is no text, and why it is refused.
 _SIGNATURES = (
@@ -66,7 +67,7 @@ def check_name(name: str) -> str:
         return suffix
     if suffix in (".xls", ".xlsm", ".xlsb", ".ods", ".numbers"):
         raise _refusal(_SPREADSHEET)
-    raise _refusal("Only .csv, .txt and .xlsx files can be uploaded.", name)
+    raise _refusal(gettext_noop("Only .csv, .txt and .xlsx files can be uploaded."), name)
 
 
 class Screening:
@@ -89,7 +90,7 @@ class Screening:
     def finish(self) -> None:
         if not self._is_judged:
             if not self._head:
-                raise _refusal("The file is empty.")
+                raise _refusal(gettext_noop("The file is empty."))
             self._judge()
 
     def _judge(self) -> None:
@@ -109,7 +110,7 @@ class Screening:
             text = data.lower()
         for active in _ACTIVE:
             if active in text:
-                raise _refusal(_SCRIPT.format(found=active.decode()))
+                raise _refusal(Sentence(_SCRIPT, found=active.decode()))
         self._tail = data[-_OVERLAP:]
 
 
@@ -128,5 +129,5 @@ def check_type(head: bytes) -> None:
         raise _refusal(_ARCHIVE)
 
 
-def _refusal(message: str, value: str | None = None) -> UploadInvalid:
+def _refusal(message: str | Sentence, value: str | None = None) -> UploadInvalid:
     return UploadInvalid(message, field="file", value=value)

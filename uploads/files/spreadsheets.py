@@ -17,6 +17,7 @@ from pathlib import Path
 from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from smsapp.core.exceptions import PayloadTooLarge, UploadInvalid
+from smsapp.lib.sentences import Sentence, gettext_noop, read
 
 MAX_ROWS = 100_000  # converted in some seconds
 MAX_COLUMNS = 100
@@ -29,7 +30,8 @@ MAX_SECONDS = 20  # of processor time, to convert one
 MAX_WAIT = 40.0  # seconds by the clock, less than the lease of whoever reads it
 MAX_MEMORY = 512 * 1024**2  # bytes of address space
 _REFUSED = 3  # exit code: the last line of the output says why
-_TOO_LARGE = "The spreadsheet is too large to be read. Save the sheet as CSV and upload that."
+_DAMAGED = gettext_noop("The spreadsheet cannot be read: it is damaged, or protected by a password.")
+_TOO_LARGE = gettext_noop("The spreadsheet is too large to be read. Save the sheet as CSV and upload that.")
 _MACROS = "vbaproject.bin"
 
 
@@ -40,7 +42,7 @@ def check_workbook(workbook: Path) -> None:
     except UploadInvalid:
         raise
     except Exception as error:  # zipfile raises whatever a broken archive leads it to
-        raise _refusal("The spreadsheet cannot be read: it is damaged, or protected by a password.") from error
+        raise _refusal(_DAMAGED) from error
 
 
 def to_csv_apart(workbook: Path, target: Path) -> None:
@@ -53,7 +55,7 @@ def to_csv_apart(workbook: Path, target: Path) -> None:
     except subprocess.TimeoutExpired:
         raise _refusal(_TOO_LARGE) from None
     if done.returncode == _REFUSED:
-        raise _refusal(done.stdout.strip().splitlines()[-1])
+        raise _refusal(read(done.stdout.strip().splitlines()[-1]))
     if done.returncode:
         raise _refusal(_TOO_LARGE)
 
@@ -69,19 +71,19 @@ def to_csv(workbook: Path, target: Path) -> None:
     except MemoryError:
         raise _refusal(_TOO_LARGE) from None
     except Exception as error:  # whatever a broken part leads to
-        raise _refusal("The spreadsheet cannot be read: it is damaged, or protected by a password.") from error
+        raise _refusal(_DAMAGED) from error
 
 
 def _check_archive(workbook: Path) -> None:
     with zipfile.ZipFile(workbook) as archive:
         parts = archive.infolist()
     if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNPACKED:
-        raise _refusal("The spreadsheet is too large. Save the sheet as CSV and upload that.")
+        raise _refusal(gettext_noop("The spreadsheet is too large. Save the sheet as CSV and upload that."))
     for part in parts:
         if part.file_size > MIN_JUDGED and part.file_size > MAX_RATIO * max(part.compress_size, 1):
-            raise _refusal("The spreadsheet is packed so tightly that it cannot be a list of numbers.")
+            raise _refusal(gettext_noop("The spreadsheet is packed so tightly that it cannot be a list of numbers."))
         if part.filename.lower().endswith(_MACROS):
-            raise _refusal("The spreadsheet contains macros. Save it as CSV and upload that.")
+            raise _refusal(gettext_noop("The spreadsheet contains macros. Save it as CSV and upload that."))
 
 
 def _rows(workbook: Path) -> Iterator[list[str]]:
@@ -90,11 +92,15 @@ def _rows(workbook: Path) -> Iterator[list[str]]:
         sheets = [sheet for sheet in book.sheets_metadata if sheet.typ is SheetTypeEnum.WorkSheet]
         name = next((sheet.name for sheet in sheets if sheet.visible is SheetVisibleEnum.Visible), None)
         if name is None:
-            raise _refusal("The spreadsheet has no visible sheet.")
+            raise _refusal(gettext_noop("The spreadsheet has no visible sheet."))
         sheet = book.get_sheet_by_name(name)
         if sheet.end and sheet.end[0] > MAX_ROWS:
             raise PayloadTooLarge(
-                f"A spreadsheet may have {MAX_ROWS:,} rows. Save the sheet as CSV and upload that.", field="file"
+                Sentence(
+                    gettext_noop("A spreadsheet may have %(max)s rows. Save the sheet as CSV and upload that."),
+                    max=f"{MAX_ROWS:,}",
+                ),
+                field="file",
             )
         for values in sheet.iter_rows():
             cells = [_text(value) for value in values[: MAX_COLUMNS + 1]]
@@ -116,7 +122,7 @@ def _text(value: object) -> str:
     return str(value)[:MAX_CELL]
 
 
-def _refusal(message: str) -> UploadInvalid:
+def _refusal(message: str | Sentence) -> UploadInvalid:
     return UploadInvalid(message, field="file")
 
 
@@ -126,7 +132,7 @@ def main(workbook: str, target: str) -> int:
     try:
         to_csv(Path(workbook), Path(target))
     except (UploadInvalid, PayloadTooLarge) as refusal:
-        print(str(refusal))  # noqa: T201
+        print(refusal.sentence.stored(1000))  # noqa: T201
         return _REFUSED
     return 0
 

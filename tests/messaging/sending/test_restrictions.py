@@ -169,7 +169,7 @@ def test_an_attack_of_numbers_in_a_row_is_held_after_a_few(redis_client: Any) ->
     assert sent <= restrictions.BLOCK_LIMIT
     assert suspension.apply_alarms() == 1
     account = Account.objects.get(pk=membership.account.pk)
-    assert (account.is_active, account.hold_reason) == (False, restrictions.IN_ROW)
+    assert (account.is_active, account.hold_reason) == (False, restrictions.CONSECUTIVE)
     assert suspension.apply_alarms() == 0
 
 
@@ -179,7 +179,7 @@ def test_a_file_of_numbers_in_a_row_is_stopped_and_an_honest_one_is_not(redis_cl
     campaign = make_campaign(membership.account, audience=audience)
     expansion.expand_ready()
     campaign.refresh_from_db()
-    assert (campaign.status, campaign.status_detail) == (CampaignStatus.PAUSED, restrictions.IN_ROW)
+    assert (campaign.status, campaign.status_detail) == (CampaignStatus.PAUSED, restrictions.CONSECUTIVE)
     assert not Message.objects.exists()
     honest = [f"+49151{(n * 7_919_993) % 100_000_000:08d}" for n in range(5000)]
     assert not restrictions.is_in_row(honest)

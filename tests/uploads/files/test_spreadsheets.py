@@ -186,7 +186,7 @@ MANY_TEXTS = sheet_of(FIRST, "".join(f"<si><t>{n * 7919:012d}{n:07d}</t></si>" f
 def test_a_workbook_costs_no_more_than_its_process_may(content: bytes, reason: str) -> None:
     upload = read(content)
     assert upload.status == ("failed" if reason else "ready")
-    assert upload.failure_reason.startswith(reason)
+    assert str(upload.failure_reason).startswith(reason)
 
 
 def test_a_workbook_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ def test_what_the_uploader_says_of_a_workbook_is_kept_for_its_reader() -> None:
     rows = [["+4915112345678", "+4915112345679"], ["+4915112345670", "+4915112345671"]]
     upload = read(workbook(rows), phone_column="1", has_header=False)
     assert (upload.status, upload.phone_column, upload.has_header, upload.phone_count) == ("ready", 1, False, 2)
-    assert read(workbook(rows), phone_column="nobody").failure_reason.startswith("The file has no such column")
+    assert "The file has no such column" in read(workbook(rows), phone_column="nobody").failure_reason
 
 
 @pytest.mark.django_db
