@@ -95,6 +95,7 @@ TEMPLATES = [
                 "smsapp.dashboard.navigation.frame",
             ],
             "builtins": [
+                "smsapp.templatetags.display",
                 "smsapp.templatetags.figures",
                 "smsapp.templatetags.icons",
                 "accounts.templatetags.workspace",
