@@ -21,6 +21,7 @@ from reports.selectors.overview import deliveries, problems, spans
 from smsapp.lib.csv_safety import csv_line
 from tests.support.builders import make_batch
 from tests.support.factories import AccountFactory, MembershipFactory, make_campaign
+from tests.support.pages import html_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 TODAY = timezone.now().date()
@@ -157,7 +158,7 @@ def test_no_cell_runs_as_a_formula() -> None:
 
 def test_a_share_of_nothing_is_a_dash(member: Client, account: Account) -> None:
     stat(account, 0, queued=3)
-    overview, reports = (member.get(reverse(name)).content.decode() for name in ("overview", "reports"))
+    overview, reports = (html_of(member.get(reverse(name))) for name in ("overview", "reports"))
     assert "0.0 %" not in overview + reports
     assert "<dt>Delivered</dt><dd>–<small>0</small></dd>" in reports
     assert reports.count("–</td>") == 1  # its row in the table of days

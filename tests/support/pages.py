@@ -74,6 +74,11 @@ def member(client: Client, account: Account, role: Role = Role.OWNER) -> Client:
     return client
 
 
+def html_of(response: Any) -> str:
+    """Return a page's HTML without the blanks beside its tags, so that it can be compared however it is indented."""
+    return re.sub(r"\s*(<[^>]*>)\s*", r"\1", re.sub(r"\s+", " ", response.content.decode()))
+
+
 def campaign_url(name: str, campaign: Campaign) -> str:
     return reverse(name, args=[campaign.bulk_id])
 

@@ -13,7 +13,7 @@ from accounts.models import Account
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from tests.support.factories import AccountFactory, MembershipFactory, make_campaign, make_upload, phones
-from tests.support.pages import Browser
+from tests.support.pages import Browser, html_of
 
 pytestmark = pytest.mark.django_db
 CENT = 10_000
@@ -142,6 +142,6 @@ def test_sending_again_needs_credit(member: Client, account: Account) -> None:
     campaign = make_campaign(account)
     Campaign.objects.update(status=CampaignStatus.COMPLETED, undelivered=3)
     balance(account, 0)
-    page = member.get(reverse("campaign-resend", args=[campaign.bulk_id])).content.decode()
+    page = html_of(member.get(reverse("campaign-resend", args=[campaign.bulk_id])))
     assert EMPTY.format("0.00") in page
     assert re.search(r"<button[^>]* disabled[^>]*>Send them again", page)

@@ -23,7 +23,7 @@ from reports.selectors import advice, campaign_progress, message_page, message_t
 from reports.selectors.progress import in_words
 from tests.support.builders import make_attempt, make_batch
 from tests.support.factories import AccountFactory, MembershipFactory, make_audience, make_campaign, make_upload, phones
-from tests.support.pages import Browser, campaign_url, member
+from tests.support.pages import Browser, campaign_url, html_of, member
 from uploads.audiences import audience_from_numbers
 from uploads.chunks import RefusedRow
 from uploads.contacts import create_list, put_contact, rename_list, snapshot
@@ -179,7 +179,7 @@ def test_all_parts_of_the_page_change_together(client: Client) -> None:
     now = timezone.now()
     Campaign.objects.update(status=CampaignStatus.COMPLETED, started_at=now, completed_at=now, sent=2, undelivered=1)
     shown = f"{campaign_url('campaign-live', campaign)}?{page.context['live_query']}"
-    moved = client.get(shown).content.decode()
+    moved = html_of(client.get(shown))
     for part in ("facts", "insight", "message-page"):
         assert re.search(f'<div id="{part}"[^>]* hx-swap-oob="true"', moved)
     assert "No messages yet" not in moved
@@ -225,7 +225,7 @@ def test_completed_says_what_it_means(client: Client, counts: dict[str, int], co
 
 def test_a_share_of_nothing_is_a_dash(client: Client) -> None:
     campaign = make_campaign()
-    page = member(client, campaign.account).get(campaign_url("campaign-detail", campaign)).content.decode()
+    page = html_of(member(client, campaign.account).get(campaign_url("campaign-detail", campaign)))
     assert "<dt>Delivered</dt><dd>–<small>0 of 3</small>" in page
     assert len(re.findall(r"\b0\.0 %", page)) == 1  # processed
 
@@ -290,7 +290,7 @@ def test_campaign_page_shows_text_sender_and_progress(client: Client) -> None:
     campaign = make_campaign(account, audience=audience, message="Hello {name}, <b>sale</b>", name="Spring")
     make_batch(campaign, [MessageStatus.DELIVERED] * 3)
     Campaign.objects.filter(pk=campaign.pk).update(delivered=3)
-    page = member(client, account).get(campaign_url("campaign-detail", campaign)).content.decode()
+    page = html_of(member(client, account).get(campaign_url("campaign-detail", campaign)))
     assert '<mark class="placeholder-name">{name}</mark>, &lt;b&gt;sale&lt;/b&gt;' in page
     assert "75.0 %" in page
     assert phones(1)[0] in page
@@ -588,7 +588,7 @@ def test_message_page_says_what_to_do_what_it_cost_and_who_was_told(client: Clie
         )
     owner = member(client, campaign.account)
     page = owner.get(reverse("message-detail", args=[message.message_id]))
-    html = page.content.decode()
+    html = html_of(page)
     assert "take it off your list" in html
     assert re.search(r"<dt>Price</dt><dd>0\.14 ", html)
     assert [delivery.event_id for delivery in page.context["webhooks"]] == [f"evt_{message.pk}"]
