@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 UV_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+DJADE := $(BIN)/djade --target-version 5.2
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -76,17 +77,19 @@ screenshots: install-dev  ## every page of the dashboard: light, dark and on a p
 deploy-check: install-dev  ## that docker/production.env.example lacks nothing; WITHOUT="METRICS_TOKEN ..." leaves names out
 	@$(BIN)/python -m tests.deploy_check $(WITHOUT)
 
-lint: $(VENV)/.dev  ## ruff: rules and formatting; import-linter: who may import whom
+lint: $(VENV)/.dev  ## ruff: rules and formatting; djade: templates; import-linter: who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@find templates -name '*.html' -exec $(DJADE) --check {} +
 	@$(BIN)/lint-imports --no-logo
 
 measure: $(VENV)/.dev  ## the shape of the code beside its goals: functions, files in a folder, globals, templates, README
 	@$(BIN)/python -m tests.measure
 
-format: $(VENV)/.dev  ## ruff: put formatting and import order right
+format: $(VENV)/.dev  ## ruff, djade: put formatting and import order right
 	@$(BIN)/ruff check --fix-only --select I .
 	@$(BIN)/ruff format .
+	@find templates -name '*.html' -exec $(DJADE) {} +
 
 schema: $(VENV)/.dev  ## tests/data/openapi.json, the API as it is documented, anew
 	@DJANGO_SETTINGS_MODULE=smsapp.settings.test $(MANAGE) spectacular --validate --fail-on-warn --format openapi-json --file tests/data/openapi.json

@@ -16,6 +16,7 @@ from smsapp import queues
 
 ROOT = Path(settings.BASE_DIR)
 APPS = ("accounts", "uploads", "campaigns", "messaging", "reports")
+LONGEST_TEMPLATE_LINE = 140
 SEND_PATH = [path for app in APPS for path in sorted((ROOT / app).rglob("*.py")) if "migrations" not in path.parts]
 
 
@@ -39,6 +40,13 @@ def test_no_module_imports_from_a_test_module() -> None:
     assert FROM_A_TEST_MODULE.search("from tests.messaging import test_pipeline")
     found = [path for path in (ROOT / "tests").rglob("*.py") if FROM_A_TEST_MODULE.search(path.read_text())]
     assert found == []
+
+
+def test_no_line_of_a_template_is_too_long_to_read() -> None:
+    pages = sorted((ROOT / "templates").rglob("*.html"))
+    lines = [(path, n, line) for path in pages for n, line in enumerate(path.read_text().splitlines(), 1)]
+    assert len(pages) > 70
+    assert [f"{name_of(path)}:{n}" for path, n, line in lines if len(line) > LONGEST_TEMPLATE_LINE] == []
 
 
 def test_waits_are_columns_and_never_broker_delays() -> None:
