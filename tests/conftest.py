@@ -106,18 +106,18 @@ def really_look_for_pulses(everything_runs: None, monkeypatch: pytest.MonkeyPatc
 def forgetful(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What processes remember of the database for some seconds is another database's in the next test; and where there
     is none, nobody asks it for gateways or the time."""
-    from campaigns.scheduling import quiet_hours
     from messaging.gateways import registry
     from messaging.routing import rotation, router, sender_rates
-    from smsapp.core import clock
+    from smsapp.core import clock, process_cache
 
     def forget() -> None:
         registry.reset()
-        for module in (quiet_hours, sender_rates, rotation, router):
-            module.forget()
+        process_cache.clear()
+        sender_rates.forget()
+        rotation.forget()
 
     if not _uses_database(request.node):
-        monkeypatch.setattr(registry, "_stored", dict)
+        monkeypatch.setattr(registry._console, "_read", registry._Console)
         monkeypatch.setattr(router, "_routes", list)
         monkeypatch.setattr(router, "_shares", dict)
         monkeypatch.setattr(clock, "_asked", lambda: None)

@@ -8,7 +8,6 @@ network by our answers.
 import queue
 import socket
 import threading
-import time
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -16,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from django.conf import settings
 
 from smsapp.core.exceptions import CallbackUrlNotAllowed
+from smsapp.core.process_cache import remember
 
 PORTS = (443, 8443)
 MAX_LENGTH = 500
@@ -53,9 +53,6 @@ class Target(NamedTuple):
     port: int
 
 
-_passed: dict[Target, float] = {}  # until when, on the monotonic clock
-
-
 def check_url(url: str, field: str = "url") -> None:
     """Look the URL's name up and check every address it has. Raises CallbackUrlNotAllowed naming `field`.
 
@@ -63,18 +60,14 @@ def check_url(url: str, field: str = "url") -> None:
     once more within. Connections are never made by what is remembered.
     """
     try:
-        target = target_of(url)
-        if _passed.get(target, 0.0) < time.monotonic():
-            resolve(target)
-            _remember(target)
+        _resolve_once(target_of(url))
     except CallbackUrlNotAllowed as error:
         raise refusal(field, url) from error
 
 
-def _remember(target: Target) -> None:
-    if len(_passed) >= MAX_REMEMBERED:
-        _passed.clear()
-    _passed[target] = time.monotonic() + REMEMBERED_FOR
+@remember(MAX_REMEMBERED, REMEMBERED_FOR)
+def _resolve_once(target: Target) -> None:
+    resolve(target)
 
 
 def target_of(url: str) -> Target:

@@ -5,7 +5,6 @@ it must be out of these hours in all of them. Exempt are senders that an operato
 sends: those answer somebody at that moment.
 """
 
-import time as clock
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from accounts.models import QuietHours, SenderId
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
+from smsapp.core.process_cache import remember
 from smsapp.lib.zones import after_window, zones_of
 
 KNOWN_FOR = 30.0  # seconds that what applies to a campaign is kept
@@ -96,28 +96,25 @@ class Quiet:
 
 
 NONE = Quiet()
-_known: dict[tuple[object, ...], tuple[float, Quiet]] = {}
 
 
 def quiet_of(campaign: Campaign) -> Quiet:
     """What applies to it as it stands, from memory if it was asked for some seconds ago."""
     if campaign.kind != CampaignKind.BULK:
         return NONE
-    now = clock.monotonic()
-    own = (campaign.pk, campaign.sender_id, campaign.quiet_from, campaign.quiet_until)
-    kept = _known.get(own)
-    if kept is None or now - kept[0] > KNOWN_FOR:
-        if len(_known) >= MOST_KNOWN:
-            _known.clear()
-        _known[own] = kept = (now, _read(campaign))
-    return kept[1]
+    return _read(campaign)
 
 
 def forget() -> None:
     """Read it again, the next time it is asked for."""
-    _known.clear()
+    _read.cache_clear()  # type: ignore[attr-defined]
 
 
+@remember(
+    MOST_KNOWN,
+    KNOWN_FOR,
+    key=lambda campaign: (campaign.pk, campaign.sender_id, campaign.quiet_from, campaign.quiet_until),
+)
 def _read(campaign: Campaign) -> Quiet:
     sender = SenderId.objects.filter(account=campaign.account_id, value=campaign.sender_id, is_transactional=True)
     if campaign.sender_id and sender.exists():

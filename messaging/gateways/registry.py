@@ -7,14 +7,13 @@ reads the console's again every few seconds, and goes on with what it knows whil
 import hashlib
 import hmac
 import logging
-import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
@@ -24,17 +23,23 @@ from messaging.choices import GatewayKind
 from messaging.gateways.base import Gateway, LookUpBy, Policy
 from messaging.gateways.factory import MAX_BATCH, Setup, make
 from messaging.models import Gateway as Row
+from smsapp.core.process_cache import Reread
 
 logger = logging.getLogger(__name__)
 
 SIMULATOR = "simulator"
 
 _made: dict[str, tuple[Setup, Gateway]] = {}
-_rows: dict[str, Setup] = {}
-_unusable: dict[str, bool] = {}  # those of the console that cannot be made, and whether one is preferred
-_was_read = False  # the console's, by this process
-_has_provider = False  # whether one of the console is on, was tested, or is preferred, even if it cannot be used
-_read_at = float("-inf")  # monotonic
+
+
+@dataclass(frozen=True, slots=True)
+class _Console:
+    """The gateways of the console. `unusable`: those that cannot be made, and whether one is preferred. `has_provider`:
+    whether one is on, was tested, or is preferred, even if it cannot be used."""
+
+    setups: Mapping[str, Setup] = field(default_factory=dict)
+    unusable: Mapping[str, bool] = field(default_factory=dict)
+    has_provider: bool = False
 
 
 def names() -> list[str]:
@@ -72,13 +77,14 @@ def preferred() -> str | None:
     read yet, is no reason to send by another.
     """
     setups = _setups()
-    if any(_unusable.values()):
+    console = _console.get()
+    if any(console.unusable.values()):
         return None
     if chosen := [setup for setup in setups.values() if setup.is_preferred]:
         return chosen[0].name if chosen[0].is_enabled else None
-    if _from_environment() or _has_provider:
+    if _from_environment() or console.has_provider:
         return of_environment()
-    return SIMULATOR if _was_read else None
+    return SIMULATOR if _console.was_read else None
 
 
 def of_environment() -> str | None:
@@ -127,20 +133,15 @@ def callback_token(name: str) -> str:
 
 def reset() -> None:
     """Forget the gateways, so that the next call reads settings and database again."""
-    global _has_provider, _read_at, _was_read
     for _, gateway in _made.values():
         gateway.close()
     _made.clear()
-    _rows.clear()
-    _unusable.clear()
-    _has_provider = _was_read = False
-    _read_at = float("-inf")
+    _console.clear()
 
 
 def forget() -> None:
     """Read those of the console again, the next time they are asked for."""
-    global _read_at
-    _read_at = float("-inf")
+    _console.expire()
 
 
 def setup_from(row: Row) -> Setup:
@@ -167,38 +168,33 @@ def setup_from(row: Row) -> Setup:
 
 def _setups() -> dict[str, Setup]:
     """By name, the preferred first: what the environment names, then what was added in the console."""
-    rows = _stored()
+    console = _console.get()
     setups = {
-        name: rows.get(name) or replace(setup, is_enabled=name not in _unusable)
+        name: console.setups.get(name) or replace(setup, is_enabled=name not in console.unusable)
         for name, setup in _from_environment().items()
     }
-    return setups | {name: setup for name, setup in rows.items() if name not in setups} | {SIMULATOR: _simulator()}
+    added = {name: setup for name, setup in console.setups.items() if name not in setups}
+    return setups | added | {SIMULATOR: _simulator()}
 
 
-def _stored() -> dict[str, Setup]:
-    global _rows, _unusable, _has_provider, _read_at, _was_read
-    now = time.monotonic()
-    if now - _read_at < settings.GATEWAYS_READ_EVERY:
-        return _rows
-    try:
-        rows = list(Row.objects.order_by("pk"))
-    except Error as error:
-        logger.warning("gateways could not be read, those known are used: %s", type(error).__name__)
-        return _rows
-    _read_at, _was_read = now, True
-    _rows, _unusable = {}, {}
-    providers = [row for row in rows if row.name != SIMULATOR]
-    _has_provider = any(row.is_enabled or row.is_preferred or row.tested_at for row in providers)
+def _read_console() -> _Console:
+    rows = list(Row.objects.order_by("pk"))
+    setups: dict[str, Setup] = {}
+    unusable: dict[str, bool] = {}
     for row in rows:
         try:
             setup = setup_from(row)
             make(setup).close()
         except (SecretUnreadable, ValueError) as error:
             logger.error("gateway %s of the console cannot be used: %s", row.name, error)
-            _unusable[row.name] = row.is_preferred
+            unusable[row.name] = row.is_preferred
         else:
-            _rows[row.name] = setup
-    return _rows
+            setups[row.name] = setup
+    providers = [row for row in rows if row.name != SIMULATOR]
+    return _Console(setups, unusable, any(row.is_enabled or row.is_preferred or row.tested_at for row in providers))
+
+
+_console = Reread("gateways", _read_console, _Console(), lambda: settings.GATEWAYS_READ_EVERY)
 
 
 @receiver([post_save, post_delete], sender=Row)

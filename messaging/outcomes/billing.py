@@ -37,7 +37,14 @@ PAUSE = 1.0  # seconds until a task that was not done goes on: its workers have 
 UNCHARGED = Q(price_micro__gt=0) & ~Q(segments=F("charged_segments"))
 UNNEEDED = Q(reserved_micro__gt=0, closed_at__isnull=False)
 
-_last_account = 0  # of this process: the next round begins behind it
+
+class _Round:
+    """Of this process: the next round begins behind the last account of this one."""
+
+    last_account = 0
+
+
+_round = _Round()
 
 
 class _Cursor(NamedTuple):
@@ -74,7 +81,6 @@ def settle_closed() -> int:
 
 
 def _settle(settle_some: Callable[[_Cursor], _Step], task: str) -> int:
-    global _last_account
     stop_at = time.monotonic() + settings.TASK_BUDGET
     cursors = [_Cursor(account_id) for account_id in _accounts()]
     posted = 0
@@ -84,7 +90,7 @@ def _settle(settle_some: Callable[[_Cursor], _Step], task: str) -> int:
             if time.monotonic() >= stop_at:
                 enqueue(task, after=PAUSE)
                 return posted
-            _last_account = cursor.account_id
+            _round.last_account = cursor.account_id
             if step := run_isolated(settle_some, cursor):
                 posted += step.posted
                 following += [step.cursor] if step.cursor else []
@@ -94,7 +100,7 @@ def _settle(settle_some: Callable[[_Cursor], _Step], task: str) -> int:
 
 def _accounts() -> Iterator[int]:
     """Accounts of which something may be posted, those first that come behind the last of the round before."""
-    for part in (Q(account__gt=_last_account), Q(account__lte=_last_account)):
+    for part in (Q(account__gt=_round.last_account), Q(account__lte=_round.last_account)):
         owing = islice(each_value(Batch.objects.filter(part, UNCHARGED), "account_id"), ACCOUNTS_AT_ONCE)
         holding = islice(each_value(Campaign.objects.filter(part, UNNEEDED), "account_id"), ACCOUNTS_AT_ONCE)
         yield from sorted({*owing, *holding})

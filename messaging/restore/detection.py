@@ -66,9 +66,21 @@ UNCERTAIN = gettext_noop(
     "Resume it to send to all, or cancel it."
 )
 
-_is_unchecked = True  # this process has got a database connection since it last looked
-_looked_at = float("-inf")  # monotonic
-_clock_offset = 0.0  # of the host's clock to the monotonic one, when it looked; in seconds
+
+@dataclass(slots=True)
+class _LastLook:
+    """When this process last looked for the signs.
+
+    `is_valid`: it has got no database connection since. `at`: monotonic. `clock_offset`: of the host's clock to the
+    monotonic one then, in seconds.
+    """
+
+    is_valid: bool = False
+    at: float = float("-inf")
+    clock_offset: float = 0.0
+
+
+_last_look = _LastLook()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +95,7 @@ class Installation:
 def may_send() -> bool:
     """Whether dispatch may go on: asked before each round. Raises DatabaseError if the database is away."""
     look_once()
-    if time.monotonic() - _looked_at > RENEW_EVERY:
+    if time.monotonic() - _last_look.at > RENEW_EVERY:
         watch()
     return not sending_hold.is_held()
 
@@ -92,7 +104,8 @@ def look_once() -> None:
     """Look for the signs, if this process has not done so since it got its database connection."""
     connection.close_if_health_check_failed()  # one that was kept may be dead, and its successor lead elsewhere
     connection.ensure_connection()
-    if _is_unchecked or abs(time.time() - time.monotonic() - _clock_offset) > CLOCK_JUMP:
+    offset = time.time() - time.monotonic()
+    if not _last_look.is_valid or abs(offset - _last_look.clock_offset) > CLOCK_JUMP:
         check()
 
 
@@ -101,13 +114,13 @@ def check() -> Hold | None:
 
     The witness is read before the database, or it could have been told a mark meanwhile that we did not see.
     """
-    global _is_unchecked, _looked_at, _clock_offset
     now = fingerprint.here()
     seen = high_water_mark.seen(name) if (name := _name()) else None
     held, installation = sending_hold.current(), _read() or _claim(now)
     if held is None or held.kind is not HoldKind.COPY:
         held = _judge(installation, now, seen) or held
-    _is_unchecked, _looked_at, _clock_offset = False, time.monotonic(), time.time() - time.monotonic()
+    _last_look.is_valid, _last_look.at = True, time.monotonic()
+    _last_look.clock_offset = time.time() - _last_look.at
     return held
 
 
@@ -188,8 +201,7 @@ def last_mark() -> Mark | None:
 
 @receiver(connection_created)
 def _got_a_connection(**kwargs: Any) -> None:
-    global _is_unchecked
-    _is_unchecked = True
+    _last_look.is_valid = False
 
 
 def _judge(installation: Installation, now: Fingerprint, seen: Mark | None) -> Hold | None:

@@ -14,14 +14,12 @@ batch. What is queued may be moved to another gateway later (`failover.py`): the
 
 import logging
 import random
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
 from django.conf import settings
-from django.db import Error
 from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
@@ -31,6 +29,7 @@ from messaging.gateways import registry
 from messaging.models import Gateway, Route, RouteHealth
 from messaging.models.gateways import FULL_SHARE
 from smsapp.core.enqueue import enqueue
+from smsapp.core.process_cache import Reread
 from smsapp.lib.phone import calling_code
 
 logger = logging.getLogger(__name__)
@@ -71,16 +70,12 @@ class _Known:
         return f"route {self.pk} ({numbers}{whose}{', this account' if self.account_id else ''})"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Table:
     """All that is set up. `shares` in hundredths, by gateway and prefix."""
 
     routes: list[_Known]
     shares: dict[tuple[str, str], int]
-    read_at: float = float("-inf")  # monotonic
-
-
-_table = _Table([], {})
 
 
 class Router:
@@ -188,7 +183,7 @@ def live_gateways() -> list[str]:
 
 def forget() -> None:
     """Read routes and health again, the next time they are asked for."""
-    _table.read_at = float("-inf")
+    _table.expire()
 
 
 def _note(text: str) -> str:
@@ -197,14 +192,7 @@ def _note(text: str) -> str:
 
 def _current() -> _Table:
     """As the database had it some seconds ago; while it is away, as it was known last."""
-    global _table
-    now = time.monotonic()
-    if now - _table.read_at >= settings.GATEWAYS_READ_EVERY:
-        try:
-            _table = _Table(_routes(), _shares(), now)
-        except Error as error:
-            logger.warning("routes could not be read, those known are used: %s", type(error).__name__)
-    return _table
+    return _table.get()
 
 
 def _routes() -> list[_Known]:
@@ -216,6 +204,9 @@ def _routes() -> list[_Known]:
 def _shares() -> dict[tuple[str, str], int]:
     rows = RouteHealth.objects.exclude(share=FULL_SHARE).values_list("gateway", "prefix", "share")
     return {(gateway, prefix): share for gateway, prefix, share in rows}
+
+
+_table = Reread("routes", lambda: _Table(_routes(), _shares()), _Table([], {}), lambda: settings.GATEWAYS_READ_EVERY)
 
 
 @receiver([post_save, post_delete], sender=Route)

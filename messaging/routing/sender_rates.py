@@ -15,6 +15,7 @@ from campaigns.models import Campaign
 from messaging.ids import MAX_IN_BATCH
 from messaging.routing import throttle
 from messaging.routing.throttle_state import Grant
+from smsapp.core.process_cache import remember
 
 KNOWN_FOR = 30.0  # seconds
 MOST_KNOWN = 10_000
@@ -37,7 +38,6 @@ class Own(NamedTuple):
         return Q(account_id=self.account_id, **({"campaign__sender_id": self.sender_id} if self.sender_id else {}))
 
 
-_known: dict[tuple[int, str], tuple[float, float | None]] = {}
 _met: dict[str, tuple[float, Own]] = {}  # by name: when a batch of it was leased last (monotonic)
 
 
@@ -89,16 +89,10 @@ def look(*, yields: bool = False) -> list[tuple[Own, Grant]]:
 
 def forget() -> None:
     """Read it again, the next time it is asked for."""
-    _known.clear()
+    _rate_of.cache_clear()  # type: ignore[attr-defined]
     _met.clear()
 
 
+@remember(MOST_KNOWN, KNOWN_FOR)
 def _rate_of(account_id: int, sender_id: str) -> float | None:
-    now, key = time.monotonic(), (account_id, sender_id)
-    kept = _known.get(key)
-    if kept is None or now - kept[0] > KNOWN_FOR:
-        if len(_known) >= MOST_KNOWN:
-            _known.clear()
-        rows = SenderId.objects.filter(account=account_id, value=sender_id)
-        _known[key] = kept = (now, rows.values_list("rate", flat=True).first())
-    return kept[1]
+    return SenderId.objects.filter(account=account_id, value=sender_id).values_list("rate", flat=True).first()

@@ -1,5 +1,7 @@
 """Can this installation accept and keep messages? `GET /health`, `/health/live`, `/health/ready`."""
 
+from threading import Event
+
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django_redis import get_redis_connection
@@ -88,14 +90,14 @@ class ReadyView(OpenView):
 
 def _migrations_missing() -> bool:
     """Once there are none, there are none for as long as this process lives."""
-    global _migrated
-    if not _migrated:
+    if not _migrated.is_set():
         executor = MigrationExecutor(connection)
-        _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return not _migrated
+        if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            _migrated.set()
+    return not _migrated.is_set()
 
 
-_migrated = False
+_migrated = Event()
 
 
 def _broker_answers() -> bool:

@@ -2,9 +2,10 @@
 passwords or calls too often keeps everybody out."""
 
 import logging
-import time
 
 from django.core.cache import cache
+
+from smsapp.core.redis import Pause
 
 logger = logging.getLogger(__name__)
 
@@ -17,15 +18,14 @@ WORDS = (
     "has its address, and anybody locks everybody out. Set TRUSTED_PROXY_COUNT to the number of proxies in front."
 )
 
-_noted_at = float("-inf")
+_noted = Pause(NOTE_EVERY)
 
 
 def note_untrusted(peer: str) -> None:
     """Write down, now and then, that a call came through a proxy that is not trusted."""
-    global _noted_at
-    if time.monotonic() - _noted_at < NOTE_EVERY:
+    if _noted.is_on:
         return
-    _noted_at = time.monotonic()
+    _noted.begin()
     logger.error(WORDS, peer)
     cache.set(KEY, peer, NOTED_FOR)
 

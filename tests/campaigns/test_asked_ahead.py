@@ -54,22 +54,22 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         return check()
 
     monkeypatch.setattr(destinations, "_look_up", look_up)
-    monkeypatch.setattr(destinations, "_passed", {})
+    destinations._resolve_once.cache_clear()
     monkeypatch.setattr(detection, "check", signs)
-    monkeypatch.setattr(detection, "_is_unchecked", True)
+    monkeypatch.setattr(detection._last_look, "is_valid", False)
     return inside
 
 
 def switch_off() -> None:
     WebhookEndpoint.objects.update(is_active=False)
-    destinations._passed.clear()
+    destinations._resolve_once.cache_clear()
 
 
 def test_a_try_out_looks_for_a_restored_backup(member: Browser, account: Account, asked: list[bool]) -> None:
     draft = make_campaign(account)
     Campaign.objects.update(status="draft", started_at=None)
     asked.clear()
-    detection._is_unchecked = True
+    detection._last_look.is_valid = False
     form = {"phone_number": phones(1)[0], "once": "a" * 32}
     member.post(reverse("wizard-try", args=[draft.bulk_id]), form)
     assert Message.objects.count() == 1
@@ -100,9 +100,9 @@ def test_a_recurring_campaign_looks_it_up_before_each_moment(account: Account, a
     request = CampaignRequest(kind=CampaignKind.BULK, message="Hello", callback_url=URL)
     user, rule = MembershipFactory(account=account).user, Rule("0", "9", "*", "*", "*", "UTC")
     row = recurring.create_recurring(account, user, request, rule, Recipients(phone_numbers=phones(1)))
-    destinations._passed.clear()
+    destinations._resolve_once.cache_clear()
     recurring.change_recurring(row, user, {"name": "Daily"})
-    destinations._passed.clear()
+    destinations._resolve_once.cache_clear()
     RecurringCampaign.objects.update(next_run_at=timezone.now() - timedelta(seconds=1))
     assert recurring.fire_due(timezone.now()) == 1
     assert WebhookEndpoint.objects.get().kind == EndpointKind.CALLBACK

@@ -22,7 +22,7 @@ LOOK_EVERY = 2.0  # seconds
 
 _lock = threading.Lock()
 _watched: "WeakSet[DatabaseWrapper]" = WeakSet()
-_watching_process = 0  # a thread does not survive a fork
+_watching_processes: set[int] = set()  # by process id: a thread does not survive a fork
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -61,13 +61,12 @@ def _keep_to_ourselves(database: str) -> None:
 
 
 def _watch(wrapper: DatabaseWrapper) -> None:
-    global _watching_process
-    if wrapper in _watched and _watching_process == os.getpid():
+    if wrapper in _watched and os.getpid() in _watching_processes:
         return
     with _lock:
         _watched.add(wrapper)
-        if _watching_process != os.getpid():
-            _watching_process = os.getpid()
+        if os.getpid() not in _watching_processes:
+            _watching_processes.add(os.getpid())
             threading.Thread(target=_look_for_ever, name="transactions", daemon=True).start()
 
 

@@ -472,7 +472,7 @@ def ends_after(transactions: int, monkeypatch) -> None:
 def test_accounts_are_settled_in_turn_and_none_waits_for_all_of_another(monkeypatch):
     """The time is over after three transactions."""
     monkeypatch.setattr(billing, "BATCHES_AT_ONCE", 2)
-    monkeypatch.setattr(billing, "_last_account", 0)
+    monkeypatch.setattr(billing._round, "last_account", 0)
     first, second = owing(7), owing(3)
     ends_after(3, monkeypatch)
     woken: list[str] = []
@@ -484,7 +484,7 @@ def test_accounts_are_settled_in_turn_and_none_waits_for_all_of_another(monkeypa
 
 def test_the_next_round_begins_behind_the_last_account(monkeypatch):
     monkeypatch.setattr(billing, "BATCHES_AT_ONCE", 2)
-    monkeypatch.setattr(billing, "_last_account", 0)
+    monkeypatch.setattr(billing._round, "last_account", 0)
     first, second = owing(5), owing(5)
     for expected in ((2, 0), (2, 2), (4, 2)):
         ends_after(1, monkeypatch)

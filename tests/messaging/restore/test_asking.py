@@ -165,7 +165,7 @@ def test_a_process_whose_clock_jumps_looks_again(simulator, monkeypatch: pytest.
     mark = detection.last_mark()
     detection._write("last_alive", replace(mark, at=timezone.now() - timedelta(hours=1)).as_dict)
     assert detection.may_send()
-    monkeypatch.setattr(detection, "_clock_offset", detection._clock_offset - 3600)
+    monkeypatch.setattr(detection._last_look, "clock_offset", detection._last_look.clock_offset - 3600)
     assert not detection.may_send()
 
 

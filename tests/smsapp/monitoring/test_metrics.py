@@ -1,6 +1,7 @@
 """`/metrics` and the health pages, as monitors read them."""
 
 import secrets
+from threading import Event
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def test_a_sound_installation_is_alive_and_ready(client: Client, path: str) -> N
 
 
 def test_tables_that_are_missing_make_it_alive_and_not_ready(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_migrated", False)
+    monkeypatch.setattr(health, "_migrated", Event())
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'reports'")
     assert client.get("/health/live").status_code == 200
