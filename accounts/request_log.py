@@ -5,7 +5,6 @@ nothing but this log depends on them. Neither bodies nor query strings are kept,
 """
 
 import logging
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from accounts.models import Account, ApiKey, ApiUsageLog, User
+from smsapp.core.budget import Budget
 from smsapp.core.db_errors import is_outage
 from smsapp.core.purge import Purged, remove_oldest
 from smsapp.core.redis import Pause
@@ -70,10 +70,10 @@ def counts() -> Counts:
 
 def store() -> int:
     """Store what was noted; how many rows."""
-    stop_at = time.monotonic() + SECONDS_AT_ONCE
+    budget = Budget(SECONDS_AT_ONCE)
     stored = 0
     try:
-        while time.monotonic() < stop_at and (taken := get_redis_connection("default").lpop(_waiting(), ROWS_AT_ONCE)):
+        while not budget.is_over and (taken := get_redis_connection("default").lpop(_waiting(), ROWS_AT_ONCE)):
             stored += _store_or_put_back(taken)
     except RedisError as error:
         logger.info("calls of the API wait to be stored: %s", error)

@@ -10,7 +10,6 @@ counted, by the first digits that its chunk of recipients keeps.
 """
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date
@@ -23,6 +22,7 @@ from django.db.models import OuterRef, Subquery
 from campaigns.models.tally import COUNTED_STATUSES
 from messaging.models import Batch, StatDelta
 from reports.models import DailyCountry, DailyStat
+from smsapp.core.budget import Budget
 from smsapp.lib.phone import country_of_beginning
 from uploads.models import AudienceChunk
 
@@ -56,11 +56,11 @@ class StatKey(NamedTuple):
 
 def fold() -> int:
     """Fold until no change is left or the task's time is over; how many changes."""
-    stop_at = time.monotonic() + settings.TASK_BUDGET
+    budget = Budget(settings.TASK_BUDGET)
     folded = 0
     while taken := _fold_some():
         folded += taken
-        if taken < ROWS_AT_ONCE or time.monotonic() >= stop_at:
+        if taken < ROWS_AT_ONCE or budget.is_over:
             break
     return folded
 

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import logging
 import secrets
-import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ from accounts.security import audit_witness, own_keys
 from accounts.security.audit_witness import Head
 from accounts.security.encryption import SecretUnreadable
 from smsapp.core import clock
+from smsapp.core.budget import Budget
 from smsapp.core.context import current_call
 
 logger = logging.getLogger(__name__)
@@ -66,9 +66,9 @@ def record(
 
 def seal() -> int:
     """Seal what was written, and note the new head outside the database; how many events."""
-    stop_at = time.monotonic() + SECONDS_AT_ONCE
+    budget = Budget(SECONDS_AT_ONCE)
     sealed = 0
-    while time.monotonic() < stop_at and (count := _seal_some()):
+    while not budget.is_over and (count := _seal_some()):
         sealed += count
     if sealed:
         _note_head()

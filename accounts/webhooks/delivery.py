@@ -8,7 +8,6 @@ import logging
 import os
 import random
 import socket
-import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from accounts.webhooks.endpoints import signing_secrets
 from accounts.webhooks.outbox import TASK, emit
 from accounts.webhooks.transport import Answer
 from smsapp.core import clock
+from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import run_isolated
 from smsapp.lib.sentences import Sentence, as_sentence
@@ -52,22 +52,22 @@ FAILURES_BEFORE_PAUSE = 4  # of any other kind
 PAUSE, LONGEST_PAUSE = 5.0, 300.0  # seconds; doubles with each failure
 
 
-def deliver_due(budget: float = BUDGET) -> int:
-    """Deliver until nothing is due or `budget` seconds are over, and what is under way has ended; how many calls."""
+def deliver_due(seconds: float = BUDGET) -> int:
+    """Deliver until nothing is due or the time is over, and what is under way has ended. Return the number of calls."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    stop_at = time.monotonic() + budget
+    budget, others_go_on = Budget(seconds), False
     calls = 0
     under_way: dict[Future[Answer], Claim] = {}
     with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
         while True:
-            if time.monotonic() < stop_at:
+            if not budget.is_over:
                 hosts = Counter(one.host for one in under_way.values())
                 for one in claim(owner, clock.about_now(), THREADS - len(under_way), hosts):
                     under_way[_begin(pool, one)] = one
                     calls += 1
-            elif stop_at:
-                enqueue(TASK)  # others go on while the last calls end
-                stop_at = 0.0
+            elif not others_go_on:
+                enqueue(TASK)  # while the last calls end
+                others_go_on = True
             if not under_way:
                 return calls
             ended, _ = wait(under_way, LOOKS_AGAIN, FIRST_COMPLETED)

@@ -9,7 +9,6 @@ Accounts take turns: of each some hundred batches in one transaction of a few st
 waits for all of another.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from campaigns.models import Campaign
 from messaging.models import Batch
 from messaging.querysets import each_value
 from messaging.storage import counters
+from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import run_isolated
 
@@ -81,13 +81,13 @@ def settle_closed() -> int:
 
 
 def _settle(settle_some: Callable[[_Cursor], _Step], task: str) -> int:
-    stop_at = time.monotonic() + settings.TASK_BUDGET
+    budget = Budget(settings.TASK_BUDGET)
     cursors = [_Cursor(account_id) for account_id in _accounts()]
     posted = 0
     while cursors:
         following: list[_Cursor] = []
         for cursor in cursors:
-            if time.monotonic() >= stop_at:
+            if budget.is_over:
                 enqueue(task, after=PAUSE)
                 return posted
             _round.last_account = cursor.account_id

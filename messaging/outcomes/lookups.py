@@ -1,6 +1,5 @@
 """Asking a provider what it knows of a call: how often, and what follows when it would not tell."""
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from messaging.models import Attempt
 from messaging.outcomes import provider_ids
 from messaging.routing import rotation
 from messaging.storage import message_rows
+from smsapp.core.budget import Budget
 
 WOKEN_EVERY = 5.0  # seconds, by beat
 WAIT_AFTER_NO_ANSWER = 60.0  # seconds
@@ -34,11 +34,11 @@ class Allowance:
 
     def begin(self) -> None:
         """Each purpose has its share of the task's time, however long a call that hung has held up the one before."""
-        self._stop_at: float = time.monotonic() + settings.TASK_BUDGET / len(PURPOSES)
+        self._budget = Budget(settings.TASK_BUDGET / len(PURPOSES))
 
     @property
     def is_over(self) -> bool:
-        return time.monotonic() >= self._stop_at
+        return self._budget.is_over
 
     def allows(self, gateway: str) -> bool:
         return not (self.is_over or is_left_alone(gateway)) and self.asked[gateway] < per_task(gateway)

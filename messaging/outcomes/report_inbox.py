@@ -1,7 +1,6 @@
 """Delivery reports in: the raw body is committed first, applied in batches afterwards, kept for some days."""
 
 import logging
-import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -27,6 +26,7 @@ from messaging.outcomes.readings import Reading
 from messaging.routing import rotation
 from messaging.storage import message_rows
 from smsapp.core import clock
+from smsapp.core.budget import Budget
 from smsapp.core.db_errors import is_outage
 from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import run_batched
@@ -78,11 +78,11 @@ def receive(gateway: str, source: FactSource, body: bytes, report_count: int) ->
 
 def apply_waiting() -> int:
     """Apply waiting bodies until none is left or the time is over; how many messages they changed."""
-    stop_at = time.monotonic() + SECONDS_AT_ONCE
+    budget = Budget(SECONDS_AT_ONCE)
     changed = 0
     while (count := _apply_some()) is not None:
         changed += count
-        if time.monotonic() >= stop_at:
+        if budget.is_over:
             enqueue("messaging.apply_reports")
             break
     return changed
@@ -226,11 +226,11 @@ def _note_unmatched(body: ReportInbox, unmatched: tuple[int, int], now: datetime
 def rematch() -> int:
     """Try reports again whose messages did not exist: a standby may lag behind, a restored database catch up. How
     many messages that changed."""
-    stop_at = time.monotonic() + settings.TASK_BUDGET
+    budget = Budget(settings.TASK_BUDGET)
     changed = 0
     while bodies := _take_unmatched():
         changed += sum(run_batched(_rematch, bodies))
-        if time.monotonic() >= stop_at:
+        if budget.is_over:
             break
     return changed
 
@@ -272,13 +272,13 @@ def poll() -> int:
     """
     if sending_hold.is_held():
         return 0
-    stop_at = time.monotonic() + settings.TASK_BUDGET
+    budget = Budget(settings.TASK_BUDGET)
     waiting = deque(rotation.in_turn(POLL, registry.known()))
     calls: dict[Future[bytes | None], str] = {}
     bodies = 0
     with ThreadPoolExecutor(POLLED_AT_ONCE) as threads:
         while True:
-            while waiting and len(calls) < POLLED_AT_ONCE and time.monotonic() < stop_at:
+            while waiting and len(calls) < POLLED_AT_ONCE and not budget.is_over:
                 name = waiting.popleft()
                 if fetch := _fetching(name):
                     calls[threads.submit(fetch)] = name

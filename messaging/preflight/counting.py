@@ -6,7 +6,6 @@ woken again by whoever asks next.
 """
 
 import hashlib
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,6 +27,7 @@ from messaging.choices import Reason
 from messaging.message_text import Unfit, fit_text
 from messaging.routing.router import Router
 from smsapp.core import clock
+from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 from smsapp.lib.phone import country_of
 from smsapp.lib.text import encoding_of, segment_count
@@ -78,7 +78,7 @@ def counted(campaign: Campaign) -> Count:
         count = Count(_made_of(campaign) + _quiet_hours_hash(campaign))
         _store(campaign.pk, count, after=None)
     if not count.is_complete(campaign) and campaign.total_recipients <= AT_ONCE:
-        count = _count_on(campaign, count, time.monotonic() + IN_REQUEST)
+        count = _count_on(campaign, count, Budget(IN_REQUEST))
     if not count.is_complete(campaign):
         enqueue(TASK, campaign.pk)
     return count
@@ -103,20 +103,20 @@ def count_slice(campaign_id: int) -> int:
     if campaign is None or count is None or count.is_complete(campaign):
         return 0
     before = count.chunks
-    count = _count_on(campaign, count, time.monotonic() + settings.TASK_BUDGET)
+    count = _count_on(campaign, count, Budget(settings.TASK_BUDGET))
     if not count.is_complete(campaign):
         enqueue(TASK, campaign.pk)
     return count.chunks - before
 
 
-def _count_on(campaign: Campaign, count: Count, stop_at: float) -> Count:
-    """Count chunk after chunk until `stop_at` (monotonic seconds), one at least, and store how far it is."""
+def _count_on(campaign: Campaign, count: Count, budget: Budget) -> Count:
+    """Count chunk after chunk within the budget, one at least, and store how far it is."""
     after = count.chunks
     renderer = renderer_of(campaign.kind, campaign.message, campaign.audience.columns)
     prices = PriceList.of(campaign.account) if campaign.mode == Mode.LIVE else None
     router = Router(campaign.account_id, campaign.sender_id, campaign.mode)
     quiet = quiet_of(campaign)
-    while not count.is_complete(campaign) and (count.chunks == after or time.monotonic() < stop_at):
+    while not count.is_complete(campaign) and (count.chunks == after or not budget.is_over):
         chunk = AudienceChunk.objects.get(audience=campaign.audience_id, number=count.chunks)
         for refused in unpack_refused(chunk.refused):
             _add(count.removed, refused.reason)

@@ -42,6 +42,7 @@ from messaging.outcomes.lookups import wait_after_no_answer
 from messaging.routing import router
 from messaging.storage import message_rows
 from smsapp.core import clock
+from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ def take_step() -> Answer | None:
     if claimed is None:
         return None
     question, written = claimed
-    stop_at = time.monotonic() + settings.TASK_BUDGET
+    budget = Budget(settings.TASK_BUDGET)
     for name in sorted({*question.carriers, *_with_log()}):
         if name in question.done:
             continue
@@ -130,7 +131,7 @@ def take_step() -> Answer | None:
             unable = gateway if name in question.carriers else question.unable
             question = replace(question, unable=unable, done=(*question.done, name))
             continue
-        question, more = _read_log(question, gateway, stop_at)
+        question, more = _read_log(question, gateway, budget)
         if more:
             return Answer(more)
         if name not in question.done:
@@ -142,7 +143,7 @@ def take_step() -> Answer | None:
     return Answer("")
 
 
-def _read_log(question: Question, gateway: Gateway, stop_at: float) -> tuple[Question, str]:
+def _read_log(question: Question, gateway: Gateway, budget: Budget) -> tuple[Question, str]:
     """The question with what is known of this gateway now, and what it has that we do not know."""
     since = datetime.fromisoformat(question.since) - SLACK
     complete_at = question.put_at + gateway.policy.log_lag
@@ -157,7 +158,7 @@ def _read_log(question: Question, gateway: Gateway, stop_at: float) -> tuple[Que
         question = replace(question, cursor=page.cursor, tries=0, note="", not_before=_in(0))
         if not page.cursor:
             return replace(question, done=(*question.done, gateway.name)), ""
-        if time.monotonic() >= stop_at:
+        if budget.is_over:
             return question, ""
         time.sleep(60 / settings.RELEASE_LOOKUPS_PER_MINUTE)
 

@@ -39,6 +39,7 @@ from messaging.restore import asking, detection, recovery
 from messaging.routing.router import Router, live_gateways
 from messaging.storage import message_rows
 from smsapp.core import clock
+from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import InvalidState
 
@@ -170,14 +171,14 @@ def take_step() -> Release | None:
     batches = list(_to_check(release).select_related("campaign")[:BATCHES_AT_ONCE])
     if not batches:
         return _recover_step(release, written)
-    stop_at, wait = time.monotonic() + settings.TASK_BUDGET, timedelta(0)
+    budget, wait = Budget(settings.TASK_BUDGET), timedelta(0)
     try:
         for batch in batches:
             release = _advanced(release, batch)
             written = _save(release, written)
             if release.tries:
                 wait = timedelta(0) if release.force else wait_after_no_answer(batch.gateway)
-            if release.tries or time.monotonic() >= stop_at:
+            if release.tries or budget.is_over:
                 break
     except NotYet as error:
         release = replace(release, note=str(error))
@@ -188,7 +189,7 @@ def take_step() -> Release | None:
 
 def _recover_step(release: Release, written: str) -> Release | None:
     """After the comparison: what the providers have that the database does not know at all."""
-    stop_at = time.monotonic() + settings.TASK_BUDGET
+    budget = Budget(settings.TASK_BUDGET)
     try:
         for name in recovery.gateways_used():
             while name not in release.read:
@@ -198,7 +199,7 @@ def _recover_step(release: Release, written: str) -> Release | None:
                     return _give_up(release, written)
                 if release.tries > tries:
                     return _put_down(release, written, wait_after_no_answer(name))
-                if time.monotonic() >= stop_at:
+                if budget.is_over:
                     return _put_down(release, written, timedelta(0))
     except NotYet as error:
         return _put_down(replace(release, note=str(error)), written, timedelta(0))

@@ -18,7 +18,7 @@ the others, and when its time is over it does so until none hangs any more.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -35,37 +35,61 @@ from messaging.sending.in_flight import LOOK_EVERY, InFlight
 from messaging.sending.leases import lease
 from messaging.sending.prepare import open_attempts
 from messaging.sending.record import record_all
+from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import run_batched, run_isolated
 
 SHORT_WAIT = 1.0  # seconds a worker waits itself for room; for longer it ends, and beat wakes it again
 #: Seconds for which answers are waited for, to be recorded with the first. A single send waits for nobody.
 GATHER = {Lane.SINGLES: 0.0, Lane.CAMPAIGNS: 0.05}
+NO_CAPACITY = Capacity({})
 
 
-def dispatch_ready(lane: Lane, budget: float | None = None) -> int:
-    """Send ready batches of a lane until none is left or `budget` seconds are over; how many calls were made."""
-    stop_at = time.monotonic() + (settings.TASK_BUDGET if budget is None else budget)
-    calls = 0
-    with InFlight() as in_flight:
-        while True:
-            is_over = time.monotonic() >= stop_at
-            may_begin = not is_over or time.monotonic() < stop_at + settings.GATEWAY_TIMEOUT
-            capacity, wait = find_capacity(lane, in_flight, is_over=is_over) if may_begin else (Capacity({}), 0.0)
-            leased = lease_some(lane, capacity, in_flight)
-            for batches in group_by_route(leased):
-                for call in run_batched(open_attempts, batches):
-                    in_flight.begin(call)
-                    calls += 1
-            if in_flight:
-                record_all(in_flight.ended(GATHER[lane]))
-            elif is_over or not (leased or 0 < wait <= SHORT_WAIT):
-                break
-            elif not leased:
-                time.sleep(min(wait, LOOK_EVERY))
-    if is_over:
-        enqueue(f"messaging.dispatch_{lane.name.lower()}")
-    return calls
+def dispatch_ready(lane: Lane, seconds: float | None = None) -> int:
+    """Send ready batches of a lane until none is left or the time is over. Return the number of calls."""
+    return Dispatch(lane, settings.TASK_BUDGET if seconds is None else seconds).run()
+
+
+class Dispatch:
+    """One run of one process: calls that overlap, begun and recorded in turn."""
+
+    def __init__(self, lane: Lane, seconds: float) -> None:
+        self._lane = lane
+        self._budget = Budget(seconds)
+        self._in_flight = InFlight()
+        self._calls = 0
+
+    def run(self) -> int:
+        """Return the number of calls."""
+        with self._in_flight:
+            while self._go_on():
+                pass
+        if self._budget.is_over:
+            enqueue(f"messaging.dispatch_{self._lane.name.lower()}")
+        return self._calls
+
+    def _go_on(self) -> bool:
+        """Begin calls and record those that have ended. Return False when there is nothing more to do now."""
+        is_over = self._budget.is_over
+        may_begin = not is_over or self._budget.left > -settings.GATEWAY_TIMEOUT
+        capacity, wait = (
+            find_capacity(self._lane, self._in_flight, is_over=is_over) if may_begin else (NO_CAPACITY, 0.0)
+        )
+        leased = lease_some(self._lane, capacity, self._in_flight)
+        self._begin(leased)
+        if self._in_flight:
+            record_all(self._in_flight.ended(GATHER[self._lane]))
+        elif is_over or not (leased or 0 < wait <= SHORT_WAIT):
+            return False
+        elif not leased:
+            time.sleep(min(wait, LOOK_EVERY))
+        return True
+
+    def _begin(self, leased: Sequence[Batch]) -> None:
+        for batches in group_by_route(leased):
+            for call in run_batched(open_attempts, batches):
+                self._in_flight.begin(call)
+                self._calls += 1
 
 
 def find_capacity(lane: Lane, in_flight: InFlight, *, is_over: bool) -> tuple[Capacity, float]:

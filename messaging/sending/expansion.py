@@ -38,6 +38,7 @@ from messaging.sending.fair_queue import next_turn
 from messaging.storage import message_rows
 from messaging.storage.message_rows import Failure, NewMessages
 from smsapp.core import clock
+from smsapp.core.budget import Budget
 from smsapp.core.context import acting_for
 from smsapp.core.db_errors import is_outage
 from smsapp.core.enqueue import enqueue
@@ -94,23 +95,23 @@ def expand_ready() -> int:
     """Expand running campaigns until none is left or the task's time is over; how many chunks were done."""
     if asking.is_open():  # what was made now would have other ids than what may have been sent already
         return 0
-    stop_at = time.monotonic() + settings.TASK_BUDGET
+    budget = Budget(settings.TASK_BUDGET)
     done = 0
     for campaign in Campaign.objects.to_expand(clock.now())[:20]:
-        if time.monotonic() >= stop_at:
+        if budget.is_over:
             enqueue("messaging.expand")
             break
         with acting_for(campaign.request_id):
-            done += _expand_apart(campaign, stop_at)
+            done += _expand_apart(campaign, budget)
     return done
 
 
-def _expand_apart(campaign: Campaign, stop_at: float) -> int:
+def _expand_apart(campaign: Campaign, budget: Budget) -> int:
     """A campaign that cannot be expanded is paused with the reason, and stops no other."""
     if not campaign.chunks_done:
         logger.info("campaign %s is made into messages", campaign.bulk_id)
     try:
-        return expand_campaign(campaign, stop_at)
+        return expand_campaign(campaign, budget)
     except NotOurs:
         return 0
     except InsufficientCredit as error:
@@ -136,8 +137,8 @@ def _require_no_row(campaign: Campaign, phones: Sequence[str]) -> None:
         raise NotOurs
 
 
-def expand_campaign(campaign: Campaign, stop_at: float) -> int:
-    """Expand chunk by chunk under a lease of our own; stops at `stop_at` (monotonic seconds), a pause, or the end."""
+def expand_campaign(campaign: Campaign, budget: Budget) -> int:
+    """Expand chunk by chunk under a lease of our own; stops when the budget is over, at a pause, or at the end."""
     now = clock.now()
     lease = Campaign.objects.to_expand(now).filter(pk=campaign.pk)
     if not lease.update(expansion_lease_until=now + timedelta(seconds=settings.LEASE_SECONDS)):
@@ -145,7 +146,7 @@ def expand_campaign(campaign: Campaign, stop_at: float) -> int:
     done, held = 0, 0.0
     try:
         for chunk_number in range(campaign.chunks_done, campaign.chunk_count):
-            if done and time.monotonic() >= stop_at:
+            if done and budget.is_over:
                 enqueue("messaging.expand")
                 break
             began = time.monotonic()

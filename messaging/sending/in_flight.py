@@ -15,6 +15,7 @@ from messaging.gateways import registry
 from messaging.gateways.transport import MAX_CONNECTIONS
 from messaging.sending.capacity import Free
 from messaging.sending.submit import Call, Result, make_call
+from smsapp.core.budget import Budget
 
 SLOW_AFTER = 0.5  # seconds after which a call is not waited for any more, before others are begun
 LOOK_EVERY = 0.25  # seconds between two looks at the queue while no call ends
@@ -75,8 +76,8 @@ def wait_for_some(calls: Iterable[Future[Result]], gather: float) -> set[Future[
     seconds until half of them have: the more are recorded, leased and opened together, the less each costs, and the
     gateway has the other half to work on meanwhile."""
     finished, others = wait(calls, timeout=LOOK_EVERY, return_when=FIRST_COMPLETED)
-    stop_at = time.monotonic() + gather
-    while finished and len(finished) < len(others) and (left := stop_at - time.monotonic()) > 0:
+    budget = Budget(gather)
+    while finished and len(finished) < len(others) and (left := budget.left) > 0:
         more, others = wait(others, timeout=left, return_when=FIRST_COMPLETED)
         finished |= more
     return finished

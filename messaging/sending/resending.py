@@ -12,7 +12,6 @@ stopped at dispatch.
 """
 
 import logging
-import time
 from collections.abc import Sequence
 
 import orjson
@@ -28,6 +27,7 @@ from campaigns.services import set_off_gathered
 from messaging.choices import MessageStatus, Reason
 from messaging.ids import batch_of, batch_range
 from messaging.models import Batch, Message
+from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import InvalidState, SmsappError, ValidationError
 from smsapp.core.isolation import run_isolated
@@ -72,12 +72,12 @@ def resend_failed(campaign: Campaign, by: User, statuses: Sequence[MessageStatus
 
 def fill_resends() -> int:
     """Fill drafts until each is complete or the task's time is over; how many chunks were worked on."""
-    stop_at = time.monotonic() + settings.TASK_BUDGET
+    budget = Budget(settings.TASK_BUDGET)
     done = 0
     for resend_id in list(Campaign.objects.to_gather().order_by("id").values_list("pk", flat=True)[:DRAFTS_PER_TASK]):
         more: bool | None = True
         while more:
-            if time.monotonic() >= stop_at:
+            if budget.is_over:
                 enqueue("messaging.fill_resends")
                 return done
             more = run_isolated(_fill_or_say_why, resend_id)

@@ -1,7 +1,6 @@
 """What overstays its state is swept up here; who owns each state, and until when: `state_owners.py`."""
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,6 +23,7 @@ from messaging.routing import failover
 from messaging.sending import canary, fair_queue, unrouted
 from messaging.storage import message_rows
 from smsapp.core import clock
+from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import run_isolated
 
@@ -37,17 +37,17 @@ UNSENT = (BatchState.DEFERRED, BatchState.READY, BatchState.UNKNOWN)  # its queu
 def sweep() -> dict[str, int]:
     """One pass over everything that may be overdue, for TASK_BUDGET seconds at most; what was done, by kind."""
     now = clock.now()
-    stop_at = time.monotonic() + settings.TASK_BUDGET
+    budget = Budget(settings.TASK_BUDGET)
     overdue = Batch.objects.overdue_leases(now).values_list("pk", flat=True)
     done = {
-        "leases": _each(partial(end_lease, now=now), overdue, stop_at),
+        "leases": _each(partial(end_lease, now=now), overdue, budget),
         "due": _make_due_ready(now),
         "set aside": fair_queue.set_aside(),  # before what takes longer: the front of the queue is free then
-        "cancelled": _each(close_unsent, _unsent(status=CampaignStatus.CANCELLED), stop_at),
-        "expired": _each(close_unsent, _unsent(valid_until__lte=now), stop_at),
-        "planned": _each(plan_reports, _unplanned(), stop_at),
-        "unreported": _each(give_up_reports, _unreported(now), stop_at),
-        "settled": _each(partial(_settle, now=now), _unsettled(), stop_at),
+        "cancelled": _each(close_unsent, _unsent(status=CampaignStatus.CANCELLED), budget),
+        "expired": _each(close_unsent, _unsent(valid_until__lte=now), budget),
+        "planned": _each(plan_reports, _unplanned(), budget),
+        "unreported": _each(give_up_reports, _unreported(now), budget),
+        "settled": _each(partial(_settle, now=now), _unsettled(), budget),
         "routes found": unrouted.look(now),
         "requeued": fair_queue.requeue(),
         "canaries": canary.check_due() + canary.let_follow(),
@@ -59,11 +59,11 @@ def sweep() -> dict[str, int]:
     return {kind: count for kind, count in done.items() if count}
 
 
-def _each(act: Callable[[int], int], ids: Iterable[int], stop_at: float) -> int:
+def _each(act: Callable[[int], int], ids: Iterable[int], budget: Budget) -> int:
     """Each by itself, so that one that breaks stops no other; the sum of what `act` returned."""
     done = 0
     for pk in list(ids)[:ROWS_PER_SWEEP]:
-        if time.monotonic() >= stop_at:
+        if budget.is_over:
             break
         done += run_isolated(act, pk) or 0
     return done

@@ -4,13 +4,13 @@ Every slice is a short transaction of its own, so that no statement grows with a
 removed. A task that has left something wakes itself again after a pause, in which what has a deadline has its workers.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import QuerySet
 
+from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 
 SLICE = 1000  # rows in one transaction
@@ -33,7 +33,7 @@ def remove_oldest(old: QuerySet[Any], by: str, before: Callable[[Keys], object] 
     `before` gets the keys of a slice in the slice's transaction: it removes what refers to the rows, or tells of them.
     A row that is no longer old when its slice is removed stays.
     """
-    stop_at = time.monotonic() + SECONDS_AT_ONCE
+    budget = Budget(SECONDS_AT_ONCE)
     oldest = old.order_by(by).values_list("pk", flat=True)
     count = 0
     while keys := list(oldest[:SLICE]):
@@ -41,7 +41,7 @@ def remove_oldest(old: QuerySet[Any], by: str, before: Callable[[Keys], object] 
             if before is not None:
                 before(keys)
             count += old.filter(pk__in=keys)._raw_delete(old.db)
-        if len(keys) < SLICE or time.monotonic() >= stop_at:
+        if len(keys) < SLICE or budget.is_over:
             return Purged(count, len(keys) == SLICE)
     return Purged(count, is_more=False)
 

@@ -295,7 +295,7 @@ def test_connections_cut_at_any_moment_lose_and_double_nothing(simulator, settin
     again: Counter[str] = Counter()
     work = (
         expand_ready,
-        lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=0.3),
+        lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=0.3),
         report_inbox.apply_waiting,
         reconciliation.reconcile,
         sweeps.sweep,
@@ -380,7 +380,7 @@ def test_no_attempt_is_committed_after_the_answer(simulator, settings, stop, go_
 def test_what_is_cancelled_never_reached_the_provider(simulator, settings):
     settings.BATCH_SIZE = 2
     chance = random.Random(4)
-    act = lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=1)  # noqa: E731
+    act = lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=1)  # noqa: E731
     with meanwhile(act, act, sweeps.sweep):
         for _ in range(ROUNDS):
             campaign = make_campaign(count=24)  # twelve batches: some are left whenever it is cancelled

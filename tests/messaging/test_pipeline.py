@@ -291,7 +291,7 @@ def test_what_was_certainly_not_sent_is_sent_later_and_once(simulator, fault, sh
 
     if share == 1.0:  # each 429 lowers our pace: one is enough
         expand_ready()
-        dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=0.1)
+        dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=0.1)
         assert (simulator.accepted_ids(), simulator.ledger()["posts"]) == ([], 1)
         simulator.set_faults()
     eventually(lambda: len(simulator.accepted_ids()) + statuses()["rejected"] >= 40, go_on, 30)

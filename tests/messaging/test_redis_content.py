@@ -54,8 +54,8 @@ def test_it_holds_no_number_and_no_text(
         client.post(f"/api/v1/{path}", body, content_type="application/json", headers=headers)
     client.get("/api/v1/messages", {"phone_number": f"+{NUMBER}"}, headers={"X-API-Key": secret})
     expand_ready()
-    dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
-    dispatch.dispatch_ready(Lane.SINGLES, budget=10)
+    dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10)
+    dispatch.dispatch_ready(Lane.SINGLES, seconds=10)
     report_inbox.poll()
     assert Message.objects.filter(phone_number=f"+{NUMBER}").count() == 2
     wanted = (NUMBER.encode(), NUMBER[:-4].encode(), TEXT.encode(), TEXT.split()[0].encode())

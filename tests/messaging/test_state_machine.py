@@ -360,7 +360,7 @@ class Pipeline(RuleBasedStateMachine):
         Batch.objects.update(next_attempt_at=timezone.now())
         rotation.forget()  # what would not tell is asked again
         expand_ready()
-        dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
+        dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10)
         reconciliation.reconcile()
         report_inbox.poll()
         report_inbox.apply_waiting()

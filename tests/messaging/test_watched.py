@@ -72,7 +72,7 @@ def test_two_moments_of_a_recurring_campaign(
             recurring.fire_due(now)
             expansion.expand_ready()
             sweeps.sweep()
-            dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=1.0)
+            dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=1.0)
             report_inbox.poll()
             report_inbox.apply_waiting()
             canary.check_due()

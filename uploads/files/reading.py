@@ -6,7 +6,6 @@ change exactly one row: a reader whose lease has passed to another stops there, 
 """
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ from django.utils.translation import gettext_noop
 from accounts.choices import EventType, Mode
 from accounts.webhooks import emit
 from smsapp.core import clock
+from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import PayloadTooLarge, UploadInvalid
 from smsapp.lib.sentences import Sentence
@@ -151,7 +151,7 @@ def _read_slice(upload: Upload) -> bool:
     seen, last_row = _already_read(upload)
     shape = FileShape(upload.encoding, upload.delimiter, upload.has_header, tuple(upload.columns), upload.phone_column)
     reader = RowReader(upload_path(upload), shape, upload.country, skip_rows=last_row)
-    deadline = time.monotonic() + settings.TASK_BUDGET
+    budget = Budget(settings.TASK_BUDGET)
     rows_left = settings.UPLOAD_MAX_ROWS - upload.row_count
     slices = reader.slices(seen, settings.CHUNK_SIZE, _MAX_BAD_ROWS)
     try:
@@ -161,7 +161,7 @@ def _read_slice(upload: Upload) -> bool:
                 raise Unreadable(
                     Sentence(gettext_noop("The file has more than %(max)s rows."), max=f"{settings.UPLOAD_MAX_ROWS:,}")
                 )
-            is_out_of_time = time.monotonic() >= deadline
+            is_out_of_time = budget.is_over
             _commit(upload, number, found, reader.bytes_read, release=is_out_of_time)
             if is_out_of_time:
                 return False

@@ -354,7 +354,7 @@ def test_endpoints_that_drip_hold_up_nobody_else(receiver: Receiver, monkeypatch
     for number in range(20):
         tell(healthy, number)
     began = timezone.now()
-    delivery.deliver_due(budget=3.0)
+    delivery.deliver_due(seconds=3.0)
     arrived = healthy.deliveries.filter(state=WebhookState.DELIVERED).values_list("delivered_at", flat=True)
     assert len(arrived) == 20
     assert max(arrived) - began < timedelta(seconds=3.9)  # before the first of the others has ended

@@ -4,7 +4,6 @@ import os
 from datetime import timedelta
 from functools import partial
 from operator import attrgetter
-from types import SimpleNamespace
 
 import pytest
 from django.db import connection, transaction
@@ -463,10 +462,19 @@ def charged(account: Account) -> int:
     return Batch.objects.filter(account=account, charged_segments__gt=0).count()
 
 
+class EndsAfter:
+    def __init__(self, answers) -> None:
+        self._answers = answers
+
+    @property
+    def is_over(self) -> bool:
+        return next(self._answers, True)
+
+
 def ends_after(transactions: int, monkeypatch) -> None:
     """The time of the next round is over after so many."""
-    moments = iter([0.0] * (transactions + 1))
-    monkeypatch.setattr(billing, "time", SimpleNamespace(monotonic=lambda: next(moments, 1e9)))
+    answers = iter([False] * transactions)
+    monkeypatch.setattr(billing, "Budget", lambda seconds: EndsAfter(answers))
 
 
 def test_accounts_are_settled_in_turn_and_none_waits_for_all_of_another(monkeypatch):

@@ -183,7 +183,7 @@ def two(monkeypatch: pytest.MonkeyPatch) -> Any:
 def run(campaign: Any) -> None:
     expansion.expand_ready()
     Batch.objects.filter(state=BatchState.READY).update(next_attempt_at=timezone.now())
-    dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=3.0)
+    dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=3.0)
     campaign.refresh_from_db()
 
 
@@ -224,7 +224,7 @@ def test_an_unknown_outcome_stays_with_its_gateway(two: Any) -> None:
     assert campaign.batches.get().state == BatchState.UNKNOWN
     assert failover.move_all() == 0
     Batch.objects.update(gateway="spare", was_moved=True, state=BatchState.READY)
-    dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=0.5)
+    dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=0.5)
     assert two["spare"].seen == []
 
 

@@ -65,7 +65,7 @@ def test_an_account_with_a_rate_uses_it_and_rewrites_few_rows(simulator: Any) ->
 
     def run() -> None:
         while campaign.sent < 6 and time.monotonic() < began + 60:
-            dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
+            dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10)
             campaign.refresh_from_db()
 
     rows = rewrites(run)
@@ -80,12 +80,12 @@ def test_an_account_with_a_rate_uses_it_and_rewrites_few_rows(simulator: Any) ->
 
 def test_while_there_is_no_room_nothing_is_leased_or_written(simulator: Any) -> None:
     campaign = limited(5, rate=0.02)
-    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10) == 1
+    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10) == 1
     for _ in range(10):
-        assert rewrites(lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)) == 0
+        assert rewrites(lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10)) == 0
     quick = make_campaign(count=3)
     expand_ready()
-    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10) == 3, "nobody else waits"
+    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10) == 3, "nobody else waits"
     quick.refresh_from_db()
     campaign.refresh_from_db()
     assert (quick.sent, campaign.sent) == (3, 1)
@@ -97,11 +97,11 @@ def test_a_sender_without_room_stops_no_other_of_its_account(simulator: Any) -> 
     SenderIdFactory(account=account, value="QUICK")
     slow, quick = (make_campaign(account, count=3, sender_id=sender) for sender in ("SLOW", "QUICK"))
     expand_ready()
-    dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
+    dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10)
     slow.refresh_from_db()
     quick.refresh_from_db()
     assert (slow.sent, quick.sent) == (1, 3)
-    assert rewrites(lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)) == 0
+    assert rewrites(lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10)) == 0
 
 
 def test_no_more_is_leased_than_there_is_room_for() -> None:

@@ -66,9 +66,9 @@ def test_reports_wait_for_no_worker_that_calls_a_gateway():
 def test_a_lane_takes_its_own_batches_only(simulator):
     single, campaign = make_single(), make_campaign(count=2)
     expand_ready()
-    assert dispatch.dispatch_ready(Lane.SINGLES, budget=10) == 1
+    assert dispatch.dispatch_ready(Lane.SINGLES, seconds=10) == 1
     assert {attempt.batch.campaign_id for attempt in Attempt.objects.all()} == {single.pk}
-    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10) == 2
+    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10) == 2
     assert Batch.objects.filter(campaign=campaign, state=BatchState.DONE).count() == 2
 
 
@@ -81,11 +81,11 @@ def test_single_sends_leave_while_a_campaign_still_waits(simulator, settings):
     simulator.set_faults(latency_ms=LATENCY_MS)
     make_campaign(count=CAMPAIGN_BATCHES)
     expand_ready()
-    with together(lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=30)):
+    with together(lambda: dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=30)):
         eventually(lambda: simulator.ledger()["accepted"] >= 4, lambda: None)
         singles = [make_single() for _ in range(SINGLES)]
         expand_ready()
-        dispatch.dispatch_ready(Lane.SINGLES, budget=10)
+        dispatch.dispatch_ready(Lane.SINGLES, seconds=10)
         assert Batch.objects.filter(lane=Lane.CAMPAIGNS, state=BatchState.READY).exists()
     prefixes = {
         attempt.reference: attempt.batch.campaign_id in {single.pk for single in singles}
@@ -111,7 +111,7 @@ def test_calls_begin_in_the_order_of_turns(simulator):
     expand_ready()
     second = make_campaign(count=3)
     expand_ready()
-    dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
+    dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10)
     order = list(Attempt.objects.order_by("id").values_list("batch__campaign_id", flat=True))
     assert order[:7] == [first.pk, second.pk, first.pk, second.pk, first.pk, second.pk, first.pk]
 
@@ -197,7 +197,7 @@ def test_what_may_not_leave_is_set_aside_and_taken_up_again(simulator):
     Campaign.objects.filter(pk=later.pk).update(status=CampaignStatus.RUNNING)
     assert (fair_queue.requeue(), fair_queue.requeue(), fair_queue.set_aside()) == (5, 0, 0)
     for lane in Lane:
-        dispatch.dispatch_ready(lane, budget=10)
+        dispatch.dispatch_ready(lane, seconds=10)
     assert len(simulator.accepted_ids()) == 7
 
 
@@ -225,7 +225,7 @@ def test_one_sweep_lets_others_past_a_campaign_that_stopped(simulator, monkeypat
     expand_ready()
     stop(stopped, stopped.user)
     sweeps.sweep()
-    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10) == 2
+    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10) == 2
 
 
 def test_the_sweep_sets_aside_and_takes_up(simulator):
@@ -237,7 +237,7 @@ def test_the_sweep_sets_aside_and_takes_up(simulator):
     campaign.refresh_from_db()
     campaign_services.resume(campaign, campaign.user)
     sweeps.sweep()
-    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10) == 2
+    assert dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10) == 2
 
 
 def test_what_was_set_aside_keeps_waiting_for_its_next_try():

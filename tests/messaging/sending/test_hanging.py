@@ -112,7 +112,7 @@ def opens_when(condition: Callable[[], bool], event: threading.Event) -> None:
 def test_single_sends_leave_beside_calls_that_hang(hanging: Hanging, healthy: RawServer) -> None:
     send_to(*["hanging"] * SLOTS, *["healthy"] * 5)
     opens_when(lambda: len(healthy.requests) == 5, hanging.may_answer)
-    assert dispatch.dispatch_ready(Lane.SINGLES, budget=30) == SLOTS + 5
+    assert dispatch.dispatch_ready(Lane.SINGLES, seconds=30) == SLOTS + 5
     assert hanging.in_time == [True] * SLOTS, "the healthy gateway was called only after the calls that hung"
 
 
@@ -122,7 +122,7 @@ def test_what_had_no_road_leaves_beside_calls_that_hang(hanging: Hanging, health
     assert unrouted.look(clock.now()) == 2
     assert fair_queue.requeue() == 2
     opens_when(lambda: len(healthy.requests) == 2, hanging.may_answer)
-    assert dispatch.dispatch_ready(Lane.SINGLES, budget=30) == SLOTS + 2
+    assert dispatch.dispatch_ready(Lane.SINGLES, seconds=30) == SLOTS + 2
     assert hanging.in_time == [True] * SLOTS
     healthy_ones = Batch.objects.filter(gateway="healthy")
     assert set(healthy_ones.values_list("was_moved", flat=True)) == {False}
@@ -138,7 +138,7 @@ def test_a_gateway_that_hangs_has_its_own_slots_and_no_more(hanging: Hanging, he
         return len(healthy.requests) == 2 * SLOTS
 
     opens_when(are_through, hanging.may_answer)
-    dispatch.dispatch_ready(Lane.SINGLES, budget=30)
+    dispatch.dispatch_ready(Lane.SINGLES, seconds=30)
     assert max(most) == SLOTS
     assert hanging.in_time == [True] * 3 * SLOTS
 
@@ -153,7 +153,7 @@ def test_a_batch_under_suspicion_that_hangs_holds_up_nobody(hanging: Hanging, he
     send_to("hanging", *["healthy"] * 3)
     Batch.objects.filter(gateway="hanging").update(lease_count=1)
     opens_when(lambda: len(healthy.requests) == 3, hanging.may_answer)
-    dispatch.dispatch_ready(Lane.SINGLES, budget=30)
+    dispatch.dispatch_ready(Lane.SINGLES, seconds=30)
     assert hanging.in_time == [True]
 
 
@@ -161,7 +161,7 @@ def test_batches_under_suspicion_are_begun_one_at_a_time(hanging: Hanging, healt
     send_to("hanging", *["healthy"] * 3)
     Batch.objects.update(lease_count=1)
     threading.Timer(1.5, hanging.may_answer.set).start()
-    dispatch.dispatch_ready(Lane.SINGLES, budget=30)
+    dispatch.dispatch_ready(Lane.SINGLES, seconds=30)
     assert Attempt.objects.order_by("pk").values_list("gateway", flat=True)[0] == "hanging"
     spans = list(Attempt.objects.order_by("pk").values_list("started_at", "finished_at"))
     assert all(ended <= began for (_, ended), (began, _) in pairwise(spans))
@@ -176,7 +176,7 @@ def test_what_comes_in_while_every_worker_has_a_hanging_call_leaves_at_once(
     send_to("hanging", "hanging")
 
     def work() -> None:
-        dispatch.dispatch_ready(Lane.SINGLES, budget=0.2)
+        dispatch.dispatch_ready(Lane.SINGLES, seconds=0.2)
 
     with together(work, work):
         try:
@@ -221,7 +221,7 @@ def test_a_slow_gateway_with_a_request_for_each_message_is_not_taken_for_down(se
         set_up("slow", server.url)
         campaign = make_campaign(count=80)
         expand_ready()
-        dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=30)
+        dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=30)
     campaign.refresh_from_db()
     assert (campaign.sent, len(server.requests)) == (80, 80)
     assert set(Attempt.objects.values_list("state", "message_count")) == {(AttemptState.ANSWERED, 10)}

@@ -178,7 +178,7 @@ def test_a_single_send_with_a_wrong_number_is_rejected(simulator: Any) -> None:
     for phone in phones(LIMIT + 2):
         send_single(membership.account, membership.user, CampaignRequest(kind="single", message="Hi"), [phone])
     for _ in range(LIMIT + 2):
-        dispatch.dispatch_ready(Lane.SINGLES, budget=2)
+        dispatch.dispatch_ready(Lane.SINGLES, seconds=2)
     assert statuses() == {"rejected": LIMIT + 2}
     assert set(Campaign.objects.values_list("status", flat=True)) == {CampaignStatus.COMPLETED}
     assert not RefusalRow.objects.exists()

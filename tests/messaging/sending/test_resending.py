@@ -105,7 +105,7 @@ def test_what_failed_is_sent_again_as_new_messages_and_nothing_else(simulator):
     resend = resend_failed(original, original.user)
     assert (resend.status, resend.resend_of, resend.total_recipients) == (CampaignStatus.RUNNING, original, 3)
     expand_ready()
-    dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
+    dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10)
     again = Message.objects.filter(campaign=resend).order_by("id")
     assert [(message.row, message.phone_number) for message in again] == [
         (12, numbers[1]),

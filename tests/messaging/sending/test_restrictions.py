@@ -250,13 +250,13 @@ def test_an_account_and_a_sender_keep_to_their_own_pace(simulator: Any) -> None:
     campaign = make_campaign(membership.account, count=50, sender_id="SLOW")
     assert sorted(own.rate for own in sender_rates.own_rates(campaign)) == [1.0, 2.0]
     expansion.expand_ready()
-    dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=0.5)
+    dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=0.5)
     campaign.refresh_from_db()
     assert campaign.sent <= 3
     assert campaign.queued >= 47
     quick = make_campaign(MembershipFactory().account, count=50)
     expansion.expand_ready()
-    dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=2)
+    dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=2)
     quick.refresh_from_db()
     assert quick.sent == 50, "nobody else waits"
 

@@ -94,7 +94,7 @@ def test_a_single_send_to_many_does_not_wait_for_its_first_call(in_sevens, setti
     Batch.objects.update(call_size=7)
     (batch,) = leases.lease(Lane.SINGLES, 1)
     record.record(submit.Result(opened_of(batch), error=Unknown("lost")))
-    dispatch.dispatch_ready(Lane.SINGLES, budget=5)
+    dispatch.dispatch_ready(Lane.SINGLES, seconds=5)
     assert statuses() == {"unknown": 7, "sent": 13}
     assert_counted(campaign)
 

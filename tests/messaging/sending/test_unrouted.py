@@ -91,7 +91,7 @@ def go_on(*rows: Campaign) -> None:
     for _ in range(2):
         sweeps.sweep()
         for lane in Lane:
-            dispatch.dispatch_ready(lane, budget=0.3)
+            dispatch.dispatch_ready(lane, seconds=0.3)
     for row in rows:
         row.refresh_from_db()
 
@@ -192,7 +192,7 @@ def test_others_are_not_held_up_and_keep_their_turns(taking: Taking) -> None:
     for _ in range(3):
         send(GERMAN)
     sent = send(AUSTRIAN)
-    dispatch.dispatch_ready(Lane.SINGLES, budget=0.3)
+    dispatch.dispatch_ready(Lane.SINGLES, seconds=0.3)
     assert taking.seen == [AUSTRIAN]
     assert sent.campaign.batches.get().turn == 0
 

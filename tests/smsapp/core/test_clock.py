@@ -151,7 +151,7 @@ def test_no_webhook_is_tried_again_early(endpoint: WebhookEndpoint, monkeypatch:
     asked = []
     monkeypatch.setattr(delivery, "claim", lambda owner, now, *rest: asked.append(now) or [])
     with host_off_by(TEN):
-        delivery.deliver_due(budget=1)
+        delivery.deliver_due(seconds=1)
     assert claims.claim("a", asked[0], 10, Counter()) == []
 
 

@@ -18,7 +18,7 @@ def statuses() -> Counter[str]:
 
 
 def send() -> int:
-    return dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=10)
+    return dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=10)
 
 
 def eventually(condition, act, seconds=15.0):

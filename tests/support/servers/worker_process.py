@@ -146,7 +146,7 @@ def _work(settings: dict[str, Any], freeze: str = "", dies_of: int = 0, budget: 
         dispatch.open_attempts = _deadly(dispatch.open_attempts, dies_of)
     status = 1
     try:
-        dispatch.dispatch_ready(Lane.CAMPAIGNS, budget=budget)
+        dispatch.dispatch_ready(Lane.CAMPAIGNS, seconds=budget)
         status = 0
     finally:
         os._exit(status)
