@@ -1,7 +1,7 @@
 """Sending the failed messages of an ended campaign again: which campaign may be resent, and the draft that will."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from django.db import transaction
@@ -58,7 +58,7 @@ def create_resend(original: Campaign, by: User, statuses: Sequence[str]) -> Camp
     return resend
 
 
-def is_resendable(campaign: Campaign, statuses: Sequence[str]) -> bool:
+def is_resendable(campaign: Campaign, statuses: Collection[str]) -> bool:
     """Whether a page should offer it: `create_resend` decides. Asks nothing of the database while it may not be."""
     try:
         _check_resend(campaign, statuses)
@@ -67,7 +67,7 @@ def is_resendable(campaign: Campaign, statuses: Sequence[str]) -> bool:
     return True
 
 
-def _check_resend(original: Campaign, statuses: Sequence[str]) -> None:
+def _check_resend(original: Campaign, statuses: Collection[str]) -> None:
     """Raises InvalidState with the reason."""
     state = {"current_status": original.status, "allowed": [str(status) for status in RESENDABLE]}
     if original.status not in RESENDABLE:

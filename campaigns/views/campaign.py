@@ -21,10 +21,11 @@ from accounts.dashboard.once import once, refused
 from accounts.models import User
 from accounts.security import audit
 from accounts.webhooks.endpoints import check_callback
-from campaigns import approval, drafts, resends, services
-from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus
+from campaigns import drafts, services
+from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.forms.queries import MessageFilter, RefusedQuery, ResendForm
 from campaigns.models import Campaign
+from campaigns.selectors import CampaignAction, allowed_actions, is_unfinished
 from messaging.selectors import on_their_way, on_their_way_words, still_to_send, still_to_send_words
 from messaging.sending.resending import FAILED_STATUSES, ON_REQUEST
 from messaging.services import resend_failed
@@ -37,6 +38,7 @@ from uploads.choices import RowReason
 from uploads.models import Audience
 
 REFUSED_PER_PAGE = 100
+RESENDABLE_STATUSES = [status.label for status in (*FAILED_STATUSES, *ON_REQUEST)]
 CSV_PAGE = 1000  # messages read at once
 
 
@@ -68,7 +70,7 @@ _PLACEHOLDER = re.compile(r"(\{[^{}\n]*\})")
 @require_GET
 def campaign_detail(request: MemberRequest, bulk_id: str) -> HttpResponse:
     campaign = _campaign_with_facts(request, bulk_id)
-    if _is_unfinished(campaign) and may(request.membership, Scope.CAMPAIGNS_WRITE):
+    if is_unfinished(campaign) and may(request.membership, Scope.CAMPAIGNS_WRITE):
         return redirect("wizard-review", bulk_id=bulk_id)
     return render(request, "campaigns/detail.html", _live_context(request, campaign) | _rest_context(request, campaign))
 
@@ -147,7 +149,7 @@ def campaign_cancel(request: MemberRequest, bulk_id: str) -> HttpResponse:
     campaign = _campaign(request, bulk_id)
     if request.method == "POST":
         return _act(request, campaign, "cancel")
-    if "cancel" not in _controls(request, campaign):
+    if CampaignAction.CANCEL not in _allowed_actions(request, campaign):
         return redirect("campaign-detail", bulk_id=bulk_id)
     context = {"campaign": campaign, "progress": selectors.campaign_progress(campaign, with_rate=False)}
     return render(request, "campaigns/cancel.html", context)
@@ -160,7 +162,7 @@ def campaign_resend(request: MemberRequest, bulk_id: str) -> HttpResponseBase:
     campaign = _campaign(request, bulk_id)
     if request.method == "POST":
         return _resend(request, campaign)
-    if "resend" not in _controls(request, campaign):
+    if CampaignAction.RESEND not in _allowed_actions(request, campaign):
         return redirect("campaign-detail", bulk_id=bulk_id)
     outcomes = {outcome.key: outcome for outcome in selectors.campaign_progress(campaign, with_rate=False).outcomes}
     failed = [outcomes[status.label] for status in FAILED_STATUSES if outcomes[status.label].count]
@@ -257,7 +259,7 @@ def _live_context(request: MemberRequest, campaign: Campaign) -> dict[str, Any]:
     return {
         "campaign": campaign,
         "progress": progress,
-        "controls": _controls(request, campaign),
+        "controls": _allowed_actions(request, campaign),
         "status": seen["status"],
         "live_query": urlencode({name: value for name, value in seen.items() if value}),
     }
@@ -286,39 +288,13 @@ def _rest_context(request: MemberRequest, campaign: Campaign) -> dict[str, Any]:
     return context
 
 
-def _controls(request: MemberRequest, campaign: Campaign) -> set[str]:
-    """The actions that this person may take on this campaign now."""
-    if not may(request.membership, Scope.CAMPAIGNS_WRITE):
-        return set()
-    status = CampaignStatus(campaign.status)
-    controls = set()
-    is_own_bulk = campaign.kind == CampaignKind.BULK and campaign.resend_of_id is None
-    if is_own_bulk and CAMPAIGN.may(status, CampaignStatus.DRAFT, Actor.PERSON):
-        controls.add("withdraw")
-    may_approve = approval.may_approve(campaign, request.user, request.membership.role)
-    if status == CampaignStatus.AWAITING_APPROVAL and may_approve:
-        controls.add("approve")
-    if campaign.kind == CampaignKind.BULK and status != CampaignStatus.DRAFT:
-        controls.add("clone")
-    if CAMPAIGN.may(status, CampaignStatus.PAUSED, Actor.PERSON):
-        controls.add("pause")
-    if status in (CampaignStatus.PAUSED, CampaignStatus.MISSED):
-        controls.add("resume")
-    if CAMPAIGN.may(status, CampaignStatus.CANCELLED, Actor.PERSON):
-        controls.add("cancel")
-    if resends.is_resendable(campaign, [status.label for status in (*FAILED_STATUSES, *ON_REQUEST)]):
-        controls.add("resend")
-    return controls
+def _allowed_actions(request: MemberRequest, campaign: Campaign) -> set[CampaignAction]:
+    return allowed_actions(campaign, request.user, request.membership.role, RESENDABLE_STATUSES)
 
 
 def _require_writing(request: MemberRequest) -> None:
     if not may(request.membership, Scope.CAMPAIGNS_WRITE):
         raise PermissionDenied
-
-
-def _is_unfinished(campaign: Campaign) -> bool:
-    """A draft that a person makes; a resend starts by itself."""
-    return campaign.status == CampaignStatus.DRAFT and campaign.resend_of_id is None
 
 
 def _lines(campaign: Campaign) -> Iterator[bytes]:

@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 
 from accounts.dashboard.decorators import Instead, MemberRequest, current_account, require_mode
 from accounts.dashboard.written import give_back, written_in
-from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
+from campaigns.selectors import is_unfinished
 from uploads.models import Upload
 
 
@@ -24,7 +24,7 @@ def owned_draft(request: MemberRequest, bulk_id: str) -> Campaign:
     own = Campaign.objects.filter(account=current_account(request)).select_related("account", "audience__upload")
     campaign = get_object_or_404(own, bulk_id=bulk_id)
     require_mode(request, campaign.mode)
-    if campaign.status != CampaignStatus.DRAFT or campaign.resend_of_id is not None:
+    if not is_unfinished(campaign):
         raise Instead(_no_longer_a_draft(request, bulk_id))
     return campaign
 

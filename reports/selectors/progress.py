@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
+from campaigns.selectors import is_unfinished
 from messaging.choices import AttemptState
 from messaging.models import Attempt
 from smsapp.core import clock
@@ -188,7 +189,7 @@ def _time_left(campaign: Campaign, left: int, rate: float | None) -> timedelta |
 
 def _refresh(campaign: Campaign) -> int | None:
     status = CampaignStatus(campaign.status)
-    if status == CampaignStatus.DRAFT and campaign.resend_of_id is None:
+    if is_unfinished(campaign):
         return None
     if (
         status == CampaignStatus.SCHEDULED
