@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts.models import Account, User
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign, DraftPlan, RecurringCampaign
-from campaigns.recipients import Recipients, gather
+from campaigns.recipients import RecipientSource, gather
 from campaigns.scheduling.rule import Rule
 from campaigns.services import save_new, unsaved_campaign
 from campaigns.transitions import locked_campaign, note, require_draft
@@ -22,7 +22,7 @@ from uploads.models import Audience, Upload
 
 
 def create_draft(
-    account: Account, user: User, request: CampaignRequest, wanted: Recipients | None = None
+    account: Account, user: User, request: CampaignRequest, wanted: RecipientSource | None = None
 ) -> tuple[Campaign, list[RefusedRow]]:
     """A draft, with or without recipients yet, and the numbers of the request that are none. Raises an SmsappError."""
     problems = Problems()
@@ -42,7 +42,7 @@ def create_draft(
 
 
 def change_draft(
-    campaign: Campaign, by: User, changes: Mapping[str, Any], wanted: Recipients | None = None, **plan: Any
+    campaign: Campaign, by: User, changes: Mapping[str, Any], wanted: RecipientSource | None = None, **plan: Any
 ) -> tuple[Campaign, list[RefusedRow]]:
     """Change fields of a CampaignRequest by name, the recipients, or both; what is left out stays. `plan`: `rule`, by
     which it is to be sent again and again, or None.
@@ -76,13 +76,13 @@ def rule_of(draft: Campaign) -> Rule | None:
     return Rule(**plan.rule) if plan and plan.rule else None
 
 
-def recipients_of(draft: Campaign) -> Recipients | None:
+def recipients_of(draft: Campaign) -> RecipientSource | None:
     """Where a draft's recipients come from, to take them again: a contact list as it stands by then, or an upload."""
     plan = DraftPlan.objects.filter(campaign=draft).select_related("contact_list").first()
     if plan is not None and plan.contact_list is not None:
-        return Recipients(list_id=plan.contact_list.list_id)
+        return RecipientSource(list_id=plan.contact_list.list_id)
     upload = Upload.objects.filter(audience=draft.audience_id).first()
-    return Recipients(upload_id=upload.upload_id) if upload else None
+    return RecipientSource(upload_id=upload.upload_id) if upload else None
 
 
 def delete_draft(campaign: Campaign, by: User) -> None:
@@ -113,7 +113,7 @@ def clone(campaign: Campaign, by: User) -> Campaign:
     return copy
 
 
-def _plan(draft: Campaign, wanted: Recipients | None, **values: Any) -> None:
+def _plan(draft: Campaign, wanted: RecipientSource | None, **values: Any) -> None:
     if "rule" in values and values["rule"] is not None:
         values["rule"] = values["rule"].fields
     if wanted:

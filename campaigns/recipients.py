@@ -16,7 +16,7 @@ MAX_ERRORS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Recipients:
+class RecipientSource:
     """Exactly one of them is given."""
 
     phone_numbers: Sequence[str] = ()
@@ -24,7 +24,7 @@ class Recipients:
     list_id: str = ""
 
 
-def gather(account: Account, wanted: Recipients) -> tuple[Audience, list[RefusedRow]]:
+def gather(account: Account, wanted: RecipientSource) -> tuple[Audience, list[RefusedRow]]:
     """The audience, and the numbers of the request that are no recipients.
 
     Raises InvalidPhoneNumber if none of the numbers is one, and what `ready_audience` and `snapshot` raise.

@@ -9,7 +9,7 @@ from accounts.access.principal import Caller, caller_of
 from accounts.models import Account
 from accounts.webhooks import endpoints
 from campaigns.choices import CampaignKind
-from campaigns.recipients import Recipients, require_numbers
+from campaigns.recipients import RecipientSource, require_numbers
 from campaigns.texts.message_templates import template_of
 from campaigns.validation import CampaignRequest, check_request
 from smsapp.api.openapi.schema import may_fail
@@ -112,7 +112,7 @@ def changes_of(data: Mapping[str, Any], account: Account) -> dict[str, Any]:
     return changes
 
 
-def recipients_of(data: Mapping[str, Any]) -> Recipients | None:
+def recipients_of(data: Mapping[str, Any]) -> RecipientSource | None:
     """None if the form names none."""
     named = {name: data[name] for name in TO_WHOM if name in data}
-    return Recipients(**named) if named else None
+    return RecipientSource(**named) if named else None

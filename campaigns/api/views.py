@@ -40,7 +40,7 @@ from campaigns.api.serializers import (
 )
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from campaigns.recipients import Recipients, gather
+from campaigns.recipients import RecipientSource, gather
 from campaigns.texts.rendering import Template
 from campaigns.validation import check_request
 from messaging.choices import MessageStatus
@@ -102,7 +102,7 @@ class BulkView(AccountMixin, APIView):
         wanted = campaign_request(data, CampaignKind.BULK, caller)
         problems.check(check_request, caller.account, wanted, columns=None)
         with transaction.atomic():
-            gathered = problems.check(gather, caller.account, recipients_of(data) or Recipients())
+            gathered = problems.check(gather, caller.account, recipients_of(data) or RecipientSource())
             problems.refuse()
             assert gathered is not None
             audience, refused = gathered

@@ -25,7 +25,7 @@ from accounts.webhooks import endpoints
 from campaigns import drafts, services, validation
 from campaigns.choices import CampaignKind, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
-from campaigns.recipients import Recipients, gather
+from campaigns.recipients import RecipientSource, gather
 from campaigns.scheduling.rule import Rule
 from campaigns.transitions import locked_campaign, require_draft
 from campaigns.validation import COPIED, CampaignRequest, check_message, check_request
@@ -54,7 +54,7 @@ def recurring_of(account: Account, recurring_id: str, mode: Mode) -> RecurringCa
 
 
 def create_recurring(
-    account: Account, user: User, request: CampaignRequest, rule: Rule, wanted: Recipients, **options: Any
+    account: Account, user: User, request: CampaignRequest, rule: Rule, wanted: RecipientSource, **options: Any
 ) -> RecurringCampaign:
     """`options`: `valid_minutes`, `ends_at`. Raises an SmsappError for what could not be sent, or never would be."""
     now, problems = clock.about_now(), Problems()
@@ -109,7 +109,7 @@ def change_recurring(
     by: User,
     changes: Mapping[str, Any],
     rule: Rule | None = None,
-    wanted: Recipients | None = None,
+    wanted: RecipientSource | None = None,
 ) -> RecurringCampaign:
     """Change what comes next; what has fired stays as it is. Raises InvalidState for one that has ended, and an
     SmsappError for what could not be sent."""
@@ -267,7 +267,7 @@ def _audience(row: RecurringCampaign) -> Audience:
     return row.audience
 
 
-def _set_recipients(row: RecurringCampaign, wanted: Recipients) -> None:
+def _set_recipients(row: RecurringCampaign, wanted: RecipientSource) -> None:
     """Raises an SmsappError for recipients that are none, or have not what the text asks for."""
     row.contact_list = row.audience = None
     if wanted.list_id:

@@ -13,7 +13,7 @@ from campaigns import drafts
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.forms.wizard import TextForm
 from campaigns.models import Campaign, MessageTemplate
-from campaigns.recipients import Recipients
+from campaigns.recipients import RecipientSource
 from campaigns.validation import CampaignRequest
 from campaigns.views.owned import owned_draft, owned_upload
 from campaigns.views.preview import composed_for
@@ -35,7 +35,9 @@ def text_of_upload(request: MemberRequest, upload_id: str) -> HttpResponseBase:
     upload = owned_upload(request, upload_id)
     if upload.status != UploadStatus.READY or upload.audience is None:
         return redirect("wizard-check", upload_id=upload_id)
-    return _new_text(request, Recipients(upload_id=upload_id), sample_of(upload.audience), upload.original_filename)
+    return _new_text(
+        request, RecipientSource(upload_id=upload_id), sample_of(upload.audience), upload.original_filename
+    )
 
 
 @allowed(Scope.CAMPAIGNS_WRITE)
@@ -45,7 +47,7 @@ def text_of_list(request: MemberRequest, list_id: str) -> HttpResponseBase:
         contact_list = list_of(current_account(request), list_id)
     except SmsappError:
         raise Http404 from None
-    return _new_text(request, Recipients(list_id=list_id), sample_of_list(contact_list), contact_list.name)
+    return _new_text(request, RecipientSource(list_id=list_id), sample_of_list(contact_list), contact_list.name)
 
 
 @allowed(Scope.CAMPAIGNS_WRITE)
@@ -76,7 +78,7 @@ def composed(request: MemberRequest) -> HttpResponse:
     return render(request, "campaigns/_composed_row.html", context | {"sender": request.POST.get("sender_id", "")[:16]})
 
 
-def _new_text(request: MemberRequest, wanted: Recipients, sample: Sample, named: str) -> HttpResponseBase:
+def _new_text(request: MemberRequest, wanted: RecipientSource, sample: Sample, named: str) -> HttpResponseBase:
     """POST makes the draft. Who comes back with Back and writes something else changes it, also to what it was first:
     that is no repetition."""
     earlier = _made_by_this_form(request)
@@ -84,7 +86,7 @@ def _new_text(request: MemberRequest, wanted: Recipients, sample: Sample, named:
 
 
 @once
-def _first_text(request: MemberRequest, wanted: Recipients, sample: Sample, named: str) -> HttpResponse:
+def _first_text(request: MemberRequest, wanted: RecipientSource, sample: Sample, named: str) -> HttpResponse:
     account = current_account(request)
     form = TextForm(account, request.POST or None, initial={"name": named.rpartition(".")[0] or named})
     if request.method == "POST" and form.is_valid():
@@ -118,7 +120,7 @@ def _text_page(
     form: TextForm,
     sample: Sample,
     draft: Campaign | None = None,
-    wanted: Recipients | None = None,
+    wanted: RecipientSource | None = None,
 ) -> HttpResponse:
     account = current_account(request)
     context = {

@@ -15,7 +15,7 @@ from campaigns import drafts, services
 from campaigns.approval import audience_hash, content_hash, is_void
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from campaigns.recipients import Recipients
+from campaigns.recipients import RecipientSource
 from campaigns.validation import CampaignRequest
 from messaging.choices import MessageStatus, Reason
 from messaging.models import Batch, Message
@@ -50,7 +50,7 @@ def admin(account):
 
 def draft_of(account, by, count: int = 4, **options) -> Campaign:
     request = CampaignRequest(kind=CampaignKind.BULK, message="Hello", **options)
-    return drafts.create_draft(account, by, request, Recipients(phone_numbers=phones(count)))[0]
+    return drafts.create_draft(account, by, request, RecipientSource(phone_numbers=phones(count)))[0]
 
 
 def waiting_of(account, by, **options) -> Campaign:

@@ -13,7 +13,7 @@ from accounts.models import Account, WebhookEndpoint
 from accounts.webhooks import destinations, endpoints
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign, RecurringCampaign
-from campaigns.recipients import Recipients
+from campaigns.recipients import RecipientSource
 from campaigns.scheduling import recurring
 from campaigns.scheduling.rule import Rule
 from campaigns.validation import CampaignRequest
@@ -99,7 +99,7 @@ def test_a_resend_looks_up_where_its_results_go(member: Browser, account: Accoun
 def test_a_recurring_campaign_looks_it_up_before_each_moment(account: Account, asked: list[bool]) -> None:
     request = CampaignRequest(kind=CampaignKind.BULK, message="Hello", callback_url=URL)
     user, rule = MembershipFactory(account=account).user, Rule("0", "9", "*", "*", "*", "UTC")
-    row = recurring.create_recurring(account, user, request, rule, Recipients(phone_numbers=phones(1)))
+    row = recurring.create_recurring(account, user, request, rule, RecipientSource(phone_numbers=phones(1)))
     destinations._resolve_once.cache_clear()
     recurring.change_recurring(row, user, {"name": "Daily"})
     destinations._resolve_once.cache_clear()

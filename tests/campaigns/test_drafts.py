@@ -12,7 +12,7 @@ from accounts.suspension import suspend_account
 from campaigns import drafts, services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
-from campaigns.recipients import Recipients
+from campaigns.recipients import RecipientSource
 from campaigns.validation import CampaignRequest
 from messaging.models import Batch, Message
 from messaging.sending.expansion import expand_ready
@@ -46,13 +46,13 @@ def owner():
     return MembershipFactory(role=Role.OWNER)
 
 
-def make_draft(owner, wanted: Recipients | None = None, **options) -> Campaign:
+def make_draft(owner, wanted: RecipientSource | None = None, **options) -> Campaign:
     request = CampaignRequest(kind=CampaignKind.BULK, message=options.pop("message", "Hello"), **options)
     return drafts.create_draft(owner.account, owner.user, request, wanted)[0]
 
 
-def numbers(count: int = 3) -> Recipients:
-    return Recipients(phone_numbers=phones(count))
+def numbers(count: int = 3) -> RecipientSource:
+    return RecipientSource(phone_numbers=phones(count))
 
 
 def actions(campaign: Campaign) -> list[str]:
@@ -75,11 +75,11 @@ def test_recipients_are_given_later_and_must_have_what_the_text_asks_for(owner):
     draft = make_draft(owner, message="Hello {first_name}")
     upload = make_upload(owner.account, [(phone, "Anna") for phone in phones(2)], ["phone", "name"])
     with pytest.raises(TemplateVariableMissing):
-        drafts.change_draft(draft, owner.user, {}, Recipients(upload_id=upload.upload_id))
+        drafts.change_draft(draft, owner.user, {}, RecipientSource(upload_id=upload.upload_id))
     draft.refresh_from_db()
     assert draft.total_recipients == 0
     changed, _ = drafts.change_draft(
-        draft, owner.user, {"message": "Hello {name}"}, Recipients(upload_id=upload.upload_id)
+        draft, owner.user, {"message": "Hello {name}"}, RecipientSource(upload_id=upload.upload_id)
     )
     assert (changed.total_recipients, changed.chunk_count, changed.audience) == (2, 1, upload.audience)
     launched = services.launch(changed, owner.user)
@@ -92,19 +92,19 @@ def test_recipients_are_given_later_and_must_have_what_the_text_asks_for(owner):
 def test_recipients_of_a_contact_list_are_those_of_the_moment(owner):
     contact_list = contacts.create_list(owner.account, owner.user, "Newsletter")
     contacts.put_contact(contact_list, owner.user, phones(1)[0], {"name": "Anna"})
-    draft = make_draft(owner, Recipients(list_id=contact_list.list_id), message="Hello {name}")
+    draft = make_draft(owner, RecipientSource(list_id=contact_list.list_id), message="Hello {name}")
     contacts.put_contact(contact_list, owner.user, phones(2)[1], {"name": "Ben"})
     assert (draft.total_recipients, draft.audience.columns) == (1, ["name"])
 
 
 def test_the_refused_of_a_request_are_told_and_none_at_all_is_refused(owner):
-    wanted = Recipients(phone_numbers=[*phones(2), "12", phones(1)[0]])
+    wanted = RecipientSource(phone_numbers=[*phones(2), "12", phones(1)[0]])
     draft, refused = drafts.create_draft(
         owner.account, owner.user, CampaignRequest(kind=CampaignKind.BULK, message="Hello"), wanted
     )
     assert (draft.total_recipients, [row.row for row in refused]) == (2, [3, 4])
     with pytest.raises(InvalidPhoneNumber):
-        make_draft(owner, Recipients(phone_numbers=["12"]))
+        make_draft(owner, RecipientSource(phone_numbers=["12"]))
     assert Campaign.objects.count() == 1
 
 
@@ -148,12 +148,12 @@ def test_anothers_upload_or_list_is_not_found_and_an_unread_one_not_ready(owner)
     stranger = MembershipFactory()
     upload = make_upload(stranger.account, [(phones(1)[0],)], ["phone"])
     contact_list = contacts.create_list(stranger.account, stranger.user, "Theirs")
-    for wanted in (Recipients(upload_id=upload.upload_id), Recipients(list_id=contact_list.list_id)):
+    for wanted in (RecipientSource(upload_id=upload.upload_id), RecipientSource(list_id=contact_list.list_id)):
         with pytest.raises(NotFound):
             make_draft(owner, wanted)
     own = make_upload(owner.account, [(phones(1)[0],)], ["phone"], status=UploadStatus.PROCESSING)
     with pytest.raises(UploadNotReady):
-        make_draft(owner, Recipients(upload_id=own.upload_id))
+        make_draft(owner, RecipientSource(upload_id=own.upload_id))
     assert not Campaign.objects.exists()
 
 
@@ -253,7 +253,7 @@ def test_a_scheduled_single_send_is_not_withdrawn(owner):
 def test_replaced_and_deleted_recipients_are_removed_and_those_of_an_upload_kept(owner):
     upload = make_upload(owner.account, [(phone,) for phone in phones(2)], ["phone"])
     draft = make_draft(owner, numbers())
-    drafts.change_draft(draft, owner.user, {}, Recipients(upload_id=upload.upload_id))
+    drafts.change_draft(draft, owner.user, {}, RecipientSource(upload_id=upload.upload_id))
     assert set(Audience.objects.all()) == {upload.audience}
     drafts.change_draft(draft, owner.user, {}, numbers(4))
     assert Audience.objects.count() == 2
@@ -297,7 +297,7 @@ def test_a_clone_is_a_draft_of_its_own_without_times_and_reference(owner):
 def test_a_clone_takes_its_recipients_again_from_where_the_original_had_them(owner):
     contact_list = contacts.create_list(owner.account, owner.user, "Newsletter")
     contacts.put_contact(contact_list, owner.user, phones(1)[0], {"name": "Anna"})
-    wanted = Recipients(list_id=contact_list.list_id)
+    wanted = RecipientSource(list_id=contact_list.list_id)
     assert drafts.recipients_of(drafts.clone(make_draft(owner, wanted), owner.user)) == wanted
     assert drafts.recipients_of(drafts.clone(make_draft(owner, numbers()), owner.user)) is None
 

@@ -10,7 +10,7 @@ import pytest
 
 from campaigns.choices import CampaignKind, CampaignStatus, CanaryState
 from campaigns.models import Campaign, RecurringCampaign
-from campaigns.recipients import Recipients
+from campaigns.recipients import RecipientSource
 from campaigns.scheduling import quiet_hours, recurring
 from campaigns.scheduling.rule import Every, Rule
 from campaigns.validation import CampaignRequest
@@ -60,7 +60,7 @@ def test_two_moments_of_a_recurring_campaign(
                 canary_wait=1800,
             ),
             Rule.at(Every.WEEKDAY, "Europe/Berlin", time(12, 30)),
-            Recipients(list_id=list_.list_id),
+            RecipientSource(list_id=list_.list_id),
             valid_minutes=240,
         )
 

@@ -13,7 +13,7 @@ from accounts.dashboard.workspace import Workspace, site_url
 from accounts.models import Account, Membership
 from campaigns.drafts import create_draft
 from campaigns.models import Campaign
-from campaigns.recipients import Recipients
+from campaigns.recipients import RecipientSource
 from campaigns.validation import CampaignRequest
 from tests.support.factories import MembershipFactory, make_campaign, make_upload, phones
 from tests.support.pages import Browser
@@ -34,7 +34,7 @@ def member(client: Browser) -> Membership:
 def draft_of(membership: Membership, mode: Mode) -> Campaign:
     upload = make_upload(membership.account, [(phone,) for phone in phones(3)], ["phone"])
     request = CampaignRequest(kind="bulk", message="Hello", mode=mode, name="Sale")
-    return create_draft(membership.account, membership.user, request, Recipients(upload_id=upload.upload_id))[0]
+    return create_draft(membership.account, membership.user, request, RecipientSource(upload_id=upload.upload_id))[0]
 
 
 def test_two_tabs_each_send_as_their_own_page_says(client: Browser, member: Membership) -> None:

@@ -13,7 +13,7 @@ from accounts.choices import Mode
 from campaigns import drafts, services
 from campaigns.choices import CampaignKind, CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
-from campaigns.recipients import Recipients
+from campaigns.recipients import RecipientSource
 from campaigns.scheduling import recurring
 from campaigns.scheduling.rule import Every, Rule
 from campaigns.validation import CampaignRequest
@@ -28,12 +28,12 @@ START = datetime(2027, 3, 1, 6, tzinfo=UTC)
 DAILY = Rule.at(Every.DAY, "Europe/Berlin", time(9))  # 08:00 UTC in winter
 
 
-def make(rule: Rule = DAILY, wanted: Recipients | None = None, message: str = "Hello", **options: Any) -> Any:
+def make(rule: Rule = DAILY, wanted: RecipientSource | None = None, message: str = "Hello", **options: Any) -> Any:
     membership = options.pop("membership", None) or MembershipFactory()
     request = CampaignRequest(
         kind=CampaignKind.BULK, message=message, **{n: options.pop(n) for n in list(options) if n in REQUEST}
     )
-    wanted = wanted or Recipients(phone_numbers=phones(3))
+    wanted = wanted or RecipientSource(phone_numbers=phones(3))
     return recurring.create_recurring(membership.account, membership.user, request, rule, wanted, **options)
 
 
@@ -108,7 +108,7 @@ def test_the_list_as_it_stands_at_the_moment() -> None:
     list_ = create_list(membership.account, membership.user, "Guests")
     put_contact(list_, membership.user, "+4915112345678", {"name": "Ann"})
     with clocks.at(START):
-        make(wanted=Recipients(list_id=list_.list_id), membership=membership, message="Hi {name}")
+        make(wanted=RecipientSource(list_id=list_.list_id), membership=membership, message="Hi {name}")
     fire(START + timedelta(hours=2))
     put_contact(list_, membership.user, "+4915112345679", {"name": "Bob"})
     fire(START + timedelta(days=1, hours=2))
@@ -278,7 +278,7 @@ def draft_to_repeat(message: str = "Hello", **plan: Any) -> Campaign:
     upload = make_upload(membership.account, [(phone,) for phone in phones(3)], ["phone"])
     request = CampaignRequest(kind=CampaignKind.BULK, message=message)
     draft, _refused = drafts.create_draft(
-        membership.account, membership.user, request, Recipients(upload_id=upload.upload_id)
+        membership.account, membership.user, request, RecipientSource(upload_id=upload.upload_id)
     )
     return drafts.change_draft(draft, membership.user, {}, **{"rule": DAILY} | plan)[0]
 

@@ -11,7 +11,7 @@ from accounts.models import Account
 from campaigns.choices import CampaignKind
 from campaigns.forms.rule import RuleForm, rule_initial, rule_words
 from campaigns.models import RecurringCampaign
-from campaigns.recipients import Recipients
+from campaigns.recipients import RecipientSource
 from campaigns.scheduling.recurring import create_recurring, end
 from campaigns.scheduling.rule import Every, Rule
 from campaigns.validation import CampaignRequest
@@ -50,7 +50,7 @@ def weekly(account: Account) -> RecurringCampaign:
     regulars = contacts.create_list(account, user, "Regulars")
     contacts.put_contact(regulars, user, "+4915112345678", {"name": "Anna"})
     request = CampaignRequest(kind=CampaignKind.BULK, name="Weekly", message="Hello {name|there}")
-    return create_recurring(account, user, request, WEEKLY, Recipients(list_id=regulars.list_id))
+    return create_recurring(account, user, request, WEEKLY, RecipientSource(list_id=regulars.list_id))
 
 
 def test_text_and_rule_are_changed_and_the_recipients_stay(member: Client, weekly: RecurringCampaign) -> None:

@@ -14,7 +14,7 @@ from campaigns import drafts, services
 from campaigns.admin import _facts
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from campaigns.recipients import Recipients
+from campaigns.recipients import RecipientSource
 from campaigns.scheduling import quiet_hours
 from campaigns.validation import CampaignRequest
 from messaging.gateways import registry
@@ -47,7 +47,7 @@ def prices():
     Price.objects.create(prefix="44", price_micro=40_000)
 
 
-def draft_of(owner, wanted: Recipients | None = None, **options) -> Campaign:
+def draft_of(owner, wanted: RecipientSource | None = None, **options) -> Campaign:
     request = CampaignRequest(kind=CampaignKind.BULK, message=options.pop("message", "Hello"), **options)
     return drafts.create_draft(owner.account, owner.user, request, wanted)[0]
 
@@ -62,7 +62,7 @@ def test_the_receipt_counts_what_is_then_sent(owner):
     rows = [(phone, name) for phone, name in zip(phones(6), names, strict=False)] + [(BRITISH, names[6])]
     upload = make_upload(owner.account, rows, ["phone", "name"])
     suppress(owner.account, phones(1)[0], "STOP")
-    draft = draft_of(owner, Recipients(upload_id=upload.upload_id), message="Hello {name}!")
+    draft = draft_of(owner, RecipientSource(upload_id=upload.upload_id), message="Hello {name}!")
     receipt = preflight(draft)
     assert receipt.progress == 1
     assert receipt.removed == {"invalid": 0, "duplicate": 0, "opted_out": 1, "no_text": 2}
@@ -86,14 +86,14 @@ def test_the_receipt_counts_what_is_then_sent(owner):
 
 
 def test_refused_rows_are_told_by_kind(owner):
-    wanted = Recipients(phone_numbers=[*phones(2), phones(1)[0], "12", "abc", "+49301234567"])
+    wanted = RecipientSource(phone_numbers=[*phones(2), phones(1)[0], "12", "abc", "+49301234567"])
     assert preflight(draft_of(owner, wanted)).removed == {"invalid": 3, "duplicate": 1, "opted_out": 0, "no_text": 0}
 
 
 def test_counting_in_slices_says_the_same_as_at_once(owner, settings, monkeypatch):
     settings.CHUNK_SIZE, settings.TASK_BUDGET = 3, 0.0
     upload = make_upload(owner.account, [(phone, phone * 5) for phone in phones(20)], ["phone", "name"])
-    draft = draft_of(owner, Recipients(upload_id=upload.upload_id), message="Hello {name}")
+    draft = draft_of(owner, RecipientSource(upload_id=upload.upload_id), message="Hello {name}")
     at_once = preflight(draft)
     Campaign.objects.update(preflight=None)
     monkeypatch.setattr(counting, "AT_ONCE", 10)
@@ -116,7 +116,7 @@ def test_counting_in_slices_says_the_same_as_at_once(owner, settings, monkeypatc
 def test_whoever_is_slow_with_a_slice_sets_nothing_back(owner, settings, monkeypatch):
     settings.CHUNK_SIZE, settings.TASK_BUDGET = 3, 0.0
     monkeypatch.setattr(counting, "AT_ONCE", 0)
-    draft = draft_of(owner, Recipients(phone_numbers=phones(9)))
+    draft = draft_of(owner, RecipientSource(phone_numbers=phones(9)))
     preflight(draft)
     real = counting._store
 
@@ -135,12 +135,12 @@ def test_whoever_is_slow_with_a_slice_sets_nothing_back(owner, settings, monkeyp
 
 
 def test_a_receipt_of_another_text_or_other_recipients_is_not_shown(owner):
-    draft = draft_of(owner, Recipients(phone_numbers=phones(3)))
+    draft = draft_of(owner, RecipientSource(phone_numbers=phones(3)))
     assert preflight(draft).segments == 3
     Campaign.objects.update(message="x" * 200)
     assert stored_receipt(fresh(draft)) is None
     assert preflight(fresh(draft)).segments == 6
-    drafts.change_draft(draft, owner.user, {}, Recipients(phone_numbers=phones(5)))
+    drafts.change_draft(draft, owner.user, {}, RecipientSource(phone_numbers=phones(5)))
     assert stored_receipt(fresh(draft)) is None
     assert preflight(fresh(draft)).recipients == 5
 
@@ -148,7 +148,7 @@ def test_a_receipt_of_another_text_or_other_recipients_is_not_shown(owner):
 def test_a_task_goes_on_with_nothing_that_was_changed(owner, settings, monkeypatch):
     settings.CHUNK_SIZE = 3
     monkeypatch.setattr(counting, "AT_ONCE", 0)
-    draft = draft_of(owner, Recipients(phone_numbers=phones(9)))
+    draft = draft_of(owner, RecipientSource(phone_numbers=phones(9)))
     preflight(draft)
     Campaign.objects.update(message="Other")
     assert count_slice(draft.pk) == 0
@@ -156,7 +156,7 @@ def test_a_task_goes_on_with_nothing_that_was_changed(owner, settings, monkeypat
 
 
 def test_an_old_receipt_is_counted_anew(owner, settings):
-    draft = draft_of(owner, Recipients(phone_numbers=phones(3)))
+    draft = draft_of(owner, RecipientSource(phone_numbers=phones(3)))
     preflight(draft)
     suppress(owner.account, phones(1)[0], "STOP")
     assert preflight(fresh(draft)).recipients == 3
@@ -167,30 +167,32 @@ def test_an_old_receipt_is_counted_anew(owner, settings):
 
 def test_test_mode_is_free_and_leaves_the_balance_alone(owner):
     Account.objects.update(is_metered=True, balance_micro=1)
-    receipt = preflight(fresh(draft_of(owner, Recipients(phone_numbers=phones(3)), mode=Mode.TEST)))
+    receipt = preflight(fresh(draft_of(owner, RecipientSource(phone_numbers=phones(3)), mode=Mode.TEST)))
     assert (receipt.price, receipt.balance_after, receipt.warnings) == (0, None, [])
 
 
 @pytest.mark.parametrize(("balance", "left", "codes"), [(210_000, "0.00", []), (200_000, "-0.01", ["not_covered"])])
 def test_the_balance_after_it(owner, balance, left, codes):
     Account.objects.update(is_metered=True, balance_micro=balance)
-    receipt = preflight(fresh(draft_of(owner, Recipients(phone_numbers=phones(3)))))
+    receipt = preflight(fresh(draft_of(owner, RecipientSource(phone_numbers=phones(3)))))
     assert receipt.balance_after == Decimal(left)
     assert [warning.code for warning in receipt.warnings] == codes
 
 
 def test_numbers_without_a_price_and_nobody_at_all_are_warned_of(owner):
     Account.objects.update(is_metered=True, balance_micro=10**9)
-    receipt = preflight(fresh(draft_of(owner, Recipients(phone_numbers=[GERMAN, "+41791234567"]))))
+    receipt = preflight(fresh(draft_of(owner, RecipientSource(phone_numbers=[GERMAN, "+41791234567"]))))
     assert ([warning.code for warning in receipt.warnings], receipt.recipients) == (["no_price"], 2)
     suppress(owner.account, GERMAN, "STOP")
-    receipt = preflight(fresh(draft_of(owner, Recipients(phone_numbers=[GERMAN]))))
+    receipt = preflight(fresh(draft_of(owner, RecipientSource(phone_numbers=[GERMAN]))))
     assert [warning.code for warning in receipt.warnings] == ["nobody"]
 
 
 def test_the_time_at_the_gateways_rate(owner, settings):
     settings.SIMULATOR_RATE = settings.GATEWAY_RATE = 0
-    draft = draft_of(owner, Recipients(phone_numbers=phones(300)), valid_until=timezone.now() + timedelta(seconds=60))
+    draft = draft_of(
+        owner, RecipientSource(phone_numbers=phones(300)), valid_until=timezone.now() + timedelta(seconds=60)
+    )
     assert preflight(draft).seconds is None
     settings.SIMULATOR_RATE = settings.GATEWAY_RATE = 3
     receipt = preflight(fresh(draft))
@@ -200,9 +202,9 @@ def test_the_time_at_the_gateways_rate(owner, settings):
 def test_the_time_at_the_lowest_of_all_rates(owner, settings):
     settings.SIMULATOR_RATE = settings.GATEWAY_RATE = 100
     Account.objects.update(rate=10)
-    assert preflight(fresh(draft_of(owner, Recipients(phone_numbers=phones(300))))).seconds == 30
+    assert preflight(fresh(draft_of(owner, RecipientSource(phone_numbers=phones(300))))).seconds == 30
     SenderIdFactory(account=owner.account, value="Slow", rate=1)
-    draft = draft_of(owner, Recipients(phone_numbers=phones(300)), sender_id="Slow")
+    draft = draft_of(owner, RecipientSource(phone_numbers=phones(300)), sender_id="Slow")
     assert preflight(fresh(draft)).seconds == 300
 
 
@@ -214,14 +216,14 @@ def test_without_any_rate_the_pace_of_large_campaigns_before(owner, settings):
         Campaign.objects.filter(pk=earlier.pk).update(
             total_recipients=total, started_at=began, completed_at=began + timedelta(seconds=seconds)
         )
-    assert preflight(draft_of(owner, Recipients(phone_numbers=phones(300)))).seconds == 3
+    assert preflight(draft_of(owner, RecipientSource(phone_numbers=phones(300)))).seconds == 3
 
 
 def test_quiet_hours_say_whom_they_hold_back_and_until_when(owner):
     noon = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=30)
     hours = {"quiet_from": time(11), "quiet_until": time(18)}
     numbers = [*phones(3), "+14155552671"]  # noon UTC is no quiet hour in San Francisco
-    draft = draft_of(owner, Recipients(phone_numbers=numbers), scheduled_at=noon, **hours)
+    draft = draft_of(owner, RecipientSource(phone_numbers=numbers), scheduled_at=noon, **hours)
     receipt = preflight(fresh(draft))
     assert (receipt.quiet, receipt.quiet_until.astimezone(ZoneInfo("Europe/Berlin")).hour) == (3, 18)
     drafts.change_draft(draft, owner.user, {"quiet_from": None, "quiet_until": None})
@@ -233,7 +235,7 @@ def test_quiet_hours_beyond_the_last_moment_are_warned_of(owner):
     noon = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=30)
     draft = draft_of(
         owner,
-        Recipients(phone_numbers=phones(3)),
+        RecipientSource(phone_numbers=phones(3)),
         scheduled_at=noon,
         quiet_from=time(11),
         quiet_until=time(18),
@@ -255,19 +257,19 @@ def test_the_same_that_went_out_today_is_warned_of(owner, change):
     )
     if change == "day":
         Campaign.objects.update(started_at=timezone.now() - timedelta(days=1))
-    receipt = preflight(draft_of(owner, Recipients(upload_id=twin.upload_id)))
+    receipt = preflight(draft_of(owner, RecipientSource(upload_id=twin.upload_id)))
     told = [(warning.code, warning.bulk_id) for warning in receipt.warnings]
     assert told == ([("already_sent", first.bulk_id)] if change is None else [])
 
 
 def test_who_has_to_approve_is_told(owner):
     Account.objects.update(approval_above=2)
-    assert preflight(fresh(draft_of(owner, Recipients(phone_numbers=phones(3))))).needs_approval
-    assert not preflight(fresh(draft_of(owner, Recipients(phone_numbers=phones(2))))).needs_approval
+    assert preflight(fresh(draft_of(owner, RecipientSource(phone_numbers=phones(3))))).needs_approval
+    assert not preflight(fresh(draft_of(owner, RecipientSource(phone_numbers=phones(2))))).needs_approval
 
 
 def test_a_campaign_that_was_started_is_counted_no_more_and_keeps_its_receipt(owner):
-    draft = draft_of(owner, Recipients(phone_numbers=phones(3)))
+    draft = draft_of(owner, RecipientSource(phone_numbers=phones(3)))
     preflight(draft)
     services.launch(draft, owner.user)
     with pytest.raises(InvalidState):
@@ -278,7 +280,7 @@ def test_a_campaign_that_was_started_is_counted_no_more_and_keeps_its_receipt(ow
 
 
 def test_a_forecast_outlives_a_change_of_quiet_hours(owner):
-    draft = draft_of(owner, Recipients(phone_numbers=phones(3)))
+    draft = draft_of(owner, RecipientSource(phone_numbers=phones(3)))
     preflight(draft)
     services.launch(draft, owner.user)
     Account.objects.update(quiet_from=time(20), quiet_until=time(8))
@@ -290,7 +292,7 @@ def test_a_forecast_outlives_a_change_of_quiet_hours(owner):
 def test_counting_begins_anew_under_other_quiet_hours(owner, settings, monkeypatch):
     settings.CHUNK_SIZE, settings.TASK_BUDGET = 3, 0.0
     monkeypatch.setattr(counting, "AT_ONCE", 0)
-    draft = draft_of(owner, Recipients(phone_numbers=phones(9)))
+    draft = draft_of(owner, RecipientSource(phone_numbers=phones(9)))
     preflight(draft)
     assert count_slice(draft.pk) == 1
     Account.objects.update(quiet_from=time(20), quiet_until=time(8))
@@ -302,7 +304,7 @@ def test_counting_begins_anew_under_other_quiet_hours(owner, settings, monkeypat
 def test_the_page_of_a_campaign_is_shown_though_its_recipients_have_no_price_any_more(client, owner):
     account = owner.account
     Account.objects.filter(pk=account.pk).update(is_metered=True, approval_above_micro=10**9, balance_micro=10**9)
-    draft = draft_of(owner, Recipients(phone_numbers=phones(3)))
+    draft = draft_of(owner, RecipientSource(phone_numbers=phones(3)))
     preflight(fresh(draft))
     services.launch(fresh(draft), owner.user)
     Price.objects.all().delete()
@@ -315,7 +317,7 @@ def test_the_page_of_a_campaign_is_shown_though_its_recipients_have_no_price_any
 
 def test_the_console_names_a_draft_though_its_recipients_have_no_price(owner):
     Account.objects.update(is_metered=True, approval_above_micro=10**9)
-    draft = draft_of(owner, Recipients(phone_numbers=phones(3)))
+    draft = draft_of(owner, RecipientSource(phone_numbers=phones(3)))
     preflight(fresh(draft))
     Price.objects.all().delete()
     assert "0.21" in _facts(fresh(draft))
@@ -328,7 +330,7 @@ def test_a_draft_without_recipients_has_an_empty_receipt(owner):
 
 @pytest.mark.parametrize("count", [3, 60])
 def test_queries_do_not_grow_with_recipients(owner, count, django_assert_num_queries):
-    draft = fresh(draft_of(owner, Recipients(phone_numbers=phones(count))))
+    draft = fresh(draft_of(owner, RecipientSource(phone_numbers=phones(count))))
     router.live_gateways()  # a process asks for routes and gateways every few seconds only
     registry.names()
     with django_assert_num_queries(15):
@@ -342,7 +344,7 @@ def test_previews_are_what_would_be_sent(owner, settings):
     settings.CHUNK_SIZE = 2
     rows = [(phone, name) for phone, name in zip(phones(5), ["Anna", "", "Zoë", "Dan", "Eve"], strict=True)]
     upload = make_upload(owner.account, rows, ["phone", "name"])
-    draft = draft_of(owner, Recipients(upload_id=upload.upload_id), message="Hello {name}")
+    draft = draft_of(owner, RecipientSource(upload_id=upload.upload_id), message="Hello {name}")
     first = first_rows(draft, 3)
     assert [(one.row, one.phone_number, one.text) for one in first] == [
         (2, phones(5)[0], "Hello Anna"),
@@ -358,7 +360,7 @@ def test_previews_are_what_would_be_sent(owner, settings):
 
 
 def test_a_refused_row_has_no_preview(owner):
-    draft = draft_of(owner, Recipients(phone_numbers=[phones(1)[0], "12", phones(2)[1]]))
+    draft = draft_of(owner, RecipientSource(phone_numbers=[phones(1)[0], "12", phones(2)[1]]))
     assert [one.row for one in first_rows(draft, 10)] == [1, 3]
     with pytest.raises(NotFound):
         one_row(draft, 2)

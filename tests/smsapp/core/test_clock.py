@@ -20,7 +20,7 @@ from accounts.webhooks import claims, delivery, emit, endpoints
 from campaigns import tasks as campaign_tasks
 from campaigns.choices import CampaignKind, CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
-from campaigns.recipients import Recipients
+from campaigns.recipients import RecipientSource
 from campaigns.scheduling.recurring import create_recurring
 from campaigns.scheduling.rule import Rule
 from campaigns.validation import CampaignRequest
@@ -100,7 +100,7 @@ def test_a_recurring_campaign_fires_on_time(off: timedelta, due_in: timedelta, f
     SenderIdFactory(account=membership.account)
     request = CampaignRequest(kind=CampaignKind.BULK, message="Hello")
     rule = Rule("0", "0", "*", "*", "*", "UTC")
-    row = create_recurring(membership.account, membership.user, request, rule, Recipients(phone_numbers=phones(2)))
+    row = create_recurring(membership.account, membership.user, request, rule, RecipientSource(phone_numbers=phones(2)))
     RecurringCampaign.objects.filter(pk=row.pk).update(next_run_at=real() + due_in)
     with host_off_by(off):
         assert campaign_tasks.fire_recurring() == fired
@@ -112,7 +112,7 @@ def test_the_next_moment_is_counted_from_now(wrong: None) -> None:
     membership = MembershipFactory()
     request = CampaignRequest(kind=CampaignKind.BULK, message="Hello")
     rule = Rule("*/30", "*", "*", "*", "*", "UTC")
-    row = create_recurring(membership.account, membership.user, request, rule, Recipients(phone_numbers=phones(2)))
+    row = create_recurring(membership.account, membership.user, request, rule, RecipientSource(phone_numbers=phones(2)))
     assert row.next_run_at is not None
     assert -MINUTE < row.next_run_at - real() < timedelta(minutes=31)
 
