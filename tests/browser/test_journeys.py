@@ -205,6 +205,7 @@ def test_a_live_draft_never_stands_on_a_page_that_says_test(platform: Platform, 
 def test_what_was_written_survives_until_it_is_sent(platform: Platform, open_page: Callable[..., Any]) -> None:
     page = open_page()
     page.goto(f"{platform.url}/send/")
+    assert not page.is_visible("#send-form-restored")
     page.fill("[name=phone_numbers]", NUMBER)
     page.fill("[name=message]", "Written with care")
     page.wait_for_timeout(600)  # what is typed is kept soon after the last key
@@ -232,6 +233,7 @@ def test_what_was_written_survives_until_it_is_sent(platform: Platform, open_pag
     page.wait_for_selector("text=1 message is on its way")
     page.goto(f"{platform.url}/send/")
     assert page.input_value("[name=message]") == ""
+    assert not page.is_visible("#send-form-restored")
 
 
 def test_back_sends_nothing_a_second_time(platform: Platform, open_page: Callable[..., Any]) -> None:
