@@ -6,6 +6,7 @@ from typing import Any
 from django import template
 from django.middleware.csrf import get_token
 from django.template.context import RequestContext
+from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
@@ -28,3 +29,10 @@ def form_token(context: RequestContext, once: str = "") -> SafeString:
     if found is not None:
         fields[RENDERED_FOR] = str(found)
     return format_html_join("", '<input type="hidden" name="{}" value="{}">', fields.items())
+
+
+@register.inclusion_tag("partials/action.html", takes_context=True)
+def action(context: RequestContext, view: str, *args: str, **look: Any) -> dict[str, Any]:
+    """Return a button that posts to a view. `look`: its label, its style in Bootstrap's names, an icon, an id, and
+    `confirm`, what the browser asks first."""
+    return {"request": context["request"], "url": reverse(view, args=args), **look}

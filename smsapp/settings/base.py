@@ -98,6 +98,7 @@ TEMPLATES = [
                 "smsapp.templatetags.display",
                 "smsapp.templatetags.figures",
                 "smsapp.templatetags.icons",
+                "smsapp.templatetags.tables",
                 "accounts.templatetags.workspace",
             ],
         },

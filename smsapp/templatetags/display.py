@@ -1,4 +1,4 @@
-"""`{% time at %}` and `{% state key label %}`: moments and states as every page shows them."""
+"""What every page shows in the same way: moments, states, figures, the way to a page."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -33,3 +33,17 @@ STYLES = {"": "", "moment": SafeString(" data-moment"), "seconds": SafeString(" 
 def state(key: str, label: Any) -> SafeString:
     """Return a state as a coloured dot and a word."""
     return format_html('<span class="state state-{}">{}</span>', key, gettext(str(label)))
+
+
+@register.simple_tag
+def figure(label: Any, value: Any, note: Any = "") -> SafeString:
+    """Return one of the large figures at the top of a page, for `<dl class="figures">`; `note`: small, below it."""
+    small = format_html("<small>{}</small>", note) if note else ""
+    return format_html("<div><dt>{}</dt><dd>{}{}</dd></div>", label, value, small)
+
+
+@register.inclusion_tag("partials/breadcrumb.html")
+def breadcrumb(*way: Any) -> dict[str, Any]:
+    """Return the way to a page: pairs of a label and its address, and the name of the page itself."""
+    *links, here = way
+    return {"links": list(zip(links[::2], links[1::2], strict=True)), "here": here}

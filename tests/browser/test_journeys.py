@@ -395,7 +395,7 @@ def test_what_cannot_be_taken_back_asks_once_more(platform: Platform, open_page:
     template = platform.call("POST", "templates", {"name": "Short-lived", "message": "Hello"})
     page = open_page()
     page.goto(f"{platform.url}/templates/{template['template_id']}/")
-    delete = page.locator("#main").get_by_role("button", name="Delete this template")
+    delete = page.locator("#main").get_by_role("button", name="Delete template")
     delete.focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#confirm-dialog.show")
