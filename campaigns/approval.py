@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import orjson
+from django.utils.translation import gettext_lazy as _
 
 from accounts.choices import Mode, Role
 from accounts.models import Membership, User
@@ -17,7 +18,7 @@ APPROVING_ROLES = (Role.OWNER, Role.ADMIN)
 
 
 def is_needed(campaign: Campaign) -> bool:
-    """By the number of recipients, or by what it costs, of an account that pays."""
+    """Return whether the campaign exceeds what its account sends or spends without approval."""
     account = campaign.account
     if account.approval_above is not None and campaign.total_recipients > account.approval_above:
         return True
@@ -28,27 +29,26 @@ def is_needed(campaign: Campaign) -> bool:
 
 
 def content_hash(campaign: Campaign) -> str:
-    """SHA-256, hex, over everything that says what is sent, when, to whom, and where its results go."""
-    percent = campaign.canary_percent  # where it was given, the size follows from the recipients
-    return _hash_with_first(campaign, percent, campaign.canary_size if percent is None else None)
+    """Return the SHA-256 (hex) of what is sent, when, to whom, and where its results go."""
+    percent = campaign.canary_percent  # if it is given, the size follows from the recipients
+    return _hash_with_canary(campaign, percent, campaign.canary_size if percent is None else None)
 
 
 def _former_hashes(campaign: Campaign) -> Iterator[str]:
-    """What earlier releases stored of the same campaign: one that waits during an upgrade can be approved after it."""
-    yield _hash_with_first(campaign, campaign.canary_percent or campaign.canary_size)
+    """Yield the hashes of earlier releases, so that a campaign can be approved after an upgrade."""
+    yield _hash_with_canary(campaign, campaign.canary_percent or campaign.canary_size)
     times = map(_moment, (campaign.scheduled_at, campaign.valid_until))
     yield _digest(campaign.message, campaign.sender_id, *times, audience_hash(campaign.audience))
 
 
-def _hash_with_first(campaign: Campaign, *first: int | None) -> str:
-    """`first`: how many, or what share, go first."""
+def _hash_with_canary(campaign: Campaign, *canary: int | None) -> str:
     return _digest(
         campaign.message,
         campaign.sender_id,
         campaign.callback_url,
         *map(_moment, (campaign.scheduled_at, campaign.valid_until)),
         *map(str, (campaign.quiet_from, campaign.quiet_until)),
-        *(*first, campaign.canary_wait, campaign.canary_floor),
+        *(*canary, campaign.canary_wait, campaign.canary_floor),
         audience_hash(campaign.audience),
     )
 
@@ -58,34 +58,34 @@ def _digest(*content: str | int | None) -> str:
 
 
 def audience_hash(audience: Audience) -> str:
-    """SHA-256, hex, over the columns and the checksums of all chunks."""
+    """Return the SHA-256 (hex) of the columns and of the checksums of all chunks."""
     checksums = AudienceChunk.objects.filter(audience=audience).order_by("number").values_list("checksum", flat=True)
     return hashlib.sha256(orjson.dumps([audience.columns, *checksums])).hexdigest()
 
 
 def is_void(campaign: Campaign) -> bool:
-    """Whether it was approved, or approval was asked for, and is not the same any more."""
+    """Return whether the campaign has changed since approval was requested or given."""
     stored = campaign.approval_hash
     return stored != "" and stored != content_hash(campaign) and stored not in _former_hashes(campaign)
 
 
 def is_approver(by: User, role: str | None) -> bool:
-    """Whether `by`, who has this role in an account, may approve what others launch there. Operators may anywhere."""
+    """Return whether `by` may approve the campaigns of an account. Operators always may."""
     return by.is_superuser or role in APPROVING_ROLES
 
 
 def may_approve(campaign: Campaign, by: User, role: str | None) -> bool:
-    """Whether `by`, who has this role in its account, may decide on this campaign: they did not launch it."""
+    """Return whether `by` may decide on this campaign: an approver who did not launch it."""
     return is_approver(by, role) and campaign.approval_requested_by_id != by.pk
 
 
 def require_approver(campaign: Campaign, by: User) -> None:
-    """Raises PermissionDenied unless `by` may decide on this campaign, as `may_approve` says."""
+    """Raise PermissionDenied unless `by` may decide on the campaign (see `may_approve`)."""
     role = Membership.objects.filter(account=campaign.account_id, user=by).values_list("role", flat=True).first()
     if not is_approver(by, role):
-        raise PermissionDenied("Only an owner or an admin of the account may approve a campaign.")
+        raise PermissionDenied(_("Only an owner or an admin of the account can approve a campaign."))
     if not may_approve(campaign, by, role):
-        raise PermissionDenied("A second person has to approve: this campaign was launched by you.")
+        raise PermissionDenied(_("You launched this campaign, so a second person has to approve it."))
 
 
 def _moment(moment: datetime | None) -> str | None:

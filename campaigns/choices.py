@@ -26,7 +26,7 @@ class CampaignStatus(TextChoices):
 
 
 class CanaryState(TextChoices):
-    """Of a campaign whose first recipients are tried before the others; empty for one without, or not begun."""
+    """State of a campaign's canary, its first recipients. Empty: none, or not started."""
 
     SENDING = "sending", _("The first are being sent")
     WAITING = "waiting", _("Reports on the first are awaited")
@@ -57,7 +57,7 @@ CAMPAIGN: Machine[CampaignStatus, Actor] = Machine(
         S.DRAFT: {
             S.AWAITING_APPROVAL: (PERSON, PIPELINE),
             S.SCHEDULED: (PERSON,),
-            S.RUNNING: (PERSON, PIPELINE),  # the pipeline: a resent campaign, once its recipients are gathered
+            S.RUNNING: (PERSON, PIPELINE),  # the pipeline: a resend, once its recipients are gathered
             S.CANCELLED: (PERSON,),
         },
         S.AWAITING_APPROVAL: dict.fromkeys((S.DRAFT, S.SCHEDULED, S.RUNNING, S.CANCELLED), (PERSON,)),
@@ -67,7 +67,7 @@ CAMPAIGN: Machine[CampaignStatus, Actor] = Machine(
             S.CANCELLED: (PERSON,),
             S.RUNNING: (CLOCK,),
             S.MISSED: (CLOCK,),
-            S.AWAITING_APPROVAL: (CLOCK,),  # it is not what was approved
+            S.AWAITING_APPROVAL: (CLOCK,),  # it changed after it was approved
         },
         S.RUNNING: {
             S.PAUSED: (PERSON, PIPELINE),

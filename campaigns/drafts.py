@@ -1,10 +1,11 @@
-"""Drafts: campaigns that are put together step by step, and copies of earlier ones. Nothing of a draft is sent."""
+"""Drafts: campaigns in the making, and copies of earlier ones. Nothing is sent before a draft is launched."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
 from campaigns.choices import CampaignKind, CampaignStatus
@@ -24,7 +25,7 @@ from uploads.models import Audience, Upload
 def create_draft(
     account: Account, user: User, request: CampaignRequest, wanted: RecipientSource | None = None
 ) -> tuple[Campaign, list[RefusedRow]]:
-    """A draft, with or without recipients yet, and the numbers of the request that are none. Raises an SmsappError."""
+    """Create a draft, and return it with the rejected numbers. Raises an SmsappError."""
     problems = Problems()
     problems.check(check_request, account, request, columns=None)
     with transaction.atomic():
@@ -44,10 +45,10 @@ def create_draft(
 def change_draft(
     campaign: Campaign, by: User, changes: Mapping[str, Any], wanted: RecipientSource | None = None, **plan: Any
 ) -> tuple[Campaign, list[RefusedRow]]:
-    """Change fields of a CampaignRequest by name, the recipients, or both; what is left out stays. `plan`: `rule`, by
-    which it is to be sent again and again, or None.
+    """Change a draft, and return it with the rejected numbers.
 
-    Raises InvalidState for anything but a draft, and an SmsappError for what could not be sent.
+    `changes`: fields of a CampaignRequest by name. `plan`: `rule`, which makes it a recurring campaign, or None.
+    Raises InvalidState unless it is a draft, or an SmsappError if it could not be sent like this.
     """
     require_draft(campaign, "changed")
     check_change(campaign, changes)
@@ -71,13 +72,13 @@ def change_draft(
 
 
 def rule_of(draft: Campaign) -> Rule | None:
-    """By which it is to be sent again and again."""
+    """Return the rule that makes the draft a recurring campaign, if it has one."""
     plan = DraftPlan.objects.filter(campaign=draft).first()
     return Rule(**plan.rule) if plan and plan.rule else None
 
 
 def recipients_of(draft: Campaign) -> RecipientSource | None:
-    """Where a draft's recipients come from, to take them again: a contact list as it stands by then, or an upload."""
+    """Return where the draft's recipients come from: a contact list or an upload."""
     plan = DraftPlan.objects.filter(campaign=draft).select_related("contact_list").first()
     if plan is not None and plan.contact_list is not None:
         return RecipientSource(list_id=plan.contact_list.list_id)
@@ -86,7 +87,7 @@ def recipients_of(draft: Campaign) -> RecipientSource | None:
 
 
 def delete_draft(campaign: Campaign, by: User) -> None:
-    """Raises InvalidState for anything but a draft."""
+    """Delete a draft. Raises InvalidState for a campaign in any other state."""
     with transaction.atomic():
         draft = locked_campaign(campaign)
         require_draft(draft, "deleted")
@@ -96,13 +97,15 @@ def delete_draft(campaign: Campaign, by: User) -> None:
 
 
 def clone(campaign: Campaign, by: User) -> Campaign:
-    """A draft with the same text, sender and recipients as any bulk campaign, which may be taken again from where those
-    came from. It has no times and no client_reference: those belong to one send."""
+    """Create a draft with the text, sender, recipients and contact list of a bulk campaign.
+
+    Times and client_reference belong to one send, so the copy has none. Raises InvalidState.
+    """
     with transaction.atomic():
         original = locked_campaign(campaign)  # so that its recipients are not removed meanwhile
         if original.kind != CampaignKind.BULK or (original.resend_of_id and original.status == CampaignStatus.DRAFT):
             raise InvalidState(
-                "Only a bulk campaign whose recipients are known can be cloned.", current_status=original.status
+                _("Only a bulk campaign whose recipients are known can be copied."), current_status=original.status
             )
         request = replace(request_of(original), scheduled_at=None, valid_until=None, client_reference=None)
         copy = unsaved_campaign(original.account, by, request, original.audience)
@@ -123,8 +126,10 @@ def _plan(draft: Campaign, wanted: RecipientSource | None, **values: Any) -> Non
 
 
 def check_change(draft: Campaign, changes: Mapping[str, Any]) -> None:
-    """A time that has passed meanwhile is refused when the draft is launched, not when something else is changed.
-    Raises an SmsappError, which names all that is wrong."""
+    """Check a draft with these changes. Raises an SmsappError that names every problem.
+
+    Times are checked only if they change: one that has passed is refused when the draft is launched.
+    """
     request = replace(request_of(draft), **changes)
     if not {"scheduled_at", "valid_until"} & set(changes):
         request = replace(request, scheduled_at=None, valid_until=None)
@@ -132,20 +137,19 @@ def check_change(draft: Campaign, changes: Mapping[str, Any]) -> None:
 
 
 def _check_placeholders(request: CampaignRequest, audience: Audience) -> None:
-    """Once there are recipients, they have to have what the text asks for."""
     if audience.recipient_count:
         check_message(request.message, audience.columns)
 
 
 def _forget(audience: Audience) -> None:
-    """Remove recipients that nothing needs any more. Those of an upload belong to it."""
+    """Delete recipients that nothing uses any more. An upload keeps its own."""
     users = (Campaign, RecurringCampaign, Upload)
     if not any(model.objects.filter(audience=audience).exists() for model in users):
         audience.delete()
 
 
 def _facts(draft: Campaign) -> dict[str, Any]:
-    """What may stand in the audit log: no text."""
+    """Return what the audit log may hold of a draft: never the text."""
     return {
         "name": draft.name,
         "sender_id": draft.sender_id,

@@ -1,11 +1,11 @@
 """What a campaign costs, and the credit that is reserved for it.
 
-1. `admit` counts its recipients against the day's limit and reserves what it costs at the prices of that moment, which
-   the campaign keeps: nothing it sends costs anything else, whatever becomes of the list.
-2. Where its recipients are one chunk, every single send among them, that is exact: each text is made. Beyond, it is
-   reckoned from the recipients by first digits and the mean length of the first chunk's texts.
-3. `cover`, called as each chunk of its messages is made, reserves what is missing, or the campaign is paused; after the
-   last it returns what is too much. So nothing is ever sent that was not reserved.
+1. `admit` counts its recipients against the daily limit and reserves its cost at the prices of that moment. The
+   campaign keeps these prices: a later change of the price list does not touch it.
+2. The cost is exact if all recipients are in one chunk, as those of every single send are: each text is rendered.
+   Otherwise it is estimated from the recipients' prefixes and the mean length of the first chunk's texts.
+3. `cover` runs as each chunk becomes messages. It reserves what is missing, or the campaign is paused; after the last
+   chunk it gives back the surplus. So nothing is sent without a reservation.
 
 Test mode and accounts without metering skip all of it, without a query.
 """
@@ -23,6 +23,7 @@ from campaigns.texts.opt_out_links import blank_link
 from campaigns.texts.renderers import renderer_of
 from campaigns.texts.rendering import EmptyValue, Renderer
 from smsapp.core.exceptions import DestinationBlocked
+from smsapp.lib.sentences import Sentence, gettext_noop
 from smsapp.lib.text import MAX_TEXT_LENGTH, segment_count
 from uploads.chunks import PREFIX_DIGITS, Recipients, count_prefixes, unpack_body
 from uploads.models import AudienceChunk
@@ -33,16 +34,17 @@ FIELDS = ("prices", "reserved_micro", "counted_on")
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a campaign costs, in millionths, and the prices that this follows from."""
+    """The cost of a campaign, in millionths of the currency, and the prices behind it."""
 
     amount: int
     prices: PriceList
 
 
 def admit(campaign: Campaign) -> None:
-    """Count and reserve, in the transaction that accepts the campaign; not saved here, and done once.
+    """Count the campaign against the daily limit and reserve its cost, once.
 
-    Raises QuotaExceeded, InsufficientCredit, or DestinationBlocked where a number has no price.
+    Call it in the transaction that accepts the campaign and saves it afterwards. Raises QuotaExceeded,
+    SpendLimitReached, InsufficientCredit, or DestinationBlocked if a number has no price.
     """
     if campaign.mode != Mode.LIVE or not campaign.total_recipients:
         return
@@ -57,7 +59,10 @@ def admit(campaign: Campaign) -> None:
 
 
 def undo_admission(campaign: Campaign) -> None:
-    """Undo `admit` for a campaign of which nothing was sent; in the transaction that saves it and holds its row."""
+    """Undo `admit` for a campaign that has sent nothing.
+
+    Call it in the transaction that has locked the campaign's row and saves it afterwards.
+    """
     counted = campaign.total_recipients if campaign.account.daily_message_limit is not None else 0
     quota.give_back(campaign.account_id, campaign.counted_on, counted, campaign.reserved_micro)
     credit.give_back(campaign.account_id, campaign.reserved_micro)
@@ -65,8 +70,11 @@ def undo_admission(campaign: Campaign) -> None:
 
 
 def cover(campaign: Campaign, cost: int) -> None:
-    """Note what the messages of one more chunk cost; in the transaction that makes them and has moved the campaign's
-    row. Raises InsufficientCredit if they turn out to cost more than was reserved, and the account has no more."""
+    """Add the cost of one more chunk of messages, and reserve what is missing for it.
+
+    Call it in the transaction that makes the messages and has updated the campaign's row. Raises InsufficientCredit if
+    they cost more than was reserved and the account cannot pay the difference.
+    """
     if campaign.prices is None or campaign.chunk_count == 1:
         return
     row = Campaign.objects.get(pk=campaign.pk)
@@ -82,7 +90,10 @@ def cover(campaign: Campaign, cost: int) -> None:
 
 
 def quote_of(campaign: Campaign) -> Quote:
-    """What a campaign costs: exactly, if its recipients are one chunk. Raises DestinationBlocked."""
+    """Return the cost of a campaign, exact if its recipients are in one chunk.
+
+    Raises DestinationBlocked if a number has no price.
+    """
     chunks = AudienceChunk.objects.filter(audience=campaign.audience_id).order_by("number")
     renderer = renderer_of(campaign.kind, campaign.message, campaign.audience.columns)
     first = unpack_body(chunks.values_list("body", flat=True)[0])
@@ -93,11 +104,11 @@ def quote_of(campaign: Campaign) -> Quote:
     counts: Counter[str] = Counter()
     for counted in chunks.values_list("prefix_counts", flat=True).iterator(chunk_size=100):
         counts.update(counted)
-    if counts.total() < campaign.audience.recipient_count:  # stored before anybody counted
+    if counts.total() < campaign.audience.recipient_count:  # stored before chunks had counts
         bodies = chunks.values_list("body", flat=True).iterator(chunk_size=10)
         counts = Counter(phone[1 : PREFIX_DIGITS + 1] for body in bodies for phone in unpack_body(body).phones)
     mean = sum(segments) / max(1, len(segments))
-    return _reckoned(PriceList.of(campaign.account), counts, mean)
+    return _estimated(PriceList.of(campaign.account), counts, mean)
 
 
 def _exact(prices: PriceList, phones: Sequence[str], segments: Sequence[int]) -> Quote:
@@ -110,24 +121,23 @@ def _exact(prices: PriceList, phones: Sequence[str], segments: Sequence[int]) ->
     return Quote(amount, prices.cut_to(count_prefixes(phones)))
 
 
-def _reckoned(prices: PriceList, counts: Counter[str], mean: float) -> Quote:
+def _estimated(prices: PriceList, counts: Counter[str], mean: float) -> Quote:
     amount = 0
-    for beginning, count in counts.items():
-        price = prices.highest_of(beginning)
+    for prefix, count in counts.items():
+        price = prices.highest_of(prefix)
         if price is None:
-            raise no_price(beginning)
+            raise no_price(prefix)
         amount += price * ceil(count * mean)
     return Quote(amount, prices.cut_to(counts))
 
 
-def no_price(beginning: str) -> DestinationBlocked:
-    return DestinationBlocked(
-        f"This account has no price for numbers that begin with +{beginning}.", "phone_numbers", f"+{beginning}"
-    )
+def no_price(prefix: str) -> DestinationBlocked:
+    reason = Sentence(gettext_noop("This account has no price for numbers that begin with +%(prefix)s."), prefix=prefix)
+    return DestinationBlocked(reason, "phone_numbers", f"+{prefix}")
 
 
 def _segments(renderer: Renderer, recipients: Recipients) -> list[int]:
-    """Of each recipient's text; 0 where none can be sent."""
+    """Return the number of segments of each recipient's text; 0 if it cannot be sent."""
     if renderer.is_constant:
         return [_count(renderer, ())] * len(recipients.phones)
     return [_count(renderer, row) for row in recipients.values]

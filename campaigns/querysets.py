@@ -1,4 +1,4 @@
-"""Questions about campaigns."""
+"""Queries on campaigns."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class CampaignQuerySet(models.QuerySet["m.Campaign"]):
         return self.filter(status__in=CAMPAIGN.sources(CampaignStatus.RUNNING, Actor.CLOCK), scheduled_at__lte=now)
 
     def to_gather(self) -> CampaignQuerySet:
-        """Resends whose recipients are still being gathered."""
+        """Return resends whose recipients are still being gathered."""
         return self.filter(status=CampaignStatus.DRAFT, resend_of__isnull=False)
 
     def to_expand(self, now: datetime) -> CampaignQuerySet:
-        """Running campaigns with chunks left that nobody expands at this moment."""
+        """Return running campaigns with chunks left that no process is expanding."""
         free = models.Q(expansion_lease_until__isnull=True) | models.Q(expansion_lease_until__lt=now)
         return self.filter(free, status=CampaignStatus.RUNNING, chunks_done__lt=models.F("chunk_count")).order_by(
             "chunks_done",
-            "id",  # a small one does not wait for all of a large one
+            "id",  # so that a small campaign does not wait for all of a large one
         )

@@ -1,7 +1,9 @@
-"""To whom: the numbers of a request, a ready upload, or a contact list as it stands now, as an Audience."""
+"""The recipients of a campaign: numbers of a request, an upload or a contact list become an Audience."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
 from smsapp.core.error_codes import problem_code
@@ -17,7 +19,7 @@ MAX_ERRORS = 100
 
 @dataclass(frozen=True, slots=True)
 class RecipientSource:
-    """Exactly one of them is given."""
+    """Where recipients come from: exactly one of the three is given."""
 
     phone_numbers: Sequence[str] = ()
     upload_id: str = ""
@@ -25,22 +27,22 @@ class RecipientSource:
 
 
 def gather(account: Account, wanted: RecipientSource) -> tuple[Audience, list[RefusedRow]]:
-    """The audience, and the numbers of the request that are no recipients.
+    """Return the audience, and the rejected numbers of the request.
 
-    Raises InvalidPhoneNumber if none of the numbers is one, and what `ready_audience` and `snapshot` raise.
+    Raises InvalidPhoneNumber if no number is valid, and whatever `ready_audience` and `snapshot` raise.
     """
     if wanted.upload_id:
         return ready_audience(account, wanted.upload_id), []
     if wanted.list_id:
         return snapshot(account, wanted.list_id), []
-    good, refused = require_numbers(account, wanted.phone_numbers)
-    return audience_from_numbers(account, good, refused=refused), refused
+    valid, rejected = require_numbers(account, wanted.phone_numbers)
+    return audience_from_numbers(account, valid, refused=rejected), rejected
 
 
 def require_numbers(account: Account, numbers: Sequence[str]) -> tuple[list[tuple[int, str]], list[RefusedRow]]:
-    """See `screen_numbers`. Raises InvalidPhoneNumber if none of the numbers is one."""
-    good, refused = screen_numbers(numbers, account.default_country)
-    if not good:
+    """Return the valid and the rejected numbers. Raises InvalidPhoneNumber if none is valid."""
+    valid, rejected = screen_numbers(numbers, account.default_country)
+    if not valid:
         errors = [
             {
                 "field": f"phone_numbers[{row.row - 1}]",
@@ -48,13 +50,13 @@ def require_numbers(account: Account, numbers: Sequence[str]) -> tuple[list[tupl
                 "message": str(RowReason(row.reason).label),
                 "value": row.value,
             }
-            for row in refused[:MAX_ERRORS]
+            for row in rejected[:MAX_ERRORS]
         ]
         raise InvalidPhoneNumber(
-            "None of the numbers can receive an SMS.",
+            _("None of the numbers can receive an SMS."),
             "phone_numbers[0]",
             numbers[0],
-            problem=refused[0].reason,
+            problem=rejected[0].reason,
             errors=errors,
         )
-    return good, refused
+    return valid, rejected

@@ -1,10 +1,11 @@
-"""Sending the failed messages of an ended campaign again: which campaign may be resent, and the draft that will."""
+"""Resends: which ended campaigns can send their failed messages again, and the new campaign that does it."""
 
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from campaigns.choices import CampaignStatus
@@ -19,17 +20,17 @@ from uploads.audiences import audience_to_fill
 
 logger = logging.getLogger(__name__)
 
-#: Nothing of it goes on by itself. A paused campaign may be resumed, and then sends what waits: that is no failure.
+#: States in which nothing more is sent. Not `paused`: what waits there is sent when the campaign is resumed.
 RESENDABLE = (CampaignStatus.COMPLETED, CampaignStatus.CANCELLED, CampaignStatus.FAILED)
 
 
 def create_resend(original: Campaign, by: User, statuses: Sequence[str]) -> Campaign:
-    """A draft that will send the messages of these statuses again; the pipeline gathers its recipients and starts it.
+    """Create the draft that sends the messages of these statuses again.
 
-    A campaign is resent once, decided under its row's lock: two clicks make one resend, and no message is ever in two
-    of them. What fails again is sent again by resending the resend. A resend that was cancelled before it started does
-    not count. It keeps what was asked for, without first recipients and times; `valid_until` while it is ahead.
-    Raises an SmsappError.
+    The pipeline gathers its recipients and starts it. A campaign is resent once, decided under its row's lock: two
+    clicks make one resend, and no message is in two. A resend that was cancelled before it started does not count.
+    What fails again is resent from the resend. It keeps the original's settings except canary, schedule and a
+    `valid_until` that has passed. Raises an SmsappError.
     """
     with transaction.atomic():
         locked = Campaign.objects.select_for_update(of=("self",)).select_related("account", "audience")
@@ -54,12 +55,12 @@ def create_resend(original: Campaign, by: User, statuses: Sequence[str]) -> Camp
         resend.resend_of, resend.resend_statuses = original, list(statuses)
         save_new(resend)
         note(original, "resent", by, after={"bulk_id": resend.bulk_id, "statuses": list(statuses)})
-    logger.info("campaign %s sends the %s of %s again", resend.bulk_id, ", ".join(statuses), original.bulk_id)
+    logger.info("campaign %s resends the %s messages of %s", resend.bulk_id, ", ".join(statuses), original.bulk_id)
     return resend
 
 
 def is_resendable(campaign: Campaign, statuses: Collection[str]) -> bool:
-    """Whether a page should offer it: `create_resend` decides. Asks nothing of the database while it may not be."""
+    """Return whether a page should offer a resend. No query if the state rules it out."""
     try:
         _check_resend(campaign, statuses)
     except InvalidState:
@@ -68,33 +69,35 @@ def is_resendable(campaign: Campaign, statuses: Collection[str]) -> bool:
 
 
 def _check_resend(original: Campaign, statuses: Collection[str]) -> None:
-    """Raises InvalidState with the reason."""
     state = {"current_status": original.status, "allowed": [str(status) for status in RESENDABLE]}
     if original.status not in RESENDABLE:
         raise InvalidState(
-            f"A campaign that is {original.get_status_display().lower()} cannot be resent: it has to be completed "
-            "or cancelled first.",
+            _("Only a completed or cancelled campaign can be resent. This one is in the state “%(status)s”.")
+            % {"status": original.get_status_display()},
             **state,
         )
     if original.queued > 0 or original.unknown > 0:
-        raise InvalidState("Some of its messages are still being closed or looked up. Try again in a minute.", **state)
+        raise InvalidState(
+            _("The outcome of some messages is not known yet. Try again in a minute."),
+            **state,
+        )
     if resend := next(filter(_counts_as_resend, original.resends.all()), None):
         raise InvalidState(
-            "The failed messages of this campaign were sent again already. What failed again is sent again from there.",
+            _("This campaign was already resent. Resend the messages that failed again from its resend."),
             **state,
             bulk_id=resend.bulk_id,
         )
     if not any(original.tally[status] > 0 for status in statuses):
-        raise InvalidState("This campaign has no failed messages to send again.", **state)
+        raise InvalidState(_("This campaign has no failed messages to send again."), **state)
 
 
 def _counts_as_resend(resend: Campaign) -> bool:
-    """Nothing was ever sent of one that was cancelled before it started."""
+    """Return False for a resend that was cancelled before it started: it sent nothing."""
     return resend.status != CampaignStatus.CANCELLED or resend.started_at is not None
 
 
 def show_gathered(resend: Campaign) -> None:
-    """Move a draft's totals to what its audience holds; in the transaction that stored it."""
+    """Copy the totals of a resend's audience to its draft, in the transaction that stored them."""
     resend.total_recipients = resend.audience.recipient_count
     resend.chunk_count = resend.audience.chunk_count
     resend.save(update_fields=["total_recipients", "chunk_count"])

@@ -22,9 +22,9 @@ class CampaignAction(StrEnum):
 
 
 def allowed_actions(campaign: Campaign, by: User, role: str, resendable: Collection[str]) -> set[CampaignAction]:
-    """Return the actions that `by`, who has this role in its account, may take on the campaign as it stands.
+    """Return the actions that `by` may take on the campaign in its present state.
 
-    `resendable`: names of the message statuses that can be sent again.
+    `role`: that of `by` in the campaign's account. `resendable`: names of message statuses that can be sent again.
     """
     if Scope.CAMPAIGNS_WRITE not in SCOPES_OF[Role(role)]:
         return set()
@@ -47,5 +47,5 @@ def allowed_actions(campaign: Campaign, by: User, role: str, resendable: Collect
 
 
 def is_unfinished(campaign: Campaign) -> bool:
-    """Return whether a person still edits this draft. A resend starts by itself once its recipients are known."""
+    """Return whether a person still edits this draft. A resend starts by itself."""
     return campaign.status == CampaignStatus.DRAFT and campaign.resend_of_id is None

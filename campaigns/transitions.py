@@ -1,10 +1,11 @@
-"""How a campaign's status is moved by one statement, and told of: in the audit log and to webhooks."""
+"""Status changes of a campaign, each with its audit event and its webhook event."""
 
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.security import audit
@@ -18,44 +19,46 @@ logger = logging.getLogger(__name__)
 
 
 def locked_campaign(campaign: Campaign) -> Campaign:
-    """Its row as it stands now, locked. Raises NotFound for a draft that was deleted meanwhile."""
+    """Lock and return the campaign's present row. Raises NotFound for a draft that was deleted meanwhile."""
     rows = Campaign.objects.select_for_update(of=("self",)).select_related("account", "audience", "user")
     locked = rows.filter(pk=campaign.pk).first()
     if locked is None:
-        raise NotFound("There is no such campaign.")
+        raise NotFound(_("There is no such campaign."))
     return locked
 
 
 def not_from(campaign: Campaign, to: CampaignStatus, *sources: CampaignStatus) -> InvalidState:
-    """`sources`: where this move starts, if not everywhere that a person may make it from."""
+    """Return the error of a move to `to`. `sources`: where it may start, if not wherever a person may begin it."""
     return InvalidState(
-        f"A campaign that is {campaign.get_status_display().lower()} cannot become {to.label.lower()}.",
+        _("A campaign in the state “%(status)s” cannot change to “%(to)s”.")
+        % {"status": campaign.get_status_display(), "to": to.label},
         current_status=campaign.status,
         allowed=[str(status) for status in sources or CAMPAIGN.sources(to, Actor.PERSON)],
     )
 
 
 def require_may(campaign: Campaign, to: CampaignStatus, *sources: CampaignStatus) -> None:
-    """Raises InvalidState unless a person may make this move from where it stands, and it is among `sources`."""
+    """Raise InvalidState unless a person may move the campaign to `to`, and it is in one of `sources`."""
     status = CampaignStatus(campaign.status)
     if not CAMPAIGN.may(status, to, Actor.PERSON) or (sources and status not in sources):
         raise not_from(campaign, to, *sources)
 
 
-def require_draft(campaign: Campaign, what: str) -> None:
-    """Raises InvalidState; `what` cannot be done. A resend is a draft only while its recipients are gathered, and then
-    nobody's to change."""
+def require_draft(campaign: Campaign, what: str = "") -> None:
+    """Raise InvalidState unless the campaign is a draft that a person edits."""
     state = {"current_status": campaign.status, "allowed": [str(CampaignStatus.DRAFT)]}
     if campaign.status != CampaignStatus.DRAFT:
         raise InvalidState(
-            f"Only a draft can be {what}, and this campaign is {campaign.get_status_display().lower()}.", **state
+            _("Only a draft can be changed, deleted or launched. This campaign is in the state “%(status)s”.")
+            % {"status": campaign.get_status_display()},
+            **state,
         )
     if campaign.resend_of_id is not None:
-        raise InvalidState("Its recipients are still being gathered; then it starts by itself.", **state)
+        raise InvalidState(_("This resend cannot be changed. It starts by itself when it has its recipients."), **state)
 
 
 def move(campaign: Campaign, by: User, verb: str, to: CampaignStatus, **values: object) -> Campaign:
-    """A person's move; raises InvalidState if it is not allowed."""
+    """Make a person's move, and return the campaign after it. Raises InvalidState if it is not allowed."""
     is_moved = moved(campaign.pk, to, Actor.PERSON, by, verb, values)
     current = Campaign.objects.get(pk=campaign.pk)
     if not is_moved:
@@ -66,10 +69,10 @@ def move(campaign: Campaign, by: User, verb: str, to: CampaignStatus, **values: 
 def moved(
     campaign_id: int, to: CampaignStatus, actor: Actor, by: User | None, verb: str, values: Mapping[str, object]
 ) -> bool:
-    """Make one move; False if the table does not allow it.
+    """Make one move. Returns False if the table of states does not allow it.
 
-    The row is written twice. The first time shows the move to everybody at once, so that no stream of new attempts,
-    each sharing the row with the one before, keeps its lock from us. The second time waits for those under way.
+    The row is written twice. The first write shows the move to everybody at once; without it a stream of new attempts,
+    which all share a lock on the row, could keep us from locking it. The second write waits for attempts under way.
     """
     among = Campaign.objects.filter(pk=campaign_id, status__in=CAMPAIGN.sources(to, actor))
     with transaction.atomic():

@@ -1,9 +1,11 @@
-"""What a campaign may ask for: its text, sender, times and callback, before anybody receives anything."""
+"""Rules for what a campaign may ask for: its text, sender, times, canary and callback URL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
+
+from django.utils.translation import gettext_lazy as _
 
 from accounts.choices import Mode
 from accounts.models import Account
@@ -16,19 +18,20 @@ from campaigns.texts.rendering import Template
 from smsapp.core import clock
 from smsapp.core.exceptions import MessageTooLong, Problems, ScheduleInPast, ValidationError
 from smsapp.lib.moments import utc_text
+from smsapp.lib.sentences import Sentence, gettext_noop
 from smsapp.lib.text import MAX_TEXT_LENGTH, forbidden_characters
 
-SCHEDULE_GRACE = timedelta(seconds=60)  # "now" written by a client whose clock is a little behind
+SCHEDULE_GRACE = timedelta(seconds=60)  # for clients that write "now" and whose clock is a little slow
 SCHEDULE_MAX = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignRequest:
-    """What an entry point asks for. Times are aware; `valid_until` None means no limit.
+    """The settings of a campaign. Times are aware; `valid_until` None means no limit.
 
-    `quiet_from` and `quiet_until`, on the recipient's clock, go before the account's own quiet hours. The first
-    `canary_size` recipients, or `canary_percent` of all, go first: for `canary_wait` seconds their reports are awaited,
-    of which `canary_floor` hundredths have to say delivered.
+    `quiet_from` and `quiet_until`, in the recipient's local time, override the account's quiet hours. A canary of
+    `canary_size` recipients, or `canary_percent` of all, goes first. The others follow if `canary_floor` percent of it
+    are reported delivered within `canary_wait` seconds.
     """
 
     kind: CampaignKind
@@ -49,7 +52,7 @@ class CampaignRequest:
     canary_floor: int = 80
 
 
-#: Fields of a request that stand under the same names on a campaign, and on a recurring one.
+#: Fields of a request that have the same names on a campaign and on a recurring campaign.
 COPIED = (
     "name",
     "message",
@@ -66,65 +69,64 @@ MAX_CANARY_WAIT = 86_400  # seconds
 
 
 def check_text(message: str) -> None:
-    """The rules of a text whoever it goes to. Raises ValidationError or MessageTooLong (over 1,600 characters), both
-    naming `message`."""
+    """Check a text before anything about its recipients is known.
+
+    Raises ValidationError or MessageTooLong, both with the field `message`.
+    """
     if not message.strip():
-        raise ValidationError("The message is empty.", "message", message, problem="BLANK")
+        raise ValidationError(_("The message is empty."), "message", message, problem="BLANK")
     if forbidden := forbidden_characters(message):
-        raise ValidationError(
-            f"The message contains a character that no text message may contain: {forbidden[0]!r}.",
-            "message",
-            message,
-            problem="CONTROL_CHARACTERS",
+        reason = Sentence(
+            gettext_noop("The message contains a character that a text message cannot contain: %(character)s."),
+            character=repr(forbidden[0]),
         )
+        raise ValidationError(reason, "message", message, problem="CONTROL_CHARACTERS")
     if len(message) > MAX_TEXT_LENGTH:
-        raise MessageTooLong(
-            f"The message has {len(message)} characters; {MAX_TEXT_LENGTH} are allowed.",
-            "message",
-            message,
+        reason = Sentence(
+            gettext_noop("The message has %(length)d characters; %(max)d are allowed."),
             length=len(message),
             max=MAX_TEXT_LENGTH,
         )
+        raise MessageTooLong(reason, "message", message, length=len(message), max=MAX_TEXT_LENGTH)
 
 
 def check_message(message: str, columns: Sequence[str] = ()) -> None:
-    """The rules of a text for recipients with these columns, before any value is filled in.
+    """Check a text for recipients with these columns, before any value is filled in.
 
-    Raises ValidationError, MessageTooLong or TemplateVariableMissing, all naming `message`.
+    Raises ValidationError, MessageTooLong or TemplateVariableMissing, all with the field `message`.
     """
     check_text(message)
     Template(message).bind(columns)
 
 
 def check_schedule(scheduled_at: datetime, grace: timedelta = SCHEDULE_GRACE) -> None:
-    """`grace`: by how much the schedule may have passed. Raises ScheduleInPast or ValidationError."""
+    """Raise ScheduleInPast or ValidationError. `grace`: by how much the time may have passed."""
     now = clock.about_now()
     if scheduled_at < now - grace:
-        raise ScheduleInPast("The schedule time is in the past.", "schedule_time", utc_text(scheduled_at))
+        raise ScheduleInPast(_("The schedule time is in the past."), "schedule_time", utc_text(scheduled_at))
     if scheduled_at > now + SCHEDULE_MAX:
-        raise ValidationError("The schedule time is more than a year away.", "schedule_time", utc_text(scheduled_at))
+        reason = _("The schedule time is more than a year away.")
+        raise ValidationError(reason, "schedule_time", utc_text(scheduled_at))
 
 
 def check_validity(valid_until: datetime, scheduled_at: datetime | None) -> None:
-    """Raises ValidationError."""
     now = clock.about_now()
     if valid_until <= max(now, scheduled_at or now):
-        raise ValidationError("Nothing could be sent before this time.", "valid_until", utc_text(valid_until))
+        reason = _("Give a time that is in the future and after the schedule time.")
+        raise ValidationError(reason, "valid_until", utc_text(valid_until))
 
 
 def check_quiet_hours(request: CampaignRequest) -> None:
-    """Raises ValidationError."""
     if (request.quiet_from is None) != (request.quiet_until is None):
-        raise ValidationError("Quiet hours have a beginning and an end.", "quiet_until")
+        raise ValidationError(_("Give both the start and the end of the quiet hours."), "quiet_until")
     if request.quiet_from is not None and request.quiet_from == request.quiet_until:
-        raise ValidationError("Quiet hours that begin and end at the same time are none.", "quiet_until")
+        raise ValidationError(_("Quiet hours cannot start and end at the same time."), "quiet_until")
 
 
 def check_canary(request: CampaignRequest) -> None:
-    """Raises ValidationError."""
     if request.canary_size is not None and request.canary_percent is not None:
-        words = "Give the first recipients as a number or in percent."
-        raise ValidationError(words, "canary_percent", request.canary_percent)
+        reason = _("Give the first recipients as a number or in percent, not both.")
+        raise ValidationError(reason, "canary_percent", request.canary_percent)
     ranges = (
         ("canary_size", 1, 10**6),
         ("canary_percent", 1, 50),
@@ -134,14 +136,18 @@ def check_canary(request: CampaignRequest) -> None:
     for name, least, most in ranges:
         value = getattr(request, name)
         if value is not None and not least <= value <= most:
-            raise ValidationError(f"This must be {least:,} to {most:,}.", name, value)
+            limits = Sentence(gettext_noop("Give a number from %(min)s to %(max)s."), min=f"{least:,}", max=f"{most:,}")
+            raise ValidationError(limits, name, value)
 
 
 def check_request(
     account: Account, request: CampaignRequest, columns: Sequence[str] | None = (), grace: timedelta = SCHEDULE_GRACE
 ) -> None:
-    """Everything that can be refused whoever the recipients are; `columns`: None while nobody knows. A callback URL
-    may be looked up, so not inside a transaction for the first time. Raises an SmsappError, which names all of it."""
+    """Check everything that does not depend on the recipients. Raises an SmsappError that names every problem.
+
+    `columns`: those of the recipients, None if they are not known yet. A callback URL may be looked up in the DNS, so
+    call it outside a transaction first.
+    """
     require_active(account)
     problems = Problems()
     if columns is None or request.kind == CampaignKind.SINGLE:
@@ -161,7 +167,7 @@ def check_request(
 
 
 def write_request(campaign: Campaign, request: CampaignRequest) -> list[str]:
-    """Set what may be changed while it is a draft; the names of these fields."""
+    """Set the fields that may change while the campaign is a draft. Returns their names."""
     names = (*COPIED, "scheduled_at", "valid_until", "client_reference")
     values: dict[str, Any] = {name: getattr(request, name) for name in names}
     for name, value in values.items():
@@ -170,7 +176,7 @@ def write_request(campaign: Campaign, request: CampaignRequest) -> list[str]:
 
 
 def request_of(campaign: Campaign) -> CampaignRequest:
-    """What was asked for when it was made, or changed: of first recipients in percent, not how many these are."""
+    """Return the settings as they were asked for: a canary in percent stays in percent."""
     values = {name: getattr(campaign, name) for name in COPIED}
     if campaign.canary_percent is not None:
         values["canary_size"] = None

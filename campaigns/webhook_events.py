@@ -1,4 +1,4 @@
-"""Events of campaigns, into the outbox of the account's webhooks. Single sends are told by their messages alone."""
+"""Webhook events of campaigns. A single send has none of its own: its messages have theirs."""
 
 from accounts.choices import EventType
 from accounts.webhooks import emit
@@ -15,7 +15,7 @@ EVENT_OF = {
 
 
 def emit_event(campaign: Campaign) -> None:
-    """Tell of the status a campaign has just got, in the transaction that gave it."""
+    """Emit the event of the campaign's new status, in the transaction that set it."""
     event_type = EVENT_OF.get(CampaignStatus(campaign.status))
     if event_type is None or campaign.kind != CampaignKind.BULK:
         return

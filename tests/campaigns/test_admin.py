@@ -53,7 +53,7 @@ def test_refusal_is_shown_and_does_not_stop_the_others(admin_client: Client) -> 
     done, running = make_campaign(name="Done"), make_campaign(name="Going")
     Campaign.objects.filter(pk=done.pk).update(status=CampaignStatus.COMPLETED)
     page = act(admin_client, "pause", done, running)
-    assert "Done: A campaign that is completed cannot become paused." in page
+    assert "Done: A campaign in the state “Completed” cannot change to “Paused”." in page
     running.refresh_from_db()
     assert running.status == CampaignStatus.PAUSED
 

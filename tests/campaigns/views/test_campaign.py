@@ -361,7 +361,7 @@ def test_move_that_is_not_allowed_is_a_message_not_an_error(client: Client) -> N
     Campaign.objects.filter(pk=campaign.pk).update(status=CampaignStatus.COMPLETED)
     page = member(client, campaign.account).post(campaign_url("campaign-pause", campaign), follow=True)
     assert page.status_code == 200
-    assert "A campaign that is completed cannot become paused." in page.content.decode()
+    assert "A campaign in the state “Completed” cannot change to “Paused”." in page.content.decode()
 
 
 @pytest.mark.parametrize("name", ["campaign-pause", "campaign-resume", "campaign-cancel"])
