@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -159,6 +160,7 @@ class ApiKeyViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
     read_scope = Scope.KEYS_READ
     write_scope = Scope.KEYS_WRITE
     serializer_class = ApiKeySerializer
+    lookup_field = "key_id"
     pagination_class = NewestFirst
     parameters = {"list": PAGE}
 
@@ -209,6 +211,7 @@ class ApiKeyViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
         extensions=may_fail(InvalidState),
         examples=[OpenApiExample("Within the hour", {"overlap_hours": 1}, request_only=True)],
     )
+    @action(detail=True, methods=["post"])
     def rotate(self, request: Request, key_id: str) -> Response:
         """A new key with the same properties; the old one works on for `overlap_hours`."""
         overlap = timedelta(hours=checked(RotateRequest, request)["overlap_hours"])

@@ -74,6 +74,7 @@ class SenderViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVie
     read_scope = Scope.ACCOUNT_READ
     write_scope = Scope.ACCOUNT_WRITE
     serializer_class = SenderSerializer
+    lookup_field = "sender_id"
     pagination_class = NewestFirst
     parameters = {"list": PAGE}
 

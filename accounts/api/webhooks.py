@@ -11,6 +11,7 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.exceptions import Throttled
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.request import Request
@@ -221,6 +222,7 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
     read_scope = Scope.WEBHOOKS_READ
     write_scope = Scope.WEBHOOKS_WRITE
     serializer_class = WebhookSerializer
+    lookup_field = "endpoint_id"
     pagination_class = NewestFirst
     parameters = {"list": (choice("kind", EndpointKind.values, "Only of this kind."), *PAGE)}
 
@@ -284,6 +286,7 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
         responses=NewWebhook,
         extensions=may_fail(InvalidState),
     )
+    @action(detail=True, methods=["post"], url_path="rotate-secret")
     def rotate_secret(self, request: Request, endpoint_id: str) -> Response:
         """The old secret signs beside the new one for 24 hours: in that time each body carries both signatures."""
         _require_no_fields(request)
@@ -297,6 +300,7 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
         responses={202: DeliverySerializer},
         extensions=may_fail(InvalidState),
     )
+    @action(detail=True, methods=["post"])
     def test(self, request: Request, endpoint_id: str) -> Response:
         """An event of type `ping`; see its delivery for what came of it."""
         _require_no_fields(request)
@@ -312,6 +316,7 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
         responses=WebhookSerializer,
         extensions=may_fail(CallbackUrlNotAllowed, InvalidState),
     )
+    @action(detail=True, methods=["post"])
     def enable(self, request: Request, endpoint_id: str) -> Response:
         """What failed before is sent again by `replay`; events while it was off were not kept."""
         _require_no_fields(request)
@@ -326,6 +331,7 @@ class WebhookViewSet(AccountMixin, ListModelMixin, RetrieveModelMixin, GenericVi
         extensions=may_fail(InvalidState),
         examples=[OpenApiExample("Since the outage", {"failed_since": "2027-06-17T18:00:00Z"}, request_only=True)],
     )
+    @action(detail=True, methods=["post"])
     def replay(self, request: Request, endpoint_id: str) -> Response:
         """The same `webhook-id` and body, a new timestamp."""
         since = checked(ReplayRequest, request)["failed_since"]
@@ -347,6 +353,7 @@ class WebhookDeliveryViewSet(AccountMixin, ListModelMixin, GenericViewSet[Webhoo
     read_scope = Scope.WEBHOOKS_READ
     write_scope = Scope.WEBHOOKS_WRITE
     serializer_class = DeliverySerializer
+    lookup_field = "event_id"
     pagination_class = NewestFirst
     parameters = {
         "list": (
@@ -391,6 +398,7 @@ class WebhookDeliveryViewSet(AccountMixin, ListModelMixin, GenericViewSet[Webhoo
         responses={202: DeliverySerializer},
         extensions=may_fail(InvalidState),
     )
+    @action(detail=True, methods=["post"])
     def replay(self, request: Request, endpoint_id: str, event_id: str) -> Response:
         """The same `webhook-id` and body, a new timestamp; its tries begin anew."""
         _require_no_fields(request)
@@ -410,7 +418,8 @@ class CallbackSecretViewSet(AccountMixin, ViewSet):
         tags=["webhooks"],
         responses=CallbackSecret,
     )
-    def retrieve(self, request: Request) -> Response:
+    @action(detail=False, methods=["get"], url_path="callback-secret")
+    def read(self, request: Request) -> Response:
         """Made when it is first read or needed; one for all `callback_url`s of the account."""
         return Response({"secret": endpoints.callback_secret(caller_of(request).account)})
 
@@ -421,6 +430,7 @@ class CallbackSecretViewSet(AccountMixin, ViewSet):
         request=None,
         responses=CallbackSecret,
     )
+    @read.mapping.post
     def rotate(self, request: Request) -> Response:
         """The old secret signs beside the new one for 24 hours."""
         _require_no_fields(request)

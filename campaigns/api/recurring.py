@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -200,6 +201,7 @@ class RecurringViewSet(
     read_scope = Scope.CAMPAIGNS_READ
     write_scope = Scope.CAMPAIGNS_WRITE
     serializer_class = RecurringSerializer
+    lookup_field = "recurring_id"
     pagination_class = NewestFirst
     parameters = {"list": PAGE, "preview": (whole("count", 1, MAX_PREVIEWED, "So many moments.", 5),)}
 
@@ -259,6 +261,7 @@ class RecurringViewSet(
         summary="When it runs next",
         responses=NextMoments,
     )
+    @action(detail=True, methods=["get"])
     def preview(self, request: Request, recurring_id: str) -> Response:
         row = self.get_object()
         count = query_of(request)["count"]
@@ -271,6 +274,7 @@ class RecurringViewSet(
         responses=RecurringSerializer,
         extensions=may_fail(InvalidState),
     )
+    @action(detail=True, methods=["post"])
     def pause(self, request: Request, recurring_id: str) -> Response:
         """Nothing fires until it is resumed. Campaigns that it has made go on."""
         return self._act(request, recurring.pause)
@@ -282,6 +286,7 @@ class RecurringViewSet(
         responses=RecurringSerializer,
         extensions=may_fail(InvalidState),
     )
+    @action(detail=True, methods=["post"])
     def resume(self, request: Request, recurring_id: str) -> Response:
         """From its next moment on; those in between are skipped."""
         return self._act(request, recurring.resume)

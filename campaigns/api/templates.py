@@ -40,6 +40,7 @@ class TemplateViewSet(
     read_scope = Scope.CAMPAIGNS_READ
     write_scope = Scope.CAMPAIGNS_WRITE
     serializer_class = TemplateSerializer
+    lookup_field = "template_id"
     pagination_class = NewestFirst
     parameters = {"list": PAGE}
 

@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins, viewsets
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
@@ -38,11 +37,11 @@ from campaigns.api.serializers import (
     ResendRequest,
     StoppedAnswer,
 )
+from campaigns.bulk import start_bulk
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from campaigns.recipients import RecipientSource, gather
+from campaigns.recipients import RecipientSource
 from campaigns.texts.rendering import Template
-from campaigns.validation import check_request
 from messaging.choices import MessageStatus
 from messaging.preflight.preview import first_rows, one_row
 from messaging.preflight.receipt import preflight, stored_receipt
@@ -55,7 +54,7 @@ from smsapp.api.pagination import NewestFirst
 from smsapp.api.query_params import CREATED, PAGE, choice, in_time, query_of, text, whole
 from smsapp.api.serializers import StrictSerializer, checked
 from smsapp.api.views import AccountMixin
-from smsapp.core.exceptions import InvalidState, NotFound, Problems, TemplateVariableMissing
+from smsapp.core.exceptions import InvalidState, NotFound, TemplateVariableMissing
 from uploads.api.serializers import RefusedRow as RefusedRowSerializer
 from uploads.chunks import RefusedRow
 
@@ -77,7 +76,7 @@ DRAFT = OpenApiExample(
 )
 
 
-class BulkView(AccountMixin, APIView):
+class BulkViewSet(AccountMixin, viewsets.ViewSet):
     write_scope = Scope.CAMPAIGNS_WRITE
 
     def look_ahead(self, request: Request) -> None:
@@ -92,21 +91,16 @@ class BulkView(AccountMixin, APIView):
         examples=[DRAFT],
         extensions=SEND_FAILURES,
     )
-    def post(self, request: Request) -> Response:
+    @action(detail=False, methods=["post"])
+    def bulk(self, request: Request) -> Response:
         """From an upload or contact list, whose columns fill the `{placeholders}`, or the numbers of the request.
 
         The same as making a draft and launching it: with more recipients than your account allows one person to send
         to, it is AWAITING_APPROVAL.
         """
-        data, caller, problems = _read(BulkRequest, request), caller_of(request), Problems()
+        data, caller = _read(BulkRequest, request), caller_of(request)
         wanted = campaign_request(data, CampaignKind.BULK, caller)
-        problems.check(check_request, caller.account, wanted, columns=None)
-        with transaction.atomic():
-            gathered = problems.check(gather, caller.account, recipients_of(data) or RecipientSource())
-            problems.refuse()
-            assert gathered is not None
-            audience, refused = gathered
-            campaign = services.create_campaign(caller.account, caller.user, wanted, audience)
+        campaign, refused = start_bulk(caller.account, caller.user, wanted, recipients_of(data) or RecipientSource())
         return _with_refused(campaign, refused, 202)
 
 
@@ -215,6 +209,7 @@ class CampaignViewSet(
         responses=PreviewAnswer,
         extensions=may_fail(TemplateVariableMissing),
     )
+    @action(detail=True, methods=["get"])
     def preview(self, request: Request, bulk_id: str) -> Response:
         """With the values of their rows filled in. Nothing is sent or charged."""
         campaign = self.get_object()
@@ -231,6 +226,7 @@ class CampaignViewSet(
         responses={200: ReceiptAnswer, 202: ReceiptAnswer},
         extensions=may_fail(InvalidState, TemplateVariableMissing),
     )
+    @action(detail=True, methods=["post"], url_path="preflight")
     def count(self, request: Request, bulk_id: str) -> Response:
         """The receipt before sending, exact: every text is made as it would be sent. A large campaign is counted by a
         task: 202 with the `progress`; ask again. Nothing is sent or charged."""
@@ -243,6 +239,7 @@ class CampaignViewSet(
         summary="Read the last receipt",
         responses=ReceiptAnswer,
     )
+    @count.mapping.get
     def receipt(self, request: Request, bulk_id: str) -> Response:
         """As it was counted last, also after the campaign was started. 404 if its text or recipients were changed."""
         receipt = stored_receipt(self.get_object())
@@ -257,6 +254,7 @@ class CampaignViewSet(
         responses=CampaignSerializer,
         extensions=LAUNCH_FAILURES,
     )
+    @action(detail=True, methods=["post"])
     def launch(self, request: Request, bulk_id: str) -> Response:
         """It runs at once, or is SCHEDULED, or with more recipients than your account allows one person to send to,
         AWAITING_APPROVAL. A second launch is refused: 409 with `current_status`."""
@@ -270,6 +268,7 @@ class CampaignViewSet(
         responses=CampaignSerializer,
         extensions=LAUNCH_FAILURES,
     )
+    @action(detail=True, methods=["post"])
     def approve(self, request: Request, bulk_id: str) -> Response:
         """For an owner or admin who is not the one that launched it; a key acts as the person who made it. It then runs
         or is SCHEDULED. The approval holds for exactly what was approved."""
@@ -285,6 +284,7 @@ class CampaignViewSet(
         responses=CampaignSerializer,
         extensions=may_fail(InvalidState),
     )
+    @action(detail=True, methods=["post"])
     def reject(self, request: Request, bulk_id: str) -> Response:
         """Return it to draft, with your comment in `status_detail`; a resend is CANCELLED. For the same people as
         `approve`."""
@@ -298,6 +298,7 @@ class CampaignViewSet(
         responses=CampaignSerializer,
         extensions=may_fail(InvalidState),
     )
+    @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, bulk_id: str) -> Response:
         """While it is AWAITING_APPROVAL or SCHEDULED. Its approval is void."""
         return self._act(request, services.withdraw)
@@ -309,6 +310,7 @@ class CampaignViewSet(
         responses=StoppedAnswer,
         extensions=may_fail(InvalidState),
     )
+    @action(detail=True, methods=["post"])
     def pause(self, request: Request, bulk_id: str) -> Response:
         """After the answer no message is handed over, but for those that were on their way."""
         return self._stop(request, services.pause)
@@ -320,6 +322,7 @@ class CampaignViewSet(
         responses=CampaignSerializer,
         extensions=LAUNCH_FAILURES,
     )
+    @action(detail=True, methods=["post"])
     def resume(self, request: Request, bulk_id: str) -> Response:
         """Where it was paused, or although its time was MISSED."""
         return self._act(request, services.resume)
@@ -331,6 +334,7 @@ class CampaignViewSet(
         responses=StoppedAnswer,
         extensions=may_fail(InvalidState),
     )
+    @action(detail=True, methods=["post"])
     def cancel(self, request: Request, bulk_id: str) -> Response:
         """After the answer no message is handed over, but for those that were on their way."""
         return self._stop(request, services.cancel)
@@ -343,6 +347,7 @@ class CampaignViewSet(
         responses={201: CampaignSerializer},
         extensions=LAUNCH_FAILURES,
     )
+    @action(detail=True, methods=["post"], url_path="resend-failed")
     def resend_failed(self, request: Request, bulk_id: str) -> Response:
         """Of a completed or cancelled campaign, once, as a new campaign with new messages. A large one is a draft until
         its recipients are gathered, and then starts by itself."""
@@ -357,6 +362,7 @@ class CampaignViewSet(
         responses={201: CampaignSerializer},
         extensions=may_fail(InvalidState),
     )
+    @action(detail=True, methods=["post"])
     def clone(self, request: Request, bulk_id: str) -> Response:
         """With its text, sender, callback and recipients; without times and `client_reference`."""
         return self._act(request, drafts.clone, status=201)

@@ -5,19 +5,20 @@ from functools import partial
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
 
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
 from campaigns.api.requests import ANY_TEXT, SINGLE_FAILURES, campaign_request, look_up_callback
 from campaigns.choices import CampaignKind
+from messaging import services
 from messaging.api.serializers import SendAnswer, SendRequest
 from messaging.choices import OPEN, MessageStatus
 from messaging.models import Message
 from messaging.restore import detection
-from messaging.services import check_send, send
 from smsapp.api.serializers import checked
 from smsapp.api.views import AccountMixin
 
@@ -28,7 +29,7 @@ EXAMPLE = OpenApiExample(
 )
 
 
-class SendView(AccountMixin, APIView):
+class SendViewSet(AccountMixin, ViewSet):
     write_scope = Scope.MESSAGES_SEND
 
     def look_ahead(self, request: Request) -> None:
@@ -44,11 +45,12 @@ class SendView(AccountMixin, APIView):
         examples=[EXAMPLE],
         extensions=SINGLE_FAILURES,
     )
-    def post(self, request: Request) -> Response:
+    @action(detail=False, methods=["post"])
+    def send(self, request: Request) -> Response:
         """All numbers are accepted or none is. Accepted means durable: each message is handed over at most once."""
         data, caller = _read(request), caller_of(request)
         wanted = campaign_request(data, CampaignKind.SINGLE, caller)
-        campaign, messages = send(caller.account, caller.user, wanted, data["phone_numbers"])
+        campaign, messages = services.send(caller.account, caller.user, wanted, data["phone_numbers"])
         accepted = sum(message.status == MessageStatus.QUEUED for message in messages)
         answer = {
             "bulk_id": campaign.bulk_id,
@@ -69,7 +71,7 @@ def _check(request: Request, data: Mapping[str, Any]) -> None:
     """What `send` checks, of the fields that are there."""
     caller = caller_of(request)
     wanted = campaign_request({"message": ANY_TEXT, **data}, CampaignKind.SINGLE, caller)
-    check_send(caller.account, wanted, data.get("phone_numbers", ()))
+    services.check_send(caller.account, wanted, data.get("phone_numbers", ()))
 
 
 def _shown(message: Message) -> dict[str, object]:

@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
 
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
@@ -21,10 +21,11 @@ from smsapp.api.query_params import PAGE, choice, phone, query_of
 from smsapp.api.views import AccountMixin
 
 
-class MessageListView(AccountMixin, APIView):
+class MessageViewSet(AccountMixin, ViewSet):
     read_scope = Scope.MESSAGES_READ
+    lookup_field = "message_id"
     parameters = {
-        "get": (
+        "list": (
             *OF_SEND,
             phone("phone_number", "To one number, in any format."),
             choice("status", STATUSES, "In this status now."),
@@ -36,7 +37,7 @@ class MessageListView(AccountMixin, APIView):
     @extend_schema(
         operation_id="messages_list", summary="List messages, newest first", tags=["messages"], responses=MessagePage
     )
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """A page may hold fewer messages than `limit` and have a next one."""
         caller = caller_of(request)
         query = query_of(request)
@@ -45,17 +46,13 @@ class MessageListView(AccountMixin, APIView):
         following = None if found.next is None else link_to(request, [found.next])
         return Response({"results": message_rows(found.rows), "next": following})
 
-
-class MessageView(AccountMixin, APIView):
-    read_scope = Scope.MESSAGES_READ
-
     @extend_schema(
         operation_id="messages_read",
         summary="One message and its whole story",
         tags=["messages"],
         responses=MessageWithTimeline,
     )
-    def get(self, request: Request, message_id: str) -> Response:
+    def retrieve(self, request: Request, message_id: str) -> Response:
         """With its timeline: from the row of a file to the last report."""
         caller = caller_of(request)
         message = find_message(caller.account, caller.mode, message_id)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from messaging.choices import MessageStatus, Reason
@@ -56,6 +57,7 @@ class MessageSerializer(Answer):
     delivered_at = serializers.DateTimeField(allow_null=True, help_text="When the handset had it.")
 
 
+@extend_schema_serializer(many=False)
 class MessagePage(Answer):
     results = MessageSerializer(many=True, help_text="The messages of this page, newest first.")
     next = NextField()
@@ -97,6 +99,7 @@ class ReportSerializer(Answer):
     received_at = serializers.DateTimeField(help_text="When the report came to us.")
 
 
+@extend_schema_serializer(many=False)
 class ReportPage(Answer):
     results = ReportSerializer(many=True, help_text="The reports of this page, those of the newest messages first.")
     next = NextField()

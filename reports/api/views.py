@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
 
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
@@ -19,11 +19,11 @@ from smsapp.api.query_params import PAGE, choice, phone, query_of, text
 from smsapp.api.views import AccountMixin
 
 
-class ReportListView(AccountMixin, APIView):
+class ReportViewSet(AccountMixin, ViewSet):
     read_scope = Scope.MESSAGES_READ
-
+    lookup_field = "message_id"
     parameters = {
-        "get": (
+        "list": (
             *OF_SEND,
             text("message_id", "Of one message."),
             phone("phone_number", "Of one number, in any format."),
@@ -39,7 +39,7 @@ class ReportListView(AccountMixin, APIView):
         tags=["reports"],
         responses=ReportPage,
     )
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """A page may hold fewer reports than `limit` and have a next one."""
         caller = caller_of(request)
         query = query_of(request)
@@ -47,17 +47,13 @@ class ReportListView(AccountMixin, APIView):
         rows = [report_row(row) for row in found.rows]
         return Response({"results": rows, "next": link_to(request, found.next)})
 
-
-class ReportView(AccountMixin, APIView):
-    read_scope = Scope.MESSAGES_READ
-
     @extend_schema(
         operation_id="sms_report",
         summary="One message and its delivery reports",
         tags=["reports"],
         responses=MessageReport,
     )
-    def get(self, request: Request, message_id: str) -> Response:
+    def retrieve(self, request: Request, message_id: str) -> Response:
         """As the message stands, and each report that made it so."""
         caller = caller_of(request)
         message = find_message(caller.account, caller.mode, message_id)

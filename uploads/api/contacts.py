@@ -193,6 +193,7 @@ class ContactViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericViewSe
     read_scope = Scope.CONTACTS_READ
     write_scope = Scope.CONTACTS_WRITE
     serializer_class = ContactSerializer
+    lookup_field = "phone_number"
     pagination_class = NewestFirst
     parameters = {"list": PAGE}
 
@@ -283,6 +284,7 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
     read_scope = Scope.CONTACTS_READ
     write_scope = Scope.CONTACTS_WRITE
     serializer_class = SuppressionSerializer
+    lookup_field = "phone_number"
     pagination_class = NewestFirst
     parameters = {"list": PAGE}
 
@@ -317,6 +319,7 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
         extensions=may_fail(NotFound, UploadInvalid, UploadNotReady),
         examples=[OpenApiExample("An upload that is ready", {"upload_id": "upl-k3v7q2m5x4wz6abc"}, request_only=True)],
     )
+    @action(detail=False, methods=["post"], url_path="import")
     def import_upload(self, request: Request) -> Response:
         """Those that are suppressed already keep their reason."""
         form, caller = checked(SuppressionImport, request), caller_of(request)

@@ -1,12 +1,14 @@
 """`POST /files/upload`, and reading an upload back: its state, its refused rows, its numbers."""
 
+from typing import Any
+
 from django.http import QueryDict
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
-from rest_framework import generics
+from rest_framework.decorators import action
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
+from rest_framework.viewsets import ReadOnlyModelViewSet, ViewSet
 
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
@@ -18,8 +20,8 @@ from smsapp.api.query_params import CURSOR, PAGE, choice, page_limit, query_of
 from smsapp.api.views import AccountMixin
 from smsapp.core.exceptions import NotFound, UploadInvalid, ValidationError
 from smsapp.request_body import takes_file
+from uploads import audiences
 from uploads.api.serializers import NumberPage, RefusedRow, RefusedRowPage, UploadRequest, UploadSerializer
-from uploads.audiences import numbers, refused_rows
 from uploads.models import Upload
 from uploads.querysets import UploadQuerySet
 from uploads.services import accept_upload
@@ -35,7 +37,7 @@ EXAMPLE = OpenApiExample(
 
 
 @takes_file
-class FileUploadView(AccountMixin, APIView):
+class FileViewSet(AccountMixin, ViewSet):
     write_scope = Scope.CONTACTS_WRITE
     parser_classes = (MultiPartParser,)
 
@@ -48,7 +50,8 @@ class FileUploadView(AccountMixin, APIView):
         examples=[EXAMPLE],
         extensions=may_fail(UploadInvalid),
     )
-    def post(self, request: Request) -> Response:
+    @action(detail=False, methods=["post"])
+    def upload(self, request: Request) -> Response:
         """The file is checked at once and read in the background: poll `/uploads/{upload_id}` until it is READY."""
         if len(request.FILES.getlist("file")) > 1:
             raise ValidationError("One file at a time: the request holds several.", "file")
@@ -62,39 +65,32 @@ class FileUploadView(AccountMixin, APIView):
 
 
 @extend_schema_view(
-    get=extend_schema(operation_id="uploads_list", summary="List uploads, newest first", tags=["uploads"])
+    list=extend_schema(operation_id="uploads_list", summary="List uploads, newest first", tags=["uploads"]),
+    retrieve=extend_schema(operation_id="uploads_read", summary="Read the state of an upload", tags=["uploads"]),
 )
-class UploadListView(AccountMixin, generics.ListAPIView[Upload]):
-    """Uploads of the account, the same for live and test keys."""
-
+class UploadViewSet(AccountMixin, ReadOnlyModelViewSet[Upload]):
     read_scope = Scope.CONTACTS_READ
     serializer_class = UploadSerializer
     pagination_class = NewestFirst
-    parameters = {"get": (choice("status", statuses.UPLOAD, "In this status now."), *PAGE)}
+    lookup_field = "upload_id"
+    parameters = {
+        "list": (choice("status", statuses.UPLOAD, "In this status now."), *PAGE),
+        "errors": ROWS,
+        "numbers": ROWS,
+    }
 
     def get_queryset(self) -> UploadQuerySet:
         uploads = Upload.objects.for_account(caller_of(self.request).account)
-        status = query_of(self.request)["status"]
+        status = query_of(self.request)["status"] if self.action == "list" else None
         return uploads if status is None else uploads.filter(status=status.lower())
 
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Uploads of the account, the same for live and test keys."""
+        return super().list(request, *args, **kwargs)
 
-@extend_schema_view(
-    get=extend_schema(operation_id="uploads_read", summary="Read the state of an upload", tags=["uploads"])
-)
-class UploadView(AccountMixin, generics.RetrieveAPIView[Upload]):
-    """Poll it until its status is READY or FAILED."""
-
-    read_scope = Scope.CONTACTS_READ
-    serializer_class = UploadSerializer
-    lookup_field = "upload_id"
-
-    def get_queryset(self) -> UploadQuerySet:
-        return Upload.objects.for_account(caller_of(self.request).account)
-
-
-class UploadErrorsView(AccountMixin, APIView):
-    read_scope = Scope.CONTACTS_READ
-    parameters = {"get": ROWS}
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Poll it until its status is READY or FAILED."""
+        return super().retrieve(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="uploads_errors",
@@ -102,17 +98,13 @@ class UploadErrorsView(AccountMixin, APIView):
         tags=["uploads"],
         responses=RefusedRowPage,
     )
-    def get(self, request: Request, upload_id: str) -> Response:
+    @action(detail=True)
+    def errors(self, request: Request, upload_id: str) -> Response:
         """Each with its row, as a spreadsheet shows it."""
         upload, (offset, limit) = _upload(request, upload_id), _page(request)
-        found = list(refused_rows(upload.audience, offset, limit + 1)) if upload.audience else []
+        found = list(audiences.refused_rows(upload.audience, offset, limit + 1)) if upload.audience else []
         rows = RefusedRow(found[:limit], many=True).data
         return Response({"results": rows, "next": _next(request, offset, limit, len(found))})
-
-
-class UploadNumbersView(AccountMixin, APIView):
-    read_scope = Scope.CONTACTS_READ
-    parameters = {"get": ROWS}
 
     @extend_schema(
         operation_id="uploads_numbers",
@@ -120,10 +112,11 @@ class UploadNumbersView(AccountMixin, APIView):
         tags=["uploads"],
         responses=NumberPage,
     )
-    def get(self, request: Request, upload_id: str) -> Response:
+    @action(detail=True)
+    def numbers(self, request: Request, upload_id: str) -> Response:
         """Each once, in E.164."""
         upload, (offset, limit) = _upload(request, upload_id), _page(request)
-        found = numbers(upload.audience, offset, limit + 1) if upload.audience else []
+        found = audiences.numbers(upload.audience, offset, limit + 1) if upload.audience else []
         page = [{"row": row, "phone_number": phone} for row, phone in found[:limit]]
         return Response({"results": page, "next": _next(request, offset, limit, len(found))})
 

@@ -56,7 +56,7 @@ class World:
         def broken(*args: Any) -> None:
             raise error
 
-        self.monkeypatch.setattr("messaging.api.views.send", broken)
+        self.monkeypatch.setattr("messaging.services.send", broken)
 
 
 PROVOKED: dict[str, Callable[[World], Any]] = {}

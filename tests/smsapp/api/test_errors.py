@@ -171,7 +171,7 @@ def test_a_held_account(client):
 
 
 def test_a_defect_of_ours_shows_nothing_of_itself(client, key, monkeypatch, caplog):
-    monkeypatch.setattr("messaging.api.views.send", lambda *args: 1 / 0)
+    monkeypatch.setattr("messaging.services.send", lambda *args: 1 / 0)
     caplog.set_level(logging.CRITICAL)
     answer = client.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": key})
     error = failure_of(answer, 500, "INTERNAL_ERROR")
@@ -183,7 +183,7 @@ def test_a_database_that_is_away_or_a_full_disk_asks_to_come_again(client, key, 
     def away(*args):
         raise outage
 
-    monkeypatch.setattr("messaging.api.views.send", away)
+    monkeypatch.setattr("messaging.services.send", away)
     answer = client.post(SEND, BODY, content_type="application/json", headers={"X-API-Key": key})
     failure_of(answer, 503, "SERVICE_UNAVAILABLE")
     assert answer.headers["Retry-After"] == "5"

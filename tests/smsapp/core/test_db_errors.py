@@ -105,7 +105,7 @@ def test_a_damaged_file_of_sqlite_is_an_outage(tmp_path):
 def test_a_full_disk_that_the_server_calls_internal_is_no_defect_of_the_api(ask, monkeypatch):
     key = make_api_key()[1]
     monkeypatch.setattr(
-        "messaging.api.views.send",
+        "messaging.services.send",
         lambda *args: connection.cursor().execute(
             "DO $$ BEGIN RAISE EXCEPTION 'could not extend file: File too large' USING ERRCODE = 'XX000'; END $$"
         ),
