@@ -12,7 +12,7 @@ from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign, DraftPlan, RecurringCampaign
 from campaigns.recipients import RecipientSource, gather
 from campaigns.scheduling.rule import Rule
-from campaigns.services import save_new, unsaved_campaign
+from campaigns.services import create_campaign, save_new, unsaved_campaign
 from campaigns.transitions import locked_campaign, note, require_draft
 from campaigns.validation import CampaignRequest, check_message, check_request, request_of, write_request
 from smsapp.core.exceptions import InvalidState, Problems
@@ -40,6 +40,23 @@ def create_draft(
             _plan(draft, wanted)
         note(draft, "created", user, after=_facts(draft))
     return draft, refused
+
+
+def start_bulk(
+    account: Account, user: User, request: CampaignRequest, recipients: RecipientSource
+) -> tuple[Campaign, list[RefusedRow]]:
+    """Start a campaign to these recipients, or have it approved. Return it with the rows that are left out.
+
+    Raises an SmsappError that names everything that is wrong; nothing is stored then.
+    """
+    problems = Problems()
+    problems.check(check_request, account, request, columns=None)
+    with transaction.atomic():
+        gathered = problems.check(gather, account, recipients)
+        problems.refuse()
+        assert gathered is not None
+        audience, refused = gathered
+        return create_campaign(account, user, request, audience), refused
 
 
 def change_draft(

@@ -9,13 +9,11 @@ import logging
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from math import ceil
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
 from django.utils.translation import gettext_noop
 
 from accounts.models import Account, User
@@ -24,14 +22,13 @@ from accounts.webhooks import endpoints
 from campaigns import approval, pricing, webhook_events
 from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus, CanaryState, PauseReason
 from campaigns.models import Campaign
-from campaigns.transitions import locked_campaign, move, moved, not_from, note, require_draft, require_may
+from campaigns.transitions import locked_campaign, move, not_from, note, require_draft, require_may, settle_status
 from campaigns.validation import SCHEDULE_GRACE, CampaignRequest, check_request, request_of, write_request
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import DuplicateReference, InvalidState, TooManyRecipients, ValidationError
-from smsapp.core.isolation import run_isolated
 from smsapp.core.prepared_insert import Inserts
-from smsapp.lib.sentences import Sentence, as_sentence
+from smsapp.lib.sentences import Sentence
 from uploads.models import Audience
 
 logger = logging.getLogger(__name__)
@@ -51,7 +48,6 @@ SET_OFF = (
     "approved_at",
     *pricing.FIELDS,
 )
-MISSED_WHILE_AWAY = Sentence(gettext_noop("Its time passed while the service was not running."))
 VERBS = {
     CampaignStatus.AWAITING_APPROVAL: "approval_requested",
     CampaignStatus.SCHEDULED: "scheduled",
@@ -84,7 +80,7 @@ def admit_campaign(account: Account, user: User, request: CampaignRequest, audie
 def store_campaign(campaign: Campaign) -> None:
     """The second half, in the same transaction."""
     save_new(campaign)
-    _announce(campaign, campaign.user)
+    announce(campaign, campaign.user)
     logger.info("campaign %s created with %s recipients", campaign.bulk_id, campaign.total_recipients)
 
 
@@ -101,7 +97,7 @@ def set_off_recurring(campaign: Campaign, by: User, *, is_late: bool) -> None:
         return
     _set_off(campaign, by)
     save_new(campaign)
-    _announce(campaign, by)
+    announce(campaign, by)
 
 
 def unsaved_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
@@ -161,7 +157,7 @@ def launch(campaign: Campaign, by: User, undo_for: timedelta | None = None) -> C
             draft.scheduled_at = clock.about_now() + undo_for
         _set_off(draft, by)
         draft.save(update_fields=[*SET_OFF, "scheduled_at"])
-        _announce(draft, by)
+        announce(draft, by)
     return draft
 
 
@@ -196,7 +192,7 @@ def approve(
         note(waiting, "approved", by, after={"approval_hash": waiting.approval_hash, "comment": comment})
         _set_off(waiting, by)
         waiting.save(update_fields=[*SET_OFF, "scheduled_at"])
-        _announce(waiting, by)
+        announce(waiting, by)
     return waiting
 
 
@@ -254,56 +250,8 @@ def set_off_gathered(resend: Campaign) -> None:
         raise not_from(resend, CampaignStatus.RUNNING)
     _set_off(resend, resend.user)
     resend.save(update_fields=SET_OFF)
-    _announce(resend, None)
+    announce(resend, None)
     settle_status([resend.pk], clock.about_now())  # with no recipient at all it is complete
-
-
-def start_due(now: datetime) -> int:
-    """Start every campaign whose time has come; those later than the window become `missed`. How many started."""
-    too_late = now - timedelta(seconds=settings.LATE_START_WINDOW)
-    missed = (
-        Campaign.objects.due(now)
-        .filter(scheduled_at__lt=too_late)
-        .update(status=CampaignStatus.MISSED, status_detail=MISSED_WHILE_AWAY)
-    )
-    if missed:
-        logger.warning("%s campaigns missed their time and wait for a decision", missed)
-    due = Campaign.objects.due(now)
-    started = due.filter(kind=CampaignKind.SINGLE).update(status=CampaignStatus.RUNNING, started_at=now)
-    for campaign_id in list(due.values_list("pk", flat=True)):
-        started += bool(run_isolated(partial(_start_due, now=now), campaign_id))
-    if started:
-        enqueue("messaging.sweep")  # takes up what was set aside meanwhile
-        enqueue("messaging.expand")
-        enqueue("messaging.dispatch_singles")
-        enqueue("messaging.dispatch_campaigns")
-    return started
-
-
-@transaction.atomic
-def _start_due(campaign_id: int, now: datetime) -> bool:
-    """Start one whose time has come, unless it is not what was approved."""
-    due = Campaign.objects.due(now).select_for_update(of=("self",)).select_related("account", "audience")
-    campaign = due.filter(pk=campaign_id).first()
-    if campaign is None:
-        return False
-    if approval.is_void(campaign):
-        logger.error("campaign %s is not what was approved", campaign.bulk_id)
-        _ask_for_approval(campaign, campaign.approval_requested_by)
-        pricing.undo_admission(campaign)
-        campaign.status_detail = Sentence(gettext_noop("It is not what was approved any more, so it was not started."))
-    else:
-        _go(campaign, now)
-    campaign.save(update_fields=SET_OFF)
-    _announce(campaign, None)
-    return campaign.status == CampaignStatus.RUNNING
-
-
-def miss_uncertain(now: datetime, detail: str | Sentence) -> int:
-    """Due campaigns whose recipients are not all stored become `missed`, since a database that was restored cannot
-    know whether they were started before. How many."""
-    uncertain = Campaign.objects.due(now).filter(chunks_done__lt=F("chunk_count"))
-    return uncertain.update(status=CampaignStatus.MISSED, status_detail=detail)
 
 
 def pause(campaign: Campaign, by: User) -> Campaign:
@@ -316,33 +264,6 @@ def pause(campaign: Campaign, by: User) -> Campaign:
         pause_reason=PauseReason.BY_USER,
         status_detail=Sentence(gettext_noop("Paused by %(by)s."), by=by.username),
     )
-
-
-def pause_for_gateway(
-    campaign_id: int, detail: str | Sentence, reason: PauseReason = PauseReason.GATEWAY_REFUSED
-) -> bool:
-    """Pause a running campaign because the gateway refuses our account, or all of it; False if it was not running."""
-    return _pause_running(campaign_id, reason, detail)
-
-
-def pause_for_canary(campaign_id: int, detail: str | Sentence) -> bool:
-    """Pause a running campaign of whose first recipients too few got it; False if it was not running."""
-    return _pause_running(campaign_id, PauseReason.CANARY, detail)
-
-
-def pause_for_credit(campaign_id: int, detail: str | Sentence) -> bool:
-    """Pause a running campaign that turns out to cost more than its account has; False if it was not running."""
-    return _pause_running(campaign_id, PauseReason.NO_CREDIT, detail)
-
-
-def pause_for_no_route(campaign_id: int, detail: str | Sentence) -> bool:
-    """Pause a running campaign of which only what no route leads to is left; False if it was not running."""
-    return _pause_running(campaign_id, PauseReason.NO_ROUTE, detail)
-
-
-def pause_for_defect(campaign_id: int, detail: str | Sentence) -> bool:
-    """Pause a running campaign that cannot go on through no fault of its owner; False if it was not running."""
-    return _pause_running(campaign_id, PauseReason.DEFECT, detail)
 
 
 def resume(campaign: Campaign, by: User) -> Campaign:
@@ -386,22 +307,6 @@ def cancel(campaign: Campaign, by: User) -> Campaign:
     return cancelled
 
 
-def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
-    """Complete what has nothing left to hand over, close what has nothing left to learn."""
-    among = Campaign.objects.filter(pk__among=campaign_ids, queued__lte=0, unknown__lte=0)
-    complete = among.filter(
-        status__in=CAMPAIGN.sources(CampaignStatus.COMPLETED, Actor.PIPELINE), chunks_done=F("chunk_count")
-    )
-    with transaction.atomic():
-        if keys := list(complete.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True)):
-            Campaign.objects.filter(pk__among=keys).update(status=CampaignStatus.COMPLETED, completed_at=now)
-            for campaign in Campaign.objects.filter(pk__among=keys, kind=CampaignKind.BULK):
-                webhook_events.emit_event(campaign)
-    among.filter(
-        Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED), closed_at=None, sent__lte=0
-    ).update(closed_at=now)
-
-
 def _require_recipients(audience: Audience) -> None:
     if not audience.recipient_count:
         raise ValidationError("There is no recipient to send to.", "phone_numbers")
@@ -418,7 +323,7 @@ def _set_off(campaign: Campaign, by: User) -> None:
     _set_canary(campaign)
     if campaign.approved_by_id is not None or not approval.is_needed(campaign):
         pricing.admit(campaign)
-        return _go(campaign, clock.about_now())
+        return start_or_schedule(campaign, clock.about_now())
     if campaign.kind == CampaignKind.SINGLE:
         raise TooManyRecipients(
             "So many recipients need the approval of a second person: send them as a campaign.",
@@ -426,7 +331,7 @@ def _set_off(campaign: Campaign, by: User) -> None:
             campaign.total_recipients,
             max=campaign.account.approval_above,
         )
-    return _ask_for_approval(campaign, by)
+    return ask_for_approval(campaign, by)
 
 
 def _set_canary(campaign: Campaign) -> None:
@@ -437,13 +342,13 @@ def _set_canary(campaign: Campaign) -> None:
     campaign.canary_state = CanaryState.SENDING if has_others else ""
 
 
-def _ask_for_approval(campaign: Campaign, by: User | None) -> None:
+def ask_for_approval(campaign: Campaign, by: User | None) -> None:
     campaign.status, campaign.approval_requested_by = CampaignStatus.AWAITING_APPROVAL, by
     campaign.approval_hash = approval.content_hash(campaign)
     campaign.approved_by, campaign.approved_at = None, None
 
 
-def _go(campaign: Campaign, now: datetime) -> None:
+def start_or_schedule(campaign: Campaign, now: datetime) -> None:
     """At its time, or at once."""
     if campaign.scheduled_at is not None and campaign.scheduled_at > now:
         campaign.status = CampaignStatus.SCHEDULED
@@ -451,7 +356,7 @@ def _go(campaign: Campaign, now: datetime) -> None:
         campaign.status, campaign.started_at = CampaignStatus.RUNNING, now
 
 
-def _announce(campaign: Campaign, by: User | None) -> None:
+def announce(campaign: Campaign, by: User | None) -> None:
     """Tell where it went, and have its work woken; in the transaction that saved it.
 
     A single send is not noted apart: its own row says who asked for it, when and in which call.
@@ -470,8 +375,3 @@ def _facts(campaign: Campaign) -> dict[str, Any]:
         "total_recipients": campaign.total_recipients,
         "scheduled_at": campaign.scheduled_at.isoformat() if campaign.scheduled_at else None,
     }
-
-
-def _pause_running(campaign_id: int, reason: PauseReason, detail: str | Sentence) -> bool:
-    values = {"pause_reason": reason, "status_detail": as_sentence(detail)}
-    return moved(campaign_id, CampaignStatus.PAUSED, Actor.PIPELINE, None, "paused", values)

@@ -1,19 +1,21 @@
 """Status changes of a campaign, each with its audit event and its webhook event."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.security import audit
 from campaigns import webhook_events
-from campaigns.choices import CAMPAIGN, Actor, CampaignStatus
+from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus, PauseReason
 from campaigns.models import Campaign
 from smsapp.core.exceptions import InvalidState, NotFound
-from smsapp.lib.sentences import as_sentence
+from smsapp.lib.sentences import Sentence, as_sentence
 
 logger = logging.getLogger(__name__)
 
@@ -105,3 +107,51 @@ def note(
         before=before,
         after=after,
     )
+
+
+def pause_for_gateway(
+    campaign_id: int, detail: str | Sentence, reason: PauseReason = PauseReason.GATEWAY_REFUSED
+) -> bool:
+    """Pause a running campaign because the gateway refuses our account, or all of it; False if it was not running."""
+    return _pause_running(campaign_id, reason, detail)
+
+
+def pause_for_canary(campaign_id: int, detail: str | Sentence) -> bool:
+    """Pause a running campaign of whose first recipients too few got it; False if it was not running."""
+    return _pause_running(campaign_id, PauseReason.CANARY, detail)
+
+
+def pause_for_credit(campaign_id: int, detail: str | Sentence) -> bool:
+    """Pause a running campaign that turns out to cost more than its account has; False if it was not running."""
+    return _pause_running(campaign_id, PauseReason.NO_CREDIT, detail)
+
+
+def pause_for_no_route(campaign_id: int, detail: str | Sentence) -> bool:
+    """Pause a running campaign of which only what no route leads to is left; False if it was not running."""
+    return _pause_running(campaign_id, PauseReason.NO_ROUTE, detail)
+
+
+def pause_for_defect(campaign_id: int, detail: str | Sentence) -> bool:
+    """Pause a running campaign that cannot go on through no fault of its owner; False if it was not running."""
+    return _pause_running(campaign_id, PauseReason.DEFECT, detail)
+
+
+def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
+    """Complete what has nothing left to hand over, close what has nothing left to learn."""
+    among = Campaign.objects.filter(pk__among=campaign_ids, queued__lte=0, unknown__lte=0)
+    complete = among.filter(
+        status__in=CAMPAIGN.sources(CampaignStatus.COMPLETED, Actor.PIPELINE), chunks_done=F("chunk_count")
+    )
+    with transaction.atomic():
+        if keys := list(complete.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True)):
+            Campaign.objects.filter(pk__among=keys).update(status=CampaignStatus.COMPLETED, completed_at=now)
+            for campaign in Campaign.objects.filter(pk__among=keys, kind=CampaignKind.BULK):
+                webhook_events.emit_event(campaign)
+    among.filter(
+        Q(status=CampaignStatus.COMPLETED) | Q(status=CampaignStatus.CANCELLED), closed_at=None, sent__lte=0
+    ).update(closed_at=now)
+
+
+def _pause_running(campaign_id: int, reason: PauseReason, detail: str | Sentence) -> bool:
+    values = {"pause_reason": reason, "status_detail": as_sentence(detail)}
+    return moved(campaign_id, CampaignStatus.PAUSED, Actor.PIPELINE, None, "paused", values)

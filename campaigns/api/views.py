@@ -37,7 +37,6 @@ from campaigns.api.serializers import (
     ResendRequest,
     StoppedAnswer,
 )
-from campaigns.bulk import start_bulk
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
 from campaigns.recipients import RecipientSource
@@ -100,7 +99,9 @@ class BulkViewSet(AccountMixin, viewsets.ViewSet):
         """
         data, caller = _read(BulkRequest, request), caller_of(request)
         wanted = campaign_request(data, CampaignKind.BULK, caller)
-        campaign, refused = start_bulk(caller.account, caller.user, wanted, recipients_of(data) or RecipientSource())
+        campaign, refused = drafts.start_bulk(
+            caller.account, caller.user, wanted, recipients_of(data) or RecipientSource()
+        )
         return _with_refused(campaign, refused, 202)
 
 

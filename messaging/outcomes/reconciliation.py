@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from campaigns.services import pause_for_gateway
+from campaigns.transitions import pause_for_gateway
 from messaging.choices import ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
 from messaging.gateways import registry
 from messaging.gateways.base import Lookup, Policy, Report

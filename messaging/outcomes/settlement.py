@@ -27,7 +27,7 @@ from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from campaigns.models import Campaign
-from campaigns.services import pause_for_gateway, settle_status
+from campaigns.transitions import pause_for_gateway, settle_status
 from messaging.choices import (
     ACCEPTED,
     BATCH,

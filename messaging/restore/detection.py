@@ -36,7 +36,7 @@ from accounts.security import sending_hold
 from accounts.security.sending_hold import Hold, HoldKind
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.services import pause_for_defect
+from campaigns.transitions import pause_for_defect
 from messaging.models import Batch
 from messaging.restore import asking, fingerprint, high_water_mark
 from messaging.restore.fingerprint import Fingerprint

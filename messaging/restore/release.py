@@ -27,7 +27,7 @@ from accounts.security import audit, sending_hold
 from accounts.security.sending_hold import Hold, HoldKind
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.services import miss_uncertain
+from campaigns.scheduling.starting import miss_uncertain
 from messaging.choices import AttemptState, BatchState, FactSource, MessageStatus
 from messaging.gateways import registry
 from messaging.gateways.base import MAX_IDS, Gateway, LookUpBy, Report

@@ -17,7 +17,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
-from campaigns.services import pause_for_gateway
+from campaigns.transitions import pause_for_gateway
 from messaging.choices import AttemptState, BatchState, Lane
 from messaging.gateways import registry
 from messaging.models import Batch

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_noop
 from campaigns.choices import CampaignStatus, CanaryState
 from campaigns.models import Campaign
 from campaigns.models.tally import COUNTED_STATUSES
-from campaigns.services import pause_for_canary
+from campaigns.transitions import pause_for_canary
 from messaging.models import Batch
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue

@@ -22,9 +22,10 @@ from campaigns import pricing
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.scheduling.quiet_hours import Locality, quiet_of
-from campaigns.services import pause_for_credit, pause_for_defect, settle_status, store_campaign
+from campaigns.services import store_campaign
 from campaigns.texts.renderers import renderer_of
 from campaigns.texts.rendering import Renderer
+from campaigns.transitions import pause_for_credit, pause_for_defect, settle_status
 from messaging.choices import BatchState, Lane, MessageStatus, Reason
 from messaging.ids import make_message_pk
 from messaging.message_text import Unfit, fit_text, stored_values

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from campaigns.services import pause_for_gateway
+from campaigns.transitions import pause_for_gateway
 from messaging.choices import ACCEPTED, ATTEMPT, Actor, AttemptState, FactSource, MessageStatus, Reason
 from messaging.gateways.base import GatewayError, NotBegun, NotSent, Refused, Report, SubmitAnswer
 from messaging.ids import MAX_IN_BATCH

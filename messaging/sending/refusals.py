@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db.models import Max, Q, Sum
 
 from campaigns.choices import PauseReason
-from campaigns.services import pause_for_gateway
+from campaigns.transitions import pause_for_gateway
 from messaging.choices import AttemptState, MessageStatus, Reason
 from messaging.gateways.base import Report
 from messaging.models import Attempt, Batch, RefusalRow

@@ -24,7 +24,7 @@ from django.utils.translation import gettext_noop
 from accounts.security import sending_hold
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.services import pause_for_no_route
+from campaigns.transitions import pause_for_no_route
 from messaging.choices import BatchState, Lane, MessageStatus, Reason
 from messaging.gateways import registry
 from messaging.ids import batch_range

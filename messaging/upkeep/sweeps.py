@@ -11,7 +11,7 @@ from django.db.models import F, Q, QuerySet
 
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
-from campaigns.services import settle_status
+from campaigns.transitions import settle_status
 from messaging.choices import ATTEMPT, Actor, AttemptState, BatchState, FactSource, MessageStatus, Reason
 from messaging.gateways import registry
 from messaging.ids import batch_range

@@ -16,6 +16,7 @@ from campaigns.approval import audience_hash, content_hash, is_void
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.recipients import RecipientSource
+from campaigns.scheduling import starting
 from campaigns.validation import CampaignRequest
 from messaging.choices import MessageStatus, Reason
 from messaging.models import Batch, Message
@@ -159,13 +160,13 @@ def test_an_approval_can_be_undone_for_a_while(account, sender, admin):
     approved = services.approve(waiting_of(account, sender), admin, undo_for=timedelta(seconds=30))
     assert approved.status == S.SCHEDULED
     assert approved.approval_hash == content_hash(approved)
-    assert services.start_due(timezone.now()) == 0
+    assert starting.start_due(timezone.now()) == 0
     assert services.withdraw(approved, sender).status == S.DRAFT
 
 
 def test_an_approval_that_nobody_undoes_starts(account, sender, admin):
     services.approve(waiting_of(account, sender), admin, undo_for=timedelta(seconds=5))
-    assert services.start_due(timezone.now() + timedelta(seconds=6)) == 1
+    assert starting.start_due(timezone.now() + timedelta(seconds=6)) == 1
     assert Campaign.objects.get().status == S.RUNNING
 
 
@@ -342,7 +343,7 @@ def test_what_was_changed_behind_the_approval_is_not_started(account, sender, ad
     waiting = waiting_of(account, sender, sender_id="DemoShop", **times)
     services.approve(waiting, admin)
     tamper(waiting)
-    assert services.start_due(now + timedelta(hours=1, seconds=5)) == 0
+    assert starting.start_due(now + timedelta(hours=1, seconds=5)) == 0
     campaign = Campaign.objects.get()
     assert (campaign.status, campaign.approved_by) == (S.AWAITING_APPROVAL, None)
     expand_ready()
@@ -353,7 +354,7 @@ def test_what_was_changed_behind_the_approval_is_not_started(account, sender, ad
 def test_what_was_not_changed_starts_at_its_time(account, sender, admin):
     now = timezone.now()
     services.approve(waiting_of(account, sender, scheduled_at=now + timedelta(hours=1)), admin)
-    assert services.start_due(now + timedelta(hours=1, seconds=5)) == 1
+    assert starting.start_due(now + timedelta(hours=1, seconds=5)) == 1
     assert Campaign.objects.get().status == S.RUNNING
 
 

@@ -13,6 +13,7 @@ from campaigns import drafts, services
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.recipients import RecipientSource
+from campaigns.scheduling import starting
 from campaigns.validation import CampaignRequest
 from messaging.models import Batch, Message
 from messaging.sending.expansion import expand_ready
@@ -64,7 +65,7 @@ def test_a_draft_needs_no_recipients_and_sends_nothing(owner):
     draft = make_draft(owner, message="Hello {first_name}", name="Sale")
     assert (draft.status, draft.total_recipients, draft.audience.source) == (S.DRAFT, 0, AudienceSource.EMPTY)
     expand_ready()
-    assert services.start_due(timezone.now() + timedelta(days=1)) == 0
+    assert starting.start_due(timezone.now() + timedelta(days=1)) == 0
     assert not Batch.objects.exists()
     with pytest.raises(ValidationError) as error:
         services.launch(draft, owner.user)
@@ -233,7 +234,7 @@ def test_a_scheduled_launch_waits_and_is_withdrawn_and_launched_anew(owner):
     assert (scheduled.status, scheduled.started_at) == (S.SCHEDULED, None)
     withdrawn = services.withdraw(scheduled, owner.user)
     assert withdrawn.status == S.DRAFT
-    assert services.start_due(timezone.now() + timedelta(hours=1, seconds=1)) == 0
+    assert starting.start_due(timezone.now() + timedelta(hours=1, seconds=1)) == 0
     drafts.change_draft(withdrawn, owner.user, {"scheduled_at": None})
     assert services.launch(Campaign.objects.get(), owner.user).status == S.RUNNING
     with pytest.raises(InvalidState):

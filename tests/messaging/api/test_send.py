@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 
 from accounts.choices import Mode
-from campaigns import services as campaign_services
 from campaigns.models import Campaign
+from campaigns.scheduling import starting
 from messaging.choices import FactSource, Lane, MessageStatus
 from messaging.gateways.base import Report
 from messaging.models import Message
@@ -97,15 +97,15 @@ def test_a_scheduled_send_waits_for_its_time(caller, simulator):
     at = timezone.now() + timedelta(hours=2)
     caller.post("sms/send", {"phone_numbers": phones(1), "message": "Hi", "schedule_time": at.isoformat()})
     assert dispatch.dispatch_ready(Lane.SINGLES) == 0
-    assert campaign_services.start_due(timezone.now()) == 0
-    assert campaign_services.start_due(at + timedelta(seconds=1)) == 1
+    assert starting.start_due(timezone.now()) == 0
+    assert starting.start_due(at + timedelta(seconds=1)) == 1
     assert dispatch.dispatch_ready(Lane.SINGLES) == 1
 
 
 def test_a_campaign_hours_late_is_missed_not_sent(caller):
     at = timezone.now() + timedelta(hours=2)
     caller.post("sms/send", {"phone_numbers": phones(1), "message": "Hi", "schedule_time": at.isoformat()})
-    assert campaign_services.start_due(at + timedelta(hours=3)) == 0
+    assert starting.start_due(at + timedelta(hours=3)) == 0
     assert Campaign.objects.get().status == "missed"
 
 
