@@ -5,10 +5,13 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from smsapp.core.error_codes import CATALOGUE, problem_code
 from smsapp.lib.sentences import Sentence, as_sentence
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 MAX_VALUE_LENGTH = 64
 NAMELESS = '""'  # how a field or parameter with an empty name is named
@@ -21,7 +24,7 @@ class SmsappError(Exception):
 
     code = "INTERNAL_ERROR"
 
-    def __init__(self, message: str | Sentence, **details: Any) -> None:
+    def __init__(self, message: "StrOrPromise | Sentence", **details: Any) -> None:
         super().__init__(message)
         self.sentence = as_sentence(message)
         self.details = details
@@ -42,7 +45,13 @@ class ValidationError(SmsappError):
     code = "VALIDATION_ERROR"
 
     def __init__(
-        self, message: str | Sentence, field: str = "", value: Any = None, *, problem: str = "", **details: Any
+        self,
+        message: "StrOrPromise | Sentence",
+        field: str = "",
+        value: Any = None,
+        *,
+        problem: str = "",
+        **details: Any,
     ) -> None:
         super().__init__(message, field=field, value=shown(value), code=problem_code(problem or self.code), **details)
 

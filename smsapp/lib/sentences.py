@@ -96,5 +96,6 @@ def read(stored: str) -> Sentence:
     return sentence if sentence.parameters else Sentence(stored)
 
 
-def as_sentence(text: "str | Sentence") -> Sentence:
+def as_sentence(text: object) -> Sentence:
+    """Return the sentence itself, or one of this text: a string, or one that Django translates late."""
     return text if isinstance(text, Sentence) else Sentence(str(text))
