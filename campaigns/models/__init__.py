@@ -1,4 +1,4 @@
-"""What is sent, and when."""
+"""Campaigns, drafts, recurring campaigns and templates."""
 
 from campaigns.models.campaign import Campaign
 from campaigns.models.draft import DraftPlan

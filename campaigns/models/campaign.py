@@ -1,4 +1,4 @@
-"""What is sent. Everything sent is a Campaign, a single send too."""
+"""Campaigns. Every message belongs to one, a single send too."""
 
 from django.conf import settings
 from django.db import models
@@ -28,9 +28,9 @@ class Campaign(Titled, Tally):
         paused -> running | scheduled | cancelled                     by person
         missed -> scheduled | running | cancelled                     by person
 
-    The table itself: `choices.CAMPAIGN`. `completed` means nothing is left to hand over; `closed_at` is set when
-    the last delivery report, or its deadline, is in. The counters are moved by the pipeline only, in the
-    transaction that moves the messages; they are never counted from rows.
+    The table itself is `choices.CAMPAIGN`. `completed` means that nothing is left to submit; `closed_at` is set when
+    the last delivery report has come or its deadline has passed. Only the pipeline changes the counters, in the
+    transaction that changes the messages; they are never counted from rows.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="campaigns")
@@ -134,25 +134,25 @@ class Campaign(Titled, Tally):
             models.UniqueConstraint(fields=["recurring", "due_at"], name="campaign_of_a_moment_once"),
         ]
         indexes = [
-            models.Index(fields=["account", "kind", "-id"], name="campaign_list"),  # the customer's list
-            models.Index(fields=["status", "scheduled_at"], name="campaign_due"),  # what beat looks for
-            # sweeping: what is not closed yet, never the whole history
+            models.Index(fields=["account", "kind", "-id"], name="campaign_list"),  # the customer's list of campaigns
+            models.Index(fields=["status", "scheduled_at"], name="campaign_due"),  # campaigns that beat starts
+            # sweep: open campaigns, never the whole history
             models.Index(fields=["status", "valid_until"], name="campaign_open", condition=models.Q(closed_at=None)),
-            # checking all that are not closed, some at a time
+            # consistency checks: open campaigns, in slices
             models.Index(fields=["id"], name="campaign_not_closed", condition=models.Q(closed_at=None)),
-            # expansion: those with chunks left, however many more run
+            # expansion: running campaigns with chunks left
             models.Index(
                 fields=["chunks_done", "id"],
                 name="campaign_to_expand",
                 condition=models.Q(status=CampaignStatus.RUNNING, chunks_done__lt=models.F("chunk_count")),
             ),
-            # canaries: those whose first recipients are out
+            # canaries that wait for their reports
             models.Index(
                 fields=["canary_due_at"],
                 name="campaign_canary",
                 condition=models.Q(canary_state__in=[CanaryState.SENDING, CanaryState.WAITING, CanaryState.FAILED]),
             ),
-            # settling: closed, with credit to give back
+            # settlement: closed campaigns with credit to give back
             models.Index(
                 fields=["account", "id"],
                 name="campaign_reserved",
@@ -165,7 +165,7 @@ class Campaign(Titled, Tally):
 
     @property
     def state_key(self) -> str:
-        """What its state is coloured by: one that is completed is green once its reports are in and most arrived."""
+        """Return the key of the state's colour. A completed campaign is green only if most messages arrived."""
         if self.status != CampaignStatus.COMPLETED:
             return self.status
         if self.sent > 0:

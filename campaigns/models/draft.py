@@ -1,4 +1,4 @@
-"""What a draft is to become, beyond what stands on it."""
+"""The part of a draft that its campaign has no fields for."""
 
 from django.db import models
 
@@ -7,8 +7,10 @@ from uploads.models import ContactList
 
 
 class DraftPlan(models.Model):
-    """That a draft is to be sent again and again, and the contact list that its recipients were taken from: then each
-    time takes those who are on it by then. Gone with the draft."""
+    """The rule of a draft that becomes a recurring campaign, and the contact list of its recipients.
+
+    Each run of the recurring campaign reads the list anew. The plan is deleted with its draft.
+    """
 
     campaign = models.OneToOneField(Campaign, on_delete=models.CASCADE, related_name="plan")
     contact_list = models.ForeignKey(ContactList, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")

@@ -1,4 +1,4 @@
-"""What is sent again and again."""
+"""Recurring campaigns."""
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -14,14 +14,14 @@ from uploads.models import Audience, ContactList
 
 
 class RecurringCampaign(Titled, models.Model):
-    """A campaign for each moment of a rule. Its recipients are those of a contact list as it stands at that moment, or
-    always the same.
+    """A rule that makes a campaign at each of its moments.
 
-        active -> paused | ended    by a person; also by the clock: after its last moment, or after failing in a row
+        active -> paused | ended    by a person; by the clock after its last moment or several consecutive failures
         paused -> active | ended    by a person
 
-    Firing moves `next_run_at` on by compare-and-set, in the transaction that stores the campaign of the moment before,
-    which is unique by (recurring, due_at): however many clocks there are, each moment fires once.
+    The recipients are a fixed audience, or a contact list as it stands at that moment. Firing advances `next_run_at` by
+    compare-and-set, in the transaction that stores the campaign of the moment before. That campaign is unique by
+    (recurring, due_at), so each moment fires once, however many clocks run.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="recurring_campaigns")

@@ -21,7 +21,7 @@ COUNTED_STATUSES = (
 
 
 class Tally(models.Model):
-    """Moved only by the transaction that moves the messages, never counted from rows."""
+    """Counters, changed only by the transaction that changes the messages and never counted from rows."""
 
     queued = models.IntegerField(default=0)
     sent = models.IntegerField(default=0)

@@ -1,4 +1,4 @@
-"""Texts kept to be used again."""
+"""Message templates."""
 
 from django.conf import settings
 from django.db import models
@@ -7,7 +7,7 @@ from accounts.models import Account
 
 
 class MessageTemplate(models.Model):
-    """A text with {placeholders} that is used again and again."""
+    """A reusable text with {placeholders}."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="templates")
     template_id = models.CharField(max_length=40, unique=True)

@@ -1,4 +1,4 @@
-"""What people call something that is sent."""
+"""Titles of campaigns and recurring campaigns."""
 
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
@@ -12,5 +12,5 @@ class Titled:
 
     @property
     def title(self) -> str:
-        """Its name, or how its text begins: never an id, which says nothing to a person."""
+        """Return the name or the beginning of the text. Never an id: it tells people nothing."""
         return self.name or Truncator(" ".join(self.message.split())).chars(TITLE_LENGTH) or _("Untitled campaign")

@@ -1,1 +1,1 @@
-"""When: recurring campaigns, the rule they follow, and quiet hours."""
+"""When campaigns are sent: recurring campaigns, the rules they follow, and quiet hours."""

@@ -1,8 +1,7 @@
-"""Hours in which nobody is texted, on the clock where the recipient is.
+"""Quiet hours, in which nobody is texted: in the recipient's local time.
 
-The campaign's own hours count, else its account's, else those of the country. Where a number may be in several zones,
-it must be out of these hours in all of them. Exempt are senders that an operator has named transactional, and single
-sends: those answer somebody at that moment.
+A campaign's own hours apply, else its account's, else the country's. A number that may be in several time zones must be
+outside of them in each. Exempt are single sends, which answer somebody right now, and transactional senders.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,27 +15,27 @@ from campaigns.models import Campaign
 from smsapp.core.process_cache import remember
 from smsapp.lib.zones import after_window, zones_of
 
-KNOWN_FOR = 30.0  # seconds that what applies to a campaign is kept
-MOST_KNOWN = 1000
+CACHE_SECONDS = 30.0
+CACHE_SIZE = 1000  # campaigns
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From one local time to another, over midnight if the second is earlier."""
+    """A span of local time; it spans midnight if `ends` is earlier than `begins`."""
 
     begins: time
     ends: time
 
 
 class Locality(NamedTuple):
-    """What numbers have in common that may be texted at the same times."""
+    """Numbers that may be texted at the same times: those with the same window and time zones."""
 
     window: Window
     zones: tuple[str, ...]
 
     @property
     def name(self) -> str:
-        """As text, for `Locality.named`."""
+        """Return it as text, which `Locality.named` reads."""
         return f"{self.window.begins:%H:%M}-{self.window.ends:%H:%M} {','.join(self.zones)}"
 
     @classmethod
@@ -46,13 +45,13 @@ class Locality(NamedTuple):
         return cls(Window(begins, ends), tuple(zones.split(",")))
 
     def due_after(self, moment: datetime) -> datetime:
-        """The first moment, this one or later, at which its numbers may be texted."""
+        """Return when its numbers may be texted: `moment` or later."""
         return after_window(moment, self.window.begins, self.window.ends, self.zones)
 
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """What applies to a campaign: one window for all numbers, or one for each country, by prefix."""
+    """The quiet hours of a campaign: one window for all numbers, or one for each country prefix."""
 
     for_all: Window | None = None
     by_prefix: tuple[tuple[str, Window], ...] = ()  # the longest prefixes first
@@ -62,7 +61,7 @@ class Quiet:
         return self.for_all is None and not self.by_prefix
 
     def until(self, phone: str, moment: datetime) -> datetime | None:
-        """When a number (E.164) may be texted, if not at this moment."""
+        """Return when a number (E.164) may be texted; None if it may be now."""
         window = self.for_all or self._of_country(phone)
         if window is None:
             return None
@@ -70,14 +69,14 @@ class Quiet:
         return due_at if due_at > moment else None
 
     def localities_of(self, phones: Sequence[str]) -> Iterator[Locality]:
-        """Where each number is that has quiet hours."""
+        """Yield the locality of each number that has quiet hours."""
         if not self.is_none:
             for phone in phones:
                 if window := self.for_all or self._of_country(phone):
                     yield Locality(window, zones_of(phone))
 
     def due_times(self, phones: Sequence[str], moment: datetime) -> list[tuple[Locality | None, datetime | None]]:
-        """Where each number is, and when it may be texted (see `until`); None for one without quiet hours."""
+        """Return each number's locality and the result of `until`, both None without quiet hours."""
         known: dict[Locality, datetime | None] = {}
         found: list[tuple[Locality | None, datetime | None]] = []
         for phone in phones:
@@ -99,20 +98,20 @@ NONE = Quiet()
 
 
 def quiet_of(campaign: Campaign) -> Quiet:
-    """What applies to it as it stands, from memory if it was asked for some seconds ago."""
+    """Return the quiet hours of a campaign, cached for CACHE_SECONDS."""
     if campaign.kind != CampaignKind.BULK:
         return NONE
     return _read(campaign)
 
 
 def forget() -> None:
-    """Read it again, the next time it is asked for."""
+    """Clear the cache."""
     _read.cache_clear()  # type: ignore[attr-defined]
 
 
 @remember(
-    MOST_KNOWN,
-    KNOWN_FOR,
+    CACHE_SIZE,
+    CACHE_SECONDS,
     key=lambda campaign: (campaign.pk, campaign.sender_id, campaign.quiet_from, campaign.quiet_until),
 )
 def _read(campaign: Campaign) -> Quiet:

@@ -1,9 +1,9 @@
-"""Recurring campaigns: made, changed and stopped by people; fired by the clock, each moment once.
+"""Recurring campaigns: created, changed and stopped by people; fired by the clock, each moment once.
 
-Firing is one transaction: `next_run_at` is moved on by compare-and-set, and the campaign of the moment before is
-stored, unique by (recurring, due_at). Any number of clocks may try. A moment that is late by more than
-LATE_START_WINDOW makes a `missed` campaign: a person decides. Where moments were slept through, only the last of them
-is made; how many were left out, the detail says.
+Firing is one transaction: it advances `next_run_at` by compare-and-set and stores the campaign of the moment before,
+unique by (recurring, due_at). Any number of clocks may try. A moment that is late by more than LATE_START_WINDOW makes
+a `missed` campaign, which waits for a person. After an outage only the last moment makes a campaign; the detail says
+how many runs were skipped.
 """
 
 import logging
@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from accounts.choices import Mode
@@ -39,24 +40,27 @@ from uploads.models import Audience
 
 logger = logging.getLogger(__name__)
 
-MAX_RECURRING = 500  # of one account, ended ones aside
-MAX_FAILURES = 3  # moments in a row that make no campaign, before it is paused
+MAX_RECURRING = 500  # of one account, without those that have ended
+MAX_FAILURES = 3  # consecutive runs without a campaign, after which it is paused
 AT_ONCE = 200
 
 
 def recurring_of(account: Account, recurring_id: str, mode: Mode) -> RecurringCampaign:
-    """Raises NotFound."""
+    """Return the recurring campaign with this id. Raises NotFound."""
     rows = RecurringCampaign.objects.select_related("account", "rule", "contact_list", "user")
     found = rows.filter(account=account, mode=mode, recurring_id=recurring_id).first()
     if found is None:
-        raise NotFound("There is no such recurring campaign.")
+        raise NotFound(_("There is no such recurring campaign."))
     return found
 
 
 def create_recurring(
     account: Account, user: User, request: CampaignRequest, rule: Rule, wanted: RecipientSource, **options: Any
 ) -> RecurringCampaign:
-    """`options`: `valid_minutes`, `ends_at`. Raises an SmsappError for what could not be sent, or never would be."""
+    """Store a new recurring campaign. `options`: `valid_minutes`, `ends_at`.
+
+    Raises an SmsappError if its campaigns could not be sent, or if it would never fire.
+    """
     now, problems = clock.about_now(), Problems()
     problems.check(check_request, account, request, columns=None)
     problems.check(rule.check, now)
@@ -70,9 +74,10 @@ def create_recurring(
     )
     with transaction.atomic():
         Account.objects.select_for_update(no_key=True).get(pk=account.pk)
-        going_on = RecurringCampaign.objects.filter(account=account).exclude(status=RecurringStatus.ENDED)
-        if going_on.count() >= MAX_RECURRING:
-            raise InvalidState(f"An account has {MAX_RECURRING} recurring campaigns at most.", limit=MAX_RECURRING)
+        not_ended = RecurringCampaign.objects.filter(account=account).exclude(status=RecurringStatus.ENDED)
+        if not_ended.count() >= MAX_RECURRING:
+            reason = Sentence(gettext_noop("An account has at most %(max)d recurring campaigns."), max=MAX_RECURRING)
+            raise InvalidState(reason, limit=MAX_RECURRING)
         problems.check(_set_recipients, row, wanted)
         problems.refuse()
         row.rule = rule.stored()
@@ -83,21 +88,20 @@ def create_recurring(
 
 
 def recurring_from_draft(campaign: Campaign, by: User) -> RecurringCampaign:
-    """A draft becomes a recurring campaign, by its own rule: of the same upload or, as it stands at each moment, list.
-    Of many at once one wins, for the others there is no draft any more.
+    """Turn a draft with a rule into a recurring campaign with the same upload or contact list.
 
-    Raises NotFound, InvalidState for anything but a draft with a rule and such recipients, and what `create_recurring`
-    raises.
+    One of several simultaneous calls wins; the others find no draft. Raises NotFound, InvalidState unless it is a draft
+    with a rule and such recipients, and whatever `create_recurring` raises.
     """
-    require_draft(campaign, "set up")
+    require_draft(campaign)
     if campaign.callback_url:
         endpoints.check_callback(campaign.account, campaign.mode, campaign.callback_url)
     with transaction.atomic():
         draft = locked_campaign(campaign)
-        require_draft(draft, "set up")
+        require_draft(draft)
         rule, wanted = drafts.rule_of(draft), drafts.recipients_of(draft)
         if rule is None or wanted is None:
-            raise InvalidState("Only an uploaded file or a contact list can be sent to again and again.")
+            raise InvalidState(_("A recurring campaign needs an uploaded file or a contact list."))
         request = replace(validation.request_of(draft), scheduled_at=None, valid_until=None)
         made = create_recurring(draft.account, by, request, rule, wanted)
         drafts.delete_draft(draft, by)
@@ -111,10 +115,12 @@ def change_recurring(
     rule: Rule | None = None,
     wanted: RecipientSource | None = None,
 ) -> RecurringCampaign:
-    """Change what comes next; what has fired stays as it is. Raises InvalidState for one that has ended, and an
-    SmsappError for what could not be sent."""
+    """Change the runs to come; campaigns of earlier runs stay as they are.
+
+    Raises InvalidState if it has ended, or an SmsappError if its campaigns could not be sent like this.
+    """
     now = clock.about_now()
-    _look_up(row, changes.get("callback_url", row.callback_url))
+    _check_callback(row, changes.get("callback_url", row.callback_url))
     with transaction.atomic():
         row = _locked(row)
         before = _facts(row)
@@ -137,22 +143,22 @@ def change_recurring(
 
 
 def pause(row: RecurringCampaign, by: User) -> RecurringCampaign:
-    """Nothing fires until it is resumed; what has fired goes on. Raises InvalidState unless it is active."""
+    """Stop firing until `resume`; campaigns of earlier runs go on. Raises InvalidState unless active."""
     return _move(row, by, "paused", RecurringStatus.PAUSED, RecurringStatus.ACTIVE)
 
 
 def resume(row: RecurringCampaign, by: User) -> RecurringCampaign:
-    """From its next moment on: those in between are left out. Raises InvalidState unless it is paused."""
+    """Fire again from the next moment on; earlier ones are skipped. Raises InvalidState unless paused."""
     return _move(row, by, "resumed", RecurringStatus.ACTIVE, RecurringStatus.PAUSED)
 
 
 def end(row: RecurringCampaign, by: User) -> RecurringCampaign:
-    """For good. Raises InvalidState if it has ended."""
+    """Stop firing for ever. Raises InvalidState if it has ended."""
     return _move(row, by, "ended", RecurringStatus.ENDED, RecurringStatus.ACTIVE, RecurringStatus.PAUSED)
 
 
 def next_moments(row: RecurringCampaign, count: int) -> list[datetime]:
-    """When it would run next, as it stands; of one that has ended, never."""
+    """Return the next moments, at most `count`; none if it has ended."""
     if row.status == RecurringStatus.ENDED:
         return []
     moments = Rule.of(row.rule).after(clock.about_now())
@@ -160,7 +166,7 @@ def next_moments(row: RecurringCampaign, count: int) -> list[datetime]:
 
 
 def fire_due(now: datetime) -> int:
-    """Fire every moment that has come; how many made a campaign."""
+    """Fire every moment that has come. Return the number of campaigns made."""
     due = RecurringCampaign.objects.filter(status=RecurringStatus.ACTIVE, next_run_at__lte=now).order_by("next_run_at")
     return sum(
         bool(run_isolated(lambda pk: _fire(pk, now), pk)) for pk in list(due.values_list("pk", flat=True)[:AT_ONCE])
@@ -168,7 +174,7 @@ def fire_due(now: datetime) -> int:
 
 
 def request_of(row: RecurringCampaign, due_at: datetime | None) -> CampaignRequest:
-    """What is sent at a moment."""
+    """Return the settings of the campaign of a moment."""
     valid_until = due_at + timedelta(minutes=row.valid_minutes) if due_at and row.valid_minutes else None
     return CampaignRequest(
         kind=CampaignKind.BULK,
@@ -181,13 +187,13 @@ def request_of(row: RecurringCampaign, due_at: datetime | None) -> CampaignReque
 def _fire(pk: int, now: datetime) -> bool:
     try:
         for found in RecurringCampaign.objects.filter(pk=pk).exclude(callback_url="").select_related("account"):
-            _look_up(found, found.callback_url)
+            _check_callback(found, found.callback_url)
         with transaction.atomic():
             row = _claimed(pk, now)
             if row is None:
                 return False
-            due_at, slept = _last_due(row, now)
-            _make(row, due_at, slept, now)
+            due_at, skipped = _last_due(row, now)
+            _make(row, due_at, skipped, now)
     except SmsappError as error:
         _fail(pk, now, error)
         return False
@@ -195,7 +201,7 @@ def _fire(pk: int, now: datetime) -> bool:
 
 
 def _claimed(pk: int, now: datetime) -> RecurringCampaign | None:
-    """Its row, locked, if its moment has come and nobody was quicker."""
+    """Lock the row and advance `next_run_at`; None if its moment has not come or another process fires it."""
     rows = RecurringCampaign.objects.select_for_update(of=("self",), skip_locked=True)
     rows = rows.select_related("account", "user", "rule", "contact_list", "audience")
     row = rows.filter(pk=pk, status=RecurringStatus.ACTIVE, next_run_at__lte=now).first()
@@ -210,19 +216,19 @@ def _claimed(pk: int, now: datetime) -> RecurringCampaign | None:
     return row if moved.update(**values) else None
 
 
-def _last_due(row: RecurringCampaign, now: datetime) -> tuple[datetime, list[datetime]]:
-    """The last moment that has come, and those before it that nobody fired."""
+def _last_due(row: RecurringCampaign, now: datetime) -> tuple[datetime, int]:
+    """Return the last moment that has come, and the number of earlier ones that nobody fired."""
     assert row.next_run_at is not None
-    due = [row.next_run_at]
+    last, skipped = row.next_run_at, 0
     for moment in Rule.of(row.rule).after(row.next_run_at):
         if moment > now or (row.ends_at is not None and moment > row.ends_at):
             break
-        due.append(moment)
-    return due[-1], due[:-1]
+        last, skipped = moment, skipped + 1
+    return last, skipped
 
 
-def _make(row: RecurringCampaign, due_at: datetime, slept: list[datetime], now: datetime) -> Campaign:
-    """The campaign of a moment; too late, one that waits for a person's decision."""
+def _make(row: RecurringCampaign, due_at: datetime, skipped: int, now: datetime) -> Campaign:
+    """Store the campaign of a moment; one that is too late waits for a person's decision."""
     is_late = now - due_at > timedelta(seconds=settings.LATE_START_WINDOW)
     request = request_of(row, due_at)
     audience = _audience(row)
@@ -230,7 +236,7 @@ def _make(row: RecurringCampaign, due_at: datetime, slept: list[datetime], now: 
     campaign = services.unsaved_campaign(row.account, row.user, request, audience)
     campaign.recurring, campaign.due_at = row, due_at
     services.set_off_recurring(campaign, row.user, is_late=is_late)
-    detail = Sentence(gettext_noop("%(count)d earlier moments were left out."), count=len(slept)) if slept else ""
+    detail = Sentence(gettext_noop("Earlier runs that were skipped: %(count)d."), count=skipped) if skipped else ""
     RecurringCampaign.objects.filter(pk=row.pk).update(
         last_run_at=due_at, run_count=row.run_count + 1, failure_count=0, detail=detail
     )
@@ -239,7 +245,7 @@ def _make(row: RecurringCampaign, due_at: datetime, slept: list[datetime], now: 
 
 
 def _fail(pk: int, now: datetime, error: SmsappError) -> None:
-    """The moment is over without a campaign, and says why; after some in a row a person has to look at it."""
+    """Record why a moment made no campaign. After MAX_FAILURES in succession it is paused."""
     with transaction.atomic():
         row = _claimed(pk, now)
         if row is None:
@@ -250,11 +256,11 @@ def _fail(pk: int, now: datetime, error: SmsappError) -> None:
             values |= {"status": RecurringStatus.PAUSED, "next_run_at": None}
         RecurringCampaign.objects.filter(pk=pk).update(**values)
         _note(row, "failed", None, after={"detail": error.sentence.english, "failures": failures})
-    logger.warning("recurring campaign %s made nothing: %s", row.recurring_id, error.sentence.english)
+    logger.warning("recurring campaign %s made no campaign: %s", row.recurring_id, error.sentence.english)
 
 
-def _look_up(row: RecurringCampaign, callback_url: str) -> None:
-    """Ahead of the transaction that checks it. Raises CallbackUrlNotAllowed."""
+def _check_callback(row: RecurringCampaign, callback_url: str) -> None:
+    """Look the callback URL up before the transaction that checks it again. Raises CallbackUrlNotAllowed."""
     if callback_url:
         endpoints.check_callback(row.account, row.mode, callback_url)
 
@@ -263,23 +269,24 @@ def _audience(row: RecurringCampaign) -> Audience:
     if row.contact_list is not None:
         return snapshot(row.account, row.contact_list.list_id)
     if row.audience is None:
-        raise ValidationError("Its contact list was deleted.", "list_id")
+        raise ValidationError(_("The contact list was deleted."), "list_id")
     return row.audience
 
 
 def _set_recipients(row: RecurringCampaign, wanted: RecipientSource) -> None:
-    """Raises an SmsappError for recipients that are none, or have not what the text asks for."""
     row.contact_list = row.audience = None
     if wanted.list_id:
         row.contact_list = list_of(row.account, wanted.list_id)
         return
-    row.audience, refused = gather(row.account, wanted)
-    if refused:
-        raise ValidationError(
-            f"{len(refused)} of the numbers can receive no SMS, the first of them {refused[0].value}.",
-            "phone_numbers",
-            refused[0].value,
+    row.audience, rejected = gather(row.account, wanted)
+    if rejected:
+        first = rejected[0].value
+        reason = Sentence(
+            gettext_noop("Numbers that cannot receive an SMS: %(count)d. The first is %(first)s."),
+            count=len(rejected),
+            first=first,
         )
+        raise ValidationError(reason, "phone_numbers", first)
     check_message(row.message, row.audience.columns)
 
 
@@ -287,7 +294,7 @@ def _plan(row: RecurringCampaign, rule: Rule, now: datetime) -> None:
     row.next_run_at = _within(row, rule.next_after(now))
     if row.next_run_at is None:
         ends_at = utc_text(row.ends_at) if row.ends_at else None
-        raise ValidationError("It would end before its first moment.", "ends_at", ends_at)
+        raise ValidationError(_("It would end before its first run."), "ends_at", ends_at)
 
 
 def _within(row: RecurringCampaign, moment: datetime | None) -> datetime | None:
@@ -298,7 +305,7 @@ def _locked(row: RecurringCampaign) -> RecurringCampaign:
     rows = RecurringCampaign.objects.select_for_update(of=("self",)).select_related("account", "rule", "audience")
     locked = rows.get(pk=row.pk)
     if locked.status == RecurringStatus.ENDED:
-        raise InvalidState("This recurring campaign has ended.", current_status=locked.status)
+        raise InvalidState(_("This recurring campaign has ended."), current_status=locked.status)
     return locked
 
 
@@ -309,7 +316,8 @@ def _move(
         row = _locked(row)
         if row.status not in sources:
             raise InvalidState(
-                f"A recurring campaign that is {row.status} cannot be {verb}.",
+                _("This is not possible for a recurring campaign in the state “%(status)s”.")
+                % {"status": row.get_status_display()},
                 current_status=row.status,
                 allowed=[source.value for source in sources],
             )
@@ -325,7 +333,7 @@ def _move(
 
 
 def _facts(row: RecurringCampaign) -> dict[str, Any]:
-    """What may stand in the audit log: no text."""
+    """Return what the audit log may hold of it: never the text."""
     return {
         "name": row.name,
         "sender_id": row.sender_id,

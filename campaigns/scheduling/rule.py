@@ -1,7 +1,8 @@
-"""When a recurring campaign runs: a rule on the clocks of a zone, and the moments (UTC) that follow from it.
+"""The rule of a recurring campaign: a crontab in a time zone, and the moments (UTC) at which it fires.
 
-The rule is a CrontabSchedule of django-celery-beat, whose fields operators know; all of them must match. Its moments
-are reckoned here: a local time that the clocks skip comes an hour later, one that comes twice is used once.
+A rule is stored as a CrontabSchedule of django-celery-beat, whose fields operators know; all of them must match. The
+moments are computed here: a local time that is skipped when clocks change comes an hour later, one that occurs twice
+fires once.
 """
 
 from collections.abc import Iterator
@@ -14,18 +15,20 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from celery.schedules import ParseException, crontab
+from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import CrontabSchedule
 
 from smsapp.core.exceptions import ValidationError
+from smsapp.lib.sentences import Sentence, gettext_noop
 from smsapp.lib.zones import NoSuchZone, at_wall_time, zone
 
-LONGEST = timedelta(days=366 * 8)  # without a moment: 29 February is 8 years away at most
+LONGEST = timedelta(days=366 * 8)  # between two moments: 29 February is at most 8 years away
 LEAST_APART = timedelta(minutes=5)
 PREVIEWED = 5
 
 
 class Every(StrEnum):
-    """What most people want; the rest is for CRON."""
+    """The simple rules that most people need; any other is CRON."""
 
     DAY = "day"
     WEEKDAY = "weekday"  # Monday to Friday
@@ -36,8 +39,10 @@ class Every(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """The five fields of a crontab, on the clocks of a zone. Raises ValidationError when it is asked for anything that
-    does not follow."""
+    """The five fields of a crontab, in a time zone.
+
+    They are parsed when they are first used, which raises ValidationError if they are invalid.
+    """
 
     minute: str
     hour: str
@@ -50,7 +55,7 @@ class Rule:
     def at(
         cls, every: Every, timezone: str, clock: time, *, weekdays: tuple[int, ...] = (), month_day: int = 1
     ) -> "Rule":
-        """One of the simple rules. `weekdays`: 0 is Sunday; `month_day`: 1 to 28, which every month has."""
+        """Return a simple rule. `weekdays`: 0 is Sunday; `month_day`: 1 to 28."""
         days = {Every.WEEKDAY: "1-5", Every.WEEK: ",".join(map(str, weekdays))}.get(every, "*")
         month = str(month_day) if every is Every.MONTH else "*"
         return cls(str(clock.minute), str(clock.hour), month, "*", days or "*", timezone)
@@ -71,19 +76,19 @@ class Rule:
         }
 
     def stored(self) -> CrontabSchedule:
-        """Its row, which rules that are equal share."""
+        """Return the row of this rule, which equal rules share."""
         return CrontabSchedule.objects.filter(**self.fields).first() or CrontabSchedule.objects.create(**self.fields)
 
     def check(self, now: datetime) -> None:
-        """Raises ValidationError for what is no rule, never fires, or fires more often than every five minutes."""
+        """Raise ValidationError if the rule is invalid, never fires, or fires too often."""
         moments = list(islice(self.after(now), PREVIEWED * 4))
         if not moments:
-            raise ValidationError("This rule never comes true.", "cron", str(self))
+            raise ValidationError(_("This rule never fires."), "cron", str(self))
         if any(later - earlier < LEAST_APART for earlier, later in pairwise(moments)):
-            raise ValidationError("A recurring campaign runs every five minutes at most.", "cron", str(self))
+            raise ValidationError(_("A recurring campaign runs at most every five minutes."), "cron", str(self))
 
     def after(self, moment: datetime) -> Iterator[datetime]:
-        """Its moments (UTC) after this one, each once, in order; ends where none comes for years."""
+        """Yield the moments (UTC) after `moment`, each once, in order. Stops if none comes for years."""
         cron, where = self._parsed, self._zone
         day, end = moment.astimezone(where).date(), moment + LONGEST
         times = sorted(time(hour, minute) for hour in cron.hour for minute in cron.minute)
@@ -107,14 +112,15 @@ class Rule:
         try:
             return zone(self.timezone)
         except NoSuchZone:
-            raise ValidationError("There is no such time zone.", "timezone", self.timezone) from None
+            raise ValidationError(_("There is no such time zone."), "timezone", self.timezone) from None
 
     @cached_property
     def _parsed(self) -> Any:
         try:
             return crontab(**{name: value for name, value in self.fields.items() if name != "timezone"})
         except (ParseException, ValueError, TypeError) as error:
-            raise ValidationError(f"This is no rule: {str(error).rstrip('.')}.", "cron", str(self)) from error
+            reason = Sentence(gettext_noop("This is not a valid rule: %(error)s."), error=str(error).rstrip("."))
+            raise ValidationError(reason, "cron", str(self)) from error
 
 
 def _matches(cron: Any, day: date) -> bool:

@@ -1,1 +1,1 @@
-"""A text with placeholders, and what it becomes for each recipient."""
+"""Texts with placeholders, and how they are rendered for each recipient: begin with `rendering.py`."""

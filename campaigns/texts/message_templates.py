@@ -1,32 +1,38 @@
-"""Texts kept to be used again. A campaign takes a copy: changing the template changes nothing that was made with it."""
+"""Message templates. A campaign copies the text, so changing a template changes no campaign."""
 
 import secrets
 from collections.abc import Mapping
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
 from accounts.security import audit
 from campaigns.models import MessageTemplate
 from campaigns.validation import check_text
 from smsapp.core.exceptions import AlreadyExists, InvalidState, NotFound
+from smsapp.lib.sentences import Sentence, gettext_noop
 
 MAX_TEMPLATES = 1000  # of one account
 
 
 def template_of(account: Account, template_id: str) -> MessageTemplate:
-    """Raises NotFound."""
+    """Return the template with this id. Raises NotFound."""
     found = MessageTemplate.objects.filter(account=account, template_id=template_id).first()
     if found is None:
-        raise NotFound("There is no such template.", field="template_id", value=template_id)
+        raise NotFound(_("There is no such template."), field="template_id", value=template_id)
     return found
 
 
 def create_template(account: Account, user: User, name: str, message: str) -> MessageTemplate:
-    """Raises AlreadyExists, ValidationError, MessageTooLong, or InvalidState with MAX_TEMPLATES already."""
+    """Store a new template.
+
+    Raises AlreadyExists, ValidationError, MessageTooLong, or InvalidState if the account has MAX_TEMPLATES.
+    """
     check_text(message)
     if MessageTemplate.objects.filter(account=account)[MAX_TEMPLATES - 1 : MAX_TEMPLATES].exists():
-        raise InvalidState(f"An account has {MAX_TEMPLATES:,} templates at most.", max=MAX_TEMPLATES)
+        reason = Sentence(gettext_noop("An account has at most %(max)s templates."), max=f"{MAX_TEMPLATES:,}")
+        raise InvalidState(reason, max=MAX_TEMPLATES)
     template = MessageTemplate(
         account=account, user=user, name=name, message=message, template_id=f"tpl-{secrets.token_hex(10)}"
     )
@@ -60,7 +66,7 @@ def _save(template: MessageTemplate) -> None:
         with transaction.atomic():
             template.save()
     except IntegrityError as error:
-        raise AlreadyExists("There is a template of this name.", "name", template.name) from error
+        raise AlreadyExists(_("There already is a template with this name."), "name", template.name) from error
 
 
 def _note(

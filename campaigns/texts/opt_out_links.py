@@ -1,8 +1,8 @@
-"""`{opt_out_link}` in a text: an address at which its recipient opts out, without signing in anywhere.
+"""`{opt_out_link}` in a text: an address where its recipient opts out without signing in.
 
-It is filled in as a text is handed over. All of these addresses are equally long, so until then a blank one says how
-long the text is and what it costs. An address holds the account and the keyed hash under which a number is
-suppressed, sealed: nobody can guess or invent one, and it says nothing of the number.
+The link is filled in when the message is submitted. All links have the same length, so a blank one gives the length
+and the cost of the text before that. A link holds the account and the keyed hash under which the number is suppressed,
+with a seal: nobody can guess or forge one, and it does not reveal the number.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from uploads.suppressions import phone_hash
 
 PATH = "/o/"
 _ACCOUNT_BITS, _HASH_BITS, _SEAL_BITS = 30, 128, 30
-_LETTERS = 32  # in which so many bits find room
+_LETTERS = 32  # base 62, enough for all of these bits
 _BLANK = "x" * _LETTERS
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -32,11 +32,11 @@ def link_of(account_id: int, phone: str) -> str:
 def token_of(account_id: int, phone: str) -> str:
     hashed = phone_hash(account_id, phone)
     number = (account_id << _HASH_BITS | int(hashed, 16)) << _SEAL_BITS | _seal(account_id, hashed)
-    return _written(number)
+    return _in_base_62(number)
 
 
 def read_token(token: str) -> tuple[int, str] | None:
-    """Account and keyed hash of a number; None for what is no token of ours."""
+    """Return the account's key and the number's keyed hash; None if the token is not ours."""
     if len(token) != _LETTERS or not set(token) <= set(_DIGITS):
         return None
     number = 0
@@ -50,7 +50,7 @@ def read_token(token: str) -> tuple[int, str] | None:
 
 
 def _seal(account_id: int, hashed: str) -> int:
-    """Too short to be kept secret for ever, long enough that trying it by our pages finds nothing."""
+    """Return a seal too short against an offline attack, but long enough against guessing through our pages."""
     key = own_keys.key(own_keys.SUPPRESSIONS).encode()[: hashlib.blake2b.MAX_KEY_SIZE]
     sealed = hashlib.blake2b(f"{account_id}:{hashed}".encode(), key=key, digest_size=8, person=b"opt-out link")
     return int.from_bytes(sealed.digest()) % (1 << _SEAL_BITS)
@@ -60,7 +60,7 @@ def _address(token: str) -> str:
     return f"{settings.PUBLIC_URL or f'http://127.0.0.1:{settings.PORT}'}{PATH}{token}"
 
 
-def _written(number: int) -> str:
+def _in_base_62(number: int) -> str:
     letters = ""
     while number:
         number, index = divmod(number, len(_DIGITS))

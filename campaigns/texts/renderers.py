@@ -1,4 +1,4 @@
-"""How each kind of send makes its texts. A single send without values to fill in is sent as it is written."""
+"""The renderer of each kind of send. A single send without columns is sent exactly as written."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,6 @@ from campaigns.texts.rendering import Renderer, Template
 
 
 def renderer_of(kind: str, text: str, columns: Sequence[str]) -> Renderer:
-    """Return how a send of this kind makes its messages. Raises TemplateVariableMissing."""
+    """Return the renderer of a send of this kind. Raises TemplateVariableMissing."""
     is_plain = kind == CampaignKind.SINGLE and not columns
     return Renderer([text]) if is_plain else Template(text).bind(columns)

@@ -1,11 +1,11 @@
-"""A campaign's text becomes messages: `{name}`, or `{name|friend}` with a default for empty values.
+"""Placeholders in a campaign's text: `{name}`, or `{name|friend}` with a default for empty values.
 
-- Names match the audience's columns whatever their case and the spaces around them.
+- Names match the audience's columns regardless of case and of the spaces around them.
 - `{{` and `}}` are literal braces, in pairs from left to right: `{{name}}` is sent as `{name}`.
 - Braces around anything that is neither a column nor written like a name (a letter, then letters, digits, spaces,
   `_`, `-`, `.`) are text: `{}`, `{0.__class__}`, `{% load %}`, a lone `{` or `}`.
-- A value goes in as it is: what looks like a placeholder inside a value is never expanded.
-- `{opt_out_link}` is no column: each recipient's own link is filled in as the text is handed over (`opt_out_links.py`).
+- A value is inserted as it is: a placeholder inside a value is not expanded.
+- `{opt_out_link}` is not a column: the recipient's own link is filled in on submission (`opt_out_links.py`).
 """
 
 import re
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from smsapp.core.exceptions import TemplateVariableMissing
+from smsapp.lib.sentences import Sentence, gettext_noop
 
 OPT_OUT_LINK = "opt_out_link"
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}|]+)(?:\|([^{}]*))?\}")
@@ -36,13 +37,13 @@ class _Placeholder:
 
 @dataclass(frozen=True, slots=True)
 class _Link:
-    """Where the recipient's own opt-out link goes."""
+    """The position of the recipient's own opt-out link."""
 
     source: str
 
 
 class Template:
-    """A parsed text: parse once, bind to an audience's columns, render millions of times."""
+    """A parsed text. Parse once, bind to an audience's columns, render millions of times."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -56,7 +57,7 @@ class Template:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names that need a column: those without a default, as written, each once."""
+        """Return the names that need a column, as written, each once: those without a default."""
         found: dict[str, str] = {}
         for part in self._parts:
             if isinstance(part, _Placeholder) and part.default is None and _is_name(part.name):
@@ -65,14 +66,14 @@ class Template:
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """All that is filled in, with or without a default, as written, each once."""
+        """Return all placeholders as written, each once, with their braces."""
         filled = (part for part in self._parts if not isinstance(part, str))
         found = (part.source for part in filled if isinstance(part, _Link) or _is_name(part.name))
         return tuple(dict.fromkeys(found))
 
     @property
     def own_characters(self) -> frozenset[str]:
-        """The characters of the text that can be replaced in it: none that the name of a placeholder has, too."""
+        """Return the characters that can be replaced without changing the name of a placeholder."""
         own: set[str] = set()
         names: set[str] = set()
         for part in self._parts:
@@ -84,7 +85,7 @@ class Template:
         return frozenset(own - names)
 
     def bind(self, columns: Sequence[str]) -> "Renderer":
-        """Raises TemplateVariableMissing (`missing`: the names) when a needed column is not there."""
+        """Find the column of each placeholder. Raises TemplateVariableMissing with the `missing` names."""
         indexes = {name.strip().casefold(): index for index, name in reversed(list(enumerate(columns)))}
         missing = [name for name in self.names if name.casefold() not in indexes]
         if missing:
@@ -109,7 +110,7 @@ class Template:
 
 
 class Renderer:
-    """A text whose placeholders know their columns."""
+    """A text bound to the columns of an audience."""
 
     def __init__(
         self, parts: list[str], fields: Sequence[tuple[int, int, _Placeholder]] = (), links: Sequence[int] = ()
@@ -117,12 +118,11 @@ class Renderer:
         self._parts = parts
         self._fields = fields
         self._links = links
-        self.is_constant = not fields  #: the same text for every recipient, but for the link
+        self.is_constant = not fields  #: the same text for every recipient, except for the link
         self.has_link = bool(links)
 
     def render(self, values: Sequence[str], link: str = "") -> str:
-        """The final text for one recipient's values, in the order of the columns, and opt-out link; raises
-        EmptyValue."""
+        """Return the text for one recipient's values, in the order of the columns. Raises EmptyValue."""
         parts = self._parts.copy()
         for part in self._links:
             parts[part] = link
@@ -152,11 +152,21 @@ def _without_column(placeholder: _Placeholder) -> str:
     return placeholder.source
 
 
-def _explain(missing: Sequence[str], columns: Sequence[str]) -> str:
-    wanted = ", ".join(f"{{{name}}}" for name in missing)
-    known = ", ".join(columns) if columns else "none"
-    literal = missing[0].join(("{{", "}}"))
-    return (
-        f"The text uses {wanted}, but the recipients have no such column (columns: {known}). "
-        f"For braces in the text, double them: {literal}."
+def _explain(missing: Sequence[str], columns: Sequence[str]) -> Sentence:
+    names = {"names": ", ".join(f"{{{name}}}" for name in missing), "literal": missing[0].join(("{{", "}}"))}
+    if not columns:
+        return Sentence(
+            gettext_noop(
+                "The text uses %(names)s, but these recipients have no columns. "
+                "To send braces as text, double them: %(literal)s."
+            ),
+            **names,
+        )
+    return Sentence(
+        gettext_noop(
+            "The text uses %(names)s, but the recipients have only these columns: %(columns)s. "
+            "To send braces as text, double them: %(literal)s."
+        ),
+        columns=", ".join(columns),
+        **names,
     )

@@ -99,7 +99,7 @@ def test_a_moment_that_is_too_late_waits_for_a_person_and_earlier_ones_are_left_
     campaign = Campaign.objects.get()
     assert (campaign.status, campaign.due_at) == (CampaignStatus.MISSED, START + timedelta(hours=10))
     row.refresh_from_db()
-    assert row.detail == "4 earlier moments were left out."
+    assert row.detail == "Earlier runs that were skipped: 4."
     assert row.next_run_at == START + timedelta(hours=12)
 
 
@@ -147,7 +147,7 @@ def test_do_not_send_after_and_the_end() -> None:
     assert (row.status, row.next_run_at, row.run_count) == (RecurringStatus.ENDED, None, 2)
     with pytest.raises(InvalidState):
         recurring.resume(row, row.user)
-    with pytest.raises(ValidationError, match="before its first moment"):
+    with pytest.raises(ValidationError, match="before its first run"):
         make(ends_at=timezone.now() + timedelta(minutes=1), rule=Rule("0", "9", "29", "2", "*", "UTC"))
 
 
