@@ -9,7 +9,6 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from ssl import SSLContext
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ import httpcore2
 
 from accounts.webhooks.destinations import Target, resolve, target_of
 from smsapp.core.exceptions import CallbackUrlNotAllowed
+from smsapp.lib.retry_after import retry_after_seconds
 
 CONNECT_TIMEOUT = 5.0  # seconds, look-up included
 TIMEOUT = 15.0  # seconds for the whole call
@@ -62,7 +62,7 @@ def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
     except FAILURES:
         reached = backend is not None and backend.is_connected
         return Answer(None, _since(began), NO_ANSWER if reached else UNREACHABLE)
-    return Answer(status, _since(began), "", _shown(content), _retry_after(found))
+    return Answer(status, _since(began), "", _shown(content), retry_after_seconds(found, MAX_RETRY_AFTER))
 
 
 def _exchange(
@@ -183,16 +183,3 @@ def _shown(content: bytes) -> str:
     """The beginning of an answer as text that any screen and database takes."""
     text = content[: 4 * KEPT_RESPONSE].decode("utf-8", "replace")
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)[:KEPT_RESPONSE]
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, at most a day; from a number, or a date, which is counted from the endpoint's own."""
-    text = headers.get("retry-after", "")
-    if text.isascii() and text.isdigit():
-        seconds = float(text[:9])
-    else:
-        try:
-            seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)

@@ -39,7 +39,9 @@ from messaging.gateways.base import (
     report_url_of,
 )
 from messaging.gateways.fanout import submit_each
+from messaging.gateways.payload import shortened
 from messaging.gateways.transport import Response, Transport
+from smsapp.lib.retry_after import retry_after_seconds
 
 #: What a message fills in; the names of credentials, and `basic`, are placeholders, too.
 PLACEHOLDERS = ("to", "to_digits", "text", "sender", "message_id", "report_url", "validity")
@@ -215,13 +217,13 @@ class Http:
             if rules.id_path or rules.status_path:
                 raise Unknown("The answer is no JSON.", response.status) from None
             content = None
-        provider_id = _text(_at(content, rules.id_path), 120)
+        provider_id = shortened(_at(content, rules.id_path), 120)
         provider_ids = {message_id: provider_id} if provider_id else {}
         if not rules.status_path:
             return SubmitAnswer(response.status, accepted=[message_id], provider_ids=provider_ids)
         report = self._report(content, message_id, "", rules.status_path, rules.error_path)
         if report is None:
-            word = _text(_at(content, rules.status_path), 40)
+            word = shortened(_at(content, rules.status_path), 40)
             raise Unknown(f"The answer has a status without a meaning: {word or 'none'}.", response.status)
         if (report.status, report.reason) == MEANINGS["sent"]:
             return SubmitAnswer(response.status, accepted=[message_id], provider_ids=provider_ids)
@@ -257,7 +259,7 @@ class Http:
             raise ValueError(f"no list of reports at {rules.list_path}")
         reports = []
         for entry in entries:
-            provider_id = _text(_at(entry, rules.report_id_path), 120)
+            provider_id = shortened(_at(entry, rules.report_id_path), 120)
             report = self._report(entry, message_id, provider_id, rules.report_status_path, rules.report_error_path)
             if report is not None and (message_id or provider_id):
                 reports.append(report)
@@ -269,14 +271,14 @@ class Http:
     def parse_inbound(self, body: bytes) -> list[Inbound]:
         rules = self._rules
         content = _content_of(body, rules.report_format)
-        reference = _text(_at(content, rules.inbound_id_path), 120)
-        sender = _text(_at(content, rules.inbound_from_path), 20)
+        reference = shortened(_at(content, rules.inbound_id_path), 120)
+        sender = shortened(_at(content, rules.inbound_from_path), 20)
         if not (rules.inbound_from_path and reference and sender):
             raise ValueError("no message from a handset: its id or its sender is missing")
         if sender.isascii() and sender.isdigit() and len(sender) > 6:
             sender = f"+{sender}"[:20]
-        recipient = _text(_at(content, rules.inbound_to_path), 20).removeprefix("+")
-        text = _text(_at(content, rules.inbound_text_path), 2000)
+        recipient = shortened(_at(content, rules.inbound_to_path), 20).removeprefix("+")
+        text = shortened(_at(content, rules.inbound_text_path), 2000)
         return [Inbound(reference, sender, recipient, text, "", 1, None)]
 
     def poll_reports(self, limit: int) -> bytes | None:
@@ -292,13 +294,13 @@ class Http:
         self, content: Any, message_id: str, provider_id: str, status_path: str, error_path: str
     ) -> Report | None:
         """None for a status that nobody has given a meaning: it says nothing."""
-        word = _text(_at(content, status_path), 60)
+        word = shortened(_at(content, status_path), 60)
         meaning = self._rules.statuses.get(word.lower())
         if meaning is None:
             return None
         status, reason = MEANINGS[meaning]
         is_bad = status in (MessageStatus.UNDELIVERED, MessageStatus.UNCONFIRMED, MessageStatus.REJECTED)
-        error = _text(_at(content, error_path), 200) if is_bad else ""
+        error = shortened(_at(content, error_path), 200) if is_bad else ""
         return Report(
             message_id,
             status,
@@ -361,8 +363,7 @@ def _raise_for_status(response: Response, rules: Rules) -> None:
         return
     detail = f"The provider answered HTTP {status}"
     if status == 429:
-        wait = response.headers.get("retry-after", "")
-        raise NotSent(detail, status, throttled=True, retry_after=float(wait) if wait.isdecimal() else None)
+        raise NotSent(detail, status, throttled=True, retry_after=retry_after_seconds(response.headers))
     if status in rules.not_processed:
         raise NotSent(detail, status)
     if status in (401, 402, 403, 404, 405):
@@ -389,7 +390,3 @@ def _at(content: Any, path: str) -> Any:
         else:
             return None
     return content if path else None
-
-
-def _text(value: object, limit: int) -> str:
-    return "" if value is None or isinstance(value, Mapping | list) else str(value)[:limit].replace("\x00", "")

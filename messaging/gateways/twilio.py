@@ -9,13 +9,10 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit, urlunsplit
-
-import orjson
 
 from messaging.choices import MessageStatus, Reason
 from messaging.gateways.base import (
@@ -36,27 +33,14 @@ from messaging.gateways.base import (
     report_url_of,
 )
 from messaging.gateways.fanout import submit_each
+from messaging.gateways.payload import object_of, shortened
 from messaging.gateways.transport import Response, Transport
+from messaging.gateways.twilio_reports import is_uncounted, report_of
+from smsapp.lib.retry_after import retry_after_seconds
 from smsapp.lib.text import segment_count
 
 # --- Status of a message: https://www.twilio.com/docs/messaging/api/message-resource#message-status-values --
 
-STATUSES: dict[str, tuple[MessageStatus, Reason]] = {
-    "accepted": (MessageStatus.SENT, Reason.NONE),
-    "scheduled": (MessageStatus.SENT, Reason.NONE),
-    "queued": (MessageStatus.SENT, Reason.NONE),
-    "sending": (MessageStatus.SENT, Reason.NONE),
-    "sent": (MessageStatus.SENT, Reason.NO_RECEIPT),  # the carrier has it, and may never send a receipt
-    "delivered": (MessageStatus.DELIVERED, Reason.NONE),
-    "read": (MessageStatus.DELIVERED, Reason.NONE),
-    "partially_delivered": (MessageStatus.DELIVERED, Reason.NONE),
-    # A receipt says that it was not delivered; where the error is unknown (30008), only why is.
-    "undelivered": (MessageStatus.UNDELIVERED, Reason.NOT_DELIVERED),
-    "failed": (MessageStatus.REJECTED, Reason.PROVIDER_REFUSED),  # it could not be sent, and is not charged
-    "canceled": (MessageStatus.REJECTED, Reason.PROVIDER_REFUSED),
-}
-#: A status that nobody documents is one more stage on the way.
-OTHER = (MessageStatus.SENT, Reason.NONE)
 
 # --- Errors: https://www.twilio.com/docs/api/errors --------------------------------------------------------
 
@@ -78,21 +62,6 @@ ACCOUNT_REFUSALS = frozenset({20003, 20404, 21212, 21603, 21606, 30002, 63038})
 QUEUE_FULL, TOO_MANY_REQUESTS = 21611, 20429
 QUEUE_FULL_WAIT = 60.0  # seconds; the queue of a sender holds ten hours of messages
 
-#: In a report: why it was not delivered.
-DELIVERY_ERRORS: dict[int, Reason] = {
-    21610: Reason.OPTED_OUT,
-    30001: Reason.NOT_DELIVERED,  # queue overflow
-    30002: Reason.PROVIDER_REFUSED,  # account suspended
-    30003: Reason.UNREACHABLE,
-    30004: Reason.RECIPIENT_REFUSED,  # message blocked
-    30005: Reason.UNKNOWN_NUMBER,
-    30006: Reason.UNKNOWN_NUMBER,  # landline or unreachable carrier
-    30007: Reason.CONTENT_REFUSED,  # filtered
-    30008: Reason.NOT_DELIVERED,
-    30034: Reason.SENDER_REFUSED,  # number is not registered
-    30036: Reason.UNREACHABLE,  # validity ran out
-    30450: Reason.CONTENT_REFUSED,  # protection against pumped traffic
-}
 
 STATUS_IN_WORDS = {
     401: "The provider refuses our account SID or token",
@@ -159,12 +128,12 @@ class Twilio:
         if not 200 <= response.status < 300:
             return _refusal(response, message.message_id)
         try:
-            sent = _object_of(response.body)
-            sid = _text(sent["sid"], 64)
+            sent = object_of(response.body)
+            sid = shortened(sent["sid"], 64)
         except (ValueError, KeyError) as error:
             raise Unknown("The answer cannot be read.", response.status) from error
-        report = _report_of(sent)._replace(message_id=message.message_id)
-        if _is_uncounted(sent):
+        report = report_of(sent)._replace(message_id=message.message_id)
+        if is_uncounted(sent):
             report = report._replace(segment_count=None)
         is_plain = report.status is MessageStatus.SENT and report.segment_count in (None, segment_count(message.text))
         return SubmitAnswer(
@@ -202,7 +171,7 @@ class Twilio:
                 if response.status == 404:
                     continue
                 _raise_for_status(response)
-                reports.append(_report_of(_object_of(response.body)))
+                reports.append(report_of(object_of(response.body)))
             except GatewayError as error:
                 return Lookup(reports, detail=f"A message could not be read: {error.detail}")
             except ValueError:
@@ -226,7 +195,7 @@ class Twilio:
 
     def parse_reports(self, body: bytes) -> list[Report]:
         fields = _fields(body)
-        report = _report_of(
+        report = report_of(
             {
                 "sid": fields.get("MessageSid") or fields.get("SmsSid"),
                 "status": fields.get("MessageStatus") or fields.get("SmsStatus"),
@@ -243,17 +212,17 @@ class Twilio:
 
     def parse_inbound(self, body: bytes) -> list[Inbound]:
         fields = _fields(body)
-        reference = _text(fields.get("MessageSid") or fields.get("SmsSid"), 120)
+        reference = shortened(fields.get("MessageSid") or fields.get("SmsSid"), 120)
         if not reference or "From" not in fields:
             raise ValueError("no message: MessageSid or From is missing")
         count = fields.get("NumSegments", "")
         return [
             Inbound(
                 provider_reference=reference,
-                sender=_text(fields["From"], 20),
-                recipient=_text(fields.get("To"), 20).removeprefix("+"),
-                text=_text(fields.get("Body"), 2000),
-                keyword=_text(fields.get("OptOutType"), 40),
+                sender=shortened(fields["From"], 20),
+                recipient=shortened(fields.get("To"), 20).removeprefix("+"),
+                text=shortened(fields.get("Body"), 2000),
+                keyword=shortened(fields.get("OptOutType"), 40),
                 segment_count=int(count) if count.isdecimal() and 0 < int(count) < 256 else 1,
                 received_at=None,
                 is_answered="OptOutType" in fields,
@@ -268,8 +237,8 @@ class Twilio:
         response = self._transport.get(self._path("Balance.json"))
         _raise_for_status(response)
         try:
-            answer = _object_of(response.body)
-            return Balance(Decimal(str(answer["balance"])), _text(answer.get("currency"), 3))
+            answer = object_of(response.body)
+            return Balance(Decimal(str(answer["balance"])), shortened(answer.get("currency"), 3))
         except (ValueError, KeyError, ArithmeticError) as error:
             raise Unknown("The balance cannot be read.", response.status) from error
 
@@ -323,7 +292,7 @@ def _raise_for_status(response: Response) -> None:
     words = STATUS_IN_WORDS.get(status, "The provider answered with an error")
     detail = f"{words} (HTTP {status}{f', {code}' if code else ''})"
     if status == 429 or code == TOO_MANY_REQUESTS:
-        raise NotSent(detail, status, throttled=True, retry_after=_retry_after(response))
+        raise NotSent(detail, status, throttled=True, retry_after=retry_after_seconds(response.headers))
     if code == QUEUE_FULL:
         raise NotSent(detail, status, throttled=True, retry_after=QUEUE_FULL_WAIT)
     if status in (401, 403, 404) or code in ACCOUNT_REFUSALS:
@@ -333,66 +302,12 @@ def _raise_for_status(response: Response) -> None:
     raise Unknown(detail, status)
 
 
-def _retry_after(response: Response) -> float | None:
-    value = response.headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
-
-
 def _code_of(response: Response) -> int | None:
     try:
-        code = _object_of(response.body).get("code")
+        code = object_of(response.body).get("code")
     except ValueError:
         return None
     return code if isinstance(code, int) else None
-
-
-def _report_of(message: Mapping[str, Any]) -> Report:
-    """Of a message as Twilio shows it, in an answer, a report or a look-up; `message_id` is left to the caller."""
-    name = _text(message.get("status"), 60).lower()
-    status, reason = STATUSES.get(name, OTHER)
-    code = _int_or_none(message.get("error_code"))
-    if code and status in (MessageStatus.UNDELIVERED, MessageStatus.REJECTED):
-        reason = DELIVERY_ERRORS.get(code, reason)
-    price, currency = _price(message)
-    segments = _int_or_none(message.get("num_segments"))
-    return Report(
-        "",
-        status,
-        reason,
-        provider_status=name,
-        error_code=str(code) if code else "",
-        error_description=_text(message.get("error_message"), 200),
-        price=price,
-        currency=currency,
-        segment_count=segments if segments and segments < 256 else None,
-        done_at=_moment(message.get("date_updated")),
-        provider_id=_text(message.get("sid"), 64),
-    )
-
-
-def _is_uncounted(sent: Mapping[str, Any]) -> bool:
-    """Whether an answer to a send says nothing of the segments. A messaging service counts them after it has chosen the
-    sender; until then they are 0, or 1."""
-    has_service = sent.get("messaging_service_sid") or sent.get("status") in ("accepted", "scheduled")
-    return bool(has_service) and sent.get("num_segments") in ("0", "1")
-
-
-def _price(message: Mapping[str, Any]) -> tuple[Decimal | None, str]:
-    """Of the whole message; Twilio gives it as a negative figure, some time after sending."""
-    try:
-        price = abs(Decimal(str(message["price"])))
-    except (KeyError, ArithmeticError):
-        return None, ""
-    return (price, _text(message.get("price_unit"), 3)) if price.is_finite() else (None, "")
-
-
-def _moment(value: object) -> datetime | None:
-    """`Thu, 24 Aug 2023 05:01:45 +0000`"""
-    try:
-        moment = parsedate_to_datetime(value) if isinstance(value, str) else None
-        return moment.astimezone(UTC) if moment and moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _fields(body: bytes) -> dict[str, str]:
@@ -407,20 +322,3 @@ def _fields(body: bytes) -> dict[str, str]:
 
 def _decoded(text: str) -> str:
     return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
-
-
-def _object_of(body: bytes) -> dict[str, Any]:
-    answer = orjson.loads(body)
-    if isinstance(answer, dict):
-        return answer
-    raise ValueError("not a JSON object")
-
-
-def _int_or_none(value: object) -> int | None:
-    text = str(value)
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
-
-
-def _text(value: object, limit: int) -> str:
-    """Short enough for its column, and without NUL, which PostgreSQL does not store."""
-    return "" if value is None else str(value)[:limit].replace("\x00", "")

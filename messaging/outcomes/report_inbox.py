@@ -24,7 +24,7 @@ from messaging.models import ReportInbox
 from messaging.outcomes import provider_opt_outs, readings, settlement
 from messaging.outcomes.readings import Reading
 from messaging.routing import rotation
-from messaging.storage import message_rows
+from messaging.storage import message_rows, report_rows
 from smsapp.core import clock
 from smsapp.core.budget import Budget
 from smsapp.core.db_errors import is_outage
@@ -64,7 +64,7 @@ def receive(gateway: str, source: FactSource, body: bytes, report_count: int) ->
     connection tried before: the statement finds out that it is gone, and is given a new one. A body that was stored
     twice by that does no harm.
     """
-    store = partial(message_rows.insert_body, gateway, source, body, report_count)
+    store = partial(report_rows.insert_body, gateway, source, body, report_count)
     connection.health_check_done = True  # type: ignore[attr-defined]
     try:
         store()
@@ -121,7 +121,7 @@ def _take(waiting: QuerySet[ReportInbox]) -> list[ReportInbox]:
         return []
     locked = list(waiting.select_for_update(skip_locked=True).values_list("pk", "report_count")[:limit])
     fitting = _fitting(report_count for _, report_count in locked)
-    return message_rows.read_bodies([pk for pk, _ in locked[:fitting]])
+    return report_rows.read_bodies([pk for pk, _ in locked[:fitting]])
 
 
 def _fitting(sizes: Iterable[int]) -> int:

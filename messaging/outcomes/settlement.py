@@ -47,8 +47,9 @@ from messaging.ids import batch_of, parse_public_id, public_id
 from messaging.models import Attempt, Batch
 from messaging.outcomes import conflicts, segment_drift, webhook_events
 from messaging.outcomes.message_prices import is_charged, refused_among
-from messaging.storage import counters, message_rows
-from messaging.storage.message_rows import MessageChange, NewReport, StoredMessage
+from messaging.storage import counters, message_rows, report_rows
+from messaging.storage.message_rows import MessageChange, StoredMessage
+from messaging.storage.report_rows import NewReport
 from smsapp.core import clock
 from smsapp.lib.sentences import Sentence
 
@@ -147,7 +148,7 @@ def apply(facts: Sequence[Fact], accepted: Sequence[int] = (), at: datetime | No
         decision = _decide(facts, known, now)
         segment_drift.note(facts, known, decision.changes)
         message_rows.update_messages(list(decision.changes.values()))
-        message_rows.insert_reports(decision.reports)
+        report_rows.insert_reports(decision.reports)
         campaign_of = {pk: batch.campaign_id for pk, batch in batches.items()}
         webhook_events.emit_events(campaign_of, decision.changes, known, segments, decision.refused, now)
         for message_pk, count in segments.items():

@@ -15,7 +15,7 @@ from campaigns.models import Campaign
 from campaigns.models.tally import COUNTED_STATUSES, Tally
 from messaging.choices import BATCH, Actor, BatchState
 from messaging.models import Batch, StatDelta
-from messaging.storage.message_rows import array, is_postgres
+from messaging.storage.dialect import array, is_postgres
 
 
 def move_batches(deltas: Mapping[int, Mapping[str, int]], segments: Mapping[int, int]) -> None:

@@ -5,31 +5,35 @@ Callers hold the lock of the batch whose messages they touch (see `settlement.py
 transaction of its own.
 """
 
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
-from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
-import psycopg
 from django.db import connection
 
 from accounts.security import sending_hold
 from campaigns.choices import CampaignStatus
 from messaging.choices import MESSAGE, FactSource, MessageStatus, Reason
 from messaging.ids import batch_of
-from messaging.models import DeliveryReport, Message, ReportInbox
+from messaging.models import Message
+from messaging.storage.dialect import (
+    ARRAY,
+    ARRAY_ON_SQLITE,
+    array,
+    array_of_moments,
+    copy_into,
+    copy_text,
+    is_postgres,
+    moment_value,
+    to_sqlite,
+)
 
-_TABLE, _REPORTS, _INBOX = (model._meta.db_table for model in (Message, DeliveryReport, ReportInbox))
-_INBOX_COLUMNS = [field.attname for field in ReportInbox._meta.concrete_fields]
-_ARRAY, _ARRAY_ON_SQLITE = "%s::bigint[]", "(SELECT value FROM json_each(%s))"
+_TABLE = Message._meta.db_table
 FEW = 8  # new messages, up to which one INSERT costs less than the three exchanges of a COPY
 _MIN_ALIKE = 20  # changes that are worth a statement of their own
 _DENSE = 3  # a range is read when at least a third of it is wanted
 _MOST_RANGES = 100  # in one condition: for thousands PostgreSQL compiles a program, which takes minutes
-_is_plain = re.compile(r"[^\\\t\n\r]*").fullmatch
 
 
 class Failure(NamedTuple):
@@ -72,22 +76,6 @@ class QueuedMessage(NamedTuple):
     variables: str
 
 
-class NewReport(NamedTuple):
-    """A row of `delivery_reports`. From `status` on, most of many are alike."""
-
-    message_id: int
-    done_at: datetime | None
-    status: int
-    reason: str
-    source: str
-    provider_status: str
-    error_code: str
-    error_description: str
-    price: Decimal | None
-    currency: str
-    received_at: datetime
-
-
 class MessageChange(NamedTuple):
     """The new state of a row. `sent_at` is written once: a row that has it keeps it."""
 
@@ -99,31 +87,13 @@ class MessageChange(NamedTuple):
     done_at: datetime | None
 
 
-def is_postgres() -> bool:
-    return connection.vendor == "postgresql"
-
-
-def _copy(table: str, columns: str, lines: str | bytes) -> None:
-    # Of a COPY, psycopg raises its own errors: a connection that was cut would pass for a defect of ours.
-    statement = f"COPY {table} ({columns}) FROM STDIN"
-    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(lines)
-
-
-def _copy_text(value: str) -> str:
-    """Escape for COPY's text format."""
-    if _is_plain(value):
-        return value
-    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
-
-
 def insert_messages(campaign_id: int, batches: Mapping[int, NewMessages]) -> None:
     """Store the messages of a campaign's new batches, by the number of the first of each."""
     columns = "id, campaign_id, row, phone_number, variables, status, reason, detail, segment_count"
     count = sum(len(new.rows) for new in batches.values())
     if is_postgres() and count > FEW:
         lines = [line for first, new in batches.items() for line in _message_lines(campaign_id, first, new)]
-        _copy(_TABLE, columns, b"".join(lines))
+        copy_into(_TABLE, columns, b"".join(lines))
         return
     marks = ", ".join(["%s"] * (columns.count(",") + 1))
     records = [record for first, new in batches.items() for record in _message_records(campaign_id, first, new)]
@@ -144,7 +114,7 @@ def _message_lines(campaign_id: int, first: int, new: NewMessages) -> list[bytes
     lines = [queued % values for values in columns]
     failed = f"%d\t{campaign_id}\t%d\t%b\t%b\t{MessageStatus.FAILED:d}\t%b\t%b\t0\n".encode()
     for n, (reason, detail) in new.failures.items():
-        why = reason.value.encode(), _copy_text(detail).encode()
+        why = reason.value.encode(), copy_text(detail).encode()
         lines[n] = failed % (first + n, new.rows[n], phones[n], variables[n], *why)
     return lines
 
@@ -209,7 +179,9 @@ def mark_sent(message_pks: Collection[int], sent_at: datetime) -> dict[int, int]
         f"WHERE status = %s AND {among} RETURNING id, segment_count"
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, [MessageStatus.SENT.value, _moment(sent_at), MessageStatus.QUEUED.value, *values])
+        cursor.execute(
+            statement, [MessageStatus.SENT.value, moment_value(sent_at), MessageStatus.QUEUED.value, *values]
+        )
         return dict(cursor.fetchall())
 
 
@@ -223,13 +195,11 @@ def _among(message_pks: Collection[int]) -> tuple[str, list[Any]]:
     for span in spans.values():
         left_out += [message_pk for message_pk in range(span[0], span[-1]) if message_pk not in wanted]
     if len(spans) > _MOST_RANGES or len(left_out) * _DENSE > len(wanted):
-        return (f"id = ANY({_ARRAY})" if is_postgres() else f"id IN {_ARRAY_ON_SQLITE}"), [array(message_pks)]
+        return (f"id = ANY({ARRAY})" if is_postgres() else f"id IN {ARRAY_ON_SQLITE}"), [array(message_pks)]
     condition = " OR ".join(["id BETWEEN %s AND %s"] * len(spans))
     values: list[Any] = [end for span in spans.values() for end in (span[0], span[-1])]
     if left_out:
-        condition = f"({condition}) AND " + (
-            f"id <> ALL({_ARRAY})" if is_postgres() else f"id NOT IN {_ARRAY_ON_SQLITE}"
-        )
+        condition = f"({condition}) AND " + (f"id <> ALL({ARRAY})" if is_postgres() else f"id NOT IN {ARRAY_ON_SQLITE}")
         values.append(array(left_out))
     return f"({condition})", values
 
@@ -265,7 +235,7 @@ def _update_alike(changes: Sequence[MessageChange]) -> None:
             f"UPDATE {_TABLE} m SET {sets}, done_at = v.done_at "
             "FROM unnest(%s::bigint[], %s::timestamptz[]) AS v(id, done_at) WHERE m.id = v.id"
         )
-        values += [array(change.id for change in changes), _array_of_moments(change.done_at for change in changes)]
+        values += [array(change.id for change in changes), array_of_moments(change.done_at for change in changes)]
         if span:
             statement, values = f"{statement} AND m.id BETWEEN %s AND %s", [*values, *span]
     else:
@@ -290,8 +260,8 @@ def _update_unlike(changes: Sequence[MessageChange]) -> None:
                 array(change.status for change in changes),
                 [change.reason for change in changes],
                 [change.detail for change in changes],
-                _array_of_moments(change.sent_at for change in changes),
-                _array_of_moments(change.done_at for change in changes),
+                array_of_moments(change.sent_at for change in changes),
+                array_of_moments(change.done_at for change in changes),
             ],
         )
 
@@ -301,74 +271,8 @@ def _update_one_by_one(changes: Sequence[MessageChange]) -> None:
         cursor.executemany(
             f"UPDATE {_TABLE} SET status = %s, reason = %s, detail = %s, "
             "sent_at = COALESCE(sent_at, %s), done_at = %s WHERE id = %s",
-            [(c.status, c.reason, c.detail, _to_sqlite(c.sent_at), _to_sqlite(c.done_at), c.id) for c in changes],
+            [(c.status, c.reason, c.detail, to_sqlite(c.sent_at), to_sqlite(c.done_at), c.id) for c in changes],
         )
-
-
-def insert_reports(rows: Sequence[NewReport]) -> None:
-    if not rows:
-        return
-    columns = ", ".join(NewReport._fields)
-    if is_postgres():
-        _copy(_REPORTS, columns, "".join(map(_report_line, rows)))
-        return
-    marks = ", ".join(["%s"] * len(NewReport._fields))
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {_REPORTS} ({columns}) VALUES ({marks})",
-            [
-                (
-                    row.message_id,
-                    _to_sqlite(row.done_at),
-                    *row[2:8],
-                    row.price if row.price is None else str(row.price),
-                    row.currency,
-                    _to_sqlite(row.received_at),
-                )
-                for row in rows
-            ],
-        )
-
-
-def _report_line(row: NewReport) -> str:
-    done_at = "\\N" if row.done_at is None else row.done_at.isoformat()
-    return f"{row.message_id}\t{done_at}\t{_rest_of_report_line(row[2:])}\n"
-
-
-@lru_cache(maxsize=256)
-def _rest_of_report_line(rest: tuple[Any, ...]) -> str:
-    """What many reports have in common: all fields but the first two."""
-    status, reason, source, provider_status, error_code, error_description, price, currency, received_at = rest
-    texts = map(_copy_text, (provider_status, error_code, error_description))
-    amount = "\\N" if price is None else str(price)
-    return "\t".join([f"{status:d}", reason, source, *texts, amount, _copy_text(currency), received_at.isoformat()])
-
-
-def insert_body(gateway: str, source: FactSource, body: bytes, report_count: int) -> None:
-    """Store a body of delivery reports that wait to be applied. On PostgreSQL it travels as it is: as a literal in the
-    statement it is twice as long, and both ends read all of that."""
-    if not is_postgres():
-        ReportInbox.objects.create(gateway=gateway, source=source, body=body, report_count=report_count)
-        return
-    statement = (
-        f"INSERT INTO {_INBOX} (gateway, source, body, report_count, received_at, next_attempt_at, unmatched_count, "
-        "failure_count, error) VALUES (%s, %s, %b, %s, clock_timestamp(), clock_timestamp(), 0, 0, '')"
-    )
-    with connection.wrap_database_errors, connection.cursor(), psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, [gateway, source.value, body, report_count])
-
-
-def read_bodies(ids: Sequence[int]) -> list[ReportInbox]:
-    """Bodies of delivery reports that exist, in this order, with all that is known of them: rows of which something is
-    left out take Django twice as long. From PostgreSQL they come as they are, not as text of twice the length."""
-    if not is_postgres():
-        found = ReportInbox.objects.in_bulk(ids)
-    else:
-        statement = f"SELECT {', '.join(_INBOX_COLUMNS)} FROM {_INBOX} WHERE id = ANY({_ARRAY})"
-        with connection.wrap_database_errors, connection.cursor(), psycopg.Cursor(connection.connection) as cursor:
-            rows = cursor.execute(statement, [array(ids)], binary=True).fetchall()
-        found = {row[0]: ReportInbox.from_db(connection.alias, _INBOX_COLUMNS, row) for row in rows}
-    return [found[pk] for pk in ids if pk in found]
 
 
 def share_running(campaign_id: int) -> bool:
@@ -402,21 +306,3 @@ def _span(message_pks: Collection[int]) -> tuple[int, int] | None:
     is the cheaper way."""
     first, last = min(message_pks), max(message_pks)
     return (first, last) if len(message_pks) * _DENSE > last - first else None
-
-
-def array(values: Iterable[int]) -> str:
-    """As the database reads it: psycopg takes ten times as long for a list of numbers, and twenty for one of times."""
-    opening, closing = "{}" if is_postgres() else "[]"
-    return f"{opening}{','.join([f'{value:d}' for value in values])}{closing}"
-
-
-def _array_of_moments(moments: Iterable[datetime | None]) -> str:
-    return f"{{{','.join(moment.isoformat() if moment else 'NULL' for moment in moments)}}}"
-
-
-def _moment(moment: datetime) -> datetime | str | None:
-    return moment if is_postgres() else _to_sqlite(moment)
-
-
-def _to_sqlite(moment: datetime | None) -> str | None:
-    return connection.ops.adapt_datetimefield_value(moment) if moment else None

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from messaging.choices import MessageStatus, Reason
-from messaging.gateways import http, infobip, twilio
+from messaging.gateways import http, infobip, infobip_reports, twilio, twilio_reports
 from messaging.gateways.base import Policy, Push, Report
 from messaging.sending.resending import FAILED_STATUSES
 from messaging.simulator.outcomes import OUTCOMES
@@ -148,15 +148,15 @@ def test_what_infobip_says(code: tuple[int, int]) -> None:
 
 def test_an_error_of_infobips_says_why_and_never_whether() -> None:
     for (group, status_id), answer in INFOBIP.items():
-        for error in (*infobip.ERROR_REASONS, 255, 500, 2048, UNLISTED):
+        for error in (*infobip_reports.ERROR_REASONS, 255, 500, 2048, UNLISTED):
             assert answer_of(by_infobip({"groupId": group, "id": status_id}, error)) == answer, (status_id, error)
 
 
 def test_every_code_of_infobips_is_decided() -> None:
     decided = {status_id for _, status_id in INFOBIP}
-    assert {group for group, _ in INFOBIP} == set(infobip.GROUPS)
-    assert set(infobip.EXCEPTIONS) <= set(INFOBIP)
-    assert {*infobip.STATUS_REASONS, *infobip.ACCOUNT_REFUSALS} <= decided
+    assert {group for group, _ in INFOBIP} == set(infobip_reports.GROUPS)
+    assert set(infobip_reports.EXCEPTIONS) <= set(INFOBIP)
+    assert {*infobip_reports.STATUS_REASONS, *infobip_reports.ACCOUNT_REFUSALS} <= decided
 
 
 @pytest.mark.parametrize("word", TWILIO)
@@ -166,12 +166,12 @@ def test_what_twilio_says(word: str) -> None:
 
 def test_an_error_of_twilios_says_why_and_never_whether() -> None:
     for word, answer in TWILIO.items():
-        for error in (*twilio.DELIVERY_ERRORS, UNLISTED):
+        for error in (*twilio_reports.DELIVERY_ERRORS, UNLISTED):
             assert answer_of(by_twilio(word, error)) == answer, (word, error)
 
 
 def test_every_word_of_twilios_is_decided() -> None:
-    assert set(twilio.STATUSES) == set(TWILIO)
+    assert set(twilio_reports.STATUSES) == set(TWILIO)
     assert answer_of(by_twilio("a new one")) == ON_ITS_WAY
 
 

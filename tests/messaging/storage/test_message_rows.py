@@ -14,8 +14,9 @@ from messaging.models import Batch, DeliveryReport, Message, ReportInbox, StatDe
 from messaging.outcomes import settlement
 from messaging.outcomes.settlement import Fact
 from messaging.sending.expansion import expand_ready
-from messaging.storage import message_rows
-from messaging.storage.message_rows import MessageChange, NewReport
+from messaging.storage import message_rows, report_rows
+from messaging.storage.message_rows import MessageChange
+from messaging.storage.report_rows import NewReport
 from smsapp.core import clock
 from tests.support.factories import make_campaign
 
@@ -87,16 +88,16 @@ def test_a_report_is_stored_as_it_is(numbers: list[int]) -> None:
         ),
         NewReport(numbers[1], None, S.UNDELIVERED, Reason.UNREACHABLE, FactSource.POLL, "", "", "", None, "", MOMENT),
     ]
-    message_rows.insert_reports(rows)
+    report_rows.insert_reports(rows)
     assert list(DeliveryReport.objects.order_by("id").values_list(*NewReport._fields)) == rows
 
 
 def test_a_body_is_stored_and_read_as_it_is() -> None:
     """Not as text: it may be in any encoding, or in none."""
     body = bytes(range(256)) * 300
-    message_rows.insert_body("simulator", FactSource.PUSH, body, 7)
+    report_rows.insert_body("simulator", FactSource.PUSH, body, 7)
     stored = ReportInbox.objects.get()
-    (read,) = message_rows.read_bodies([stored.pk, stored.pk + 1])
+    (read,) = report_rows.read_bodies([stored.pk, stored.pk + 1])
     assert not read.get_deferred_fields()
     assert vars(read) | {"_state": None, "body": bytes(read.body)} == vars(stored) | {"_state": None, "body": body}
     assert (bytes(stored.body), stored.report_count, stored.applied_at, stored.error) == (body, 7, None, "")

@@ -1,0 +1,21 @@
+"""The header Retry-After of an HTTP answer (RFC 9110, section 10.2.3)."""
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+DAY = 86_400.0  # seconds
+
+
+def retry_after_seconds(headers: Mapping[str, str], most: float = DAY) -> float | None:
+    """Return the seconds to wait, at most `most`; None if the header is missing or cannot be read.
+
+    `headers` by their names in lower case. A date is counted from the answer's own Date, whatever our clock says.
+    """
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdecimal():
+        return min(float(value[:9]), most)
+    try:
+        seconds = (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), most)
