@@ -8,8 +8,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from campaigns.choices import PauseReason
-from campaigns.models import Campaign, MessageTemplate
-from campaigns.texts.rendering import Template
+from campaigns.models import Campaign
 from campaigns.validation import MAX_CANARY_WAIT
 from messaging.sending.resending import ON_REQUEST
 from smsapp.api import statuses
@@ -18,7 +17,6 @@ from smsapp.api.openapi.rules import all_of, at_most_one, exactly_one
 from smsapp.api.serializers import ModelAnswer, StrictSerializer
 from smsapp.api.statuses import StatusCounts
 from smsapp.core.exceptions import TooManyRecipients
-from smsapp.lib.text import GSM7, UCS2, analyse
 from uploads.api.serializers import RefusedRow
 from uploads.choices import AudienceSource
 
@@ -372,45 +370,3 @@ class StoppedAnswer(CampaignSerializer):
 
     class Meta(CampaignSerializer.Meta):
         fields = (*CampaignSerializer.Meta.fields, "on_their_way")  # type: ignore[assignment]
-
-
-class TemplateRequest(StrictSerializer):
-    name = serializers.CharField(max_length=120, help_text="Unique in your account, e.g. `Appointment reminder`.")
-    message = serializers.CharField(
-        trim_whitespace=False,
-        max_length=None,
-        help_text="1 to 1,600 characters, e.g. `Hello {first_name|there}, see you at {time}.`",
-    )
-
-
-class TemplateSerializer(ModelAnswer[MessageTemplate]):
-    placeholders = serializers.SerializerMethodField(
-        help_text="Columns that the recipients must have: placeholders without a default."
-    )
-    encoding = serializers.SerializerMethodField(
-        help_text=f"`{GSM7}`, or `{UCS2}` (70 characters a segment instead of 160), of the text as it is written here."
-    )
-    segments = serializers.SerializerMethodField(
-        help_text="Billed units of the text as it is written here; values that are filled in may change it."
-    )
-
-    class Meta:
-        model = MessageTemplate
-        fields = ("template_id", "name", "message", "placeholders", "encoding", "segments", "created_at", "updated_at")
-        read_only_fields = fields
-        extra_kwargs = {
-            "template_id": {"help_text": "Its id, e.g. `tpl-3f1c…`."},
-            "name": {"help_text": "Unique in your account."},
-            "message": {"help_text": "The text, with its `{placeholders}`."},
-            "created_at": {"help_text": "When it was made."},
-            "updated_at": {"help_text": "When it was changed last."},
-        }
-
-    def get_placeholders(self, template: MessageTemplate) -> list[str]:
-        return list(Template(template.message).names)
-
-    def get_encoding(self, template: MessageTemplate) -> str:
-        return analyse(template.message).encoding
-
-    def get_segments(self, template: MessageTemplate) -> int:
-        return analyse(template.message).segment_count

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
-from campaigns.api.serializers import TemplateRequest, TemplateSerializer
+from campaigns.api.template_serializers import TemplateRequest, TemplateSerializer
 from campaigns.models import MessageTemplate
 from campaigns.texts import message_templates
 from campaigns.validation import check_text

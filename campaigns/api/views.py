@@ -1,4 +1,4 @@
-"""`POST /sms/bulk`, and `campaigns`."""
+"""`campaigns`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -29,7 +29,6 @@ from campaigns.api.requests import (
 from campaigns.api.serializers import (
     ApproveRequest,
     BulkAnswer,
-    BulkRequest,
     CampaignSerializer,
     DraftRequest,
     NothingMore,
@@ -39,7 +38,6 @@ from campaigns.api.serializers import (
 )
 from campaigns.choices import CampaignKind
 from campaigns.models import Campaign
-from campaigns.recipients import RecipientSource
 from campaigns.texts.rendering import Template
 from messaging.choices import MessageStatus
 from messaging.preflight.preview import first_rows, one_row
@@ -73,36 +71,6 @@ DRAFT = OpenApiExample(
     },
     request_only=True,
 )
-
-
-class BulkViewSet(AccountMixin, viewsets.ViewSet):
-    write_scope = Scope.CAMPAIGNS_WRITE
-
-    def look_ahead(self, request: Request) -> None:
-        look_up_callback(request, lambda: check_campaign(request, _read(BulkRequest, request)))
-
-    @extend_schema(
-        operation_id="sms_bulk",
-        summary="Start a bulk campaign",
-        tags=["sms"],
-        request=BulkRequest,
-        responses={202: BulkAnswer},
-        examples=[DRAFT],
-        extensions=SEND_FAILURES,
-    )
-    @action(detail=False, methods=["post"])
-    def bulk(self, request: Request) -> Response:
-        """From an upload or contact list, whose columns fill the `{placeholders}`, or the numbers of the request.
-
-        The same as making a draft and launching it: with more recipients than your account allows one person to send
-        to, it is AWAITING_APPROVAL.
-        """
-        data, caller = _read(BulkRequest, request), caller_of(request)
-        wanted = campaign_request(data, CampaignKind.BULK, caller)
-        campaign, refused = drafts.start_bulk(
-            caller.account, caller.user, wanted, recipients_of(data) or RecipientSource()
-        )
-        return _with_refused(campaign, refused, 202)
 
 
 @extend_schema_view(
@@ -168,10 +136,10 @@ class CampaignViewSet(
     )
     def create(self, request: Request) -> Response:
         """Nothing is sent until it is launched. Its recipients may be given later."""
-        data, caller = _read(DraftRequest, request), caller_of(request)
+        data, caller = read(DraftRequest, request), caller_of(request)
         wanted = campaign_request(data, CampaignKind.BULK, caller)
         draft, refused = drafts.create_draft(caller.account, caller.user, wanted, recipients_of(data))
-        return _with_refused(draft, refused, 201)
+        return with_refused(draft, refused, 201)
 
     @extend_schema(
         operation_id="campaigns_update",
@@ -191,7 +159,7 @@ class CampaignViewSet(
         data = checked(DraftRequest, request, check, partial=True)
         changes = changes_of(data, caller.account)
         draft, refused = drafts.change_draft(campaign, caller.user, changes, recipients_of(data))
-        return _with_refused(draft, refused, 200)
+        return with_refused(draft, refused, 200)
 
     @extend_schema(
         operation_id="campaigns_delete",
@@ -370,7 +338,7 @@ class CampaignViewSet(
 
     def look_ahead(self, request: Request) -> None:
         if self.action == "create":
-            look_up_callback(request, lambda: check_campaign(request, _read(DraftRequest, request)))
+            look_up_callback(request, lambda: check_campaign(request, read(DraftRequest, request)))
         elif self.action in ("launch", "approve", "resend_failed") and (url := self.get_object().callback_url):
             caller = caller_of(request)
             check_callback(caller.account, caller.mode, url)
@@ -389,11 +357,11 @@ class CampaignViewSet(
         return act(self.get_object(), caller_of(request).user)
 
 
-def _read(form_class: type[StrictSerializer], request: Request) -> dict[str, Any]:
+def read(form_class: type[StrictSerializer], request: Request) -> dict[str, Any]:
     return checked(form_class, request, partial(check_campaign, request))
 
 
-def _with_refused(campaign: Campaign, refused: Sequence[RefusedRow], status: int) -> Response:
+def with_refused(campaign: Campaign, refused: Sequence[RefusedRow], status: int) -> Response:
     answer = {
         **CampaignSerializer(campaign).data,
         "refused_count": len(refused),

@@ -9,9 +9,10 @@ from accounts.api.senders import SenderViewSet
 from accounts.api.tokens import RefreshView, RevokeView, TokenView
 from accounts.api.usage import CallListView, UsageView
 from accounts.api.webhooks import CallbackSecretViewSet, WebhookDeliveryViewSet, WebhookViewSet
+from campaigns.api.bulk import BulkViewSet
 from campaigns.api.recurring import RecurringViewSet
 from campaigns.api.templates import TemplateViewSet
-from campaigns.api.views import BulkViewSet, CampaignViewSet
+from campaigns.api.views import CampaignViewSet
 from messaging.api.inbound import InboundViewSet
 from messaging.api.lookup import LookupView
 from messaging.api.views import SendViewSet

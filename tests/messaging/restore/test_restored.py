@@ -445,7 +445,7 @@ def test_a_release_whose_worker_died_is_taken_up_by_another(
     registry.reset()
     restored_backup(count=6)
     release.request("anna")
-    real, compared = release._compare, []
+    real, compared = release.compare, []
 
     def compare(batch: Batch) -> int:
         if len(compared) == 1:
@@ -453,10 +453,10 @@ def test_a_release_whose_worker_died_is_taken_up_by_another(
         compared.append(batch.pk)
         return real(batch)
 
-    monkeypatch.setattr(release, "_compare", compare)
+    monkeypatch.setattr(release, "compare", compare)
     with pytest.raises(KeyboardInterrupt):
         release.take_step()
-    monkeypatch.setattr(release, "_compare", real)
+    monkeypatch.setattr(release, "compare", real)
     claimed = release.progress()
     assert claimed.checked == 1
     assert release.take_step() == claimed  # somebody may still be at it
