@@ -20,9 +20,9 @@ from accounts.models import IdempotencyKey
 from accounts.security.encryption import SecretUnreadable, decrypt, encrypt
 from smsapp.core import clock
 from smsapp.core.context import current_call
-from smsapp.core.db_errors import RETRY_AFTER, is_outage
 from smsapp.core.exceptions import IdempotencyInProgress, IdempotencyKeyInvalid, IdempotencyKeyReused, OutcomeUnknown
 from smsapp.core.purge import Purged, remove_oldest
+from smsapp.database.errors import RETRY_AFTER, is_outage
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from redis.exceptions import RedisError
 
 from accounts.models import Account, ApiKey, ApiUsageLog, User
 from smsapp.core.budget import Budget
-from smsapp.core.db_errors import is_outage
 from smsapp.core.purge import Purged, remove_oldest
 from smsapp.core.redis import Pause
+from smsapp.database.errors import is_outage
 
 logger = logging.getLogger(__name__)
 

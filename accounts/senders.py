@@ -10,7 +10,7 @@ from accounts.models import Account, ReservedName, SenderId, User
 from accounts.security import audit
 from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
-from smsapp.core.prepared_query import Compiled, Slot
+from smsapp.database.prepared_query import Compiled, Slot
 from smsapp.lib.lookalike import looks_like
 
 logger = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from campaigns.validation import SCHEDULE_GRACE, CampaignRequest, check_request,
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import DuplicateReference, InvalidState, TooManyRecipients, ValidationError
-from smsapp.core.prepared_insert import Inserts
+from smsapp.database.prepared_insert import Inserts
 from smsapp.lib.sentences import Sentence
 from uploads.models import Audience
 

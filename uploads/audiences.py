@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts.models import Account
 from smsapp.core.exceptions import NotFound, UploadInvalid, UploadNotReady
-from smsapp.core.prepared_insert import Inserts
+from smsapp.database.prepared_insert import Inserts
 from smsapp.lib.phone import RefusedNumber, parse_number
 from uploads import chunks
 from uploads.choices import AudienceSource, RowReason, UploadStatus

@@ -10,7 +10,7 @@ from accounts import webhooks
 from accounts.choices import EventType, Mode
 from accounts.models import Account, User
 from accounts.security import audit, own_keys
-from smsapp.core.prepared_query import Compiled, Slot
+from smsapp.database.prepared_query import Compiled, Slot
 from smsapp.lib.phone import RefusedNumber, parse_number
 from uploads.choices import OptOutSource
 from uploads.models import OptOutEvent, Suppression

@@ -39,7 +39,7 @@ from smsapp.core.exceptions import (
     Problems,
     ValidationError,
 )
-from smsapp.core.prepared_query import Compiled, Slot
+from smsapp.database.prepared_query import Compiled, Slot
 from smsapp.lib.moments import utc_text
 
 logger = logging.getLogger(__name__)

@@ -27,10 +27,10 @@ from messaging.routing import rotation
 from messaging.storage import message_rows, report_rows
 from smsapp.core import clock
 from smsapp.core.budget import Budget
-from smsapp.core.db_errors import is_outage
 from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import run_batched
 from smsapp.core.purge import Purged, remove_oldest
+from smsapp.database.errors import is_outage
 
 logger = logging.getLogger(__name__)
 

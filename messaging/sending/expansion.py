@@ -41,10 +41,10 @@ from messaging.storage.message_rows import Failure, NewMessages
 from smsapp.core import clock
 from smsapp.core.budget import Budget
 from smsapp.core.context import acting_for
-from smsapp.core.db_errors import is_outage
 from smsapp.core.enqueue import enqueue
 from smsapp.core.exceptions import InsufficientCredit
-from smsapp.core.prepared_insert import Inserts
+from smsapp.database.errors import is_outage
+from smsapp.database.prepared_insert import Inserts
 from smsapp.lib.sentences import Sentence
 from smsapp.lib.text import segment_count
 from uploads.chunks import Recipients, unpack_body

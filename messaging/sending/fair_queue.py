@@ -18,7 +18,7 @@ from messaging.choices import BatchState, Lane
 from messaging.models import Batch
 from messaging.querysets import MAY_SEND
 from messaging.sending.canary import OPEN
-from smsapp.core.prepared_query import Compiled, Slot
+from smsapp.database.prepared_query import Compiled, Slot
 
 AT_ONCE = 2000  # batches of an account and lane that are taken up in one transaction
 _WAITING = Batch.objects.filter(MAY_SEND, state=BatchState.READY, lane=Slot("lane"))

@@ -10,8 +10,8 @@ from django.db import connection
 from messaging.message_text import RenderStored, stored_renderer
 from messaging.models import Batch
 from messaging.outcomes.message_prices import PAYS, price_of
-from smsapp.core.prepared_query import Compiled, Slot
 from smsapp.database.among import keys_of
+from smsapp.database.prepared_query import Compiled, Slot
 
 
 class BatchFacts(NamedTuple):

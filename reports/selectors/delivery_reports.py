@@ -20,8 +20,8 @@ from messaging.models import Batch, DeliveryReport, Message
 from reports.selectors.batch_facts import BatchFacts, facts_of
 from reports.selectors.send_filter import ALL_SENDS, SendFilter
 from smsapp.core.exceptions import NotFound
-from smsapp.core.prepared_query import Compiled, Slot
 from smsapp.database.among import keys_of
+from smsapp.database.prepared_query import Compiled, Slot
 
 _MESSAGES = Compiled(
     lambda: Message.objects.filter(pk__among=Slot("messages")).values_list("pk", "phone_number", "segment_count")

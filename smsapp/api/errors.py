@@ -21,9 +21,9 @@ from accounts.access.authentication import WHERE
 from accounts.security.encryption import SecretUnreadable
 from smsapp.api.envelope import failure
 from smsapp.api.shapes import MAX_TEXT, shape_problem
-from smsapp.core.db_errors import RETRY_AFTER, is_outage
 from smsapp.core.error_codes import CATALOGUE
 from smsapp.core.exceptions import SmsappError, entries_of, root_of
+from smsapp.database.errors import RETRY_AFTER, is_outage
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from django.db import close_old_connections
 
-from smsapp.core.db_errors import is_outage
+from smsapp.database.errors import is_outage
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import IntegerField, Lookup
 from django.db.models.sql.compiler import SQLCompiler
 
-from smsapp.core.prepared_query import Slot
+from smsapp.database.prepared_query import Slot
 
 
 @IntegerField.register_lookup

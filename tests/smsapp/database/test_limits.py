@@ -16,7 +16,7 @@ from django.db import OperationalError, connection
 from django.db.utils import ConnectionHandler
 
 from accounts import idempotency
-from smsapp.core.db_errors import is_outage
+from smsapp.database.errors import is_outage
 from smsapp.database.limits import Kind, kind_of, time_limits
 from smsapp.monitoring import checks
 from tests.support.factories import make_api_key

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.choices import Mode
 from accounts.models import ApiKey, Membership
-from smsapp.core.prepared_query import Compiled, Slot
+from smsapp.database.prepared_query import Compiled, Slot
 from tests.support.factories import MembershipFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]

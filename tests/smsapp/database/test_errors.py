@@ -19,7 +19,7 @@ from django.db import (
 )
 from django.db.utils import ConnectionHandler
 
-from smsapp.core.db_errors import is_outage
+from smsapp.database.errors import is_outage
 from tests.support.factories import make_api_key
 
 SEND = "/api/v1/sms/send"

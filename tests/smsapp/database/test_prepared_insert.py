@@ -15,7 +15,7 @@ from campaigns.models import Campaign
 from messaging.choices import Lane
 from messaging.models import Batch
 from messaging.sending.expansion import expand_ready
-from smsapp.core.prepared_insert import Inserts
+from smsapp.database.prepared_insert import Inserts
 from tests.support.factories import make_campaign
 from uploads.models import Audience, AudienceChunk
 
