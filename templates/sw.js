@@ -8,9 +8,9 @@ self.addEventListener("install", (event) => {
 });
 
 self.addEventListener("activate", (event) => {
-  event.waitUntil(
-    caches.keys().then((names) => Promise.all(names.filter((name) => name !== NAME).map((name) => caches.delete(name)))).then(() => self.clients.claim()),
-  );
+  const isOld = (name) => name !== NAME;
+  const clear = (names) => Promise.all(names.filter(isOld).map((name) => caches.delete(name)));
+  event.waitUntil(caches.keys().then(clear).then(() => self.clients.claim()));
 });
 
 self.addEventListener("fetch", (event) => {

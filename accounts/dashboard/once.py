@@ -1,7 +1,8 @@
 """A form of the dashboard is carried out once, however often it is sent: by a second press, by Back, by a reload.
 
 Each form carries a token. What came of it is kept as the answer to an Idempotency-Key is, in the transaction of the
-work. In the browser the token belongs to the entry in the history, so Back brings the old one (`static/js/page.js`).
+work. In the browser the token belongs to the entry in the history, so Back brings the old one:
+`static/js/submit-once.js`.
 """
 
 import hashlib

@@ -69,7 +69,7 @@ class DashboardForm(forms.Form):
 
 
 class CountryField(forms.ChoiceField):
-    """ISO codes; page.js puts the names of the reader's language in their place."""
+    """ISO codes; country-names.js puts the names of the reader's language in their place."""
 
     def __init__(self, **options: Any) -> None:
         choices = [(code, f"{code} (+{calling})") for code, calling in countries()]
@@ -103,7 +103,7 @@ class WallTimeField(forms.CharField):
 
 
 class ZoneField(forms.ChoiceField):
-    """Unless a zone is stated, page.js fills in the browser's own and puts the moments of the form on its clock."""
+    """Unless a zone is stated, own-zone.js fills in the browser's own and puts the moments of the form on its clock."""
 
     def __init__(self, **options: Any) -> None:
         choices = [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in ZONES)]

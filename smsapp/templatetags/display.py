@@ -14,7 +14,7 @@ register = template.Library()
 
 @register.simple_tag
 def time(at: datetime | None, style: str = "") -> SafeString:
-    """Return a `<time>` in UTC, which locale.js shows in the reader's zone, or a dash.
+    """Return a `<time>` in UTC, which times.js shows in the reader's zone, or a dash.
 
     `style`: "" for "5 minutes ago" when it is near, "moment" for the moment itself whatever its distance, as a
     sentence needs it, and "seconds" for the moment with its seconds.

@@ -1,6 +1,6 @@
-// What somebody writes into a form[data-autosave] stays in this browser until it has been sent: through a reload, another
-// page or mode, and the end of a session. It is one person's, for a week, and gone when they sign out, in whichever tab,
-// or somebody else signs in.
+// What somebody writes into a form[data-autosave] stays in this browser until it has been sent: through a reload,
+// another page or mode, and the end of a session. It is one person's, for a week, and gone when they sign out, in
+// whichever tab, or somebody else signs in.
 (() => {
   const PREFIX = "written:";
   const SIGNED_OUT = "signed-out"; // written for a moment, by which other tabs hear of it
@@ -9,8 +9,12 @@
   // Whatever the mode. What an address brings along (`?to=`) makes it another page, so no other text takes its place.
   const page = location.pathname.replace(/^\/a\/([^/]+)\/[^/]+/, "/$1") + location.search;
 
-  const read = (key) => { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } };
-  const write = (key, entry) => { try { localStorage.setItem(key, JSON.stringify(entry)); } catch { /* full: go without */ } };
+  const read = (key) => {
+    try { return JSON.parse(localStorage.getItem(key)); } catch { return null; }
+  };
+  const write = (key, entry) => {
+    try { localStorage.setItem(key, JSON.stringify(entry)); } catch { /* full: go without */ }
+  };
   const keys = () => Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
   const isOwn = (key) => key.startsWith(`${PREFIX}${person}:`);
   let hasSignedOut = false;
@@ -29,12 +33,14 @@
     }
   }
 
-  const fields = (form) => [...form.elements].filter((field) => field.name && !["hidden", "file", "password", "submit"].includes(field.type));
-  const values = (form) => fields(form).map((field) => (["radio", "checkbox"].includes(field.type) ? field.checked : field.value));
+  const NOT_KEPT = ["hidden", "file", "password", "submit"];
+  const isTicked = (field) => ["radio", "checkbox"].includes(field.type);
+  const fields = (form) => [...form.elements].filter((field) => field.name && !NOT_KEPT.includes(field.type));
+  const values = (form) => fields(form).map((field) => (isTicked(field) ? field.checked : field.value));
   const restore = (form, saved) => {
-    fields(form).forEach((field, n) => {
-      if (["radio", "checkbox"].includes(field.type)) field.checked = saved[n];
-      else field.value = saved[n];
+    fields(form).forEach((field, index) => {
+      if (isTicked(field)) field.checked = saved[index];
+      else field.value = saved[index];
     });
     form.dispatchEvent(new Event("change", { bubbles: true }));
     (form.querySelector("[data-compose]") || form).dispatchEvent(new Event("input", { bubbles: true }));
@@ -67,7 +73,9 @@
     addEventListener("pagehide", () => { if (later) save(false); });
   });
 
-  addEventListener("storage", (event) => { if (event.key === SIGNED_OUT && event.newValue === person) hasSignedOut = true; });
+  addEventListener("storage", (event) => {
+    if (event.key === SIGNED_OUT && event.newValue === person) hasSignedOut = true;
+  });
   document.addEventListener("submit", (event) => {
     if (event.target.hasAttribute("data-again")) for (const key of back) write(key, { ...read(key), sent: true });
     if (!event.target.hasAttribute("data-sign-out")) return;

@@ -2,9 +2,11 @@
 // no such field, and still steps through its recipients.
 (() => {
   const area = document.querySelector("[data-compose]");
-  const tell = () => area.dispatchEvent(new Event("input", { bubbles: true }));
+  const announceChange = () => area.dispatchEvent(new Event("input", { bubbles: true }));
   // Characters are named as they are sent, composed.
-  const replace = (one) => { area.value = area.value.normalize("NFC").replaceAll(one.dataset.replace, one.dataset.with); };
+  const replace = ({ dataset }) => {
+    area.value = area.value.normalize("NFC").replaceAll(dataset.replace, dataset.with);
+  };
   document.addEventListener("click", (event) => {
     if (!area) return;
     const one = event.target.closest("[data-replace]");
@@ -16,7 +18,7 @@
       area.setRangeText(insert.dataset.insert, area.selectionStart, area.selectionEnd, "end");
       area.focus();
     }
-    if (one || all || insert) tell();
+    if (one || all || insert) announceChange();
   });
   document.addEventListener("click", (event) => {
     const other = event.target.closest("[data-place]");
@@ -28,5 +30,11 @@
   const button = document.getElementById("send-now");
   if (button) onContent(() => { button.disabled = !!document.querySelector("#composed[data-shortfall]"); });
   const template = document.querySelector("[data-template]");
-  if (template) template.addEventListener("change", () => { if (template.value) { area.value = template.value; tell(); } });
+  if (template) {
+    template.addEventListener("change", () => {
+      if (!template.value) return;
+      area.value = template.value;
+      announceChange();
+    });
+  }
 })();

@@ -1,5 +1,5 @@
-// Before the first paint: the theme that was chosen, or that of the system and its changes. The key is our own: Django's
-// admin site keeps its choice under "theme", in other words.
+// Before the first paint: the theme that was chosen, or that of the system and its changes. The key is our own, since
+// Django's admin site keeps its choice under "theme", in other words.
 (() => {
   const KEY = "smsapp-theme";
   const dark = window.matchMedia("(prefers-color-scheme: dark)");

@@ -24,6 +24,44 @@ def findings(page: Any, rules: Sequence[str] = ()) -> list[str]:
     ]
 
 
+#: What a page shows, and the file of static/ without which it would not look or work as it should.
+NEEDS = {
+    "table[data-sortable]": "sort-tables.js",
+    "[data-country], select[data-countries]": "country-names.js",
+    "[data-only-when]": "conditional-fields.js",
+    "select[name=zone]": "own-zone.js",
+    "[data-copy]": "copy.js",
+    "form[data-upload]": "upload.js",
+    "[data-compose], [data-place]": "compose.js",
+    "canvas[data-chart]": "charts.js",
+    ".chart, .start-card": "reports.css",
+    ".phone, .preview": "compose.css",
+    ".steps, .drop-zone": "wizard.css",
+    ".sample-table": "upload.css",
+    ".timeline": "message.css",
+    ".outcome-bar, .share-bar, .campaign-table, .message-table": "campaign.css",
+}
+LOADED = """
+() => [...document.querySelectorAll("script[src], link[rel=stylesheet]")]
+  .map((one) => new URL(one.src || one.href).pathname.split("/").pop())
+"""
+
+
+def test_pages_load_the_files_of_what_they_show_and_no_others(
+    platform: Platform, pages: dict[str, str], open_page: Callable[..., Any]
+) -> None:
+    page, missing, used = open_page(), set(), set()
+    for name, address in pages.items():
+        page.goto(platform.url + address)
+        loaded = set(page.evaluate(LOADED))
+        shown = {file for selector, file in NEEDS.items() if page.locator(selector).count()}
+        missing |= {(name, file) for file in shown - loaded}
+        used |= shown
+        assert len(loaded) <= 20, name
+    assert missing == set()
+    assert used == set(NEEDS.values()) - {"copy.js"}  # a secret that is shown once has no address
+
+
 @pytest.mark.parametrize(
     "look", [{"color_scheme": "light"}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"]
 )

@@ -9,8 +9,11 @@
     if (withSeconds) options.second = "2-digit";
     return moment.toLocaleString(undefined, options);
   };
-  const relative = (distance) =>
-    Math.abs(distance) < 60e3 ? ago.format(Math.trunc(distance / 1e3), "second") : ago.format(Math.trunc(distance / 60e3), "minute");
+  const relative = (distance) => (
+    Math.abs(distance) < 60e3
+      ? ago.format(Math.trunc(distance / 1e3), "second")
+      : ago.format(Math.trunc(distance / 60e3), "minute")
+  );
   const show = (element) => {
     const moment = new Date(element.dateTime);
     const distance = moment - Date.now();
@@ -22,33 +25,15 @@
     if (isNear) element.title += ` · ${relative(distance)}`;
     element.classList.toggle("is-near", isNear);
   };
-  const localise = () => {
+  onContent(() => {
     for (const element of document.querySelectorAll("time[datetime]:not([data-utc])")) {
       element.dataset.utc = element.textContent;
       show(element);
     }
-  };
-  onContent(localise);
+  });
   setInterval(() => document.querySelectorAll("time.is-near").forEach(show), 1e3);
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-  for (const element of document.querySelectorAll("[data-zone-name]")) element.textContent = `, ${timeZone.replaceAll("_", " ")}`;
-})();
-
-// Figures in tables and lists as the reader writes them; `data-plain` keeps what they were, to be compared.
-(() => {
-  if ((1234.5).toLocaleString() === "1,234.5") return;
-  const FIGURE = /^(\s*[+-]?)(\d{1,3}(?:,\d{3})*(?:\.\d+)?)(?!\d)/;
-  const localise = () => {
-    for (const element of document.querySelectorAll(".number:not([data-plain]), .cell-count:not([data-plain])")) {
-      const node = [...element.childNodes].find((one) => one.nodeType === Node.TEXT_NODE && FIGURE.test(one.textContent));
-      element.dataset.plain = element.textContent.trim();
-      if (!node) continue;
-      node.textContent = node.textContent.replace(FIGURE, (_, before, figure) => {
-        const digits = (figure.split(".")[1] || "").length;
-        const written = Number(figure.replaceAll(",", "")).toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-        return before + written;
-      });
-    }
-  };
-  onContent(localise);
+  for (const element of document.querySelectorAll("[data-zone-name]")) {
+    element.textContent = `, ${timeZone.replaceAll("_", " ")}`;
+  }
 })();
