@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import Error, OperationalError, connection, transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.access.principal import Caller
 from accounts.models import IdempotencyKey
@@ -52,7 +53,7 @@ def parse_key(text: str) -> str:
     """The key of a header, bare or in double quotes. Raises IdempotencyKeyInvalid."""
     key = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
     if not _KEY.match(key):
-        raise IdempotencyKeyInvalid("A key is 1 to 255 printable ASCII characters.", "Idempotency-Key", text)
+        raise IdempotencyKeyInvalid(_("A key has 1 to 255 printable ASCII characters."), "Idempotency-Key", text)
     return key
 
 

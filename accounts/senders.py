@@ -4,6 +4,7 @@ import logging
 import re
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.choices import SenderKind, SenderStatus
 from accounts.models import Account, ReservedName, SenderId, User
@@ -43,8 +44,10 @@ def sender_kind(value: str) -> SenderKind:
     if _ALPHANUMERIC.match(value):
         return SenderKind.ALPHANUMERIC
     raise ValidationError(
-        "A sender is 1 to 11 letters, digits and spaces with at least one letter, "
-        "a number in international format, or a short code of 3 to 8 digits.",
+        _(
+            "A sender is 1 to 11 letters, digits and spaces with at least one letter, a number in international "
+            "format, or a short code of 3 to 8 digits."
+        ),
         "sender_id",
         value,
     )
@@ -54,7 +57,7 @@ def sender_of(account: Account, sender_pk: int) -> SenderId:
     """Raises NotFound."""
     sender = SenderId.objects.filter(account=account, pk=sender_pk).first() if sender_pk <= MAX_ID else None
     if sender is None:
-        raise NotFound("There is no such sender.")
+        raise NotFound(_("There is no such sender."))
     return sender
 
 
@@ -62,7 +65,7 @@ def sender_named(account: Account, value: str) -> SenderId:
     """Raises NotFound."""
     sender = SenderId.objects.filter(account=account, value=value[:16].replace("\x00", "")).first()
     if sender is None:
-        raise NotFound("There is no such sender.")
+        raise NotFound(_("There is no such sender."))
     return sender
 
 
@@ -78,7 +81,9 @@ def request_sender(account: Account, value: str, by: User) -> tuple[SenderId, bo
         if known := SenderId.objects.filter(account=account, value=value).first():
             return known, False
         if SenderId.objects.filter(account=account, status=SenderStatus.PENDING).count() >= MAX_WAITING:
-            raise InvalidState(f"{MAX_WAITING} requests are waiting for an operator already.", limit=MAX_WAITING)
+            raise InvalidState(
+                _("%(count)d requests are already waiting for an operator.") % {"count": MAX_WAITING}, limit=MAX_WAITING
+            )
         sender = SenderId.objects.create(account=account, value=value, kind=kind)
         _record("requested", sender, by)
     return sender, True
@@ -90,7 +95,7 @@ def require_not_reserved(value: str) -> None:
     names = (*RESERVED, *ReservedName.objects.values_list("name", flat=True))
     if any(looks_like(value, name) for name in names):
         raise SenderNotAllowed(
-            "This name looks like one that is reserved. If it is yours, please ask the operator for it.",
+            _("This name looks like a reserved one. If it is yours, ask the operator for it."),
             "sender_id",
             value,
         )
@@ -101,7 +106,7 @@ def withdraw_sender(account: Account, sender_pk: int, by: User) -> SenderId:
     with transaction.atomic():
         sender = sender_of(account, sender_pk)
         if not SenderId.objects.filter(pk=sender.pk, status=SenderStatus.PENDING).delete()[0]:
-            raise InvalidState("Only a request that waits can be taken back.", current_status=sender.status)
+            raise InvalidState(_("Only a pending request can be withdrawn."), current_status=sender.status)
         _record("withdrawn", sender, by)
     return sender
 

@@ -8,6 +8,7 @@ import logging
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
@@ -28,7 +29,7 @@ MAX_REASON = 200  # characters
 def require_active(account: Account) -> None:
     """Raises AccountSuspended for an account that an operator has suspended."""
     if not account.is_active:
-        raise AccountSuspended("This account is on hold and cannot send. Please contact the operator.")
+        raise AccountSuspended(_("This account is suspended and cannot send. Contact the operator."))
 
 
 def suspend_account(account: Account, by: User | None = None, reason: str | Sentence = "") -> None:

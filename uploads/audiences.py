@@ -5,6 +5,7 @@ from itertools import islice
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
 from smsapp.core.exceptions import NotFound, UploadInvalid, UploadNotReady
@@ -117,9 +118,11 @@ def ready_audience(account: Account, upload_id: str) -> Audience:
     """Raises NotFound, UploadNotReady while it is being read, or UploadInvalid when it could not be."""
     upload = Upload.objects.for_account(account).select_related("audience").filter(upload_id=upload_id).first()
     if upload is None:
-        raise NotFound("There is no such upload.", field="upload_id", value=upload_id)
+        raise NotFound(_("There is no such upload."), field="upload_id", value=upload_id)
     if upload.status == UploadStatus.FAILED:
-        raise UploadInvalid(f"This upload cannot be used: {upload.failure_reason}", "upload_id", upload_id)
+        raise UploadInvalid(
+            _("This upload cannot be used: %(reason)s") % {"reason": upload.failure_reason}, "upload_id", upload_id
+        )
     if upload.status != UploadStatus.READY or upload.audience is None:
         raise UploadNotReady(
             "This upload is still being read; try again when it is ready.", current_status=upload.status

@@ -7,6 +7,7 @@ from itertools import islice
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
 from accounts.security import audit
@@ -31,14 +32,14 @@ def list_of(account: Account, list_id: str) -> ContactList:
     """Raises NotFound."""
     found = ContactList.objects.filter(account=account, list_id=list_id).first()
     if found is None:
-        raise NotFound("There is no such contact list.", field="list_id", value=list_id)
+        raise NotFound(_("There is no such contact list."), field="list_id", value=list_id)
     return found
 
 
 def create_list(account: Account, user: User, name: str) -> ContactList:
     """Raises AlreadyExists, or InvalidState with MAX_LISTS lists already."""
     if ContactList.objects.filter(account=account)[MAX_LISTS - 1 : MAX_LISTS].exists():
-        raise InvalidState(f"An account has {MAX_LISTS:,} contact lists at most.")
+        raise InvalidState(_("An account has at most %(max)s contact lists.") % {"max": f"{MAX_LISTS:,}"})
     made = ContactList(account=account, user=user, name=name, list_id=f"lst-{secrets.token_hex(10)}")
     with transaction.atomic():
         _save(made)
@@ -93,14 +94,14 @@ def contact_of(contact_list: ContactList, phone_number: str) -> Contact:
         phone = ""
     contact = Contact.objects.filter(contact_list=contact_list, phone_number=phone).first() if phone else None
     if contact is None:
-        raise NotFound("This number is not in the contact list.", field="phone_number", value=phone_number)
+        raise NotFound(_("This number is not in the contact list."), field="phone_number", value=phone_number)
     return contact
 
 
 def remove_contact(contact: Contact, by: User) -> None:
     with transaction.atomic():
         locked = _locked(contact.contact_list)
-        removed, _ = Contact.objects.filter(pk=contact.pk).delete()
+        removed, __ = Contact.objects.filter(pk=contact.pk).delete()
         _grow(locked, -removed)
         _note("contact_removed", locked, by, after={"phone_hint": contact.phone_number[-2:]})
 
@@ -115,7 +116,7 @@ def import_upload(contact_list: ContactList, by: User, upload_id: str) -> tuple[
     with transaction.atomic():
         locked = _locked(contact_list)
         if locked.contact_count + audience.recipient_count > MAX_CONTACTS:
-            raise InvalidState(f"A contact list has {MAX_CONTACTS:,} contacts at most.")
+            raise InvalidState(_("A contact list has at most %(max)s contacts.") % {"max": f"{MAX_CONTACTS:,}"})
         before = locked.contact_count
         rows = _rows_of(audience)
         while part := list(islice(rows, _SLICE)):
@@ -142,7 +143,7 @@ def snapshot(account: Account, list_id: str) -> Audience:
     contact_list = list_of(account, list_id)
     contacts = Contact.objects.filter(contact_list=contact_list).order_by("pk")
     if not contact_list.contact_count:
-        raise ValidationError("This contact list is empty.", "list_id", list_id)
+        raise ValidationError(_("This contact list is empty."), "list_id", list_id)
     columns = _columns(contacts)
     with transaction.atomic():
         audience = Audience.objects.create(
@@ -185,12 +186,15 @@ def _columns(contacts: QuerySet[Contact]) -> list[str]:
 def _read_values(values: Mapping[str, str]) -> dict[str, str]:
     """As they are kept, and go into texts. Raises ValidationError."""
     if len(values) > MAX_COLUMNS:
-        raise ValidationError(f"A contact has {MAX_COLUMNS} values at most.", "values", len(values))
+        raise ValidationError(_("A contact has at most %(max)d values.") % {"max": MAX_COLUMNS}, "values", len(values))
     read = {name: normalise(value) for name, value in values.items()}
     for name, value in read.items():
         if forbidden := forbidden_characters(value):
             raise ValidationError(
-                f"No text message may contain {forbidden[0]!r}.", f"values.{name}", value, problem="CONTROL_CHARACTERS"
+                _("A text message cannot contain %(character)s.") % {"character": repr(forbidden[0])},
+                f"values.{name}",
+                value,
+                problem="CONTROL_CHARACTERS",
             )
     return read
 
@@ -199,13 +203,13 @@ def _locked(contact_list: ContactList) -> ContactList:
     """Under its row's lock its count and its contacts agree."""
     locked = ContactList.objects.select_for_update().filter(pk=contact_list.pk).first()
     if locked is None:
-        raise NotFound("There is no such contact list.", field="list_id", value=contact_list.list_id)
+        raise NotFound(_("There is no such contact list."), field="list_id", value=contact_list.list_id)
     return locked
 
 
 def _grow(contact_list: ContactList, by: int) -> None:
     if contact_list.contact_count + by > MAX_CONTACTS:
-        raise InvalidState(f"A contact list has {MAX_CONTACTS:,} contacts at most.")
+        raise InvalidState(_("A contact list has at most %(max)s contacts.") % {"max": f"{MAX_CONTACTS:,}"})
     ContactList.objects.filter(pk=contact_list.pk).update(contact_count=F("contact_count") + by)
 
 

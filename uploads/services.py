@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
 from smsapp.core.enqueue import enqueue
@@ -55,7 +56,7 @@ def accept_upload(
     suffix = check_name(name)
     country = (country or account.default_country).upper()
     if not is_country(country):
-        raise UploadInvalid("There is no such country code.", field="country", value=country)
+        raise UploadInvalid(_("There is no such country code."), field="country", value=country)
     check_size(file.size or 0)
     upload_id = "upl-" + base64.b32encode(secrets.token_bytes(15)).decode().lower()
     path = Path(settings.UPLOAD_DIR) / f"{upload_id}{suffix}"
@@ -87,7 +88,7 @@ def read_again(
     """
     path = upload_path(upload)
     if upload.file_removed_at is not None or not path.exists():
-        raise UploadInvalid("The file is not kept any more: please upload it again.", field="file")
+        raise UploadInvalid(_("The file is no longer stored. Upload it again."), field="file")
     name = upload.original_filename
     if name.lower().endswith(SPREADSHEET) and path.suffix == ".csv":  # what is kept of a workbook is the CSV of it
         name = f"{name[: -len(SPREADSHEET)]}.csv"

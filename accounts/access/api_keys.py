@@ -22,6 +22,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
+from django.utils.translation import gettext_lazy as _
 
 from accounts.choices import SCOPES_OF, Mode, Role, Scope
 from accounts.models import Account, ApiKey, Membership, User
@@ -85,7 +86,7 @@ def key_of(issuer: Issuer, prefix: str) -> ApiKey:
     """Raises NotFound."""
     key = keys_of(issuer).filter(prefix=prefix).first()
     if key is None:
-        raise NotFound("There is no such API key.")
+        raise NotFound(_("There is no such API key."))
     return key
 
 
@@ -120,7 +121,9 @@ def issue_api_key(
             expires_at__lte=clock.about_now()
         )
         if usable.count() >= MAX_KEYS:
-            raise InvalidState(f"An account has at most {MAX_KEYS} keys; revoke one first.", limit=MAX_KEYS)
+            raise InvalidState(
+                _("An account has at most %(max)d keys. Revoke one first.") % {"max": MAX_KEYS}, limit=MAX_KEYS
+            )
         key, text = _make(issuer.account, issuer.user, mode, name, values)
         _record("issued", key, by or issuer.user, after=_shown(key))
     return key, text
@@ -171,7 +174,7 @@ def rotate_api_key(issuer: Issuer, prefix: str, overlap: timedelta) -> tuple[Api
         old = _lock(issuer, prefix)
         _require_power_over(issuer, old)
         if old.replaced_by_id is not None:
-            raise InvalidState("This key was rotated before.", current_status="rotated")
+            raise InvalidState(_("This key has already been rotated."), current_status="rotated")
         values = {
             "scopes": old.scopes,
             "allowed_networks": old.allowed_networks,
@@ -214,7 +217,7 @@ def check_api_key(text: str, address: str) -> tuple[ApiKey, Role]:
     if not key.user.is_active or role is None:
         raise ApiKeyRevoked("The owner of this API key is no longer a member of its account.")
     if key.allowed_networks and not _is_within(address, key.allowed_networks):
-        raise IpNotAllowed("This API key may not be used from this address.", value=address)
+        raise IpNotAllowed(_("This API key cannot be used from this address."), value=address)
     return key, Role(role)
 
 
@@ -279,19 +282,19 @@ def _lock(issuer: Issuer, prefix: str) -> ApiKey:
     key = ApiKey.objects.select_for_update().get(pk=key_of(issuer, prefix).pk)
     if not key.is_usable:
         state = "revoked" if key.revoked_at else "expired"
-        raise InvalidState(f"This key is {state}.", current_status=state)
+        raise InvalidState(_("This key is %(state)s.") % {"state": state}, current_status=state)
     return key
 
 
 def _require_power_over(issuer: Issuer, key: ApiKey) -> None:
     """Whoever could change or rotate a key of wider scopes could use it."""
     if not scopes_of(key) <= issuer.scopes:
-        raise PermissionDenied("This key has scopes that you do not have. You can revoke it, but not change it.")
+        raise PermissionDenied(_("This key has scopes that you do not have. You can revoke it but not change it."))
 
 
 def _mode(issuer: Issuer, mode: Mode) -> Mode:
     if mode not in issuer.modes:
-        raise ValidationError("A test key makes test keys only.", "mode", mode.value)
+        raise ValidationError(_("A test key can create only test keys."), "mode", mode.value)
     return mode
 
 
@@ -299,28 +302,32 @@ def _scopes(issuer: Issuer, scopes: Iterable[Scope]) -> list[str]:
     wanted = list(scopes)
     for position, scope in enumerate(wanted):
         if scope not in issuer.scopes:
-            raise ValidationError("You cannot give a key a scope that you do not have.", f"scopes[{position}]", scope)
+            raise ValidationError(
+                _("You cannot give a key a scope that you do not have."), f"scopes[{position}]", scope
+            )
     return [scope.value for scope in Scope if scope in wanted]
 
 
 def _networks(texts: Sequence[str]) -> list[str]:
     """Each once, as 203.0.113.0/24 and 2001:db8::/32, however it was written."""
     if len(texts) > MAX_NETWORKS:
-        raise ValidationError(f"At most {MAX_NETWORKS} networks.", "allowed_networks", len(texts))
+        raise ValidationError(
+            _("A key has at most %(max)d networks.") % {"max": MAX_NETWORKS}, "allowed_networks", len(texts)
+        )
     networks: dict[str, None] = {}
     for position, text in enumerate(texts):
         try:
             networks[str(ip_network(text, strict=False))] = None
         except ValueError as error:
             raise ValidationError(
-                "This is no IPv4 or IPv6 network such as 203.0.113.0/24.", f"allowed_networks[{position}]", text
+                _("Give an IPv4 or IPv6 network, such as 203.0.113.0/24."), f"allowed_networks[{position}]", text
             ) from error
     return list(networks)
 
 
 def _expiry(expires_at: datetime | None) -> datetime | None:
     if expires_at is not None and expires_at <= clock.about_now():
-        raise ValidationError("This time is past.", "expires_at", utc_text(expires_at))
+        raise ValidationError(_("Give a time in the future."), "expires_at", utc_text(expires_at))
     return expires_at
 
 
@@ -339,7 +346,7 @@ def _hash(secret: str, key: str) -> str:
 def _checksum(text: str) -> str:
     """CRC-32 in six characters of base 62."""
     number, digits = zlib.crc32(text.encode()), ""
-    for _ in range(6):
+    for __ in range(6):
         number, digit = divmod(number, 62)
         digits = _BASE62[digit] + digits
     return digits

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
@@ -89,11 +90,11 @@ def may_call(page: "HttpRequest") -> bool:
 
 def _named(page: "HttpRequest", memberships: list[Membership]) -> tuple[Membership, Mode]:
     if not memberships:
-        raise PermissionDenied("You are not a member of an account.")
+        raise PermissionDenied(_("You are not a member of an account."))
     named = page.headers.get(WORKSPACE_HEADER, "")
     if not named and page.method in ("GET", "HEAD", "OPTIONS"):
         named = str(last_workspace(page, memberships))
-    account, _, mode = named.partition("/")
+    account, __, mode = named.partition("/")
     for membership in memberships:
         if membership.account.public_id == account and mode in Mode.values:
             return membership, Mode(mode)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from accounts.access import members
 from accounts.choices import Role
@@ -48,7 +49,7 @@ def withdraw(by: Membership, invitation_pk: int) -> None:
     with transaction.atomic():
         invitation = Invitation.objects.select_for_update().filter(pk=invitation_pk, account=by.account_id).first()
         if invitation is None:
-            raise NotFound("There is no such invitation.")
+            raise NotFound(_("There is no such invitation."))
         members.require_power(by, Role(invitation.role))
         _record("withdrawn", invitation, by.user)
         invitation.delete()
@@ -59,7 +60,7 @@ def find(secret: str) -> Invitation:
     whoever invited could not do so now."""
     invitation = Invitation.objects.select_related("account", "invited_by").filter(token_hash=_hash_of(secret)).first()
     if invitation is None or invitation.is_expired or not _may_still(invitation):
-        raise NotFound("This invitation has been used or withdrawn, or is too old.")
+        raise NotFound(_("This invitation was used or withdrawn, or has expired."))
     return invitation
 
 
@@ -69,7 +70,7 @@ def accept(secret: str, person: User) -> Membership:
     with transaction.atomic():
         invitation = _locked(secret)
         if person.email != invitation.email:
-            raise PermissionDenied("This invitation is for another e-mail address.")
+            raise PermissionDenied(_("This invitation is for another e-mail address."))
         return _join(invitation, person)
 
 

@@ -2,6 +2,7 @@
 belong to it by accepting an invitation (`accounts/access/invitations.py`)."""
 
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.choices import Role
 from accounts.models import Account, Invitation, Membership
@@ -24,22 +25,25 @@ def has_power(by: Membership, *roles: Role) -> bool:
 def require_power(by: Membership, *roles: Role) -> None:
     """Raises PermissionDenied for a member who does not decide about people with these roles."""
     if not manages(by):
-        raise PermissionDenied("Only an owner or an admin manages the team.")
+        raise PermissionDenied(_("Only an owner or an admin can manage the team."))
     if not has_power(by, *roles):
-        raise PermissionDenied("Only an owner decides about owners.")
+        raise PermissionDenied(_("Only an owner can change or add owners."))
 
 
 def require_free_seat(account: Account) -> None:
     """Raises InvalidState for a full account; open invitations count."""
     people = Membership.objects.filter(account=account).count() + Invitation.objects.filter(account=account).count()
     if people >= MAX_MEMBERS:
-        raise InvalidState(f"An account has {MAX_MEMBERS} members at most, open invitations included.", max=MAX_MEMBERS)
+        raise InvalidState(
+            _("An account has at most %(max)d members, including open invitations.") % {"max": MAX_MEMBERS},
+            max=MAX_MEMBERS,
+        )
 
 
 def change_role(membership: Membership, by: Membership, role: Role) -> Membership:
     """Raises PermissionDenied, for one's own role too, or InvalidState for the last owner."""
     if membership.pk == by.pk:
-        raise PermissionDenied("You cannot change your own role. Another owner or admin can.")
+        raise PermissionDenied(_("You cannot change your own role. Ask another owner or admin."))
     with transaction.atomic():
         locked = _locked(membership, by)
         require_power(by, Role(locked.role), role)
@@ -71,7 +75,7 @@ def _locked(membership: Membership, by: Membership) -> Membership:
 def _require_another_owner(membership: Membership) -> None:
     owners = Membership.objects.filter(account=membership.account_id, role=Role.OWNER).exclude(pk=membership.pk)
     if not owners.exists():
-        raise InvalidState("An account needs an owner: make somebody else one first.")
+        raise InvalidState(_("An account needs an owner. Make another member an owner first."))
 
 
 def _record(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
@@ -45,7 +46,11 @@ class HasScope(BasePermission):
         caller = request.auth
         if scope not in SCOPES_OF[caller.role]:
             raise PermissionDenied(
-                f"This call needs the scope {scope.value}, which the role {caller.role.value} does not have.",
+                _("This call needs the scope %(scope)s, which the role %(role)s does not have.")
+                % {
+                    "scope": scope.value,
+                    "role": caller.role.value,
+                },
                 required_scope=scope.value,
             )
         if scope not in caller.scopes:

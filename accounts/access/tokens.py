@@ -19,6 +19,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from rest_framework_simplejwt.tokens import Token
 
@@ -110,7 +111,7 @@ def refresh(text: str) -> TokenPair:
     )
     if not exchanged:
         _revoke(family, "reused")
-        raise TokenInvalid("This token was used before; all tokens of its sign-in are revoked.")
+        raise TokenInvalid(_("This token has already been used. All tokens of its sign-in are revoked."))
     return _pair(family, fresh, role)
 
 
@@ -119,7 +120,7 @@ def revoke(text: str) -> None:
     token = _decoded(RefreshToken, text)
     family = _family_of(token)
     if family is None:
-        raise TokenInvalid("This token is not valid.")
+        raise TokenInvalid(_("This token is not valid."))
     _revoke(family, "revoked")
 
 
@@ -146,14 +147,14 @@ def _membership(user: User, account_id: str | None) -> Membership:
         Membership.objects.filter(user=user).select_related("account").order_by("pk")[:MAX_ACCOUNTS_NAMED]
     )
     if not memberships:
-        raise PermissionDenied("You are not a member of an account.")
+        raise PermissionDenied(_("You are not a member of an account."))
     if account_id is None:
         return memberships[0]
     for membership in memberships:
         if membership.account.public_id == account_id:
             return membership
     accounts = [{"account_id": one.account.public_id, "name": one.account.name} for one in memberships]
-    raise ValidationError("Say which of your accounts is meant.", "account_id", account_id, accounts=accounts)
+    raise ValidationError(_("Name one of your accounts."), "account_id", account_id, accounts=accounts)
 
 
 def _next_token(family: TokenFamily) -> RefreshToken:
@@ -185,7 +186,7 @@ def _decoded(kind: type[AnyToken], text: str) -> AnyToken:
     except ExpiredTokenError as error:
         raise TokenExpired("This token has expired.") from error
     except TokenError as error:
-        raise TokenInvalid("This token is not valid.") from error
+        raise TokenInvalid(_("This token is not valid.")) from error
 
 
 def _family_of(token: Token) -> TokenFamily | None:
@@ -212,7 +213,7 @@ def _good_family(token: Token) -> tuple[TokenFamily, Role]:
         or not family.user.is_active
         or not hmac.compare_digest(family.password_mark, family.user.get_session_auth_hash())
     ):
-        raise TokenInvalid("This token is not valid.")
+        raise TokenInvalid(_("This token is not valid."))
     return family, Role(role)
 
 

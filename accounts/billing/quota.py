@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import connection
 from django.db.models import F
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from accounts.billing.credit import amount_of
@@ -30,7 +31,11 @@ def count(account: Account, messages: int) -> date | None:
         used = DailyUse.objects.filter(account=account, day=today).values_list("message_count", flat=True).first() or 0
         resets_at = datetime.combine(today + timedelta(days=1), time(), UTC)
         raise QuotaExceeded(
-            f"This account may send {limit:,} messages a day; {used:,} are used.",
+            _("This account can send %(limit)s messages a day, of which %(used)s are used.")
+            % {
+                "limit": f"{limit:,}",
+                "used": f"{used:,}",
+            },
             limit=limit,
             used=used,
             requested=messages,
@@ -60,7 +65,7 @@ def spend(account: Account, amount: int) -> date | None:
             ),
         )
         raise SpendLimitReached(
-            "This would cost more than the account may spend in a day.",
+            _("This would cost more than the account can spend in a day."),
             limit=str(amount_of(limit)),
             needed=str(amount_of(amount)),
             currency=account.currency,

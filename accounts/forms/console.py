@@ -126,7 +126,7 @@ class AccountForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if (data.get("quiet_from") is None) != (data.get("quiet_until") is None):
-            self.add_error("quiet_until", "Quiet hours have a beginning and an end.")
+            self.add_error("quiet_until", "Give both the start and the end of the quiet hours.")
         return data
 
     def clean_currency(self) -> str:

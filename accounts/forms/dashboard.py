@@ -35,7 +35,7 @@ class SettingsForm(DashboardForm):
         required=False,
         max_length=160,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text=_("Sent once to who opts out. Empty: nothing."),
+        help_text=_("Sent once to a person who opts out. Leave empty to send nothing."),
     )
     approval_above = forms.IntegerField(
         label=_("A second person approves campaigns above"),
@@ -57,9 +57,9 @@ class SettingsForm(DashboardForm):
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if (data.get("quiet_from") is None) != (data.get("quiet_until") is None):
-            self.add_error("quiet_until", _("Quiet hours have a beginning and an end."))
+            self.add_error("quiet_until", _("Give both the start and the end of the quiet hours."))
         elif data.get("quiet_from") is not None and data["quiet_from"] == data["quiet_until"]:
-            self.add_error("quiet_until", _("Quiet hours that begin and end at the same time are none."))
+            self.add_error("quiet_until", _("Quiet hours cannot start and end at the same time."))
         if "low_balance_micro" in data:
             data["low_balance_micro"] = data["low_balance_micro"] or 0
         return data
@@ -115,6 +115,6 @@ class EndpointForm(DashboardForm):
         required=False,
         choices=[(kind.value, kind.label) for kind in CHOOSABLE],
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("None chosen: all of them."),
+        help_text=_("Choose none to receive all of them."),
     )
     show_numbers = forms.BooleanField(label=_("Phone numbers in full"), required=False)

@@ -44,7 +44,7 @@ def senders(request: MemberRequest) -> HttpResponse:
             except SmsappError as error:
                 form.refuse(error)
             else:
-                messages.success(request, _("An operator looks at it."))
+                messages.success(request, _("An operator reviews it."))
                 return redirect("senders")
     rows = SenderId.objects.filter(account=account).order_by("value")
     context = {"rows": rows, "form": form, "may_write": may(request.membership, Scope.ACCOUNT_WRITE)}
@@ -134,13 +134,13 @@ def team_change(request: MemberRequest, membership_pk: int) -> HttpResponse:
     try:
         if request.POST.get("act") == "remove":
             team_services.remove_member(member, request.membership)
-            messages.success(request, _("%(name)s does not belong to the account any more.") % {"name": member.user})
+            messages.success(request, _("%(name)s is no longer a member of the account.") % {"name": member.user})
         else:
             form = RoleForm(request.POST)
             if not form.is_valid():
                 raise Http404
             team_services.change_role(member, request.membership, Role(form.cleaned_data["role"]))
-            messages.success(request, _("The role of %(name)s is changed.") % {"name": member.user})
+            messages.success(request, _("The role of %(name)s was changed.") % {"name": member.user})
     except SmsappError as error:
         messages.error(request, error.message)
     return redirect("team" if member.user_id != request.user.pk else "overview")

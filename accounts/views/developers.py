@@ -73,9 +73,9 @@ def key_act(request: MemberRequest, prefix: str, action: str) -> HttpResponse:
     try:
         if action == "rotate":
             key, text = api_keys.rotate_api_key(issuer, prefix, OVERLAP)
-            return _shown_once(request, _("The new key: the old one works for 24 hours more"), text, key.name)
+            return _shown_once(request, _("Your new API key (the old one works for another 24 hours)"), text, key.name)
         api_keys.revoke_api_key(api_keys.key_of(issuer, prefix), request.user)
-        messages.success(request, _("The key is revoked: it opens nothing any more."))
+        messages.success(request, _("The key is revoked and can no longer be used."))
     except SmsappError as error:
         messages.error(request, error.message)
         return refused(redirect("developers"))
@@ -96,7 +96,7 @@ def webhook_new(request: MemberRequest) -> HttpResponse:
         except SmsappError as error:
             form.refuse(error)
         else:
-            return _shown_once(request, _("The secret that signs what is sent there"), secret, endpoint.url)
+            return _shown_once(request, _("Signing secret"), secret, endpoint.url)
     return render(request, "accounts/webhook_new.html", {"form": form})
 
 
@@ -122,7 +122,7 @@ def webhook_rotate(request: MemberRequest, endpoint_id: str) -> HttpResponse:
     except SmsappError as error:
         messages.error(request, error.message)
         return refused(redirect("webhook-detail", endpoint_id=endpoint_id))
-    return _shown_once(request, _("The new secret: for 24 hours the old one signs beside it"), secret, changed.url)
+    return _shown_once(request, _("New signing secret (the old one also signs for 24 hours)"), secret, changed.url)
 
 
 @allowed(Scope.WEBHOOKS_WRITE)
@@ -133,10 +133,10 @@ def webhook_act(request: MemberRequest, endpoint_id: str, action: str) -> HttpRe
     try:
         if action == "test":
             endpoints.ping(endpoint, request.user)
-            messages.success(request, _("A test event is on its way; reload to see what came of it."))
+            messages.success(request, _("A test event was sent. Reload the page to see the outcome."))
         elif action == "enable":
             endpoints.enable(endpoint, request.user)
-            messages.success(request, _("It is switched on again."))
+            messages.success(request, _("The endpoint is switched on again."))
         else:
             endpoints.remove(endpoint, request.user)
             messages.success(request, _("The endpoint is removed."))
@@ -159,7 +159,7 @@ def webhook_delivery(request: MemberRequest, endpoint_id: str, delivery_pk: int)
         except SmsappError as error:
             messages.error(request, error.message)
         else:
-            messages.success(request, _("It is sent again."))
+            messages.success(request, _("The event is being sent again."))
         return redirect("webhook-delivery", endpoint_id=endpoint_id, delivery_pk=delivery_pk)
     tries = delivery.attempts.order_by("-pk")[:TRIES_SHOWN]
     context = {"endpoint": endpoint, "delivery": delivery, "tries": tries, "may_write": may_write}

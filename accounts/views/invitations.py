@@ -38,7 +38,7 @@ def _for_person(request: HttpRequest, person: User, invited: Invitation, secret:
         except SmsappError as error:
             messages.error(request, error.message)
         else:
-            messages.success(request, _("You belong to %(account)s now.") % {"account": membership.account.name})
+            messages.success(request, _("You are now a member of %(account)s.") % {"account": membership.account.name})
             return redirect(Workspace(membership.account.public_id, Mode.LIVE).address())
     context = {"invitation": invited, "is_for_them": person.email == invited.email}
     return render(request, "accounts/invitation.html", context)

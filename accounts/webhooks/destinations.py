@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from smsapp.core.exceptions import CallbackUrlNotAllowed
 from smsapp.core.process_cache import remember
@@ -132,7 +133,7 @@ def is_public(address: str) -> bool:
 
 def refusal(field: str = "url", value: str = "") -> CallbackUrlNotAllowed:
     return CallbackUrlNotAllowed(
-        "Events cannot be sent to this address: it must be https on port 443 or 8443 and lead to a public server.",
+        _("Events cannot be sent to this address. It must use https on port 443 or 8443 and lead to a public server."),
         field,
         value,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
+from django.utils.translation import gettext_lazy as _
 
 from accounts.choices import EndpointKind, EventType, WebhookState
 from accounts.models import Account, User, WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -54,7 +55,9 @@ def create(
         with transaction.atomic():
             Account.objects.select_for_update(no_key=True).get(pk=account.pk)  # two at once count one another
             if _of(account, mode).filter(kind=EndpointKind.ENDPOINT).count() >= MAX_ENDPOINTS:
-                raise InvalidState(f"An account has {MAX_ENDPOINTS} endpoints at most.", max=MAX_ENDPOINTS)
+                raise InvalidState(
+                    _("An account has at most %(max)d endpoints.") % {"max": MAX_ENDPOINTS}, max=MAX_ENDPOINTS
+                )
             endpoint = WebhookEndpoint.objects.create(
                 account=account,
                 mode=mode,
@@ -75,7 +78,7 @@ def create(
 def change(endpoint: WebhookEndpoint, by: User, changes: dict[str, Any]) -> WebhookEndpoint:
     """Change `url`, `event_types`, `description` or `show_numbers`. A callback URL keeps its address and types."""
     if endpoint.kind == EndpointKind.CALLBACK and {"url", "event_types"} & set(changes):
-        raise InvalidState("Address and events of a callback URL are given by the sends that name it.")
+        raise InvalidState(_("The sends that name a callback URL set its address and events."))
     _check_types(changes.get("event_types", ()))
     if changes.get("url", endpoint.url) != endpoint.url:
         destinations.check_url(changes["url"])
@@ -106,7 +109,7 @@ def remove(endpoint: WebhookEndpoint, by: User) -> None:
 def rotate_secret(endpoint: WebhookEndpoint, by: User) -> tuple[WebhookEndpoint, str]:
     """A new secret, shown now only; the old one signs beside it for 24 hours."""
     if endpoint.kind == EndpointKind.CALLBACK:
-        raise InvalidState("Callback URLs are signed with the account's callback secret.")
+        raise InvalidState(_("Callback URLs are signed with the callback secret of the account."))
     secret = new_secret()
     with transaction.atomic():
         locked = _locked(endpoint)
@@ -146,7 +149,7 @@ def replay(delivery: WebhookDelivery, by: User | None) -> WebhookDelivery:
         now = clock.about_now()
         ended = WebhookDelivery.objects.filter(pk=delivery.pk).exclude(state=WebhookState.WAITING)
         if not ended.update(state=WebhookState.WAITING, attempt_count=0, next_attempt_at=now, delivered_at=None):
-            raise InvalidState("This event still waits to be delivered.", current_status=WebhookState.WAITING)
+            raise InvalidState(_("This event is still waiting to be delivered."), current_status=WebhookState.WAITING)
         _note("webhook.replayed", endpoint, by, after={"event_id": delivery.event_id})
         enqueue(TASK)
     delivery.refresh_from_db()
@@ -281,7 +284,7 @@ def _of(account: Account, mode: str) -> Any:
 def _locked(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     locked = WebhookEndpoint.objects.select_for_update(of=("self",), no_key=True).filter(pk=endpoint.pk).first()
     if locked is None:
-        raise NotFound("There is no such endpoint.")
+        raise NotFound(_("There is no such endpoint."))
     return locked
 
 
@@ -297,7 +300,7 @@ def _require_active(endpoint: WebhookEndpoint) -> None:
 def _check_types(event_types: Sequence[str]) -> None:
     for index, name in enumerate(event_types):
         if name not in CHOOSABLE:
-            raise ValidationError("There is no such event type.", f"event_types[{index}]", name)
+            raise ValidationError(_("There is no such event type."), f"event_types[{index}]", name)
 
 
 def _taken(url: str) -> AlreadyExists:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -121,7 +122,7 @@ def _check(given: Mapping[str, Any]) -> None:
 
 def _require_country(country: str) -> None:
     if not is_country(country.upper()):
-        raise ValidationError("There is no such country code.", "country", country)
+        raise ValidationError(_("There is no such country code."), "country", country)
 
 
 def _numbers(given: list[str], country: str, account: Account) -> list[dict[str, object]]:

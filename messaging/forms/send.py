@@ -57,7 +57,7 @@ class SendForm(DashboardForm):
             raise forms.ValidationError(_("Give at least one number."))
         if len(numbers) > MAX_NUMBERS:
             raise forms.ValidationError(
-                _("These are %(count)d numbers; for more than %(max)d make a campaign."),
+                _("You entered %(count)d numbers. To send to more than %(max)d, create a campaign."),
                 params={"count": len(numbers), "max": MAX_NUMBERS},
             )
         return numbers
@@ -75,7 +75,7 @@ class SendForm(DashboardForm):
 #: Several statuses at once, as figures of the overview count them: (value, label, statuses).
 STATUS_GROUPS = (
     ("handed_over", _("Handed over"), HANDED_OVER),
-    ("any_failure", _("Failed, whatever the reason"), FAILED),
+    ("any_failure", _("Failed (any reason)"), FAILED),
 )
 
 
@@ -111,7 +111,7 @@ class SearchForm(DashboardForm):
         try:
             return parse_number(raw, self.account.default_country)
         except RefusedNumber:
-            raise forms.ValidationError(_("This is no mobile number.")) from None
+            raise forms.ValidationError(_("This is not a mobile number.")) from None
 
     def clean_status(self) -> Collection[MessageStatus]:
         value: str = self.cleaned_data["status"]

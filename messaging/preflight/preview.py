@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from campaigns.models import Campaign
 from campaigns.texts.renderers import renderer_of
@@ -65,7 +66,7 @@ def one_row(campaign: Campaign, row: int) -> Preview:
 
 
 def _no_recipient(row: int) -> NotFound:
-    return NotFound("This row is no recipient.", field="row", value=row)
+    return NotFound(_("This row is not a recipient."), field="row", value=row)
 
 
 def _renderer(campaign: Campaign) -> Renderer:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.utils.translation import gettext_lazy as _
+
 from accounts.billing.credit import amount_of
 from accounts.choices import Mode
 from accounts.models import Account
@@ -93,7 +95,7 @@ def _require_countable(campaign: Campaign) -> None:
     is_gathering = campaign.resend_of_id is not None and campaign.status == CampaignStatus.DRAFT
     if campaign.kind != CampaignKind.BULK or campaign.status not in BEFORE_SENDING or is_gathering:
         raise InvalidState(
-            "There is a receipt only of a campaign that has not been started.",
+            _("Only a campaign that has not been started has a receipt."),
             current_status=campaign.status,
             allowed=[status.value for status in BEFORE_SENDING],
         )

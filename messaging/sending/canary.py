@@ -110,7 +110,7 @@ def _pass(campaign: Campaign) -> None:
 def _why_paused(campaign: Campaign) -> Sentence:
     tally = _tally(campaign)
     return Sentence(
-        gettext_noop("Of the first %(tried)s recipients %(delivered)s got it; %(floor)s %% were asked for."),
+        gettext_noop("%(delivered)s of the first %(tried)s recipients got it; at least %(floor)s %% were required."),
         tried=f"{_tried(tally):,}",
         delivered=f"{tally['delivered']:,}",
         floor=campaign.canary_floor,

@@ -18,6 +18,7 @@ import orjson
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from campaigns.choices import CampaignStatus
@@ -55,7 +56,7 @@ def resend_failed(campaign: Campaign, by: User, statuses: Sequence[MessageStatus
     """
     for status in statuses:
         if status not in (*FAILED_STATUSES, *ON_REQUEST):
-            raise ValidationError("Messages of this status are never sent again.", "statuses", status.label)
+            raise ValidationError(_("Messages in this status are never resent."), "statuses", status.label)
     names = [status.label for status in statuses]
     with transaction.atomic():
         resend = create_resend(campaign, by, names)
@@ -66,7 +67,7 @@ def resend_failed(campaign: Campaign, by: User, statuses: Sequence[MessageStatus
             pass
         resend.refresh_from_db()
         if not resend.total_recipients:
-            raise InvalidState("None of the failed messages can be sent again: their texts cannot be made.")
+            raise InvalidState(_("None of the failed messages can be resent, because their texts cannot be made."))
     return resend
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
@@ -345,5 +346,5 @@ class SuppressionViewSet(AccountMixin, mixins.ListModelMixin, viewsets.GenericVi
     def _row(self, request: Request, phone_number: str) -> Suppression:
         row = suppressions.find(caller_of(request).account, phone_number)
         if row is None:
-            raise NotFound("This number is not suppressed.", field="phone_number", value=phone_number)
+            raise NotFound(_("This number is not suppressed."), field="phone_number", value=phone_number)
         return row

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from smsapp.core.exceptions import PayloadTooLarge
 from uploads.files.screening import Screening
@@ -39,4 +40,4 @@ def check_size(size: int) -> None:
     """Raises PayloadTooLarge. `size` in bytes."""
     if size > settings.UPLOAD_MAX_BYTES:
         limit = f"{settings.UPLOAD_MAX_BYTES / 1024**2:.0f} MiB"
-        raise PayloadTooLarge(f"The file is larger than {limit}.", field="file", value=size)
+        raise PayloadTooLarge(_("The file is larger than %(limit)s.") % {"limit": limit}, field="file", value=size)

@@ -22,11 +22,11 @@ class ContactForm(DashboardForm):
         label=_("Phone number"), max_length=40, widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "off"})
     )
     values = forms.CharField(
-        label=_("What is known of them"),
+        label=_("Values"),
         required=False,
         max_length=4000,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=_("A line for each: first_name=Anna"),
+        help_text=_("One per line, for example first_name=Anna"),
     )
 
     def clean_values(self) -> dict[str, str]:
@@ -37,7 +37,7 @@ class ContactForm(DashboardForm):
             name, equals, value = line.partition("=")
             name = name.strip()
             if not equals or not name or len(name) > 64 or set(name) & set("{}|") or not name.isprintable():
-                raise forms.ValidationError(_("Write name=value on each line; a name has no braces and no bars."))
+                raise forms.ValidationError(_("Write name=value on each line. A name cannot contain braces or bars."))
             values[name] = value.strip()
         return values
 

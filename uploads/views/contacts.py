@@ -52,7 +52,7 @@ def contact_list(request: MemberRequest, list_id: str) -> HttpResponse:
             except SmsappError as error:
                 form.refuse(error)
             else:
-                words = _("%(number)s is in the list.") if is_new else _("%(number)s is changed.")
+                words = _("%(number)s was added to the list.") if is_new else _("%(number)s was changed.")
                 messages.success(request, words % {"number": contact.phone_number})
                 return redirect("contact-list", list_id=list_id)
     context = _page(request, found) | {
@@ -93,7 +93,7 @@ def remove(request: MemberRequest, list_id: str) -> HttpResponse:
         messages.error(request, error.message)
     else:
         contacts.remove_contact(contact, request.user)
-        messages.success(request, _("%(number)s is removed.") % {"number": contact.phone_number})
+        messages.success(request, _("%(number)s was removed.") % {"number": contact.phone_number})
     return redirect("contact-list", list_id=list_id)
 
 
@@ -105,7 +105,7 @@ def settings(request: MemberRequest, list_id: str) -> HttpResponse:
     form = NameForm(request.POST if request.POST.get("act") == "rename" else None, initial={"name": found.name})
     if request.method == "POST" and request.POST.get("act") == "delete":
         contacts.delete_list(found, request.user)
-        messages.success(request, _("The list %(name)s is deleted.") % {"name": found.name})
+        messages.success(request, _("The list %(name)s was deleted.") % {"name": found.name})
         return redirect("contact-lists")
     if request.method == "POST" and form.is_valid():
         try:

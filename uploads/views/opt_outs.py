@@ -32,7 +32,7 @@ def opt_outs(request: MemberRequest) -> HttpResponse:
             except SmsappError as error:
                 form.refuse(error)
             else:
-                messages.success(request, _("This number gets nothing from you any more."))
+                messages.success(request, _("This number is opted out."))
                 return redirect("opt-outs")
     number = request.GET.get("number", "")[:40]
     context = page_of(request, OptOutEvent.objects.filter(account=account).select_related("user")) | {
@@ -55,7 +55,7 @@ def allow(request: MemberRequest) -> HttpResponse:
         messages.error(request, _("This number is not on the list."))
     else:
         suppressions.allow_by(account, request.user, found)
-        messages.success(request, _("This number may be texted again."))
+        messages.success(request, _("This number can be messaged again."))
     return redirect("opt-outs")
 
 

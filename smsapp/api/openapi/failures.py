@@ -48,7 +48,7 @@ FAILURES: dict[str, tuple[str, dict[str, Any]]] = {
         {"required_scope": "messages:send"},
     ),
     "IP_NOT_ALLOWED": ("This API key may not be used from this address.", {"value": "198.51.100.7"}),
-    "ACCOUNT_SUSPENDED": ("This account is on hold and cannot send. Please contact the operator.", {}),
+    "ACCOUNT_SUSPENDED": ("This account is suspended and cannot send. Contact the operator.", {}),
     "CSRF_FAILED": ("A call with the session of the dashboard needs its CSRF token.", {}),
     "DESTINATION_BLOCKED": _field(
         "Your account may not send to this country.", "phone_numbers[0]", "+4915112345678", "DESTINATION_BLOCKED"

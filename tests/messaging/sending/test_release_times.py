@@ -174,7 +174,7 @@ def test_when_too_few_got_it_the_campaign_is_paused_and_a_person_may_go_on(simul
     send_all(simulator)
     campaign.refresh_from_db()
     assert (campaign.status, campaign.pause_reason) == (CampaignStatus.PAUSED, PauseReason.CANARY)
-    assert campaign.status_detail == "Of the first 4 recipients 0 got it; 80 % were asked for."
+    assert campaign.status_detail == "0 of the first 4 recipients got it; at least 80 % were required."
     assert len(simulator.messages()) == 4
     services.resume(campaign, campaign.user)
     send_all(simulator)
