@@ -1,12 +1,12 @@
-"""The public id of a message: known before anything is sent, given to the provider as its id.
+"""The public id of a message: known before anything is sent, and given to the provider as its id.
 
-`message_id` = installation prefix + 11 characters base32 of the sealed number + check character, e.g.
-`k3x9ag3v1x8mc0045`. The number is `batch_id * 1024 + n`, so it also names the batch and the place in it. It is sealed,
-so that two ids tell nobody how many messages were sent between them: the batch's part is permuted with keys of this
-installation. The same text is made in SQL by the view `sms_messages`.
+`message_id` = installation prefix + 11 characters base32 of the sealed key + check character, e.g. `k3x9ag3v1x8mc0045`.
+The key is `batch_id * 1024 + n`, so it also names the batch and the index in it. It is sealed so that two ids do not
+tell how many messages were sent between them: the batch's part is permuted with keys of this installation. The view
+`sms_messages` makes the same text in SQL.
 
-A call's reference names, beside batch and place among its calls, account, mode and campaign: by it alone the provider's
-log says whose a message is.
+A call's reference names batch, ordinal of the call, account, mode and campaign: by it alone the provider's log says
+whose a message is.
 """
 
 import re
@@ -25,22 +25,22 @@ CHECK_MODULUS = 29  # a prime below 32 with 32 % 29 == 3: finds a wrong characte
 BATCH_SHIFT = 10
 MAX_IN_BATCH = 1 << BATCH_SHIFT
 PREFIX_KEY = "installation_prefix"
-SEAL_KEYS = [f"message_id_seal_{index}" for index in range(9)]  # the last batch of before, and eight keys
+SEAL_KEYS = [f"message_id_seal_{index}" for index in range(9)]  # the last batch with unsealed ids, and eight keys
 
-_PAIRS = [high + low for high in ALPHABET for low in ALPHABET]  # the ten bits of a place in a batch
-_PYTHON_DIGITS = b"0123456789abcdefghijklmnopqrstuv"  # those that int(…, 32) reads
-#: From our digits to Python's, and from all else to a byte that int refuses.
+_PAIRS = [high + low for high in ALPHABET for low in ALPHABET]  # the ten bits of an index in a batch
+_PYTHON_DIGITS = b"0123456789abcdefghijklmnopqrstuv"  # digits that int(…, 32) reads
+#: From our digits to Python's, and from anything else to a byte that int refuses.
 _TO_PYTHON = bytes(dict(zip(ALPHABET.encode(), _PYTHON_DIGITS, strict=True)).get(byte, ord("!")) for byte in range(256))
 
 
 @cache
 def installation_prefix() -> str:
-    """Five random characters made with the database, so that ids of two installations never meet at a provider."""
+    """Return five random characters made with the database, so that ids of installations never collide."""
     return Setting.objects.get(key=PREFIX_KEY).value
 
 
 class NotMigrated(OperationalError):
-    """The database is older than this version. An outage to whoever asks: the same request works after `migrate`."""
+    """The database is older than this version. Handled like an outage: the same request works after `migrate`."""
 
 
 @cache
@@ -66,12 +66,12 @@ def batch_of(message_pk: int) -> int:
 
 
 def batch_range(batch_id: int) -> tuple[int, int]:
-    """The lowest and the highest number a message of this batch can have."""
+    """Return the lowest and the highest key of a message of this batch."""
     return make_message_pk(batch_id, 0), make_message_pk(batch_id, MAX_IN_BATCH - 1)
 
 
 def public_id(message_pk: int) -> str:
-    """The id of the message of this number."""
+    """Return the public id of a message."""
     batch, index = message_pk >> BATCH_SHIFT, message_pk & (MAX_IN_BATCH - 1)
     digits, remainder = _batch_digits(batch)
     return f"{installation_prefix()}{digits}{_PAIRS[index]}{ALPHABET[(remainder + index) % CHECK_MODULUS]}"
@@ -79,14 +79,14 @@ def public_id(message_pk: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _batch_digits(batch_id: int) -> tuple[str, int]:
-    """Of the sealed batch; and what its first number leaves when it is divided by the modulus."""
+    """Return the digits of the sealed batch, and the remainder of its first key by the modulus."""
     sealed = seal().sealed(batch_id)
     digits = "".join(ALPHABET[(sealed >> shift) & 31] for shift in range(5 * (LENGTH - 3), -1, -5))
     return digits, (sealed << BATCH_SHIFT) % CHECK_MODULUS
 
 
 def parse_public_id(public: str) -> int | None:
-    """The number behind a public id, or None if it is not an id of this installation."""
+    """Return the key behind a public id, or None if it is not an id of this installation."""
     prefix = installation_prefix()
     if len(public) != len(prefix) + LENGTH + 1 or not public.startswith(prefix):
         return None
@@ -111,8 +111,7 @@ _BULK = "bulk-"
 
 
 class CallName(NamedTuple):
-    """`ordinal`: among the calls of its batch. `account_id` is 0, and the others empty, of calls named before they were
-    in it."""
+    """`ordinal`: of the call in its batch. Calls of earlier versions have `account_id` 0 and the rest empty."""
 
     batch_id: int
     ordinal: int
@@ -122,13 +121,13 @@ class CallName(NamedTuple):
 
     @property
     def reference(self) -> str:
-        """At most 60 characters, of which the provider takes 100."""
+        """Return the reference: at most 60 characters, of which the provider accepts 100."""
         bulk = self.bulk_id.removeprefix(_BULK)
         return f"{installation_prefix()}-{self.batch_id}-{self.ordinal}-{self.account_id}{self.mode[0]}-{bulk}"[:60]
 
 
 def read_call_name(reference: str) -> CallName | None:
-    """None for the name of a call of another installation."""
+    """Return the name of a call, or None for one of another installation."""
     stem = f"{installation_prefix()}-"
     found = _CALL_NAME.fullmatch(reference.removeprefix(stem)) if reference.startswith(stem) else None
     if found is None:

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from campaigns.texts.rendering import Renderer
     from messaging.models import Message
 
-#: Values of one row, as stored on the message (a JSON array, or empty), and its number (E.164) to the final text.
+#: From a row's values, as stored on the message (a JSON array, or empty), and phone number (E.164) to the final text.
 RenderStored = Callable[[str, str], str]
 
 
 class Unfit(Exception):
-    """No text can be made for a recipient, or none that could be sent. `detail`: the placeholder without a value, or
-    the length of the text."""
+    """No text can be made for a recipient, or none that could be sent. `detail`: the placeholder, or the length."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(reason, detail)
@@ -33,7 +32,7 @@ class Unfit(Exception):
 
 
 def fit_text(renderer: Renderer, values: Sequence[str]) -> str:
-    """The text for one recipient's values, as long as the final one; raises Unfit."""
+    """Return the text for one recipient's values, as long as the final one. Raises Unfit."""
     try:
         text = renderer.render(values, blank_link() if renderer.has_link else "")
     except EmptyValue as missing:
@@ -46,12 +45,12 @@ def fit_text(renderer: Renderer, values: Sequence[str]) -> str:
 
 
 def renderer_for(campaign: Campaign) -> RenderStored:
-    """How this campaign's messages read."""
+    """Return how this campaign's messages are rendered."""
     return stored_renderer(campaign.kind, campaign.message, campaign.audience.columns, campaign.account_id)
 
 
 def stored_renderer(kind: str, text: str, columns: Sequence[str], account_id: int) -> RenderStored:
-    """How the messages of a send of this kind read. Without placeholders, a text costs nothing per message."""
+    """Return how messages of this kind are rendered. Without placeholders, a text costs nothing per message."""
     renderer = renderer_of(kind, text, columns)
     if renderer.is_constant and not renderer.has_link:
         constant = renderer.render(())
@@ -65,17 +64,17 @@ def stored_renderer(kind: str, text: str, columns: Sequence[str], account_id: in
 
 
 def stored_values(rows: Iterable[Sequence[str]]) -> list[bytes]:
-    """Values of rows as they are stored on their messages: one JSON array each, in UTF-8."""
+    """Return the values of rows as stored on messages: one JSON array each, in UTF-8."""
     return list(map(orjson.dumps, rows))
 
 
 def text_of(message: Message) -> str:
-    """One message's final text; the campaign's own text where a value it needs is missing."""
+    """Return one message's final text; the campaign's own text where a value is missing."""
     return made_text(renderer_for(message.campaign), message, message.campaign.message)
 
 
 def made_text(render: RenderStored, message: Message, template: str) -> str:
-    """`text_of`, for who makes the texts of many messages; `template`: their campaign's own text."""
+    """Like `text_of`, for callers with many messages. `template`: their campaign's own text."""
     try:
         return render(message.variables, message.phone_number)
     except EmptyValue:

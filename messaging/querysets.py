@@ -1,4 +1,4 @@
-"""Questions about batches, messages and attempts."""
+"""Queries on batches, messages and attempts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 AT_ONCE = 2000  # batches in one transaction
 MOST_SLICES = 10
 
-#: Of batches: nothing stops them, their campaign or their account as a whole.
+#: Batches whose campaign and account may send.
 MAY_SEND = models.Q(campaign__status=CampaignStatus.RUNNING, account__is_active=True, waits_for_canary=False)
 
 
 def each_value(rows: models.QuerySet[Any], column: str) -> Iterator[Any]:
-    """Each value of a column that an index of these rows begins with: one step in the index for each, however many rows
-    have it."""
+    """Yield each value of a column that leads an index of these rows: one step in the index per value."""
     values = rows.order_by(column).values_list(column, flat=True)
     value = values.first()
     while value is not None:
@@ -37,7 +36,7 @@ def each_value(rows: models.QuerySet[Any], column: str) -> Iterator[Any]:
 
 class BatchQuerySet(models.QuerySet["m.Batch"]):
     def to_lease(self, lane: int, now: datetime) -> BatchQuerySet:
-        """Ready batches of running campaigns whose time has come, in their accounts' turns."""
+        """Return ready batches of running campaigns that are due, in their accounts' turns."""
         waiting = self.filter(MAY_SEND, state=BatchState.READY, lane=lane, next_attempt_at__lte=now)
         return waiting.order_by("lane", "turn", "id")
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 HALF = 22  # bits
 MASK = (1 << HALF) - 1
-SEALED = 1 << (2 * HALF)  # set in every sealed number, and in none of a batch that has an id of before
+SEALED = 1 << (2 * HALF)  # set in every sealed number, and in no batch with an unsealed id
 _PRIME = (1 << 31) - 1
-_SHIFT = 31  # from a product's upper bits, which depend on all of it
+_SHIFT = 31  # to the product's upper bits, which depend on all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +48,5 @@ class Seal:
 
 
 def _mixed(half: int, first: int, second: int) -> int:
-    """A keyed function of one half, which is not linear: differences of halves do not become those of results."""
+    """Return a keyed function of one half. It is not linear: differences of halves do not become those of results."""
     return ((((half * (half + first)) % _PRIME) * second) >> _SHIFT) & MASK

@@ -1,4 +1,4 @@
-"""What pages and endpoints say of sending that is under way."""
+"""Sending that is under way, for pages and endpoints."""
 
 from django.db.models import F, IntegerField, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -12,11 +12,11 @@ from messaging.models import Attempt
 
 
 def on_their_way(campaign: Campaign) -> int:
-    """Messages of a paused or cancelled campaign that could not be stopped: those in a call, and of a cancelled one
-    also those whose outcome is unknown (after a pause they are still looked up, and may be sent on resuming).
+    """Count messages of a paused or cancelled campaign that could not be stopped.
 
-    After pause or cancel has answered no call begins, so this can only fall. Both parts are read by one statement:
-    a message whose answer is lost meanwhile is counted in one of them.
+    These are in a call, or, after a cancellation, have an unknown outcome (after a pause such messages are still looked
+    up, and may be sent on resuming). No call begins after pause or cancel has answered, so this can only fall. One
+    statement reads both parts: a message whose answer is lost meanwhile is counted in one of them.
     """
     in_call = _in_call().filter(batch__campaign_id=OuterRef("pk")).order_by().values("batch__campaign_id")
     total = Subquery(in_call.annotate(total=Sum("message_count")).values("total"), output_field=IntegerField())
@@ -26,13 +26,13 @@ def on_their_way(campaign: Campaign) -> int:
 
 
 def on_their_way_of(account: Account) -> int:
-    """Messages of an account on hold that are in a call; no other call begins, so this can only fall."""
+    """Count messages of a suspended account that are in a call. No other call begins, so this can only fall."""
     total = _in_call().filter(batch__account=account).aggregate(total=Sum("message_count"))["total"]
     return int(total or 0)
 
 
 def _in_call() -> QuerySet[Attempt]:
-    """Calls whose worker still holds their batch. The few open ones are found by an index of their own."""
+    """Return calls whose worker still holds their batch. An index of their own finds the few open ones."""
     leased = Attempt.objects.filter(state=AttemptState.OPEN, batch__state=BatchState.LEASED)
     return leased.filter(epoch=F("batch__lease_epoch"))
 
@@ -49,7 +49,7 @@ def on_their_way_words(count: int) -> str:
 
 
 def still_to_send(campaign: Campaign) -> int:
-    """What a campaign that was resumed goes on with, from its own counters."""
+    """Count what a resumed campaign goes on with, from its own counters."""
     return campaign.queued + max(campaign.waiting, 0)
 
 

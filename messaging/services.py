@@ -36,7 +36,7 @@ __all__ = ["Sent", "resend_failed", "send"]
 MAX_NUMBERS = 100
 
 Numbered = tuple[int, str]
-#: Which of an account's good numbers are refused all the same, and in which words.
+#: Which of an account's valid numbers are refused all the same, and in which words.
 _REFUSALS: tuple[tuple[Callable[[Account, Sequence[str]], Collection[str]], type[ValidationError], str], ...] = (
     (suppressed_among, RecipientOptedOut, "This recipient has opted out."),
     (restrictions.blocked_among, DestinationBlocked, "Your account may not send to this country."),
@@ -68,7 +68,7 @@ def send(account: Account, user: User, request: CampaignRequest, numbers: Sequen
 
 
 def check_send(account: Account, request: CampaignRequest, numbers: Sequence[str]) -> list[Numbered]:
-    """Return the numbers in E.164, each with its place from 1. Raises an SmsappError that names every problem."""
+    """Return the numbers in E.164, each with its position from 1. Raises an SmsappError that names every problem."""
     require_active(account)
     problems = Problems()
     good = problems.check(_check_numbers, account, numbers)
@@ -78,8 +78,11 @@ def check_send(account: Account, request: CampaignRequest, numbers: Sequence[str
 
 
 def _check_numbers(account: Account, numbers: Sequence[str]) -> list[Numbered]:
-    """Raises InvalidPhoneNumber, RecipientOptedOut, DestinationBlocked or RecipientLimitReached, which name every
-    number that is refused for any of these reasons."""
+    """Return the numbers that can be sent to.
+
+    Raises InvalidPhoneNumber, RecipientOptedOut, DestinationBlocked or RecipientLimitReached, which name every number
+    that is refused for any of these reasons.
+    """
     problems = Problems()
     good, refused = screen_numbers(numbers, account.default_country)
     phones = [phone for _, phone in good]
@@ -103,5 +106,5 @@ def _require_none(refusal: type[ValidationError], wrong: list[dict[str, str]]) -
 
 
 def _problem(position: int, code: str, message: str, value: str) -> dict[str, str]:
-    """One entry of `details.errors`; `place` counts from 1."""
+    """Return one entry of `details.errors`; `position` counts from 1."""
     return {"field": f"phone_numbers[{position - 1}]", "code": code, "message": message, "value": value}

@@ -76,8 +76,7 @@ def check_consistency() -> int:
 
 @shared_task(name="messaging.watch")
 def watch() -> int:
-    """Look for the signs of a restored copy, go on with the question of a start after a stop, and with a release that
-    was asked for; batches compared so far."""
+    """Look for signs of a restored copy, and go on with open questions and releases. Return the batches compared."""
     detection.watch()
     detection.ask()
     step = release.take_step()

@@ -1,1 +1,1 @@
-"""Messages from handsets: kept, answered, and opt-outs applied."""
+"""Messages from handsets: stored, forwarded, and opt-outs applied."""

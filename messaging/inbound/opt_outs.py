@@ -1,8 +1,8 @@
 """Opt-outs and opt-ins by reply.
 
-The first STOP of a number is confirmed once, in the words of its account, if it has any; the confirmation is the one
-message that a number that has opted out still gets. START opens the number again. Whoever else opts somebody out, and
-the ledger of it all: `uploads/suppressions.py`.
+The first STOP of a number is confirmed once, in the words of its account, if it has any. That confirmation is the one
+message that an opted-out number still gets. START opts the number in again. All other opt-outs, and the ledger of all:
+`uploads/suppressions.py`.
 """
 
 import logging
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def apply(inbound: InboundMessage, *, is_confirmed: bool = False) -> Keyword | None:
-    """Do what a reply asks for, in the transaction that keeps it. `is_confirmed`: the provider has answered it."""
+    """Do what a reply asks for, in the transaction that stores it. `is_confirmed`: the provider has answered it."""
     keyword = keyword_of(inbound.text)
     if keyword is None or inbound.account is None or not inbound.phone_number.startswith("+"):
         return None
@@ -38,7 +38,9 @@ def apply(inbound: InboundMessage, *, is_confirmed: bool = False) -> Keyword | N
 
 
 def _confirm(account: Account, inbound: InboundMessage) -> None:
-    """It costs what a single send costs; what stands in its way, no credit say, only leaves the confirmation out."""
+    """Send the confirmation at the price of a single send. If it cannot be sent, such as for lack of credit, leave it
+    out.
+    """
     text, by = account.opt_out_reply.strip(), _somebody(account)
     if not text or by is None:
         return
@@ -60,13 +62,13 @@ def _confirm(account: Account, inbound: InboundMessage) -> None:
 
 
 def _sender(account: Account, inbound: InboundMessage) -> str:
-    """The number that was answered, if it is the account's; else the provider chooses."""
+    """Return the number that was answered, if it is the account's; else let the provider choose."""
     spellings = (inbound.recipient, f"+{inbound.recipient}")
     senders = SenderId.objects.filter(account=account, value__in=spellings, status=SenderStatus.APPROVED)
     return senders.values_list("value", flat=True).first() or ""
 
 
 def _somebody(account: Account) -> User | None:
-    """Who a message of the account itself is sent by: its first owner."""
+    """Return who the account's own message is sent by: its first owner."""
     owner = Membership.objects.filter(account=account, role=Role.OWNER, user__is_active=True).order_by("pk").first()
     return owner.user if owner else None

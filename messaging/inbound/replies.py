@@ -1,7 +1,7 @@
-"""Messages from handsets: whose they are, kept once each, and told to the account's systems.
+"""Messages from handsets: assigned to an account, stored once each, and sent on to its endpoints.
 
-Whose a message is, in this order: the account that texted this handset last from the number it answers; the only
-account that has that number as an approved sender; else nobody's, which an operator sees in the console.
+A message belongs to the account that last texted this handset from the number it answers; else to the only account with
+that number as an approved sender; else to nobody, which the console shows to operators.
 """
 
 import logging
@@ -23,7 +23,7 @@ from smsapp.lib.moments import utc_text
 
 logger = logging.getLogger(__name__)
 
-RECENT = 50  # messages to a handset among which the one that is answered is looked for
+RECENT = 50  # newest messages to a handset that a reply may answer
 
 
 class _Owner(NamedTuple):
@@ -32,7 +32,7 @@ class _Owner(NamedTuple):
 
 
 def receive(gateway: str, messages: Sequence[Inbound]) -> int:
-    """Keep messages that are not kept yet, each in a transaction of its own; how many. Raises DatabaseError."""
+    """Store messages that are not stored yet, each in its own transaction. Return the number. Raises DatabaseError."""
     return sum(_keep(gateway, message) for message in messages)
 
 
@@ -44,7 +44,7 @@ def _keep(gateway: str, message: Inbound) -> bool:
             opt_outs.apply(row, is_confirmed=message.is_answered)
             if row.account_id is not None:
                 webhooks.emit(row.account_id, Mode.LIVE, EventType.INBOUND_RECEIVED, event_data(row))
-    except IntegrityError:  # pushed again: the provider did not see our answer
+    except IntegrityError:  # pushed again, because the provider did not see our answer
         return False
     logger.info("inbound message %s for account %s", row.inbound_id, row.account_id)
     return True

@@ -1,4 +1,4 @@
-"""By which routes messages leave: providers as an operator sets them up, and the rules that choose among them."""
+"""Providers as an operator sets them up, and the routes that choose among them."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ FULL_SHARE = 100
 
 
 class Gateway(models.Model):
-    """A provider's account, as the console sets it up. One of the same name in the environment is overridden by it.
+    """A provider's account, as set up in the console. It overrides one of the same name in the environment.
 
-    Credentials are an encrypted JSON object, which nobody is shown again: what they hold is by kind, see
+    Credentials are an encrypted JSON object that nobody is shown again; what it holds depends on the kind, see
     `messaging/gateways/factory.py`.
     """
 
@@ -72,7 +72,7 @@ class Gateway(models.Model):
 
     @property
     def secrets(self) -> dict[str, str]:
-        """Raises SecretUnreadable."""
+        """Return the credentials. Raises SecretUnreadable."""
         text = decrypt(self.credentials)
         stored: dict[str, Any] = orjson.loads(text) if text else {}
         return {name: str(value) for name, value in stored.items()}
@@ -83,7 +83,7 @@ class Gateway(models.Model):
 
 
 class Route(models.Model):
-    """That some messages may go to a gateway. The most specific routes win, see `messaging/routing/router.py`."""
+    """Messages that go to a gateway. The most specific routes win, see `messaging/routing/router.py`."""
 
     gateway = models.ForeignKey(Gateway, on_delete=models.CASCADE, related_name="routes")
     account = models.ForeignKey(
@@ -134,8 +134,10 @@ class Route(models.Model):
 
 
 class RouteHealth(models.Model):
-    """How well a gateway does with numbers of one prefix: what it was measured at last, and the share of its weight
-    that this leaves it. Moved in steps by `messaging/routing/gateway_health.py`."""
+    """How well a gateway does for numbers with one prefix: the last measurement, and the share of its weight.
+
+    `messaging/routing/gateway_health.py` moves it in steps.
+    """
 
     gateway = models.CharField(max_length=40)
     prefix = models.CharField(max_length=8, blank=True)

@@ -1,4 +1,4 @@
-"""What handsets wrote to us."""
+"""What handsets sent to us."""
 
 from django.db import models
 

@@ -1,5 +1,5 @@
-"""What became of messages: answers, delivery reports and look-ups become facts, written by `settlement.apply`.
+"""What happened to messages: answers, delivery reports and look-ups become facts, applied by `settlement.apply`.
 
-Begin with `settlement.py`, the only writer; `report_inbox.py` takes reports in, `reconciliation.py` asks for lost
+Begin with `settlement.py`, the only writer. `report_inbox.py` accepts reports, `reconciliation.py` looks up lost
 answers.
 """

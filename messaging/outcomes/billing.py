@@ -1,12 +1,12 @@
-"""What was sent is charged: from the segments that each batch's tally says a provider took, at the batch's price.
+"""Charges for what was sent: the segments a provider accepted, by each batch's tally, at the batch's price.
 
-A batch knows how many of its segments the ledger knows; the difference is posted hourly, and at close with what was
-reserved and not needed. So nothing is lost or charged twice whenever a process is killed, and what is proven long
-after, or taken back, is posted like anything else. Single sends are posted within seconds. Each send and campaign has
-ledger entries of its own.
+A batch knows how many of its segments the ledger knows. The difference is posted hourly, and at close together with
+what was reserved and not needed. So nothing is lost or charged twice whenever a process is killed, and what is proven
+long after, or taken back, is posted like anything else. Single sends are posted within seconds. Each send and campaign
+has its own ledger entries.
 
-Accounts take turns: of each some hundred batches in one transaction of a few statements, then of the next, so that none
-waits for all of another.
+Accounts take turns: some hundred batches of one in a transaction of a few statements, then of the next, so that no
+account waits for all of another.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,16 +30,16 @@ from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import run_isolated
 
-BATCHES_AT_ONCE = 1000  # in one transaction, all of one account
-ACCOUNTS_AT_ONCE = 500  # by one task
-PAUSE = 1.0  # seconds until a task that was not done goes on: its workers have deadlines to keep
+BATCHES_AT_ONCE = 1000  # batches in one transaction, all of one account
+ACCOUNTS_AT_ONCE = 500  # accounts in one task
+PAUSE = 1.0  # seconds until an unfinished task goes on: its workers have deadlines to keep
 
 UNCHARGED = Q(price_micro__gt=0) & ~Q(segments=F("charged_segments"))
 UNNEEDED = Q(reserved_micro__gt=0, closed_at__isnull=False)
 
 
 class _Round:
-    """Of this process: the next round begins behind the last account of this one."""
+    """The position of this process: the next round begins behind the account that came last in this one."""
 
     last_account = 0
 
@@ -48,7 +48,7 @@ _round = _Round()
 
 
 class _Cursor(NamedTuple):
-    """Up to where an account's uncharged batches were seen in this round."""
+    """The position in an account's uncharged batches in this round."""
 
     account_id: int
     campaign_id: int = 0
@@ -56,7 +56,7 @@ class _Cursor(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """`posted`: so many campaigns. `place`: where to go on; None at the end."""
+    """`posted`: campaigns. `cursor`: where to go on; None at the end."""
 
     posted: int
     cursor: _Cursor | None
@@ -70,13 +70,12 @@ class _Owed(NamedTuple):
 
 
 def settle() -> int:
-    """Post everything that the ledger does not know; how many campaigns."""
+    """Post everything that the ledger does not know. Return the number of campaigns."""
     return _settle(_settle_some, "messaging.settle_credit")
 
 
 def settle_closed() -> int:
-    """Post what single sends and campaigns that are closed still owe, and return what they did not need; how many
-    campaigns."""
+    """Post what single sends and closed campaigns owe, and return what they did not need. Return how many campaigns."""
     return _settle(_settle_some_closed, "messaging.settle_closed")
 
 
@@ -99,7 +98,7 @@ def _settle(settle_some: Callable[[_Cursor], _Step], task: str) -> int:
 
 
 def _accounts() -> Iterator[int]:
-    """Accounts of which something may be posted, those first that come behind the last of the round before."""
+    """Yield accounts that may have something to post, those behind the last account of the previous round first."""
     for part in (Q(account__gt=_round.last_account), Q(account__lte=_round.last_account)):
         owing = islice(each_value(Batch.objects.filter(part, UNCHARGED), "account_id"), ACCOUNTS_AT_ONCE)
         holding = islice(each_value(Campaign.objects.filter(part, UNNEEDED), "account_id"), ACCOUNTS_AT_ONCE)
@@ -108,8 +107,10 @@ def _accounts() -> Iterator[int]:
 
 @transaction.atomic
 def _settle_some(cursor: _Cursor) -> _Step:
-    """The next batches of an account; behind the last of them, what its closed campaigns did not need. Batches are
-    locked before campaigns, and both before the account, as everywhere."""
+    """Post the next batches of an account; behind the last of them, return what closed campaigns did not need.
+
+    Batches are locked before campaigns, and both before the account, as everywhere.
+    """
     found = _find_uncharged(cursor)
     if found:
         return _Step(_post(cursor.account_id, _take_uncharged([pk for _, pk in found])), _behind(cursor, found))
@@ -119,7 +120,7 @@ def _settle_some(cursor: _Cursor) -> _Step:
 
 @transaction.atomic
 def _settle_some_closed(cursor: _Cursor) -> _Step:
-    """The same without bulk campaigns that are not closed: they have an entry every hour."""
+    """Do the same without bulk campaigns that are not closed: they get an entry every hour."""
     found = _find_uncharged(cursor)
     if not found:
         return _settle_some(cursor)
@@ -131,7 +132,7 @@ def _settle_some_closed(cursor: _Cursor) -> _Step:
 
 
 def _find_uncharged(cursor: _Cursor) -> list[tuple[int, int]]:
-    """Campaign and key of an account's next batches."""
+    """Return campaign and key of an account's next uncharged batches."""
     seen = Q(campaign=cursor.campaign_id, pk__lte=cursor.batch_id)
     rows = Batch.objects.filter(UNCHARGED, ~seen, account=cursor.account_id, campaign__gte=cursor.campaign_id)
     return list(rows.order_by("campaign_id", "pk").values_list("campaign_id", "pk")[:BATCHES_AT_ONCE])
@@ -142,7 +143,7 @@ def _behind(cursor: _Cursor, found: Sequence[tuple[int, int]]) -> _Cursor:
 
 
 def _take_uncharged(batch_ids: Sequence[int]) -> dict[int, _Owed]:
-    """What is owed, by campaign; the batches count it as charged from now on."""
+    """Mark batches as charged. Return what is owed, by campaign."""
     uncharged = Batch.objects.filter(UNCHARGED, pk__in=batch_ids).order_by("pk").select_for_update()
     owed: dict[int, _Owed] = {}
     ids = []
@@ -156,8 +157,10 @@ def _take_uncharged(batch_ids: Sequence[int]) -> dict[int, _Owed]:
 
 
 def _post(account_id: int, owed: Mapping[int, _Owed]) -> int:
-    """Charge an account's campaigns what they owe; how many. The account's row, which sending waits for, is locked at
-    the very end."""
+    """Charge an account's campaigns what they owe. Return their number.
+
+    The account's row, which sending waits for, is locked at the very end.
+    """
     rows = Campaign.objects.filter(pk__in=owed.keys()).order_by("pk").select_for_update(no_key=True)
     moves, entries = [], []
     for pk, closed_at, held in rows.values_list("pk", "closed_at", "reserved_micro"):
@@ -175,7 +178,7 @@ def _post(account_id: int, owed: Mapping[int, _Owed]) -> int:
 
 
 def _give_back(account_id: int) -> int:
-    """Return what an account's closed campaigns hold and will not need, as all they owe is posted; how many."""
+    """Return what closed campaigns hold and do not need, once everything they owe is posted. Return their number."""
     owing = Batch.objects.filter(UNCHARGED, account=account_id, campaign=OuterRef("pk"))
     unneeded = Campaign.objects.filter(UNNEEDED, ~Exists(owing), account=account_id).order_by("pk")
     held = dict(unneeded.select_for_update(no_key=True).values_list("pk", "reserved_micro")[:BATCHES_AT_ONCE])
@@ -189,7 +192,7 @@ def _words(segments: int) -> str:
 
 
 def disagreements() -> Iterator[str]:
-    """Where an account's books contradict one another, in words; nothing if all is well.
+    """Return where an account's books contradict one another, in words; nothing if all is well.
 
     The sum of its ledger is its balance and what is reserved; this is the sum of its campaigns; what the ledger has
     charged is what the campaigns say, and that is what their batches say.

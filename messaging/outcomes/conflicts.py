@@ -1,10 +1,10 @@
-"""What must never be: states that contradict each other, or the provider's word. Their count must stay 0.
+"""What must never happen: states that contradict each other, or the provider. The count must stay 0.
 
 Two lists, each a row of `settings`, which the console's front page points to:
 
-state_contradictions       what the last consistency check found; each check writes it anew
-provider_contradictions    messages that we closed as never handed over, and that the provider has; an operator
-                           empties the value when the matter is settled
+state_contradictions       what the last consistency check found; each check replaces it
+provider_contradictions    messages that we closed as never submitted and the provider has; an operator empties the
+                           value when the matter is settled
 """
 
 import json
@@ -25,32 +25,34 @@ DESCRIPTIONS = {
     STATES: "States that contradict each other, as the last check found them. There should be none.",
     PROVIDER: "Messages closed as never handed over that the provider has. Empty it when you have looked into it.",
 }
-KEPT = 20  # of each list, in words; all are counted
+KEPT = 20  # shown of each list, in words; all are counted
 
 
 @dataclass(frozen=True, slots=True)
 class Contradictions:
-    """`last`: in words, the newest first."""
+    """`last`: the newest first, in words."""
 
     count: int = 0
     last: list[str] = field(default_factory=list)
 
 
 def known(key: str) -> Contradictions:
-    """What is written down under STATES or PROVIDER; a value that an operator emptied, or wrote, counts as none."""
+    """Return what is stored under STATES or PROVIDER. A value that an operator emptied or wrote counts as none."""
     return read(Setting.objects.filter(key=key).values_list("value", flat=True).first() or "")
 
 
 def write_states(found: Sequence[str]) -> None:
-    """Replace what the check before found."""
+    """Replace what the previous check found."""
     words = [f"{clock.now():%Y-%m-%d %H:%M:%S} {what}" for what in found[:KEPT]]
     _make_row(STATES)
     Setting.objects.filter(key=STATES).update(value=_text(Contradictions(len(found), words)), updated_at=clock.now())
 
 
 def note_provider(what: str) -> None:
-    """Write one down, unless it was of late, once the present transaction has committed: its row is then locked
-    beside no message."""
+    """Record a contradiction once the transaction has committed, unless it was recorded lately.
+
+    Its row is locked without a lock on any message.
+    """
 
     def add() -> None:
         words = f"{clock.now():%Y-%m-%d %H:%M:%S} {what}"
@@ -76,7 +78,7 @@ def _text(found: Contradictions) -> str:
 
 
 def read(text: str) -> Contradictions:
-    """What a stored value says."""
+    """Return what a stored value says."""
     try:
         stored = json.loads(text)
         return Contradictions(int(stored["count"]), [str(words) for words in stored["last"]])

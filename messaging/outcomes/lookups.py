@@ -1,4 +1,4 @@
-"""Asking a provider what it knows of a call: how often, and what follows when it would not tell."""
+"""Asking a provider what it knows about a call: how often, and what follows when it does not tell."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,22 +18,25 @@ from messaging.routing import rotation
 from messaging.storage import message_rows
 from smsapp.core.budget import Budget
 
-WOKEN_EVERY = 5.0  # seconds, by beat
+WOKEN_EVERY = 5.0  # seconds between two tasks
 WAIT_AFTER_NO_ANSWER = 60.0  # seconds
 LOOK_UPS, REPORT_CHECKS = PURPOSES = ("look-ups", "report checks")
-LOOKED_THROUGH = 1000  # rows of one gateway that are due
+LOOKED_THROUGH = 1000  # due rows of one gateway
 
 
 class Allowance:
-    """What one task may ask each provider, whatever for. One that would not tell is left alone for a while by all tasks
-    of this process: it may hold whoever asks until the call times out."""
+    """What one task may ask each provider, for whatever purpose.
+
+    All tasks of this process leave a provider that does not tell alone for a while: it may hold whoever asks until the
+    call times out.
+    """
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.begin()
 
     def begin(self) -> None:
-        """Each purpose has its share of the task's time, however long a call that hung has held up the one before."""
+        """Start the share of a purpose. Each has its own, however long a hanging call delayed the purpose before."""
         self._budget = Budget(settings.TASK_BUDGET / len(PURPOSES))
 
     @property
@@ -44,9 +47,11 @@ class Allowance:
         return not (self.is_over or is_left_alone(gateway)) and self.asked[gateway] < per_task(gateway)
 
     def look_up(self, attempts: Sequence[Attempt], status: MessageStatus) -> list[Lookup]:
-        """What the provider knows of some calls of one gateway that `grouped` has put together, of each; of several, of
-        their messages with that status. Inconclusive if the gateway is no longer configured: nobody is asked then, and
-        nobody is left alone."""
+        """Return what the provider knows of each call that `grouped` put together.
+
+        For several calls, it is asked about their messages with that status. Inconclusive if the gateway is no longer
+        configured: nobody is asked then, and nobody is left alone.
+        """
         name = attempts[0].gateway
         self.asked[name] += 1
         try:
@@ -69,7 +74,7 @@ def is_left_alone(gateway: str) -> bool:
 
 
 def per_task(gateway: str) -> int:
-    """Look-ups of a gateway in one task, by what its provider allows in a minute."""
+    """Return the look-ups of a gateway in one task, by what its provider allows in a minute."""
     return max(1, int(registry.policy_of(gateway).lookups_per_minute * WOKEN_EVERY / 60))
 
 
@@ -89,9 +94,9 @@ def look_up(gateway: Gateway, attempt: Attempt) -> Lookup:
 
 
 def grouped(attempts: Iterable[Attempt]) -> Iterator[list[Attempt]]:
-    """Calls of one gateway, those together whose messages fit in one question, in the order in which they came.
+    """Group calls of one gateway whose messages fit in one question, in their order.
 
-    What a provider knows by none of our ids, and what is too large, is asked about call by call.
+    Calls are asked about one by one where the provider knows none of our ids, or they are too large.
     """
     group: list[Attempt] = []
     size = 0
@@ -110,7 +115,7 @@ def grouped(attempts: Iterable[Attempt]) -> Iterator[list[Attempt]]:
 
 
 def look_up_together(gateway: Gateway, attempts: Sequence[Attempt], status: MessageStatus) -> Lookup:
-    """What the provider knows of the messages in some calls of one gateway that have that status, by one question.
+    """Ask by one question about the messages of some calls that have that status.
 
     The answer also tells of other calls that carried one of the messages: `answer_of` leaves them out.
     """
@@ -122,13 +127,15 @@ def look_up_together(gateway: Gateway, attempts: Sequence[Attempt], status: Mess
 
 
 def answer_of(attempt: Attempt, answer: Lookup) -> Lookup:
-    """What an answer about several calls says of one of them. That an earlier call was refused is no fact about one
-    that carried the same message later."""
+    """Return what an answer about several calls says of one of them.
+
+    A refusal of an earlier call is no fact about a call that carried the same message later.
+    """
     own = [report for report in answer.reports if report.reference in ("", attempt.reference)]
     spanned = [report for report in own if attempt.first <= (parse_public_id(report.message_id) or 0) <= attempt.last]
     return replace(answer, reports=spanned)
 
 
 def wait_after_no_answer(gateway: str) -> timedelta:
-    """Until a provider that would not tell is asked about the same call again."""
+    """Return how long to wait before asking a provider that did not tell about the same call again."""
     return timedelta(seconds=min(WAIT_AFTER_NO_ANSWER, 10 * registry.policy_of(gateway).lookup_grace))

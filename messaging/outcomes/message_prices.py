@@ -1,6 +1,6 @@
-"""What messages cost their account: its price for each segment, once a provider has taken the message.
+"""What messages cost their account: its price for each segment, once a provider has accepted the message.
 
-What a provider asks of the operator is no part of this: see `DeliveryReport.price`.
+What a provider charges the operator is not part of this: see `DeliveryReport.price`.
 """
 
 from collections.abc import Collection, Iterable
@@ -12,14 +12,14 @@ from accounts.billing.credit import amount_of
 from messaging.choices import ACCEPTED, FactSource, MessageStatus
 from messaging.models import Batch, DeliveryReport, Message
 
-#: Nobody knows yet whether a provider takes it.
+#: It is not known yet whether a provider accepts the message.
 UNDECIDED = (MessageStatus.QUEUED, MessageStatus.UNKNOWN)
 
 PAYS = ExpressionWrapper(Q(campaign__prices__isnull=False), output_field=BooleanField())
 
 
 def is_charged(status: int, is_refused: bool) -> bool:
-    """Return whether the account pays. `is_refused`: by the provider, after it had taken the message."""
+    """Return whether the account pays. `is_refused`: by the provider, after it had accepted the message."""
     return status in ACCEPTED and not (is_refused and status == MessageStatus.UNDELIVERED)
 
 
@@ -41,7 +41,7 @@ def segment_prices(batch_ids: Collection[int]) -> dict[int, int | None]:
 
 
 def refused_among(message_ids: Collection[int]) -> set[int]:
-    """Return those that their provider refused after it had taken them. One query, none without messages."""
+    """Return the messages that their provider refused after accepting them. One query, none without messages."""
     if not message_ids:
         return set()
     refusals = DeliveryReport.objects.filter(message_id__in=message_ids, source=FactSource.REFUSAL)

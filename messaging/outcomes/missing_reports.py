@@ -6,7 +6,7 @@ STEPS, small ones together, until it has no silent message or the log is over. W
 other. What it does not say proves nothing here: a message nobody ever reports is closed by its report deadline.
 
     Batch.report_check_at    when the first of its calls is due; the token of whoever checks it
-    Attempt.next_lookup_at   of a call that was answered or cleared up: when it is due again; empty: not asked yet
+    Attempt.next_lookup_at   of a call that was answered or resolved: when it is due again; empty: not asked yet
 """
 
 import logging
@@ -27,7 +27,7 @@ from messaging.gateways import registry
 from messaging.gateways.base import MAX_IDS, Lookup
 from messaging.ids import batch_range, parse_public_id
 from messaging.models import Attempt, Batch
-from messaging.outcomes import settlement
+from messaging.outcomes import late_refusals, settlement
 from messaging.outcomes.lookups import (
     LOOKED_THROUGH,
     REPORT_CHECKS,
@@ -46,25 +46,27 @@ logger = logging.getLogger(__name__)
 
 #: Age of a call when it is looked up, in units of REPORT_CHECK_AFTER: 15 minutes, 1, 4, 12, 24 and 46 hours.
 STEPS = (1, 4, 16, 48, 96, 184)
-#: Calls that the provider has, or had. An unknown one is looked up by `reconciliation.py`.
+#: Calls that the provider has, or had. `reconciliation.py` looks up unknown ones.
 TAKEN = (AttemptState.ANSWERED, AttemptState.RESOLVED)
 _GATEWAY = attrgetter("gateway")
 
 
 def plan(batch_id: int, at: datetime) -> None:
-    """Have a batch with silent messages checked at that time, or earlier where that is planned already."""
+    """Have a batch with silent messages checked at that time, or earlier if that is planned already."""
     later = Q(report_check_at=None) | Q(report_check_at__gt=at)
     Batch.objects.filter(later, pk=batch_id, sent__gt=0).update(report_check_at=at)
 
 
 def first_check(now: datetime) -> datetime:
-    """When a call that was answered now is looked up for the first time."""
+    """Return when a call that was answered now is looked up for the first time."""
     return now + _age(STEPS[0])
 
 
 def recheck_all() -> None:
-    """Look up every call with silent messages at once, however lately that was done: reports that came in a time that
-    the database has forgotten do not come again."""
+    """Look up every call with silent messages at once, however lately that was done.
+
+    Reports that came in a time that a restored database has forgotten do not come again.
+    """
     now, after = clock.now(), 0
     silent = Batch.objects.filter(sent__gt=0)
     in_order = silent.order_by("pk").values_list("pk", flat=True)
@@ -87,8 +89,7 @@ class Claimed(NamedTuple):
 
 
 def check_due(allowance: Allowance) -> int:
-    """Check batches whose time has come, gateway by gateway, those that wait longest first; how many messages that
-    changed."""
+    """Check due batches, gateway by gateway, the longest waiting first. Return the number of messages that changed."""
     silent = Batch.objects.filter(sent__gt=0)
     changed = 0
     for gateway in rotation.in_turn(REPORT_CHECKS, each_value(silent, "gateway")):
@@ -101,7 +102,7 @@ def check_due(allowance: Allowance) -> int:
 
 
 def _claim_some(due: Iterator[Batch]) -> list[Claimed]:
-    """As many as about fill one question, one at least; empty if no more are due."""
+    """Claim as many as about fill one question, at least one. Return none if no more are due."""
     claimed: list[Claimed] = []
     size = 0
     while size < MAX_IDS and (batch := next(due, None)):
@@ -112,7 +113,7 @@ def _claim_some(due: Iterator[Batch]) -> list[Claimed]:
 
 
 def claim(batch: Batch) -> Claimed | None:
-    """None if another worker has claimed it."""
+    """Claim a batch. Return None if another worker has claimed it."""
     now = clock.now()
     token = now + timedelta(seconds=settings.TASK_BUDGET + settings.GATEWAY_TIMEOUT)
     mine = Batch.objects.filter(pk=batch.pk, report_check_at=batch.report_check_at)
@@ -123,8 +124,10 @@ def claim(batch: Batch) -> Claimed | None:
 
 
 def check(batches: Sequence[Claimed], allowance: Allowance) -> int:
-    """Look up the calls of claimed batches, about as many of a gateway at once as fit in one question, and plan each
-    batch anew; how many messages that changed."""
+    """Look up the calls of claimed batches and plan each batch anew. Return the number of messages that changed.
+
+    About as many calls of a gateway are asked about at once as fit in one question.
+    """
     due = sorted((call for batch in batches for call in batch.calls), key=_GATEWAY)
     changed, left = 0, set(due)
     for _, calls in groupby(due, key=_GATEWAY):
@@ -142,25 +145,25 @@ def _look_up(calls: Sequence[Attempt], allowance: Allowance) -> int:
     answers = run_batched(partial(_ask, allowance=allowance), calls)
     changed = {call: run_isolated(partial(record, call), answer) for call, answer in answers}
     for call in calls:
-        if changed.get(call) is None:  # something is wrong with this one; it must not stand in the way of the others
+        if changed.get(call) is None:  # something is wrong with this call; it must not block the others
             _ask_again(call, clock.now() + wait_after_no_answer(call.gateway))
     return sum(filter(None, changed.values()))
 
 
 def _ask(calls: Sequence[Attempt], allowance: Allowance) -> list[tuple[Attempt, Lookup]]:
-    """Nothing beyond the allowance: where a common question breaks, its calls are asked about one by one."""
+    """Ask within the allowance. Where a common question fails, its calls are asked about one by one."""
     if not allowance.allows(calls[0].gateway):
         return []
     return list(zip(calls, allowance.look_up(calls, MessageStatus.SENT), strict=True))
 
 
 def record(attempt: Attempt, answer: Lookup) -> int:
-    """Apply what the log says of one call and set its next look-up; a provider that would not tell uses up no step."""
+    """Apply what the log says of one call and set its next look-up. A provider that does not tell uses up no step."""
     told = [report._replace(reference=report.reference or attempt.reference) for report in answer.reports]
     told = [report for report in told if attempt.first <= (parse_public_id(report.message_id) or 0) <= attempt.last]
     with transaction.atomic():
         applied = settlement.apply(settlement.facts_from(told, FactSource.LOOKUP)[0])
-        refused = settlement.apply_late_refusals([report for report in told if report.account_refused])
+        refused = late_refusals.apply_late_refusals([report for report in told if report.account_refused])
         now = clock.now()
         if answer.conclusive:
             Batch.objects.filter(pk=attempt.batch_id).update(report_check_count=F("report_check_count") + 1)
@@ -175,8 +178,11 @@ def record(attempt: Attempt, answer: Lookup) -> int:
 
 
 def _plan_next(claimed: Claimed, left: Collection[Attempt]) -> None:
-    """The batch is due when the first of its calls is; those that are left, as soon as they may be asked about. Nothing
-    if somebody has planned it anew meanwhile."""
+    """Set when the batch is due: with the first of its calls.
+
+    Calls that are left are due as soon as they can be asked about. Nothing is set if somebody has planned it anew
+    meanwhile.
+    """
     with transaction.atomic():
         batch = Batch.objects.select_for_update().get(pk=claimed.batch_id)
         if batch.report_check_at != claimed.token:
@@ -189,19 +195,19 @@ def _plan_next(claimed: Claimed, left: Collection[Attempt]) -> None:
 
 
 def _free_at(call: Attempt, now: datetime) -> datetime:
-    """When one that was due and could not be asked about may be."""
+    """Return when a due call that could not be asked about can be."""
     return now + wait_after_no_answer(call.gateway) if is_left_alone(call.gateway) else now
 
 
 def _with_silent(batch_id: int) -> list[Attempt]:
-    """The calls of a batch whose slice has messages that are `sent`, the oldest first."""
+    """Return the calls of a batch whose range has `sent` messages, the oldest first."""
     silent = message_rows.read_message_pks(*batch_range(batch_id), MessageStatus.SENT)
     attempts = Attempt.objects.filter(batch_id=batch_id, state__in=TAKEN).order_by("pk")
     return [attempt for attempt in attempts if _spans(attempt, silent)]
 
 
 def _spans(attempt: Attempt, message_pks: Sequence[int]) -> bool:
-    """Whether any of the numbers, which are in order, is between its first and last."""
+    """Return whether the call's range holds any of these sorted keys."""
     index = bisect_left(message_pks, attempt.first)
     return index < len(message_pks) and message_pks[index] <= attempt.last
 
@@ -211,7 +217,7 @@ def _due(attempt: Attempt) -> datetime:
 
 
 def _is_put_off(attempt: Attempt, now: datetime) -> bool:
-    """One that was never asked about is asked whenever its batch is."""
+    """Return whether a call is not asked about yet. One that was never asked about is asked with its batch."""
     return attempt.next_lookup_at is not None and attempt.next_lookup_at > now
 
 

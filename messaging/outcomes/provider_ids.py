@@ -1,4 +1,4 @@
-"""Providers' own ids of messages: kept with the answer, found again when a report names nothing else."""
+"""Providers' own ids of messages: stored with the answer, found again when a report names nothing else."""
 
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from smsapp.core.purge import Purged, remove_oldest
 
 AT_ONCE = 1000
 NOBODYS = "-"
-SPARE_HOURS = 72  # that a reference is kept beyond the last report that is waited for
+SPARE_HOURS = 72  # that a reference is kept beyond the last expected report
 
 
 def keep(gateway: str, provider_ids: Mapping[str, str]) -> None:
@@ -30,7 +30,7 @@ def keep(gateway: str, provider_ids: Mapping[str, str]) -> None:
 
 
 def with_our_ids(gateway: str, reports: Sequence[Report]) -> list[Report]:
-    """The same reports, those that name a provider's id by ours; unchanged where nobody knows it (yet)."""
+    """Return the reports with our ids in place of the provider's; unchanged where nobody knows them (yet)."""
     wanted = {report.provider_id for report in reports if not report.message_id and report.provider_id}
     if not wanted:
         return list(reports)
@@ -40,8 +40,10 @@ def with_our_ids(gateway: str, reports: Sequence[Report]) -> list[Report]:
 
 
 def only_of(gateway: str, reports: Sequence[Report]) -> list[Report]:
-    """The same reports, with an id that is nobody's where the message was in no call of this gateway: a provider to
-    which ids travel in addresses may be told any by whoever knows the address."""
+    """Return the reports with nobody's id where no call of this gateway carried the message.
+
+    Where ids travel in addresses, whoever knows an address can report on any id.
+    """
     if registry.policy_of(gateway).look_up_by is LookUpBy.OUR_ID:
         return list(reports)
     message_pks = {message_pk for report in reports if (message_pk := parse_public_id(report.message_id)) is not None}
@@ -55,8 +57,11 @@ def only_of(gateway: str, reports: Sequence[Report]) -> list[Report]:
 
 
 def _carried_by(gateway: str, message_pks: Collection[int]) -> set[int]:
-    """Those of the numbers that a call of this gateway has carried. Calls overlap where one was made again in halves:
-    what counts is how far those reach that begin at a number or before it. None leaves its batch."""
+    """Return the messages that a call of this gateway has carried.
+
+    Calls overlap where one was repeated in halves, so what counts is how far the calls reach that begin at a message or
+    before it. No call leaves its batch.
+    """
     calls = Attempt.objects.filter(
         gateway=gateway, batch__pk__among={batch_of(message_pk) for message_pk in message_pks}
     )
@@ -66,7 +71,7 @@ def _carried_by(gateway: str, message_pks: Collection[int]) -> set[int]:
 
 
 def of_attempt(attempt: Attempt) -> list[str]:
-    """The provider's ids of the messages in a call."""
+    """Return the provider's ids of the messages in a call."""
     rows = ProviderReference.objects.filter(
         gateway=attempt.gateway, message__gte=attempt.first, message__lte=attempt.last
     )
@@ -74,6 +79,6 @@ def of_attempt(attempt: Attempt) -> list[str]:
 
 
 def purge(now: datetime) -> Purged:
-    """Forget those whose last report is long in, or given up."""
+    """Forget ids whose last report is long in, or given up."""
     old = now - timedelta(hours=settings.REPORT_DEADLINE_HOURS + SPARE_HOURS)
     return remove_oldest(ProviderReference.objects.filter(created_at__lt=old), "created_at")

@@ -1,4 +1,4 @@
-"""Opt-outs that providers tell of: numbers that they will not text for us any more."""
+"""Opt-outs that providers report: numbers that they will not text for us any more."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -14,8 +14,7 @@ from uploads.suppressions import opt_out_all
 
 
 def apply(reports: Iterable[Report]) -> int:
-    """Opt out the numbers that reports name as opted out at the provider, in the caller's transaction. Return how many
-    are new."""
+    """Opt out the numbers that reports name as opted out, in the caller's transaction. Return how many are new."""
     message_pks = {
         message_pk
         for report in reports

@@ -1,4 +1,4 @@
-"""What bodies of delivery reports say: parsed by their gateways, with our ids in them, and as facts."""
+"""Bodies of delivery reports, parsed by their gateways, with our ids in them, and as facts."""
 
 import logging
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _of_gateway = attrgetter("gateway")
 
 
 class Reading(NamedTuple):
-    """`foreign_count` of the reports are on ids that are not ours. `error`: why the body cannot be read, else empty."""
+    """What a body says. `foreign_count`: reports on ids that are not ours. `error`: why it cannot be read, or empty."""
 
     body: ReportInbox
     reports: Sequence[Report]
@@ -30,8 +30,10 @@ class Reading(NamedTuple):
 
 
 def read(bodies: Sequence[ReportInbox]) -> list[Reading]:
-    """Read bodies, those of a gateway together: whose ids they name is asked once, however many they are. One that
-    cannot be read harms no other."""
+    """Read bodies, those of a gateway together.
+
+    The owners of their ids are queried once, however many bodies there are. A body that cannot be read harms no other.
+    """
     among = groupby(sorted(bodies, key=_of_gateway), _of_gateway)
     return [reading for name, of_gateway in among for reading in _read(name, list(of_gateway))]
 

@@ -1,13 +1,12 @@
 """Unknown outcomes are looked up at the provider, by the attempt's reference, until they are facts.
 
-An attempt is `unknown` when its answer was lost, or when the worker that made the call is gone. After a grace
-period the provider is asked, about as many small calls at once as fit in one question. What it knows is applied
-like any delivery report. What it does not know is sent again only where the gateway's policy names a time after
-which absence is proof, and only after that time; otherwise it is closed as `unconfirmed` when the provider's log
-ends, and said so.
+An attempt is `unknown` when its answer was lost, or when the worker that made the call is gone. After a grace period
+the provider is asked, about as many small calls at once as fit in one question. What it knows is applied like any
+delivery report. What it does not know is resent only where the gateway's policy names a time after which absence is
+proof, and only after that time; otherwise it is closed as `unconfirmed` when the provider's log ends.
 
-What is left of a task's allowance of look-ups goes to reports that have not come (`missing_reports.py`), which have a
-time of their own: a provider that hangs holds up the others in neither for long.
+The rest of a task's look-ups goes to reports that have not come (`missing_reports.py`). Each has its own time, so a
+provider that hangs holds up neither for long.
 """
 
 import logging
@@ -27,8 +26,9 @@ from messaging.gateways.base import Lookup, Policy, Report
 from messaging.ids import parse_public_id
 from messaging.models import Attempt, Batch
 from messaging.outcomes import missing_reports, settlement
+from messaging.outcomes.late_refusals import ACCOUNT_REFUSED
 from messaging.outcomes.lookups import LOOK_UPS, LOOKED_THROUGH, Allowance, grouped, is_left_alone, wait_after_no_answer
-from messaging.outcomes.settlement import ACCOUNT_REFUSED, Fact
+from messaging.outcomes.settlement import Fact
 from messaging.querysets import each_value
 from messaging.routing import rotation
 from messaging.storage import message_rows
@@ -40,12 +40,12 @@ logger = logging.getLogger(__name__)
 
 #: Waits between look-ups, in units of the gateway's grace: 5, 15, 60 minutes, 6 and 23 hours at 5 minutes.
 LOOKUP_STEPS = (1, 3, 12, 72, 276)
-LAST_LOOK = 0.98  # of the time for which the provider's log knows a call: 46 of 47 hours
+LAST_LOOK = 0.98  # share of the time for which the provider's log knows a call: 46 of 47 hours
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An attempt we have claimed, when we asked the provider about it, and what it said."""
+    """A claimed attempt, when the provider was asked about it, and what it said."""
 
     attempt: Attempt
     at: datetime
@@ -53,8 +53,7 @@ class Answered:
 
 
 def reconcile() -> int:
-    """Look up attempts whose time has come, gateway by gateway, then reports that have not come; how many attempts were
-    resolved."""
+    """Look up due attempts, gateway by gateway, then missing reports. Return the number of resolved attempts."""
     allowance = Allowance()
     resolved = 0
     unknown = Attempt.objects.filter(state=AttemptState.UNKNOWN)
@@ -66,8 +65,11 @@ def reconcile() -> int:
 
 
 def _look_up_due(gateway: str, allowance: Allowance) -> int:
-    """Of one gateway, those that wait longest first; how many were resolved. Once it would not tell, those that its log
-    has forgotten are closed without asking: there may be many, and it is left alone for longer than each can wait."""
+    """Look up one gateway's due attempts, the longest waiting first. Return the number of resolved ones.
+
+    Once it does not tell, attempts that its log has forgotten are closed without asking: there may be many, and the
+    gateway is left alone for longer than each can wait.
+    """
     resolved = 0
     for attempts in grouped(Attempt.objects.to_look_up(gateway, clock.now())[:LOOKED_THROUGH]):
         if is_left_alone(gateway):
@@ -84,13 +86,12 @@ def _look_up_due(gateway: str, allowance: Allowance) -> int:
 
 
 def ask(attempt: Attempt, allowance: Allowance | None = None) -> Answered | None:
-    """Claim an attempt and ask the provider; None if another worker has claimed it."""
+    """Claim an attempt and ask the provider. Return None if another worker has claimed it."""
     return next(iter(ask_together([attempt], allowance or Allowance())), None)
 
 
 def ask_together(attempts: Sequence[Attempt], allowance: Allowance) -> list[Answered]:
-    """Claim attempts of one gateway and ask the provider about all of them at once; those that others have claimed are
-    left out."""
+    """Claim attempts of one gateway and ask about all of them at once. Leave out those that others have claimed."""
     asked_at = clock.now()
     claimed = [attempt for attempt in attempts if _claim(attempt, asked_at)]
     if not claimed:
@@ -105,10 +106,10 @@ def _close(attempt: Attempt) -> bool:
 
 
 def record(answered: Answered) -> bool:
-    """Apply what the provider said; True if nothing of the attempt is unknown any more.
+    """Apply what the provider said. Return True if nothing of the attempt is unknown any more.
 
-    What it knows is a fact whenever it is learned. What it does not know, and what it refused for our account's
-    sake, counts only while the claim is ours, and only for messages that no later call has carried.
+    What it knows is a fact whenever it is learned. What it does not know, and what it refused because of our account,
+    counts only while the claim is ours, and only for messages that no later call has carried.
     """
     attempt, answer = answered.attempt, answered.answer
     facts, _ = settlement.facts_from(answer.reports, FactSource.LOOKUP)
@@ -135,8 +136,11 @@ def record(answered: Answered) -> bool:
 
 
 def _claim(attempt: Attempt, now: datetime) -> bool:
-    """One look-up at a time: the next one is set before this one begins. That moment is our token: a worker that
-    was frozen in between finds another one, and what it did not find proves nothing any more."""
+    """Claim one look-up, by setting the next one before this one begins.
+
+    That moment is our token: a worker that was frozen in between finds another one, and what it did not find proves
+    nothing any more.
+    """
     before = attempt.next_lookup_at
     step = LOOKUP_STEPS[min(attempt.lookup_count + 1, len(LOOKUP_STEPS) - 1)]
     wait = max(_policy(attempt).lookup_grace * step, settings.GATEWAY_TIMEOUT)
@@ -148,7 +152,7 @@ def _claim(attempt: Attempt, now: datetime) -> bool:
 
 
 def _in_time(attempt: Attempt, now: datetime, planned: datetime) -> datetime:
-    """The planned look-up, or one shortly before the provider's log ends, or the last one, when it has ended."""
+    """Return the planned look-up time, or one shortly before the provider's log ends, or the last one after its end."""
     assert attempt.finished_at is not None
     end = attempt.finished_at + timedelta(seconds=_policy(attempt).close_unknown_after)
     last_look = attempt.finished_at + (end - attempt.finished_at) * LAST_LOOK
@@ -161,7 +165,7 @@ def _is_claimed(attempt: Attempt) -> bool:
 
 
 def _put_off(attempt: Attempt) -> None:
-    """The provider would not tell: no step is used up."""
+    """Ask again later, without using up a step: the provider did not tell."""
     at = clock.now() + wait_after_no_answer(attempt.gateway)
     Attempt.objects.filter(pk=attempt.pk).update(lookup_count=F("lookup_count") - 1, next_lookup_at=at)
 
@@ -171,7 +175,7 @@ def _still_unknown(attempt: Attempt) -> list[int]:
 
 
 def _last_carried_by(attempt: Attempt, message_pks: Sequence[int]) -> list[int]:
-    """Those of the numbers that no later call of the batch has carried: of the others this attempt says nothing."""
+    """Return the messages that no later call of the batch has carried. This attempt says nothing about the others."""
     later = list(Attempt.objects.filter(batch_id=attempt.batch_id, pk__gt=attempt.pk).values_list("first", "last"))
     return [message_pk for message_pk in message_pks if not any(first <= message_pk <= last for first, last in later)]
 
@@ -185,7 +189,7 @@ def _policy(attempt: Attempt) -> Policy:
 
 
 def _is_over(attempt: Attempt, now: datetime) -> bool:
-    """The provider's log has forgotten it: that it is not there proves nothing."""
+    """Return whether the provider's log has forgotten the call: then absence proves nothing."""
     assert attempt.finished_at is not None
     return (now - attempt.finished_at).total_seconds() >= _policy(attempt).close_unknown_after
 
@@ -207,7 +211,7 @@ def _settle_absent(answered: Answered, absent: list[int]) -> None:
 
 
 def _stop_poison(attempt: Attempt, message_pks: list[int]) -> None:
-    """Rows of a batch whose worker died each time before its call left would else be tried for ever."""
+    """Fail rows whose worker died before every call: they would be tried for ever."""
     batch = Batch.objects.get(pk=attempt.batch_id)
     if batch.lease_count >= settings.MAX_LEASES:
         settlement.control(message_pks, MessageStatus.FAILED, Reason.POISON)

@@ -1,4 +1,4 @@
-"""Delivery reports in: the raw body is committed first, applied in batches afterwards, kept for some days."""
+"""Delivery reports: the raw body is committed first, applied in batches afterwards, and kept for some days."""
 
 import logging
 from bisect import bisect_right
@@ -21,7 +21,7 @@ from messaging.gateways import registry
 from messaging.gateways.base import GatewayError, Report
 from messaging.ids import parse_public_id
 from messaging.models import ReportInbox
-from messaging.outcomes import provider_opt_outs, readings, settlement
+from messaging.outcomes import late_refusals, provider_opt_outs, readings, settlement
 from messaging.outcomes.readings import Reading
 from messaging.routing import rotation
 from messaging.storage import message_rows, report_rows
@@ -35,21 +35,21 @@ from smsapp.database.errors import is_outage
 logger = logging.getLogger(__name__)
 
 BODIES_AT_ONCE = 1000
-REPORTS_AT_ONCE = 2000  # in one transaction: of single sends each has a batch and a campaign of its own to move
+REPORTS_AT_ONCE = 2000  # in one transaction; each single send has its own batch and campaign to move
 SECONDS_AT_ONCE = 1.0  # shares its worker process with single sends, which must not wait longer
-GATHER = 0.25  # seconds from a push to its application: others that come meanwhile share the transaction
+GATHER = 0.25  # seconds from a push to its application: pushes that arrive meanwhile share the transaction
 POLL = "poll"
 POLL_LIMIT = 1000
-POLLED_AT_ONCE = 8  # gateways: as many may hang until others have to wait for the next round
-POLL_PAUSE = 60.0  # seconds without polling a gateway that gave no answer
-REMATCH_AFTER = 45.0  # seconds: with the beat's own interval, a report has found its message within 60
-NOTED_AT_ONCE = 500  # bodies of which there is more to say than that they are applied
+POLLED_AT_ONCE = 8  # gateways that may hang before others wait for the next round
+POLL_PAUSE = 60.0  # seconds without polling a gateway that did not answer
+REMATCH_AFTER = 45.0  # seconds; with the task's own interval, a report finds its message within 60
+NOTED_AT_ONCE = 500  # bodies that are more than just applied
 MAX_FAILURE_COUNT = 10_000
 _NOTED = ("applied_at", "report_count", "unmatched_count", "rematch_at", "failure_count", "next_attempt_at", "error")
 
 
 def report_url(gateway: str) -> str:
-    """Where this gateway's provider pushes delivery reports; empty when it could not reach us and we poll."""
+    """Return where this gateway's provider pushes delivery reports; empty if it cannot reach us and we poll."""
     base = settings.PUBLIC_URL
     if not base and registry.is_local(gateway):
         base = f"http://127.0.0.1:{settings.PORT}"
@@ -58,11 +58,11 @@ def report_url(gateway: str) -> str:
 
 
 def receive(gateway: str, source: FactSource, body: bytes, report_count: int) -> None:
-    """Commit a body; raises DatabaseError if that fails, and then nobody may be told it was received.
+    """Commit a body. Raises DatabaseError if that fails, and then nobody may be told that it was received.
 
-    Outside any transaction: one statement that commits by itself, half the way of one with BEGIN and COMMIT. Nor is the
-    connection tried before: the statement finds out that it is gone, and is given a new one. A body that was stored
-    twice by that does no harm.
+    One statement outside any transaction commits by itself, at half the price of one with BEGIN and COMMIT. The
+    connection is not tested before: the statement notices that it is gone and gets a new one. A body stored twice by
+    that does no harm.
     """
     store = partial(report_rows.insert_body, gateway, source, body, report_count)
     connection.health_check_done = True  # type: ignore[attr-defined]
@@ -70,14 +70,14 @@ def receive(gateway: str, source: FactSource, body: bytes, report_count: int) ->
         store()
     except Error:
         connection.close_if_unusable_or_obsolete()
-        if connection.connection is not None:  # it works: it is the server that refuses
+        if connection.connection is not None:  # the connection works: the server refuses
             raise
         store()
     enqueue("messaging.apply_reports", after=GATHER)
 
 
 def apply_waiting() -> int:
-    """Apply waiting bodies until none is left or the time is over; how many messages they changed."""
+    """Apply waiting bodies until none is left or the budget is over. Return the number of messages changed."""
     budget = Budget(SECONDS_AT_ONCE)
     changed = 0
     while (count := _apply_some()) is not None:
@@ -89,7 +89,7 @@ def apply_waiting() -> int:
 
 
 def _apply_some() -> int | None:
-    """Bodies with about REPORTS_AT_ONCE reports in one transaction; None if none is waiting."""
+    """Apply bodies with about REPORTS_AT_ONCE reports in one transaction. Return None if none is waiting."""
     taken: list[int] = []
     try:
         with transaction.atomic():
@@ -98,14 +98,14 @@ def _apply_some() -> int | None:
             taken = [body.pk for body in bodies]
             return _apply(bodies, now) if bodies else None
     except Exception as error:
-        if is_outage(error):  # nobody's fault, and beat comes again
+        if is_outage(error):  # nobody's fault, and the task runs again
             raise
         logger.exception("report bodies %s cannot be applied together", taken)
     return sum(_apply_alone(pk) for pk in taken)
 
 
 def _take_waiting(now: datetime) -> list[ReportInbox]:
-    """Lock the first that nobody else has locked, those that wait longest first."""
+    """Lock the longest waiting bodies that nobody else has locked."""
     return _take(
         ReportInbox.objects.filter(applied_at=None, next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
     )
@@ -114,7 +114,8 @@ def _take_waiting(now: datetime) -> list[ReportInbox]:
 def _take(waiting: QuerySet[ReportInbox]) -> list[ReportInbox]:
     """Lock bodies with about REPORTS_AT_ONCE reports, and read these: bodies are large.
 
-    How many that may be, the first that wait say, whoever has them: what is locked and not used is kept from others.
+    The first ones that wait say how many that may be, whoever has them: bodies locked and not used are kept from
+    others.
     """
     sizes = waiting.values_list("report_count", flat=True)[:BODIES_AT_ONCE]
     if not (limit := _fitting(sizes)):
@@ -125,13 +126,13 @@ def _take(waiting: QuerySet[ReportInbox]) -> list[ReportInbox]:
 
 
 def _fitting(sizes: Iterable[int]) -> int:
-    """Return how many of the first hold REPORTS_AT_ONCE reports at most, one at least if there is one."""
+    """Return how many of the first hold at most REPORTS_AT_ONCE reports; at least one if there is one."""
     totals = list(accumulate(sizes))
     return max(min(1, len(totals)), bisect_right(totals, REPORTS_AT_ONCE))
 
 
 def _apply_alone(pk: int) -> int:
-    """One body of several that broke together; it is put off if it breaks by itself, and stops no other."""
+    """Apply one of several bodies that failed together. If it fails by itself it is put off, and stops no other."""
     try:
         with transaction.atomic():
             return _apply(list(ReportInbox.objects.filter(pk=pk, applied_at=None).select_for_update()), clock.now())
@@ -146,10 +147,10 @@ def _apply_alone(pk: int) -> int:
 
 
 def _apply(bodies: Sequence[ReportInbox], now: datetime) -> int:
-    """Apply bodies we hold locked, and note what became of each; how many messages that changed.
+    """Apply locked bodies and record the outcome of each. Return the number of messages changed.
 
-    They are marked before batches and campaigns are locked, for which other workers wait, and those corrected
-    afterwards of which there is more to say.
+    They are marked before batches and campaigns are locked, for which other workers wait. Those with more to say are
+    corrected afterwards.
     """
     found = readings.read(bodies)
     good = [reading.body.pk for reading in found if not reading.error]
@@ -173,7 +174,7 @@ def _apply(bodies: Sequence[ReportInbox], now: datetime) -> int:
 
 
 def _apply_reports(found: Sequence[Reading], now: datetime) -> tuple[int, set[int]]:
-    """How many messages changed, and the numbers of ours that have no message, or of which it is too early to say."""
+    """Return how many messages changed, and our ids that have no message or are too early to apply."""
     facts = [fact for reading in found for fact in reading.facts]
     refused = [report for reading in found for report in reading.reports if report.account_refused]
     if refused:
@@ -187,8 +188,8 @@ def _apply_reports(found: Sequence[Reading], now: datetime) -> tuple[int, set[in
     if applied.unmatched or refused:
         absent = _absent(found)
     if applied.unmatched:
-        changed += settlement.apply(facts).changed  # a message may have come into being just now
-    return changed + settlement.apply_late_refusals(refused).changed, absent
+        changed += settlement.apply(facts).changed  # a message may have been stored just now
+    return changed + late_refusals.apply_late_refusals(refused).changed, absent
 
 
 def _message_pks(reports: Iterable[Report]) -> set[int]:
@@ -196,22 +197,26 @@ def _message_pks(reports: Iterable[Report]) -> set[int]:
 
 
 def _absent(found: Sequence[Reading]) -> set[int]:
-    """Numbers of ours that have no message; and those that our account was refused for before the call was recorded."""
+    """Return our ids that have no message, and those refused for our account before their call was recorded."""
     message_pks = _message_pks(report for reading in found for report in reading.reports)
     refused = [report for reading in found for report in reading.reports if report.account_refused]
-    early = settlement.too_early(refused) if refused else set()
+    early = late_refusals.too_early(refused) if refused else set()
     return early | (message_pks - message_rows.read_messages(message_pks).keys())
 
 
 def _put_off(body: ReportInbox, error: str, now: datetime) -> None:
     body.failure_count = min(body.failure_count + 1, MAX_FAILURE_COUNT)
     body.error = error[:300]
-    body.next_attempt_at = now + timedelta(minutes=2 ** min(body.failure_count, 6))  # an hour: it may be our defect
+    body.next_attempt_at = now + timedelta(
+        minutes=2 ** min(body.failure_count, 6)
+    )  # an hour: it may be a defect of ours
 
 
 def _unmatched(reading: Reading, absent: Collection[int]) -> tuple[int, int]:
-    """Reports on ids that are not ours; and those on ids of ours that have no message or are too early, or a provider's
-    own that nobody knows: only these may find one later."""
+    """Count reports on foreign ids, and reports that may find a message later.
+
+    The latter are on ids of ours without a message, too early ones, and those by a provider's own id that nobody knows.
+    """
     orphans = sum(parse_public_id(report.message_id) in absent for report in reading.reports) if absent else 0
     nameless = sum(not report.message_id for report in reading.reports) if reading.foreign_count else 0
     return reading.foreign_count - nameless, orphans + nameless
@@ -224,8 +229,10 @@ def _note_unmatched(body: ReportInbox, unmatched: tuple[int, int], now: datetime
 
 
 def rematch() -> int:
-    """Try reports again whose messages did not exist: a standby may lag behind, a restored database catch up. How
-    many messages that changed."""
+    """Try reports again whose messages did not exist. Return the number of messages changed.
+
+    A standby may lag behind, and a restored database catch up.
+    """
     budget = Budget(settings.TASK_BUDGET)
     changed = 0
     while bodies := _take_unmatched():
@@ -236,7 +243,7 @@ def rematch() -> int:
 
 
 def _take_unmatched() -> list[ReportInbox]:
-    """The next time is set before anything is tried, so that a body that breaks holds up no other."""
+    """Lock unmatched bodies. The next time is set before anything is tried, so that a failing body blocks no other."""
     with transaction.atomic():
         now = clock.now()
         bodies = _take(ReportInbox.objects.filter(rematch_at__lte=now).order_by("rematch_at"))
@@ -246,7 +253,7 @@ def _take_unmatched() -> list[ReportInbox]:
 
 
 def _rematch(bodies: Sequence[ReportInbox]) -> list[int]:
-    """Without a new message nothing is locked."""
+    """Apply bodies whose messages exist now; nothing is locked without a new message."""
     read = [reading for reading in readings.read(bodies) if not reading.error]
     absent, now = _absent(read), clock.now()
     found = [reading for reading in read if sum(_unmatched(reading, absent)) != reading.body.unmatched_count]
@@ -265,10 +272,10 @@ def _rematch(bodies: Sequence[ReportInbox]) -> list[int]:
 
 
 def poll() -> int:
-    """Fetch waiting reports of all gateways, of some at the same time and of each one body in turn; how many bodies.
+    """Fetch waiting reports of all gateways, several at once, one body of each in turn. Return the number of bodies.
 
-    The provider hands each report out once: the body is committed before the next is asked for. What a crash
-    in between loses comes back by look-up. Nothing while sending is held: a copy would take them from the original.
+    The provider hands each report out once: the body is committed before the next is fetched. What a crash in between
+    loses is looked up. Nothing is fetched while sending is held: a copy would take the reports from the original.
     """
     if sending_hold.is_held():
         return 0
@@ -292,7 +299,7 @@ def poll() -> int:
 
 
 def _fetching(name: str) -> Callable[[], bytes | None] | None:
-    """What asks a gateway for its next body, in a thread that has no database; None if it cannot be asked."""
+    """Return the call that fetches a gateway's next body, in a thread without a database; None if it cannot."""
     rotation.note_turn(POLL, name)
     try:
         return partial(registry.get(name).poll_reports, POLL_LIMIT)
@@ -302,7 +309,7 @@ def _fetching(name: str) -> Callable[[], bytes | None] | None:
 
 
 def _keep_polled(name: str, call: Future[bytes | None]) -> bool:
-    """Store the body that a call has brought; False if it brought none."""
+    """Store the body that a call has brought. Return False if it brought none."""
     try:
         body = call.result()
     except GatewayError as error:
@@ -316,7 +323,7 @@ def _keep_polled(name: str, call: Future[bytes | None]) -> bool:
 
 
 def purge(now: datetime) -> Purged:
-    """Remove bodies that were applied, or could not be, longer ago than they are kept."""
+    """Remove bodies that are older than they are kept, applied or not."""
     old = ReportInbox.objects.filter(received_at__lt=now - timedelta(hours=settings.REPORT_INBOX_HOURS))
     return remove_oldest(old, "received_at", before=_log_lost)
 

@@ -1,6 +1,6 @@
-"""Checks that look at all campaigns which are not closed, some at a time: each goes on where it was the last time.
+"""Checks that look at all open campaigns, a few at a time: each goes on where it stopped the last time.
 
-How far one is stands in the cache. Lost with it, the check begins again: all are looked at in time, and none is missed.
+The position is in the cache. If that is lost the check begins again: all are looked at in time, and none is missed.
 """
 
 from django.core.cache import cache
@@ -9,7 +9,7 @@ from campaigns.models import Campaign
 
 
 def next_open(check: str, limit: int) -> list[int]:
-    """Return the next open campaigns of a check: after the last are the first."""
+    """Return the next open campaigns of a check; the first follow the last."""
     after = cache.get(_key(check)) or 0
     rows = Campaign.objects.filter(closed_at=None).order_by("pk").values_list("pk", flat=True)
     ids = list(rows.filter(pk__gt=after)[:limit])
@@ -19,7 +19,7 @@ def next_open(check: str, limit: int) -> list[int]:
 
 
 def went_on(check: str, to: int) -> None:
-    """Note that the check has looked at this campaign, and at all that `next_open` named before."""
+    """Record that the check has looked at this campaign, and at all that `next_open` named before."""
     cache.set(_key(check), to, timeout=None)
 
 

@@ -1,7 +1,7 @@
-"""Where a provider counts other segments than we do: its figure is what we pay, ours is what the customer pays.
+"""Where a provider counts other segments than we do.
 
-Charges follow our own count, which is told before anything is sent. A difference is written down by gateway in a row of
-`settings`, to which the console's front page points until an operator empties it.
+Its count is what we pay, ours is what the customer pays, and is known before anything is sent. Differences are recorded
+by gateway in a row of `settings`, which the console's front page points to until an operator empties it.
 """
 
 import json
@@ -25,11 +25,11 @@ logger = logging.getLogger(__name__)
 
 KEY = "segment_drift"
 DESCRIPTION = "Reports that name other segments than we counted, by gateway. Empty it when you have looked into it."
-KEPT = 5  # examples of each gateway; all are counted
+KEPT = 5  # examples shown of each gateway; all are counted
 
 
 class Drift(NamedTuple):
-    """`theirs` and `ours`: segments of one message."""
+    """`theirs`, `ours`: segments of one message."""
 
     message_pk: int
     theirs: int
@@ -42,14 +42,14 @@ class Drift(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Drifts:
-    """Of one gateway. `last`: in words, the newest first."""
+    """The drifts of one gateway. `last`: the newest first, in words."""
 
     count: int = 0
     last: list[str] = field(default_factory=list)
 
 
 def note(facts: Iterable["Fact"], known: Mapping[int, StoredMessage], changed: Collection[int]) -> None:
-    """Write the differences down among facts that changed a message, once the present transaction has committed."""
+    """Record the drifts among facts that changed a message, once the transaction has committed."""
     found = [
         Drift(fact.message_pk, theirs, ours)
         for fact in facts
@@ -65,12 +65,12 @@ def note(facts: Iterable["Fact"], known: Mapping[int, StoredMessage], changed: C
 
 
 def known_drifts() -> dict[str, Drifts]:
-    """By gateway."""
+    """Return the recorded drifts by gateway."""
     return read(Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or "")
 
 
 def read(text: str) -> dict[str, Drifts]:
-    """What a stored value says; one that an operator emptied, or wrote, says nothing."""
+    """Return what a stored value says; one that an operator emptied or wrote says nothing."""
     try:
         stored = json.loads(text)
         return {name: Drifts(int(one["count"]), [str(words) for words in one["last"]]) for name, one in stored.items()}

@@ -1,7 +1,7 @@
-"""`apply`, the one writer of what happened to messages.
+"""`apply`, the only writer of what happens to messages.
 
-Answers, pushed and polled delivery reports, look-ups, deadlines and our own decisions all arrive here as Facts,
-in bulk, in any order and any number of times. In one transaction:
+Answers, pushed and polled delivery reports, look-ups, deadlines and our own decisions all arrive here as Facts, in
+bulk, in any order and any number of times. In one transaction:
 
 1. lock the batches concerned, in id order: a batch's row is the lock of its messages;
 2. read the messages and decide every move from the table in `choices.py`;
@@ -10,9 +10,8 @@ in bulk, in any order and any number of times. In one transaction:
 
 A fact that changes nothing (repeated, late, out of order) is dropped without harm.
 
-What a provider took and refuses afterwards was with it, so it is undelivered; but the provider does not charge for it,
-and neither do we. The delivery report that says so has the source REFUSAL: a message that has one is free, unless it
-is proven to be delivered after all.
+A message that a provider accepts and refuses later is undelivered: the provider had it, but does not charge for it, and
+neither do we. Its delivery report has the source REFUSAL; a message with one is free, unless it is proven delivered.
 """
 
 import logging
@@ -24,10 +23,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from django.db import transaction
-from django.utils.translation import gettext_noop
 
 from campaigns.models import Campaign
-from campaigns.transitions import pause_for_gateway, settle_status
+from campaigns.transitions import settle_status
 from messaging.choices import (
     ACCEPTED,
     BATCH,
@@ -36,7 +34,6 @@ from messaging.choices import (
     OPEN,
     PROVIDER,
     Actor,
-    AttemptState,
     BatchState,
     FactSource,
     MessageStatus,
@@ -44,31 +41,29 @@ from messaging.choices import (
 )
 from messaging.gateways.base import Report
 from messaging.ids import batch_of, parse_public_id, public_id
-from messaging.models import Attempt, Batch
+from messaging.models import Batch
 from messaging.outcomes import conflicts, segment_drift, webhook_events
 from messaging.outcomes.message_prices import is_charged, refused_among
 from messaging.storage import counters, message_rows, report_rows
 from messaging.storage.message_rows import MessageChange, StoredMessage
 from messaging.storage.report_rows import NewReport
 from smsapp.core import clock
-from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
-ACCOUNT_REFUSED = gettext_noop("The gateway refuses our account: %(status)s")
-MAX_PRICE = 10**6  # more for one message is no price
+MAX_PRICE = 10**6  # more than this for one message is not a price
 QUEUED, SENT = MessageStatus.QUEUED, MessageStatus.SENT
-#: Closed states that a refusal still says something of, where the provider had taken the message.
+#: Closed states that a refusal still applies to, if the provider had accepted the message.
 _GIVEN_UP = (MessageStatus.UNCONFIRMED, MessageStatus.UNDELIVERED)
-#: What may be said of an undelivered message that changes what is charged for it.
+#: Facts about an undelivered message that change what is charged for it.
 _CHANGES_CHARGE = (MessageStatus.DELIVERED, MessageStatus.UNDELIVERED, MessageStatus.REJECTED)
-#: Reasons that know less than that the operator took it.
+#: Reasons that say less than that the operator accepted it.
 _SAYS_LESS = (Reason.NONE, Reason.NO_PROOF, Reason.NO_REPORT)
-_STATUS = {status.value: status for status in MessageStatus}  # ten times as quick as asking the class
+_STATUS = {status.value: status for status in MessageStatus}  # ten times as fast as asking the class
 
 
 class Fact(NamedTuple):
-    """Something we learned of, or decided about, one message. `report` is the provider's word, if it is one."""
+    """Something we learned or decided about one message. `report`: the provider's word, if it is one."""
 
     message_pk: int
     status: MessageStatus
@@ -96,8 +91,11 @@ class _Locked(NamedTuple):
 
 @dataclass(slots=True)
 class _Decision:
-    """`moves`: how many, by batch, from and to. `segments`: of messages that are charged from now on, less those that
-    are no longer, by batch. `refused`: messages that their provider refused after it had taken them."""
+    """What the facts change.
+
+    `moves`: counts by batch, from and to. `segments`: charged from now on, less those no longer charged, by batch.
+    `refused`: messages that their provider refused after accepting them.
+    """
 
     changes: dict[int, MessageChange]
     reports: list[NewReport]
@@ -108,10 +106,10 @@ class _Decision:
 
 
 def facts_from(reports: Iterable[Report], source: FactSource) -> tuple[list[Fact], int]:
-    """Reports as facts, and how many were about ids that are not ours.
+    """Return reports as facts, and how many are about ids that are not ours.
 
-    A refusal for our account's sake (no credit, key, route) is no fact about a message: the message may be sent
-    later, and whoever gets such a report pauses the campaign.
+    A refusal because of our account (no credit, key, route) is no fact about a message: it may be sent later, and
+    whoever gets such a report pauses the campaign.
     """
     facts = []
     foreign = 0
@@ -127,15 +125,15 @@ def facts_from(reports: Iterable[Report], source: FactSource) -> tuple[list[Fact
 def apply(facts: Sequence[Fact], accepted: Sequence[int] = (), at: datetime | None = None) -> Applied:
     """Move messages as the facts say; the table allows each source its own moves.
 
-    `accepted`: messages of which the answer to their call says that the provider took them, and nothing else. Nearly
-    all are, so those still queued go in one statement, at a tenth of the price; of the others it is a fact like any.
-    `at`: the database's time, if the caller has just asked for it.
+    `accepted`: messages whose answer says no more than that the provider accepted them. Nearly all do, so those still
+    queued go in one statement, at a tenth of the price; for the others it is a fact like any. `at`: the database's
+    time, if the caller has just asked for it.
     """
     if not facts and not accepted:
         return Applied()
     now = at or clock.now()
     with transaction.atomic(savepoint=False):
-        batches = _lock_batches(
+        batches = lock_batches(
             {batch_of(fact.message_pk) for fact in facts} | {batch_of(message_pk) for message_pk in accepted}
         )
         locked = [message_pk for message_pk in accepted if batch_of(message_pk) in batches]
@@ -160,91 +158,28 @@ def apply(facts: Sequence[Fact], accepted: Sequence[int] = (), at: datetime | No
     return Applied(moved, len(facts) + len(segments) - moved - decision.unmatched, decision.unmatched)
 
 
-def apply_late_refusals(reports: Sequence[Report]) -> Applied:
-    """Close messages that a provider took and refuses later, because it refuses our account (no credit).
-
-    They are not delivered, and not charged; the running campaign is paused before the others go the same way. What
-    such a report says of an earlier call is no fact any more once a later one has carried the message.
-    """
-    if not reports:
-        return Applied()
-    message_pks = {
-        message_pk: report for report in reports if (message_pk := parse_public_id(report.message_id)) is not None
-    }
-    with transaction.atomic():
-        _lock_batches({batch_of(message_pk) for message_pk in message_pks})
-        last = _last_references(message_pks)
-        facts = [
-            Fact(message_pk, MessageStatus.UNDELIVERED, FactSource.REFUSAL, report.reason, report.error_code, report)
-            for message_pk, report in message_pks.items()
-            if report.reference in ("", last.get(message_pk))
-        ]
-        applied = apply(facts)
-    if applied.changed:
-        batches = Batch.objects.filter(pk__in={batch_of(message_pk) for message_pk in message_pks})
-        campaigns = sorted(set(batches.values_list("campaign_id", flat=True)))
-        detail = Sentence(ACCOUNT_REFUSED, status=next(iter(message_pks.values())).provider_status)
-
-        def pause() -> None:
-            for campaign_id in campaigns:
-                pause_for_gateway(campaign_id, detail)
-
-        transaction.on_commit(pause)
-    return applied
-
-
-def too_early(reports: Iterable[Report]) -> set[int]:
-    """Return the messages of refusals of our account which the provider may have taken, though the answer to the call
-    that carries them is not recorded yet: only then do such refusals say anything."""
-    told = {
-        message_pk: report.reference
-        for report in reports
-        if (message_pk := parse_public_id(report.message_id)) is not None
-    }
-    known = message_rows.read_messages(told)
-    queued = {message_pk: told[message_pk] for message_pk, stored in known.items() if stored.status == QUEUED}
-    batches = {batch_of(message_pk) for message_pk in queued}
-    calls = Attempt.objects.filter(batch_id__in=batches, state=AttemptState.OPEN).values_list(
-        "first", "last", "reference"
-    )
-    return {
-        message_pk
-        for first, last, carried_by in calls
-        for message_pk, reference in queued.items()
-        if first <= message_pk <= last and reference in ("", carried_by)
-    }
-
-
-def _last_references(message_pks: Iterable[int]) -> dict[int, str]:
-    """The reference of the last call that carried each message."""
-    attempts = Attempt.objects.filter(batch_id__in={batch_of(message_pk) for message_pk in message_pks}).order_by("pk")
-    last: dict[int, str] = {}
-    for first, end, reference in attempts.values_list("first", "last", "reference"):
-        last |= {message_pk: reference for message_pk in message_pks if first <= message_pk <= end}
-    return last
-
-
 def control(message_pks: Iterable[int], status: MessageStatus, reason: Reason, detail: str = "") -> Applied:
     """Apply one decision of our own to messages that are in no call."""
     return apply([Fact(message_pk, status, FactSource.DECISION, reason, detail) for message_pk in message_pks])
 
 
 def resting_state(batch: Batch) -> BatchState:
-    """Return the state of a batch that nobody holds, from its tally: ready while anything in it is queued, also beside
-    messages whose outcome is unknown."""
+    """Return the state of a batch that nobody holds, by its tally.
+
+    It is ready while anything in it is queued, even beside messages whose outcome is unknown.
+    """
     if batch.queued > 0:
         return BatchState.READY
     return BatchState.UNKNOWN if batch.unknown > 0 else BatchState.DONE
 
 
 def lock_for(message_pks: Iterable[int]) -> None:
-    """Where facts are applied more than once in one transaction: lock all that they may move before the first, in
-    the order that everybody keeps, batches before campaigns."""
-    batches = _lock_batches({batch_of(message_pk) for message_pk in message_pks})
+    """Lock batches, then campaigns, of everything that several calls of `apply` in one transaction may move."""
+    batches = lock_batches({batch_of(message_pk) for message_pk in message_pks})
     _lock_campaigns({batch.campaign_id for batch in batches.values()})
 
 
-def _lock_batches(ids: set[int]) -> dict[int, _Locked]:
+def lock_batches(ids: set[int]) -> dict[int, _Locked]:
     rows = Batch.objects.filter(pk__among=ids).order_by("pk").select_for_update()
     return {pk: _Locked(*row) for pk, *row in rows.values_list("pk", *_Locked._fields)}
 
@@ -280,7 +215,7 @@ def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: date
         if more:
             decision.segments[batch_id] += more * stored.segment_count
         decision.changes[message_pk] = _change(fact, earlier.sent_at if earlier else None, was_taken, now)
-        # An accepting answer is told by the attempt; a refusing one is the provider's last word on the message.
+        # The attempt shows an accepting answer; a refusing one is the provider's last word on the message.
         if fact.report and (fact.source is not FactSource.ANSWER or target is MessageStatus.REJECTED):
             decision.reports.append(_new_report(fact, fact.report, target, now))
         current[message_pk] = target
@@ -288,8 +223,10 @@ def _decide(facts: Sequence[Fact], known: Mapping[int, StoredMessage], now: date
 
 
 def _refused_before(facts: Iterable[Fact], current: Mapping[int, MessageStatus]) -> set[int]:
-    """Return those of the undelivered messages which the provider refused after it had taken them. Asked only where a
-    fact may make a difference to what is charged for them."""
+    """Return undelivered messages that the provider refused after accepting them.
+
+    Queried only where a fact may change what is charged for them.
+    """
     undelivered = {
         fact.message_pk
         for fact in facts
@@ -299,30 +236,34 @@ def _refused_before(facts: Iterable[Fact], current: Mapping[int, MessageStatus])
 
 
 def _as_told(fact: Fact, status: MessageStatus, was_taken: bool) -> Fact:
-    """Read a provider's refusal of what it had taken before: the message was with it, so that is no `rejected`."""
+    """Read a refusal of what the provider had accepted as undelivered: the provider had the message."""
     if fact.status is MessageStatus.REJECTED and (status is SENT or (was_taken and status in _GIVEN_UP)):
         return fact._replace(status=MessageStatus.UNDELIVERED, source=FactSource.REFUSAL)
     return fact
 
 
 def _is_stale(fact: Fact, status: MessageStatus, was_taken: bool) -> bool:
-    """Whether it says what was known when the message was given up. Of one that nobody had taken, a refusal of our
-    account is no news either."""
+    """Return whether a fact says no more than what was known when the message was given up.
+
+    For a message that nobody had accepted, a refusal because of our account is no news either.
+    """
     if status is not MessageStatus.UNCONFIRMED:
         return False
     return not was_taken if fact.source is FactSource.REFUSAL else was_taken and fact.status is SENT
 
 
 def _says_more(fact: Fact, reason: str, is_refused: bool) -> bool:
-    """Whether a fact about a message that has this status already adds to it: that the provider refuses it, or that
-    the operator took it, which is not asked for twice."""
+    """Return whether a fact adds something to a message that has its status already.
+
+    It does if the provider refuses the message, or if the operator accepted it, which is not asked for twice.
+    """
     if fact.source is FactSource.REFUSAL:
         return not is_refused
     return fact.reason is Reason.NO_RECEIPT and fact.source in PROVIDER and reason in _SAYS_LESS
 
 
 def _note_contradiction(fact: Fact, status: MessageStatus) -> None:
-    """Say so where the provider has what it never got; that it took what it then refused may come late."""
+    """Record that the provider has a message it never got. Its acceptance of one it then refused may come late."""
     is_late = status is MessageStatus.REJECTED and fact.status is SENT
     if fact.status in ACCEPTED and status in NEVER_HANDED_OVER and not is_late:
         what = f"message {public_id(fact.message_pk)} is {status.label}, yet the provider has it"
@@ -358,12 +299,14 @@ def _new_report(fact: Fact, report: Report, target: MessageStatus, now: datetime
 
 @lru_cache(maxsize=1024)
 def _fit(text: str, length: int) -> str:
-    """A provider's text as the database takes it: PostgreSQL refuses NUL, and one odd report must not stop others."""
+    """Return a provider's text as the database takes it: PostgreSQL refuses NUL, and one odd report must not stop
+    others.
+    """
     return text[:length].replace("\x00", "")
 
 
 def _by_batch(decision: _Decision) -> dict[int, Counter[str]]:
-    """What the moves change in the tally of each batch; nothing in that of one of which only segments change."""
+    """Return the changes of each batch's tally; empty for a batch of which only segments change."""
     tallies: dict[int, Counter[str]] = defaultdict(Counter, {batch_id: Counter() for batch_id in decision.segments})
     for (batch_id, old, new), count in decision.moves.items():
         tallies[batch_id][old.label] -= count
@@ -372,14 +315,14 @@ def _by_batch(decision: _Decision) -> dict[int, Counter[str]]:
 
 
 def write_statistics(tallies: Mapping[int, Mapping[str, int]], segments: Mapping[int, int]) -> None:
-    """Note what this transaction changed, for the statistics: signed changes by status, and segments, by batch."""
+    """Record what this transaction changed: signed changes by status, and segments, by batch."""
     counters.insert_deltas(
         [(batch_id, segments.get(batch_id, 0), tally) for batch_id, tally in sorted(tallies.items())]
     )
 
 
 def _lock_campaigns(ids: Iterable[int]) -> None:
-    """No key of a campaign changes: dispatch, which shares the row's key, goes on beside us."""
+    """Lock campaigns without their keys, so that dispatch, which shares the row's key, goes on beside us."""
     list(Campaign.objects.filter(pk__among=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 

@@ -1,7 +1,7 @@
-"""Results of messages, told to whoever listens: written into the outbox by the transaction that moves the messages.
+"""Message results for webhooks: the transaction that moves messages writes them into the outbox.
 
-A body is of type `message.status` and carries results of one campaign: 100 of them at most, in less than 20 KB. Each
-names its own event, which is what an endpoint chooses by. Where nobody listens it costs one query.
+A body has the type `message.status` and carries up to 100 results of one campaign, in less than 20 KB. Each names its
+own event, which endpoints choose by. Where nobody listens it costs one query.
 
 `sequence` rises with every move that a message can make, so a receiver that keeps the highest has the truth, however
 often and in whatever order bodies arrive.
@@ -26,12 +26,12 @@ from smsapp.lib.phone import mask
 
 MAX_IN_BODY = 100
 MAX_BODY = 20_000  # bytes
-HEAD = 600  # of them for what stands around the messages
+HEAD = 600  # bytes reserved for what surrounds the messages
 ROWS_AT_ONCE = 1000
 
 S = MessageStatus
 
-#: The event of each status that is told; the others say nothing that a customer could act upon.
+#: The event of each status that is emitted; customers could not act upon the others.
 EVENT_OF: dict[MessageStatus, EventType] = {
     S.SENT: EventType.MESSAGE_ACCEPTED,
     S.DELIVERED: EventType.MESSAGE_DELIVERED,
@@ -43,12 +43,12 @@ EVENT_OF: dict[MessageStatus, EventType] = {
     S.EXPIRED: EventType.MESSAGE_EXPIRED,
     S.UNCONFIRMED: EventType.MESSAGE_UNCONFIRMED,
 }
-#: What was told of these was a result; whatever follows corrects it.
+#: Statuses that were emitted as a result; whatever follows corrects it.
 CORRECTABLE = (S.UNDELIVERED, S.UNCONFIRMED)
 
 
 class Result(NamedTuple):
-    """A message that has moved. `previous` None: it began so. `is_refused`: by the provider, after it had taken it."""
+    """A message that has moved. `previous` None: it began so. `is_refused`: by the provider, after accepting it."""
 
     message_pk: int
     previous: MessageStatus | None
@@ -61,7 +61,7 @@ class Result(NamedTuple):
 
 
 class _Listener(NamedTuple):
-    """An endpoint that is told of a campaign. `currency`: None where the account does not pay by message."""
+    """An endpoint that gets events of a campaign. `currency`: None where the account does not pay by message."""
 
     campaign_id: int
     bulk_id: str
@@ -80,9 +80,11 @@ def emit_events(
     refused: Collection[int],
     now: datetime,
 ) -> None:
-    """Tell of what one application changed, in its transaction: `changes` of messages that were `known`, and those of
-    which no more is to say than that the provider has `taken` them. `refused`: those that it refused afterwards.
-    `campaign_of`: by batch."""
+    """Emit events for what one application changed, in its transaction.
+
+    `changes`: of messages that were `known`. `taken`: messages that the provider accepted, with nothing else to say.
+    `refused`: those it refused afterwards. `campaign_of`: by batch.
+    """
     message_pks = list(taken)
     listeners = _listeners(campaign_of.values()) if message_pks or changes else []
     if not listeners:
@@ -101,7 +103,7 @@ def emit_events(
 
 
 def emit_unfit(campaign_id: int, failures: Mapping[int, Failure], now: datetime) -> None:
-    """Tell of messages, by number, that failed as they were made; in the transaction that stores them."""
+    """Emit events for messages, by key, that failed as they were made, in the transaction that stores them."""
     if listeners := _listeners([campaign_id]) if failures else []:
         sequence = sequence_of(S.FAILED, False)
         results = [
@@ -111,7 +113,7 @@ def emit_unfit(campaign_id: int, failures: Mapping[int, Failure], now: datetime)
 
 
 def sequence_of(status: MessageStatus, was_taken: bool) -> int:
-    """Where a status stands in the order in which a message may reach them. `was_taken`: by the provider, so far."""
+    """Return the position of a status in the order in which a message may reach it. `was_taken`: by the provider."""
     match status:
         case S.UNCONFIRMED:
             return 3 if was_taken else 1
@@ -151,7 +153,7 @@ def event_of(result: Result) -> EventType:
 
 
 def _listeners(campaigns: Iterable[int]) -> list[_Listener]:
-    """The account's endpoints of the campaign's mode, and the endpoint of its callback URL."""
+    """Return the account's endpoints of the campaign's mode, and the endpoint of its callback URL."""
     endpoint = "account__webhook_endpoints"
     found = Campaign.objects.filter(
         Q(**{f"{endpoint}__kind": EndpointKind.ENDPOINT}) | Q(**{f"{endpoint}__url": F("callback_url")}),
@@ -165,7 +167,7 @@ def _listeners(campaigns: Iterable[int]) -> list[_Listener]:
 
 
 def _rows(message_pks: Sequence[int]) -> dict[int, tuple[str, int]]:
-    """Phone number and segments of messages."""
+    """Return phone number and segments of messages."""
     rows: dict[int, tuple[str, int]] = {}
     for start in range(0, len(message_pks), ROWS_AT_ONCE):
         among = Message.objects.filter(pk__in=message_pks[start : start + ROWS_AT_ONCE])
@@ -199,7 +201,7 @@ def _shown(
 
 
 def _bodies(messages: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """In order, as many at a time as one body holds."""
+    """Yield bodies in order, each with as many results as fit."""
     body: list[bytes] = []
     size = HEAD
     for message in messages:

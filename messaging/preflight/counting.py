@@ -1,8 +1,8 @@
-"""Counting what a campaign would send, recipient by recipient, with every text made as it will be sent.
+"""Counts what a campaign would send, recipient by recipient, with every text made as it will be sent.
 
-What was counted is kept on the campaign with a checksum of what it was counted from. Counting walks the audience's
-chunks in slices of time and goes on where the last slice ended. A slice that is lost costs its own time only, and is
-woken again by whoever asks next.
+The count is kept on the campaign with a checksum of what it was made from. Counting walks the audience's chunks in
+slices of time and goes on where the last slice ended. A lost slice costs its own time only, and whoever asks next
+enqueues it again.
 """
 
 import hashlib
@@ -36,16 +36,19 @@ from uploads.models import AudienceChunk
 from uploads.suppressions import suppressed_among
 
 TASK = "messaging.preflight"
-AT_ONCE = 20_000  # recipients up to which a request counts, rather than a task
-IN_REQUEST = 3.0  # seconds that a request counts at most
-FRESH_FOR = timedelta(minutes=10)  # prices and opt-outs change
+AT_ONCE = 20_000  # recipients up to which the request counts, rather than a task
+IN_REQUEST = 3.0  # most seconds that a request counts
+FRESH_FOR = timedelta(minutes=10)  # after which a count is made anew: prices and opt-outs change
 
 
 @dataclass(slots=True)
 class Count:
-    """What was counted so far, of the first `chunks` chunks. `made_of`: see `_made_of`. `countries`: recipients,
-    segments and price in millionths by ISO code. `removed`: recipients and rows that get no message, by RowReason or
-    Reason. `quiet`: recipients with quiet hours, by hours and zones as `Locality.name` says them."""
+    """What was counted so far, of the first `chunks` chunks.
+
+    `made_of`: see `_made_of`. `countries`: recipients, segments and price in millionths by ISO code. `removed`:
+    recipients and rows without a message, by RowReason or Reason. `quiet`: recipients with quiet hours, by hours and
+    zones as `Locality.name` says them.
+    """
 
     made_of: str
     chunks: int = 0
@@ -54,7 +57,7 @@ class Count:
     segments: int = 0
     price_micro: int = 0
     unpriced: int = 0
-    roadless: int = 0  # without a route; the name is stored
+    roadless: int = 0  # recipients without a route; the name is stored
     countries: dict[str, list[int]] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
     quiet: dict[str, int] = field(default_factory=dict)
@@ -68,7 +71,7 @@ class Count:
 
 
 def counted(campaign: Campaign) -> Count:
-    """As it stands now: begun anew if it is of another text or other recipients, or was complete ten minutes ago.
+    """Return the current count, begun anew for another text or other recipients, or after ten minutes.
 
     Up to 20,000 recipients it is complete, unless that takes longer than a request may; else a task goes on.
     """
@@ -85,19 +88,19 @@ def counted(campaign: Campaign) -> Count:
 
 
 def last_count(campaign: Campaign) -> Count | None:
-    """The last one, however old, if it is of this text and these recipients; whatever the quiet hours were."""
+    """Return the last count, however old, of this text and these recipients, whatever the quiet hours were."""
     count = _read(campaign)
     return count if count is not None and count.made_of.startswith(_made_of(campaign)) else None
 
 
 def _going_on(campaign: Campaign) -> Count | None:
-    """The last one, if it may be counted on: the quiet hours are the same, too."""
+    """Return the last count if it can be continued: the quiet hours are the same, too."""
     count = last_count(campaign)
     return count if count is not None and count.made_of.endswith(_quiet_hours_hash(campaign)) else None
 
 
 def count_slice(campaign_id: int) -> int:
-    """Go on counting for TASK_BUDGET seconds; how many chunks. Nothing if the campaign was changed meanwhile."""
+    """Go on counting for TASK_BUDGET seconds. Return the number of chunks; none if the campaign was changed."""
     campaign = Campaign.objects.select_related("account", "audience").filter(pk=campaign_id).first()
     count = _going_on(campaign) if campaign else None
     if campaign is None or count is None or count.is_complete(campaign):
@@ -136,7 +139,7 @@ def _count_recipients(
     count: Count, account: Account, recipients: Recipients, renderer: Renderer, prices: PriceList | None
 ) -> None:
     opted_out = suppressed_among(account, recipients.phones)
-    known: tuple[str, int] | None = None  # encoding and segments of a text that is the same for all
+    known: tuple[str, int] | None = None  # encoding and segments of a text without placeholders
     for row, phone, values in zip(*recipients, strict=True):
         if phone in opted_out:
             _add(count.removed, Reason.OPTED_OUT.value)
@@ -164,7 +167,7 @@ def _count_recipients(
 
 
 def _unrouted_among(router: Router, phones: Sequence[str]) -> int:
-    """To how many of these numbers no route leads."""
+    """Count the numbers that no route leads to."""
     if router.is_simple:
         return 0
     found = Counter(router.prefixes_of(phones))
@@ -176,13 +179,13 @@ def _add(counts: dict[str, int], name: str) -> None:
 
 
 def _made_of(campaign: Campaign) -> str:
-    """Hash of what messages and prices are counted from; `made_of` of a count is this, and its `_held_by`."""
+    """Return a hash of everything that messages and prices are counted from."""
     parts = [campaign.message, campaign.mode, campaign.account.currency, audience_hash(campaign.audience)]
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 
 def _quiet_hours_hash(campaign: Campaign) -> str:
-    """Hash of its quiet hours."""
+    """Return a hash of the campaign's quiet hours."""
     return hashlib.sha256(repr(quiet_of(campaign)).encode()).hexdigest()
 
 
@@ -192,8 +195,10 @@ def _read(campaign: Campaign) -> Count | None:
 
 @transaction.atomic
 def _store(campaign_id: int, count: Count, after: int | None) -> None:
-    """`after`: the chunks that were counted before, None to begin anew. Whoever was quicker with the same slice, or has
-    begun anew, is left alone: this slice is then counted again."""
+    """Store the count. `after`: the chunks counted before, None to begin anew.
+
+    If another worker was quicker with the same slice, or began anew, its count stays and this slice is counted again.
+    """
     campaign = Campaign.objects.select_for_update().filter(pk=campaign_id).first()
     if campaign is None:
         return

@@ -1,4 +1,4 @@
-"""What a recipient would read: texts of a campaign with the values of its rows, before anything is sent."""
+"""What recipients would read: texts with the values of their rows, before anything is sent."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from uploads.samples import Sample
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`row`: its number in the file or request. Without a text `problem` says why, and `detail` what is missing."""
+    """`row`: number of the row. Without a text, `problem` says why and `detail` what is missing."""
 
     row: int
     phone_number: str
@@ -34,7 +34,7 @@ class Preview:
 
 
 def first_rows(campaign: Campaign, limit: int) -> list[Preview]:
-    """Of the first `limit` recipients. Raises TemplateVariableMissing."""
+    """Return previews of the first `limit` recipients. Raises TemplateVariableMissing."""
     renderer, found = _renderer(campaign), []
     for number in range(campaign.chunk_count):
         for row, phone, values in _rows(_chunks(campaign).get(number=number)):
@@ -45,7 +45,7 @@ def first_rows(campaign: Campaign, limit: int) -> list[Preview]:
 
 
 def of_sample(message: str, sample: Sample, index: int) -> Preview | None:
-    """Of the sample's row at this place, from 0; None where there is none. Raises TemplateVariableMissing."""
+    """Return the preview of the sample's row at this index; None if there is none. Raises TemplateVariableMissing."""
     if not 0 <= index < len(sample.rows):
         return None
     renderer, row = Template(message).bind(sample.columns), sample.rows[index]
@@ -53,8 +53,10 @@ def of_sample(message: str, sample: Sample, index: int) -> Preview | None:
 
 
 def one_row(campaign: Campaign, row: int) -> Preview:
-    """Of the recipient in this row of the file, or place in the request, from 1. Raises NotFound, for a row that was
-    refused as well, and TemplateVariableMissing."""
+    """Return the preview of one row, from 1.
+
+    Raises NotFound, also for a rejected row, and TemplateVariableMissing.
+    """
     renderer = _renderer(campaign)
     for chunk in _chunks(campaign).filter(last_row__gte=row).order_by("number").iterator(chunk_size=1):
         for number, phone, values in _rows(chunk):

@@ -1,5 +1,7 @@
-"""The receipt before sending: how many messages to which countries, in how many segments, at what price, and who is
-left out and why. Exact: every text is made as it will be sent."""
+"""The receipt before sending: how many messages to which countries, in how many segments, at what price.
+
+It also says who is left out and why. It is exact: every text is made as it will be sent.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -25,8 +27,8 @@ from smsapp.core import clock
 from smsapp.core.exceptions import InvalidState
 from uploads.choices import RowReason
 
-LARGE = 1000  # recipients; smaller ones say little of the pace
-LOOKED_BACK = 200  # campaigns among which one with the same text and recipients is looked for
+LARGE = 1000  # recipients; smaller campaigns say little about the pace
+LOOKED_BACK = 200  # newest campaigns compared with text and recipients
 BEFORE_SENDING = (CampaignStatus.DRAFT, CampaignStatus.AWAITING_APPROVAL, CampaignStatus.SCHEDULED)
 NO_TEXT = (Reason.MISSING_VALUE, Reason.TEXT_TOO_LONG, Reason.EMPTY_TEXT)
 
@@ -48,12 +50,12 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`progress`: the share that was counted, 0 to 1; until it is 1 the counts are those of this share.
+    """What a campaign would send.
 
-    `seconds`: to hand all of it over, at the lowest rate that is set or, where none is, at the pace of large campaigns
-    before it; None if neither is known. `quiet`: recipients whose quiet hours hold them back when it starts;
-    `quiet_until`: when the last of them may be texted. Money in the account's currency;
-    `balance_after` is None for an account that does not prepay, and in test mode.
+    `progress`: the share that is counted, 0 to 1; until it is 1 the counts are those of this share. `seconds`: to
+    submit all of it, at the lowest rate that is set or else at the pace of earlier large campaigns; None if neither is
+    known. `quiet`: recipients in quiet hours when it starts; `quiet_until`: when the last of them can be texted. Money
+    is in the account's currency; `balance_after` is None for an account that does not prepay, and in test mode.
     """
 
     progress: float
@@ -76,7 +78,7 @@ class Receipt:
 
 
 def preflight(campaign: Campaign) -> Receipt:
-    """The receipt as far as it is counted (see `counted`): asking again tells how far it is by then.
+    """Return the receipt as far as it is counted (see `counted`).
 
     Raises InvalidState once the campaign has been started, and TemplateVariableMissing.
     """
@@ -86,7 +88,7 @@ def preflight(campaign: Campaign) -> Receipt:
 
 
 def stored_receipt(campaign: Campaign) -> Receipt | None:
-    """The last receipt of this text and these recipients, however old; None if there is none."""
+    """Return the last receipt of this text and these recipients, however old; None if there is none."""
     count = last_count(campaign)
     return _receipt(campaign, count) if count else None
 
@@ -134,7 +136,7 @@ def _receipt(campaign: Campaign, count: Count) -> Receipt:
 
 
 def _rate_of(campaign: Campaign) -> float | None:
-    """Messages a second that it will probably make."""
+    """Return the messages a second that it will probably make."""
     gateway = registry.SIMULATOR if campaign.mode == Mode.TEST else registry.preferred()
     ceilings = [own.rate for own in own_rates(campaign)]
     if gateway and (ceiling := throttle.ceiling_of(gateway)):
@@ -143,7 +145,7 @@ def _rate_of(campaign: Campaign) -> float | None:
 
 
 def _pace_before(campaign: Campaign) -> float | None:
-    """The best of the account's last large campaigns: others were slowed by pauses, quiet hours or first recipients."""
+    """Return the best pace of the account's last large campaigns: others were slowed by pauses or quiet hours."""
     found = Campaign.objects.for_account(campaign.account, campaign.mode).filter(
         kind=CampaignKind.BULK, total_recipients__gte=LARGE, started_at__isnull=False, completed_at__isnull=False
     )
@@ -153,7 +155,7 @@ def _pace_before(campaign: Campaign) -> float | None:
 
 
 def _deferred(campaign: Campaign, count: Count) -> tuple[int, datetime | None]:
-    """How many may not be texted when it starts, and when the last of them may."""
+    """Return how many recipients are in quiet hours when it starts, and when the last of these end."""
     begins = max(clock.about_now(), campaign.scheduled_at or clock.about_now())
     due_times = {name: Locality.named(name).due_after(begins) for name in count.quiet}
     deferred = {name: due_at for name, due_at in due_times.items() if due_at > begins}
@@ -161,7 +163,7 @@ def _deferred(campaign: Campaign, count: Count) -> tuple[int, datetime | None]:
 
 
 def _removed(count: Count) -> dict[str, int]:
-    """By kind: every reason why a row is no recipient, but for repetition, is `invalid`."""
+    """Return counts by kind. Every reason for a rejected row, except repetition, is `invalid`."""
     removed = Counter(count.removed)
     told = {RowReason.DUPLICATE.value, Reason.OPTED_OUT.value, *(reason.value for reason in NO_TEXT)}
     invalid = sum(number for reason, number in removed.items() if reason not in told)
@@ -194,7 +196,7 @@ def _warnings(campaign: Campaign, count: Count, seconds: int | None, left: int) 
 
 
 def _sent_today(campaign: Campaign) -> Campaign | None:
-    """Another campaign with this text and these recipients that was started today (UTC)."""
+    """Return another campaign with this text and these recipients that was started today (UTC)."""
     midnight = clock.about_now().replace(hour=0, minute=0, second=0, microsecond=0)
     others = Campaign.objects.for_account(campaign.account, campaign.mode).filter(kind=CampaignKind.BULK)
     recent = others.exclude(pk=campaign.pk).select_related("audience").order_by("-pk")[:LOOKED_BACK]

@@ -1,4 +1,4 @@
-"""What a writer is told of a text while writing it: its cost, what makes it dearer, and how it will look."""
+"""What a writer is told about a text: its cost, what makes it more expensive, and how it will look."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -28,8 +28,11 @@ from smsapp.lib.text import (
 
 @dataclass(frozen=True, slots=True)
 class Costly:
-    """A character outside the GSM alphabet. `plain`: what says the same within it and can be put in its place, or None;
-    `is_written`: by the writer; else it comes with the recipient's data."""
+    """A character outside the GSM alphabet.
+
+    `plain`: an equivalent within it, or None. `is_written`: by the writer; otherwise it comes with the recipient's
+    data.
+    """
 
     character: str
     name: str
@@ -39,7 +42,7 @@ class Costly:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """`price`: of the text to all numbers that are good, None where there is no price list for them."""
+    """`price`: of the text to all valid numbers, None where there is no price list for them."""
 
     text: str
     length: int
@@ -65,7 +68,7 @@ class Composed:
 
 
 def without_values(text: str) -> str:
-    """Return the text of a campaign whose recipients have no values; as written where it needs some."""
+    """Return the text of a campaign whose recipients have no values; unchanged where it needs some."""
     try:
         return Template(text).bind(()).render((), blank_link())
     except TemplateVariableMissing:
@@ -80,8 +83,10 @@ def compose(
     *,
     is_final: bool = False,
 ) -> Composed:
-    """Of a text as it stands; numbers in any format, of which the good ones are priced. `own`: the characters that the
-    writer can replace, None for all; none at all in a text that is final."""
+    """Return the cost of a text as it stands, to numbers in any format, of which the valid ones are priced.
+
+    `own`: the characters that the writer can replace, None for all; none at all in a text that is final.
+    """
     text = normalise(message)
     facts = analyse(text)
     is_unicode = facts.encoding != GSM7

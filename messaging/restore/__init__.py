@@ -1,4 +1,4 @@
-"""A restored or copied database notices it, holds, and asks the providers what it has forgotten.
+"""A restored or copied database is detected, held, and compared with what the providers have.
 
-Begin with `detection.py`; `release.py` lifts the hold.
+Begin with `detection.py`; `release.py` ends the hold.
 """

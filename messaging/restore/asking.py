@@ -1,18 +1,18 @@
 """After a stop the providers are asked, before anything leaves, whether they have more than the database knows.
 
-A whole machine that is put back to an earlier state takes every witness of ours back with it: database, files, Redis.
-A provider is the one that stays. So a start that finds the last sign of life older than STOPPED_AFTER, or the database
-on another timeline, reads the provider's log from that sign of life on. A call that is in it and not in the database,
-or a message that nobody here knows, shows that an older state was put back (`detection.py` then holds it as a copy).
-Of a call that was under way when the machine stopped the attempt was committed before, so it is no such sign.
+A machine that is reset to an earlier state takes all our own evidence back with it: database, files, Redis. Only a
+provider stays. So a start that finds the last sign of life older than STOPPED_AFTER, or the database on another
+timeline, reads the provider's log from that sign of life on. A call that is in it and not in the database, or a message
+that nobody here knows, shows that an older state was put back (`detection.py` then holds it as a copy). A call under
+way when the machine stopped had its attempt committed before, so it is no such sign.
 
-The question is one row of `settings`; while it is there sending is held (`HoldKind.CHECKING`), and nothing is made into
-messages. A provider that keeps no log by our ids cannot be asked: then an operator has to confirm
-(`HoldKind.CONFIRM`), unless nothing waits that it may have got meanwhile.
+The question is one row of `settings`. While it exists sending is held (`HoldKind.CHECKING`), and no messages are made.
+A provider that keeps no log by our ids cannot be asked: then an operator has to confirm (`HoldKind.CONFIRM`), unless
+nothing waits that it may have got meanwhile.
 
-A log lags: what a provider took last is in it some seconds later. So it is read no sooner than `Policy.log_lag` after
-the question was put, since when nothing left here. And gateways are asked for which nothing waits, since a caller may
-repeat a request that the database has forgotten; of these one that does not answer keeps nothing back for long.
+A log lags: what a provider accepted last is in it some seconds later. So it is read no sooner than `Policy.log_lag`
+after the question began, since when nothing left here. Gateways for which nothing waits are asked, too, since a caller
+may repeat a request that the database has forgotten; one of these that does not answer delays nothing for long.
 """
 
 import json
@@ -50,16 +50,19 @@ logger = logging.getLogger(__name__)
 KEY = "question_after_a_stop"
 DESCRIPTION = "What the providers are being asked before sending goes on after a stop."
 SLACK = timedelta(seconds=10)  # by which a provider's clock may be behind
-TRIES = 5  # in a row without an answer, after which an operator is called; the provider is asked on
-STEP_TIME = 100.0  # seconds after which a step that did not come back was killed
+TRIES = 5  # tries in a row without an answer before an operator is asked; the provider is asked on
+STEP_TIME = 100.0  # seconds after which a step that did not return was killed
 REASON = "The provider is asked first what it has, for sending had stopped. This takes some seconds."
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`since`: how far our data reach, as ISO text, empty if that is not known. `carriers`: gateways that may have got
-    some of what waited then. `gateway` and `cursor`: how far its log is read; `done`: gateways that have nothing more
-    than we know. `unable`: why somebody cannot be asked. `put_at` and `not_before` in seconds since the epoch."""
+    """How far the asking is.
+
+    `since`: how far our data reach, as ISO text, empty if that is not known. `carriers`: gateways that may have got
+    some of what waited then. `gateway` and `cursor`: how far its log is read. `done`: gateways that have nothing more
+    than we know. `unable`: why somebody cannot be asked. `put_at`, `not_before`: seconds since the epoch.
+    """
 
     since: str
     why: str
@@ -82,7 +85,7 @@ class Answer:
 
 
 def begin(since: datetime | None, why: str) -> None:
-    """Hold, then note the question: a hold without a question is asked again, a question without one is no barrier."""
+    """Hold sending, then store the question: a hold without a question is asked again, the reverse is no barrier."""
     now = clock.now()
     sending_hold.hold(REASON, "smsapp", kind=HoldKind.CHECKING, detail=why, at=now)
     question = Question(since.isoformat() if since else "", why, now.timestamp(), tuple(_carriers(now)))
@@ -102,7 +105,7 @@ def end() -> None:
 
 
 def own_hold() -> Hold | None:
-    """The hold that belongs to an open question, where an operator's is in its place."""
+    """Return the hold of an open question, even where an operator's hold replaces it."""
     question = _parse(_value())
     if question is None:
         return None
@@ -115,7 +118,7 @@ def has_anyone_to_ask(now: datetime) -> bool:
 
 
 def take_step() -> Answer | None:
-    """Ask on, for TASK_BUDGET seconds; the answer, if this was all."""
+    """Ask on, for TASK_BUDGET seconds. Return the answer, if this was all."""
     claimed = _claim()
     if claimed is None:
         return None
@@ -144,7 +147,7 @@ def take_step() -> Answer | None:
 
 
 def _read_log(question: Question, gateway: Gateway, budget: Budget) -> tuple[Question, str]:
-    """The question with what is known of this gateway now, and what it has that we do not know."""
+    """Return the question with what is now known of this gateway, and what it has that we do not know."""
     since = datetime.fromisoformat(question.since) - SLACK
     complete_at = question.put_at + gateway.policy.log_lag
     if complete_at > clock.now().timestamp():
@@ -164,7 +167,7 @@ def _read_log(question: Question, gateway: Gateway, budget: Budget) -> tuple[Que
 
 
 def _unanswered(question: Question, name: str, detail: str) -> Question:
-    """Asked again later, and for ever where something waits that it may have got."""
+    """Return the question to be asked again later; for ever where something waits that the gateway may have got."""
     question = replace(question, tries=question.tries + 1, note=f"Gateway {name}: {detail}")
     if question.tries >= TRIES and name not in question.carriers:
         logger.error("sending goes on without an answer, for nothing waits there. %s", question.note)
@@ -173,7 +176,7 @@ def _unanswered(question: Question, name: str, detail: str) -> Question:
 
 
 def _unknown_here(gateway: str, entries: Iterable[LogEntry]) -> str:
-    """The first of ours that shows an older state; entries of other installations are none of ours."""
+    """Return the first entry of ours that shows an older state. Entries of other installations do not count."""
     ours = {
         message_pk: entry.report
         for entry in entries
@@ -201,7 +204,7 @@ def _unknown_here(gateway: str, entries: Iterable[LogEntry]) -> str:
 
 
 def _askable(question: Question, name: str) -> Gateway | str:
-    """The gateway, or why it cannot be asked, in words."""
+    """Return the gateway, or why it cannot be asked, in words."""
     try:
         gateway = registry.get(name)
     except (LookupError, ImproperlyConfigured) as error:
@@ -216,7 +219,7 @@ def _askable(question: Question, name: str) -> Gateway | str:
 
 
 def _request(question: Question) -> str:
-    """What an operator is asked for."""
+    """Return what an operator is asked for."""
     return f"{question.unable} Confirm that this is no backup that was put back: then release sending."
 
 
@@ -228,7 +231,7 @@ def _call_operator(question: Question, written: str) -> None:
 
 
 def _put_down(question: Question, written: str) -> None:
-    """Leave the next step to whoever comes; why it takes longer stands with the hold."""
+    """Leave the next step to another worker, and say with the hold why it takes longer."""
     Setting.objects.filter(key=KEY, value=written).update(value=_text(question))
     if question.note:
         urgent = question.tries >= TRIES
@@ -239,19 +242,19 @@ def _put_down(question: Question, written: str) -> None:
 
 
 def _waiting(now: datetime) -> QuerySet[Campaign]:
-    """Campaigns of which something is queued, unknown, not made into messages yet, or due."""
+    """Return campaigns that have something queued, unknown, not expanded yet, or due."""
     unmade = Q(status__in=(CampaignStatus.RUNNING, CampaignStatus.PAUSED), chunks_done__lt=F("chunk_count"))
     due = Q(status=CampaignStatus.SCHEDULED, scheduled_at__lte=now)
     return Campaign.objects.filter(Q(queued__gt=0) | Q(unknown__gt=0) | unmade | due, closed_at=None)
 
 
 def _with_log() -> list[str]:
-    """Gateways of live messages that can be asked."""
+    """Return gateways of live messages that can be asked."""
     return [name for name in router.live_gateways() if registry.policy_of(name).has_log]
 
 
 def _carriers(now: datetime) -> list[str]:
-    """All gateways that may have got some of what waits."""
+    """Return all gateways that may have got some of what waits."""
     waiting = _waiting(now)
     unsent = Batch.objects.filter(Q(queued__gt=0) | Q(unknown__gt=0), campaign__in=waiting).exclude(gateway="")
     names = set(unsent.order_by().values_list("gateway", flat=True).distinct())
@@ -271,7 +274,7 @@ def _claim() -> tuple[Question, str] | None:
     question, now = _parse(text), clock.now().timestamp()
     if question is None or question.not_before > now:
         return None
-    if not question.put_at:  # by a version that did not note whom it concerns
+    if not question.put_at:  # by a version that did not record whom it concerns
         question = replace(question, carriers=tuple(_carriers(clock.now())), put_at=now)
     question = replace(question, not_before=now + STEP_TIME)
     if not Setting.objects.filter(key=KEY, value=text).update(value=_text(question)):

@@ -1,4 +1,4 @@
-"""One batch of a restored database beside what its providers say of it."""
+"""Compares one batch of a restored database with what its providers have of it."""
 
 import time
 from collections import defaultdict
@@ -25,15 +25,15 @@ MAX_NUMBER = 2**63 - 1
 
 
 class NotTold(Exception):
-    """The provider's log could not be read, or says nothing of the time in question. The text says why."""
+    """The provider's log could not be read, or does not cover the time in question. The text says why."""
 
 
 class NotYet(Exception):
-    """A batch cannot be compared at this moment, and can soon."""
+    """A batch cannot be compared at this moment, but can soon."""
 
 
 def compare(batch: Batch) -> int:
-    """Record what the provider has of one batch; how many messages. Raises NotTold or NotYet."""
+    """Record what the providers have of one batch. Return the number of messages. Raises NotTold or NotYet."""
     if batch.state == BatchState.LEASED:
         raise NotYet("A worker of before still holds a batch; its lease ends within a minute.")
     found: dict[str, list[Report]] = {}
@@ -47,10 +47,12 @@ def compare(batch: Batch) -> int:
 
 
 def _gateways_of(batch: Batch) -> list[Gateway]:
-    """All that may have some of it: in the time that the database has forgotten it may have gone from one to another.
-    Raises NotTold."""
+    """Return all gateways that may have some of the batch.
+
+    In the time that the database has forgotten it may have moved from one to another. Raises NotTold.
+    """
     router = Router(batch.account_id, batch.campaign.sender_id, batch.mode)
-    by_routes = router.gateways_of(batch.prefix) or live_gateways()  # which led there may be forgotten, too
+    by_routes = router.gateways_of(batch.prefix) or live_gateways()  # a route that led there may be forgotten, too
     names = dict.fromkeys(filter(None, [batch.gateway, *by_routes]))
     try:
         return [registry.get(name) for name in names]
@@ -59,8 +61,7 @@ def _gateways_of(batch: Batch) -> list[Gateway]:
 
 
 def require_conclusive(gateway: Gateway) -> None:
-    """Its log must know messages by our ids, and reach back to the time of our data and forward to the moment of the
-    hold."""
+    """Require a log by our message ids that reaches back to our data and forward to the hold."""
     if gateway.policy.look_up_by is not LookUpBy.OUR_ID:
         raise NotTold(f"The provider of gateway {gateway.name} knows messages by no id of ours.")
     held, mark, now = sending_hold.current(), detection.last_mark(), clock.now()
@@ -87,7 +88,7 @@ def _look_up(gateway: Gateway, message_pks: Sequence[int]) -> Sequence[Report]:
 
 
 def _record(batch: Batch, found: Mapping[str, Sequence[Report]]) -> int:
-    """`found`: what each gateway knows of it."""
+    """Record what each gateway knows, by `found`."""
     facts, _ = settlement.facts_from([report for reports in found.values() for report in reports], FactSource.LOOKUP)
     with transaction.atomic():
         Batch.objects.select_for_update().get(pk=batch.pk)
@@ -96,8 +97,10 @@ def _record(batch: Batch, found: Mapping[str, Sequence[Report]]) -> int:
 
 
 def _record_calls(batch: Batch, found: Mapping[str, Sequence[Report]]) -> None:
-    """The calls that the database has forgotten, and as not sent those between them, so that the next call's
-    reference, which counts on from here, is a new one."""
+    """Store the calls that the database has forgotten, and those between them as not sent.
+
+    The reference of the next call counts on from here, so it is a new one.
+    """
     own = CallName(batch.pk, 0, batch.account_id, batch.mode, batch.campaign.bulk_id)
     references: dict[int, str] = {}
     carried: dict[int, list[int]] = defaultdict(list)

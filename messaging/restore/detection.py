@@ -1,19 +1,19 @@
-"""A restored backup or a cloned copy notices that it is one, and holds before it sends anything.
+"""A restored backup or a cloned copy is detected, and held before it sends anything.
 
 Three independent signs:
 
-another place   the database lives elsewhere than the installation noted when it first started (`fingerprint.py`)
-another time    a witness outside the database has seen more than the database knows of (`high_water_mark.py`)
-another past    after a stop, a provider has messages that the database knows nothing of (`asking.py`)
+another place   the database lives elsewhere than the installation recorded at its first start (`fingerprint.py`)
+another time    a witness outside the database has seen more than the database knows (`high_water_mark.py`)
+another past    after a stop, a provider has messages that the database does not know (`asking.py`)
 
-Looked for in each process when it gets a database connection, before the first task or single send that uses it (a
-database cannot be exchanged under an open connection), when its clock has jumped (as that of a machine that was put
-back while it ran), every few seconds by `watch`, and now and then by whoever sends.
+Each process looks for them when it gets a database connection, before the first task or single send that uses it (a
+database cannot be exchanged under an open connection), and when its clock has jumped (as on a machine that is reset
+while it runs); `watch` does so every few seconds, and sending processes now and then.
 
-What the provider took in the time that the database has forgotten is found out before the hold is released:
-`release.py`. Two things cannot wait until then. Batch numbers are advanced, so that no message id that may have been
-given away is used for another message. And campaigns whose recipients were not all stored yet are paused: which of
-the others got their message nobody can look up, since their ids are not known here.
+What the provider got in the time that the database has forgotten is found out before the hold is released:
+`release.py`. Two things cannot wait for that. Batch numbers are advanced, so that no message id that may have been used
+is used again. And campaigns whose recipients were not all stored are paused: nobody can look up which of the others got
+their message, since their ids are not known here.
 """
 
 import json
@@ -52,15 +52,15 @@ DESCRIPTIONS = {
     INSTALLED_AT: "Where this database belongs. A copy that starts elsewhere is held until an operator releases it.",
     LAST_ALIVE: "Renewed while smsapp runs; a witness that has seen more shows that an older backup was put back.",
 }
-#: More batches than could have been made in the time a backup is behind; the numbers reach for a million such steps.
+#: More batches than can be made in the time a backup is behind. The numbers suffice for a million such steps.
 NUMBERS_SKIPPED = 10_000_000
-#: More marks than could have been told to a witness that cannot be read at the moment.
+#: More marks than a witness that cannot be read at the moment may have recorded.
 MARKS_SKIPPED = 1_000_000
 OTHER_PLACE = "This is a copy of a database that belongs elsewhere."
 OTHER_TIME = "An older backup of the database was put back."
 OTHER_TIMELINE = "PostgreSQL was recovered from an archive or a replica."
 RENEW_EVERY = 10.0  # seconds, by processes that send; `watch` does it more often
-CLOCK_JUMP = 30.0  # seconds by which the clock of a process may be set without its looking for signs
+CLOCK_JUMP = 30.0  # seconds by which a clock may be set without a new look for the signs
 UNCERTAIN = gettext_noop(
     "A backup was restored before all recipients were stored: some of them may have got their message already. "
     "Resume it to send to all, or cancel it."
@@ -85,7 +85,7 @@ _last_look = _LastLook()
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What the database says of itself. `mark` is None until it was alive for some seconds."""
+    """What the database says about itself. `mark` is None until the installation has run for some seconds."""
 
     name: str
     fingerprint: Fingerprint
@@ -93,7 +93,7 @@ class Installation:
 
 
 def may_send() -> bool:
-    """Whether dispatch may go on: asked before each round. Raises DatabaseError if the database is away."""
+    """Return whether dispatch may go on. Called before each round. Raises DatabaseError if the database is down."""
     look_once()
     if time.monotonic() - _last_look.at > RENEW_EVERY:
         watch()
@@ -102,7 +102,7 @@ def may_send() -> bool:
 
 def look_once() -> None:
     """Look for the signs, if this process has not done so since it got its database connection."""
-    connection.close_if_health_check_failed()  # one that was kept may be dead, and its successor lead elsewhere
+    connection.close_if_health_check_failed()  # a kept connection may be dead, and its successor lead elsewhere
     connection.ensure_connection()
     offset = time.time() - time.monotonic()
     if not _last_look.is_valid or abs(offset - _last_look.clock_offset) > CLOCK_JUMP:
@@ -110,9 +110,9 @@ def look_once() -> None:
 
 
 def check() -> Hold | None:
-    """Look for the signs, and hold if there is one; the hold that is on.
+    """Look for the signs, and hold sending if there is one. Return the hold that is on.
 
-    The witness is read before the database, or it could have been told a mark meanwhile that we did not see.
+    The witness is read before the database: otherwise it could have recorded a mark meanwhile that we did not see.
     """
     now = fingerprint.here()
     seen = high_water_mark.seen(name) if (name := _name()) else None
@@ -125,7 +125,7 @@ def check() -> Hold | None:
 
 
 def watch() -> Hold | None:
-    """Look for the signs and, if there is none, say that the installation is alive: database first, then witness."""
+    """Look for the signs. If there is none, record that the installation runs: first in the database, then outside."""
     held = check()
     if (held is None or held.kind is not HoldKind.COPY) and not asking.is_open():
         _renew(1)
@@ -133,7 +133,7 @@ def watch() -> Hold | None:
 
 
 def ask() -> None:
-    """Go on with the question of a start after a stop, if there is one; hold, or let sending go on, by its answer."""
+    """Go on with the question after a stop, if there is one, and hold or continue by its answer."""
     answer = asking.take_step()
     if answer is None:
         return
@@ -146,7 +146,7 @@ def ask() -> None:
 
 
 def go_on() -> None:
-    """What stopped was the installation as it stands: send on, unless an operator holds it."""
+    """Continue sending, unless an operator holds it: the installation that stopped is this one."""
     installation = _read() or _claim(fingerprint.here())
     _note_fingerprint(
         installation,
@@ -162,7 +162,7 @@ def go_on() -> None:
 
 
 def prepare() -> None:
-    """What must not wait for the release: see the top of this file."""
+    """Do what must not wait for the release: see the top of this file."""
     _skip_batch_numbers()
     running = Campaign.objects.filter(status=CampaignStatus.RUNNING, chunks_done__lt=F("chunk_count"))
     for campaign_id in running.values_list("pk", flat=True):
@@ -170,7 +170,7 @@ def prepare() -> None:
 
 
 def treat_as_copy(held: Hold, by: str) -> None:
-    """An operator has the provider compared under another hold, as after a failover that may have lost something."""
+    """Have the provider compared under another hold, as after a failover that may have lost something."""
     prepare()
     if held.kind is not HoldKind.OPERATOR:
         sending_hold.hold(held.reason, by, kind=HoldKind.COPY, detail=held.detail, at=held.since)
@@ -178,7 +178,7 @@ def treat_as_copy(held: Hold, by: str) -> None:
 
 
 def settle_here() -> None:
-    """The operator has decided: this place and this state of the database are the installation from now on."""
+    """Make this place and state of the database the installation from now on, as the operator decided."""
     installation = _read() or _claim(fingerprint.here())
     seen = high_water_mark.seen(installation.name)
     _renew(MARKS_SKIPPED + (seen.counter if seen else 0))
@@ -187,14 +187,16 @@ def settle_here() -> None:
 
 
 def is_uncertain() -> bool:
-    """Whether what is queued here may have been sent in a time that the database has forgotten: then nobody may close
-    it as never handed over."""
+    """Return whether queued messages may have been sent in a time that the database has forgotten.
+
+    Then nobody may close them as never submitted.
+    """
     held = sending_hold.current()
     return (held is not None and held.kind is HoldKind.COPY) or asking.is_open()
 
 
 def last_mark() -> Mark | None:
-    """Of a held copy: how far its data reach."""
+    """Return how far the data of a held copy reach."""
     installation = _read()
     return installation.mark if installation else None
 
@@ -205,7 +207,7 @@ def _got_a_connection(**kwargs: Any) -> None:
 
 
 def _judge(installation: Installation, now: Fingerprint, seen: Mark | None) -> Hold | None:
-    """The hold that a sign demands."""
+    """Return the hold that a sign demands."""
     if difference := fingerprint.difference(installation.fingerprint, now):
         return _hold_copy(OTHER_PLACE, f"{difference} {_data_until(installation)}")
     if seen is not None and seen.counter > (installation.mark.counter if installation.mark else 0):
@@ -213,7 +215,7 @@ def _judge(installation: Installation, now: Fingerprint, seen: Mark | None) -> H
         return _hold_copy(OTHER_TIME, f"{_data_until(installation)} {until}")
     if asking.is_open():
         return None
-    held = sending_hold.current()  # whose question, were it still to be answered, would be open
+    held = sending_hold.current()  # its question would still be open, were it not answered
     has_question = held is not None and held.kind in (HoldKind.CHECKING, HoldKind.CONFIRM)
     moment = clock.now()
     if (why := _stop_in_words(installation, now, moment)) or has_question:
@@ -229,7 +231,7 @@ def _judge(installation: Installation, now: Fingerprint, seen: Mark | None) -> H
 
 
 def _stop_in_words(installation: Installation, here: Fingerprint, now: datetime) -> str:
-    """Why an older state may have been put back with all that would tell; empty if nothing hints at it."""
+    """Return why an older state may have been put back with all its evidence; empty if nothing hints at it."""
     if fingerprint.has_recovered(installation.fingerprint, here):
         return OTHER_TIMELINE
     if installation.mark is None or (now - installation.mark.at).total_seconds() <= settings.STOPPED_AFTER:
@@ -243,7 +245,7 @@ def _note_fingerprint(installation: Installation, known: Fingerprint) -> None:
 
 
 def _hold_copy(reason: str, detail: str) -> Hold:
-    """What must not wait first, then the hold: interrupted in between, the next look does all of it again."""
+    """Do first what must not wait, then hold. If interrupted, the next look does all of it again."""
     prepare()
     return sending_hold.hold(reason, "smsapp", kind=HoldKind.COPY, detail=detail, at=clock.now())
 
@@ -268,7 +270,7 @@ def _data_until(installation: Installation) -> str:
 
 
 def _name() -> str:
-    """Of the installation, which never changes; empty before it has one."""
+    """Return the installation's name, which never changes; empty before it has one."""
     stored = _load(Setting.objects.filter(key=INSTALLED_AT).values_list("value", flat=True).first())
     return str(stored.get("name", ""))
 
@@ -287,7 +289,7 @@ def _load(text: str | None) -> dict[str, Any]:
 
 
 def _claim(now: Fingerprint) -> Installation:
-    """The first start: whoever comes first says where the database belongs."""
+    """Record at the first start where the database belongs. The first process decides."""
     value = json.dumps({"name": secrets.token_hex(8), "place": now.as_dict})
     row = Setting(key=INSTALLED_AT, value=value, description=DESCRIPTIONS[INSTALLED_AT], is_fixed=True)
     Setting.objects.bulk_create([row], ignore_conflicts=True)
@@ -297,7 +299,7 @@ def _claim(now: Fingerprint) -> Installation:
 
 
 def _renew(step: int) -> None:
-    """Move the mark on, unless another process just did. Compare-and-set: it never goes back."""
+    """Advance the mark, unless another process just did. Compare-and-set: it never goes back."""
     row = Setting.objects.filter(key=LAST_ALIVE).first()
     before = high_water_mark.mark_from(_load(row.value)) if row else None
     mark = Mark((before.counter if before else 0) + step, clock.now())

@@ -1,14 +1,14 @@
-"""Where the database lives, so that a copy of it notices that it is one.
+"""Where the database lives, so that a copy of it is detected.
 
 server      PostgreSQL's system identifier: made with the data directory, and copied with it
 database    the database's oid on that server, or the inode of the SQLite file: another one after a restore
-            (not the device beside it, whose number changes with a restart on many file systems)
+            (not the device, whose number changes with a restart on many file systems)
 instance    INSTANCE_ID of the environment
-address     host:port/name of the connection, or the path of the SQLite file; where no INSTANCE_ID is set. Several,
+address     host:port/name of the connection, or the path of the SQLite file, where no INSTANCE_ID is set. Several
             where the same running server, which began to run at `started`, was reached by them
 
-And of PostgreSQL its timeline, which is another one after a recovery from an archive or a failover: no other place, but
-perhaps an earlier time.
+PostgreSQL also has a timeline, which changes with a recovery from an archive or a failover: the same place, but perhaps
+an earlier time.
 """
 
 from dataclasses import asdict, dataclass
@@ -26,7 +26,7 @@ MAY_SEE_TIMELINE = "SELECT has_function_privilege('pg_control_checkpoint()', 'EX
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Empty where it cannot be known. `address`: those that are known, with spaces between them."""
+    """Empty fields are unknown. `address`: all known ones, separated by spaces."""
 
     server: str = ""
     database: str = ""
@@ -57,7 +57,7 @@ def here() -> Fingerprint:
 
 
 def _asked(cursor: CursorWrapper, may_ask: str, what: str) -> str:
-    """One figure of PostgreSQL's; empty for a role that may not ask for it."""
+    """Return one value of PostgreSQL's; empty for a role that may not ask for it."""
     cursor.execute(may_ask)
     if not cursor.fetchone()[0]:
         return ""
@@ -66,7 +66,7 @@ def _asked(cursor: CursorWrapper, may_ask: str, what: str) -> str:
 
 
 def difference(before: Fingerprint, now: Fingerprint) -> str:
-    """In what the two differ, in words; empty if they are the same as far as both are known."""
+    """Return how the two differ, in words; empty if they are the same as far as both are known."""
     if before.server and now.server and before.server != now.server:
         return "The database was copied to another database server."
     if before.database and now.database and before.database != now.database:
@@ -83,14 +83,16 @@ def difference(before: Fingerprint, now: Fingerprint) -> str:
 
 
 def _is_same_server(before: Fingerprint, now: Fingerprint) -> bool:
-    """Whether it is the very server that was known, running on, reached by another name or through a pooler. A copy was
-    started at another time."""
+    """Return whether it is the known server, still running, reached by another name or through a pooler.
+
+    A copy was started at another time.
+    """
     is_known = bool(before.server and before.started)
     return is_known and (before.server, before.started) == (now.server, now.started)
 
 
 def completed(before: Fingerprint, now: Fingerprint) -> Fingerprint:
-    """The same place with what has become known of it since, such as an INSTANCE_ID or another address."""
+    """Return the fingerprint with what has become known since, such as an INSTANCE_ID or another address."""
     addresses = before.address.split()
     return Fingerprint(
         before.server or now.server,
@@ -103,7 +105,7 @@ def completed(before: Fingerprint, now: Fingerprint) -> Fingerprint:
 
 
 def has_recovered(before: Fingerprint, now: Fingerprint) -> bool:
-    """Whether PostgreSQL came back from an archive or a replica since."""
+    """Return whether PostgreSQL was recovered from an archive or a replica since."""
     return bool(before.timeline and now.timeline and before.timeline != now.timeline)
 
 

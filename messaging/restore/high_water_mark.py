@@ -1,8 +1,8 @@
 """A witness outside the database that shows when the database has gone back in time.
 
-While the installation runs, a counter that only grows is kept in the database (the mark) and then told to the
-witness: a file in VAR_DIR and a key on the Redis server. A witness that is ahead of the mark proves that an older
-state of the database was put back. One that is behind, lost, or of another installation proves nothing.
+While the installation runs, a counter that only grows is stored in the database (the mark) and then with the witness: a
+file in VAR_DIR and a key on the Redis server. A witness that is ahead of the mark proves that an older state of the
+database was put back. One that is behind, lost, or of another installation proves nothing.
 """
 
 import json
@@ -17,7 +17,7 @@ OUTSIDE = Outside("witness")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`at` is the database's time; it is there to be read by people, never compared."""
+    """`at`: the database's time, for people to read; never compared."""
 
     counter: int
     at: datetime
@@ -28,7 +28,7 @@ class Mark:
 
 
 def mark_from(stored: Any) -> Mark | None:
-    """None for what is no mark."""
+    """Return a mark, or None for anything else."""
     try:
         return Mark(int(stored["counter"]), datetime.fromisoformat(stored["at"]))
     except (KeyError, TypeError, ValueError):
@@ -36,13 +36,13 @@ def mark_from(stored: Any) -> Mark | None:
 
 
 def seen(installation: str) -> Mark | None:
-    """The highest mark that a witness has seen of this installation."""
+    """Return the highest mark that a witness has of this installation."""
     marks = [mark for text in OUTSIDE.read() if (mark := _of(installation, text)) is not None]
     return max(marks, key=lambda mark: mark.counter, default=None)
 
 
 def record_mark(installation: str, mark: Mark) -> None:
-    """Only after the database has committed the mark."""
+    """Record a mark with the witnesses. Only after the database has committed it."""
     OUTSIDE.write(json.dumps({"installation": installation} | mark.as_dict))
 
 

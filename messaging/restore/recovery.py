@@ -1,14 +1,13 @@
-"""What was sent in the time that the database has forgotten is taken in again from the provider's log.
+"""Messages sent in the time that the database has forgotten are recovered from the provider's log.
 
-A call's reference names account, mode and campaign beside the batch (`identity.CallName`). So a message whose row is
-gone gets one again, under its own id, in a campaign of the same public id, with what the provider says of it: whoever
-was answered 202 then finds it, and its reports find it. The text is the log's. Nothing of it is charged: the ledger has
-forgotten the charge together with the message. What cannot be placed is listed. What had not reached a provider yet is
-known to nobody.
+A call's reference names account, mode and campaign beside the batch (`ids.CallName`). So a message whose row is gone
+gets one again, under its own id, in a campaign of the same public id, with what the provider says about it: whoever was
+answered 202 then finds it, and its reports find it. The text is the log's. Nothing is charged: the ledger has forgotten
+the charge together with the message. What cannot be assigned is listed. What had not reached a provider yet is lost.
 
-Of a message that has its row still the report may have come in that time, and will not come again: what the log says of
-it is a fact from a look-up. The log names what was sent since; what was sent before is asked about call by call, as
-where any report is missing (`missing_reports.py`), and at once.
+A message that still has its row may have got its report in that time, and the report will not come again: what the log
+says about it is a fact from a look-up. The log covers what was sent since; what was sent before is looked up call by
+call, as any missing report (`missing_reports.py`), at once.
 """
 
 import json
@@ -41,7 +40,7 @@ from uploads.models import Audience
 
 KEY = "recovered_messages"
 DESCRIPTION = "What the last release of a restored database found at the providers that the database did not know."
-RECENT_CALLS = 20_000  # by which gateways these went is where others may have gone, too
+RECENT_CALLS = 20_000  # newest batches; their gateways may have carried the forgotten ones, too
 LISTED = 500
 NAME = "Recovered after a restore"
 RECOVERED = "Taken in from the provider's log after a restore."
@@ -50,8 +49,11 @@ TEXT = "{text|(the provider keeps no text)}"
 
 @dataclass(slots=True)
 class Found:
-    """`placed`: messages by the name of their account; `unplaced`: by message id, what is known of it and why it is
-    nobody's; `untold`: gateways that cannot say what they got, in words."""
+    """What was recovered.
+
+    `placed`: messages by the name of their account. `unplaced`: by message id, what is known and why it is nobody's.
+    `untold`: gateways that cannot say what they got, in words.
+    """
 
     placed: dict[str, int] = field(default_factory=dict)
     unplaced: dict[str, str] = field(default_factory=dict)
@@ -76,7 +78,7 @@ class Found:
 
 
 def report() -> Found:
-    """What the last release found."""
+    """Return what the last release found."""
     text = Setting.objects.filter(key=KEY).values_list("value", flat=True).first()
     stored: dict[str, Any] = json.loads(text) if text else {}
     return Found(**stored)
@@ -88,15 +90,16 @@ def write(found: Found) -> None:
 
 
 def gateways_used() -> list[str]:
-    """Gateways that messages may have gone by in the time that is forgotten."""
+    """Return gateways that may have carried messages in the forgotten time."""
     recent = Attempt.objects.order_by("-pk").values_list("gateway", flat=True)[:RECENT_CALLS]
     return sorted({*router.live_gateways(), *recent})
 
 
 def recover_messages(gateway: str, entries: Iterable[LogEntry], known_until: datetime) -> None:
-    """Give rows to those of ours that have none, and the others their outcome; done again, nothing is done twice.
-    `known_until`: how far our data reach: accounts that are younger are others than those of before with the same
-    number."""
+    """Store messages of ours that have no row, and apply the outcome of the others. Safe to repeat.
+
+    `known_until`: how far our data reach. Accounts created later are others than earlier ones with the same number.
+    """
     known, unknown = _ours(entries)
     settlement.apply(settlement.facts_from([entry.report for entry in known], FactSource.LOOKUP)[0])
     found = report()
@@ -122,7 +125,7 @@ def recover_messages(gateway: str, entries: Iterable[LogEntry], known_until: dat
 
 
 def _ours(entries: Iterable[LogEntry]) -> tuple[list[LogEntry], list[LogEntry]]:
-    """Those whose messages have their rows, and those that have none."""
+    """Return the entries whose messages have rows, and those without."""
     ours = [
         (message_pk, entry) for entry in entries if (message_pk := parse_public_id(entry.report.message_id)) is not None
     ]
@@ -138,7 +141,7 @@ def _somebody(account: Account) -> User | None:
 
 
 def _store_entries(gateway: str, account: Account, user: User, name: CallName, entries: Sequence[LogEntry]) -> int:
-    """How many messages; all of one campaign."""
+    """Store the messages of one campaign. Return their number."""
     by_pk: dict[int, LogEntry] = {}
     for entry in entries:
         message_pk = parse_public_id(entry.report.message_id)
@@ -163,7 +166,7 @@ def _store_entries(gateway: str, account: Account, user: User, name: CallName, e
 
 
 def _campaign(account: Account, user: User, name: CallName, entry: LogEntry, now: datetime) -> Campaign:
-    """The one that is gone, by its public id; beside one that is known still, another one."""
+    """Return the lost campaign under its public id; beside one that still exists, another one."""
     beside = f"bulk-r{name.bulk_id[-19:]}"
     known = {row.bulk_id: row for row in Campaign.objects.filter(bulk_id__in=(name.bulk_id, beside), account=account)}
     for bulk_id in (name.bulk_id, beside):
@@ -200,7 +203,7 @@ def _message(campaign: Campaign, row: int, message_pk: int, entry: LogEntry) -> 
 
 
 def _make_batches(campaign: Campaign, gateway: str, by_pk: dict[int, LogEntry], now: datetime) -> None:
-    """With their calls. One that another part of the log, or another gateway's, has made already grows."""
+    """Store batches with their calls. One made by another part of the log, or another gateway's, grows."""
     message_pks: dict[int, list[int]] = defaultdict(list)
     for message_pk in sorted(by_pk):
         message_pks[batch_of(message_pk)].append(message_pk)
@@ -237,7 +240,7 @@ def _make_batches(campaign: Campaign, gateway: str, by_pk: dict[int, LogEntry], 
 
 
 def _make_calls(gateway: str, message_pks: dict[int, list[int]], by_pk: dict[int, LogEntry], now: datetime) -> None:
-    """By which reports that do not come are looked up."""
+    """Store the calls by which missing reports are looked up."""
     carried: dict[tuple[int, str], list[int]] = defaultdict(list)
     for pk, members in message_pks.items():
         for message_pk in members:

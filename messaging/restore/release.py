@@ -1,11 +1,13 @@
-"""Lifting a hold. One put on by hand is lifted at once; a restored or copied database is first compared with the
-provider, in steps that any worker may take: the state is one row of `settings`.
+"""Ends a sending hold.
 
-For each batch with messages that could still be sent the provider is asked, by message id, whether it has them. What
-it has is recorded as facts from a look-up, with the calls that carried them, so that neither is used again. What it
-does not have is sent after the release. Where it would not or could not tell, the hold stays, unless an operator
-insists. Then its log of the time that the database has forgotten is read: what nobody here knows is taken in, and what
-was reported meanwhile is learned (`recovery.py`).
+A hold by hand ends at once. A restored or copied database is first compared with the provider, in steps that any worker
+may take: the state is one row of `settings`.
+
+For each batch with messages that could still be sent, the provider is asked by message id whether it has them. What it
+has is recorded as facts from a look-up, with the calls that carried them, so that neither is used again. What it does
+not have is sent after the release. If it would not or could not tell, the hold stays, unless an operator insists. Then
+its log of the forgotten time is read: what nobody here knows is recovered, and what was reported meanwhile is applied
+(`recovery.py`).
 """
 
 import json
@@ -40,20 +42,22 @@ logger = logging.getLogger(__name__)
 
 KEY = "release"
 DESCRIPTION = "How far the comparison with the provider is that goes before a release."
-TRIES = 5  # in a row, while the provider does not tell
-BATCHES_AT_ONCE = 100  # read in one step; more than its time allows to ask about
-STEP_TIME = 100.0  # seconds after which a step that did not come back was killed: longer than one can take
+TRIES = 5  # tries in a row while the provider does not tell
+BATCHES_AT_ONCE = 100  # batches read in one step; more than its time allows to ask about
+STEP_TIME = 100.0  # seconds after which a step that did not return was killed: longer than one can take
 
 CHECKING, REFUSED = "checking", "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """`after` is the last batch that is done, `until` the last that there was when the release was asked for: what is
-    accepted later, under the hold, cannot have been sent, and the comparison would never end where much is. `read` are
-    the gateways whose log is read, `cursor` how far the next one's is.
-    Until `not_before` (seconds since the epoch) nobody takes a step: a worker is at it, or the provider is given
-    time."""
+    """How far the comparison is.
+
+    `after`: the last batch that is done. `until`: the last batch when the release was requested: what is accepted
+    later, under the hold, cannot have been sent, and the comparison would never end where much is. `read`: gateways
+    whose log is read; `cursor`: how far the next one's is. Until `not_before` (seconds since the epoch) nobody takes a
+    step: a worker is at it, or the provider is given time.
+    """
 
     by: str
     state: str = CHECKING
@@ -80,9 +84,11 @@ class Waiting:
 
 
 def request(by: str, *, force: bool = False, check: bool = False, user: User | None = None) -> Release | None:
-    """Lift the hold, or begin to: None if it is lifted. `force` releases what could not be compared as well; `check`
-    compares under a hold that was put on by hand, too. `user`: the operator behind `by`, where that is known for
-    certain. Raises InvalidState if nothing is held."""
+    """Release sending, or begin to. Return None if it is released.
+
+    `force`: also release what could not be compared. `check`: compare under a hold by hand, too. `user`: the operator
+    behind `by`, where that is known for certain. Raises InvalidState if nothing is held.
+    """
     held = sending_hold.current()
     if held is None:
         raise InvalidState("Sending is not held.")
@@ -116,7 +122,7 @@ def request(by: str, *, force: bool = False, check: bool = False, user: User | N
 
 
 def _release_at_once(held: Hold, by: str, force: bool) -> None:
-    """Raises InvalidState while the providers are being asked, or are to be, after a stop."""
+    """Release a hold. Raises InvalidState while the providers are being asked after a stop, or are to be."""
     if held.kind is HoldKind.OPERATOR and (waiting := asking.own_hold()):
         sending_hold.release(HoldKind.OPERATOR, waiting)
         raise InvalidState(f"The hold by hand is lifted; sending still waits. {waiting.reason} {waiting.detail}")
@@ -128,17 +134,17 @@ def _release_at_once(held: Hold, by: str, force: bool) -> None:
 
 
 def progress() -> Release | None:
-    """The comparison that is under way, or that was refused."""
+    """Return the comparison that is under way, or that was refused."""
     return _read(Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or "")
 
 
 def unchecked() -> int:
-    """Batches that have not been compared yet."""
+    """Return the number of batches that are not compared yet."""
     return _to_check(progress() or Release("")).count()
 
 
 def waiting() -> list[Waiting]:
-    """What an operator may want to cancel first."""
+    """Return what an operator may want to cancel first."""
     rows = Campaign.objects.filter(
         status__in=(CampaignStatus.RUNNING, CampaignStatus.SCHEDULED, CampaignStatus.PAUSED), closed_at=None
     )
@@ -147,7 +153,7 @@ def waiting() -> list[Waiting]:
 
 
 def take_step() -> Release | None:
-    """Compare for TASK_BUDGET seconds; the state afterwards, None if nothing is to be compared (any more)."""
+    """Compare for TASK_BUDGET seconds. Return the state afterwards, None if nothing is left to compare."""
     claimed = _claim()
     if claimed is None:
         return progress()
@@ -172,7 +178,7 @@ def take_step() -> Release | None:
 
 
 def _recover_step(release: Release, written: str) -> Release | None:
-    """After the comparison: what the providers have that the database does not know at all."""
+    """After the comparison, recover what the providers have and the database does not know at all."""
     budget = Budget(settings.TASK_BUDGET)
     try:
         for name in recovery.gateways_used():
@@ -192,7 +198,7 @@ def _recover_step(release: Release, written: str) -> Release | None:
 
 
 def _read_on(release: Release, name: str) -> Release:
-    """The state after one more page of a gateway's log. One that has none, or none of that time, is noted."""
+    """Return the state after one more page of a gateway's log. A log that does not cover the time is recorded."""
     mark, done = detection.last_mark(), replace(release, read=(*release.read, name), cursor="", note="", tries=0)
     try:
         gateway = registry.get(name)
@@ -219,7 +225,7 @@ def _note_untold(name: str, why: str) -> None:
 
 
 def _advanced(release: Release, batch: Batch) -> Release:
-    """The state after one batch. Where an operator insists, one that cannot be compared is passed over."""
+    """Return the state after one batch. If an operator insists, a batch that cannot be compared is skipped."""
     try:
         found = compare(batch)
     except NotTold as error:
@@ -229,7 +235,7 @@ def _advanced(release: Release, batch: Batch) -> Release:
 
 
 def _give_up(release: Release, written: str) -> Release | None:
-    """The provider does not tell."""
+    """Refuse the release: the provider does not tell."""
     if release.force:
         _finish(replace(release, skipped=release.skipped + _to_check(release).count()))
         return None
@@ -238,21 +244,21 @@ def _give_up(release: Release, written: str) -> Release | None:
 
 
 def _put_down(release: Release, written: str, wait: timedelta) -> Release:
-    """Leave the next step to whoever comes, not before this time has passed."""
+    """Leave the next step to another worker, after `wait`."""
     release = replace(release, not_before=(clock.now() + wait).timestamp())
     Setting.objects.filter(key=KEY, value=written).update(value=_text(release))
     return release
 
 
 def _to_check(release: Release) -> QuerySet[Batch]:
-    """Batches with messages that could be sent: queued ones, and unknown ones, which may become so again."""
+    """Return batches with queued messages, and with unknown ones, which may become queued again."""
     unsent = Q(queued__gt=0) | Q(unknown__gt=0)
     rest = Batch.objects.filter(unsent, pk__gt=release.after, pk__lte=release.until)
     return rest.filter(campaign__closed_at=None).order_by("pk")
 
 
 def _finish(release: Release) -> None:
-    """From here on this is the installation, as it stands. Interrupted, all of it is done again."""
+    """Make this the installation as it stands. If interrupted, all of it is done again."""
     missed, recovered = miss_uncertain(clock.now(), detection.UNCERTAIN), recovery.report()
     missing_reports.recheck_all()
     audit.record(
@@ -298,7 +304,7 @@ def _enqueue_sending() -> None:
 
 
 def _claim() -> tuple[Release, str] | None:
-    """The state and its text, claimed for us; None if there is nothing to do, or somebody is at it."""
+    """Claim the state. Return it with its text; None if there is nothing to do, or somebody is at it."""
     text = Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or ""
     release, now = _read(text), clock.now().timestamp()
     if release is None or release.state != CHECKING or release.not_before > now:
@@ -310,7 +316,7 @@ def _claim() -> tuple[Release, str] | None:
 
 
 def _save(release: Release, written: str) -> str:
-    """Compare-and-set; raises NotYet if another worker, or an operator, has changed it meanwhile."""
+    """Store the state by compare-and-set. Raises NotYet if another worker or an operator has changed it meanwhile."""
     text = _text(release)
     if not Setting.objects.filter(key=KEY, value=written).update(value=text):
         raise NotYet("Another worker goes on with it.")

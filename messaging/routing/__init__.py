@@ -1,4 +1,1 @@
-"""By which gateway, how fast, and what happens when one fails.
-
-`router.py` chooses, `throttle.py` paces, `failover.py` moves batches away from a gateway that is down.
-"""
+"""Which gateway carries a message, how fast, and what happens when one fails."""

@@ -1,6 +1,6 @@
-"""What a change of routes leaves without a route, so that an operator is asked before it does.
+"""Which messages a change of routes would leave without a route, so that an operator is asked first.
 
-Without any route all messages go to the preferred gateway, so the first one may be what stops all others.
+Without any route all messages go to the preferred gateway, so the first route may stop all others.
 """
 
 from collections.abc import Collection, Iterable
@@ -9,18 +9,18 @@ from typing import NamedTuple
 from messaging.gateways import registry
 from messaging.models import Route
 
-NAMED = 8  # prefixes in one sentence
+NAMED = 8  # prefixes named in one sentence
 
 
 class Reach(NamedTuple):
-    """Which messages a route is for: None, and empty, are all."""
+    """Which messages a route is for. None, and empty, mean all."""
 
     account: str | None = None
     sender_id: str = ""
     prefix: str = ""
 
     def is_for(self, other: "Reach") -> bool:
-        """Whether all messages of the other are among its own."""
+        """Return whether this covers all messages of the other."""
         return (
             self.account in (None, other.account)
             and self.sender_id in ("", other.sender_id)
@@ -37,8 +37,10 @@ ALL = Reach()
 
 
 def reaches(*, without: str = "", changed: Route | None = None) -> list[Reach]:
-    """What has a route: without this gateway, and with this route as it is to be. Where there is no route, all has one
-    to the preferred gateway."""
+    """Return what has a route, without this gateway and with this route as it is to be.
+
+    Without any route, everything has one to the preferred gateway.
+    """
     rows = Route.objects.filter(is_enabled=True, gateway__is_enabled=True).exclude(gateway__name=without)
     if changed is not None:
         rows = rows.exclude(pk=changed.pk)
@@ -52,7 +54,7 @@ def reaches(*, without: str = "", changed: Route | None = None) -> list[Reach]:
 
 
 def warning_of(before: Iterable[Reach], after: Iterable[Reach]) -> str:
-    """In words, what had a route before and has none any more; empty if there is nothing."""
+    """Return, in words, what would no longer have a route; empty if nothing."""
     before, after = set(before), set(after)
     lost = [one for one in sorted({ALL, *before}, key=str) if _leads(before, one) and not _leads(after, one)]
     if ALL in lost and not after:

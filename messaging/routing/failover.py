@@ -1,11 +1,11 @@
-"""Batches whose gateway is down, or is no longer set up, go to the next of their routes.
+"""Batches whose gateway is down, or no longer set up, move to the next of their routes.
 
-Only what no provider can have is moved: the queued messages of a batch that nobody holds. Those whose outcome is not
-known are not queued, and what was in doubt once stays with its gateway (`prepare.py`). A batch's gateway and the reason
-are columns, so a move is one conditional update, and whoever leases the batch afterwards calls the other gateway. Where
-no other is left it waits, and says so. Those that never had one: `unrouted.py`.
+Only what no provider can have is moved: the queued messages of a batch that nobody holds. Messages whose outcome is
+unknown are not queued, and what was once in doubt stays with its gateway (`prepare.py`). A batch's gateway and the
+reason are columns, so a move is one conditional update, and whoever leases the batch afterwards calls the other
+gateway. If no other is left it waits, and says so. Batches that never had a gateway: `unrouted.py`.
 
-A gateway that only asks us to be slower keeps its batches.
+A gateway that only throttles us keeps its batches.
 """
 
 import logging
@@ -30,14 +30,16 @@ from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
-PASSED_BY_FOR = timedelta(seconds=60)  # a gateway that failed a batch, while there are others
+PASSED_BY_FOR = timedelta(seconds=60)  # for which a batch avoids a gateway that failed it, while there are others
 AT_ONCE = 2000  # batches of one gateway in one transaction
 GONE = gettext_noop("Its gateway %(name)s is no longer set up, and no other is.")
 
 
 def next_choice(batch: Batch, failed: str, why: str) -> Choice | None:
-    """Another gateway for a batch whose call has failed for certain, None if it has to stay; `why` in words. Each gets
-    its turn before one that failed is tried again."""
+    """Return another gateway for a batch whose call certainly failed, None if it has to stay.
+
+    Each gets its turn before one that failed is tried again. `why`: in words.
+    """
     if batch.is_pinned:
         return None
     router = Router(batch.account_id, batch.campaign.sender_id, batch.mode)
@@ -47,14 +49,14 @@ def next_choice(batch: Batch, failed: str, why: str) -> Choice | None:
 
 
 def move_all() -> int:
-    """Move the ready batches of every gateway that is down or gone; how many."""
+    """Move the ready batches of every gateway that is down or gone. Return the number of batches."""
     down, moved = _down(), 0
     for name in _waited_for():
         if name in down:
             moved += _move(name, down, "is down")
         elif name and name not in registry.names():
             moved += _move(name, {name, *down}, "is no longer set up")
-            if name not in registry.known():  # one that is only switched off is waited for
+            if name not in registry.known():  # batches wait for one that is only switched off
                 _pause_left(name)
     if moved:
         enqueue("messaging.dispatch_singles")
@@ -63,7 +65,7 @@ def move_all() -> int:
 
 
 def _waited_for() -> set[str]:
-    """The gateways for which ready batches wait: each is one step in the index, however many batches it has."""
+    """Yield gateways that ready batches wait for: one step in the index each, however many batches there are."""
     found: set[str] = set()
     for lane in Lane:
         ready = Batch.objects.filter(state=BatchState.READY, lane=lane).order_by("gateway")
@@ -75,7 +77,7 @@ def _waited_for() -> set[str]:
 
 
 def _down() -> set[str]:
-    """Gateways whose breaker is open."""
+    """Return gateways whose breaker is open."""
     return {name for name in registry.names() if throttle.is_down(name)}
 
 
@@ -87,7 +89,7 @@ def _move(name: str, without: Collection[str], why: str) -> int:
 
 
 def _move_some(name: str, lane: Lane, without: Collection[str], why: str) -> int:
-    """Look at some from a random place on: those that have no other gateway must not hide those that have one."""
+    """Look at some batches from a random one on: those without another gateway must not hide the others."""
     moved = 0
     with transaction.atomic():
         ready = Batch.objects.filter(state=BatchState.READY, lane=lane, gateway=name)
@@ -110,7 +112,7 @@ def _some(ready: BatchQuerySet) -> list[Batch]:
 
 
 def _choices(batches: Iterable[Batch], without: Collection[str]) -> dict[Choice, list[int]]:
-    """Of each batch that has another route."""
+    """Return the next route of each batch that has one."""
     routers: dict[tuple[int, str, str], Router] = {}
     found: dict[Choice, list[int]] = defaultdict(list)
     for batch in batches:
@@ -122,8 +124,10 @@ def _choices(batches: Iterable[Batch], without: Collection[str]) -> dict[Choice,
 
 
 def _pause_left(name: str) -> None:
-    """Campaigns of which something waits for a gateway that is gone: an operator has to look at them. What is ready of
-    a paused campaign is set aside, so that others follow."""
+    """Pause campaigns that wait for a gateway that is gone: an operator has to look at them.
+
+    The ready batches of a paused campaign are deferred, so that others follow.
+    """
     for lane in Lane:
         left = Batch.objects.filter(state=BatchState.READY, lane=lane, gateway=name).order_by("turn", "id")
         for campaign_id in sorted(set(left.values_list("campaign_id", flat=True)[:AT_ONCE])):

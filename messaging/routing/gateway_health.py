@@ -1,12 +1,13 @@
-"""How well gateways do, by the prefix of the numbers: measured from calls and delivery reports, minute by minute, and
-turned into the share of its weight that each is left with.
+"""How well gateways do for numbers with a prefix: measured every minute from calls and delivery reports.
+
+Each gateway's weight is cut to a share:
 
     bad    its share is halved, down to LEAST: enough to show that it works again
     good   its share grows by STEP
 
-Bad are calls that often fail, far fewer deliveries than usual there, and reports that are slow: judged beside the other
-gateways with numbers of the same prefix, so that a country's bad day is nobody's fault. A gateway that had too few
-messages to be judged grows again, for nothing shows that it is bad.
+Bad are calls that often fail, far fewer deliveries than usual there, and slow reports. They are judged beside the other
+gateways for the same prefix, so that a country's bad day is nobody's fault. A gateway with too few messages to be
+judged grows again, since nothing shows that it is bad.
 """
 
 import logging
@@ -25,20 +26,20 @@ from smsapp.core import clock
 logger = logging.getLogger(__name__)
 
 WINDOW = timedelta(minutes=30)  # of batches that are measured
-MOST = 20_000  # batches and calls, the newest, that are looked at: what this costs does not grow with the tables
+MOST = 20_000  # newest batches and calls that are looked at, so that the cost does not grow with the tables
 SETTLED = timedelta(minutes=2)  # after which most of a batch's reports are in
 CALLS_WINDOW = timedelta(minutes=5)
-ENOUGH = 50  # messages that say something
+ENOUGH = 50  # fewest messages that are judged
 ENOUGH_CALLS = 5
 FAILING = 0.3  # share of calls
 WORSE_BY = 0.15  # share of messages, delivered less or silent more than the best of the others
-ALONE_DELIVERED = 0.3  # of what a gateway without others delivers: below, it is bad
+ALONE_DELIVERED = 0.3  # lowest share delivered by a gateway that has no others beside it
 LEAST, STEP = 5, 25
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one gateway did with numbers of one prefix."""
+    """What one gateway did for numbers with one prefix."""
 
     sent: int = 0
     delivered: int = 0
@@ -61,7 +62,7 @@ class Measured:
 
 
 def measure() -> int:
-    """Measure, and move shares by a step; how many gateways and prefixes were measured."""
+    """Measure, and move shares by a step. Return the number of gateways and prefixes measured."""
     now = clock.now()
     measured = _measured(now)
     known = {(row.gateway, row.prefix): row for row in RouteHealth.objects.all()}
@@ -75,7 +76,7 @@ def measure() -> int:
 
 
 def fault_of(one: Measured, others: Iterable[Measured]) -> str:
-    """What is wrong with a gateway, in words; empty if nothing is."""
+    """Return what is wrong with a gateway, in words; empty if nothing."""
     if one.calls >= ENOUGH_CALLS and one.failed_calls >= FAILING * one.calls:
         return f"{one.failed_calls} of {one.calls} calls failed"
     if not one.is_enough:

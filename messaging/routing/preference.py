@@ -1,4 +1,4 @@
-"""Which gateway live messages go to where no routes are set up: an act of an operator's own, never of saving one."""
+"""Which gateway live messages go to while there are no routes: an act of its own, never a side effect of saving."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,11 @@ WAITING = (BatchState.DEFERRED, BatchState.READY)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is so before: `now` is the preferred gateway, None if messages wait; `staying` those that keep their
-    gateway, `unrouted` those that have none."""
+    """What would change.
+
+    `now`: the preferred gateway, None if messages wait. `staying`: messages that keep their gateway. `unrouted`:
+    messages without one.
+    """
 
     now: str | None
     has_routes: bool
@@ -29,7 +32,7 @@ class Change:
 
 
 def change() -> Change:
-    """What an operator should know before another gateway is preferred."""
+    """Return what an operator should know before preferring another gateway."""
     waiting = Batch.objects.filter(mode=Mode.LIVE, state__in=WAITING, queued__gt=0)
     sums = dict(waiting.order_by().values_list("gateway").annotate(Sum("queued")))
     unrouted = sums.pop("", 0)
@@ -38,7 +41,7 @@ def change() -> Change:
 
 @transaction.atomic
 def prefer(row: Gateway, by: User) -> None:
-    """Raises InvalidState for one that is off."""
+    """Prefer a gateway. Raises InvalidState for one that is off."""
     row = Gateway.objects.select_for_update().get(pk=row.pk)
     if not row.is_enabled:
         raise InvalidState("This gateway is off: send a test, then switch it on.")
@@ -50,13 +53,13 @@ def prefer(row: Gateway, by: User) -> None:
 
 @transaction.atomic
 def prefer_no_more(row: Gateway, by: User) -> None:
-    """Back to the gateway of the environment; without one, messages that no route leads to wait."""
+    """Return to the gateway of the environment. Without one, unrouted messages wait."""
     if before := _unset(row):
         _note("gateway.preferred_no_more", row, by, before)
 
 
 def _unset(row: Gateway | None = None) -> str:
-    """The name of the gateway that was preferred until now, empty if none was."""
+    """Unset the preference. Return the name of the gateway that was preferred, or empty."""
     rows = Gateway.objects.filter(is_preferred=True) if row is None else Gateway.objects.filter(pk=row.pk)
     before = rows.filter(is_preferred=True).select_for_update().first()
     if before is None:

@@ -1,6 +1,6 @@
-"""Whose turn it is among gateways that this process asks for something again and again: who was asked longest ago.
+"""Whose turn it is among gateways that this process asks again and again: the one asked longest ago.
 
-Kept by each process for itself: whatever others do only makes a turn come earlier.
+Each process keeps its own: what others do only makes a turn come earlier.
 """
 
 import time
@@ -10,13 +10,13 @@ _free_at: dict[tuple[str, str], float] = {}  # by purpose and gateway: its last 
 
 
 def in_turn(purpose: str, names: Iterable[str]) -> list[str]:
-    """Return those of the gateways that may be asked now, the one asked longest ago first."""
+    """Return the gateways that may be asked now, the one asked longest ago first."""
     free = [name for name in names if not is_paused(purpose, name)]
     return sorted(free, key=lambda name: _turn(purpose, name))
 
 
 def is_paused(purpose: str, name: str) -> bool:
-    """Whether a gateway is to be left alone."""
+    """Return whether a gateway is to be left alone."""
     return _turn(purpose, name) > time.monotonic()
 
 
@@ -26,7 +26,7 @@ def note_turn(purpose: str, name: str) -> None:
 
 
 def pause(purpose: str, name: str, seconds: float) -> None:
-    """Leave a gateway that would not answer alone for so long: it may hold whoever asks until the call times out."""
+    """Leave a gateway alone for so many seconds: it does not answer, and may hold callers until they time out."""
     _free_at[purpose, name] = time.monotonic() + seconds
 
 

@@ -1,15 +1,15 @@
-"""By which gateway messages go: the most specific routes first, and among equals by weight.
+"""Which gateway messages go to: the most specific route first, and among equal routes by weight.
 
-A route is for messages of one account or all, one sender or all, and numbers with one beginning or all. Those that
-match a message are ordered: routes of its account, then of its sender, then with the longest prefix, then by priority.
-Routes that are equal in all of it share the messages by weight, each cut to the share that its gateway's health leaves
-it (`health.py`). The rest are for when those before them are down.
+A route is for messages of one account or all, one sender or all, and numbers with one prefix or all. Those that match a
+message are ordered: routes of its account, then of its sender, then with the longest prefix, then by priority. Routes
+that are equal in all of these share the messages by weight, each cut to the share that its gateway's health leaves it
+(`gateway_health.py`). The rest are used when those before them are down.
 
-Without any route everything goes to the preferred gateway; with routes, what none of them matches waits for one, as
-all does without either (`unrouted.py`). Test mode knows the simulator and no routes.
+Without any route everything goes to the preferred gateway. With routes, messages that match none wait for one, as all
+do without either (`unrouted.py`). Test mode uses the simulator and no routes.
 
-A batch holds messages for which the answer is the same, so expansion asks for each number's `prefix` and chooses once a
-batch. What is queued may be moved to another gateway later (`failover.py`): the prefix says which.
+A batch holds messages that go the same way, so expansion asks for each number's `prefix` and chooses once a batch.
+Queued messages may move to another gateway later (`failover.py`): the prefix says which.
 """
 
 import logging
@@ -35,7 +35,7 @@ from smsapp.lib.phone import calling_code
 logger = logging.getLogger(__name__)
 
 DEFAULT_NOTE = "The preferred gateway; no routes are set up."
-UNMATCHED_DIGITS = 3  # after the calling code, of numbers that no route matches: as finely as routes usually tell
+UNMATCHED_DIGITS = 3  # digits after the calling code of unmatched numbers: as precise as routes usually are
 LONGEST_CODE = 3  # digits of a calling code
 
 
@@ -61,7 +61,7 @@ class _Known:
 
     @property
     def rank(self) -> tuple[bool, bool, int, int]:
-        """The lowest first."""
+        """Return the sort key; the lowest comes first."""
         return (self.account_id is None, not self.sender_id, -len(self.prefix), self.priority)
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """All that is set up. `shares` in hundredths, by gateway and prefix."""
+    """Everything that is set up. `shares`: in hundredths, by gateway and prefix."""
 
     routes: list[_Known]
     shares: dict[tuple[str, str], int]
@@ -100,20 +100,23 @@ class Router:
 
     @property
     def is_simple(self) -> bool:
-        """All numbers go the same way: nobody has to look at them."""
+        """Return whether all numbers go the same way, so that nobody has to look at them."""
         if self._is_test or self._preferred is not None:
             return True
         return self._prefixes == {""} and not self._has_choice
 
     def prefixes_of(self, phones: Iterable[str]) -> list[str]:
-        """Of E.164 numbers with plus: what a batch may share."""
+        """Return the prefixes of E.164 numbers with plus, by which a batch is shared."""
         if self.is_simple:
             return ["" for _ in phones]
         return [self.prefix_of(phone[1 : 1 + self._looked_at]) for phone in phones]
 
     def _prefix_of(self, beginning: str) -> str:
-        """The longest prefix of a route that matches, or the calling code where gateways compete: what they do well
-        and badly is measured by country. Where none matches, so many digits that a route that is added later does."""
+        """Return the longest matching prefix of a route, or the calling code where gateways compete.
+
+        Their health is measured by country. If no route matches, the prefix is long enough for one that may be added
+        later.
+        """
         matched = next((beginning[:n] for n in self._lengths if beginning[:n] in self._prefixes), None)
         if matched is None:
             return beginning[: len(calling_code(beginning)) + UNMATCHED_DIGITS]
@@ -121,8 +124,7 @@ class Router:
         return max(matched, code, key=len)
 
     def gateways_of(self, prefix: str) -> list[str]:
-        """All gateways that numbers with this prefix may go to, by name, whatever their state; none if no route
-        leads there."""
+        """Return all gateways for this prefix by name, whatever their state; none if no route leads there."""
         if self._is_test:
             return [registry.SIMULATOR]
         if self._preferred is not None:
@@ -130,11 +132,11 @@ class Router:
         return [route.gateway for equal in self._equals(prefix) for route in equal]
 
     def leads_to(self, prefix: str) -> bool:
-        """Whether any route does, whatever the state of its gateway."""
+        """Return whether any route leads there, whatever the state of its gateway."""
         return bool(self.gateways_of(prefix))
 
     def choose(self, prefix: str, without: Collection[str] = ()) -> Choice | None:
-        """A gateway for numbers with this prefix, none of those named in `without`; None if there is none."""
+        """Return a gateway for this prefix, none of those in `without`; None if there is none."""
         usable = [name for name in registry.names() if name not in without]
         if self._is_test:
             return Choice(registry.SIMULATOR, "") if registry.SIMULATOR in usable else None
@@ -162,12 +164,12 @@ class Router:
         return Choice(route.gateway, _note(f"By {route}: weight {route.weight} of {total}{health}."))
 
     def _share(self, gateway: str, prefix: str) -> int:
-        """Never 0: who is sent nothing can never show that it works again."""
+        """Return a share that is never 0: a gateway without messages can never show that it works again."""
         return max(1, self._shares.get((gateway, prefix), FULL_SHARE))
 
 
 def leads_to_one_that_is_off(account_id: int, sender_id: str, prefix: str) -> bool:
-    """Whether numbers with this prefix would go to a gateway, were it switched on."""
+    """Return whether numbers with this prefix would have a gateway if it were switched on."""
     whose = Q(account=None) | Q(account=account_id)
     routes = Route.objects.filter(whose, is_enabled=True, sender_id__in=("", sender_id))
     if Route.objects.filter(is_enabled=True).exists():
@@ -176,7 +178,7 @@ def leads_to_one_that_is_off(account_id: int, sender_id: str, prefix: str) -> bo
 
 
 def live_gateways() -> list[str]:
-    """All gateways that live messages may go to, by name, whatever their state."""
+    """Return all gateways that live messages may go to by name, whatever their state."""
     preferred = registry.preferred()
     return sorted({route.gateway for route in _current().routes}) or ([] if preferred is None else [preferred])
 
@@ -191,7 +193,7 @@ def _note(text: str) -> str:
 
 
 def _current() -> _Table:
-    """As the database had it some seconds ago; while it is away, as it was known last."""
+    """Return the routes as the database had them some seconds ago; while it is down, as they were last known."""
     return _table.get()
 
 
@@ -212,12 +214,12 @@ _table = Reread("routes", lambda: _Table(_routes(), _shares()), _Table([], {}), 
 @receiver([post_save, post_delete], sender=Route)
 @receiver([post_save, post_delete], sender=RouteHealth)
 def _changed(**kwargs: object) -> None:
-    """At least this process knows at once."""
+    """Make the change known to this process at once."""
     forget()
 
 
 @receiver([post_save, post_delete], sender=Route)
 @receiver([post_save, post_delete], sender=Gateway)
 def _enqueue_sweep(**kwargs: object) -> None:
-    """What no route led to may have one now (`unrouted.py`)."""
+    """Look again for a route of unrouted messages (`unrouted.py`)."""
     enqueue("messaging.sweep")

@@ -1,7 +1,7 @@
-"""How fast an account, and a sender, may send, where an operator says so: beside what the gateway allows.
+"""How fast an account and a sender may send, where an operator sets that: beside what the gateway allows.
 
-Batches of those that have no room now are not leased at all. Each process finds out for itself who that is: it knows
-whom it has met lately, and asks for their room before it leases.
+Batches of those without capacity are not leased at all. Each process finds out for itself: it remembers whom it met
+lately, and asks for their capacity before it leases.
 """
 
 import time
@@ -22,7 +22,7 @@ MOST_KNOWN = 10_000
 
 
 class Own(NamedTuple):
-    """A rate in messages a second: of one sender of an account; of all that it sends if `sender_id` is empty."""
+    """A rate in messages a second: of one sender of an account, or of all its sending if `sender_id` is empty."""
 
     account_id: int
     sender_id: str
@@ -34,7 +34,7 @@ class Own(NamedTuple):
 
     @property
     def batches(self) -> Q:
-        """Of batches: those that it holds for."""
+        """Return the condition on batches that this rate applies to."""
         return Q(account_id=self.account_id, **({"campaign__sender_id": self.sender_id} if self.sender_id else {}))
 
 
@@ -42,7 +42,7 @@ _met: dict[str, tuple[float, Own]] = {}  # by name: when a batch of it was lease
 
 
 def own_rates(campaign: Campaign) -> list[Own]:
-    """Those that there are."""
+    """Return the rates that apply to this campaign."""
     rates = []
     if campaign.account.rate is not None:
         rates.append(Own(campaign.account_id, "", campaign.account.rate))
@@ -52,8 +52,10 @@ def own_rates(campaign: Campaign) -> list[Own]:
 
 
 def take(campaign: Campaign, gateway: str, wanted: int, *, yields: bool = False) -> Grant:
-    """Take room with the gateway, and the same of the rates of account and sender. Whoever has none says how long to
-    wait, and nothing is kept of the others."""
+    """Take capacity of the gateway, and the same of the rates of account and sender.
+
+    Whoever has none says how long to wait, and nothing is kept of the others.
+    """
     owns = own_rates(campaign)
     taken: list[tuple[str, int]] = []
     grant = Grant(wanted, 0.0)
@@ -70,7 +72,7 @@ def take(campaign: Campaign, gateway: str, wanted: int, *, yields: bool = False)
 
 
 def meet(campaign: Campaign) -> list[Own]:
-    """The rates that hold for a batch about to be leased; they are looked at from now on."""
+    """Return the rates that apply to a batch about to be leased, and look at them from now on."""
     owns, now = own_rates(campaign), time.monotonic()
     for own in owns:
         _met[own.name] = (now, own)
@@ -78,8 +80,10 @@ def meet(campaign: Campaign) -> list[Own]:
 
 
 def look(*, yields: bool = False) -> list[tuple[Own, Grant]]:
-    """What each that was met lately has room for now. One that stays without room is met again in a while, so that a
-    rate that was changed is seen."""
+    """Return the capacity of each rate that was met lately.
+
+    A rate that stays without capacity is met again in a while, so that a change of it is noticed.
+    """
     oldest = time.monotonic() - KNOWN_FOR
     for name in [name for name, (met_at, _) in _met.items() if met_at < oldest]:
         del _met[name]
@@ -88,7 +92,7 @@ def look(*, yields: bool = False) -> list[tuple[Own, Grant]]:
 
 
 def forget() -> None:
-    """Read it again, the next time it is asked for."""
+    """Read the rates again, the next time they are asked for."""
     _rate_of.cache_clear()  # type: ignore[attr-defined]
     _met.clear()
 

@@ -3,15 +3,15 @@
 The rules are in `throttle_state.py`. The state of a gateway is one key in Redis, changed by compare-and-set (WATCH,
 MULTI), with the Redis server's time as everybody's clock. Around a call:
 
-    grant = take(gateway, wanted)         before it; may_call asks the same and takes nothing
-    tell(gateway, grant, outcome, ...)    after it; give_back where less was sent than granted
+    grant = take(gateway, wanted)                 before it; may_call asks the same and takes nothing
+    report_outcome(gateway, grant, outcome, ...)  after it; give_back where less was sent than granted
 
 Campaigns yield: where there is a rate, some of it is left for single sends.
 
-What else has a rate, an account or a sender (`sender_rates.py`), is kept in the same way under a name of its own.
+Accounts and senders with a rate (`sender_rates.py`) are throttled in the same way under names of their own.
 
-While nothing limits a gateway, a process answers from memory and tells Redis what it did once a second. While Redis
-is lost, each process goes on from what it last saw with its share of the rate, never unlimited.
+While nothing limits a gateway, a process answers from memory and updates Redis once a second. While Redis is down, each
+process continues from what it last saw with its share of the rate, never unlimited.
 """
 
 import logging
@@ -38,26 +38,26 @@ from messaging.routing.throttle_state import Grant, Limits, Pace, Slice
 logger = logging.getLogger(__name__)
 
 REMEMBERED = 3600  # seconds a state outlives its last change; longer than any closing
-FROM_MEMORY = 1.0  # seconds for which a process answers for a gateway that nothing limits
+FROM_MEMORY = 1.0  # seconds for which a process answers from memory for an unlimited gateway
 LOST_FOR = 5.0  # seconds after a failure in which Redis is not tried: each try may cost its time-outs
-TRIES = 20  # of one compare-and-set, before the caller is told to come again
+TRIES = 20  # tries of one compare-and-set, before the caller has to come again
 CONTENDED_WAIT = 0.05  # seconds
 
 Change = Callable[[Pace, Limits, float], tuple[Pace, Grant]]
 
 
 class Outcome(Enum):
-    """What a call said of the gateway, not of the messages in it."""
+    """What a call says about the gateway, not about the messages in it."""
 
-    ANSWERED = auto()  # whatever it said: one that refuses is alive
+    ANSWERED = auto()  # whatever it said: a gateway that refuses is alive
     THROTTLED = auto()
     DOWN = auto()
-    LOST = auto()  # the answer: as down, and perhaps for the size of the call
-    UNUSED = auto()  # no call was made of the grant
+    LOST = auto()  # the answer was lost: as down, and perhaps because of the call's size
+    UNUSED = auto()  # no call was made with the grant
 
 
 def outcome_of(error: GatewayError | None) -> Outcome:
-    """`error` is what the gateway's `submit` raised, None if it returned."""
+    """Return the outcome. `error`: what the gateway's `submit` raised, None if it returned."""
     if error is None or isinstance(error, Refused):
         return Outcome.ANSWERED
     if isinstance(error, NotBegun):
@@ -68,54 +68,56 @@ def outcome_of(error: GatewayError | None) -> Outcome:
 
 
 def may_call(gateway: str, wanted: int = 1, *, yields: bool = False) -> Grant:
-    """What `take` would grant now. Cheap, and takes nothing; true as a condition if a call may be made."""
+    """Return what `take` would grant now. Cheap, and takes nothing; true as a condition if a call may be made."""
     return _view_of(gateway).look(wanted, yields=yields)
 
 
 def is_down(gateway: str) -> bool:
-    """Whether its breaker is open: calls have found it down, and no probe has found it up since."""
+    """Return whether its breaker is open: calls have found it down, and no probe has found it up since."""
     return _view_of(gateway).is_down()
 
 
 def take(gateway: str, wanted: int, *, yields: bool = False) -> Grant:
-    """Take room for up to `wanted` messages."""
+    """Take capacity for up to `wanted` messages."""
     return _view_of(gateway).take(wanted, yields=yields)
 
 
 def may_send_within(name: str, rate: float, wanted: int, *, yields: bool = False) -> Grant:
-    """What `take_within` would grant now."""
+    """Return what `take_within` would grant now."""
     return _view_within(name, rate).look(wanted, yields=yields)
 
 
 def take_within(name: str, rate: float, wanted: int, *, yields: bool = False) -> Grant:
-    """Take room of something else than a gateway that has a rate, in messages a second: an account, a sender."""
+    """Like `take`, for any other rate-limited subject (an account, a sender), in messages a second."""
     return _view_within(name, rate).take(wanted, yields=yields)
 
 
 def give_back(name: str, count: int) -> None:
-    """Return the room for so many messages, taken and not used, of a gateway or of anything else."""
+    """Return capacity that was taken and not used, of a gateway or any other subject."""
     if count > 0:
         _view_of(name).give_back(count)
 
 
 def report_outcome(gateway: str, grant: Grant, outcome: Outcome, retry_after: float | None = None) -> None:
-    """Tell what became of the call of a grant. `retry_after` in seconds, if a 429 named a time."""
+    """Report the outcome of a grant's call. `retry_after`: seconds, if a 429 named a time."""
     _view_of(gateway).report_outcome(grant, outcome, retry_after)
 
 
 class View:
-    """What this process knows of one gateway. Its threads take turns, so that a Redis that hangs costs one of them
-    its time-out and not each."""
+    """What this process knows about one gateway.
+
+    Its threads take turns, so that a Redis that hangs costs one of them its time-out and not each.
+    """
 
     def __init__(self, gateway: str) -> None:
         self._gateway = gateway
-        self.ceiling: float | None = None  # of what is no gateway
+        self.ceiling: float | None = None  # of a subject that is no gateway
         self._lock = threading.Lock()
         self._shared = Pace()  # as last seen in Redis
         self._own: Pace | None = None  # while Redis is lost
-        self._clock_ahead = 0.0  # of the Redis server's time, before our monotonic clock
+        self._clock_ahead = 0.0  # from our monotonic clock to the Redis server's time
         self._read_at = self._told_at = -FROM_MEMORY  # monotonic
-        self._granted = self._answered = 0  # from memory, not told yet
+        self._granted = self._answered = 0  # granted from memory, not in Redis yet
 
     def look(self, wanted: int, *, yields: bool = False) -> Grant:
         with self._lock:
@@ -178,7 +180,7 @@ class View:
         return grant
 
     def _compare_and_set(self, redis: Redis, change: Change) -> Grant:
-        """Tell what was gathered, then make the change. Where neither changes anything nothing is written."""
+        """Write what was gathered, then make the change. If neither changes anything, nothing is written."""
         key, limits = _key(self._gateway), self._usual_limits()
         pipe: Any  # its annotations do not know that after WATCH it answers at once
         with redis.pipeline() as pipe:
@@ -212,7 +214,7 @@ class View:
         self._clock_ahead = now - self._read_at
 
     def _with_redis(self, act: Callable[[Redis], Grant]) -> Grant | None:
-        """None if Redis is lost: then `_own` is what holds."""
+        """Return the result, or None if Redis is down: then `_own` holds."""
         if not _loss.is_recent():
             try:
                 grant = act(get_redis_connection("default"))
@@ -227,7 +229,7 @@ class View:
         return None
 
     def _now(self) -> float:
-        """The Redis server's time, as far as we know without asking."""
+        """Return the Redis server's time, as far as we know without asking."""
         return time.monotonic() + self._clock_ahead
 
     def _usual_limits(self) -> Limits:
@@ -278,7 +280,7 @@ def _view_within(name: str, rate: float) -> View:
 
 
 def reset() -> None:
-    """Forget what this process knows; what is shared stays."""
+    """Forget what this process knows. What is shared stays."""
     _views.clear()
     _loss.end()
 
@@ -288,7 +290,7 @@ os.register_at_fork(after_in_child=reset)
 
 
 def ceiling_of(gateway: str) -> float | None:
-    """Messages a second that an operator allows this gateway; None: no ceiling."""
+    """Return the messages a second that an operator allows this gateway; None: no ceiling."""
     setup = registry.setup_of(gateway)
     return setup.rate if setup else settings.GATEWAY_RATE or None
 
@@ -319,7 +321,7 @@ def _encoded(state: Pace) -> bytes:
 
 
 def _decoded(stored: bytes | None) -> Pace:
-    """Nothing is known where nothing is stored, or what another version of this program stored."""
+    """Return the stored state; the default if nothing is stored, or another version of this program stored it."""
     if stored is None:
         return Pace()
     try:

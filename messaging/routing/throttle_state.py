@@ -1,7 +1,6 @@
-"""How fast, how much at once, and whether a gateway may be called: a state machine of plain numbers, without clock,
-Redis or Django.
+"""How fast, how much at once, and whether a gateway may be called: a state machine without clock, Redis or Django.
 
-One state holds four things, because each decides what the others may do:
+One state holds four parts, because each decides what the others may do:
 
     bucket    a token for each message, refilled at the allowed rate, at most what one second gives; whoever yields
               leaves some to others: campaigns do, so that single sends never queue behind them
@@ -9,7 +8,7 @@ One state holds four things, because each decides what the others may do:
     breaker   calls that find the gateway down trip it: closed to everybody for a cool-down, then one probe at a
               time; an answer ends that with a rate far below the usual one, a failed probe doubles the cool-down
     size      a call whose answer was lost halves the next ones: a gateway that takes longer than the time-out for a
-              thousand messages may be quick enough for a hundred; undisturbed, the size doubles again
+              thousand messages may be fast enough for a hundred; undisturbed, the size doubles again
 
 `now` is in seconds, on one clock for all who share a state. Rates are in messages a second.
 """
@@ -18,44 +17,45 @@ import math
 from dataclasses import dataclass, replace
 
 BURST = 1.0  # seconds of the allowed rate that an idle gateway saves up
-RESERVE = 0.5  # of which those who yield leave so many: longer than others take to look again
-#: Seconds of the allowed rate that are given out together, to a caller that wants so many: else callers who wait for
-#: single tokens would make a call of each.
+RESERVE = 0.5  # of these, seconds that yielding callers leave: longer than others take to look again
+#: Seconds of the allowed rate that are granted together to a caller that wants so many: otherwise callers who wait for
+#: single tokens would make a call with each.
 PIECE = 0.1
 MIN_RATE = 1.0
-TOKEN_DUST = 1e-6  # what rounding may take from a token
+TOKEN_DUST = 1e-6  # tolerance for rounding
 
 CLOSED_WITHOUT_RETRY_AFTER = 1.0
 MIN_CLOSED = 0.1
-MAX_CLOSED = 300.0  # a provider that asks for more is asked again then
+MAX_CLOSED = 300.0  # longest wait; a provider that names more is asked again then
 LOWERED_TO = 0.7
-#: Messages a second that the first lowering leaves: what was sent while little was asked for is no limit of the
-#: gateway's, and a stray 429 to a quiet installation must not slow the next campaign.
+#: Messages a second that the first lowering leaves. What was sent while little was wanted is no limit of the
+#: gateway, and a stray 429 in a quiet installation must not slow the next campaign.
 FIRST_LOWERED_TO = 10.0
 LOWER_EVERY = 1.0  # seconds; a call granted sooner after a lowering, or before it, lowers nothing
-RAMP_FROM = 0.1  # of the usual rate, after an outage
+RAMP_FROM = 0.1  # share of the usual rate after an outage
 
 #: A lowered rate grows by (second number) a second up to (first number) times the rate at which we were throttled.
-#: It hovers just below that rate, since every try beyond it costs the gateway's time-out after a 429 again; once a
-#: quarter above it, that rate was no limit of the gateway's.
+#: It stays just below that rate, since every try beyond it costs the gateway's time-out after a 429 again; once a
+#: quarter above it, that rate was no limit of the gateway.
 GROWTH = ((0.9, 0.10), (1.0, 0.005), (1.25, 0.01), (math.inf, 0.10))
 LONGEST_GROWTH = 600.0  # seconds counted between two events, far more than needed to grow back
-DROPPED_FROM = 2.0  # times that rate, and without anybody waiting for tokens, a lowering is dropped
+DROPPED_FROM = 2.0  # times that rate, without anybody waiting for tokens, at which a lowering ends
 
-LARGEST_CALL = 1000  # messages; what is not lower than that is no limit
-SMALLEST_CALL = 50  # messages: that the answer to a smaller call is lost is not for its size
+LARGEST_CALL = 1000  # messages; a size limit ends here
+SMALLEST_CALL = 50  # messages; the size of a smaller call is not why its answer is lost
 GROWS_AFTER = 300.0  # seconds without a lost answer until calls are twice as large
 
-SLICES = 6  # of the breaker's window
-CLOCK_SET_BACK = 5.0  # seconds; a clock that jumps back further makes all that is known worthless
+SLICES = 6  # parts of the breaker's window
+CLOCK_SET_BACK = 5.0  # seconds; a clock that jumps back further invalidates the state
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`ceiling`: the rate an operator configured, None if none is known. Times in seconds.
+    """What an operator configures.
 
-    The breaker trips at `breaker_calls` or more within `breaker_window` of which `breaker_share` found the gateway
-    down, and as soon as so many in a row did. A probe of which nothing is heard is given up after `probe_timeout`.
+    `ceiling`: the rate, None if none is known. Times in seconds. The breaker trips at `breaker_calls` or more within
+    `breaker_window` of which `breaker_share` found the gateway down, and as soon as so many in a row did. A probe
+    without an answer is given up after `probe_timeout`.
     """
 
     ceiling: float | None = None
@@ -69,8 +69,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """How many messages may leave, granted at the time `at`. None: ask again in `wait` seconds. `own`: names of account
-    and sender, where they have rates of their own of which it was taken, too."""
+    """How many messages may leave, granted at the time `at`.
+
+    If none: ask again in `wait` seconds. `own`: names of account and sender, where the grant was taken from rates of
+    their own, too.
+    """
 
     granted: int
     at: float
@@ -83,7 +86,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A part of the breaker's window; `busiest` is the most messages granted in one of its seconds."""
+    """A part of the breaker's window. `busiest`: the most messages granted in one of its seconds."""
 
     number: int
     calls: int = 0
@@ -93,12 +96,12 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What is known of one gateway. The default is one of which nothing is known yet.
+    """What is known about one gateway. The default is one of which nothing is known yet.
 
-    `tokens` and `rate` are those of the moment `at`. `rate` is None unless lowered; `reached` is the rate at which
-    we were throttled, or the usual one before an outage. `cool_down` is 0 unless the breaker has tripped.
-    `granted` counts the messages of the whole second `second`, `down_in_row` calls since the last answer. `largest` is
-    the most messages of a call, None unless lowered, and as it is since `resized_at`.
+    `tokens` and `rate` hold at the moment `at`. `rate` is None unless lowered; `reached` is the rate at which we were
+    throttled, or the usual one before an outage. `cool_down` is 0 unless the breaker has tripped. `granted` counts the
+    messages of the whole second `second`, `down_in_row` calls since the last answer. `largest` is the most messages of
+    a call, None unless lowered, and as it is since `resized_at`.
     """
 
     at: float = 0.0
@@ -118,7 +121,7 @@ class Pace:
 
 
 def take(pace: Pace, limits: Limits, now: float, wanted: int, *, yields: bool = False) -> tuple[Pace, Grant]:
-    """Take tokens for up to `wanted` messages. Where nothing is granted the very same Pace comes back."""
+    """Take tokens for up to `wanted` messages. If nothing is granted the very same Pace is returned."""
     moved = _moved_on(pace, limits, now)
     grant = _grant(moved, limits, wanted, yields=yields)
     if not grant:
@@ -131,29 +134,29 @@ def take(pace: Pace, limits: Limits, now: float, wanted: int, *, yields: bool = 
 
 
 def look(pace: Pace, limits: Limits, now: float, wanted: int, *, yields: bool = False) -> Grant:
-    """What `take` would grant."""
+    """Return what `take` would grant."""
     return _grant(_moved_on(pace, limits, now), limits, wanted, yields=yields)
 
 
 def is_free(pace: Pace, limits: Limits, now: float) -> bool:
-    """Nothing limits the gateway."""
+    """Return whether nothing limits the gateway."""
     is_limited = allowed_rate(pace, limits) is not None or pace.largest is not None
     return not is_limited and not pace.cool_down and now >= pace.closed_until
 
 
 def allowed_rate(pace: Pace, limits: Limits) -> float | None:
-    """None when nothing limits it."""
+    """Return the rate, or None if nothing limits it."""
     return min((rate for rate in (limits.ceiling, pace.rate) if rate is not None), default=None)
 
 
 def gathered(pace: Pace, limits: Limits, now: float, granted: int, answered: int) -> Pace:
-    """Count what a process granted itself, and heard answered, while nothing limited the gateway."""
+    """Count what a process granted itself, and got answered, while nothing limited the gateway."""
     pace = _moved_on(pace, limits, now)
     return pace if pace.cool_down else _counted(pace, limits, granted=granted, calls=answered)
 
 
 def answered(pace: Pace, limits: Limits, now: float, grant: Grant) -> Pace:
-    """The gateway is alive, whatever it said."""
+    """Note that the gateway is alive, whatever it said."""
     pace = _moved_on(pace, limits, now)
     if not pace.cool_down:
         return _counted(pace, limits, calls=1)
@@ -161,7 +164,7 @@ def answered(pace: Pace, limits: Limits, now: float, grant: Grant) -> Pace:
 
 
 def throttled(pace: Pace, limits: Limits, now: float, grant: Grant, retry_after: float | None) -> Pace:
-    """A 429: `retry_after` in seconds, None if the provider named no time."""
+    """Note a 429. `retry_after`: seconds, None if the provider named no time."""
     pace = answered(pace, limits, now, grant)
     closed = CLOSED_WITHOUT_RETRY_AFTER if retry_after is None else min(max(retry_after, MIN_CLOSED), MAX_CLOSED)
     if not pace.cool_down and grant.at >= pace.lowered_at + LOWER_EVERY:
@@ -170,7 +173,7 @@ def throttled(pace: Pace, limits: Limits, now: float, grant: Grant, retry_after:
 
 
 def down(pace: Pace, limits: Limits, now: float, grant: Grant) -> Pace:
-    """No connection, a 5xx."""
+    """Note a call without a connection, or a 5xx."""
     pace = _moved_on(pace, limits, now)
     if pace.cool_down:
         longer = min(pace.cool_down * 2, limits.cool_down_max)
@@ -180,7 +183,7 @@ def down(pace: Pace, limits: Limits, now: float, grant: Grant) -> Pace:
 
 
 def lost(pace: Pace, limits: Limits, now: float, grant: Grant) -> Pace:
-    """No answer in time, or one that cannot be read: whether the gateway has the messages is unknown."""
+    """Note an answer that did not come in time, or cannot be read: the gateway may have the messages."""
     pace = down(pace, limits, now, grant)
     smaller = max(SMALLEST_CALL, grant.granted // 2)
     if smaller >= min(grant.granted, pace.largest or LARGEST_CALL):
@@ -189,14 +192,14 @@ def lost(pace: Pace, limits: Limits, now: float, grant: Grant) -> Pace:
 
 
 def unused(pace: Pace, limits: Limits, now: float, grant: Grant) -> Pace:
-    """No call was made of the grant: another may be the probe, and its tokens come back."""
+    """Note that no call was made with the grant: another may be the probe, and its tokens come back."""
     if pace.cool_down:
         return replace(pace, probe_until=0.0) if _is_probe(pace, grant) else pace
     return given_back(pace, limits, now, grant.granted) if grant.at >= pace.lowered_at else pace
 
 
 def given_back(pace: Pace, limits: Limits, now: float, count: int) -> Pace:
-    """So many messages were granted and did not leave. A gateway that is closed has no tokens."""
+    """Return tokens of messages that did not leave. A closed gateway has no tokens."""
     pace = _moved_on(pace, limits, now)
     allowed = allowed_rate(pace, limits)
     if allowed is None or pace.cool_down or pace.at < pace.closed_until:
@@ -205,18 +208,18 @@ def given_back(pace: Pace, limits: Limits, now: float, count: int) -> Pace:
 
 
 def share_of(pace: Pace, processes: int) -> Pace:
-    """What one of so many processes may do alone when they can no longer share."""
+    """Return what one of so many processes may do alone when they can no longer share."""
     rate = None if pace.rate is None else pace.rate / processes
     return replace(pace, tokens=pace.tokens / processes, rate=rate, reached=pace.reached / processes)
 
 
 def _grant(pace: Pace, limits: Limits, wanted: int, *, yields: bool) -> Grant:
-    """For a Pace that has moved on to now."""
+    """Grant for a Pace that has moved on to now."""
     now = pace.at
     if wanted < 1 or now < pace.closed_until:
         return Grant(0, now, max(0.0, pace.closed_until - now))
     if pace.cool_down:
-        # Not as long as until the probe is given up: it may be answered any moment.
+        # Shorter than until the probe is given up: it may be answered any moment.
         wait = min(CLOSED_WITHOUT_RETRY_AFTER, pace.probe_until - now)
         return Grant(0, now, wait) if wait > 0 else Grant(1, now)
     wanted = min(wanted, pace.largest or wanted)
@@ -231,17 +234,17 @@ def _grant(pace: Pace, limits: Limits, wanted: int, *, yields: bool) -> Grant:
 
 
 def _burst(allowed: float) -> float:
-    """The most tokens at a rate: enough for a message of those who yield, too."""
+    """Return the most tokens at a rate: enough for a message of a yielding caller, too."""
     return max(1.0 + allowed * RESERVE, allowed * BURST)
 
 
 def _is_probe(pace: Pace, grant: Grant) -> bool:
-    """While the breaker is tripped: all other calls were granted before it was."""
+    """Return whether this is the probe: while the breaker is tripped, all other calls were granted before."""
     return grant.at >= pace.closed_until
 
 
 def _moved_on(pace: Pace, limits: Limits, now: float) -> Pace:
-    """Refill the bucket and let a lowered rate grow; neither happens while the gateway is closed."""
+    """Refill the bucket and let a lowered rate grow. Neither happens while the gateway is closed."""
     if now < pace.at - CLOCK_SET_BACK:
         return Pace(at=now)
     now = max(now, pace.at)
@@ -291,8 +294,10 @@ def _counted(pace: Pace, limits: Limits, *, granted: int = 0, calls: int = 0, do
 
 
 def _lowered(pace: Pace, limits: Limits) -> Pace:
-    """To a share of what was really granted in a second, yet never to less than half of what was allowed: a 429 to a
-    few messages after a quiet time does not say that so few are too many."""
+    """Lower to a share of what was really granted in a second, but never below half of what was allowed.
+
+    A 429 for a few messages after a quiet time does not say that so few are too many.
+    """
     busiest = float(max(part.busiest for part in pace.slices))
     allowed = allowed_rate(pace, limits)
     reached = max(MIN_RATE, busiest if allowed is None else allowed)
@@ -321,11 +326,11 @@ def _closed_for(pace: Pace, cool_down: float) -> Pace:
 
 
 def _usual_rate(pace: Pace, limits: Limits) -> float:
-    """The busiest second of a time in which the gateway was up: calls that fail at once are far more a second."""
+    """Return the busiest second of a time in which the gateway was up: failing calls are far more a second."""
     clean = [part.busiest for part in pace.slices if not part.down]
     usual = float(max(clean, default=min((part.busiest for part in pace.slices), default=0)))
     if pace.rate is not None:
-        usual = pace.reached  # what was really granted is less, for having been lowered
+        usual = pace.reached  # less was granted than usual, because the rate was lowered
     return max(MIN_RATE, usual if limits.ceiling is None else min(usual, limits.ceiling))
 
 

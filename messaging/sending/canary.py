@@ -28,43 +28,43 @@ from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
-#: Of these nobody can say anything about the route: they never left.
+#: They never left, so they say nothing about the route.
 NOT_TRIED = ("suppressed", "cancelled", "expired", "failed")
 OPEN = (CanaryState.SENDING, CanaryState.WAITING, CanaryState.FAILED)
 
 
 def is_on(campaign_id: int) -> bool:
-    """Whether others than the first recipients still have to wait, as the row says now."""
+    """Return whether the other recipients still have to wait, as this row says."""
     return Campaign.objects.filter(pk=campaign_id, canary_state__in=OPEN).exists()
 
 
 def check_due() -> int:
-    """Look at all campaigns whose canary is not over; how many took a step."""
+    """Move every campaign whose canary is still open. Return the number of campaigns that moved."""
     running = Campaign.objects.filter(status=CampaignStatus.RUNNING, canary_state__in=OPEN)
     return sum(bool(run_isolated(step, pk)) for pk in running.values_list("pk", flat=True)[:500])
 
 
 def let_follow() -> int:
-    """Let go of batches of the others, once they may follow; how many."""
+    """Stop holding back the batches of the others, once they may follow. Return the number of batches."""
     late = Batch.objects.filter(waits_for_canary=True, campaign__canary_state=CanaryState.PASSED)
     return late.update_unlocked(waits_for_canary=False)
 
 
 def step(campaign_id: int) -> bool:
-    """Take the next step, if its time has come."""
+    """Take the next step of a campaign, if it is due."""
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update(no_key=True).get(pk=campaign_id)
         before = campaign.canary_state
         if campaign.status == CampaignStatus.RUNNING:
             STEPS[CanaryState(campaign.canary_state)](campaign)
-    if campaign.canary_state == CanaryState.FAILED != before:  # its others wait anyway: nothing leaves in between
+    if campaign.canary_state == CanaryState.FAILED != before:  # the others wait anyway: nothing leaves in between
         pause_for_canary(campaign_id, _why_paused(campaign))
         logger.warning("campaign %s: %s", campaign.bulk_id, _why_paused(campaign))
     return campaign.canary_state != before
 
 
 def _tally(campaign: Campaign) -> dict[str, int]:
-    """Of the first recipients' batches, and their `size`."""
+    """Return the summed tallies of the first recipients' batches, with their number of messages as `size`."""
     first = Batch.objects.filter(campaign=campaign, waits_for_canary=False)
     names = (*COUNTED_STATUSES, "size")
     sums = first.aggregate(**{f"total_{name}": Sum(name, default=0) for name in names})
@@ -76,7 +76,7 @@ def _tried(tally: dict[str, int]) -> int:
 
 
 def _begin_to_wait(campaign: Campaign) -> None:
-    """Once all of the first are out, or will never be."""
+    """Wait for delivery reports, once every first message has been submitted or never will be."""
     tally = _tally(campaign)
     expected = min(campaign.canary_size or 0, campaign.total_recipients)
     if tally["size"] >= expected and not tally["queued"] and not tally["unknown"]:
@@ -87,7 +87,7 @@ def _begin_to_wait(campaign: Campaign) -> None:
 
 
 def _judge(campaign: Campaign) -> None:
-    """Once all of the first are reported, or the time for it is over."""
+    """Decide, once every first message is reported or the wait is over."""
     tally = _tally(campaign)
     assert campaign.canary_due_at is not None
     if tally["sent"] and clock.now() < campaign.canary_due_at:
@@ -117,5 +117,5 @@ def _why_paused(campaign: Campaign) -> Sentence:
     )
 
 
-#: What is done with a running campaign in each state. One that had failed and runs was resumed: a person has decided.
+#: The step in each state of a running campaign. A failed one that runs again was resumed: a person decided.
 STEPS = {CanaryState.SENDING: _begin_to_wait, CanaryState.WAITING: _judge, CanaryState.FAILED: _pass}

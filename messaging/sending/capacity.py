@@ -1,5 +1,4 @@
-"""Whose batches may be leased now: of gateways that have room for more calls, of accounts and senders that have room in
-their own rates."""
+"""What may be leased now: batches whose gateway, account and sender have capacity left."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from messaging.routing import sender_rates
 
 @dataclass(slots=True)
 class Free:
-    """How many more calls a gateway may have from this process, and on how many connections."""
+    """How many more calls a gateway can take from this process, and on how many connections."""
 
     calls: int
     connections: int
@@ -26,8 +25,11 @@ class Free:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """`gateways`: those that have room, by name. `full`: which batches are of accounts and senders that have none.
-    `left`: messages that others have room for, by the name of the rate."""
+    """What can be sent now.
+
+    `gateways`: those with capacity, by name. `full`: conditions on batches whose account or sender has none. `left`:
+    messages that the rates of others still allow, by the name of the rate.
+    """
 
     gateways: Mapping[str, Free]
     full: Sequence[Q] = ()
@@ -35,25 +37,27 @@ class Capacity:
 
     @property
     def calls(self) -> int:
-        """The most that one gateway has room for."""
+        """Return the largest number of calls that any gateway can take."""
         return max((free.calls for free in self.gateways.values()), default=0)
 
     def without_full(self, batches: BatchQuerySet) -> BatchQuerySet:
-        """Those whose account and sender have room, as far as we know."""
+        """Leave out batches whose account or sender has no capacity, as far as this process knows."""
         for full in self.full:
             batches = batches.exclude(full)
         return batches
 
     def chosen(self, batches: Sequence[Batch]) -> list[Batch]:
-        """As many of these, in their order, as there is room for together. One that does not fit is not overtaken by
-        others to its gateway."""
+        """Choose, in their order, as many of these batches as there is capacity for.
+
+        A batch that does not fit is not overtaken by later ones for its gateway.
+        """
         free = {name: Free(capacity.calls, capacity.connections) for name, capacity in self.gateways.items()}
         left = dict(self.left)
         chosen = []
         for batch in batches:
             names = [own.name for own in sender_rates.meet(batch.campaign)]
             if any(left.get(name, 1) <= 0 for name in names):
-                continue  # of one that is met for the first time: a single batch
+                continue  # a rate that is met for the first time allows a single batch
             gateway, policy = free[batch.gateway], registry.policy_of(batch.gateway)
             wanted = in_one_call(batch, policy)
             gateway.calls -= 1
@@ -68,5 +72,5 @@ class Capacity:
 
 
 def in_one_call(batch: Batch, policy: Policy) -> int:
-    """Messages of its next call, at most."""
+    """Return the most messages that the next call can carry."""
     return min(batch.call_size, policy.max_batch, max(1, batch.queued))

@@ -1,4 +1,4 @@
-"""Batches leave for the gateway:
+"""Batches leave for the gateway, in four steps.
 
 1. lease    ready batches, by one conditional update: owner, epoch + 1, deadline (`leases.py`)
 2. prepare  attempts, committed before their calls: the campaign runs, the epoch is ours, opt-outs and validity are
@@ -7,14 +7,13 @@
 4. record   the outcome; whatever is not certain becomes `unknown` and is looked up, never sent again blindly
             (`record.py`)
 
-Killed between any two lines, the sweep finds the batch by its lease and the attempt it left open.
+If the process is killed between any two lines, the sweep finds the batch by its lease and the attempt it left open.
 
-Batches of one campaign and gateway that were leased together are opened in one transaction, and answers that came
-meanwhile are recorded in one: what each costs beside its messages is then shared. If one of them breaks, each is done
-apart.
+Batches of one campaign and gateway that are leased together are prepared in one transaction, and answers that arrive
+together are recorded in one, so they share the cost. If one of them fails, each is done by itself.
 
-A call that hangs holds up nobody but its own gateway: each has slots of its own (`in_flight.py`), the task goes on with
-the others, and when its time is over it does so until none hangs any more.
+A call that hangs blocks only its own gateway: each gateway has slots of its own (`in_flight.py`). The task goes on with
+the others, and when its budget is over it does so until no call hangs any more.
 """
 
 import time
@@ -39,8 +38,8 @@ from smsapp.core.budget import Budget
 from smsapp.core.enqueue import enqueue
 from smsapp.core.isolation import run_batched, run_isolated
 
-SHORT_WAIT = 1.0  # seconds a worker waits itself for room; for longer it ends, and beat wakes it again
-#: Seconds for which answers are waited for, to be recorded with the first. A single send waits for nobody.
+SHORT_WAIT = 1.0  # seconds a worker waits for capacity itself; for longer it ends, and beat starts it again
+#: Seconds to wait for more answers, to record them together. A single send does not wait.
 GATHER = {Lane.SINGLES: 0.0, Lane.CAMPAIGNS: 0.05}
 NO_CAPACITY = Capacity({})
 
@@ -51,7 +50,7 @@ def dispatch_ready(lane: Lane, seconds: float | None = None) -> int:
 
 
 class Dispatch:
-    """One run of one process: calls that overlap, begun and recorded in turn."""
+    """One run of one process: overlapping calls, begun and recorded in turn."""
 
     def __init__(self, lane: Lane, seconds: float) -> None:
         self._lane = lane
@@ -93,9 +92,9 @@ class Dispatch:
 
 
 def find_capacity(lane: Lane, in_flight: InFlight, *, is_over: bool) -> tuple[Capacity, float]:
-    """Who may be sent for now, and the seconds until somebody else may, 0 if there is nobody.
+    """Return what can be sent now, and the seconds until more can, 0 if nothing waits.
 
-    When the task's time is over, only others than the gateways that hang, and only while one does: what begins then
+    When the task's budget is over, only gateways that answer count, and only while another one hangs: what begins then
     ends soon.
     """
     yields = lane is Lane.CAMPAIGNS
@@ -115,9 +114,11 @@ def find_capacity(lane: Lane, in_flight: InFlight, *, is_over: bool) -> tuple[Ca
 
 
 def lease_some(lane: Lane, capacity: Capacity, in_flight: InFlight) -> list[Batch]:
-    """Batches that there is room for, unless the installation is held. One whose last lease ended without a result is
-    begun alone, and waits for a slow call no longer than others: should it be the one that kills its worker, nobody
-    else is suspected more than once."""
+    """Lease the batches there is capacity for, unless sending is held.
+
+    A batch whose last lease ended without a result is begun alone, and waits for a slow call no longer than others.
+    Should it be the one that kills its worker, no other batch is suspected more than once.
+    """
     fresh = in_flight.fresh
     if not capacity.gateways or any(call.batch.lease_count for call in fresh):
         return []
@@ -130,5 +131,5 @@ def lease_some(lane: Lane, capacity: Capacity, in_flight: InFlight) -> list[Batc
 
 
 def group_by_route(batches: Iterable[Batch]) -> list[list[Batch]]:
-    """Runs of batches of one campaign that go to the same gateway, so that accounts keep their turns."""
+    """Return runs of batches with the same campaign and gateway. Runs keep the order, so accounts keep their turns."""
     return [list(run) for _, run in groupby(batches, key=attrgetter("campaign_id", "gateway"))]

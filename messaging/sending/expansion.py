@@ -1,7 +1,7 @@
 """A running campaign's audience chunks become batches and messages: one chunk, one transaction.
 
-The unique (campaign, chunk, part) of a batch stands in the transaction that stores the batch's messages, so a
-chunk can be expanded again by anybody at any time without harm.
+A batch is unique by (campaign, chunk, part), and is stored in the transaction that stores its messages, so anybody can
+expand a chunk again at any time without harm.
 """
 
 import logging
@@ -53,17 +53,20 @@ logger = logging.getLogger(__name__)
 
 _insert_batch_rows = Inserts(Batch)
 
-BLOCKED = "-"  # instead of a prefix: nothing may be sent there
+BLOCKED = "-"  # instead of a prefix: a country the account may not send to
 LANE_OF = {CampaignKind.SINGLE: Lane.SINGLES, CampaignKind.BULK: Lane.CAMPAIGNS}
 DISPATCH_TASK = {Lane.SINGLES: "messaging.dispatch_singles", Lane.CAMPAIGNS: "messaging.dispatch_campaigns"}
-# SQLite's busy handler, in seconds: how often it looks for the lock, and how often once it has waited for long.
+# SQLite's busy handler, in seconds: how often it polls for the lock, and how often after a long wait.
 LOOKS_AGAIN, LOOKS_AGAIN_LATER, LONG_HELD = 0.03, 0.11, 0.1
-SHORT_HELD = 0.04  # seconds: for as long a chunk is followed by the next without giving way
+SHORT_HELD = 0.04  # seconds for which chunks follow one another without giving way
 
 
 class Group(NamedTuple):
-    """What the messages of a batch have in common. `price_micro`: of a segment, in millionths; `locality`: where quiet
-    hours are the same, None where there are none; `release_at`: when these end, None if they are not now."""
+    """What the messages of a batch have in common.
+
+    `price_micro`: of a segment, in millionths. `locality`: where quiet hours are the same; None where there are none.
+    `release_at`: when these end; None if they are not on now.
+    """
 
     price_micro: int
     prefix: str
@@ -72,12 +75,12 @@ class Group(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A batch to be."""
+    """A batch that is not stored yet."""
 
     group: Group
     new: NewMessages
     choice: Choice
-    waits: bool  # for the first recipients of its campaign
+    waits: bool  # of the first recipients of a canary
 
     @property
     def failed(self) -> int:
@@ -89,12 +92,12 @@ class Part(NamedTuple):
 
 
 class NotOurs(Exception):
-    """The chunk was expanded by another worker, or the campaign was paused or cancelled meanwhile."""
+    """Another worker has expanded the chunk, or the campaign was paused or cancelled meanwhile."""
 
 
 def expand_ready() -> int:
-    """Expand running campaigns until none is left or the task's time is over; how many chunks were done."""
-    if asking.is_open():  # what was made now would have other ids than what may have been sent already
+    """Expand running campaigns until none is left or the budget is over. Return the number of chunks."""
+    if asking.is_open():  # messages made now would get other ids than those that may have been sent before the restore
         return 0
     budget = Budget(settings.TASK_BUDGET)
     done = 0
@@ -108,7 +111,7 @@ def expand_ready() -> int:
 
 
 def _expand_apart(campaign: Campaign, budget: Budget) -> int:
-    """A campaign that cannot be expanded is paused with the reason, and stops no other."""
+    """Expand one campaign. If it cannot be expanded, pause it with the reason; the others go on."""
     if not campaign.chunks_done:
         logger.info("campaign %s is made into messages", campaign.bulk_id)
     try:
@@ -132,14 +135,14 @@ def _expand_apart(campaign: Campaign, budget: Budget) -> int:
 
 
 def _require_no_row(campaign: Campaign, phones: Sequence[str]) -> None:
-    """Of an account that is guarded: numbers in a row stop its campaign with the first chunk. Raises NotOurs."""
+    """Stop a guarded account's campaign at the first chunk if its numbers are consecutive. Raises NotOurs."""
     if campaign.mode == Mode.LIVE and not restrictions.watch_audience(campaign.account, phones):
         pause_for_defect(campaign.pk, restrictions.CONSECUTIVE)
         raise NotOurs
 
 
 def expand_campaign(campaign: Campaign, budget: Budget) -> int:
-    """Expand chunk by chunk under a lease of our own; stops when the budget is over, at a pause, or at the end."""
+    """Expand chunk by chunk under a lease of our own, until the budget is over, a pause, or the end."""
     now = clock.now()
     lease = Campaign.objects.to_expand(now).filter(pk=campaign.pk)
     if not lease.update(expansion_lease_until=now + timedelta(seconds=settings.LEASE_SECONDS)):
@@ -163,15 +166,15 @@ def expand_campaign(campaign: Campaign, budget: Budget) -> int:
 
 
 def expand_chunk(campaign: Campaign, chunk_number: int) -> bool:
-    """Store one chunk's batches and messages; False if it was done already or the campaign may not go on."""
+    """Store the batches and messages of one chunk. Return False if that was done or the campaign may not go on."""
     return _store(campaign, chunk_number, _prepare(campaign, chunk_number))
 
 
 def store_expanded(campaign: Campaign, recipients: Recipients) -> list[Message]:
-    """Store a campaign of one chunk, these recipients, that the caller's transaction has admitted, with all of its
-    messages: nobody ever sees it without.
+    """Store an admitted campaign of one chunk with all its messages, in the caller's transaction.
 
-    Returns them as they were stored, in the order of their rows: not all need be in the same batch.
+    Nobody ever sees the campaign without its messages. Returns them as stored, in the order of their rows; they may be
+    in several batches.
     """
     parts = _parts(campaign, recipients)
     campaign.chunks_done = 1
@@ -196,8 +199,11 @@ def _stored(campaign: Campaign, first: int, new: NewMessages, index: int) -> Mes
 
 
 def _give_way(held: float, free: float) -> float:
-    """Leave SQLite's write lock free (between chunks: `free`) for long enough that who waited for it while we `held` it
-    looks again, and does not find us at the next chunk each time; how long it is held since. All in seconds."""
+    """Leave SQLite's write lock free for long enough that a waiting writer gets it. Return how long it is held since.
+
+    SQLite's waiters poll, so without a pause they could find the lock taken by the next chunk every time. `held`,
+    `free` (between chunks): all in seconds.
+    """
     if connection.vendor != "sqlite" or held < SHORT_HELD:
         return held
     time.sleep(max(0.0, (LOOKS_AGAIN if held < LONG_HELD else LOOKS_AGAIN_LATER) - free))
@@ -205,7 +211,7 @@ def _give_way(held: float, free: float) -> float:
 
 
 def _prepare(campaign: Campaign, chunk_number: int) -> list[Part]:
-    """A chunk's batches: all of the work that needs no lock."""
+    """Return a chunk's batches: all of the work that needs no lock."""
     body = campaign.audience.chunks.values_list("body", flat=True).get(number=chunk_number)
     recipients = unpack_body(body)
     if chunk_number == 0:
@@ -231,7 +237,7 @@ def _part(group: Group, new: NewMessages, router: Router, waits: bool) -> Part:
 
 
 def _by_canary(campaign: Campaign, recipients: Recipients) -> list[tuple[Recipients, bool]]:
-    """The first recipients of a campaign that tries some before, and those that wait for what becomes of them."""
+    """Separate the first recipients of a canary from those that wait for its outcome."""
     if campaign.canary_size is None or not canary.is_on(campaign.pk):
         return [(recipients, False)]
     made = Batch.objects.filter(campaign=campaign).aggregate(made=Sum("size", default=0))["made"]
@@ -245,7 +251,7 @@ def _by_canary(campaign: Campaign, recipients: Recipients) -> list[tuple[Recipie
 
 
 def _groups(campaign: Campaign, recipients: Recipients, router: Router) -> list[tuple[Group, Recipients]]:
-    """Recipients by what a batch has in common, so that one word on the batch is true of each of its messages."""
+    """Group recipients by what a batch has in common, so that each value on the batch holds for every message."""
     rows, phones, values = recipients
     prices = _prices(campaign, phones)
     prefixes = router.prefixes_of(phones)
@@ -268,14 +274,14 @@ def _groups(campaign: Campaign, recipients: Recipients, router: Router) -> list[
 
 
 def _prices(campaign: Campaign, phones: Sequence[str]) -> list[int]:
-    """Of a segment to each of these numbers."""
+    """Return the price of a segment to each of these phone numbers."""
     if campaign.prices is None:
         return [0] * len(phones)
     if len(different := set(campaign.prices.values())) == 1:
         return [different.pop()] * len(phones)
     prices = PriceList(campaign.prices)
     found = [prices.price_of(phone[1:]) for phone in phones]
-    assert None not in found  # else the campaign had not been admitted
+    assert None not in found  # otherwise the campaign would not have been admitted
     return [price or 0 for price in found]
 
 
@@ -301,7 +307,7 @@ def _new_messages(recipients: Recipients, renderer: Renderer, group: Group) -> N
 
 
 def _judge(values: Sequence[Sequence[str]], renderer: Renderer) -> tuple[list[int], dict[int, Failure]]:
-    """Segments of each row's text; by place, why the text cannot be made or be sent."""
+    """Return the segments of each row's text, and by index why a text cannot be made or sent."""
     counts, failures = [0] * len(values), {}
     for index, row in enumerate(values):
         try:
@@ -325,7 +331,7 @@ def _store(campaign: Campaign, chunk_number: int, parts: Sequence[Part]) -> bool
 
 
 def _insert(campaign: Campaign, chunk_number: int, parts: Sequence[Part]) -> None:
-    """In the caller's transaction. Raises NotOurs if the campaign has gone on, or may not go on."""
+    """Store the parts in the caller's transaction. Raises NotOurs if the campaign has gone on, or may not go on."""
     now = clock.now()
     _insert_batches(campaign, chunk_number, parts, now)
     ours = Campaign.objects.filter(pk=campaign.pk, chunks_done=chunk_number, status=CampaignStatus.RUNNING)
@@ -342,7 +348,7 @@ def _insert(campaign: Campaign, chunk_number: int, parts: Sequence[Part]) -> Non
 
 
 def _insert_batches(campaign: Campaign, chunk_number: int, parts: Sequence[Part], now: datetime) -> dict[int, Part]:
-    """With their messages; by the number of the first message of each."""
+    """Store the batches with their messages. Return each part by the key of its first message."""
     turn = next_turn(campaign.account_id, _lane(campaign))
     batches = [_new_batch(campaign, chunk_number, index, turn + index, part, now) for index, part in enumerate(parts)]
     _insert_batch_rows(batches)
@@ -355,7 +361,7 @@ def _insert_batches(campaign: Campaign, chunk_number: int, parts: Sequence[Part]
 
 
 def _go_on(campaign: Campaign, chunk_number: int, parts: Sequence[Part], now: datetime) -> None:
-    """Wake whoever sends what was inserted; of a campaign of which nothing can be sent, this was all."""
+    """Enqueue the sending of what was inserted; complete a campaign of which nothing can be sent."""
     if chunk_number + 1 == campaign.chunk_count and not any(part.queued for part in parts):
         settle_status([campaign.pk], now)
     enqueue(DISPATCH_TASK[_lane(campaign)])

@@ -1,11 +1,11 @@
-"""Whose turn it is: accounts alternate, and batches that may not leave are set aside.
+"""Accounts take turns, and batches that may not leave are deferred.
 
-A batch's `turn` is its place in its account's own queue; dispatch takes the lowest first. A newcomer starts level
-with the front of everybody's queue and never before it, so nobody's earlier silence is held against the others.
+A batch's `turn` is its position in its account's own queue; dispatch takes the lowest first. A newcomer starts level
+with the front of all queues and never before it, so an account's earlier silence is not held against the others.
 
-Leasing walks the ready batches in that order, so a paused campaign's thousands would be read at every lease. The
-sweep sets aside (`held` without a release time) what may not leave, and takes it up again, with new turns, once it
-may. Nothing depends on how soon it does: leasing itself asks whether campaign and account may send.
+Leasing reads the ready batches in that order, so it would read a paused campaign's thousands at every lease. The sweep
+defers what may not leave (without a release time), and requeues it with new turns once it may. Nothing depends on how
+soon that happens: leasing itself checks campaign and account.
 """
 
 from django.db import transaction
@@ -20,18 +20,18 @@ from messaging.querysets import MAY_SEND
 from messaging.sending.canary import OPEN
 from smsapp.database.prepared_query import Compiled, Slot
 
-AT_ONCE = 2000  # batches of an account and lane that are taken up in one transaction
+AT_ONCE = 2000  # batches of an account and lane that are requeued in one transaction
 _WAITING = Batch.objects.filter(MAY_SEND, state=BatchState.READY, lane=Slot("lane"))
 _LAST_OWN = _WAITING.filter(account_id=Slot("account")).order_by("-turn").values("turn")[:1]
 _IN_ORDER = _WAITING.order_by("turn", "id")
-#: The turn that dispatch has come to, how often its batch was tried, and the last turn of the account itself.
+#: The turn that dispatch has reached, how often its batch was tried, and the last turn of the account itself.
 _FRONT = Compiled(lambda: _IN_ORDER.values_list("turn", "lease_epoch", Subquery(_LAST_OWN))[:1])
-#: A batch that is tried again has kept its turn and says nothing of the front, unless all of them are tried again.
+#: A retried batch keeps its turn and says nothing about the front, unless every batch is a retry.
 _FRONT_UNTRIED = Compiled(lambda: _IN_ORDER.filter(lease_epoch=0).values_list("turn")[:1])
 
 
 def next_turn(account_id: int, lane: int) -> int:
-    """After the account's own waiting batches, and not before the front of everybody's queue."""
+    """Return a turn after the account's own waiting batches, and not before the front of all queues."""
     front = _FRONT.row(lane=lane, account=account_id)
     if front is None:
         return 0
@@ -42,11 +42,11 @@ def next_turn(account_id: int, lane: int) -> int:
 
 
 def set_aside() -> int:
-    """Ready batches of campaigns that do not run, that wait for the first recipients, of accounts on hold, and those
-    that have no gateway (`unrouted.py`), become `held`; how many.
+    """Defer ready batches that may not leave. Return the number of batches.
 
-    Those of cancelled campaigns, too: the sweep closes them bit by bit, and meanwhile others must get past. Asked by
-    campaign and by account: what may leave is not read, however much of it there is.
+    These are batches of campaigns that do not run (cancelled ones too, since the sweep closes them bit by bit), of
+    canaries, of suspended accounts, and those without a gateway (`unrouted.py`). The query goes by campaign and
+    account, so batches that may leave are not read, however many there are.
     """
     stopped = Campaign.objects.filter(closed_at=None, queued__gt=0).exclude(status=CampaignStatus.RUNNING)
     trying = Campaign.objects.filter(closed_at=None, canary_state__in=OPEN)
@@ -62,7 +62,7 @@ def set_aside() -> int:
 
 
 def requeue() -> int:
-    """Batches that were set aside and may leave again go to the end of their account's queue; how many."""
+    """Put deferred batches that may leave again at the end of their account's queue. Return the number of batches."""
     running = Campaign.objects.filter(closed_at=None, status=CampaignStatus.RUNNING, account__is_active=True)
     aside = Batch.objects.filter(campaign__in=running.values("pk"), state=BatchState.DEFERRED, release_at=None)
     aside = aside.filter(waits_for_canary=False).exclude(gateway="")

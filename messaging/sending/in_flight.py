@@ -1,6 +1,6 @@
 """The calls of one dispatch task that have not ended.
 
-Each gateway has slots and connections of its own in a process: one that does not answer takes none of the others'.
+Each gateway has its own slots and connections in a process, so one that does not answer takes none from the others.
 """
 
 import time
@@ -17,17 +17,19 @@ from messaging.sending.capacity import Free
 from messaging.sending.submit import Call, Result, make_call
 from smsapp.core.budget import Budget
 
-SLOW_AFTER = 0.5  # seconds after which a call is not waited for any more, before others are begun
+SLOW_AFTER = 0.5  # seconds after which other calls begin without waiting for this one
 LOOK_EVERY = 0.25  # seconds between two looks at the queue while no call ends
 
 
 class InFlight:
-    """A context manager that waits for its calls, which have threads of their own, without a database. It is only for
-    the thread that made it."""
+    """A context manager that waits for its calls.
+
+    The calls run in threads of their own, without a database. Use it only from the thread that made it.
+    """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(settings.GATEWAY_CALLS_IN_FLIGHT * max(1, len(registry.names())))
-        self._calls: dict[Future[Result], tuple[Call, float]] = {}  # with the time they began (monotonic)
+        self._calls: dict[Future[Result], tuple[Call, float]] = {}  # with their start (monotonic)
 
     def __enter__(self) -> Self:
         return self
@@ -50,21 +52,21 @@ class InFlight:
 
     @property
     def fresh(self) -> list[Call]:
-        """Those that began only just now."""
+        """Return the calls that began only just now."""
         return [call for call, began in self._calls.values() if not _is_slow(began)]
 
     @property
     def slow(self) -> set[str]:
-        """Gateways that have not answered a call for a while."""
+        """Return the gateways that have not answered a call for a while."""
         return {call.gateway.name for call, began in self._calls.values() if _is_slow(began)}
 
     @property
     def has_suspect(self) -> bool:
-        """Whether one is of a batch whose last lease ended without a result."""
+        """Return whether a call carries a batch whose last lease ended without a result."""
         return any(call.batch.lease_count for call, _ in self._calls.values())
 
     def ended(self, gather: float) -> list[Result]:
-        """The results of those that have ended, after a short wait if none has. See `wait_for_some`."""
+        """Return the results of calls that have ended, after a short wait if none has. See `wait_for_some`."""
         finished = wait_for_some(self._calls, gather)
         for future in finished:
             del self._calls[future]
@@ -72,9 +74,11 @@ class InFlight:
 
 
 def wait_for_some(calls: Iterable[Future[Result]], gather: float) -> set[Future[Result]]:
-    """The calls that have ended, if any does within LOOK_EVERY seconds. The first to end waits for up to `gather`
-    seconds until half of them have: the more are recorded, leased and opened together, the less each costs, and the
-    gateway has the other half to work on meanwhile."""
+    """Return the calls that have ended, waiting up to LOOK_EVERY seconds for the first.
+
+    The first to end waits up to `gather` seconds until half of them have. The more are recorded, leased and prepared
+    together, the less each costs, and the gateway works on the other half meanwhile.
+    """
     finished, others = wait(calls, timeout=LOOK_EVERY, return_when=FIRST_COMPLETED)
     budget = Budget(gather)
     while finished and len(finished) < len(others) and (left := budget.left) > 0:

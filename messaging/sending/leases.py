@@ -1,4 +1,4 @@
-"""1. lease: ready batches pass to a worker, by one conditional update: owner, epoch + 1, deadline; and back."""
+"""Step 1, lease: ready batches pass to a worker by one conditional update (owner, epoch + 1, deadline), and back."""
 
 import os
 import socket
@@ -18,15 +18,15 @@ from messaging.querysets import BatchQuerySet
 from messaging.sending.capacity import Capacity
 from smsapp.core import clock
 
-FRONT = 500  # batches of a gateway that are looked at: more than all workers hold, and what is set aside within seconds
+FRONT = 500  # batches of a gateway that are looked at: more than all workers hold and the sweep defers within seconds
 
 
 def lease(lane: Lane, limit: int, capacity: Capacity | None = None, *, with_suspects: bool = True) -> list[Batch]:
-    """Take ready batches, up to `limit` of each gateway, those that there is room for; None: up to `limit` of any.
-    Their epoch is ours alone until `lease_until`.
+    """Lease ready batches there is capacity for, up to `limit` of each gateway.
 
-    A batch whose last lease ended without a result is taken alone: should it be the one that kills its worker,
-    no other batch is counted as doing so with it.
+    Their epoch is ours alone until `lease_until`. Without `capacity`, up to `limit` of any gateway. A batch whose last
+    lease ended without a result is leased alone: should it be the one that kills its worker, no other batch is
+    suspected with it.
     """
     now = clock.now()
     with transaction.atomic():
@@ -57,31 +57,31 @@ def lease(lane: Lane, limit: int, capacity: Capacity | None = None, *, with_susp
 
 
 def _fronts(ready: BatchQuerySet, lane: Lane, limit: int, now: datetime, capacity: Capacity) -> list[Batch]:
-    """The next of each gateway, in turn. Of all together they might be those of one that has no room for so many."""
+    """Return the next batches of each gateway, in turn. The next of all might belong to one without capacity."""
     fronts = {name: _front(lane, name, now, capacity) for name in capacity.gateways}
     batches = [batch for pks in fronts.values() if pks for batch in ready.filter(pk__in=pks)[:limit]]
     return sorted(batches, key=attrgetter("turn", "pk"))
 
 
 def _front(lane: Lane, gateway: str, now: datetime, capacity: Capacity) -> list[int]:
-    """Return the ready batches of a gateway that come next in its lane, whether they may leave or not; without those of
-    accounts and senders that have no room now.
+    """Return the next ready batches of a gateway in its lane, whether they may leave or not.
 
-    Asked for alone, and by gateway: in one question with campaigns and accounts, PostgreSQL reads all that waits for
-    a gateway that is away. What may not leave is set aside by the sweep and does not stay in front.
+    Batches of accounts and senders without capacity are left out. Each gateway is asked by itself: in one query with
+    campaigns and accounts, PostgreSQL reads everything that waits for a gateway that is down. The sweep defers what may
+    not leave, so it does not stay in front.
     """
     ready = Batch.objects.filter(state=BatchState.READY, lane=lane, gateway=gateway, next_attempt_at__lte=now)
     return list(capacity.without_full(ready).order_by("turn", "id").values_list("pk", flat=True)[:FRONT])
 
 
 def lock(batches: Sequence[Batch]) -> None:
-    """In the order that everybody keeps; the caller's transaction holds them to its end."""
+    """Lock batches in id order, as everybody does, until the caller's transaction ends."""
     rows = Batch.objects.filter(pk__in=[batch.pk for batch in batches])
     list(rows.order_by("pk").select_for_update().values_list("pk"))
 
 
 def give_up(batches: Sequence[Batch], now: datetime, **values: object) -> None:
-    """Give batches that we have locked back, those that are still ours; where to, their tallies say."""
+    """Give leased and locked batches back, if they are still ours. Their tallies decide which state they get."""
     ours = {batch.pk: batch.lease_epoch for batch in batches}
     to_rest: dict[BatchState, list[int]] = defaultdict(list)
     current = Batch.objects.filter(pk__in=ours).only("state", "lease_epoch", "queued", "unknown") if ours else ()

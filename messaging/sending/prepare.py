@@ -1,4 +1,4 @@
-"""2. prepare: attempts are committed before their calls.
+"""Step 2, prepare: attempts are committed before their calls.
 
 The campaign runs, the epoch is ours, opt-outs and validity are checked, the texts are rendered.
 """
@@ -32,12 +32,14 @@ from messaging.storage.message_rows import QueuedMessage
 from smsapp.core import clock
 from uploads.suppressions import suppressed_among
 
-LEAST_VALIDITY = timedelta(seconds=1)  # providers take whole seconds
+LEAST_VALIDITY = timedelta(seconds=1)  # providers accept whole seconds
 
 
 def open_attempts(batches: Sequence[Batch]) -> list[Call]:
-    """Commit an attempt for the next slice of each of these leased batches of one campaign and gateway, as large as the
-    pace allows. A batch that has none, or may not leave now, is given back."""
+    """Commit an attempt for the next slice of each leased batch of one campaign and gateway.
+
+    A slice is as large as the throttle allows. A batch that gets none, or may not leave now, is given up.
+    """
     gateway = registry.get(batches[0].gateway)
     wanted = {batch.pk: in_one_call(batch, gateway.policy) for batch in batches}
     yields = batches[0].lane == Lane.CAMPAIGNS
@@ -56,7 +58,7 @@ def open_attempts(batches: Sequence[Batch]) -> list[Call]:
 
 
 def _put_off(batches: Sequence[Batch], wait: float) -> None:
-    """Until the gateway may be called again, or account and sender have room: for `wait` seconds. No try is used up."""
+    """Defer batches for `wait` seconds, until gateway, account and sender have capacity. No retry is used up."""
     with transaction.atomic():
         lock(batches)
         now = clock.now()
@@ -64,7 +66,7 @@ def _put_off(batches: Sequence[Batch], wait: float) -> None:
 
 
 def _give_back(gateway: str, grants: Mapping[int, Grant], used: Mapping[int, int]) -> None:
-    """What was granted for more messages than leave in calls. `used`: how many do, by batch."""
+    """Return capacity that was granted for more messages than leave. `used`: messages that leave, by batch."""
     for pk, grant in grants.items():
         if grant and pk not in used:
             throttle.report_outcome(gateway, grant, throttle.Outcome.UNUSED)
@@ -73,7 +75,7 @@ def _give_back(gateway: str, grants: Mapping[int, Grant], used: Mapping[int, int
 
 
 def _open(batches: Sequence[Batch], gateway: Gateway, grants: Mapping[int, Grant]) -> list[Call]:
-    """The monotonic clock is read before the database's, so that the time left is never overestimated."""
+    """Commit the attempts. The monotonic clock is read before the database's, so time is never overestimated."""
     started = time.monotonic()
     campaign = batches[0].campaign
     with transaction.atomic():
@@ -118,14 +120,14 @@ def _open(batches: Sequence[Batch], gateway: Gateway, grants: Mapping[int, Grant
 
 
 def _time_left(batch: Batch, campaign: Campaign, now: datetime) -> float:
-    """Seconds in which a call may begin, so that it ends before its lease and begins while its messages are valid."""
+    """Return the seconds within which a call may begin to end before its lease and begin while messages are valid."""
     until_lease_ends = (lease_end(batch) - now).total_seconds() - settings.GATEWAY_TIMEOUT - settings.LEASE_MARGIN
     valid_for = (campaign.valid_until - now).total_seconds() if campaign.valid_until else until_lease_ends
     return float(min(until_lease_ends, valid_for))
 
 
 def _still_ours(batches: Sequence[Batch], now: datetime) -> list[Batch]:
-    """Lock the batches; those whose lease is the one we took."""
+    """Lock the batches. Return those whose lease is still the one we took."""
     leased = (
         Batch.objects.filter(pk__in=[batch.pk for batch in batches], state=BatchState.LEASED, lease_until__gt=now)
         .order_by("pk")
@@ -136,7 +138,7 @@ def _still_ours(batches: Sequence[Batch], now: datetime) -> list[Batch]:
 
 
 def _earlier_attempts(batches: Sequence[Batch]) -> dict[int, list[tuple[int, str, int]]]:
-    """Key, state and epoch of each attempt there was, by batch."""
+    """Return key, state and epoch of every earlier attempt, by batch."""
     earlier: dict[int, list[tuple[int, str, int]]] = {batch.pk: [] for batch in batches}
     made = Attempt.objects.filter(batch_id__in=earlier).values_list("batch_id", "pk", "state", "epoch")
     for batch_id, pk, state, epoch in made:
@@ -147,7 +149,7 @@ def _earlier_attempts(batches: Sequence[Batch]) -> dict[int, list[tuple[int, str
 def _close_unused(
     batches: Sequence[Batch], earlier: Mapping[int, Sequence[tuple[int, str, int]]], now: datetime
 ) -> None:
-    """An attempt of this very lease that is open was committed, and we were not told so: no call was made of it."""
+    """Close open attempts of this very lease: their commit was not confirmed to us, so no call was made."""
     sources = ATTEMPT.sources(AttemptState.NOT_SENT, Actor.WORKER)
     unused = [
         pk
@@ -163,7 +165,7 @@ def _close_unused(
 def _sendable(
     batches: Sequence[Batch], campaign: Campaign, gateway: Gateway, now: datetime, grants: Mapping[int, Grant]
 ) -> dict[int, list[QueuedMessage]]:
-    """By batch, as many of its queued rows as were granted; those that may not leave any more are closed here."""
+    """Return, by batch, as many queued rows as were granted, and close those that may no longer leave."""
     if campaign.valid_until is not None and campaign.valid_until < now + LEAST_VALIDITY:
         late = [
             n for batch in batches for n in message_rows.read_message_pks(*batch_range(batch.pk), MessageStatus.QUEUED)
@@ -186,8 +188,10 @@ def _sendable(
 def _in_quiet_hours(
     campaign: Campaign, rows: Mapping[int, Sequence[QueuedMessage]], now: datetime
 ) -> dict[int, datetime]:
-    """Batches that were held up until after their time, and when that comes again. Expansion put together only what may
-    be sent at the same times."""
+    """Return batches whose quiet hours have begun again, and when these end.
+
+    Expansion batches only recipients whose quiet hours are the same.
+    """
     quiet = quiet_of(campaign)
     if quiet.is_none:
         return {}
@@ -198,9 +202,8 @@ def _in_quiet_hours(
 def _queued(batch: Batch, gateway: Gateway, limit: int) -> list[QueuedMessage]:
     """Return the next rows to submit to this gateway, at most `limit`.
 
-    What becomes of a call is taken for the outcome of its whole range. So the range never spans a row whose outcome is
-    unknown, nor one that another gateway may have: only that gateway can tell. If nothing else is left, the batch goes
-    back to it for good.
+    A call's outcome applies to its whole range. So the range never spans a row whose outcome is unknown, nor one that
+    another gateway may have: only that gateway can tell. If nothing else is left, the batch is pinned to that gateway.
     """
     if not batch.was_moved and not batch.unknown:
         return message_rows.read_queued(*batch_range(batch.pk), limit)
@@ -218,7 +221,7 @@ def _queued(batch: Batch, gateway: Gateway, limit: int) -> list[QueuedMessage]:
 
 
 def _holders(batch: Batch, gateway: Gateway, rows: Sequence[QueuedMessage]) -> dict[int, str]:
-    """By number, the other gateway of whose lost call a row came back, because that gateway does not know it (yet)."""
+    """Return, by message key, the other gateway that lost the call a row came back from and may not know it yet."""
     doubted = batch.attempts.exclude(state__in=(AttemptState.ANSWERED, AttemptState.NOT_SENT))
     elsewhere = doubted.exclude(gateway=gateway.name).values_list("first", "last", "gateway")
     slices = [(first, last, name) for first, last, name in elsewhere if _sends_again(name)]
@@ -227,8 +230,10 @@ def _holders(batch: Batch, gateway: Gateway, rows: Sequence[QueuedMessage]) -> d
 
 
 def _sends_again(gateway: str) -> bool:
-    """Whether what it does not know of a lost call may be queued again. Of others, what is queued was never in doubt:
-    it was held back for certain, beside messages that were lost."""
+    """Return whether messages of a lost call that this gateway does not know may be queued again.
+
+    With other gateways, queued messages beside lost ones were never in doubt: they were not sent, for certain.
+    """
     return gateway not in registry.known() or registry.policy_of(gateway).look_up_by is LookUpBy.OUR_ID
 
 

@@ -1,4 +1,4 @@
-"""4. record: the outcome of calls. Whatever is not certain becomes `unknown` and is looked up, never sent again."""
+"""Step 4, record: the outcome of calls. Whatever is not certain becomes `unknown` and is looked up, never resent."""
 
 import logging
 import random
@@ -16,7 +16,8 @@ from messaging.gateways.base import GatewayError, NotBegun, NotSent, Refused, Re
 from messaging.ids import MAX_IN_BATCH
 from messaging.models import Attempt, Batch
 from messaging.outcomes import provider_ids, provider_opt_outs, settlement
-from messaging.outcomes.settlement import ACCOUNT_REFUSED, Fact
+from messaging.outcomes.late_refusals import ACCOUNT_REFUSED
+from messaging.outcomes.settlement import Fact
 from messaging.routing import throttle
 from messaging.routing.failover import next_choice
 from messaging.routing.router import Choice
@@ -30,11 +31,11 @@ from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
-MAX_RETRY_COUNT = 1000  # the backoff has long reached its ceiling by then
+MAX_RETRY_COUNT = 1000  # the backoff has reached its ceiling long before
 
 
 def record_all(results: Sequence[Result]) -> None:
-    """Write down what came of some calls; answers together, for they have most of it in common."""
+    """Record the outcomes of calls, answers together, since they share most of the work."""
     for result in results:
         report_to_throttle(result)
     answered = [result for result in results if result.answer is not None]
@@ -46,7 +47,7 @@ def record_all(results: Sequence[Result]) -> None:
 
 
 def record(result: Result) -> None:
-    """Write down what came of a call."""
+    """Record the outcome of one call."""
     call, error = result.call, result.error
     if result.answer is not None:
         record_answers([result])
@@ -61,9 +62,10 @@ def record(result: Result) -> None:
 
 
 def record_answers(results: Sequence[Result]) -> list[Result]:
-    """By id, never by position. Ids an answer does not name are unknown; an account's refusal is no message's.
+    """Record answers message by message, by id and never by position.
 
-    A campaign of which one answer after the other takes nothing is paused.
+    Messages an answer does not name are unknown; a refusal of our account applies to no message. A campaign whose
+    answers keep accepting nothing is paused.
     """
     now = clock.now()
     facts: list[Fact] = []
@@ -104,7 +106,7 @@ def _refusal_in(result: Result) -> refusals.Refusal | None:
 
 
 def _by_id(call: Call, answer: SubmitAnswer) -> tuple[list[int], list[int]]:
-    """Numbers of the call's messages that were accepted, and of those that the answer does not name."""
+    """Return the keys of the call's accepted messages, and of those that the answer does not name."""
     accepted, named = set(answer.accepted), {report.message_id for report in answer.reports} | set(answer.not_sent)
     message_pks = list(zip(call.message_pks, (message.message_id for message in call.submission.messages), strict=True))
     return (
@@ -118,7 +120,10 @@ def _by_id(call: Call, answer: SubmitAnswer) -> tuple[list[int], list[int]]:
 
 
 def _give_back(results: Sequence[Result], now: datetime) -> None:
-    """Answered; the next call may be twice as large again. What was held back waits as a call that was not sent."""
+    """Give up the lease of an answered call; the next call may be twice as large again.
+
+    Messages that were not sent wait as those of a call that was not sent.
+    """
     sizes: dict[int, list[Batch]] = defaultdict(list)
     for result in results:
         if (not_sent_error := result.not_sent_error) is not None:
@@ -150,7 +155,7 @@ def _apply_refusal(result: Result) -> None:
 
 
 def _still_queued(message_pks: Sequence[int]) -> list[int]:
-    """A message may have been moved by a report that was quicker than the answer."""
+    """Return the messages that no report has moved: a report may be quicker than the answer."""
     stored = message_rows.read_messages(message_pks)
     return [
         message_pk
@@ -160,8 +165,11 @@ def _still_queued(message_pks: Sequence[int]) -> list[int]:
 
 
 def _plan_report_checks(results: Sequence[Result], now: datetime) -> None:
-    """When reports that have not come by then are looked up. Soon where the provider knew a message already: which
-    of our earlier calls it took, only its log can confirm."""
+    """Set when missing reports are looked up.
+
+    That is soon where the provider knew a message already: only its log can tell which of our earlier calls it
+    accepted.
+    """
     usual = now + timedelta(seconds=settings.REPORT_CHECK_AFTER)
     later = Q(report_check_at=None) | Q(report_check_at__gt=usual)
     batches = Batch.objects.filter(sent__gt=0)
@@ -179,7 +187,7 @@ def _is_repeated(result: Result) -> bool:
 
 
 def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> bool:
-    """Whether another gateway takes its place, which need not wait."""
+    """Return whether another gateway takes over, which need not wait."""
     now = clock.now()
     route = _other_route(call, error)
     with transaction.atomic():
@@ -192,7 +200,7 @@ def _record_not_sent(call: Call, error: NotSent, wait_seconds: float) -> bool:
 
 
 def _record_account_refused(call: Call, error: Refused) -> None:
-    """No message is to blame: amid successes the call is tried again, else its campaign is paused."""
+    """Try the call again if others succeed, else pause its campaign. No message is to blame."""
     is_lasting = refusals.is_lasting(call, error.detail)
     wait = 0.0 if is_lasting else _backoff(call.batch.retry_count, None)
     if _record_not_sent(call, error, wait) or not is_lasting:
@@ -202,22 +210,25 @@ def _record_account_refused(call: Call, error: Refused) -> None:
 
 
 def _other_route(call: Call, error: NotSent) -> Choice | None:
-    """Not for a gateway that only wants us slower, nor for a call that we did not begin."""
+    """Return the next gateway. A gateway that throttles, or a call that did not begin, is no reason to change it."""
     if error.throttled or isinstance(error, NotBegun):
         return None
     return next_choice(call.batch, call.gateway.name, f"did not take it: {error.detail}")
 
 
 def _tried_again(call: Call, error: NotSent, route: Choice | None = None) -> dict[str, object]:
-    """What becomes of a batch with messages that were not sent."""
+    """Return the new values of a batch with messages that were not sent."""
     if route := route or _other_route(call, error):
         return {"gateway": route.gateway, "route_note": route.note, "was_moved": True, "retry_count": 0}
     return {"retry_count": min(call.batch.retry_count + 1, MAX_RETRY_COUNT)}
 
 
 def _record_refused(call: Call, error: Refused) -> None:
-    """The request as a whole was refused. One message alone is to blame when one message was in it; else halve
-    the call, so that a single bad row never takes its neighbours with it."""
+    """Record a refusal of the whole request.
+
+    A message alone in its request is to blame. Otherwise halve the call, so that one bad row never takes its neighbours
+    with it.
+    """
     count = call.attempt.message_count
     now, too_many = clock.now(), None
     with transaction.atomic():
@@ -258,8 +269,11 @@ def _unknown_facts(message_pks: Sequence[int]) -> list[Fact]:
 def _finish_attempts(
     calls: Sequence[Call], state: AttemptState, now: datetime, http_status: int | None, detail: str = ""
 ) -> bool:
-    """False if the sweep has given them up meanwhile. They are settled by look-up then, and only what the provider
-    itself says of a message may still be written: its rows may be in a later call already."""
+    """Finish attempts. Return False if the sweep has given them up meanwhile.
+
+    Look-ups settle them then, and only what the provider itself says about a message may still be recorded: its rows
+    may be in a later call already.
+    """
     grace = timedelta(seconds=calls[0].gateway.policy.lookup_grace)
     sources = ATTEMPT.sources(state, Actor.WORKER)
     attempts = Attempt.objects.filter(pk__in=[call.attempt.pk for call in calls], state__in=sources)
@@ -274,7 +288,7 @@ def _finish_attempts(
 
 
 def _backoff(retry_count: int, retry_after: float | None) -> float:
-    """Seconds until the next try: what the provider asked for, else doubling with full jitter. No try is used up."""
+    """Return the seconds until the next try: what the provider asked for, else doubling with full jitter."""
     if retry_after is not None:
         return float(min(max(retry_after, 0.1), settings.RETRY_BACKOFF_MAX))
     ceiling = float(min(settings.RETRY_BACKOFF_MAX, settings.RETRY_BACKOFF * 2 ** min(retry_count, 16)))
@@ -282,14 +296,15 @@ def _backoff(retry_count: int, retry_after: float | None) -> float:
 
 
 def record_before(result: Result) -> float:
-    """The end of its lease (monotonic seconds): until then nobody else may settle the call, so an answer is kept
-    through an outage of the database."""
+    """Return the end of the call's lease (monotonic seconds).
+
+    Until then nobody else may settle the call, so its answer outlives an outage of the database.
+    """
     return float(result.call.submission.begin_before + settings.GATEWAY_TIMEOUT + settings.LEASE_MARGIN)
 
 
 def report_to_throttle(result: Result) -> None:
-    """What this call says of the gateway, for all who call it. What it did not hand over does not count for the rates
-    of account and sender."""
+    """Report the outcome to the gateway's throttle. Unsent messages do not count for account and sender rates."""
     error = result.error or result.not_sent_error
     retry_after = error.retry_after if isinstance(error, NotSent) else None
     throttle.report_outcome(result.call.gateway.name, result.call.grant, result.outcome, retry_after)

@@ -1,12 +1,12 @@
 """When a gateway refuses one call after the other, its campaign is paused with the reason.
 
-Messages    A message that is refused by itself is rejected, for mostly it is to blame. When REFUSALS_BEFORE_PAUSE of
-            them in a row are refused for the same reason, and none was taken in between, all others would be, too.
-            Refusals of the recipient's own are not counted: a list may have many wrong numbers.
-Account     Nothing is lost by waiting. Amid successes the call is tried again, as often; else the campaign is paused
-            at once.
+Messages    A message that is refused by itself is rejected, since usually it is to blame. After REFUSALS_BEFORE_PAUSE
+            refusals in a row for the same reason, with none accepted in between, all others would be refused, too.
+            Refusals because of the recipient are not counted: a list may have many wrong numbers.
+Account     Waiting loses nothing. If other calls succeed, the call is tried again, as often; else the campaign is
+            paused at once.
 
-A row is counted by campaign and gateway, since a gateway that refuses all may stand beside one that takes the rest.
+Refusals are counted by campaign and gateway: one gateway may refuse everything beside another that accepts the rest.
 """
 
 import logging
@@ -29,10 +29,10 @@ from smsapp.core import clock
 logger = logging.getLogger(__name__)
 
 RECIPIENTS_OWN = frozenset({Reason.RECIPIENT_REFUSED, Reason.UNKNOWN_NUMBER, Reason.OPTED_OUT})
-TAKEN = ("sent", "delivered", "undelivered", "unconfirmed")  # of a tally: what a gateway took, or may have
-LATELY = timedelta(minutes=2)  # a success longer ago says nothing of our account now
+TAKEN = ("sent", "delivered", "undelivered", "unconfirmed")  # statuses in a tally that a gateway accepted, or may have
+LATELY = timedelta(minutes=2)  # a success longer ago says nothing about our account now
 DIGITS_OF_A_CODE = 4
-LOOKED_THROUGH = 1000  # calls, the newest, among which a success is looked for
+LOOKED_THROUGH = 1000  # newest calls among which a success is looked for
 
 
 class Refusal(NamedTuple):
@@ -43,9 +43,10 @@ class Refusal(NamedTuple):
 
 
 def count(call: Call, reports: Sequence[Report]) -> Refusal | None:
-    """Count what an answer refuses that took nothing, in the transaction that rejects it; whether it is too much.
+    """Count the refusals of an answer that accepted nothing, in the transaction that rejects the messages.
 
-    The caller has moved the campaign's counters before, whose lock keeps other workers from counting meanwhile.
+    Return a Refusal if there were too many. The caller has moved the campaign's counters before; their lock keeps other
+    workers from counting meanwhile.
     """
     campaign, limit = call.batch.campaign, settings.REFUSALS_BEFORE_PAUSE
     if not 0 < limit <= campaign.total_recipients:
@@ -66,15 +67,18 @@ def count(call: Call, reports: Sequence[Report]) -> Refusal | None:
 
 
 def pause(refusal: Refusal) -> None:
-    """Pause the campaign; whoever resumes it lets as many be refused again. Not inside a transaction."""
+    """Pause the campaign. Whoever resumes it allows as many refusals again. Not inside a transaction."""
     if pause_for_gateway(refusal.campaign_id, refusal.why, PauseReason.MESSAGES_REFUSED):
         logger.warning("campaign %s paused: %s", refusal.campaign_id, refusal.why)
     RefusalRow.objects.filter(campaign_id=refusal.campaign_id).delete()
 
 
 def is_lasting(call: Call, why: str) -> bool:
-    """Whether a refusal of our account is more than one amid successes: nothing else was taken lately, or each of the
-    batch's last calls was refused so. Asked before the call is recorded."""
+    """Return whether a refusal of our account is more than an exception.
+
+    It is if nothing else was accepted lately, or each of the batch's last calls was refused so. Call it before the call
+    is recorded.
+    """
     return _was_refused_before(call, why) or not _took_lately(call)
 
 
@@ -89,7 +93,7 @@ def _why(report: Report) -> str:
 
 
 def _kind(why: str) -> str:
-    """The reason without words of many digits: a phone number, an id, a time may be this message's own."""
+    """Return the reason without words of many digits: a phone number, an id or a time may belong to this message."""
     return " ".join(word for word in why.split() if sum(map(str.isdigit, word)) <= DIGITS_OF_A_CODE)
 
 
@@ -99,7 +103,7 @@ def _taken(campaign_id: int, gateway: str) -> int:
 
 
 def _was_refused_before(call: Call, why: str) -> bool:
-    """Whether this is one too many in a row; what was not sent for another reason, as a rate, ends the row."""
+    """Return whether this is one refusal too many in a row. A call not sent for another reason ends the row."""
     others = Attempt.objects.filter(batch=call.batch).exclude(pk=call.attempt.pk).order_by("-pk")
     before = list(others.values_list("gateway", "state", "detail")[: max(0, settings.REFUSALS_BEFORE_PAUSE - 1)])
     same = call.gateway.name, AttemptState.NOT_SENT, _kind(why[:300])

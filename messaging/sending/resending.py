@@ -1,14 +1,13 @@
-"""The failed messages of an ended campaign, sent again as new messages of a new campaign.
+"""Resend the failed messages of an ended campaign as new messages of a new campaign.
 
 1. `create_resend` makes the new campaign under the old one's lock, as a draft with an empty audience.
 2. `fill_chunk` adds one audience chunk per transaction: up to CHUNK_SIZE messages after the one stored last, found by
-   walking the old campaign's batches by their tallies. Where it stands is read from the last chunk itself, so a kill at
-   any point costs nothing, and any number of processes may fill at once.
+   walking the old campaign's batches by their tallies. Its position is read from the last chunk, so a kill at any point
+   costs nothing, and any number of processes may fill at once.
 3. A chunk that is not full is the last one: its transaction starts the campaign, which is then like any other.
 
-What was delivered, may still be delivered or was never to be sent is left alone. A message whose text could not be
-made is left out too: with the same text and values it would fail again. Numbers that have opted out meanwhile are
-stopped at dispatch.
+Messages that were delivered, may still be delivered or were never to be sent are left alone. So is a message whose text
+could not be made: it would fail again. Numbers that have opted out meanwhile are stopped at dispatch.
 """
 
 import logging
@@ -37,13 +36,13 @@ from uploads.chunks import Recipients
 
 logger = logging.getLogger(__name__)
 
-#: Nobody has got these, for certain.
+#: These certainly did not arrive.
 FAILED_STATUSES = (MessageStatus.UNDELIVERED, MessageStatus.REJECTED, MessageStatus.FAILED, MessageStatus.EXPIRED)
 #: Only when asked for: an unconfirmed message may have arrived, so the recipient may get it twice.
 ON_REQUEST = (MessageStatus.UNCONFIRMED, MessageStatus.CANCELLED)
 WOULD_FAIL_AGAIN = (Reason.MISSING_VALUE, Reason.TEXT_TOO_LONG, Reason.EMPTY_TEXT)
 
-AT_ONCE = 5000  # messages that are gathered before the answer
+AT_ONCE = 5000  # messages that are gathered before the request is answered
 DRAFTS_PER_TASK = 20
 
 
@@ -72,7 +71,7 @@ def resend_failed(campaign: Campaign, by: User, statuses: Sequence[MessageStatus
 
 
 def fill_resends() -> int:
-    """Fill drafts until each is complete or the task's time is over; how many chunks were worked on."""
+    """Fill drafts until each is complete or the budget is over. Return the number of chunks."""
     budget = Budget(settings.TASK_BUDGET)
     done = 0
     for resend_id in list(Campaign.objects.to_gather().order_by("id").values_list("pk", flat=True)[:DRAFTS_PER_TASK]):
@@ -87,7 +86,7 @@ def fill_resends() -> int:
 
 
 def _fill_or_say_why(resend_id: int) -> bool:
-    """What cannot start now, for lack of credit for one, says so and is tried again."""
+    """Fill one chunk. A draft that cannot start now, such as for lack of credit, shows why and is tried again."""
     try:
         return fill_chunk(resend_id)
     except SmsappError as error:
@@ -96,9 +95,9 @@ def _fill_or_say_why(resend_id: int) -> bool:
 
 
 def fill_chunk(resend_id: int) -> bool:
-    """Add the next chunk of a draft, and start it after the last; whether there may be another.
+    """Add the next chunk of a draft, and start it after the last. Return whether there may be another.
 
-    The messages are read before the transaction. It holds the draft's row and goes on only if nobody has added a
+    The messages are read before the transaction, which holds the draft's row and goes on only if nobody has added a
     chunk meanwhile and the draft was not cancelled.
     """
     drafts = Campaign.objects.to_gather().select_related("audience", "resend_of")
@@ -122,11 +121,13 @@ def fill_chunk(resend_id: int) -> bool:
 
 
 def _next_messages(draft: Campaign) -> list[Message]:
-    """Up to CHUNK_SIZE messages to be sent again, in the order of their ids, after the one stored last."""
+    """Return up to CHUNK_SIZE messages to resend, in id order, after the one stored last."""
     found: list[Message] = []
     after = _stored_last(draft)
     wanted = Message.objects.filter(status__in=_statuses(draft), id__gt=after).exclude(reason__in=WOULD_FAIL_AGAIN)
-    wanted = wanted.exclude(status=MessageStatus.UNDELIVERED, reason=Reason.NO_REPORT)  # as one was called earlier
+    wanted = wanted.exclude(
+        status=MessageStatus.UNDELIVERED, reason=Reason.NO_REPORT
+    )  # the name of a status in earlier versions
     for batch_id in _batches(draft, after):
         found += wanted.filter(id__range=batch_range(batch_id)).order_by("id")[: settings.CHUNK_SIZE - len(found)]
         if len(found) == settings.CHUNK_SIZE:
@@ -135,9 +136,10 @@ def _next_messages(draft: Campaign) -> list[Message]:
 
 
 def _stored_last(draft: Campaign) -> int:
-    """Number of the message whose recipient was stored last, 0 before the first. By the index (phone, id).
+    """Return the key of the message whose recipient was stored last, 0 before the first.
 
-    Raises Message.DoesNotExist if it is not found: to begin again at 0 would send everything twice.
+    Uses the index (phone, id). Raises Message.DoesNotExist if it is not found: beginning again at 0 would send
+    everything twice.
     """
     last = last_recipient(draft.audience)
     if last is None:
@@ -147,7 +149,7 @@ def _stored_last(draft: Campaign) -> int:
 
 
 def _batches(draft: Campaign, after: int) -> list[int]:
-    """From the one with the next number on, those that hold a message to be sent again."""
+    """Return the batches from this message key on that hold a message to resend."""
     has_some = Q()
     for status in _statuses(draft):
         has_some |= Q(**{f"{status.label}__gt": 0})
@@ -165,7 +167,7 @@ def _statuses(draft: Campaign) -> list[MessageStatus]:
 
 
 def _recipients(messages: Sequence[Message]) -> Recipients:
-    """As the rows of a file: a text that is the same for all needs no values, so none were stored."""
+    """Return the messages as rows of a file. A text without placeholders needs no values, so none were stored."""
     return Recipients(
         [message.row for message in messages],
         [message.phone_number for message in messages],

@@ -1,12 +1,11 @@
-"""What an account may not do to numbers, or to us: countries it has no business in, the same number again and again,
-numbers in a row as who pumps traffic sends to.
+"""Protection of recipients, and of us against SMS pumping.
 
-Countries   at accept; of a file at expansion, where such a number fails with the reason
-Frequency   `recipient_hourly_limit` and `recipient_daily_limit`, over all campaigns: of a single send at accept, and of
-            everything just before the call. What may have left counts, too: it is in a call, or nobody knows what came
-            of its call. Two calls that begin in the same instant may both see room.
-Rows        an account that is guarded is put on hold: single sends to more than BLOCK_LIMIT different numbers of one
-            block of ten thousand in an hour, or a file of which most numbers follow one another
+Countries    at accept; of a file at expansion, where such a number fails with the reason
+Frequency    `recipient_hourly_limit` and `recipient_daily_limit`, over all campaigns: of a single send at accept, and
+             of everything just before the call. Messages that may have left count, too: those in a call, or in one
+             whose outcome is unknown. Two calls that begin in the same instant may both see capacity.
+Consecutive  a guarded account is suspended: single sends to more than BLOCK_LIMIT different numbers of one block of
+             ten thousand in an hour, or a file whose numbers are mostly consecutive
 """
 
 import hashlib
@@ -38,8 +37,8 @@ logger = logging.getLogger(__name__)
 
 BLOCK_DIGITS, BLOCK_LIMIT, BLOCK_WINDOW = 4, 20, 3600
 LEAST_IN_ROW, SHARE_IN_ROW = 200, 0.5
-NEIGHBOURS = 3  # numbers so near to one another follow one another
-COUNTRY_DIGITS = 8  # that say a number's country, plus included
+NEIGHBOURS = 3  # largest gap between consecutive numbers
+COUNTRY_DIGITS = 8  # digits that tell a number's country, plus included
 CONSECUTIVE = Sentence(
     gettext_noop(
         "Most of its recipients are consecutive phone numbers, as in SMS pumping (artificially inflated traffic)."
@@ -48,7 +47,7 @@ CONSECUTIVE = Sentence(
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 UNLIMITED = 1 << 30
-#: States of a call in which a message without proof may have left, by the message's own.
+#: States of a call in which an unproven message may have left, by the message's own state.
 MAY_HAVE_LEFT = {
     MessageStatus.QUEUED: (AttemptState.OPEN,),
     MessageStatus.UNKNOWN: (AttemptState.UNKNOWN, AttemptState.RESOLVED),
@@ -57,13 +56,16 @@ MAY_HAVE_LEFT = {
 
 
 def blocked_among(account: Account, phones: Iterable[str]) -> set[str]:
-    """Numbers (E.164) of countries that the account may not send to."""
+    """Return the phone numbers (E.164) in countries that the account may not send to."""
     allowed = frozenset(account.allowed_countries.upper().split())
     return {phone for phone in phones if _country(phone) not in allowed} if allowed else set()
 
 
 def _country(phone: str) -> str:
-    """Of most numbers their beginning says it; where one calling code has many countries, all of the number does."""
+    """Return a number's country.
+
+    Its first digits tell for most numbers; where a calling code has many countries, the whole number does.
+    """
     return (
         country_of(phone) if phone.startswith(("+1", "+7", "+44", "+212")) else _country_under(phone[:COUNTRY_DIGITS])
     )
@@ -75,14 +77,14 @@ def _country_under(beginning: str) -> str:
 
 
 def too_often_among(account: Account, phones: Collection[str], now: datetime | None = None) -> set[str]:
-    """Return the numbers that got, or may have got, as many of the account's messages as a number may get."""
+    """Return the phone numbers that got, or may have got, as many messages of the account as allowed."""
     return {
         phone for phone, remaining in _remaining(account, phones, now or clock.about_now()).items() if remaining <= 0
     }
 
 
 def over_limit(account: Account, rows: Mapping[int, Sequence[QueuedMessage]], now: datetime) -> list[int]:
-    """Return the numbers of messages that are about to leave and may not, for their recipient has had enough."""
+    """Return the keys of messages that are about to leave to recipients who have had enough."""
     queued = [row for some in rows.values() for row in some]
     remaining = _remaining(account, {row.phone_number for row in queued}, now)
     often = []
@@ -94,7 +96,7 @@ def over_limit(account: Account, rows: Mapping[int, Sequence[QueuedMessage]], no
 
 
 def _remaining(account: Account, phones: Collection[str], now: datetime) -> dict[str, int]:
-    """Return how many messages each number may still get; nothing where the account has no limit."""
+    """Return how many messages each phone number may still get; nothing where the account has no limit."""
     hourly, daily = account.recipient_hourly_limit, account.recipient_daily_limit
     if (hourly is None and daily is None) or not phones:
         return {}
@@ -122,7 +124,7 @@ def _remaining(account: Account, phones: Collection[str], now: datetime) -> dict
 
 
 def _unproven(messages: QuerySet[Message], since: datetime) -> Iterator[tuple[str, datetime]]:
-    """Yield number and time of each message that may have left in a call that began since then, without proof."""
+    """Yield phone number and time of each unproven message that may have left in a call since then."""
     without_proof = messages.filter(sent_at=None, status__in=MAY_HAVE_LEFT)
     rows = list(without_proof.values_list("pk", "status", "phone_number"))
     calls: defaultdict[int, list[tuple[int, int, str, datetime]]] = defaultdict(list)
@@ -138,8 +140,10 @@ def _unproven(messages: QuerySet[Message], since: datetime) -> Iterator[tuple[st
 
 
 def watch_singles(account: Account, phones: Sequence[str]) -> bool:
-    """Count single sends by block of numbers; False, and the account is held, if one has had too many different ones.
-    While Redis is lost nothing is counted."""
+    """Count single sends by block of numbers. Suspend the account and return False if a block has too many.
+
+    While Redis is down nothing is counted.
+    """
     if not account.guards_numbers:
         return True
     try:
@@ -160,14 +164,14 @@ def watch_singles(account: Account, phones: Sequence[str]) -> bool:
 
 
 def _block_name(phone: str) -> str:
-    """Return a keyed hash of the block's digits. Redis holds no phone numbers and no parts of them."""
+    """Return a keyed hash of the block's digits: Redis holds no phone numbers and no parts of them."""
     return hashlib.blake2b(
         phone[:-BLOCK_DIGITS].encode(), key=settings.SECRET_KEY.encode()[: hashlib.blake2b.MAX_KEY_SIZE], digest_size=12
     ).hexdigest()
 
 
 def watch_audience(account: Account, phones: Sequence[str]) -> bool:
-    """False, and the account is held, if most of these numbers follow one another."""
+    """Suspend the account and return False if most of these numbers are consecutive."""
     if not account.guards_numbers or not is_in_row(phones):
         return True
     raise_alarm(account.pk, CONSECUTIVE)
@@ -175,7 +179,7 @@ def watch_audience(account: Account, phones: Sequence[str]) -> bool:
 
 
 def is_in_row(phones: Sequence[str]) -> bool:
-    """Whether most of many numbers follow one another closely: nobody's customers do."""
+    """Return whether most of many numbers are consecutive: nobody's customers are."""
     if len(phones) < LEAST_IN_ROW:
         return False
     numbers = sorted(int(phone[1:]) for phone in phones)

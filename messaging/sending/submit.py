@@ -1,4 +1,4 @@
-"""3. submit: call the gateway, outside any transaction, in threads without a database."""
+"""Step 3, submit: call the gateway outside any transaction, in threads without a database."""
 
 import logging
 import time
@@ -15,14 +15,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that may begin: its attempt is committed, and the gateway's pace has room for it."""
+    """A call that may begin: its attempt is committed, and the throttle has granted its messages."""
 
     grant: Grant
     attempt: Attempt
     batch: Batch
     gateway: Gateway
     submission: Submission
-    message_pks: Sequence[int]  # of the submission's messages, in the same order
+    message_pks: Sequence[int]  # keys of the submission's messages, in the same order
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,12 @@ class Result:
 
     @property
     def not_sent_error(self) -> NotSent | None:
-        """Why some of the messages of an answered call were not sent."""
+        """Return why some messages of an answered call were not sent."""
         return self.answer.not_sent_error if self.answer else None
 
     @property
     def not_sent(self) -> int:
-        """How many of its messages the provider has not got, for certain."""
+        """Return how many of its messages the provider certainly does not have."""
         if isinstance(self.error, NotSent):
             return len(self.call.message_pks)
         return len(self.answer.not_sent) if self.answer else 0
@@ -52,7 +52,7 @@ class Result:
 
 
 def make_call(call: Call) -> Result:
-    """In a thread of its own, without the database."""
+    """Call the gateway, in a thread of its own without the database."""
     if time.monotonic() >= call.submission.begin_before:
         return Result(call, error=NotBegun("The lease was too nearly over to begin the call."))
     try:
@@ -60,6 +60,6 @@ def make_call(call: Call) -> Result:
     except GatewayError as error:
         return Result(call, error=error)
     except Exception:
-        # A defect of ours after the first byte may have left the messages with the provider.
+        # After a defect of ours behind the first byte the provider may have the messages.
         logger.exception("call %s broke", call.attempt.reference)
         return Result(call, error=Unknown("The call broke off inside this application."))

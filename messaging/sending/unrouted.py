@@ -1,7 +1,7 @@
-"""Messages that no route leads to wait: nothing fails at once, and an operator is told.
+"""Messages without a route wait: nothing fails at once, and an operator is notified.
 
-A batch for whose numbers there was no gateway has none, and is held. Every sweep looks at such batches of running
-campaigns again, and nothing of them is written until something can be said:
+A batch without a gateway for its numbers is deferred. Every sweep looks again at such batches of running campaigns, and
+writes nothing until something changes:
 
     a route leads there now     they get its gateway and leave
     none does                   a campaign of which nothing else can leave is paused, naming the numbers; messages of a
@@ -39,13 +39,13 @@ from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 2000  # batches that get a gateway in one transaction; campaigns that are looked at
-CLOSED_AT_ONCE = 200  # batches whose time is over
+AT_ONCE = 2000  # batches per transaction; campaigns per sweep
+CLOSED_AT_ONCE = 200  # overdue batches
 PREFIXES_NAMED = 8
 
 
 class Destination(NamedTuple):
-    """Where a batch has to go, by all that routes ask."""
+    """Where a batch has to go: everything that routes depend on."""
 
     account_id: int
     sender_id: str
@@ -58,7 +58,7 @@ class Destination(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether a route leads there, be its gateway up, or on, or not."""
+        """Return whether a route leads there, even if its gateway is down or switched off."""
         is_off = leads_to_one_that_is_off(self.account_id, self.sender_id, self.prefix)
         return self.router.leads_to(self.prefix) or is_off
 
@@ -67,21 +67,23 @@ _DESTINATION = ("account_id", "campaign__sender_id", "mode", "prefix")
 
 
 def note_of(prefix: str) -> str:
-    """What an operator reads on a batch that no route leads to."""
+    """Return the note for operators on a batch without a route."""
     return f"No route leads to +{prefix}…." if prefix else "There is no gateway for it."
 
 
 def waiting() -> BatchQuerySet:
-    """Batches without a gateway, of campaigns that run."""
+    """Return batches without a gateway, of running campaigns."""
     running = Campaign.objects.filter(closed_at=None, status=CampaignStatus.RUNNING, queued__gt=0)
     return Batch.objects.filter(campaign__in=running.values("pk"), state=BatchState.DEFERRED, gateway="")
 
 
 def look(now: datetime) -> int:
-    """Look for routes again, pause what has none, close what waited too long. Return how many batches got a gateway."""
+    """Look for routes again, pause campaigns without one, fail what waited too long. Return how many batches got a
+    gateway.
+    """
     if not waiting().exists():
         return 0
-    registry.forget()  # a route that was saved this moment counts
+    registry.forget()  # so that a route saved a moment ago counts
     forget()
     destinations = _destinations()
     found = sum(run_isolated(_take, destination) or 0 for destination in destinations)
@@ -98,7 +100,7 @@ def _destinations() -> list[Destination]:
 
 
 def _take(destination: Destination) -> int:
-    """Give batches a gateway, if there is one now; how many. They leave as what was set aside does."""
+    """Give batches a gateway, if there is one now. Return the number of batches. They leave like deferred ones."""
     router = destination.router
     if router.choose(destination.prefix) is None:
         return 0
@@ -119,7 +121,7 @@ def _take(destination: Destination) -> int:
 
 
 def _stuck() -> Iterator[tuple[int, list[str]]]:
-    """Campaigns of which nothing but batches that no route leads to is left to send, and the prefixes of these."""
+    """Yield campaigns that have only unrouted batches left to send, with the prefixes of these."""
     rows = waiting().filter(lane=Lane.CAMPAIGNS, waits_for_canary=False).order_by("campaign_id")
     made = rows.filter(campaign__chunks_done=F("campaign__chunk_count"))
     prefixes: dict[int, list[str]] = defaultdict(list)
@@ -152,8 +154,10 @@ def _why_paused(prefixes: Sequence[str]) -> Sentence:
 
 
 def _overdue(destinations: Iterable[Destination], now: datetime) -> Iterator[int]:
-    """Single sends that have waited for too long without a route. Those for a gateway that is only off may wait, and
-    hide no others."""
+    """Yield single sends that have waited too long without a route.
+
+    Sends for a gateway that is only switched off may wait, and hide no others.
+    """
     until = now - timedelta(hours=settings.NO_ROUTE_HOURS)
     for destination in destinations:
         late = _along(destination).filter(lane=Lane.SINGLES, created_at__lte=until).order_by("pk")
@@ -173,7 +177,9 @@ def _close(batch_id: int) -> None:
         destination = rows.values_list(*_DESTINATION).first()
         if destination is None or Destination(*destination).is_known:
             return
-        Batch.objects.filter(pk=batch_id).update(state=BatchState.READY)  # as all that is closed; its tally ends it
+        Batch.objects.filter(pk=batch_id).update(
+            state=BatchState.READY
+        )  # as every closed message; its tally ends the batch
         message_pks = message_rows.read_message_pks(*batch_range(batch_id), MessageStatus.QUEUED)
         settlement.control(message_pks, MessageStatus.FAILED, Reason.NO_ROUTE)
     logger.warning("batch %s failed: in %g hours no route was made for it", batch_id, settings.NO_ROUTE_HOURS)

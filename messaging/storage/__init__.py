@@ -1,1 +1,1 @@
-"""The only SQL that differs by database: rows of messages, and counters."""
+"""The only SQL that differs by database: rows of messages and reports, and counters."""

@@ -1,7 +1,7 @@
-"""The set-based SQL of the counters: tallies of batches and campaigns, the statistics' record of each change, and the
-state of a batch that follows from its tally. PostgreSQL and SQLite behind the same plain functions.
+"""Set-based SQL of the counters, the same for PostgreSQL and SQLite.
 
-Callers hold the locks of the rows whose counters they move (see `settlement.py`).
+These are the tallies of batches and campaigns, the statistics' record of each change, and the state of a batch that
+follows from its tally. Callers hold the locks of the rows whose counters they move (see `settlement.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,20 @@ from messaging.storage.dialect import array, is_postgres
 
 
 def move_batches(deltas: Mapping[int, Mapping[str, int]], segments: Mapping[int, int]) -> None:
-    """Add to the tallies of batches in one statement. `deltas`: by primary key, by status; `segments` that a provider
-    took: by primary key. The rows are locked by the caller, in id order."""
+    """Add to the tallies of batches in one statement.
+
+    `deltas`: by primary key, by status. `segments` that a provider accepted: by primary key. The caller has locked the
+    rows, in id order.
+    """
     whole = {key: {**delta, "segments": segments.get(key, 0)} for key, delta in deltas.items()}
     _move_tallies(Batch, whole, "FALSE", (*COUNTED_STATUSES, "segments"))
 
 
 def move_campaigns(deltas: Mapping[int, Mapping[str, int]]) -> list[int]:
-    """The same for campaigns; those that may now be completed, or closed. Several are locked by the caller before."""
+    """Add to the tallies of campaigns. Return those that may now be completed or closed.
+
+    The caller has locked the rows if there are several.
+    """
     running = ", ".join(f"'{status}'" for status in CAMPAIGN.sources(CampaignStatus.COMPLETED, CampaignActor.PIPELINE))
     # Not `completed_at IS NULL`: behind RETURNING, SQLite 3.40 says of every column that it is not.
     return _move_tallies(Campaign, deltas, f"queued <= 0 AND unknown <= 0 AND (sent <= 0 OR status IN ({running}))")
@@ -38,7 +44,7 @@ def _move_tallies(
     condition: str,
     counted: Sequence[str] = COUNTED_STATUSES,
 ) -> list[int]:
-    """The keys of the rows that meet the condition afterwards."""
+    """Add to tallies. Return the keys of the rows that meet the condition afterwards."""
     moved = [status for status in counted if any(delta.get(status) for delta in deltas.values())]
     if not moved:
         return []
@@ -63,8 +69,10 @@ def _move_tallies(
 
 
 def charge_campaigns(rows: Sequence[tuple[int, int, int]]) -> None:
-    """Add to what campaigns are charged and take from what they hold: primary key, amount, and the part of it that was
-    reserved, in millionths. The rows are locked by the caller."""
+    """Add to what campaigns are charged and take from what they hold.
+
+    Rows: primary key, amount, and the part of it that was reserved, in millionths. The caller has locked the campaigns.
+    """
     if not rows:
         return
     table = Campaign._meta.db_table
@@ -85,7 +93,7 @@ def charge_campaigns(rows: Sequence[tuple[int, int, int]]) -> None:
 
 
 def insert_deltas(rows: Sequence[tuple[int, int, Mapping[str, int]]]) -> None:
-    """Rows of StatDelta: batch, segments, signed changes by status."""
+    """Insert rows of StatDelta: batch, segments, signed changes by status."""
     columns = ("batch_id", "segments", *COUNTED_STATUSES)
     values = [
         (batch_id, segments, *(tally.get(status, 0) for status in COUNTED_STATUSES))
@@ -103,8 +111,10 @@ def insert_deltas(rows: Sequence[tuple[int, int, Mapping[str, int]]]) -> None:
 
 
 def rest_batches(ids: Sequence[int]) -> None:
-    """Set the state of those among these batches that nobody holds, from their tallies: `settlement.resting_state` in
-    one statement. What is queued in a held batch stays held."""
+    """Set the state of unleased batches from their tallies: `settlement.resting_state` in one statement.
+
+    A deferred batch with queued messages stays deferred.
+    """
     if not ids:
         return
     unheld = BATCH.sources(BatchState.DONE, Actor.TALLY)

@@ -17,7 +17,7 @@ def is_postgres() -> bool:
 
 
 def copy_into(table: str, columns: str, lines: str | bytes) -> None:
-    # Of a COPY, psycopg raises its own errors: a connection that was cut would pass for a defect of ours.
+    # psycopg raises its own errors for a COPY: a cut connection would pass for a defect of ours.
     statement = f"COPY {table} ({columns}) FROM STDIN"
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(lines)
@@ -31,7 +31,7 @@ def copy_text(value: str) -> str:
 
 
 def array(values: Iterable[int]) -> str:
-    """As the database reads it: psycopg takes ten times as long for a list of numbers, and twenty for one of times."""
+    """Return numbers as an array literal: psycopg takes ten times as long for a list of numbers, twenty for times."""
     opening, closing = "{}" if is_postgres() else "[]"
     return f"{opening}{','.join([f'{value:d}' for value in values])}{closing}"
 

@@ -1,8 +1,7 @@
-"""The set-based SQL of messages and their reports: PostgreSQL and SQLite behind the same plain functions. That of the
-counters is in `counters.py`.
+"""Set-based SQL of messages, the same for PostgreSQL and SQLite.
 
-Callers hold the lock of the batch whose messages they touch (see `settlement.py`); nothing here opens a
-transaction of its own.
+Callers hold the lock of the batch whose messages they touch (see `settlement.py`). Nothing here opens a transaction of
+its own.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,14 +29,14 @@ from messaging.storage.dialect import (
 )
 
 _TABLE = Message._meta.db_table
-FEW = 8  # new messages, up to which one INSERT costs less than the three exchanges of a COPY
+FEW = 8  # new messages up to which one INSERT costs less than the three exchanges of a COPY
 _MIN_ALIKE = 20  # changes that are worth a statement of their own
 _DENSE = 3  # a range is read when at least a third of it is wanted
-_MOST_RANGES = 100  # in one condition: for thousands PostgreSQL compiles a program, which takes minutes
+_MOST_RANGES = 100  # ranges in one condition: for thousands PostgreSQL compiles a program, which takes minutes
 
 
 class Failure(NamedTuple):
-    """Why a message will not be sent; `detail` is what the reason names."""
+    """Why a message will not be sent. `detail`: what the reason names."""
 
     reason: Reason
     detail: str = ""
@@ -46,8 +45,8 @@ class Failure(NamedTuple):
 class NewMessages(NamedTuple):
     """The messages of a new batch as expansion stores them, in columns of equal length.
 
-    `variables` are JSON arrays in UTF-8, or empty. `failures` are those that failed already, by their place in the
-    columns; all others are queued. `price_micro`: of one segment of each of them, in millionths.
+    `variables`: JSON arrays in UTF-8, or empty. `failures`: those that failed already, by their index in the columns;
+    all others are queued. `price_micro`: of one segment of each, in millionths.
     """
 
     rows: Sequence[int]
@@ -59,17 +58,17 @@ class NewMessages(NamedTuple):
 
 
 class StoredMessage(NamedTuple):
-    """What `apply` needs to know of a row."""
+    """What `apply` needs to know about a row."""
 
     id: int
     status: int
     segment_count: int
-    was_taken: bool  # by the provider, at some time
+    was_taken: bool  # by the provider, at any time
     reason: str
 
 
 class QueuedMessage(NamedTuple):
-    """What a call needs to know of a row."""
+    """What a call needs to know about a row."""
 
     id: int
     phone_number: str
@@ -88,7 +87,7 @@ class MessageChange(NamedTuple):
 
 
 def insert_messages(campaign_id: int, batches: Mapping[int, NewMessages]) -> None:
-    """Store the messages of a campaign's new batches, by the number of the first of each."""
+    """Store the messages of a campaign's new batches, by the key of the first message of each."""
     columns = "id, campaign_id, row, phone_number, variables, status, reason, detail, segment_count"
     count = sum(len(new.rows) for new in batches.values())
     if is_postgres() and count > FEW:
@@ -106,7 +105,7 @@ def insert_messages(campaign_id: int, batches: Mapping[int, NewMessages]) -> Non
 
 
 def _message_lines(campaign_id: int, first: int, new: NewMessages) -> list[bytes]:
-    """For COPY, whose text format knows a backslash in JSON for its own."""
+    """Return lines for COPY, whose text format treats a backslash in JSON as its own."""
     phones = [phone.encode() for phone in new.phones]
     variables = [values.replace(b"\\", b"\\\\") for values in new.variables]
     queued = f"%d\t{campaign_id}\t%d\t%b\t%b\t{MessageStatus.QUEUED:d}\t\t\t%d\n".encode()
@@ -132,12 +131,12 @@ def _message_records(campaign_id: int, first: int, new: NewMessages) -> list[tup
 
 
 def read_messages(message_pks: Collection[int]) -> dict[int, StoredMessage]:
-    """The rows with these numbers that exist, by number."""
+    """Return the existing rows with these keys, by key."""
     if not message_pks:
         return {}
     columns, span = "id, status, segment_count, sent_at IS NOT NULL, reason", _span(message_pks)
     with connection.cursor() as cursor:
-        if span:  # with a few between them that are not asked for
+        if span:  # with a few unwanted ones between them
             statement = f"SELECT {columns} FROM {_TABLE} WHERE id BETWEEN %s AND %s"
             cursor.execute(statement, span)
         elif is_postgres():
@@ -150,7 +149,7 @@ def read_messages(message_pks: Collection[int]) -> dict[int, StoredMessage]:
 
 
 def read_message_pks(first: int, last: int, status: MessageStatus) -> list[int]:
-    """Numbers of the messages between `first` and `last` (inclusive) that are in `status`, in order."""
+    """Return the keys of messages in `status` between `first` and `last` (inclusive), in order."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id FROM {_TABLE} WHERE id BETWEEN %s AND %s AND status = %s ORDER BY id",
@@ -160,7 +159,7 @@ def read_message_pks(first: int, last: int, status: MessageStatus) -> list[int]:
 
 
 def read_queued(first: int, last: int, limit: int) -> list[QueuedMessage]:
-    """The first queued messages, at most `limit`, between `first` and `last` (inclusive), in order."""
+    """Return the first queued messages, at most `limit`, between `first` and `last` (inclusive), in order."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id, phone_number, variables FROM {_TABLE} "
@@ -171,7 +170,7 @@ def read_queued(first: int, last: int, limit: int) -> list[QueuedMessage]:
 
 
 def mark_sent(message_pks: Collection[int], sent_at: datetime) -> dict[int, int]:
-    """Those of some messages that were still `queued` are `sent` now; their segments by number."""
+    """Set messages that are still `queued` to `sent`. Return their segments by key."""
     assert MESSAGE.may(MessageStatus.QUEUED, MessageStatus.SENT, FactSource.ANSWER)
     among, values = _among(message_pks)
     statement = (
@@ -186,8 +185,10 @@ def mark_sent(message_pks: Collection[int], sent_at: datetime) -> dict[int, int]
 
 
 def _among(message_pks: Collection[int]) -> tuple[str, list[Any]]:
-    """A condition that these and no others meet, with its values. Nearly whole batches are ranges with some left out,
-    which costs the server a third of looking each of them up."""
+    """Return a condition that exactly these keys meet, with its values.
+
+    Nearly whole batches become ranges without some keys, which cost the server a third of looking each key up.
+    """
     spans: dict[int, list[int]] = {}
     for message_pk in sorted(message_pks):
         spans.setdefault(batch_of(message_pk), []).append(message_pk)
@@ -205,7 +206,7 @@ def _among(message_pks: Collection[int]) -> tuple[str, list[Any]]:
 
 
 def update_messages(changes: Sequence[MessageChange]) -> None:
-    """Write every change. Most of many are alike but for their number and `done_at`: those travel as two columns."""
+    """Write every change. Most differ only in key and `done_at`: those travel as two columns."""
     if not is_postgres():
         _update_one_by_one(changes)
         return
@@ -223,7 +224,7 @@ def update_messages(changes: Sequence[MessageChange]) -> None:
 
 
 def _update_alike(changes: Sequence[MessageChange]) -> None:
-    """A range of numbers costs the server a third of what as many single look-ups cost."""
+    """Write changes that differ only in key and `done_at`. A range costs a third of as many single look-ups."""
     message_pks = sorted(change.id for change in changes)
     moments = {change.done_at for change in changes}
     span = _span(message_pks)
@@ -276,12 +277,12 @@ def _update_one_by_one(changes: Sequence[MessageChange]) -> None:
 
 
 def share_running(campaign_id: int) -> bool:
-    """Whether the campaign runs, and neither its account nor the whole installation is on hold. If so, none of that
-    changes until this transaction ends.
+    """Return whether the campaign runs, and neither its account is suspended nor sending held.
 
-    FOR KEY SHARE lets counters move beside us and conflicts with the FOR UPDATE that pause, cancel and hold take
-    before they answer. What already says no is not shared, or a stream of us would keep that lock from them for
-    ever. On SQLite our transaction already is the only writer.
+    If so, none of that changes until this transaction ends. FOR KEY SHARE lets counters move beside us and conflicts
+    with the FOR UPDATE that pause, cancel and suspension take before they answer. A row that says no already is not
+    shared, or a stream of us would keep that lock from them for ever. On SQLite our transaction is the only writer
+    anyway.
     """
     statement = (
         "SELECT 1 FROM sms_campaigns c JOIN accounts_account a ON a.id = c.account_id CROSS JOIN settings s "
@@ -302,7 +303,6 @@ def share_running(campaign_id: int) -> bool:
 
 
 def _span(message_pks: Collection[int]) -> tuple[int, int] | None:
-    """The lowest and the highest of some numbers, if they fill so much of what lies between that reading all of it
-    is the cheaper way."""
+    """Return the lowest and the highest key if they fill so much of the range that reading all of it is cheaper."""
     first, last = min(message_pks), max(message_pks)
     return (first, last) if len(message_pks) * _DENSE > last - first else None

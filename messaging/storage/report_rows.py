@@ -1,4 +1,4 @@
-"""Bulk SQL on delivery reports and on the bodies they came in."""
+"""Set-based SQL of delivery reports and of the bodies they came in."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -67,7 +67,7 @@ def _report_line(row: NewReport) -> str:
 
 @lru_cache(maxsize=256)
 def _rest_of_report_line(rest: tuple[Any, ...]) -> str:
-    """What many reports have in common: all fields but the first two."""
+    """Return what many reports have in common: all fields but the first two."""
     status, reason, source, provider_status, error_code, error_description, price, currency, received_at = rest
     texts = map(copy_text, (provider_status, error_code, error_description))
     amount = "\\N" if price is None else str(price)
@@ -75,8 +75,11 @@ def _rest_of_report_line(rest: tuple[Any, ...]) -> str:
 
 
 def insert_body(gateway: str, source: FactSource, body: bytes, report_count: int) -> None:
-    """Store a body of delivery reports that wait to be applied. On PostgreSQL it travels as it is: as a literal in the
-    statement it is twice as long, and both ends read all of that."""
+    """Store a body of delivery reports that wait to be applied.
+
+    On PostgreSQL it travels in binary: as a literal in the statement it is twice as long, and both ends read all of
+    that.
+    """
     if not is_postgres():
         ReportInbox.objects.create(gateway=gateway, source=source, body=body, report_count=report_count)
         return
@@ -89,8 +92,11 @@ def insert_body(gateway: str, source: FactSource, body: bytes, report_count: int
 
 
 def read_bodies(ids: Sequence[int]) -> list[ReportInbox]:
-    """Bodies of delivery reports that exist, in this order, with all that is known of them: rows of which something is
-    left out take Django twice as long. From PostgreSQL they come as they are, not as text of twice the length."""
+    """Return existing bodies in this order, with all columns.
+
+    Rows with deferred columns take Django twice as long. From PostgreSQL they come in binary, not as text of twice the
+    length.
+    """
     if not is_postgres():
         found = ReportInbox.objects.in_bulk(ids)
     else:

@@ -1,4 +1,4 @@
-"""What overstays its state, and whether states, counters and rows agree.
+"""Finds what overstays its state, and checks that states, counters and rows agree.
 
 `state_owners.py` lists who moves each state on, and until when.
 """

@@ -1,8 +1,9 @@
-"""Do states, tallies and rows agree? Looked at every few minutes, some at a time; what disagrees is never mended here,
-but for the state of a batch, which its tally says. A contradiction is a defect of ours: it is logged, shown on the
-console's front page, and left for a person.
+"""Do states, tallies and rows agree?
 
-Each question is one statement, so it sees one moment of the database, whatever others are writing.
+A few are checked every few minutes. Nothing is corrected here, except the state of a batch, which its tally determines.
+A contradiction is a defect of ours: it is logged, shown on the console's front page, and left to a person.
+
+Each question is one statement, so it sees the database at one moment, whatever others write.
 """
 
 import logging
@@ -29,15 +30,15 @@ logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=Model)
 
 ROWS_SHOWN = 100  # of each kind
-CAMPAIGNS_AT_ONCE = 200  # whose counters are added up from their batches
-CAMPAIGNS_LOOKED_AT = 2000  # to find those
+CAMPAIGNS_AT_ONCE = 200  # campaigns whose counters are compared with their batches
+CAMPAIGNS_LOOKED_AT = 2000  # campaigns looked at to find those
 TALLIES_AT_ONCE = 2000  # batches whose state is compared with their tally
-BATCHES_AT_ONCE = 20  # whose messages are counted: 20,000 rows
+BATCHES_AT_ONCE = 20  # batches whose messages are counted: 20,000 rows
 MUST_ADD_UP = (CampaignStatus.RUNNING, CampaignStatus.COMPLETED)
 
 
 def check() -> int:
-    """Ask every question; how many contradictions there are now."""
+    """Ask every question. Return the number of contradictions."""
     found = [what for question in QUESTIONS for what in run_isolated(_answers, question) or []]
     for what in found:
         logger.error("contradiction: %s", what)
@@ -50,7 +51,7 @@ def _answers(question: Callable[[], Iterator[str]]) -> list[str]:
 
 
 def batches_in_a_wrong_state() -> Iterator[str]:
-    """Nobody holds them, and their tally says another state. What the tally may decide is mended."""
+    """Yield unleased batches whose tally demands another state, and set the state that a tally may decide."""
     done = Q(state=BatchState.DONE) & (Q(queued__gt=0) | Q(unknown__gt=0))
     ready = Q(state=BatchState.READY, queued__lte=0)
     unknown = Q(state=BatchState.UNKNOWN) & (Q(queued__gt=0) | Q(unknown__lte=0))
@@ -71,7 +72,7 @@ def unknown_batches_nobody_looks_up() -> Iterator[str]:
 
 
 def calls_nobody_settles() -> Iterator[str]:
-    """An open call whose batch nobody holds is not swept; an unknown one without a time is not looked up."""
+    """Yield open calls whose batch nobody holds and that are not swept, and unknown ones without a look-up time."""
     unswept = Attempt.objects.filter(state=AttemptState.OPEN).exclude(batch__state=BatchState.LEASED)
     never = Attempt.objects.filter(state=AttemptState.UNKNOWN, next_lookup_at=None)
     for attempt in (*unswept.order_by("deadline")[:ROWS_SHOWN], *never[:ROWS_SHOWN]):
@@ -79,7 +80,7 @@ def calls_nobody_settles() -> Iterator[str]:
 
 
 def campaigns_that_do_not_add_up() -> Iterator[str]:
-    """Their counters are the sum of their batches' tallies, and with every chunk expanded that of their recipients."""
+    """Yield campaigns whose counters differ from their batches' tallies, or from their recipients once expanded."""
     sums = {f"{status}_in_batches": Coalesce(Sum(f"batches__{status}"), 0) for status in COUNTED_STATUSES}
     for campaign in Campaign.objects.filter(pk__in=_some_campaigns("counters")).annotate(**sums):
         for status in COUNTED_STATUSES:
@@ -91,7 +92,7 @@ def campaigns_that_do_not_add_up() -> Iterator[str]:
 
 
 def batches_whose_rows_disagree() -> Iterator[str]:
-    """Of the statuses that wait for something: a row that its batch does not count would wait for ever."""
+    """Yield batches that do not count a waiting row, which would then wait for ever."""
     counts = {f"{status.label}_rows": _count_of(status) for status in sorted(OPEN)}
     for batch in Batch.objects.filter(pk__in=_some_batches("rows", BATCHES_AT_ONCE)).annotate(**counts):
         for status in sorted(OPEN):
@@ -117,7 +118,7 @@ def _count_of(status: MessageStatus) -> Any:
 
 
 def _some_campaigns(check: str) -> list[int]:
-    """The next of those that are not closed."""
+    """Return the next open campaigns."""
     ids = rounds.next_open(check, CAMPAIGNS_AT_ONCE)
     if ids:
         rounds.went_on(check, ids[-1])
@@ -125,7 +126,7 @@ def _some_campaigns(check: str) -> list[int]:
 
 
 def _some_batches(check: str, limit: int, among: Q | None = None) -> list[int]:
-    """Batches of the next campaigns that are not closed, of each from a random chunk on."""
+    """Return batches of the next open campaigns, in each from a random chunk on."""
     ids = rounds.next_open(check, CAMPAIGNS_LOOKED_AT)
     chunk_counts = dict(Campaign.objects.filter(among or Q(), pk__in=ids).values_list("pk", "chunk_count"))
     found: list[int] = []

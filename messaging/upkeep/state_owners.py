@@ -1,7 +1,7 @@
-"""Every state that is not final has an owner and a deadline: somebody moves it on, or somebody is told.
+"""Every state that is not final has an owner and a deadline: somebody moves it on, or somebody is notified.
 
-`task` names what moves it and is woken by beat. Where a person decides, there is none: the console shows such rows,
-and nothing is lost by waiting.
+`task` moves it on and runs on a schedule. Where a person decides there is none: the console shows such rows, and
+nothing is lost by waiting.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,10 @@ A_PERSON = "a person; shown in the console"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """`deadline`: the column, or the words, that say until when. `then`: what becomes of a row that is left behind."""
+    """Who moves a state on.
+
+    `deadline`: the columns or words that say until when. `then`: what happens to a row that is left behind.
+    """
 
     thing: str
     state: str

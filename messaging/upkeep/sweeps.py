@@ -1,4 +1,4 @@
-"""What overstays its state is swept up here; who owns each state, and until when: `state_owners.py`."""
+"""Sweeps up what overstays its state. Who owns each state, and until when: `state_owners.py`."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -30,19 +30,19 @@ from smsapp.core.isolation import run_isolated
 logger = logging.getLogger(__name__)
 
 ROWS_PER_SWEEP = 200  # of each kind
-CAMPAIGNS_AT_ONCE = 2000  # whose status is compared with their counters
-UNSENT = (BatchState.DEFERRED, BatchState.READY, BatchState.UNKNOWN)  # its queued rows are in no call
+CAMPAIGNS_AT_ONCE = 2000  # campaigns whose status is compared with their counters
+UNSENT = (BatchState.DEFERRED, BatchState.READY, BatchState.UNKNOWN)  # states in which queued rows are in no call
 
 
 def sweep() -> dict[str, int]:
-    """One pass over everything that may be overdue, for TASK_BUDGET seconds at most; what was done, by kind."""
+    """Make one pass over everything that may be overdue, within TASK_BUDGET. Return what was done, by kind."""
     now = clock.now()
     budget = Budget(settings.TASK_BUDGET)
     overdue = Batch.objects.overdue_leases(now).values_list("pk", flat=True)
     done = {
         "leases": _each(partial(end_lease, now=now), overdue, budget),
         "due": _make_due_ready(now),
-        "set aside": fair_queue.set_aside(),  # before what takes longer: the front of the queue is free then
+        "set aside": fair_queue.set_aside(),  # first, so that the front of the queue is free
         "cancelled": _each(close_unsent, _unsent(status=CampaignStatus.CANCELLED), budget),
         "expired": _each(close_unsent, _unsent(valid_until__lte=now), budget),
         "planned": _each(plan_reports, _unplanned(), budget),
@@ -60,7 +60,7 @@ def sweep() -> dict[str, int]:
 
 
 def _each(act: Callable[[int], int], ids: Iterable[int], budget: Budget) -> int:
-    """Each by itself, so that one that breaks stops no other; the sum of what `act` returned."""
+    """Run `act` on each id by itself, so that a failure stops no other. Return the sum of its results."""
     done = 0
     for pk in list(ids)[:ROWS_PER_SWEEP]:
         if budget.is_over:
@@ -70,14 +70,14 @@ def _each(act: Callable[[int], int], ids: Iterable[int], budget: Budget) -> int:
 
 
 def _make_due_ready(now: datetime) -> int:
-    """Make batches ready whose release time has come; how many. Those that no route leads to stay held."""
+    """Make deferred batches ready whose time has come. Return the number. Those without a route stay deferred."""
     due = Batch.objects.filter(state=BatchState.DEFERRED, release_at__lte=now, waits_for_canary=False)
     due.filter(gateway="").update_unlocked(release_at=None)
     return due.exclude(gateway="").update_unlocked(state=BatchState.READY)
 
 
 def _unsent(**of_campaign: object) -> QuerySet[Batch, int]:
-    """Batches with queued rows of campaigns that are not closed; found through the campaigns, which are few."""
+    """Yield batches with queued rows of open campaigns. The campaigns, which are few, lead to them."""
     campaigns = Campaign.objects.filter(closed_at=None, queued__gt=0, **of_campaign)
     batches = Batch.objects.filter(campaign__in=campaigns, state__in=UNSENT, queued__gt=0)
     if detection.is_uncertain():
@@ -86,8 +86,10 @@ def _unsent(**of_campaign: object) -> QuerySet[Batch, int]:
 
 
 def _unplanned() -> Iterator[int]:
-    """Batches with messages that are sent, by the provider's word alone: no worker has given them their times. Two
-    questions, since each has an index and both together have none."""
+    """Yield batches whose messages the provider alone reported as sent: no worker has set their times.
+
+    Two queries, since each has an index and both together have none.
+    """
     silent = Batch.objects.filter(sent__gt=0).exclude(state=BatchState.LEASED)
     for untimed in (Q(report_deadline=None), Q(report_check_at=None, report_check_count=0)):
         yield from silent.filter(untimed).values_list("pk", flat=True)[:ROWS_PER_SWEEP]
@@ -99,8 +101,10 @@ def _unreported(now: datetime) -> QuerySet[Batch, int]:
 
 
 def _unsettled() -> QuerySet[Campaign, int]:
-    """Campaigns whose counters say that they are complete or closed, and whose status does not. Who moves the counters
-    has seen to that, so some at a time are enough."""
+    """Yield campaigns whose counters say that they are complete or closed, and whose status does not.
+
+    Whoever moves the counters sets the status, so a few at a time are enough.
+    """
     ids = rounds.next_open("settled", CAMPAIGNS_AT_ONCE)
     if ids:
         rounds.went_on("settled", ids[-1])
@@ -117,7 +121,7 @@ def _settle(campaign_id: int, now: datetime) -> int:
 
 
 def end_lease(batch_id: int, now: datetime) -> int:
-    """Take a batch from a worker that has overstayed its lease; 0 if it came back in time."""
+    """Take a batch from a worker that has overstayed its lease. Return 0 if it came back in time."""
     with transaction.atomic():
         batch = Batch.objects.overdue_leases(now).filter(pk=batch_id).select_for_update().first()
         if batch is None:
@@ -138,7 +142,7 @@ def end_lease(batch_id: int, now: datetime) -> int:
 
 
 def _lose_answer(attempt: Attempt, now: datetime) -> None:
-    """The worker is gone and its call has ended, nobody knows how."""
+    """Give up the answer of a call that has ended without its worker."""
     message_pks = message_rows.read_message_pks(attempt.first, attempt.last, MessageStatus.QUEUED)
     settlement.apply(
         [Fact(message_pk, MessageStatus.UNKNOWN, FactSource.DEADLINE, Reason.ANSWER_LOST) for message_pk in message_pks]
@@ -154,8 +158,10 @@ def _lose_answer(attempt: Attempt, now: datetime) -> None:
 
 
 def close_unsent(batch_id: int) -> int:
-    """Close what a batch of a cancelled or expired campaign has not handed over; how many messages. Those in a call
-    follow when it has ended."""
+    """Close what a cancelled or expired campaign's batch has not submitted. Return the number of messages.
+
+    Messages in a call follow when the call has ended.
+    """
     now = clock.now()
     with transaction.atomic():
         batch = Batch.objects.select_for_update(of=("self",)).select_related("campaign").get(pk=batch_id)
@@ -172,7 +178,7 @@ def close_unsent(batch_id: int) -> int:
 
 
 def plan_reports(batch_id: int) -> int:
-    """Give a batch the times at which its missing reports are looked up, and given up."""
+    """Set when a batch's missing reports are looked up and given up."""
     now = clock.now()
     missing_reports.plan(batch_id, missing_reports.first_check(now))
     deadline = now + timedelta(hours=settings.REPORT_DEADLINE_HOURS)
@@ -180,7 +186,7 @@ def plan_reports(batch_id: int) -> int:
 
 
 def give_up_reports(batch_id: int) -> int:
-    """Messages of a batch whose delivery report never came are closed as unconfirmed; how many."""
+    """Close messages whose delivery report never came as unconfirmed. Return their number."""
     silent = message_rows.read_messages(message_rows.read_message_pks(*batch_range(batch_id), MessageStatus.SENT))
     facts = [
         Fact(

@@ -20,7 +20,7 @@ from campaigns.models import Campaign
 from messaging.choices import FactSource, MessageStatus, Reason
 from messaging.gateways.base import Report
 from messaging.models import Batch, DeliveryReport, Message, StatDelta
-from messaging.outcomes import billing, report_inbox, settlement
+from messaging.outcomes import billing, late_refusals, report_inbox, settlement
 from messaging.outcomes.settlement import Fact
 from messaging.sending import resending
 from messaging.sending.expansion import expand_ready
@@ -64,7 +64,7 @@ def say(word: str, message: Message, source: FactSource = FactSource.PUSH) -> No
     report = WORDS[word]._replace(message_id=message.message_id)
     settlement.apply(settlement.facts_from([report], source)[0])
     if report.account_refused:
-        settlement.apply_late_refusals([report])
+        late_refusals.apply_late_refusals([report])
 
 
 def sent_campaign(account: Account, numbers: Sequence[str] = (), count: int = 3) -> Campaign:

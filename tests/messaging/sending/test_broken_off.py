@@ -14,7 +14,7 @@ from campaigns.models import Campaign
 from messaging.choices import AttemptState, BatchState, FactSource, Lane, MessageStatus, Reason
 from messaging.gateways.base import Lookup, NotSent, OutgoingMessage, Report, Submission, SubmitAnswer, Unknown
 from messaging.models import Attempt, Batch, Message
-from messaging.outcomes import reconciliation, report_inbox, settlement
+from messaging.outcomes import late_refusals, reconciliation, report_inbox, settlement
 from messaging.sending import dispatch, leases, prepare, record, submit
 from messaging.sending.expansion import expand_chunk, expand_ready
 from messaging.sending.fair_queue import next_turn
@@ -158,7 +158,7 @@ def test_a_refusal_of_our_account_fails_no_message_by_whichever_road(simulator):
     ids = [message.message_id for message in Message.objects.order_by("id")]
     refused = [Report(i, S.REJECTED, account_refused=True, provider_status="NO_CREDIT") for i in ids]
     settlement.apply(settlement.facts_from(refused, FactSource.PUSH)[0])
-    settlement.apply_late_refusals(refused)
+    late_refusals.apply_late_refusals(refused)
     assert statuses() == {"unknown": 2}
     asked = replace(reconciliation.ask(attempt), answer=Lookup(reports=refused, conclusive=True))
     assert reconciliation.record(asked) is True
@@ -175,7 +175,7 @@ def test_a_provider_that_refuses_our_account_after_taking_the_message(django_cap
     settlement.apply(settlement.facts_from([Report(first.message_id, S.SENT)], FactSource.ANSWER)[0])
     refused = Report(first.message_id, S.REJECTED, account_refused=True, provider_status="NO_CREDIT")
     with django_capture_on_commit_callbacks(execute=True):
-        settlement.apply_late_refusals([refused])
+        late_refusals.apply_late_refusals([refused])
     campaign.refresh_from_db()
     assert statuses() == {"undelivered": 1, "queued": 2}
     assert campaign.status == CampaignStatus.PAUSED
@@ -197,10 +197,10 @@ def test_a_refusal_of_an_earlier_call_says_nothing_of_a_message_that_a_later_cal
     send()
     assert statuses() == {"sent": 1}
 
-    settlement.apply_late_refusals([refused])
+    late_refusals.apply_late_refusals([refused])
     assert statuses() == {"sent": 1}
     second = Attempt.objects.latest("pk").reference
-    settlement.apply_late_refusals([refused._replace(reference=second)])
+    late_refusals.apply_late_refusals([refused._replace(reference=second)])
     assert statuses() == {"undelivered": 1}
 
 
