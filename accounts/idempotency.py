@@ -1,7 +1,7 @@
 """A call with an Idempotency-Key is carried out once, however often it comes; repetitions get the stored answer.
 
 The key's row is inserted first, in the transaction of the work, and holds the answer when both are committed. So a
-second caller waits for the first at the unique constraint, and what was rolled back, a refusal for instance, leaves the
+second caller waits for the first at the unique constraint, and work that was rolled back, such as a refusal, leaves the
 key free. Answers are encrypted: they may hold secrets that are shown once.
 """
 
@@ -28,7 +28,7 @@ from smsapp.database.errors import RETRY_AFTER, is_outage
 logger = logging.getLogger(__name__)
 
 KEPT_FOR = timedelta(days=7)
-WAIT = 4  # seconds for the call that came first; fewer than a statement of a web request may take
+WAIT = 4  # seconds to wait for the first call; fewer than a statement of a web request may take
 _KEY = re.compile(r"[ -~]{1,255}\Z")
 _INSERT = f"""
     INSERT INTO {IdempotencyKey._meta.db_table} (account_id, mode, key, fingerprint, request_id, created_at, body)
@@ -50,7 +50,7 @@ class Answer(NamedTuple):
 
 
 def parse_key(text: str) -> str:
-    """The key of a header, bare or in double quotes. Raises IdempotencyKeyInvalid."""
+    """Return the key of a header, bare or in double quotes. Raises IdempotencyKeyInvalid."""
     key = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
     if not _KEY.match(key):
         raise IdempotencyKeyInvalid(_("A key has 1 to 255 printable ASCII characters."), "Idempotency-Key", text)
@@ -58,10 +58,10 @@ def parse_key(text: str) -> str:
 
 
 def carry_out(caller: Caller, key: str, fingerprint: str, work: Callable[[], Answer]) -> tuple[Answer, bool]:
-    """The answer of `work`, which is done in a transaction, and whether it is that of an earlier call.
+    """Do `work` in a transaction. Return its answer, and whether it is that of an earlier call.
 
     `work` is rolled back unless it answers with success. Raises what it raises, and IdempotencyInProgress,
-    IdempotencyKeyReused, or OutcomeUnknown if the database was lost while it committed or the stored answer cannot be
+    IdempotencyKeyReused, or OutcomeUnknown if the database was lost during the commit or the stored answer cannot be
     read.
     """
     is_done = False
@@ -93,7 +93,7 @@ def purge(now: datetime) -> Purged:
 
 @contextmanager
 def _transaction() -> Iterator[None]:
-    """SQLite has one lock for all who write, taken at the start: whoever holds it may be the call that came first."""
+    """Begin a transaction. On SQLite the one write lock is taken at the start: its holder may be the first call."""
     with ExitStack() as stack:
         try:
             with _brief_patience():
@@ -107,7 +107,7 @@ def _transaction() -> Iterator[None]:
 
 @contextmanager
 def _brief_patience() -> Iterator[None]:
-    """On SQLite waits for a lock WAIT seconds at most."""
+    """Wait at most WAIT seconds for a lock on SQLite."""
     if connection.vendor != "sqlite":
         yield
         return
@@ -122,7 +122,7 @@ def _brief_patience() -> Iterator[None]:
 
 
 def _claimed(caller: Caller, key: str, fingerprint: str) -> IdempotencyKey:
-    """The key's row: ours, without an answer, or the one of a call that was carried out."""
+    """Return the key's row: ours, without an answer, or the one of a call that was carried out."""
     row = IdempotencyKey(
         account=caller.account,
         mode=caller.mode,
@@ -140,7 +140,7 @@ def _claimed(caller: Caller, key: str, fingerprint: str) -> IdempotencyKey:
 
 
 def _inserted(row: IdempotencyKey) -> int | None:
-    """The id of the new row; None if its key is there. Waits for whoever is inserting it, on PostgreSQL for WAIT."""
+    """Return the id of the new row; None if its key exists. On PostgreSQL it waits up to WAIT for a running insert."""
     source = f"FROM set_config('lock_timeout', '{WAIT}s', true)" if connection.vendor == "postgresql" else "WHERE true"
     values: list[Any] = [row.account_id, row.mode, row.key, row.fingerprint, row.request_id, clock.about_now()]
     with connection.cursor() as cursor:

@@ -1,7 +1,7 @@
-"""The request log: one row per call of the API. Noted in Redis on the way out, stored in batches by a task.
+"""The request log: one row per call of the API, noted in Redis on the way out and stored in batches by a task.
 
-A call is never slowed: a note is one push. While Redis is lost, or nobody stores what was noted, rows are left out;
-nothing but this log depends on them. Neither bodies nor query strings are kept, which may hold numbers and texts.
+A call is never delayed: a note is one push. While Redis is down, or nobody stores the notes, rows are lost; nothing but
+this log depends on them. Neither bodies nor query strings are kept: they may hold numbers and texts.
 """
 
 import logging
@@ -24,7 +24,7 @@ from smsapp.database.errors import is_outage
 logger = logging.getLogger(__name__)
 
 LOST_FOR = 5.0  # seconds after a failure in which Redis is not tried
-MAX_WAITING = 100_000  # rows not stored yet, beyond which the oldest are dropped
+MAX_WAITING = 100_000  # unstored rows beyond which the oldest are dropped
 ROWS_AT_ONCE = 1000
 SECONDS_AT_ONCE = 5.0
 
@@ -56,7 +56,7 @@ class Counts(NamedTuple):
 
 
 def counts() -> Counts:
-    """All calls since Redis began to count; raises RedisError."""
+    """Return the counts since Redis began to count. Raises RedisError."""
     counted = Counts({}, {})
     for field, value in get_redis_connection("default").hgetall(_counted()).items():
         method, rest = field.decode().split(" ", 1)
@@ -69,7 +69,7 @@ def counts() -> Counts:
 
 
 def store() -> int:
-    """Store what was noted; how many rows."""
+    """Store what was noted. Return the number of rows."""
     budget = Budget(SECONDS_AT_ONCE)
     stored = 0
     try:
@@ -96,7 +96,7 @@ def _store_or_put_back(taken: list[bytes]) -> int:
 
 
 def _store(calls: list[dict[str, Any]]) -> int:
-    """A call that was refused names the account of its key, where there is one: the customer sees it."""
+    """Store rows. A refused call names the account of its key, if there is one, so that the customer sees it."""
     _name_accounts(calls)
     rows = [ApiUsageLog(**{**call, "created_at": datetime.fromtimestamp(call["created_at"], UTC)}) for call in calls]
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Senders: what a handset may show. An account asks for one, an operator decides, and only then it is used."""
+"""Senders: what a handset shows. An account requests one, an operator decides, and only then can it be used."""
 
 import logging
 import re
@@ -16,14 +16,14 @@ from smsapp.lib.lookalike import looks_like
 
 logger = logging.getLogger(__name__)
 
-#: Names that are imitated everywhere; those of a country, or of an installation's customers, stand in ReservedName.
+#: Names that are imitated everywhere. Those of a country, or of an installation's customers, are in ReservedName.
 RESERVED = (
     "PayPal", "Amazon", "Apple", "Google", "Microsoft", "Netflix", "Facebook", "Instagram", "WhatsApp", "Telegram",
     "DHL", "FedEx", "UPS", "USPS", "Hermes", "RoyalMail", "Visa", "Mastercard", "AmEx", "HSBC", "Barclays", "Santander",
     "Revolut", "Binance", "Coinbase", "IRS", "HMRC", "NHS", "GOVUK", "Police", "Polizei", "Interpol", "Bundesbank",
     "Sparkasse", "Postbank", "Commerzbank", "Klarna", "Vodafone", "Telekom", "Infobip", "Twilio",
 )  # fmt: skip
-MAX_WAITING = 20  # requests of one account that an operator has not decided on
+MAX_WAITING = 20  # pending requests of one account
 MAX_ID = 2**63 - 1
 _ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}\Z")
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}\Z")
@@ -36,7 +36,10 @@ _APPROVED = Compiled(
 
 
 def sender_kind(value: str) -> SenderKind:
-    """Raises ValidationError naming `sender_id` if it is no alphanumeric sender, number or short code."""
+    """Return the kind of a sender.
+
+    Raises ValidationError naming `sender_id` unless it is an alphanumeric sender, a number or a short code.
+    """
     if _SHORT_CODE.match(value):
         return SenderKind.SHORT_CODE
     if _NUMBER.match(value):
@@ -54,7 +57,7 @@ def sender_kind(value: str) -> SenderKind:
 
 
 def sender_of(account: Account, sender_pk: int) -> SenderId:
-    """Raises NotFound."""
+    """Return the account's sender. Raises NotFound."""
     sender = SenderId.objects.filter(account=account, pk=sender_pk).first() if sender_pk <= MAX_ID else None
     if sender is None:
         raise NotFound(_("There is no such sender."))
@@ -62,7 +65,7 @@ def sender_of(account: Account, sender_pk: int) -> SenderId:
 
 
 def sender_named(account: Account, value: str) -> SenderId:
-    """Raises NotFound."""
+    """Return the account's sender of this name. Raises NotFound."""
     sender = SenderId.objects.filter(account=account, value=value[:16].replace("\x00", "")).first()
     if sender is None:
         raise NotFound(_("There is no such sender."))
@@ -70,9 +73,9 @@ def sender_named(account: Account, value: str) -> SenderId:
 
 
 def request_sender(account: Account, value: str, by: User) -> tuple[SenderId, bool]:
-    """Ask for a sender; an operator approves it. Asking twice is the same as asking once: False if it was known.
+    """Request a sender, which an operator approves. Return False if it was known: twice is the same as once.
 
-    Raises ValidationError naming `sender_id`, or InvalidState while too many requests wait.
+    Raises ValidationError naming `sender_id`, or InvalidState while too many requests are pending.
     """
     kind = sender_kind(value)
     require_not_reserved(value)
@@ -90,8 +93,10 @@ def request_sender(account: Account, value: str, by: User) -> tuple[SenderId, bo
 
 
 def require_not_reserved(value: str) -> None:
-    """Raises SenderNotAllowed for a name that looks like one of a bank, an authority or a brand. An operator may still
-    add it in the console, for whom it belongs to."""
+    """Raise SenderNotAllowed for a name that looks like one of a bank, an authority or a brand.
+
+    An operator can still add it in the console for its owner.
+    """
     names = (*RESERVED, *ReservedName.objects.values_list("name", flat=True))
     if any(looks_like(value, name) for name in names):
         raise SenderNotAllowed(
@@ -102,7 +107,7 @@ def require_not_reserved(value: str) -> None:
 
 
 def withdraw_sender(account: Account, sender_pk: int, by: User) -> SenderId:
-    """Take back a request that nobody decided on yet. Raises NotFound or InvalidState."""
+    """Withdraw a pending request. Raises NotFound or InvalidState."""
     with transaction.atomic():
         sender = sender_of(account, sender_pk)
         if not SenderId.objects.filter(pk=sender.pk, status=SenderStatus.PENDING).delete()[0]:
@@ -120,7 +125,9 @@ def reject_sender(sender: SenderId, by: User | None, note: str = "") -> SenderId
 
 
 def require_sender(account: Account, value: str) -> None:
-    """An empty sender leaves the choice to the provider. Raises ValidationError or SenderNotAllowed."""
+    """Raise ValidationError or SenderNotAllowed for a sender that cannot be used. An empty one is the provider's
+    choice.
+    """
     if not value:
         return
     sender_kind(value)

@@ -1,4 +1,4 @@
-"""What an account decides on itself."""
+"""What an account decides about itself."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from accounts.security import audit
 
 
 def change_account(account: Account, by: User, changes: Mapping[str, Any]) -> Account:
-    """Change fields that an account decides on itself, by name; what is left out stays."""
+    """Change fields that an account decides about itself, by name; others stay."""
     with transaction.atomic():
         locked = Account.objects.select_for_update().get(pk=account.pk)
         before = {name: _shown(getattr(locked, name)) for name in changes}
@@ -32,5 +32,5 @@ def change_account(account: Account, by: User, changes: Mapping[str, Any]) -> Ac
 
 
 def _shown(value: Any) -> Any:
-    """As the audit log holds it."""
+    """Return the account's fields as the audit log holds them."""
     return value if value is None or isinstance(value, int | str) else str(value)

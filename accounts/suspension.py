@@ -1,7 +1,7 @@
 """Suspending and reinstating accounts: by an operator, or within seconds once one looks like abuse.
 
-Who notices abuse is often inside a transaction that is about to be rolled back, so an alarm is noted in Redis and
-applied by a task. While Redis is lost it is only logged: what raised it was refused in any case.
+Whoever notices abuse is often inside a transaction that is about to be rolled back, so an alarm is noted in Redis and
+applied by a task. While Redis is down it is only logged: what raised it was refused in any case.
 """
 
 import logging
@@ -33,11 +33,10 @@ def require_active(account: Account) -> None:
 
 
 def suspend_account(account: Account, by: User | None = None, reason: str | Sentence = "") -> None:
-    """Stop an account's sending; when this returns, no gateway call begins for it any more.
+    """Stop an account's sending. When this returns, no gateway call begins for it any more.
 
-    The row is written twice: at once, so that nothing new begins, and again under the lock that conflicts with the
-    one dispatch takes before it commits an attempt (`messaging/storage/message_rows.py`), which waits for those under
-    way.
+    The row is written twice: at once, so that nothing new begins, and again under the lock that conflicts with the one
+    dispatch takes before it commits an attempt (`messaging/storage/message_rows.py`), which waits for those under way.
     """
     Account.objects.filter(pk=account.pk).update(is_active=False)
     with transaction.atomic():
@@ -86,7 +85,7 @@ def apply_alarms() -> int:
 
 
 def suspend_for(account: Account, reason: str | Sentence) -> None:
-    """Suspend an account and say why: in the console, in the audit log, and to its own systems."""
+    """Suspend an account and show why: in the console, in the audit log, and to its own systems."""
     Account.objects.filter(pk=account.pk).update(hold_reason=reason)
     suspend_account(account, reason=reason)
     with transaction.atomic():

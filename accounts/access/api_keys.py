@@ -1,8 +1,8 @@
 """API keys: `sms_<live|test>_<id>_<secret><checksum>`.
 
 The id is public and finds the row. The secret has 256 bits and is stored as a hash keyed with SECRET_KEY, so neither a
-copy of the database nor of the settings opens anything. The checksum tells a typo, and lets a scanner of source code
-recognise a key, without a query.
+copy of the database nor of the settings is enough to call. The checksum detects a typo, and lets a scanner of source
+code recognise a key, without a query.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 SECRET_LENGTH = 43  # of 62 characters: 256 bits
 KEY_PATTERN = re.compile(r"(sms_(live|test)_([a-z0-9]{10})_([A-Za-z0-9]{43}))([A-Za-z0-9]{6})\Z")
-#: What a key may do unless it is said.
+#: Scopes of a key for which none are named.
 DEFAULT_SCOPES = SCOPES_OF[Role.SENDER]
 MAX_KEYS = 100  # usable keys of one account
 MAX_NETWORKS = 50
@@ -66,7 +66,10 @@ _KEYS = Compiled(
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who makes and changes keys: never one that may more than they do, and in test mode only test keys."""
+    """Who creates and changes keys.
+
+    A key cannot have a scope that its creator does not have, and a test key can create only test keys.
+    """
 
     account: Account
     user: User
@@ -83,7 +86,7 @@ def keys_of(issuer: Issuer) -> QuerySet[ApiKey]:
 
 
 def key_of(issuer: Issuer, prefix: str) -> ApiKey:
-    """Raises NotFound."""
+    """Return the key of this id. Raises NotFound."""
     key = keys_of(issuer).filter(prefix=prefix).first()
     if key is None:
         raise NotFound(_("There is no such API key."))
@@ -101,10 +104,10 @@ def issue_api_key(
     expires_at: datetime | None = None,
     by: User | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key of the issuer and its text, which is shown now and can never be read again.
+    """Create a key of the issuer. Return it and its text, which is shown now and can never be read again.
 
-    `scopes`: None for DEFAULT_SCOPES as far as the issuer has them. `by`: an operator who makes it for them.
-    Raises ValidationError naming the field, or InvalidState.
+    `scopes`: None for DEFAULT_SCOPES as far as the issuer has them. `by`: an operator who creates it for them. Raises
+    ValidationError naming the field, or InvalidState.
     """
     values = read_options(
         issuer,
@@ -130,8 +133,7 @@ def issue_api_key(
 
 
 def read_options(issuer: Issuer, **given: Any) -> dict[str, Any]:
-    """Options of a key, those that are given, as they are stored. Raises ValidationError, which names all that is
-    wrong with them."""
+    """Return the given options of a key as they are stored. Raises ValidationError, which names all that is wrong."""
     problems = Problems()
     read: dict[str, Callable[[Any], Any]] = {
         "mode": lambda mode: _mode(issuer, mode),
@@ -164,10 +166,9 @@ def update_api_key(issuer: Issuer, prefix: str, **changes: Any) -> ApiKey:
 
 
 def rotate_api_key(issuer: Issuer, prefix: str, overlap: timedelta) -> tuple[ApiKey, str]:
-    """A new key of the issuer with the same properties, and its text; the old one works for `overlap` longer.
+    """Create a key with the same properties. Return it and its text; the old one works for `overlap` longer.
 
-    A key that expires is replaced by one of the same lifetime. Raises NotFound, InvalidState or
-    PermissionDenied.
+    A key that expires is replaced by one of the same lifetime. Raises NotFound, InvalidState or PermissionDenied.
     """
     now = clock.about_now()
     with transaction.atomic():
@@ -190,7 +191,7 @@ def rotate_api_key(issuer: Issuer, prefix: str, overlap: timedelta) -> tuple[Api
 
 
 def revoke_api_key(key: ApiKey, by: User) -> ApiKey:
-    """Effective with the next call, wherever it comes in. Revoking twice is the same as revoking once."""
+    """Revoke a key, effective with the next call. Revoking twice is the same as revoking once."""
     with transaction.atomic():
         now = clock.about_now()
         if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
@@ -200,9 +201,9 @@ def revoke_api_key(key: ApiKey, by: User) -> ApiKey:
 
 
 def check_api_key(text: str, address: str) -> tuple[ApiKey, Role]:
-    """The usable key behind a text, with its account and its user, and the role of that person; in one query.
+    """Return the usable key behind a text, with account, user and the person's role, in one query.
 
-    Raises AuthenticationRefused, the same for whatever is wrong with id or secret; who holds the secret is told more:
+    Raises AuthenticationRefused, the same for whatever is wrong with id or secret. Who holds the secret learns more:
     ApiKeyRevoked, ApiKeyExpired, IpNotAllowed.
     """
     key = match_api_key(text)
@@ -222,7 +223,7 @@ def check_api_key(text: str, address: str) -> tuple[ApiKey, Role]:
 
 
 def match_api_key(text: str) -> ApiKey | None:
-    """The key whose secret this text holds, usable or not; as much work for a wrong id as for a wrong secret."""
+    """Return the key whose secret this text holds, usable or not. A wrong id costs as much as a wrong secret."""
     match = KEY_PATTERN.match(text)
     if match is None or _checksum(match[1]) != match[5]:
         return None
@@ -234,13 +235,13 @@ def match_api_key(text: str) -> ApiKey | None:
     ]
     if key is None or not any(matching):
         return None
-    if not matching[0]:  # hashed with a SECRET_KEY that is on its way out
+    if not matching[0]:  # hashed with a previous SECRET_KEY
         ApiKey.objects.filter(pk=key.pk).update(secret_hash=_hash(match[4], settings.SECRET_KEY))
     return key
 
 
 def _find(prefix: str, mode: str) -> ApiKey | None:
-    """With `account`, `user` and, as an attribute of its own, their `role` in it."""
+    """Return the key with `account`, `user` and, as an attribute, their `role`."""
     row = _KEYS.row(prefix=prefix, mode=mode)
     if row is None:
         return None
@@ -257,7 +258,7 @@ def scopes_of(key: ApiKey) -> frozenset[Scope]:
 
 
 def note_use(key: ApiKey, now: datetime) -> None:
-    """Keep `last_used_at` true to a minute, at one write a minute."""
+    """Keep `last_used_at` accurate to a minute, with one write a minute."""
     if key.last_used_at is None or (now - key.last_used_at).total_seconds() > LAST_USED_STEP:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
 
@@ -287,7 +288,7 @@ def _lock(issuer: Issuer, prefix: str) -> ApiKey:
 
 
 def _require_power_over(issuer: Issuer, key: ApiKey) -> None:
-    """Whoever could change or rotate a key of wider scopes could use it."""
+    """Require every scope of the key: whoever can change or rotate a wider key could use it."""
     if not scopes_of(key) <= issuer.scopes:
         raise PermissionDenied(_("This key has scopes that you do not have. You can revoke it but not change it."))
 
@@ -309,7 +310,7 @@ def _scopes(issuer: Issuer, scopes: Iterable[Scope]) -> list[str]:
 
 
 def _networks(texts: Sequence[str]) -> list[str]:
-    """Each once, as 203.0.113.0/24 and 2001:db8::/32, however it was written."""
+    """Return each network once, as 203.0.113.0/24 or 2001:db8::/32, however it was written."""
     if len(texts) > MAX_NETWORKS:
         raise ValidationError(
             _("A key has at most %(max)d networks.") % {"max": MAX_NETWORKS}, "allowed_networks", len(texts)
@@ -344,7 +345,7 @@ def _hash(secret: str, key: str) -> str:
 
 
 def _checksum(text: str) -> str:
-    """CRC-32 in six characters of base 62."""
+    """Return a CRC-32 in six characters of base 62."""
     number, digits = zlib.crc32(text.encode()), ""
     for __ in range(6):
         number, digit = divmod(number, 62)

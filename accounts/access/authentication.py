@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 API_KEY_HEADER = "X-API-Key"
 KEY_STARTS = ("sms_live_", "sms_test_")
-JWT_START = "eyJ"  # of every JWT
+JWT_START = "eyJ"  # beginning of every JWT
 WHERE = f"Send an API key as `{API_KEY_HEADER}: sms_…`, an access token as `Authorization: Bearer …`."
 WORKSPACE_HEADER = "X-Workspace"
 
@@ -58,8 +58,11 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class SessionAuthentication(BaseAuthentication):
-    """For pages in the browser of somebody signed in. What may change something has a CSRF token, and names account and
-    mode as the dashboard's addresses do; without them a call reads from where the person was last."""
+    """Authenticates pages in the browser of somebody signed in.
+
+    A call that may change something needs a CSRF token, and names account and mode as the dashboard's addresses do.
+    Without them a call reads from the person's last workspace.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, Caller] | None:
         page: HttpRequest = request._request
@@ -73,7 +76,7 @@ class SessionAuthentication(BaseAuthentication):
 
 
 def may_call(page: "HttpRequest") -> bool:
-    """Whether its key or token is good, for what is decided ahead of the API's own views. Counts as no use of it."""
+    """Return whether the call's key or token is valid, for decisions ahead of the API's views. Not counted as a use."""
     key = page.headers.get(API_KEY_HEADER)
     scheme, _, token = page.headers.get("Authorization", "").partition(" ")
     try:

@@ -1,13 +1,13 @@
-"""How often passwords may be tried: a guess costs nothing but the right to the next one.
+"""How often passwords can be tried.
 
-by address   failures of whoever is unknown, all names together; an IPv6 network counts as one address
-by name      failures from wherever the person has not signed in before, all addresses together. Beyond them a name is
+by address   failures of unknown people, all names together; an IPv6 network counts as one address
+by name      failures from where the person has not signed in before, all addresses together. Beyond them a name can be
              tried a few times a minute: that slows guessing from any number of addresses
-known        a browser, or an address, from which the person has signed in counts its own failures only. So nobody
-             who guesses keeps a person out where they have been before
+known        a browser, or an address, from which the person has signed in counts its own failures only, so nobody who
+             guesses locks a person out where they have been before
 
-Counted before the password is looked at, and given back when it was right: of a hundred tries at once no more are
-looked at than of a hundred one after the other. Beside it django-axes locks a name at one address.
+A try is counted before the password is checked, and given back when it was right: of a hundred tries at once no more
+are checked than of a hundred one after the other. django-axes also locks a name at one address.
 """
 
 import secrets
@@ -26,8 +26,8 @@ from smsapp.core.exceptions import LoginThrottled
 from smsapp.core.rate_limits import Bucket, count, give_back
 
 WINDOW = 900  # seconds
-OF_KNOWN = 10  # failures of one browser or address that a person is known at, in WINDOW
-SLOW, SLOW_WINDOW = 5, 60  # tries of a name beyond SIGN_IN_FAILURES_NAME, and in how many seconds
+OF_KNOWN = 10  # failures of one known browser or address in WINDOW
+SLOW, SLOW_WINDOW = 5, 60  # tries of a name beyond SIGN_IN_FAILURES_NAME, and the seconds for them
 COOKIE = "known_browser"
 COOKIE_AGE = 365 * 24 * 3600  # seconds
 ADDRESS_AGE = 30 * 24 * 3600  # seconds
@@ -36,7 +36,7 @@ _SALT = "accounts.known_browser"
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A try that was counted; `succeeded` gives it back."""
+    """A counted try. `succeeded` gives it back."""
 
     buckets: Sequence[Bucket]
 
@@ -55,7 +55,7 @@ def begin(request: HttpRequest, name: str) -> Guess:
 
 
 def succeeded(request: HttpRequest, guess: Guess, person: User) -> None:
-    """It was the right password: nothing was guessed, and the person is known here from now on."""
+    """Give the try back: the password was right, and the person is known here from now on."""
     give_back(guess.buckets)
     if network := current_call().network:
         cache.set(_address_key(person.pk, network), 1, ADDRESS_AGE)
@@ -66,7 +66,7 @@ def succeeded(request: HttpRequest, guess: Guess, person: User) -> None:
 
 
 def confirm(person: User, password: str) -> bool:
-    """Whether this is the password of somebody signed in, who is asked for it again. Raises LoginThrottled."""
+    """Return whether this is the password of a signed-in person, who is asked for it again. Raises LoginThrottled."""
     guess = _counted([Bucket("known", f"guess:confirm:{person.pk}", OF_KNOWN, WINDOW)])
     is_right = person.check_password(password)
     if is_right:
@@ -75,7 +75,7 @@ def confirm(person: User, password: str) -> bool:
 
 
 def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
-    """Set the cookie by which a browser is known, after a sign-in in it."""
+    """Set the cookie that makes a browser known, after a sign-in in it."""
     if text := getattr(request, "new_browser", ""):
         response.set_cookie(
             COOKIE, text, max_age=COOKIE_AGE, httponly=True, secure=settings.SESSION_COOKIE_SECURE, samesite="Lax"
@@ -83,7 +83,7 @@ def remember_browser(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def is_from_known_browser(request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
-    """For django-axes: its lock of a name at an address does not concern a browser that counts for itself."""
+    """Return whether django-axes leaves this browser alone, because it counts for itself."""
     if COOKIE not in request.COOKIES:
         return False
     name = (credentials or {}).get("username") or ""
@@ -99,7 +99,7 @@ def _counted(buckets: Sequence[Bucket]) -> Guess:
 
 
 def _known(request: HttpRequest, person: int | None) -> str:
-    """The name of the browser or address that a person is known at; empty for a stranger."""
+    """Return the name of the browser or address that a person is known at; empty for a stranger."""
     if person is None:
         return ""
     if browser := _browser_of(request, person):

@@ -4,8 +4,10 @@ from django.contrib.auth import hashers
 
 
 class Argon2(hashers.Argon2PasswordHasher):
-    """With OWASP's smallest memory instead of Django's 100 MiB, which four sign-ins at once made 400. A hash of before
-    is made anew when its person signs in."""
+    """Argon2 with OWASP's smallest memory instead of Django's 100 MiB, of which four sign-ins at once took 400.
+
+    An older hash is replaced when its person signs in.
+    """
 
     memory_cost = 19 * 1024  # KiB
     time_cost = 2

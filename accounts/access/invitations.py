@@ -1,9 +1,9 @@
-"""Invitations: how a person comes to belong to an account.
+"""Invitations: how a person joins an account.
 
-A member who manages the team invites an e-mail address and hands the link over. Whoever has the link and is signed in
-as the person with that address decides whether to join; somebody new becomes a person by it, and chooses a password. No
-invitation ever touches the password of a person who exists. It proves the link and nothing else: that the address is
-theirs has not been shown.
+A member who manages the team invites an e-mail address and passes the link on. Whoever has the link and is signed in as
+the person with that address decides whether to join; a new person registers with it and chooses a password. No
+invitation ever touches the password of an existing person. It proves possession of the link and nothing else: not that
+the address is theirs.
 """
 
 import hashlib
@@ -38,14 +38,14 @@ def invite(by: Membership, email: str, role: Role) -> tuple[Invitation, str]:
 
 
 def invite_for_operator(account: Account, email: str, role: Role, by: User) -> tuple[Invitation, str]:
-    """Like `invite`, by an operator who may invite to every account."""
+    """Like `invite`, by an operator who may invite people to every account."""
     if not by.has_perm(CONSOLE_PERMISSION):
         raise PermissionDenied("Inviting needs a permission of the console.")
     return _invite(account, email, role, by)
 
 
 def withdraw(by: Membership, invitation_pk: int) -> None:
-    """Make an invitation's link worthless. Raises NotFound or PermissionDenied."""
+    """Withdraw an invitation, so that its link is worthless. Raises NotFound or PermissionDenied."""
     with transaction.atomic():
         invitation = Invitation.objects.select_for_update().filter(pk=invitation_pk, account=by.account_id).first()
         if invitation is None:
@@ -56,8 +56,10 @@ def withdraw(by: Membership, invitation_pk: int) -> None:
 
 
 def find(secret: str) -> Invitation:
-    """The invitation of a link. Raises NotFound for one that was used, withdrawn, replaced or is too old, and if
-    whoever invited could not do so now."""
+    """Return the invitation of a link.
+
+    Raises NotFound for one that was used, withdrawn, replaced or has expired, and if its inviter could not invite now.
+    """
     invitation = Invitation.objects.select_related("account", "invited_by").filter(token_hash=_hash_of(secret)).first()
     if invitation is None or invitation.is_expired or not _may_still(invitation):
         raise NotFound(_("This invitation was used or withdrawn, or has expired."))
@@ -65,8 +67,9 @@ def find(secret: str) -> Invitation:
 
 
 def accept(secret: str, person: User) -> Membership:
-    """Join, as the person whose address was invited. Raises NotFound, PermissionDenied for another person, or
-    AlreadyExists."""
+    """Join as the person whose address was invited. Raises NotFound, PermissionDenied for another person, or
+    AlreadyExists.
+    """
     with transaction.atomic():
         invitation = _locked(secret)
         if person.email != invitation.email:
@@ -75,8 +78,10 @@ def accept(secret: str, person: User) -> Membership:
 
 
 def accept_as_new(secret: str, password: str) -> User:
-    """Become a person with the invited address and this password, and join. Raises NotFound, or AlreadyExists if there
-    is a person with this address: they sign in and accept."""
+    """Register with the invited address and this password, and join.
+
+    Raises NotFound, or AlreadyExists if there is a person with this address: they sign in and accept.
+    """
     with transaction.atomic():
         invitation = _locked(secret)
         person = User(username=_free_name(invitation.email), email=invitation.email)
@@ -91,7 +96,7 @@ def accept_as_new(secret: str, password: str) -> User:
 
 
 def purge(now: datetime) -> Purged:
-    """Remove those that have expired: they hold the addresses of people who did not join."""
+    """Remove expired invitations: they hold addresses of people who did not join."""
     return remove_oldest(Invitation.objects.filter(expires_at__lte=now), "expires_at")
 
 
@@ -116,7 +121,7 @@ def _invite(account: Account, email: str, role: Role, by: User) -> tuple[Invitat
 
 
 def _locked(secret: str) -> Invitation:
-    """Under the lock of its account, as everything that changes who belongs to it."""
+    """Lock the account, as everything that changes its members does."""
     found = find(secret)
     Account.objects.select_for_update(no_key=True).get(pk=found.account_id)
     return find(secret)

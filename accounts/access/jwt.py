@@ -1,7 +1,7 @@
-"""Tokens of simplejwt that live by the database's clock, whichever machine issues and whichever reads them.
+"""Tokens of simplejwt that live by the database's clock, whichever machine issues and reads them.
 
-By a machine's own clock one that is ten minutes ahead would issue access tokens that live twice as long as they should,
-which others refuse as issued in the future, and would itself turn away every token of the others.
+By its own clock, a machine that is ten minutes ahead would issue access tokens that live twice as long as they should,
+which others refuse as issued in the future, and would turn away every token of the others.
 """
 
 from datetime import datetime
@@ -18,7 +18,7 @@ from smsapp.core import clock
 
 class _Backend(TokenBackend):
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
-        """Without a look at the times, which the token itself checks. Raises TokenBackendError."""
+        """Decode a token without its times, which the token checks itself. Raises TokenBackendError."""
         try:
             payload: dict[str, Any] = jwt.decode(
                 token,
@@ -50,7 +50,7 @@ class _Timed:
         self._current_time = clock.about_now()
 
     def check_exp(self, claim: str = "exp", current_time: datetime | None = None) -> None:
-        """Raises ExpiredTokenError, or TokenError where there is no such time."""
+        """Raise ExpiredTokenError, or TokenError if there is no such time."""
         value = self.payload.get(claim)
         if not isinstance(value, int | float):
             raise TokenError(f"Token has no time '{claim}'")

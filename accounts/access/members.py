@@ -1,5 +1,8 @@
-"""Who belongs to an account, and in which role. Owners and admins decide; owners only about owners. People come to
-belong to it by accepting an invitation (`accounts/access/invitations.py`)."""
+"""Members of an account and their roles.
+
+Owners and admins decide; only owners decide about owners. People join by accepting an invitation
+(`accounts/access/invitations.py`).
+"""
 
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
@@ -18,12 +21,12 @@ def manages(membership: Membership) -> bool:
 
 
 def has_power(by: Membership, *roles: Role) -> bool:
-    """Whether a member decides about people with these roles."""
+    """Return whether a member may decide about people with these roles."""
     return manages(by) and (Role.OWNER not in roles or by.role == Role.OWNER)
 
 
 def require_power(by: Membership, *roles: Role) -> None:
-    """Raises PermissionDenied for a member who does not decide about people with these roles."""
+    """Raise PermissionDenied for a member who may not decide about people with these roles."""
     if not manages(by):
         raise PermissionDenied(_("Only an owner or an admin can manage the team."))
     if not has_power(by, *roles):
@@ -31,7 +34,7 @@ def require_power(by: Membership, *roles: Role) -> None:
 
 
 def require_free_seat(account: Account) -> None:
-    """Raises InvalidState for a full account; open invitations count."""
+    """Raise InvalidState for a full account; open invitations count."""
     people = Membership.objects.filter(account=account).count() + Invitation.objects.filter(account=account).count()
     if people >= MAX_MEMBERS:
         raise InvalidState(
@@ -41,7 +44,10 @@ def require_free_seat(account: Account) -> None:
 
 
 def change_role(membership: Membership, by: Membership, role: Role) -> Membership:
-    """Raises PermissionDenied, for one's own role too, or InvalidState for the last owner."""
+    """Change a member's role.
+
+    Raises PermissionDenied, for one's own role too, or InvalidState for the last owner.
+    """
     if membership.pk == by.pk:
         raise PermissionDenied(_("You cannot change your own role. Ask another owner or admin."))
     with transaction.atomic():
@@ -56,7 +62,7 @@ def change_role(membership: Membership, by: Membership, role: Role) -> Membershi
 
 
 def remove_member(membership: Membership, by: Membership) -> None:
-    """Their keys end with their membership. Raises PermissionDenied, or InvalidState for the last owner."""
+    """Remove a member, and with them their keys. Raises PermissionDenied, or InvalidState for the last owner."""
     with transaction.atomic():
         locked = _locked(membership, by)
         require_power(by, Role(locked.role))
@@ -67,7 +73,7 @@ def remove_member(membership: Membership, by: Membership) -> None:
 
 
 def _locked(membership: Membership, by: Membership) -> Membership:
-    """Under the account's lock, so that two owners cannot remove one another at once."""
+    """Lock the account, so that two owners cannot remove each other at once."""
     Account.objects.select_for_update(no_key=True).get(pk=by.account_id)
     return Membership.objects.select_related("account", "user").get(pk=membership.pk, account=by.account_id)
 

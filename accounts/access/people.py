@@ -1,4 +1,4 @@
-"""What a person changes of themselves, and by which names they sign in."""
+"""What people change about themselves, and the names they sign in with."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from smsapp.core.exceptions import AlreadyExists
 
 
 def username_of(login: str) -> str:
-    """The user name of whoever signs in by this name or e-mail address; what was typed if that is nobody."""
+    """Return the user name for this name or e-mail address; the given text if it is nobody's."""
     if User.objects.filter(username=login).exists():
         return login
     found = User.objects.filter(email=normal_email(login)).values_list("username", flat=True).first() if login else None

@@ -1,4 +1,4 @@
-"""What a call may do: each view names the scope that reading and the scope that writing needs."""
+"""What a call may do: each view names the scopes that reading and writing need."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # REST framework imports this module while it imports its vie
 
 
 class Scoped:
-    """Mixed into every view of the API that is not open to everybody. A scope left out allows nobody."""
+    """Mixed into every API view that is not open to everybody. A missing scope allows nobody."""
 
     read_scope: ClassVar[Scope | None] = None
     write_scope: ClassVar[Scope | None] = None
@@ -25,7 +25,7 @@ class Scoped:
 
 
 def scope_needed(view: "APIView", method: str) -> Scope | None:
-    """The scope a method of this view needs; None if nobody may."""
+    """Return the scope that a method of this view needs; None if nobody may call it."""
     action: str = getattr(view, "action", None) or ""
     scopes: Mapping[str, Scope] = getattr(view, "action_scopes", {})
     if action in scopes:
@@ -34,7 +34,7 @@ def scope_needed(view: "APIView", method: str) -> Scope | None:
 
 
 class HasScope(BasePermission):
-    """The default of every view, so one that names no scope is closed."""
+    """The default of every view, so a view that names no scope is closed."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         method = request.method or ""

@@ -1,4 +1,4 @@
-"""Who makes a call of the API: what a key or a token came down to, and the only thing views ask."""
+"""The caller of the API, whether by key, token or session: the only thing that views ask for."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from accounts.models import Account, ApiKey, User
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`scopes`: what this call may do, already cut to the role. `key`: None for a token or a session."""
+    """`scopes`: what this call may do, already limited to the role. `key`: None for a token or a session."""
 
     account: Account
     user: User
@@ -21,6 +21,6 @@ class Caller:
 
 
 def caller_of(request: Request) -> Caller:
-    """The caller of an authenticated request."""
+    """Return the caller of an authenticated request."""
     assert isinstance(request.auth, Caller)
     return request.auth

@@ -1,7 +1,7 @@
-"""When a session of the pages ends by itself, and the cookie by which a browser is known.
+"""When a session of the pages ends, and the cookie that makes a browser known.
 
-idle       CONSOLE_IDLE_SECONDS without a call in the console, SESSION_IDLE_SECONDS elsewhere. What a page asks for by
-           itself, to show the newest state, is no sign of a person
+idle       CONSOLE_IDLE_SECONDS without a call in the console, SESSION_IDLE_SECONDS elsewhere. Calls that a page makes
+           by itself, to refresh, do not count
 absolute   SESSION_COOKIE_AGE after signing in, however busy
 """
 
@@ -23,14 +23,14 @@ CONSOLE = "/admin/"
 
 @receiver(user_logged_in)
 def begin(request: HttpRequest | None, **kwargs: object) -> None:
-    """Not of the API, where nobody is signed in to a session."""
+    """Start the times of a session. Calls of the API have none."""
     session = getattr(request, "session", {})
     if SESSION_KEY in session:
         session[SIGNED_IN] = session[SEEN] = _now()
 
 
 class SessionLimitsMiddleware:
-    """After authentication: ends what has ended before anything is done with it."""
+    """Ends sessions that are over, before anything is done with them."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

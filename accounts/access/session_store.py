@@ -1,4 +1,4 @@
-"""Sessions in the database under a hash of their key: who reads the table signs in as nobody."""
+"""Sessions in the database under a hash of their key, so that reading the table lets nobody sign in."""
 
 import hashlib
 from typing import Any
@@ -17,7 +17,7 @@ class SessionStore(DatabaseStore):
         key = self.session_key
         row = key and Session.objects.filter(session_key=stored_as(key), expire_date__gt=clock.about_now()).first()
         if not row:
-            self._session_key = None  # as Django's: the key is not taken over
+            self._session_key = None  # as in Django: the given key is not adopted
             return None
         return row
 

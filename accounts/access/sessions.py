@@ -10,15 +10,15 @@ from smsapp.core.purge import Purged, remove_oldest
 
 
 def purge(now: datetime) -> Purged:
-    """Forget sessions that expired: nobody can use them any more."""
+    """Remove expired sessions."""
     return remove_oldest(Session.objects.filter(expire_date__lt=now), "expire_date")
 
 
 def purge_sign_ins(now: datetime) -> Purged:
-    """Forget sign-ins, failures and lock-outs older than SIGN_IN_DAYS; the audit log keeps that they were."""
+    """Remove sign-ins, failures and lock-outs older than SIGN_IN_DAYS; the audit log still has them."""
     removed, is_more = 0, False
     for model in (AccessLog, AccessFailureLog, AccessAttempt):
-        # Their times have no index: what is kept is read once an hour, which is some months of sign-ins.
+        # The times have no index: some months of sign-ins are read once an hour.
         old = model.objects.filter(attempt_time__lt=now - timedelta(days=settings.SIGN_IN_DAYS))
         purged = remove_oldest(old, "pk")
         removed, is_more = removed + purged.removed, is_more or purged.is_more

@@ -1,4 +1,4 @@
-"""Signing in and out, and failing to, stands in the audit log, by whichever door."""
+"""Records sign-ins, sign-outs and failures in the audit log, wherever they happen."""
 
 from typing import Any
 
@@ -22,8 +22,10 @@ def note_sign_out(user: User | None, **kwargs: Any) -> None:
 
 @receiver(user_login_failed)
 def note_failure(credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
-    """A try that was not looked at, because too many came before it, is none. What was typed is kept only if it is
-    somebody's name: it may be a password."""
+    """Record a failed sign-in.
+
+    Throttled tries do not count. The typed name is kept only if it is somebody's: it may be a password.
+    """
     if getattr(request, "axes_locked_out", False):
         return
     person = User.objects.filter(username=credentials.get("username") or "").first()

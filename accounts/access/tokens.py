@@ -1,9 +1,9 @@
-"""Tokens for people: an access token for some minutes, and a refresh token that is exchanged for the next pair.
+"""Tokens for people: an access token for some minutes, and a refresh token for the next pair.
 
-All tokens of one sign-in are a family, a row. Each exchange makes the next refresh token the family's only good one;
-an older one that comes again was stolen, or its thief has been here: the whole family is revoked. An access token is
-good while its family is, so what ends a sign-in (revocation, a new password, a disabled person, a lost membership)
-ends it at once. A change of SECRET_KEY ends all sign-ins of the API.
+All tokens of one sign-in are a family, a row. Each exchange makes the next refresh token the family's only valid one.
+If an older one comes again, it was stolen, or its thief was here: the whole family is revoked. An access token is valid
+while its family is, so whatever ends a sign-in (revocation, a new password, a disabled person, a lost membership) ends
+it at once. A change of SECRET_KEY ends all sign-ins of the API.
 """
 
 import hmac
@@ -51,7 +51,7 @@ AnyToken = TypeVar("AnyToken", bound=Token)
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """`expires_in`: seconds. `refresh_expires_at`: after it one signs in again."""
+    """`expires_in`: seconds. `refresh_expires_at`: when a new sign-in is needed."""
 
     access_token: str
     refresh_token: str
@@ -62,10 +62,10 @@ class TokenPair:
 
 
 def check_password(request: HttpRequest, login: str, password: str) -> User:
-    """The active person with this username or e-mail address and password.
+    """Return the active person with this username or e-mail address and password.
 
     A failure counts as on the sign-in page and is the same whether the person exists. Raises AuthenticationRefused, or
-    LoginThrottled while somebody of that name is locked out at this address.
+    LoginThrottled while that name is locked out at this address.
     """
     name = username_of(login)
     guess = guessing.begin(request, name)
@@ -81,10 +81,11 @@ def check_password(request: HttpRequest, login: str, password: str) -> User:
 
 
 def sign_in(user: User, account_id: str | None = None) -> TokenPair:
-    """Begin a family. `account_id`: as the API names it; None for the account that the person has belonged to for
-    longest, so that joining another changes nothing for who names none.
+    """Begin a family of tokens.
 
-    Raises ValidationError naming `account_id`, with the `accounts` there are, or PermissionDenied.
+    `account_id`: as the API names it; None for the person's oldest account, so that joining another changes nothing for
+    callers who name none. Raises ValidationError naming `account_id`, with the possible `accounts`, or
+    PermissionDenied.
     """
     membership = _membership(user, account_id)
     with transaction.atomic():
@@ -102,7 +103,7 @@ def sign_in(user: User, account_id: str | None = None) -> TokenPair:
 
 
 def refresh(text: str) -> TokenPair:
-    """Exchange a refresh token. Raises TokenExpired or TokenInvalid; an old token ends its whole family."""
+    """Exchange a refresh token. Raises TokenExpired or TokenInvalid. An old token ends its whole family."""
     token = _decoded(RefreshToken, text)
     family, role = _good_family(token)
     fresh = _next_token(family)
@@ -116,7 +117,7 @@ def refresh(text: str) -> TokenPair:
 
 
 def revoke(text: str) -> None:
-    """End the family of a refresh token, at once. Twice is the same as once. Raises TokenExpired or TokenInvalid."""
+    """End the family of a refresh token at once. Twice is the same as once. Raises TokenExpired or TokenInvalid."""
     token = _decoded(RefreshToken, text)
     family = _family_of(token)
     if family is None:
@@ -125,12 +126,12 @@ def revoke(text: str) -> None:
 
 
 def end(family: TokenFamily, by: User) -> None:
-    """An operator ends somebody's sign-in, at once."""
+    """End somebody's sign-in at once, as an operator."""
     _revoke(family, "revoked", by)
 
 
 def check_access_token(text: str) -> tuple[TokenFamily, Role]:
-    """The family of an access token, with account and user, and the person's role.
+    """Return the family of an access token, with account, user, and the person's role.
 
     Raises TokenExpired or TokenInvalid.
     """
@@ -138,7 +139,7 @@ def check_access_token(text: str) -> tuple[TokenFamily, Role]:
 
 
 def purge(now: datetime) -> Purged:
-    """Forget families that expired."""
+    """Remove expired families."""
     return remove_oldest(TokenFamily.objects.filter(expires_at__lt=now), "expires_at")
 
 
@@ -180,7 +181,7 @@ def _pair(family: TokenFamily, token: RefreshToken, role: Role) -> TokenPair:
 
 
 def _decoded(kind: type[AnyToken], text: str) -> AnyToken:
-    """Signature, algorithm, issuer, audience, type and expiry are right."""
+    """Return the claims of a token with valid signature, algorithm, issuer, audience, type and expiry."""
     try:
         return kind(text)  # type: ignore[arg-type]
     except ExpiredTokenError as error:
@@ -190,7 +191,7 @@ def _decoded(kind: type[AnyToken], text: str) -> AnyToken:
 
 
 def _family_of(token: Token) -> TokenFamily | None:
-    """The family a token names, if person and account are those of the family, too; with the person's `role`."""
+    """Return the family a token names, with the person's `role`, if person and account match."""
     try:
         family_id = UUID(token.get(FAMILY))
     except (ValueError, TypeError, AttributeError):

@@ -39,8 +39,11 @@ class _Funds(NamedTuple):
 
 
 class Charge(NamedTuple):
-    """What a campaign owes: `amount`, of which `reserved` was set aside for it. The rest comes from the balance, even
-    below zero: the message was sent. Below zero both put money back where it came from."""
+    """What a campaign owes: `amount`, of which `reserved` was set aside.
+
+    The rest comes from the balance, even below zero: the message was sent. Negative amounts put money back where it
+    came from.
+    """
 
     amount: int
     reserved: int
@@ -49,19 +52,23 @@ class Charge(NamedTuple):
 
 
 def entry_id(entry: LedgerEntry) -> str:
-    """Name an entry of the ledger, the same each time: a number in a row would tell how many all accounts have."""
+    """Return the public id of a ledger entry, the same each time. A running number would tell how many all accounts
+    have.
+    """
     key = own_keys.key(own_keys.ENTRIES).encode()[: hashlib.blake2b.MAX_KEY_SIZE]
     return f"led-{hashlib.blake2b(str(entry.pk).encode(), key=key, digest_size=8).hexdigest()}"
 
 
 def amount_of(micro: int) -> Decimal:
-    """Millionths as an amount with six places."""
+    """Return millionths as an amount with six decimals."""
     return (Decimal(micro) / MICRO).quantize(Decimal("0.000001"))
 
 
 def reserve(account: Account, amount: int) -> None:
-    """Set credit aside, in the transaction that accepts what it is for; raises InsufficientCredit, exact under any
-    concurrency. The account's row is locked until that transaction ends."""
+    """Reserve credit, in the transaction that accepts what it is for. Raises InsufficientCredit.
+
+    Exact under any concurrency: the account's row is locked until that transaction ends.
+    """
     if amount and _move(account.pk, -amount, amount, at_least=amount) is None:
         available = Account.objects.values_list("balance_micro", flat=True).get(pk=account.pk)
         raise InsufficientCredit(
@@ -98,7 +105,7 @@ def post(account_id: int, charges: Sequence[Charge]) -> None:
 
 
 def top_up(account: Account, amount: int, reason: str, by: User | None, token: str | None = None) -> LedgerEntry:
-    """Add credit. `token`: of what asks for it; with the same one it is booked once.
+    """Add credit. With the same `token` of the request it is booked once.
 
     Raises ValidationError unless the amount is above zero and a reason is given, AlreadyExists for a used token.
     """
@@ -110,8 +117,8 @@ def top_up(account: Account, amount: int, reason: str, by: User | None, token: s
 def correct(account: Account, amount: int, reason: str, by: User | None, token: str | None = None) -> LedgerEntry:
     """Add or take away credit by hand. `token` as in `top_up`.
 
-    Raises ValidationError without an amount or a reason, and if the balance would be less than nothing, AlreadyExists
-    for a used token.
+    Raises ValidationError without an amount or a reason, or if the balance would become negative; AlreadyExists for a
+    used token.
     """
     if not amount:
         raise ValidationError("This must not be zero.", "amount", "0")
@@ -119,9 +126,9 @@ def correct(account: Account, amount: int, reason: str, by: User | None, token: 
 
 
 def refund(charge: LedgerEntry, amount: int, reason: str, by: User | None, token: str | None = None) -> LedgerEntry:
-    """Give a charge back, or a part of it, and never more than it was. `token` as in `top_up`.
+    """Give back a charge or a part of it, never more than it was. `token` as in `top_up`.
 
-    Raises ValidationError for what is no charge, or more than is left of it, AlreadyExists for a used token.
+    Raises ValidationError for anything but a charge, or more than is left of it; AlreadyExists for a used token.
     """
     if amount <= 0:
         raise ValidationError("This must be more than zero.", "amount", str(amount_of(amount)))
@@ -135,7 +142,7 @@ def refund(charge: LedgerEntry, amount: int, reason: str, by: User | None, token
 
 
 def refundable(charge: LedgerEntry) -> int:
-    """What is left of a charge that can be given back; 0 for any other entry."""
+    """Return what can still be given back of a charge; 0 for any other entry."""
     if charge.kind != LedgerKind.CHARGE:
         return 0
     given = charge.refunds.aggregate(total=Sum("amount_micro"))["total"] or 0
@@ -158,7 +165,7 @@ def _change(
         raise ValidationError(f"At most {settings.CREDIT_MAX_AMOUNT:,} at once.", "amount", str(amount_of(amount)))
     with transaction.atomic():
         funds = _move(account.pk, amount, 0, at_least=max(0, -amount) or None)
-        if token and LedgerEntry.objects.filter(token=token).exists():  # whoever came first has let the account go
+        if token and LedgerEntry.objects.filter(token=token).exists():  # the first caller has released the account
             raise AlreadyExists("This was booked before.", "token", token)
         if funds is None:
             raise ValidationError("The account does not have so much.", "amount", str(amount_of(amount)))
@@ -187,8 +194,10 @@ def _change(
 
 
 def _move(account_id: int, balance: int, reserved: int, at_least: int | None = None) -> _Funds | None:
-    """Add to the balance and to what is reserved; None if the balance is not `at_least` so much. Whoever takes it
-    below its threshold tells the account, once."""
+    """Add to balance and reserve. Return None if the balance is not `at_least` so much.
+
+    Falling below its threshold notifies the account, once.
+    """
     condition, values = ("", []) if at_least is None else (" AND balance_micro >= %s", [at_least])
     with connection.cursor() as cursor:
         cursor.execute(

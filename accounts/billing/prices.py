@@ -1,8 +1,8 @@
-"""Prices of one segment by number prefix: the account's own list counts first, then the general one; in each of them
-the longest prefix that matches.
+"""Prices of one segment by number prefix.
 
-CSV, as it is imported: `prefix,price[,currency]` in each row, the price of one segment with up to six decimals, a first
-row of names if you like. An empty prefix means everywhere else.
+The account's own list counts first, then the general one; in each the longest matching prefix. CSV for the import:
+`prefix,price[,currency]` in each row, the price of one segment with up to six decimals, an optional first row of names.
+An empty prefix means everywhere else.
 """
 
 import csv
@@ -22,7 +22,7 @@ from smsapp.core.exceptions import ValidationError
 MAX_ROWS = 50_000
 MAX_ERRORS = 100
 MAX_PRICE = 1000 * MICRO
-ASKED_FOR = 2000  # prefixes that are asked for by name; for more the whole list is read
+ASKED_FOR = 2000  # prefixes queried by name; for more the whole list is read
 
 _is_prefix = re.compile(r"\+?([0-9]{0,15})").fullmatch
 _is_price = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6})?").fullmatch
@@ -38,7 +38,7 @@ class PriceList:
 
     @classmethod
     def of(cls, account: Account, phones: Iterable[str] | None = None) -> Self:
-        """What this account pays now; of what these E.164 numbers need, if only they are of interest. One query."""
+        """Return what this account pays now, for these E.164 numbers if only they matter. One query."""
         rows = Price.objects.filter(Q(account=account) | Q(account=None), currency=account.currency)
         if phones is not None:
             wanted = {phone[1 : length + 1] for phone in phones for length in range(len(phone))}
@@ -51,7 +51,7 @@ class PriceList:
         return cls(own | {prefix: price for prefix, price in general.items() if _match(own, prefix) is None})
 
     def price_of(self, digits: str) -> int | None:
-        """Of one segment to this number, without plus; None if there is no price."""
+        """Return the price of one segment to this number, without plus; None if there is none."""
         for length in self._lengths:
             price = self.prices.get(digits[:length])
             if price is not None:
@@ -59,14 +59,14 @@ class PriceList:
         return None
 
     def highest_of(self, digits: str) -> int | None:
-        """Of one segment to any number that begins so, at most; None if some of them may have no price."""
+        """Return the highest price of a segment to any number with this prefix; None if some may have no price."""
         price = self.price_of(digits)
         if price is None:
             return None
         return max([price, *(other for prefix, other in self.prices.items() if prefix.startswith(digits))])
 
     def cut_to(self, beginnings: Iterable[str]) -> "PriceList":
-        """What numbers with these first digits need of it."""
+        """Return the part of the list that numbers with these first digits need."""
         wanted = set(beginnings)
         lengths = {len(beginning) for beginning in wanted}
         shorter = {beginning[:length] for beginning in wanted for length in range(len(beginning) + 1)}
@@ -99,8 +99,10 @@ class PricesInvalid(ValidationError):
 
 
 def import_prices(lines: Iterable[str], account: Account | None, currency: str, by: User | None) -> int:
-    """Set the prices of a CSV file in an account's own list, or in the general one (None); how many. Those that it does
-    not name stay. Raises PricesInvalid with every wrong row, up to MAX_ERRORS, and changes nothing."""
+    """Set the prices of a CSV file in an account's own list, or in the general one (None). Return their number.
+
+    Prices it does not name stay. Raises PricesInvalid with every wrong row, up to MAX_ERRORS, and changes nothing.
+    """
     prices, errors = _read(lines, account.currency if account else currency)
     if not prices and not errors:
         errors = [RowError(1, "The file has no rows.")]
@@ -142,7 +144,7 @@ def _store(prices: Mapping[tuple[str, str], int], account: Account | None) -> No
 
 
 def note_change(price: Price, by: User | None, before: Mapping[str, str] | None = None) -> None:
-    """Write down that a price was made or changed by hand."""
+    """Record that a price was added or changed by hand."""
     audit.record(
         "price.changed",
         account=price.account,
@@ -170,7 +172,7 @@ def shown(price: Price) -> dict[str, str]:
 
 
 def parse_price(text: str) -> int:
-    """Millionths; a ValueError for anything but 0 to 1,000 with up to six decimals."""
+    """Return millionths. Raises ValueError for anything but 0 to 1,000 with up to six decimals."""
     text = text.strip()
     if not _is_price(text):
         raise ValueError(text)

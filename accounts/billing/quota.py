@@ -1,4 +1,4 @@
-"""How many messages an account may have accepted, and how much it may spend, in one day (UTC)."""
+"""How many messages an account can have accepted, and how much it can spend, in one day (UTC)."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -21,8 +21,11 @@ ALERTS = (50, 80, 100)  # hundredths of a day's spending limit
 
 
 def count(account: Account, messages: int) -> date | None:
-    """Count messages against today's limit, in the transaction that accepts them; the day they count in, None for an
-    account without a limit. Raises QuotaExceeded and counts nothing; exact under any concurrency."""
+    """Count messages against today's limit, in the transaction that accepts them.
+
+    Return the day they count in, None for an account without a limit. Raises QuotaExceeded and counts nothing; exact
+    under any concurrency.
+    """
     limit = account.daily_message_limit
     if limit is None:
         return None
@@ -45,10 +48,10 @@ def count(account: Account, messages: int) -> date | None:
 
 
 def spend(account: Account, amount: int) -> date | None:
-    """Count an amount, in millionths, against today's spending limit, in the transaction that accepts what it is for;
-    the day it counts in, None for an account without a limit. Tells the account as it passes each of ALERTS.
+    """Count an amount, in millionths, against today's spending limit, in the accepting transaction.
 
-    Raises SpendLimitReached and counts nothing; then an alarm is raised, too, which puts the account on hold.
+    Return the day it counts in, None for an account without a limit. The account is notified as it passes each of
+    ALERTS. Raises SpendLimitReached and counts nothing; an alarm is raised, too, which suspends the account.
     """
     limit = account.daily_spend_limit_micro
     if limit is None or not amount:
@@ -78,7 +81,7 @@ def spend(account: Account, amount: int) -> date | None:
 
 
 def give_back(account_id: int, day: date | None, messages: int, cost: int = 0) -> None:
-    """What was accepted and taken back as a whole before anything was sent counts no more."""
+    """Uncount what was accepted and undone as a whole before anything was sent."""
     if day is None:
         return
     used = DailyUse.objects.filter(account_id=account_id, day=day)
@@ -87,7 +90,7 @@ def give_back(account_id: int, day: date | None, messages: int, cost: int = 0) -
 
 
 def _add_cost(account_id: int, day: date, amount: int, limit: int) -> int | None:
-    """What is spent then; None, and nothing is counted, if it were more than the limit."""
+    """Return what is spent then; None, and nothing is counted, if it exceeds the limit."""
     table = DailyUse._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(

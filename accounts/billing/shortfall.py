@@ -23,5 +23,5 @@ def shortfall(account: Account, mode: str, price: Decimal | None = None) -> str:
 
 
 def _written(amount: Decimal) -> str:
-    """With cents, and with what is less than a cent where there is such."""
+    """Return an amount with cents, and with parts of a cent if there are any."""
     return f"{amount:,.2f}" if amount == round(amount, 2) else f"{amount.normalize():,f}"

@@ -1,1 +1,1 @@
-"""What every page of the dashboard begins with: account and mode, who may see it, forms that are carried out once."""
+"""What every page of the dashboard begins with: account and mode, who may see it, and forms carried out once."""

@@ -1,4 +1,4 @@
-"""Who looks at a page, of which account and mode, and whether they may: every dashboard view starts here."""
+"""Every dashboard view begins here: who looks at a page, of which account and mode, and whether they may."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -17,7 +17,7 @@ from accounts.dashboard.workspace import Workspace, site_url, workspace_of
 from accounts.dashboard.written import give_back
 from accounts.models import Account, Membership, User
 
-SESSION_KEY = "workspace"  # where the person was last
+SESSION_KEY = "workspace"  # the person's last workspace
 #: The field of every form that says which workspace's page it was on. It protects from a form that is sent to another
 #: workspace than its page showed: nothing is done for a customer, or in a mode, that the person did not have in view.
 RENDERED_FOR = "rendered_for"
@@ -26,7 +26,7 @@ P = ParamSpec("P")
 
 
 class MemberRequest(HttpRequest):
-    """A request of a signed-in member; `memberships` are all of theirs, the oldest first."""
+    """A request of a signed-in member. `memberships`: all of theirs, the oldest first."""
 
     user: User
     membership: Membership
@@ -38,7 +38,7 @@ View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 
 
 class OtherMode(Exception):
-    """What the address names belongs to the account, and to the other mode."""
+    """The address names something of the account that belongs to the other mode."""
 
     def __init__(self, mode: str) -> None:
         super().__init__(mode)
@@ -58,29 +58,29 @@ def current_account(request: MemberRequest) -> Account:
 
 
 def current_mode(request: HttpRequest) -> Mode:
-    """The mode that the address names; live outside of any."""
+    """Return the mode that the address names; live outside of any workspace."""
     workspace = workspace_of(request)
     return workspace.mode if workspace else Mode.LIVE
 
 
 def require_mode(request: HttpRequest, mode: str) -> None:
-    """Raises OtherMode, by which a page is shown in its own mode and nothing is done from the other's."""
+    """Raise OtherMode, so that a page is shown in its own mode and the other's does nothing."""
     if mode != current_mode(request):
         raise OtherMode(mode)
 
 
 def may(membership: Membership, scope: Scope) -> bool:
-    """Whether the role has this scope: people may what a key with all scopes of their role may."""
+    """Return whether the role has this scope."""
     return scope in SCOPES_OF[Role(membership.role)]
 
 
 def memberships_of(request: HttpRequest) -> list[Membership]:
-    """All of the signed-in person's, the oldest first."""
+    """Return all memberships of the signed-in person, the oldest first."""
     return list(Membership.objects.filter(user=request.user.pk).select_related("account").order_by("pk"))
 
 
 def last_workspace(request: HttpRequest, memberships: list[Membership]) -> Workspace:
-    """Where the person was last, as long as they belong there; else live in their oldest account."""
+    """Return the person's last workspace, if they still belong there; else live in their oldest account."""
     account, _slash, mode = str(request.session.get(SESSION_KEY, "")).partition("/")
     if any(membership.account.public_id == account for membership in memberships) and mode in Mode.values:
         return Workspace(account, Mode(mode))
@@ -88,11 +88,11 @@ def last_workspace(request: HttpRequest, memberships: list[Membership]) -> Works
 
 
 def member_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Only for members of the account that the address names.
+    """Allow only members of the account that the address names.
 
-    Strangers sign in first; a person without any membership is told so (403); an account of others is a 404. An address
-    outside of a workspace leads to where the person was last. What would change something is refused (409) unless its
-    form belongs to the page's workspace.
+    Strangers sign in first; a person without a membership is told so (403); an account of others is a 404. An address
+    outside of a workspace leads to the person's last one. A change is refused (409) unless its form belongs to the
+    page's workspace.
     """
 
     @wraps(view)
@@ -110,7 +110,7 @@ def member_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], Http
         rendered_for = request.POST.get(RENDERED_FOR)
         if rendered_for is not None and rendered_for != str(workspace):
             return _refused(request)
-        # A page that somebody opens, not one in another tab that refreshes itself.
+        # A page that a person opens, not one in another tab that refreshes itself.
         is_opened = request.method == "GET" and not _is_fragment(request)
         if is_opened and last_workspace(request, memberships) != workspace:
             request.session[SESSION_KEY] = str(workspace)
@@ -125,7 +125,7 @@ def member_required(view: View[P]) -> Callable[Concatenate[HttpRequest, P], Http
 
 
 def allowed(scope: Scope) -> Callable[[View[P]], Callable[Concatenate[HttpRequest, P], HttpResponseBase]]:
-    """`member_required`, and only for roles with this scope: others are told so (403)."""
+    """Like `member_required`, for roles with this scope: others are told so (403)."""
 
     def decorate(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
         @wraps(view)
@@ -147,7 +147,7 @@ def _membership_in(workspace: Workspace, memberships: list[Membership]) -> Membe
 
 
 def _elsewhere(request: HttpRequest, workspace: Workspace) -> HttpResponse:
-    """The same page in another workspace; nothing is done there that was asked for here."""
+    """Redirect to the same page in another workspace; nothing is done there that was requested here."""
     if request.method not in ("GET", "HEAD"):
         return _refused(request)
     query = request.META.get("QUERY_STRING", "")
@@ -155,7 +155,7 @@ def _elsewhere(request: HttpRequest, workspace: Workspace) -> HttpResponse:
 
 
 def _refused(request: HttpRequest) -> HttpResponse:
-    """Nothing was done; what the person wrote is on the page."""
+    """Answer that nothing was done, with what the person wrote."""
     words = _(
         "This form belongs to another account or mode. Nothing was sent, changed or charged. Choose the account and"
         " mode above, and open the page again."

@@ -1,8 +1,7 @@
-"""A form of the dashboard is carried out once, however often it is sent: by a second press, by Back, by a reload.
+"""A dashboard form is carried out once, however often it is sent: by a second press, by Back, by a reload.
 
-Each form carries a token. What came of it is kept as the answer to an Idempotency-Key is, in the transaction of the
-work. In the browser the token belongs to the entry in the history, so Back brings the old one:
-`static/js/submit-once.js`.
+Each form carries a token. The outcome is stored as the answer to an Idempotency-Key is, in the transaction of the work.
+In the browser the token belongs to the entry in the history, so Back brings the old one: `static/js/submit-once.js`.
 """
 
 import hashlib
@@ -31,10 +30,13 @@ View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 
 
 def once(view: View[P]) -> View[P]:
-    """For a view whose POST makes something and then redirects; other answers say by `done` that it was done, and
-    redirects by `refused` that it was not. What it does runs in one transaction, so it must not call out. The same
-    content under the same token leads to where the first one led. While it is carried out, and if its outcome is not
-    known, the answer is a page with what was written, from which the same form can be sent again."""
+    """Decorate a view whose POST makes something and then redirects.
+
+    Other answers say by `done` that it was done, and redirects by `refused` that it was not. The work runs in one
+    transaction, so it must not call out. The same content under the same token leads to where the first one led. While
+    it is carried out, and if its outcome is unknown, the answer is a page with what was written, from which the same
+    form can be sent again.
+    """
 
     @wraps(view)
     def wrapper(request: MemberRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -66,7 +68,7 @@ def once(view: View[P]) -> View[P]:
 
 
 def done(answer: HttpResponse, leads_to: str) -> HttpResponse:
-    """Mark a page that shows what was made, once; a repetition leads to the page of this name."""
+    """Mark a page that shows, once, what was made; a repetition leads to the page of this name."""
     answer.leads_to = reverse(leads_to)  # type: ignore[attr-defined]
     return answer
 
@@ -91,7 +93,7 @@ def _caller(request: MemberRequest) -> Caller:
 
 
 def _key(request: MemberRequest, token: str) -> str:
-    """Of the token, the address and all that was filled in: who changes something means another one."""
+    """Return a key of the token, the address and all that was filled in: changed content is another form."""
     digest = hashlib.sha256(repr((request.user.pk, request.path, token)).encode())
     for name, values in sorted(request.POST.lists()):
         if name != "csrfmiddlewaretoken":

@@ -1,8 +1,8 @@
-"""The account and mode that a page of the dashboard is about. Its address says them, `/a/<account>/<mode>/…`, so two
-tabs never change each other.
+"""The account and mode of a dashboard page. Its address names them, so two tabs never change each other.
 
-The middleware takes that part off the path and makes it the request's script prefix, Django's own means for a site
-below a path: every address that `reverse` and `{% url %}` make in the page stays in its workspace.
+An address begins with `/a/<account>/<mode>/`. The middleware takes that part off the path and makes it the request's
+script prefix, Django's own means for a site below a path: every address that `reverse` and `{% url %}` make in the page
+stays in its workspace.
 """
 
 import re
@@ -56,7 +56,7 @@ class WorkspaceMiddleware:
 
 
 def _is_page(path: str) -> bool:
-    """Whether the dashboard has it; with the slash that Django would add."""
+    """Return whether the dashboard has this page, with the slash that Django would add."""
     return bool(is_valid_path(path, PAGES) or is_valid_path(f"{path}/", PAGES))
 
 
@@ -66,13 +66,13 @@ def workspace_of(request: HttpRequest) -> Workspace | None:
 
 
 def site_url(name: str, *args: Any) -> str:
-    """`reverse` for an address that belongs to no workspace: signing in, the console, a link for somebody else."""
+    """Like `reverse`, for an address outside of workspaces: signing in, the console, a link for somebody else."""
     with _script_prefix(_site_prefix()):
         return reverse(name, args=args, urlconf=settings.ROOT_URLCONF)
 
 
 def _site_prefix() -> str:
-    """The prefix that the server itself sets, without that of the workspace."""
+    """Return the server's own prefix, without that of the workspace."""
     return re.sub(r"a/[a-z0-9]+/[a-z]+/\Z", "", get_script_prefix())
 
 

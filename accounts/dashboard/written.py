@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy
 
-#: The fields that a person writes at length, by name, and what they are called.
+#: Fields that a person writes at length, by name, with their labels.
 WRITTEN = {
     "phone_numbers": gettext_lazy("Phone numbers"),
     "paste-rows": gettext_lazy("Numbers"),
@@ -17,12 +17,12 @@ WRITTEN = {
 
 
 def written_in(request: HttpRequest) -> list[tuple[Any, str]]:
-    """The label and the text of each field of WRITTEN that was filled in."""
+    """Return the label and the text of each filled-in field of WRITTEN."""
     return [(label, value) for name, label in WRITTEN.items() if (value := str(request.POST.get(name, ""))).strip()]
 
 
 def give_back(request: HttpRequest, status: int, title: str, words: str, **context: Any) -> HttpResponse:
-    """A page that says what happened and shows what was written.
+    """Return a page that says what happened and shows what was written.
 
     `context`: either `leads_to` and `leads_to_label`, a link, or `again`, names and values of the form that can be sent
     once more, under its own token.

@@ -1,4 +1,4 @@
-"""What a message costs an account, and what became of its credit. Money is integers: millionths of the currency."""
+"""What a message costs an account, and what happens to its credit. Money is integers: millionths of the currency."""
 
 from django.db import models
 

@@ -13,7 +13,7 @@ from smsapp.core.sentences import SentenceField
 
 
 def new_public_id() -> str:
-    """Ten random characters: a number in a row would tell how many accounts there are."""
+    """Return ten random characters: a running number would tell how many accounts there are."""
     return secrets.token_hex(5)
 
 
@@ -95,12 +95,12 @@ class Account(models.Model):
 
 
 def normal_email(text: str) -> str:
-    """The one spelling of an address: two that differ in case only are the same person's."""
+    """Return the one spelling of an address: two that differ in case only belong to the same person."""
     return text.strip().lower()
 
 
 class User(AbstractUser):
-    """A person. What a person may do in an account is said by a Membership."""
+    """A person. Memberships say what a person may do in an account."""
 
     email = models.EmailField(unique=True, help_text="In small letters: it names the person, whatever its case.")
     created_at = models.DateTimeField(auto_now_add=True)

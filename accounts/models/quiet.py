@@ -1,4 +1,4 @@
-"""When nobody is texted, by country."""
+"""When nobody gets bulk messages, by country."""
 
 from django.core.validators import RegexValidator
 from django.db import models

@@ -8,7 +8,7 @@ from accounts.models.people import Account, User
 
 
 class TokenFamily(models.Model):
-    """One sign-in for the API and every token that came of it: only its latest refresh token is good."""
+    """One sign-in for the API with all its tokens: only its latest refresh token is valid."""
 
     family_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")

@@ -1,4 +1,4 @@
-"""Telling customers' systems what happened."""
+"""Notifying customers' systems of events."""
 
 from django.db import models
 
@@ -9,7 +9,7 @@ from smsapp.core.sentences import SentenceField
 
 
 class WebhookEndpoint(models.Model):
-    """An address that events of one account go to: one the customer set up, or the `callback_url` of a send."""
+    """An address for events of one account: one the customer set up, or the `callback_url` of a send."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="webhook_endpoints")
     mode = models.CharField(max_length=4, choices=Mode, default=Mode.LIVE)

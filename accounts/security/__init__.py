@@ -1,1 +1,1 @@
-"""What protects an installation: the audit log, encrypted secrets, the switch that holds all sending."""
+"""Protection of an installation: the audit log, encrypted secrets, and the hold of all sending."""

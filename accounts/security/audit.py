@@ -1,10 +1,10 @@
 """The audit log: who did what to what, before and after, from where. Written in the transaction of the act.
 
-A task seals what was written, seconds later: events get a position and a hash over the hash before them, keyed with a
-key that the database holds encrypted only (`own_keys.py`), so that a row changed, removed or slipped in afterwards is
-found by `verify`. How far the log was sealed is noted outside the database (`audit_witness.py`), which shows an end
-that was cut off. Sealing is apart from writing because a chain has one end: acts that extended it themselves would wait
-for one another.
+Seconds later, a task seals the events: each gets a position and a hash over the hash before it, keyed with a key that
+the database holds encrypted only (`own_keys.py`). So `verify` finds a row that was changed, removed or inserted
+afterwards. How far the log was sealed is recorded outside the database (`audit_witness.py`), which reveals a cut-off
+end. Sealing is separate from writing because a chain has one end: acts that extended it themselves would wait for one
+another.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 EVENTS_AT_ONCE = 200
 SECONDS_AT_ONCE = 5.0
-SEALED_WITHIN = timedelta(minutes=10)  # of being written; sealing comes every half minute
+SEALED_WITHIN = timedelta(minutes=10)  # seconds of sealing in one task, which runs every half minute
 CHAIN_LOCK = "audit_chain"  # a Setting; its row is the lock under which the chain grows, its value the last seal
 
 
@@ -44,10 +44,10 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Note one act, e.g. `campaign.paused` on `campaign` `bulk-…`. `by`: None for the service itself.
+    """Record one act, e.g. `campaign.paused` on `campaign` `bulk-…`. `by`: None for the service itself.
 
-    `before` and `after` hold what changed, of JSON types, never a secret or a text. Address, request id and key are
-    those of the call under way.
+    `before` and `after` hold what changed, as JSON types, never a secret or a text. Address, request id and key are
+    those of the current call.
     """
     call = current_call()
     AuditEvent.objects.create(
@@ -65,7 +65,7 @@ def record(
 
 
 def seal() -> int:
-    """Seal what was written, and note the new head outside the database; how many events."""
+    """Seal what was written, and record the new head outside the database. Return the number of events."""
     budget = Budget(SECONDS_AT_ONCE)
     sealed = 0
     while not budget.is_over and (count := _seal_some()):
@@ -76,7 +76,7 @@ def seal() -> int:
 
 
 def accept(by: str) -> Head:
-    """Take the log as it stands for the whole log, as after a backup was put back; that this was done is an event."""
+    """Accept the log as it stands, as after a backup was put back. Doing so is an event itself."""
     lost = [":".join(map(str, one)) for one in audit_witness.seen() if not contains(one)]
     record("audit.accepted", account=None, by=None, target_type="audit", after={"by": by, "not_contained": lost})
     while _seal_some():
@@ -86,7 +86,7 @@ def accept(by: str) -> Head:
 
 
 def _note_head() -> None:
-    """What is noted stays while the log does not contain it: it is the proof that something was taken away."""
+    """Record the head, unless the log lacks the recorded one: that proves that something was taken away."""
     if lost := [one for one in audit_witness.seen() if not contains(one)]:
         logger.error("the audit log does not contain what was sealed as %s:%s: run manage.py audit_check", *lost[0])
     else:
@@ -119,15 +119,17 @@ def _seal_some() -> int:
 
 
 class Fault(NamedTuple):
-    """Where the chain does not hold, and how."""
+    """Where the chain breaks, and how."""
 
     position: int
     problem: str
 
 
 def verify() -> Iterator[Fault]:
-    """Walk the whole chain; yields each place where it does not hold. Nothing is yielded for an untouched log that is
-    sealed, and contains what was noted outside the database."""
+    """Walk the whole chain and yield each place where it breaks.
+
+    Nothing is yielded for an untouched, sealed log that contains the head recorded outside the database.
+    """
     position, last, chain = 0, "", _Chain.of("")
     try:
         chain = _Chain.of(own_keys.find(own_keys.AUDIT))
@@ -155,7 +157,7 @@ def contains(seal: Head) -> bool:
 
 
 def head() -> Head:
-    """The last sealed event; (0, "") if there is none."""
+    """Return the last sealed event; (0, "") if there is none."""
     end = Setting.objects.filter(key=CHAIN_LOCK).first()
     return _end_of(end) if end else Head(0, "")
 
@@ -167,7 +169,7 @@ def _not_sealed() -> Iterator[Fault]:
 
 
 class _Chain(NamedTuple):
-    """How events are hashed: up to `plain_until` without a key, as earlier versions did."""
+    """How events are hashed: up to `plain_until` without a key, as in earlier versions."""
 
     plain_until: int
     key: bytes

@@ -1,6 +1,6 @@
-"""How far the audit log was sealed, noted outside the database.
+"""How far the audit log was sealed, recorded outside the database.
 
-Who writes to the database can take the newest events away, or all; what was noted here then is in the log no more.
+Whoever writes to the database can remove the newest events, or all; the log then lacks what is recorded here.
 """
 
 import json
@@ -22,12 +22,12 @@ class Head(NamedTuple):
 
 
 def seen() -> list[Head]:
-    """What was noted, by each witness that can be asked."""
+    """Return what each reachable witness has recorded."""
     return [head for text in OUTSIDE.read() if (head := _head_of(text)) is not None]
 
 
 def record_mark(head: Head) -> None:
-    """Only after the database has committed the seal. In the log, too, which may be kept elsewhere."""
+    """Record the head with the witnesses, and in the log, which may be kept elsewhere. Only after the commit."""
     logger.info("the audit log is sealed up to %s:%s", *head)
     OUTSIDE.write(json.dumps(head._asdict()))
 

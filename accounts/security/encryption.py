@@ -1,8 +1,8 @@
-"""Secrets that we have to know again are encrypted where they are stored: of a dump nobody learns them.
+"""Secrets that we have to read again are encrypted where they are stored, so a dump reveals none.
 
 The first of ENCRYPTION_KEYS encrypts and all of them decrypt, so a key is changed without a pause: put the new one in
-front, run `manage.py rotate_secrets`, take the old one away. The last are always the keys derived from SECRET_KEY and
-SECRET_KEY_FALLBACKS, under which everything stands until ENCRYPTION_KEYS is set.
+front, run `manage.py rotate_secrets`, remove the old one. The last are always the keys derived from SECRET_KEY and
+SECRET_KEY_FALLBACKS, which encrypt everything until ENCRYPTION_KEYS is set.
 """
 
 import base64
@@ -16,7 +16,7 @@ from django.db.models import Model
 
 BATCH = 500  # rows re-encrypted at a time
 
-#: Every field that holds an encrypted secret, as (model, field). Whoever adds one names it here, or at its app's start.
+#: Every field that holds an encrypted secret, as (model, field). Name a new one here, or when its app starts.
 _FIELDS: list[tuple[str, str]] = [
     ("accounts.Account", "callback_secret"),
     ("accounts.WebhookEndpoint", "secret"),
@@ -27,22 +27,22 @@ _FIELDS: list[tuple[str, str]] = [
 
 
 class SecretUnreadable(Exception):
-    """No key fits: ENCRYPTION_KEYS (or SECRET_KEY) has lost the one a secret was encrypted with."""
+    """No key fits: ENCRYPTION_KEYS (or SECRET_KEY) lacks the one a secret was encrypted with."""
 
 
 def register(model: str, field: str) -> None:
-    """Name a text field (`app.Model`, field) that holds encrypted secrets, so that rotation finds it."""
+    """Register a text field (`app.Model`, field) that holds encrypted secrets, so that rotation finds it."""
     if (model, field) not in _FIELDS:
         _FIELDS.append((model, field))
 
 
 def encrypt(text: str) -> str:
-    """Encrypted with the first key, as ASCII text; an empty text stays empty."""
+    """Return the text encrypted with the first key, as ASCII; an empty text stays empty."""
     return _keys().encrypt(text.encode()).decode() if text else ""
 
 
 def decrypt(text: str) -> str:
-    """Raises SecretUnreadable if no key fits."""
+    """Return the text. Raises SecretUnreadable if no key fits."""
     try:
         return _keys().decrypt(text.encode()).decode() if text else ""
     except InvalidToken as error:
@@ -50,10 +50,10 @@ def decrypt(text: str) -> str:
 
 
 def rotate() -> Iterator[tuple[str, int]]:
-    """Encrypt everything anew with the first key: per field its name and how many secrets it held.
+    """Encrypt everything anew with the first key. Yield each field with the number of its secrets.
 
-    Row by row and only where a row still holds what was read, so it may run beside everything else and be repeated.
-    Raises SecretUnreadable at the first secret that no key fits, naming its row.
+    Goes row by row and only where a row still holds what was read, so it can run beside everything else and be
+    repeated. Raises SecretUnreadable at the first secret that no key fits, naming its row.
     """
     for label, field in _FIELDS:
         yield f"{label}.{field}", _rotate_field(apps.get_model(label), field)
@@ -76,7 +76,7 @@ def _rotate_field(model: type[Model], field: str) -> int:
 
 
 def key_texts() -> list[str]:
-    """The keys as they are set: the first encrypts, all decrypt."""
+    """Return the keys as they are set: the first encrypts, all decrypt."""
     return [*settings.ENCRYPTION_KEYS, *settings.ENCRYPTION_KEYS_DERIVED]
 
 
@@ -85,7 +85,7 @@ def _keys() -> MultiFernet:
 
 
 def _fernet_key(text: str) -> bytes:
-    """Any long random text is a key: Fernet wants 32 bytes of it."""
+    """Derive Fernet's 32 bytes from any long random text."""
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
 
 

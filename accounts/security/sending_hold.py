@@ -1,9 +1,9 @@
-"""One switch stops all sending: while the installation is held no gateway call begins, no due campaign is started and
-nothing is polled. Reports that are pushed in, look-ups, uploads and new campaigns go on.
+"""The sending hold: one switch stops all sending of the installation.
 
-The switch is one row of `settings`, empty while sending is allowed. Dispatch reads it FOR KEY SHARE in the
-transaction that commits an attempt (`messaging/storage/message_rows.py`), and `hold` takes it FOR UPDATE before it
-answers.
+While it is on no gateway call begins, no due campaign starts and nothing is polled. Pushed reports, look-ups, uploads
+and new campaigns go on. The switch is one row of `settings`, empty while sending is allowed. Dispatch reads it FOR KEY
+SHARE in the transaction that commits an attempt (`messaging/storage/message_rows.py`), and `hold` locks it FOR UPDATE
+before it answers.
 """
 
 import json
@@ -25,7 +25,7 @@ KEY = "hold"
 
 
 class HoldKind(StrEnum):
-    """From the weakest: a hold gives way to stronger ones only."""
+    """From the weakest: a hold gives way only to stronger ones."""
 
     CHECKING = "checking"  # after a stop, while the provider is asked what it has: ends by itself
     CONFIRM = "confirm"  # after a stop, where nobody can be asked: an operator confirms, released at once
@@ -38,7 +38,7 @@ _STRENGTH = {kind: index for index, kind in enumerate(HoldKind)}
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """`reason` is for everybody to read; `detail` for operators, with names of servers and folders."""
+    """`reason`: for everybody. `detail`: for operators, with names of servers and folders."""
 
     reason: str
     by: str
@@ -48,7 +48,7 @@ class Hold:
 
 
 def current() -> Hold | None:
-    """The hold that is on; None while sending is allowed."""
+    """Return the hold that is on; None while sending is allowed."""
     return read(Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or "")
 
 
@@ -65,13 +65,12 @@ def hold(
     at: datetime | None = None,
     user: User | None = None,
 ) -> Hold:
-    """Stop all sending; when this returns, no attempt is committed any more, and only calls whose attempt was
-    committed before may still leave. A stronger hold that is on stays (see HoldKind). `user`: the operator behind `by`,
-    where that is known for certain.
+    """Stop all sending. When this returns, only calls whose attempt was committed before may still leave.
 
+    A stronger hold that is on stays (see HoldKind). `user`: the operator behind `by`, where that is known for certain.
     The row is written twice. The first time shows it to everybody at once, so that no stream of new attempts, each
-    sharing the row with the one before, keeps its lock from us. The second time waits for those under way. It must
-    be an UPDATE after FOR UPDATE: only then a reader whose statement began earlier reads the row again.
+    sharing the row with the one before, keeps its lock from us. The second time waits for those under way. It must be
+    an UPDATE after FOR UPDATE: only then a reader whose statement began earlier reads the row again.
     """
     wanted = Hold(reason, by, at or clock.about_now(), kind, detail)
     make_row()
@@ -96,7 +95,7 @@ def hold(
 
 
 def release(kind: HoldKind, into: Hold | None = None) -> bool:
-    """Lift a hold of this kind, or put another one in its place; False if no such hold is on."""
+    """Release a hold of this kind, or replace it by another. Return False if no such hold is on."""
     with transaction.atomic():
         row = Setting.objects.select_for_update().filter(key=KEY).first()
         before = read(row.value) if row else None
@@ -114,13 +113,13 @@ def row_exists() -> bool:
 
 
 def make_row() -> None:
-    """The row is always there once it was needed: a lock cannot be taken on a row that is missing."""
+    """Create the row before it is needed: a missing row cannot be locked."""
     description = "Why nothing is sent, if so. Changed with `manage.py hold` and `release`, or in the console."
     Setting.objects.bulk_create([Setting(key=KEY, description=description, is_fixed=True)], ignore_conflicts=True)
 
 
 def read(text: str) -> Hold | None:
-    """The hold that a stored value says; one that cannot be read still holds."""
+    """Return the hold of a stored value. One that cannot be read still holds."""
     if not text:
         return None
     try:

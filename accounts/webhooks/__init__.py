@@ -1,4 +1,4 @@
-"""Events out to customers' systems: outbox, signing, delivery, and the guard of the addresses they go to."""
+"""Events to customers' systems: outbox, signing, delivery, and the check of their destinations."""
 
 from accounts.webhooks.outbox import emit
 

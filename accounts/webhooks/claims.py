@@ -1,7 +1,7 @@
-"""Which bodies may leave now: a few of each endpoint at a time, however many wait for one of them.
+"""Which bodies can leave now: a few of each endpoint at a time, however many wait for one of them.
 
 Claiming is a lease: it moves `next_attempt_at` to the lease's end, so what a killed process held is simply due again.
-The endpoint's row is locked while its bodies are counted and taken, so all processes together keep to its limit.
+The endpoint's row is locked while its bodies are counted and claimed, so all processes together keep to its limit.
 """
 
 import random
@@ -21,14 +21,14 @@ from smsapp.core.exceptions import CallbackUrlNotAllowed
 
 LEASE = timedelta(seconds=30)  # longer than a call and what surrounds it
 IN_FLIGHT = 4  # calls of one endpoint at once
-IN_FLIGHT_FAILING = 1  # of one whose last call failed
-IN_FLIGHT_OF_HOST = 16  # by one process, however many endpoints lead to it
+IN_FLIGHT_FAILING = 1  # calls at once of an endpoint whose last call failed
+IN_FLIGHT_OF_HOST = 16  # calls of one host by one process, however many endpoints it has
 ENDPOINTS_AT_ONCE = 50
 
 _DELIVERIES, _ENDPOINTS = WebhookDelivery._meta.db_table, WebhookEndpoint._meta.db_table
 
-#: Endpoints with something due, found by hopping from one to the next in the index of what waits: it costs as much
-#: as there are endpoints, however much waits for each.
+#: Endpoints with something due, found by hopping from one to the next in the index of waiting bodies: the cost grows
+#: with the endpoints, not with what waits for each.
 _DUE = f"""
 WITH RECURSIVE waiting(id) AS (
   SELECT MIN(endpoint_id) FROM {_DELIVERIES} WHERE state = 'waiting'
@@ -47,7 +47,7 @@ ORDER BY RANDOM() LIMIT %s
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A body that this process alone may send until its lease ends; `owner` names the lease, `host` whom it calls."""
+    """A body that this process alone can send until its lease ends. `owner`: of the lease. `host`: that is called."""
 
     delivery: WebhookDelivery
     endpoint: WebhookEndpoint
@@ -56,7 +56,7 @@ class Claim:
 
 
 def claim(owner: str, now: datetime, capacity: int, calls_of: Counter[str]) -> list[Claim]:
-    """Take what is due, at most `capacity`; `calls_of`: calls under way in this process, by host."""
+    """Claim due bodies, at most `capacity`. `calls_of`: calls under way in this process, by host."""
     due = _due_endpoints(now)
     if not due or capacity <= 0:
         return []
@@ -65,7 +65,7 @@ def claim(owner: str, now: datetime, capacity: int, calls_of: Counter[str]) -> l
         rows = WebhookEndpoint.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
         ready = rows.filter(Q(slow_until=None) | Q(slow_until__lte=now), pk__in=due, is_active=True)
         endpoints = list(ready.select_related("account"))
-        random.shuffle(endpoints)  # nobody is always the first while there is little room
+        random.shuffle(endpoints)  # no endpoint is always first while there is little capacity
         in_flight = _in_flight(endpoints, now)
         chosen: list[int] = []
         calls = Counter(calls_of)
@@ -88,7 +88,7 @@ def claim(owner: str, now: datetime, capacity: int, calls_of: Counter[str]) -> l
 
 
 def host_of(url: str) -> str:
-    """By which calls are counted; the URL itself where it names no host that we would call."""
+    """Return the host that calls are counted by; the URL itself if it names none that we would call."""
     try:
         return target_of(url).host
     except CallbackUrlNotAllowed:
@@ -103,7 +103,7 @@ def _due_endpoints(now: datetime) -> list[int]:
 
 
 def _in_flight(endpoints: Iterable[WebhookEndpoint], now: datetime) -> Counter[int]:
-    """Bodies of each that somebody has leased; their next attempt is the lease's end, which the index knows."""
+    """Count the leased bodies of each endpoint; their next attempt is the lease's end, which the index knows."""
     leased = WebhookDelivery.objects.filter(
         endpoint__in=endpoints,
         state=WebhookState.WAITING,

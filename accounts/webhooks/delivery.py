@@ -1,7 +1,7 @@
-"""Out of the outbox: claim, call outside any transaction, record; until nothing is due.
+"""Delivers the outbox: claim, call outside any transaction, record; until nothing is due.
 
 An event reaches its endpoint at least once: a process that ends between call and record leaves a lease that runs out,
-and the same event, with the same id, goes out again. Order is not promised.
+and the same event, with the same id, is sent again. Order is not promised.
 """
 
 import logging
@@ -35,18 +35,18 @@ from smsapp.lib.sentences import Sentence, as_sentence
 logger = logging.getLogger(__name__)
 
 BUDGET = 30.0  # seconds in which one task claims; longer than a call, so that another begins before it ends
-THREADS = 100  # nearly all of them only wait: 20 endpoints that hang hold 80
+THREADS = 100  # nearly all of them only wait: 20 hanging endpoints hold 80
 LOOKS_AGAIN = 0.2  # seconds between two looks for what is due while calls are under way
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-#: From one try to the next; the first is made at once.
+#: Waits between tries; the first is made at once.
 DELAYS = (5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
-JITTER = 0.2  # of a delay, up or down
-GIVE_UP_AFTER = 76 * HOUR  # an event is tried for no less, wherever the jitter has led
-TELL_AFTER = 24 * HOUR  # of failures without a success, the account is told
+JITTER = 0.2  # share of a delay, up or down
+GIVE_UP_AFTER = 76 * HOUR  # least time that an event is tried for, whatever the jitter
+TELL_AFTER = 24 * HOUR  # of failures without a success until the account is notified
 DISABLE_AFTER = 72 * HOUR
-DISABLE_TRIES = 20  # and no fewer in that time
-#: Answers of an endpoint that has too much to do, or is not there: it is left alone for a while at once.
+DISABLE_TRIES = 20  # tries, and no fewer, in that time
+#: Answers of an overloaded or missing endpoint: it is left alone for a while at once.
 OVERLOADED = (429, 502, 503, 504)
 FAILURES_BEFORE_PAUSE = 4  # of any other kind
 PAUSE, LONGEST_PAUSE = 5.0, 300.0  # seconds; doubles with each failure
@@ -90,14 +90,14 @@ def _begin(pool: ThreadPoolExecutor, one: Claim) -> "Future[Answer]":
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A call and what came of it."""
+    """A call and its outcome."""
 
     claim: Claim
     answer: Answer
 
 
 def record(ended: Ended) -> None:
-    """Write down one try, and what follows from it for the body and for its endpoint."""
+    """Record one try, and what follows for the body and its endpoint."""
     one, answer = ended.claim, ended.answer
     now = clock.about_now()
     with transaction.atomic():
@@ -111,7 +111,7 @@ def _record_success(one: Claim, answer: Answer, now: datetime) -> None:
     WebhookEndpoint.objects.filter(pk=one.endpoint.pk, failing_since__isnull=False).update(
         failing_since=None, failure_count=0, slow_until=None, told_failing_at=None
     )
-    # Whoever holds the lease now: that it arrived is a fact.
+    # Whoever holds the lease now, the arrival is a fact.
     arrived = WebhookDelivery.objects.filter(pk=one.delivery.pk).exclude(state=WebhookState.DELIVERED)
     arrived.update(
         state=WebhookState.DELIVERED,
@@ -128,7 +128,7 @@ def _record_failure(one: Claim, answer: Answer, now: datetime) -> None:
     endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).filter(pk=one.endpoint.pk).first()
     held = WebhookDelivery.objects.filter(pk=one.delivery.pk, lease_owner=one.owner, state=WebhookState.WAITING)
     if endpoint is None:
-        return  # it was removed meanwhile, with all that waited for it
+        return  # the endpoint was removed meanwhile, with all that waited for it
     endpoint.failing_since = endpoint.failing_since or now
     endpoint.failure_count += 1
     if pause := _pause(endpoint.failure_count, answer):
@@ -149,13 +149,15 @@ def _record_failure(one: Claim, answer: Answer, now: datetime) -> None:
 
 
 def delay_after(tries: int) -> timedelta:
-    """From this try, counted from 1, to the next."""
+    """Return the wait after this try, counted from 1."""
     return DELAYS[min(tries, len(DELAYS)) - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  (jitter, not a secret)
 
 
 def _pause(failures: int, answer: Answer) -> timedelta | None:
-    """How long an endpoint is left alone after so many failures in a row: as long as it asked for, or longer and
-    longer."""
+    """Return how long an endpoint is left alone after so many failures in a row.
+
+    That is as long as it asked for, or longer and longer.
+    """
     if answer.retry_after is not None:
         return timedelta(seconds=answer.retry_after)
     counted = failures if answer.status in (None, *OVERLOADED) else failures - FAILURES_BEFORE_PAUSE
@@ -205,8 +207,10 @@ def _judge(endpoint: WebhookEndpoint, answer: Answer, now: datetime) -> None:
 
 
 def disable(endpoint: WebhookEndpoint, reason: str | Sentence, now: datetime) -> None:
-    """Switch an endpoint off; in the caller's transaction. What waits for it fails, to be replayed once it is back,
-    and the account's other endpoints are told."""
+    """Switch an endpoint off, in the caller's transaction.
+
+    What waits for it fails, to be replayed once it is back, and the account's other endpoints are notified.
+    """
     reason = as_sentence(reason)
     endpoint.is_active, endpoint.disabled_at, endpoint.disabled_reason = False, now, reason
     endpoint.save(update_fields=["is_active", "disabled_at", "disabled_reason", "updated_at"])

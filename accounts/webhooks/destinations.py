@@ -1,7 +1,7 @@
-"""Which addresses events may be sent to: public ones only, or we would call into our own network for a stranger.
+"""Which addresses events can be sent to: public ones only, or strangers could make us call our own network.
 
-Asked when an address is saved and again at each connection, which goes to the very address that was checked: a name
-that resolves differently a moment later gains nothing. Every refusal reads the same, so that nobody can explore a
+An address is checked when it is saved and again at each connection, which goes to the very address that was checked: a
+name that resolves differently a moment later gains nothing. Every refusal reads the same, so that nobody can explore a
 network by our answers.
 """
 
@@ -24,7 +24,7 @@ LOOKUP_TIMEOUT = 3.0  # seconds
 REMEMBERED_FOR = 60.0  # seconds
 MAX_REMEMBERED = 10_000
 
-#: Refused beside whatever `is_global` refuses: ways into IPv4, providers' metadata, and what only looks public.
+#: Refused beside whatever `is_global` refuses: ways into IPv4, metadata of clouds, and what only looks public.
 _REFUSED: tuple[IPv4Network | IPv6Network, ...] = tuple(
     ip_network(text)
     for text in (
@@ -47,7 +47,7 @@ Address = IPv4Address | IPv6Address
 
 
 class Target(NamedTuple):
-    """Where a URL leads: `host` as it is resolved (IDNA, lower case)."""
+    """Where a URL leads. `host`: as it is resolved (IDNA, lower case)."""
 
     scheme: str
     host: str
@@ -55,10 +55,10 @@ class Target(NamedTuple):
 
 
 def check_url(url: str, field: str = "url") -> None:
-    """Look the URL's name up and check every address it has. Raises CallbackUrlNotAllowed naming `field`.
+    """Look the URL's name up and check each of its addresses. Raises CallbackUrlNotAllowed naming `field`.
 
-    A name that passed is not looked up again for a minute, so that who saves it may ask ahead of the transaction and
-    once more within. Connections are never made by what is remembered.
+    A name that passed is not looked up again for a minute, so that it can be checked ahead of the transaction and once
+    more within. Connections never rely on what is remembered.
     """
     try:
         _resolve_once(target_of(url))
@@ -72,7 +72,7 @@ def _resolve_once(target: Target) -> None:
 
 
 def target_of(url: str) -> Target:
-    """What a URL names, without asking the network. Raises CallbackUrlNotAllowed."""
+    """Return what a URL names, without asking the network. Raises CallbackUrlNotAllowed."""
     if not isinstance(url, str) or len(url) > MAX_LENGTH or any(ord(c) <= 0x20 or ord(c) == 0x7F for c in url):
         raise refusal()
     try:
@@ -90,7 +90,7 @@ def target_of(url: str) -> Target:
 
 
 def resolve(target: Target, timeout: float = LOOKUP_TIMEOUT) -> list[str]:
-    """The addresses of a target, if all of them are allowed. Raises CallbackUrlNotAllowed."""
+    """Return the addresses of a target if all of them are allowed. Raises CallbackUrlNotAllowed."""
     try:
         found = _look_up(target.host, target.port, timeout)
     except (OSError, UnicodeError, ValueError) as error:
@@ -114,7 +114,7 @@ def is_allowed(address: Address) -> bool:
 
 
 def leads_inside(url: str) -> bool:
-    """Whether a URL leads to anything but public servers, or nobody can tell. Scheme and port are not looked at."""
+    """Return whether a URL leads, or may lead, to a server that is not public, whatever scheme and port."""
     try:
         parts = urlsplit(url)
         found = _look_up(parts.hostname or "", parts.port or 443, LOOKUP_TIMEOUT)
@@ -124,7 +124,7 @@ def leads_inside(url: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one that strangers may make us call; False for what is none."""
+    """Return whether strangers may make us call an IP address; False for anything else."""
     try:
         return is_allowed(ip_address(address))
     except ValueError:
@@ -154,7 +154,7 @@ def _host_of(parts: SplitResult) -> str:
 
 
 def _is_name(host: str) -> bool:
-    """A DNS name whose last part is no number: `2130706433`, `0x7f.1` and `127.1` are addresses in disguise."""
+    """Return whether a DNS name's last part is no number: `2130706433`, `0x7f.1` and `127.1` are addresses."""
     labels = host.split(".")
     last = labels[-1]
     well_formed = all(label and len(label) < 64 and all(c.isalnum() or c in "-_" for c in label) for label in labels)
@@ -163,7 +163,7 @@ def _is_name(host: str) -> bool:
 
 
 def _look_up(host: str, port: int, timeout: float) -> list[Address]:
-    """Every address of a name, within `timeout` seconds: the system's own limit is far longer."""
+    """Return every address of a name, within `timeout` seconds: the system's own limit is far longer."""
     try:
         return [ip_address(host)]
     except ValueError:

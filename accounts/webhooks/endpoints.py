@@ -1,4 +1,4 @@
-"""What an account does with its endpoints: make, change, test, switch on again, replay. And callback URLs of sends.
+"""An account's endpoints: create, change, test, enable, replay; and the callback URLs of sends.
 
 Addresses are looked up before the transaction that saves them.
 """
@@ -29,11 +29,13 @@ MAX_ENDPOINTS = 10  # of an account in one mode
 OLD_SECRET_FOR = timedelta(hours=24)
 REPLAYS_A_SECOND = 10  # of one endpoint
 MAX_REPLAYED = 10_000  # by one call
-KEPT_FOR = timedelta(days=30)  # bodies, whatever became of them
-CALLBACK_KEPT_FOR = timedelta(days=400)  # an unused callback URL: campaigns are scheduled up to a year ahead
+KEPT_FOR = timedelta(days=30)  # bodies, whatever their outcome
+CALLBACK_KEPT_FOR = timedelta(
+    days=400
+)  # lifetime of an unused callback URL: campaigns are scheduled up to a year ahead
 ROWS_AT_ONCE = 1000  # in one statement
 
-#: What an endpoint may choose; a ping comes always, and when it was asked for.
+#: What an endpoint can choose; a ping is always sent when it is requested.
 CHOOSABLE = tuple(kind for kind in EventType if kind is not EventType.PING)
 
 
@@ -47,7 +49,7 @@ def create(
     description: str = "",
     show_numbers: bool = False,
 ) -> tuple[WebhookEndpoint, str]:
-    """A new endpoint and its secret, which is shown now only. Raises an SmsappError."""
+    """Create an endpoint. Return it and its secret, which is shown now only. Raises an SmsappError."""
     _check_types(event_types)
     destinations.check_url(url)
     secret = new_secret()
@@ -97,7 +99,7 @@ def change(endpoint: WebhookEndpoint, by: User, changes: dict[str, Any]) -> Webh
 
 
 def remove(endpoint: WebhookEndpoint, by: User) -> None:
-    """With its log and whatever waits for it."""
+    """Remove an endpoint with its log and everything that waits for it."""
     with transaction.atomic():
         locked = _locked(endpoint)
         _note("webhook.removed", locked, by, before=_facts(locked))
@@ -107,7 +109,7 @@ def remove(endpoint: WebhookEndpoint, by: User) -> None:
 
 
 def rotate_secret(endpoint: WebhookEndpoint, by: User) -> tuple[WebhookEndpoint, str]:
-    """A new secret, shown now only; the old one signs beside it for 24 hours."""
+    """Return a new secret, shown now only. The old one also signs for 24 hours."""
     if endpoint.kind == EndpointKind.CALLBACK:
         raise InvalidState(_("Callback URLs are signed with the callback secret of the account."))
     secret = new_secret()
@@ -121,7 +123,7 @@ def rotate_secret(endpoint: WebhookEndpoint, by: User) -> tuple[WebhookEndpoint,
 
 
 def enable(endpoint: WebhookEndpoint, by: User) -> WebhookEndpoint:
-    """Switch on again; what failed meanwhile is there to be replayed."""
+    """Switch an endpoint on again. What failed meanwhile can be replayed."""
     destinations.check_url(endpoint.url)
     with transaction.atomic():
         locked = _locked(endpoint)
@@ -142,7 +144,7 @@ def ping(endpoint: WebhookEndpoint, by: User) -> WebhookDelivery:
 
 
 def replay(delivery: WebhookDelivery, by: User | None) -> WebhookDelivery:
-    """Send an event again: the same id and body, a new timestamp; its tries begin anew."""
+    """Send an event again: the same id and body, a new timestamp. Its tries begin anew."""
     endpoint = delivery.endpoint
     _require_active(endpoint)
     with transaction.atomic():
@@ -157,13 +159,15 @@ def replay(delivery: WebhookDelivery, by: User | None) -> WebhookDelivery:
 
 
 def replay_failed(endpoint: WebhookEndpoint, by: User | None, since: datetime) -> int:
-    """Send again what failed of the events since then, the oldest first, ten a second; how many: MAX_REPLAYED at
-    most, so a caller that is told so many asks again."""
+    """Send the failed events since then again, the oldest first, ten a second. Return their number.
+
+    At most MAX_REPLAYED, so a caller who gets that number asks again.
+    """
     _require_active(endpoint)
     with transaction.atomic():
         _locked(endpoint)
         failed = endpoint.deliveries.filter(state=WebhookState.FAILED, created_at__gte=since).order_by("pk")
-        rows = list(failed.only("endpoint")[:MAX_REPLAYED])  # without it, Django asks for it row by row
+        rows = list(failed.only("endpoint")[:MAX_REPLAYED])  # otherwise Django queries it row by row
         now = clock.about_now()
         for index, row in enumerate(rows):
             row.state, row.attempt_count = WebhookState.WAITING, 0
@@ -180,8 +184,11 @@ def replay_failed(endpoint: WebhookEndpoint, by: User | None, since: datetime) -
 
 
 def check_callback(account: Account, mode: str, url: str) -> None:
-    """The guard for the `callback_url` of a send. One that is in use is looked up where it is called, not here, so
-    that a send waits for a name server once. Raises CallbackUrlNotAllowed naming `callback_url`."""
+    """Check the `callback_url` of a send.
+
+    One that is in use is looked up when it is called, not here, so that a send waits for a name server once. Raises
+    CallbackUrlNotAllowed naming `callback_url`.
+    """
     try:
         destinations.target_of(url)
     except CallbackUrlNotAllowed as error:
@@ -191,8 +198,10 @@ def check_callback(account: Account, mode: str, url: str) -> None:
 
 
 def use_callback(account: Account, mode: str, url: str) -> None:
-    """Have results sent to the callback URL of a send, in its transaction. One that was switched off is on again:
-    somebody counts on it."""
+    """Have results sent to the callback URL of a send, in its transaction.
+
+    One that was switched off is on again: somebody relies on it.
+    """
     endpoint, is_new = WebhookEndpoint.objects.get_or_create(
         account=account, mode=mode, kind=EndpointKind.CALLBACK, url=url, defaults={"endpoint_id": _new_id()}
     )
@@ -201,11 +210,11 @@ def use_callback(account: Account, mode: str, url: str) -> None:
     elif not endpoint.is_active:
         _reset(endpoint)
     elif endpoint.updated_at < clock.about_now() - timedelta(days=1):
-        endpoint.save(update_fields=["updated_at"])  # it is in use: purging leaves it
+        endpoint.save(update_fields=["updated_at"])  # it is in use, so purging leaves it
 
 
 def callback_secret(account: Account) -> str:
-    """What signs the calls of the account's callback URLs; made when it is first asked for."""
+    """Return the secret that signs calls of the account's callback URLs; made on first use."""
     stored = Account.objects.values_list("callback_secret", flat=True)
     if not stored.get(pk=account.pk):
         Account.objects.filter(pk=account.pk, callback_secret="").update(callback_secret=encrypt(new_secret()))
@@ -213,7 +222,7 @@ def callback_secret(account: Account) -> str:
 
 
 def rotate_callback_secret(account: Account, by: User) -> str:
-    """A new one; the old one signs beside it for 24 hours."""
+    """Return a new secret. The old one also signs for 24 hours."""
     secret = new_secret()
     with transaction.atomic():
         locked = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
@@ -229,7 +238,7 @@ def rotate_callback_secret(account: Account, by: User) -> str:
 
 
 def signing_secrets(endpoint: WebhookEndpoint) -> list[str]:
-    """The secrets that sign a call of it, the newest first. Raises SecretUnreadable."""
+    """Return the secrets that sign a call, the newest first. Raises SecretUnreadable."""
     stored = [endpoint.secret or endpoint.account.callback_secret]
     if endpoint.old_secret and endpoint.old_secret_until and endpoint.old_secret_until > clock.about_now():
         stored.append(endpoint.old_secret)
@@ -240,7 +249,7 @@ def signing_secrets(endpoint: WebhookEndpoint) -> list[str]:
 
 
 def purge_events(now: datetime) -> Purged:
-    """Remove events older than they are kept, with the tries to deliver them."""
+    """Remove events older than they are kept, with their tries."""
     return remove_oldest(WebhookDelivery.objects.filter(created_at__lt=now - KEPT_FOR), "created_at", _remove_attempts)
 
 
@@ -263,7 +272,7 @@ def _remove_deliveries(keys: Iterable[int]) -> int:
 
 
 def _reset(endpoint: WebhookEndpoint) -> None:
-    """As if it had never failed."""
+    """Clear every trace of failures."""
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
         is_active=True,
         disabled_at=None,

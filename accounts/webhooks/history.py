@@ -1,4 +1,4 @@
-"""Which webhooks told of something."""
+"""Which webhook deliveries named something."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -14,8 +14,10 @@ MOST = 20
 
 
 def deliveries_about(account: Account, mode: str, name: str, moments: Iterable[datetime]) -> list[WebhookDelivery]:
-    """Those whose body holds this name (an id) and that were written near one of these moments, in order. Bodies are
-    read around these moments only."""
+    """Return deliveries, in order, whose body holds this id, written near one of these moments.
+
+    Only bodies around these moments are read.
+    """
     near = [Q(created_at__range=(moment - BEFORE, moment + AFTER)) for moment in moments]
     if not near:
         return []

@@ -1,4 +1,4 @@
-"""The outbox: finished bodies, written in the transaction of the change they tell of, only where somebody listens.
+"""The outbox: finished bodies, written in the transaction of the change, only where an endpoint listens.
 
 One row is one body for one endpoint. Its event id is the header `webhook-id`: the same at every try and replay.
 """
@@ -19,9 +19,9 @@ TASK = "accounts.deliver_webhooks"
 
 
 def emit(account_id: int, mode: str, event_type: str, data: Mapping[str, Any]) -> None:
-    """Tell the account's endpoints of this mode that chose this type; in the caller's transaction.
+    """Emit an event to the account's endpoints of this mode that chose its type, in the caller's transaction.
 
-    `data` is of JSON types, times as ISO 8601 in UTC. One query where nobody listens.
+    `data`: JSON types, times as ISO 8601 in UTC. One query if nobody listens.
     """
     endpoints = [
         endpoint
@@ -34,13 +34,13 @@ def emit(account_id: int, mode: str, event_type: str, data: Mapping[str, Any]) -
 
 
 def wants(chosen: Iterable[str], event_type: str) -> bool:
-    """Whether an endpoint with these types gets one: none chosen means all."""
+    """Return whether an endpoint with these types gets an event: no types means all."""
     chosen = list(chosen)
     return not chosen or event_type in chosen
 
 
 def write(events: Iterable[tuple[int, str, Mapping[str, Any]]]) -> list[WebhookDelivery]:
-    """Store events as (endpoint, type, data) and wake their delivery on commit."""
+    """Store events as (endpoint, type, data) and enqueue their delivery on commit."""
     now = clock.about_now()
     rows = [
         WebhookDelivery(
@@ -61,7 +61,7 @@ def write(events: Iterable[tuple[int, str, Mapping[str, Any]]]) -> list[WebhookD
 
 
 def body_of(event_type: str, data: Mapping[str, Any]) -> str:
-    """The body as it is signed and sent: type, time of the event, data."""
+    """Return the body as it is signed and sent: type, time of the event, data."""
     moment = clock.about_now().strftime("%Y-%m-%dT%H:%M:%SZ")
     return orjson.dumps({"type": event_type, "timestamp": moment, "data": data}).decode()
 

@@ -1,4 +1,4 @@
-"""Signatures as Standard Webhooks 1.0.0 wants them, so that a receiver checks them with any of its libraries."""
+"""Signatures by Standard Webhooks 1.0.0, so that receivers can check them with any of its libraries."""
 
 import base64
 import secrets
@@ -15,7 +15,7 @@ def new_secret() -> str:
 
 
 def headers(keys: Sequence[str], event_id: str, at: datetime, body: str) -> dict[str, str]:
-    """The three headers of one try at `at`: a signature for each of the secrets."""
+    """Return the three headers of one try at `at`: a signature for each of the secrets."""
     return {
         "webhook-id": event_id,
         "webhook-timestamp": str(int(at.timestamp())),

@@ -1,7 +1,7 @@
-"""One call of a customer's endpoint, over the address that the guard has checked, with an end to everything.
+"""One call of a customer's endpoint, over the checked address, with an end to everything.
 
-No redirects, no proxies, no compression, no connection kept: an endpoint gets one body and has 15 seconds in all to
-answer; of its answer at most 64 KB are read.
+No redirects, no proxies, no compression, no kept connection: an endpoint gets one body and has 15 seconds in all to
+answer; at most 64 KB of its answer are read.
 """
 
 import functools
@@ -33,8 +33,11 @@ FAILURES = (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.Protoc
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a call. `status` None: no answer, and `error` says why in words that give no network away.
-    `retry_after`: seconds the endpoint asked for. Times in milliseconds."""
+    """The outcome of a call.
+
+    `status` None: no answer, and `error` says why without giving the network away. `retry_after`: seconds the endpoint
+    asked for. Times in milliseconds.
+    """
 
     status: int | None
     duration_ms: int
@@ -48,7 +51,7 @@ class Answer:
 
 
 def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-    """Send one body. Never raises for what the endpoint or the network does."""
+    """Send one body. Never raises for anything that the endpoint or the network does."""
     began = time.monotonic()
     deadline = began + TIMEOUT
     backend = None
@@ -94,7 +97,7 @@ def _exchange(
 
 
 def _beginning_of(response: httpcore2.Response) -> bytes:
-    """At most MAX_RESPONSE bytes: the status is known, and whatever breaks behind it changes nothing."""
+    """Read at most MAX_RESPONSE bytes: the status is known, and whatever breaks behind it changes nothing."""
     content = bytearray()
     try:
         for part in response.iter_stream():
@@ -107,7 +110,7 @@ def _beginning_of(response: httpcore2.Response) -> bytes:
 
 
 class _CheckedBackend(httpcore2.SyncBackend):
-    """Connects to the checked addresses and to no other, whatever name it is asked for; obeys the call's deadline."""
+    """Connects only to the checked addresses, whatever name it is given, and obeys the call's deadline."""
 
     def __init__(self, target: Target, addresses: list[str], deadline: float) -> None:
         self._target, self._addresses, self._deadline = target, addresses, deadline
@@ -135,7 +138,7 @@ class _CheckedBackend(httpcore2.SyncBackend):
 
 
 class _TimedStream(httpcore2.NetworkStream):
-    """A time-out of a read starts again with every byte; this one does not."""
+    """Has one deadline: the time-out of an ordinary read starts again with every byte."""
 
     def __init__(self, stream: httpcore2.NetworkStream, deadline: float) -> None:
         self._stream, self._deadline = stream, deadline
@@ -180,6 +183,6 @@ def _as_ascii(text: str) -> str:
 
 
 def _shown(content: bytes) -> str:
-    """The beginning of an answer as text that any screen and database takes."""
+    """Return the beginning of an answer as text that any screen and database accepts."""
     text = content[: 4 * KEPT_RESPONSE].decode("utf-8", "replace")
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)[:KEPT_RESPONSE]
