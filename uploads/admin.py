@@ -1,4 +1,4 @@
-"""The console's pages on files, audiences and suppressions. Contents of files are not shown here."""
+"""The console's pages on files, audiences and suppressions. Contents of files are not shown."""
 
 from typing import Any, cast
 
@@ -67,7 +67,7 @@ class AudienceChunkAdmin(ReadOnlyAdmin):
 
 @admin.register(Suppression)
 class SuppressionAdmin(ConsoleAdmin):
-    """A number is added in full and kept as a hash: only its last two digits can be shown again."""
+    """A number is added in full and stored as a hash: only its last two digits can be shown again."""
 
     form = SuppressionForm
     list_display = ("__str__", "account", "reason", "created_at")

@@ -1,4 +1,4 @@
-"""Audiences: who a campaign goes to, stored in chunks, whether they come from a request or a file."""
+"""Audiences: the recipients of a campaign, stored in chunks, whether from a request or a file."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -23,9 +23,9 @@ _insert_chunks = Inserts(AudienceChunk)
 
 
 def screen_numbers(raw: Sequence[str], country: str) -> tuple[list[tuple[int, str]], list[RefusedRow]]:
-    """Numbers of a request: (place, E.164) of the good ones, and the refused, among them every repetition.
+    """Return the valid numbers of a request as (position, E.164), and the rejected, including every duplicate.
 
-    Places count from 1, as the rows of a file do. `country` is an ISO code in upper case.
+    Positions count from 1, like the rows of a file. `country`: an ISO code in upper case.
     """
     good: list[tuple[int, str]] = []
     refused: list[RefusedRow] = []
@@ -54,8 +54,8 @@ def audience_from_numbers(
 ) -> Audience:
     """Store the numbers of a request as an audience, in chunks like those of a file.
 
-    `numbers`: (place, E.164), as `screen_numbers` gives them. `values`: for each of them the values of `columns`;
-    a ValueError if the lengths do not agree.
+    `numbers`: (position, E.164), as `screen_numbers` returns them. `values`: for each of them the values of `columns`;
+    raises ValueError if the lengths do not agree.
     """
     rows = [[] for _ in numbers] if values is None else [list(row) for row in values]
     if len(rows) != len(numbers) or any(len(row) != len(columns) for row in rows):
@@ -73,7 +73,7 @@ def audience_from_numbers(
     for number, start in enumerate(starts):
         part = numbers[start : start + step]
         positions = [position for position, _ in part]
-        # Places are those of the request: what was refused up to this chunk's last number stands in it or before.
+        # Positions are those of the request: a chunk holds what was rejected up to its last number.
         bad = list(refused) if start == 0 else []
         last = max([*positions, *(row.row for row in bad)], default=0)
         found = Rows(positions, [phone for _, phone in part], list(rows[start : start + step]), bad, last)
@@ -87,26 +87,26 @@ def audience_from_numbers(
 
 
 def audience_to_fill(account: Account, columns: Sequence[str] = ()) -> Audience:
-    """An audience without recipients yet: `add_recipients` stores them chunk by chunk."""
+    """Store an audience without recipients: `add_recipients` adds them chunk by chunk."""
     return Audience.objects.create(account=account, source=AudienceSource.RESEND, columns=list(columns))
 
 
 def empty_audience(account: Account) -> Audience:
-    """Of a draft whose recipients are not known yet."""
+    """Store the audience of a draft whose recipients are not known yet."""
     return Audience.objects.create(account=account, source=AudienceSource.EMPTY)
 
 
 def add_recipients(audience: Audience, recipients: Recipients) -> None:
-    """Store up to CHUNK_SIZE recipients as the next chunk of an audience, as it was read.
+    """Store up to CHUNK_SIZE recipients as the next chunk of an audience.
 
-    Inside the caller's transaction, which sees to it that nobody else adds; an IntegrityError if somebody did.
+    Inside the caller's transaction, which makes sure that nobody else adds; raises IntegrityError if somebody did.
     """
     store_chunk(audience, audience.chunk_count, *recipients, refused=[], last_row=max(recipients.rows))
     audience.refresh_from_db()
 
 
 def last_recipient(audience: Audience) -> tuple[int, str] | None:
-    """Row and E.164 of the recipient that was stored last; None while there is none."""
+    """Return row and E.164 of the recipient stored last; None if there is none."""
     body = audience.chunks.order_by("-number").values_list("body", flat=True).first()
     if body is None:
         return None
@@ -115,7 +115,10 @@ def last_recipient(audience: Audience) -> tuple[int, str] | None:
 
 
 def ready_audience(account: Account, upload_id: str) -> Audience:
-    """Raises NotFound, UploadNotReady while it is being read, or UploadInvalid when it could not be."""
+    """Return the audience of an upload.
+
+    Raises NotFound, UploadNotReady while it is being read, or UploadInvalid if it could not be.
+    """
     upload = Upload.objects.for_account(account).select_related("audience").filter(upload_id=upload_id).first()
     if upload is None:
         raise NotFound(_("There is no such upload."), field="upload_id", value=upload_id)
@@ -131,7 +134,7 @@ def ready_audience(account: Account, upload_id: str) -> Audience:
 
 
 def numbers(audience: Audience, offset: int = 0, limit: int = 100) -> list[tuple[int, str]]:
-    """One page of an audience's recipients: (row, E.164), in the order of the file."""
+    """Return one page of an audience's recipients: (row, E.164), in the order of the file."""
     page: list[tuple[int, str]] = []
     for body, start in _packed_from(audience, "good_count", "body", offset):
         recipients = chunks.unpack_body(body)
@@ -143,7 +146,7 @@ def numbers(audience: Audience, offset: int = 0, limit: int = 100) -> list[tuple
 
 
 def refused_rows(audience: Audience, offset: int = 0, limit: int | None = None) -> Iterator[RefusedRow]:
-    """Refused rows in the order of the file; all of them from `offset` on, in a stream, if `limit` is None."""
+    """Yield rejected rows in the order of the file; all of them from `offset` on if `limit` is None."""
     rows = (
         row
         for packed, start in _packed_from(audience, "bad_count", "refused", offset)
@@ -153,7 +156,7 @@ def refused_rows(audience: Audience, offset: int = 0, limit: int | None = None) 
 
 
 def _packed_from(audience: Audience, count: str, content: str, offset: int) -> Iterator[tuple[bytes | memoryview, int]]:
-    """The packed parts from a row on, and how many rows of each to pass over. Reads no chunk before it."""
+    """Yield the packed parts from a row on, and how many rows of each to skip. Reads no chunk before it."""
     stored = AudienceChunk.objects.filter(audience=audience)
     for pk, rows in stored.order_by("number").values_list("pk", count):
         if offset >= rows:

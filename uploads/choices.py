@@ -1,4 +1,4 @@
-"""States of an upload and reasons why a row is refused."""
+"""States of an upload, and reasons why a row is rejected."""
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
@@ -22,7 +22,7 @@ class AudienceSource(TextChoices):
 
 
 class RowReason(TextChoices):
-    """Why a row of a file, or a number of a request, is no recipient."""
+    """Why a row of a file, or a number of a request, is not a recipient."""
 
     EMPTY_ROW = "empty_row", _("The row is empty")
     NO_NUMBER = "no_number", _("The row has no phone number")
@@ -40,7 +40,7 @@ class RowReason(TextChoices):
 
     @property
     def source(self) -> str:
-        """The English label, as a sentence keeps it (`smsapp/lib/sentences.py`)."""
+        """Return the English label, as a sentence keeps it (`smsapp/lib/sentences.py`)."""
         with override("en"):
             return str(self.label)
 

@@ -1,4 +1,4 @@
-"""How an AudienceChunk is packed: JSON by columns, deflated. Fits one recipient into about 30 bytes.
+"""How an AudienceChunk is packed: JSON by columns, deflated, about 30 bytes a recipient.
 
 body     {"rows": [2, 3, …], "phones": ["+49…", …], "values": [["Anna", "+49…", …], …]}; values of all columns
 refused  [[row, reason, shown value, detail], …]
@@ -14,11 +14,11 @@ import orjson
 
 _LEVEL = 1  # deflate: three times as fast as the default and a tenth larger
 PREFIX_DIGITS = 4
-MAX_SHOWN = 64  # characters of a refused value that are kept
+MAX_SHOWN = 64  # characters kept of a rejected value
 
 
 class Recipients(NamedTuple):
-    """The good rows of a chunk, three lists of equal length."""
+    """The valid rows of a chunk, three lists of equal length."""
 
     rows: list[int]
     phones: list[str]
@@ -26,7 +26,7 @@ class Recipients(NamedTuple):
 
 
 class RefusedRow(NamedTuple):
-    """A row that is no recipient; `reason` is a RowReason value, `detail` a sentence or empty."""
+    """A rejected row. `reason`: a RowReason value. `detail`: a sentence or empty."""
 
     row: int
     reason: str
@@ -52,17 +52,17 @@ def unpack_refused(packed: bytes | memoryview) -> list[RefusedRow]:
 
 
 def count_prefixes(phones: Sequence[str]) -> dict[str, int]:
-    """Recipients by the first PREFIX_DIGITS digits of their E.164 numbers: enough to say what they cost."""
+    """Count recipients by the first PREFIX_DIGITS digits of their numbers: enough to tell their price."""
     return dict(Counter([phone[1 : PREFIX_DIGITS + 1] for phone in phones]))
 
 
 def checksum(body: bytes) -> str:
-    """SHA-256, hex, of a packed body: what an approval is bound to."""
+    """Return the SHA-256, in hex, of a packed body: what an approval is bound to."""
     return hashlib.sha256(body).hexdigest()
 
 
 def shown(value: str) -> str:
-    """A refused value as it may be stored and shown: one line, short, without characters that do harm."""
+    """Return a rejected value as it can be stored and shown: one line, short, without harmful characters."""
     if len(value) <= MAX_SHOWN and value.isprintable():
         return value
     cut = value[: MAX_SHOWN + 1]

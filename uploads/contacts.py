@@ -1,4 +1,4 @@
-"""Contact lists: made by hand or from an upload, kept, and given to a campaign as a snapshot."""
+"""Contact lists: filled by hand or from an upload, kept, and given to campaigns as snapshots."""
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,12 +24,12 @@ from uploads.numbers import read_number
 
 MAX_LISTS = 1000  # of one account
 MAX_CONTACTS = 2_000_000  # of one list
-MAX_COLUMNS = 50  # of one list: names of values
+MAX_COLUMNS = 50  # names of values of one list
 _SLICE = 5000  # rows in one statement
 
 
 def list_of(account: Account, list_id: str) -> ContactList:
-    """Raises NotFound."""
+    """Return the account's contact list. Raises NotFound."""
     found = ContactList.objects.filter(account=account, list_id=list_id).first()
     if found is None:
         raise NotFound(_("There is no such contact list."), field="list_id", value=list_id)
@@ -37,7 +37,7 @@ def list_of(account: Account, list_id: str) -> ContactList:
 
 
 def create_list(account: Account, user: User, name: str) -> ContactList:
-    """Raises AlreadyExists, or InvalidState with MAX_LISTS lists already."""
+    """Create a contact list. Raises AlreadyExists, or InvalidState with MAX_LISTS lists."""
     if ContactList.objects.filter(account=account)[MAX_LISTS - 1 : MAX_LISTS].exists():
         raise InvalidState(_("An account has at most %(max)s contact lists.") % {"max": f"{MAX_LISTS:,}"})
     made = ContactList(account=account, user=user, name=name, list_id=f"lst-{secrets.token_hex(10)}")
@@ -48,7 +48,7 @@ def create_list(account: Account, user: User, name: str) -> ContactList:
 
 
 def rename_list(contact_list: ContactList, by: User, name: str) -> ContactList:
-    """Raises AlreadyExists."""
+    """Rename a contact list. Raises AlreadyExists."""
     before = contact_list.name
     contact_list.name = name
     with transaction.atomic():
@@ -58,9 +58,9 @@ def rename_list(contact_list: ContactList, by: User, name: str) -> ContactList:
 
 
 def delete_list(contact_list: ContactList, by: User) -> None:
-    """With its contacts. Campaigns that were made from it keep their snapshot. Raises NotFound if it is gone."""
+    """Delete a list with its contacts. Campaigns keep their snapshot. Raises NotFound if it is gone."""
     with transaction.atomic():
-        locked = _locked(contact_list)  # first of all, as whatever changes its contacts does
+        locked = _locked(contact_list)  # first, as in every change of contacts
         _note("deleted", locked, by, before={"name": locked.name, "contacts": locked.contact_count})
         Contact.objects.filter(contact_list=locked).delete()
         locked.delete()
@@ -69,7 +69,7 @@ def delete_list(contact_list: ContactList, by: User) -> None:
 def put_contact(
     contact_list: ContactList, by: User, phone_number: str, values: Mapping[str, str]
 ) -> tuple[Contact, bool]:
-    """Add a number, written in any way, or give one that is there other values; whether it was added.
+    """Add a number, written in any way, or change its values. Return whether it was added.
 
     Raises InvalidPhoneNumber, ValidationError, or InvalidState for a full list.
     """
@@ -87,7 +87,7 @@ def put_contact(
 
 
 def contact_of(contact_list: ContactList, phone_number: str) -> Contact:
-    """By the number in any format; raises NotFound."""
+    """Return the contact with this number in any format. Raises NotFound."""
     try:
         phone = parse_number(phone_number, contact_list.account.default_country)
     except RefusedNumber:
@@ -107,10 +107,10 @@ def remove_contact(contact: Contact, by: User) -> None:
 
 
 def import_upload(contact_list: ContactList, by: User, upload_id: str) -> tuple[int, int]:
-    """Add the recipients of a ready upload, with the values of all columns; (added, changed).
+    """Add the recipients of a ready upload, with the values of all columns. Return (added, changed).
 
-    A number that is in the list already gets the upload's values. All of it or nothing. Raises what `ready_audience`
-    raises, and InvalidState where the list would grow too large.
+    A number in the list already gets the upload's values. All of it or nothing. Raises what `ready_audience` raises,
+    and InvalidState if the list would grow too large.
     """
     audience = ready_audience(contact_list.account, upload_id)
     with transaction.atomic():
@@ -135,7 +135,7 @@ def import_upload(contact_list: ContactList, by: User, upload_id: str) -> tuple[
 
 
 def snapshot(account: Account, list_id: str) -> Audience:
-    """The list as it stands now as the audience of a campaign; later changes of the list do not reach it.
+    """Return the list as it is now as an audience; later changes of the list do not reach it.
 
     Its columns are all names of values in the list; a contact without one of them has an empty value there. Raises
     NotFound, or ValidationError for an empty list.
@@ -176,7 +176,7 @@ def _parts(rows: Iterable[tuple[str, dict[str, str]]], size: int) -> Iterator[li
 
 
 def _columns(contacts: QuerySet[Contact]) -> list[str]:
-    """Names of values in the order in which they first stand in the list."""
+    """Return the names of values in the order in which they first occur in the list."""
     names: dict[str, None] = {}
     for given in contacts.values_list("values", flat=True).iterator(_SLICE):
         names.update(dict.fromkeys(given))
@@ -184,7 +184,7 @@ def _columns(contacts: QuerySet[Contact]) -> list[str]:
 
 
 def _read_values(values: Mapping[str, str]) -> dict[str, str]:
-    """As they are kept, and go into texts. Raises ValidationError."""
+    """Return values as they are stored and used in texts. Raises ValidationError."""
     if len(values) > MAX_COLUMNS:
         raise ValidationError(_("A contact has at most %(max)d values.") % {"max": MAX_COLUMNS}, "values", len(values))
     read = {name: normalise(value) for name, value in values.items()}
@@ -200,7 +200,7 @@ def _read_values(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _locked(contact_list: ContactList) -> ContactList:
-    """Under its row's lock its count and its contacts agree."""
+    """Lock the list's row, under which its count and its contacts agree."""
     locked = ContactList.objects.select_for_update().filter(pk=contact_list.pk).first()
     if locked is None:
         raise NotFound(_("There is no such contact list."), field="list_id", value=contact_list.list_id)

@@ -1,4 +1,4 @@
-"""Who to: files, the audiences read from them, and the numbers that must never be texted."""
+"""Files, the audiences read from them, and numbers that are never texted."""
 
 from django.conf import settings
 from django.db import models
@@ -10,10 +10,10 @@ from uploads.querysets import UploadQuerySet
 
 
 class Audience(models.Model):
-    """A closed list of recipients in chunks: what an upload, or the numbers of a request, became.
+    """A closed list of recipients in chunks, from an upload, a request or a contact list.
 
-    A campaign holds an Audience and never a file, so any worker on any machine can expand it. Reading a file
-    again with other columns makes a new Audience.
+    A campaign holds an Audience and never a file, so any worker on any machine can expand it. Reading a file again with
+    other columns makes a new Audience.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
@@ -35,9 +35,9 @@ class Audience(models.Model):
 
 
 class AudienceChunk(models.Model):
-    """Up to `CHUNK_SIZE` recipients of an audience, packed in order, with the rows refused between them.
+    """Up to `CHUNK_SIZE` recipients of an audience, packed in order, with the rejected rows between them.
 
-    `body` and `refused` are packed by `uploads/chunks.py`. Committed one by one while the file is read, so
+    `body` and `refused` are packed by `uploads/chunks.py`. Chunks are committed one by one while the file is read, so
     that reading resumes after a kill at the last chunk.
     """
 
@@ -138,7 +138,7 @@ class Suppression(models.Model):
 
 
 class OptOutEvent(models.Model):
-    """The ledger of opt-outs: who left or came back, when and how. Never edited, and without the number itself."""
+    """The ledger of opt-outs and opt-ins: who, when and how. Never edited, and without the number itself."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="opt_out_events")
     phone_hash = models.CharField(max_length=32)
@@ -159,7 +159,7 @@ class OptOutEvent(models.Model):
 
 
 class ContactList(models.Model):
-    """People an account texts again and again. A campaign gets a snapshot of it, an Audience."""
+    """People an account texts regularly. A campaign gets a snapshot of it, an Audience."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="contact_lists")
     list_id = models.CharField(max_length=40, unique=True)

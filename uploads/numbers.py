@@ -1,4 +1,4 @@
-"""One phone number that somebody wrote."""
+"""Reads one phone number as a person wrote it."""
 
 from accounts.models import Account
 from smsapp.core.exceptions import InvalidPhoneNumber
@@ -7,7 +7,7 @@ from uploads.choices import RowReason
 
 
 def read_number(account: Account, text: str) -> str:
-    """A number written in any way in E.164. Raises InvalidPhoneNumber naming `phone_number`."""
+    """Return a number, written in any way, in E.164. Raises InvalidPhoneNumber naming `phone_number`."""
     try:
         return parse_number(text, account.default_country)
     except RefusedNumber as refusal:

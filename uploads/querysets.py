@@ -1,4 +1,4 @@
-"""Questions about uploads."""
+"""Queries on uploads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UploadQuerySet(models.QuerySet["m.Upload"]):
         return self.filter(account=account)
 
     def waiting(self, now: datetime) -> UploadQuerySet:
-        """Uploads nobody reads now: new ones, and those whose reader has overstayed its lease."""
+        """Return uploads that nobody reads now: new ones, and those whose reader has overstayed its lease."""
         return self.filter(
             models.Q(status=UploadStatus.UPLOADED) | models.Q(status=UploadStatus.PROCESSING, lease_until__lt=now)
         ).order_by("id")

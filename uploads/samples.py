@@ -11,7 +11,7 @@ SHOWN = 50
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """`row`: its number in the file, or place in the list, from 1; `values`: of the sample's columns."""
+    """`row`: number in the file, or position in the list, from 1. `values`: of the sample's columns."""
 
     row: int
     phone: str
@@ -26,7 +26,7 @@ class Sample:
 
 
 def sample_of(audience: Audience) -> Sample:
-    """Of its first chunk that has recipients; empty while there is none."""
+    """Return a sample of the first chunk with recipients; empty if there is none."""
     chunk = AudienceChunk.objects.filter(audience=audience, good_count__gt=0).order_by("number").first()
     rows = []
     if chunk is not None:
@@ -37,7 +37,7 @@ def sample_of(audience: Audience) -> Sample:
 
 
 def sample_of_list(contact_list: ContactList) -> Sample:
-    """Its columns are the names of values of those shown."""
+    """Return a sample whose columns are the names of the values shown."""
     contacts = list(Contact.objects.filter(contact_list=contact_list).order_by("pk")[:SHOWN])
     columns = list(dict.fromkeys(name for contact in contacts for name in contact.values))
     rows = [

@@ -46,11 +46,11 @@ def accept_upload(
     has_header: bool | None = None,
     delimiter: str | None = None,
 ) -> Upload:
-    """Screen, store and inspect a file, which a task reads; a workbook is inspected by that. What the arguments say is
-    not guessed.
+    """Screen, store and inspect a file, which a task then reads. Arguments are not guessed.
 
-    `country`: ISO code of numbers in national format, the account's default if None. `phone_column`: a name or a
-    place from 0. Raises PayloadTooLarge, and UploadInvalid naming what is wrong; then nothing is kept.
+    A workbook is inspected by the task. `country`: ISO code of numbers in national format, the account's default if
+    None. `phone_column`: a name or an index from 0. Raises PayloadTooLarge, and UploadInvalid naming what is wrong;
+    then nothing is kept.
     """
     name = clean_filename(file.name or "")
     suffix = check_name(name)
@@ -81,16 +81,16 @@ def accept_upload(
 def read_again(
     upload: Upload, user: User, *, country: str, phone_column: int | None, has_header: bool, delimiter: str
 ) -> Upload:
-    """A new upload of the same file, read with other columns; the old one stays as it is. With no `phone_column`
-    all but the country is guessed again.
+    """Make a new upload of the same file, read with other columns; the old one stays.
 
-    Raises UploadInvalid, also once the file has been removed.
+    Without `phone_column` everything but the country is guessed again. Raises UploadInvalid, also once the file has
+    been removed.
     """
     path = upload_path(upload)
     if upload.file_removed_at is not None or not path.exists():
         raise UploadInvalid(_("The file is no longer stored. Upload it again."), field="file")
     name = upload.original_filename
-    if name.lower().endswith(SPREADSHEET) and path.suffix == ".csv":  # what is kept of a workbook is the CSV of it
+    if name.lower().endswith(SPREADSHEET) and path.suffix == ".csv":  # of a workbook only its CSV is kept
         name = f"{name[: -len(SPREADSHEET)]}.csv"
     with path.open("rb") as stored:
         file = UploadedFile(stored, name=name, size=upload.file_size)
@@ -106,7 +106,7 @@ def read_again(
 
 
 def suppress_upload(account: Account, by: User, upload_id: str) -> int:
-    """Suppress the numbers of a ready upload; how many are new. Raises what `ready_audience` raises."""
+    """Suppress the numbers of a ready upload. Return how many are new. Raises what `ready_audience` raises."""
     audience = ready_audience(account, upload_id)
     bodies = audience.chunks.order_by("number").values_list("body", flat=True).iterator(chunk_size=1)
     phones = (phone for body in bodies for phone in chunks.unpack_body(body).phones)
@@ -114,7 +114,7 @@ def suppress_upload(account: Account, by: User, upload_id: str) -> int:
 
 
 def remove_files(now: datetime) -> int:
-    """Delete files UPLOAD_KEEP_HOURS after they were read, and files of no upload after a day; how many."""
+    """Delete files UPLOAD_KEEP_HOURS after they were read, and stray files after a day. Return their number."""
     removed = 0
     keep = timedelta(hours=settings.UPLOAD_KEEP_HOURS)
     while found := Upload.objects.with_file_to_remove(now, keep)[:_AT_ONCE]:
@@ -130,7 +130,7 @@ def remove_files(now: datetime) -> int:
 
 
 def clean_filename(name: str) -> str:
-    """The last part of a client's file name, without characters that are not shown; at most 200 characters."""
+    """Return the last part of a client's file name, without invisible characters; at most 200 characters."""
     last = re.split(r"[/\\]", name)[-1]
     hidden = set(invisible_characters(last))
     last = "".join(character for character in last if character.isprintable() and character not in hidden).strip()
@@ -147,10 +147,10 @@ def _record(upload: Upload) -> Upload:
 
 
 def _orphans(now: datetime) -> list[Path]:
-    """Files older than a day that no upload waits for: what a process killed while copying has left."""
+    """Yield files older than a day that no upload waits for: leftovers of a process killed while copying."""
     oldest = (now - _ORPHAN_AGE).timestamp()
     names: set[str] = set()
-    with contextlib.suppress(FileNotFoundError):  # no file was ever uploaded, or another process is as tidy
+    with contextlib.suppress(FileNotFoundError):  # no file was ever uploaded, or another process cleans up, too
         old = (path.name for path in Path(settings.UPLOAD_DIR).iterdir() if path.stat().st_mtime < oldest)
         names = set(islice(old, _AT_ONCE))
     kept = Upload.objects.filter(file_removed_at=None, filename__in=names).values_list("filename", flat=True)

@@ -22,7 +22,7 @@ _ANY = Compiled(lambda: Suppression.objects.filter(account_id=Slot("account")).v
 
 
 def phone_hash(account_id: int, phone: str) -> str:
-    """Keyed BLAKE2b of an E.164 number, 32 hex digits; of two accounts, never the same."""
+    """Return a keyed BLAKE2b of an E.164 number, 32 hex digits; never the same for two accounts."""
     key = own_keys.key(own_keys.SUPPRESSIONS).encode()[: hashlib.blake2b.MAX_KEY_SIZE]
     return hashlib.blake2b(f"{account_id}:{phone}".encode(), key=key, digest_size=_HASH_BYTES).hexdigest()
 
@@ -30,12 +30,12 @@ def phone_hash(account_id: int, phone: str) -> str:
 def suppress(
     account: Account, phone: str, reason: str, source: OptOutSource = OptOutSource.PERSON, by: User | None = None
 ) -> bool:
-    """Never text this E.164 number again. A number already suppressed keeps its first reason; whether it is new."""
+    """Never text this E.164 number again. Return whether it is new. A known number keeps its first reason."""
     return _leave(account, phone_hash(account.pk, phone), phone[-2:], source, reason, by)
 
 
 def opt_out(account: Account, phone: str, source: OptOutSource, detail: str) -> bool:
-    """The number's owner wants no more, said in the message `detail`; its account is told. Whether that is new."""
+    """Opt out a number, as its owner said in the message `detail`, and notify its account. Return whether it is new."""
     is_new = _leave(account, phone_hash(account.pk, phone), phone[-2:], source, str(source.label), None, detail)
     if is_new:
         _emit_event(account, phone, source, detail)
@@ -43,9 +43,9 @@ def opt_out(account: Account, phone: str, source: OptOutSource, detail: str) -> 
 
 
 def opt_out_all(account: Account, said: Mapping[str, str], source: OptOutSource) -> int:
-    """The same of many E.164 numbers, with the message that said so of each; how many are new.
+    """Opt out many E.164 numbers, each with the message that said so. Return how many are new.
 
-    What is told again, as a repeated report does, takes no effect: the number may have come back since.
+    A repeated report has no effect: the number may have opted in since.
     """
     hashes = {phone_hash(account.pk, phone): phone for phone in said}
     details = {hashed: said[phone] for hashed, phone in hashes.items()}
@@ -59,12 +59,12 @@ def opt_out_all(account: Account, said: Mapping[str, str], source: OptOutSource)
 
 
 def opt_out_hash(account: Account, hashed: str, source: OptOutSource) -> bool:
-    """The same for a number of which nobody tells us more than its keyed hash."""
+    """Opt out a number of which only the keyed hash is known."""
     return _leave(account, hashed, "", source, str(source.label), None)
 
 
 def opt_in(account: Account, phone: str, source: OptOutSource, detail: str) -> bool:
-    """The number's owner wants messages again; whether they had left."""
+    """Opt a number in again, as its owner asked. Return whether it was opted out."""
     hashed = phone_hash(account.pk, phone)
     with transaction.atomic():
         removed, _ = Suppression.objects.filter(account=account, phone_hash=hashed).delete()
@@ -74,7 +74,7 @@ def opt_in(account: Account, phone: str, source: OptOutSource, detail: str) -> b
 
 
 def suppress_all(account: Account, by: User, phones: Iterable[str], detail: str) -> int:
-    """Suppress many E.164 numbers, those of a file; how many are new."""
+    """Suppress many E.164 numbers, such as those of a file. Return how many are new."""
     remaining, added = iter(phones), 0
     while part := {phone_hash(account.pk, phone): (phone[-2:], detail) for phone in islice(remaining, _SLICE)}:
         added += len(_leave_all(account, part, OptOutSource.FILE, detail, by))
@@ -106,14 +106,14 @@ def _leave(
 def _leave_all(
     account: Account, rows: Mapping[str, tuple[str, str]], source: OptOutSource, reason: str, by: User | None
 ) -> set[str]:
-    """`rows`: hint and detail by hash; the hashes that are new."""
+    """Store opt-outs and return the new hashes. `rows`: hint and detail by hash."""
     with transaction.atomic():
         known = Suppression.objects.filter(account=account, phone_hash__in=list(rows))
         new = rows.keys() - set(known.values_list("phone_hash", flat=True))
         values = {"account": account, "source": source}
         Suppression.objects.bulk_create(
             [Suppression(phone_hash=one, phone_hint=rows[one][0], reason=reason[:200], **values) for one in new],
-            ignore_conflicts=True,  # somebody else was quicker
+            ignore_conflicts=True,  # another call was quicker
         )
         OptOutEvent.objects.bulk_create(
             [
@@ -139,7 +139,7 @@ def _emit_event(account: Account, phone: str, source: OptOutSource, detail: str)
 
 
 def suppressed_among(account: Account, phones: Iterable[str]) -> set[str]:
-    """Those of some E.164 numbers that are suppressed: one cheap query if the account has none at all."""
+    """Return the suppressed ones of some E.164 numbers: one cheap query if the account has none at all."""
     if not _ANY.row(account=account.pk):
         return set()
     rows = Suppression.objects.filter(account=account)
@@ -152,7 +152,7 @@ def suppressed_among(account: Account, phones: Iterable[str]) -> set[str]:
 
 
 def suppress_by(account: Account, by: User, phone_number: str, reason: str) -> tuple[Suppression, bool]:
-    """Suppress a number written in any way, for a person; whether it is new. Raises InvalidPhoneNumber."""
+    """Suppress a number written in any way, for a person. Return whether it is new. Raises InvalidPhoneNumber."""
     phone = read_number(account, phone_number)
     with transaction.atomic():
         is_new = suppress(account, phone, reason, by=by)
@@ -163,7 +163,7 @@ def suppress_by(account: Account, by: User, phone_number: str, reason: str) -> t
 
 
 def find(account: Account, phone_number: str) -> Suppression | None:
-    """The suppression of a number written in any way."""
+    """Return the suppression of a number written in any way."""
     try:
         phone = parse_number(phone_number, account.default_country)
     except RefusedNumber:

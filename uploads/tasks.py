@@ -21,7 +21,7 @@ def parse(upload_pk: int) -> bool:
 
 @shared_task(name="uploads.wake")
 def enqueue_waiting() -> int:
-    """Wake the reading of every upload nobody reads now, the oldest first."""
+    """Enqueue the reading of every upload that nobody reads now, the oldest first."""
     waiting = list(Upload.objects.waiting(clock.now()).values_list("pk", flat=True)[:_MAX_WOKEN])
     for pk in waiting:
         enqueue("uploads.parse", pk)

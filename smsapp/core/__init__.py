@@ -1,1 +1,1 @@
-"""What every module may use. It imports nothing of ours but `lib`."""
+"""What every module can use. It imports only `lib` of ours."""

@@ -1,7 +1,7 @@
 """The database's clock: due times, leases and expiries of all machines are compared on it, never on their own.
 
-A machine that is minutes ahead would else start campaigns early, take a lease that another still holds and turn tokens
-away; one that is behind would do all of that late. On SQLite there is one machine, and its clock is taken.
+By its own clock, a machine that is minutes ahead would start campaigns early, take leases that others still hold and
+turn tokens away; one that is behind would do all of that late. On SQLite there is one machine, and its clock is used.
 """
 
 import time
@@ -12,14 +12,14 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 READ_EVERY = 60.0  # seconds
-#: A clock that nobody sets, of all processes together; it goes on while a machine sleeps, where there is such a one.
+#: A clock that nobody sets, shared by all processes. Where possible, one that goes on while the machine sleeps.
 STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 _read: tuple[datetime, float] | None = None  # what the database said, and the steady clock then
 
 
 def now() -> datetime:
-    """Exactly, for one query."""
+    """Return the exact time, for one query."""
     if connection.vendor != "postgresql":
         return timezone.now()
     with connection.cursor() as cursor:
@@ -29,9 +29,9 @@ def now() -> datetime:
 
 
 def about_now() -> datetime:
-    """To some milliseconds and nearly for nothing: as last read, carried on by the steady clock.
+    """Return the time to some milliseconds, nearly for free: as last read, carried on by the steady clock.
 
-    While the database is away and was never read it is this machine's time: nothing is decided then.
+    While the database is down and was never read it is this machine's time: nothing is decided then.
     """
     global _read
     if connection.vendor != "postgresql":
@@ -45,8 +45,10 @@ def about_now() -> datetime:
 
 
 def _asked() -> tuple[datetime, float] | None:
-    """Past Django, which would count a query now and then that no request asks for. None if it cannot be asked: it is
-    away, or a transaction is broken."""
+    """Ask past Django, which would count a query that no request makes.
+
+    Return None if the database is down, or a transaction is broken.
+    """
     try:
         connection.ensure_connection()
         asked_at = time.clock_gettime(STEADY)

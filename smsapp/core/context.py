@@ -24,7 +24,7 @@ class Call:
 
     @property
     def network(self) -> str:
-        """What limits count by: the address, of IPv6 its /64, in which anybody has any number of them."""
+        """Return what limits count by: the address; of IPv6 its /64, in which anybody has any number of them."""
         return network_of(self.ip_address)
 
 
@@ -37,7 +37,7 @@ def current_call() -> Call:
 
 @contextlib.contextmanager
 def answering(call: Call) -> Iterator[None]:
-    """Make it the current call."""
+    """Make a call the current one."""
     token = _CALL.set(call)
     try:
         yield
@@ -46,18 +46,20 @@ def answering(call: Call) -> Iterator[None]:
 
 
 def acting_for(request_id: str) -> contextlib.AbstractContextManager[None]:
-    """Work that goes on after the call that asked for it: its log lines and audit events carry that call's id."""
+    """Make the log lines and audit events of work that outlives its call carry that call's id."""
     return answering(Call(request_id))
 
 
 def current_request_id() -> str:
-    """The id of the request being answered; made when asked for outside of one."""
+    """Return the id of the request being answered; made when asked for outside of one."""
     return current_call().request_id or str(uuid.uuid4())
 
 
 def client_address(request: HttpRequest) -> str:
-    """The caller's IP address: that of the connection or, behind TRUSTED_PROXY_COUNT proxies, the one that the
-    outermost of them saw. Whatever else `X-Forwarded-For` says was written by the caller. Empty on a local socket.
+    """Return the caller's IP address: the connection's, or what the outermost trusted proxy saw.
+
+    There are TRUSTED_PROXY_COUNT of these. Anything else in `X-Forwarded-For` was written by the caller. Empty on a
+    local socket.
     """
     count: int = settings.TRUSTED_PROXY_COUNT
     hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if count else []
@@ -66,19 +68,19 @@ def client_address(request: HttpRequest) -> str:
 
 
 def client_network(request: HttpRequest) -> str:
-    """As `client_address`; of IPv6 the first address of its /64."""
+    """Like `client_address`; for IPv6 the first address of its /64."""
     return network_of(client_address(request))
 
 
 def network_of(address: str) -> str:
-    """An IPv4 address as it is, the first address of an IPv6 address's /64; empty for none."""
+    """Return an IPv4 address as it is, or the first address of an IPv6 address's /64; empty for anything else."""
     if ":" not in address:
         return address
     return str(ipaddress.IPv6Network((address, IPV6_PREFIX), strict=False).network_address)
 
 
 def _address(text: str) -> str:
-    """In its one spelling; empty if it is none."""
+    """Return an address in its one spelling; empty for anything else."""
     try:
         address = ipaddress.ip_address(text.strip().partition("%")[0])
     except ValueError:

@@ -1,11 +1,11 @@
-"""Enqueueing tasks: the only way an entry point or a service reaches Celery.
+"""Enqueues tasks: the only way an entry point or a service reaches Celery.
 
-The row is the hand-off and beat wakes every kind of work within seconds, so a broker that is away costs a
-little time and is no error.
+The row is the hand-off, and beat starts every kind of work within seconds, so a broker that is down costs a little time
+and is no error.
 
-A wake-up without ids says no more than "look for work": while one waits to be begun, others are not queued beside it.
-The sign that one waits is a key in Redis, taken away as its task begins and before that looks for work, so what was
-committed before a wake-up was left out is always seen. A sign whose wake-up was lost ends by itself.
+A task without ids says no more than "look for work": while one waits to begin, no others are queued beside it. The mark
+of a waiting one is a key in Redis, removed as its task begins and before that looks for work, so work committed before
+a task was left out is always seen. A mark whose task was lost expires by itself.
 """
 
 import logging
@@ -25,17 +25,19 @@ from smsapp.queues import CLOCKS_APART
 
 logger = logging.getLogger(__name__)
 
-EXPIRES = 60 + CLOCKS_APART  # seconds: beat wakes everything many times within, so an older one is only in the way
+EXPIRES = 60 + CLOCKS_APART  # seconds: beat enqueues everything many times within, so an older task is only in the way
 SILENCE = 5.0  # seconds without trying, after the broker could not be reached
-MARK_SECONDS = 2.0  # seconds beside its delay that a wake-up is thought to be waiting: beat's own interval
+MARK_SECONDS = 2.0  # seconds beside its delay that a task is thought to wait: beat's own interval
 
 _silence = Pause(SILENCE)
-_marked_until: dict[str, float] = {}  # by sign, when a wake-up of ours is begun at the earliest (monotonic)
+_marked_until: dict[str, float] = {}  # by mark, when a task of ours begins at the earliest (monotonic)
 
 
 def enqueue(task_name: str, *ids: int, after: float = 0.0) -> None:
-    """Queue a task by name once the present transaction has committed, to be begun `after` so many seconds; `ids` are
-    its only arguments."""
+    """Enqueue a task by name once the transaction has committed, to begin after `after` seconds.
+
+    `ids` are its only arguments.
+    """
 
     def send() -> None:  # Django names a failing callback by its __qualname__, which a partial has not
         _send(task_name, ids, after)
@@ -55,7 +57,7 @@ def _send(task_name: str, ids: tuple[int, ...], after: float) -> None:
 
 
 def _put_mark(task_name: str, after: float) -> bool:
-    """False if one was there. Before the time at which one of our own is begun, nobody has to be asked."""
+    """Set the mark. Return False if there was one. Before our own task can begin, Redis need not be asked."""
     now, mark = time.monotonic(), _mark(task_name)
     if now < _marked_until.get(mark, 0.0):
         return False

@@ -69,7 +69,7 @@ class IdempotencyKeyInvalid(ValidationError):
 
 
 class IdempotencyKeyReused(ValidationError):
-    """The key stands for another call: other body, other address."""
+    """The key belongs to another call: other body, other address."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
 
@@ -81,7 +81,7 @@ class IdempotencyInProgress(SmsappError):
 
 
 class InvalidPhoneNumber(ValidationError):
-    """No SMS can be sent to the number; `problem`, a reason why a row is no recipient, says why."""
+    """No SMS can be sent to the number. `problem`: a RowReason that says why."""
 
 
 class TemplateVariableMissing(ValidationError):
@@ -147,7 +147,7 @@ class DestinationBlocked(ValidationError):
 
 
 class AuthenticationRefused(SmsappError):
-    """Who calls could not be established; one text for every wrong key, name or password."""
+    """The caller could not be authenticated; one text for every wrong key, name or password."""
 
     code = "INVALID_CREDENTIALS"
 
@@ -229,8 +229,10 @@ class ServiceUnavailable(SmsappError):
 
 
 class OutcomeUnknown(SmsappError):
-    """The connection was lost in COMMIT, or the kept answer cannot be read: whether it was done, only the same key can
-    tell. `retry_after` in seconds."""
+    """The connection was lost in COMMIT, or the stored answer cannot be read.
+
+    Only the same key can tell whether it was done. `retry_after` in seconds.
+    """
 
     code = "OUTCOME_UNKNOWN"
 
@@ -242,7 +244,7 @@ class Problems:
         self._found: list[ValidationError] = []
 
     def check(self, rule: Callable[Rule, Result], *args: Rule.args, **options: Rule.kwargs) -> Result | None:
-        """Apply a rule and keep the ValidationError that it raises; None then."""
+        """Apply a rule. Return its result, or keep the ValidationError that it raises and return None."""
         try:
             return rule(*args, **options)
         except ValidationError as problem:
@@ -257,7 +259,7 @@ class Problems:
         return [entry for problem in self._found for entry in entries_of(problem)]
 
     def refuse(self) -> None:
-        """Raise the first problem, whose `errors` name all of them; nothing where there is none."""
+        """Raise the first problem, whose `errors` name all of them; nothing if there is none."""
         if not self._found:
             return
         first, *others = self._found
@@ -277,12 +279,12 @@ def entries_of(error: SmsappError) -> list[dict[str, Any]]:
 
 
 def root_of(field: str) -> str:
-    """Return the field of a request that a place such as `phone_numbers[0]` or `values.name` is in."""
+    """Return the field of a request that a path such as `phone_numbers[0]` or `values.name` is in."""
     return field.partition("[")[0].partition(".")[0]
 
 
 def shown(value: Any) -> Any:
-    """A value as an error may show it: short, and of a JSON type."""
+    """Return a value as an error can show it: short, and of a JSON type."""
     if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
         return value
     as_text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else str(value)

@@ -1,4 +1,4 @@
-"""One bad row must not stop the work for all others: do each item by itself, log what breaks, go on."""
+"""One bad row must not stop the work for all others: do each item by itself, log what fails, go on."""
 
 import logging
 import time
@@ -20,9 +20,9 @@ PAUSE = 0.2  # seconds between them
 
 
 def run_isolated(act: Callable[[Item], Result], item: Item, until: float = 0.0) -> Result | None:
-    """`act(item)`, which must be safe to repeat; None if it fails. Not inside a transaction.
+    """Return `act(item)`, which must be safe to repeat; None if it fails. Not inside a transaction.
 
-    While the database is away it is tried some times, and on until `until` (monotonic seconds) if that is later.
+    While the database is down it is tried some times, and on until `until` (monotonic seconds) if that is later.
     """
     for number in count(1):
         try:
@@ -40,8 +40,10 @@ def run_isolated(act: Callable[[Item], Result], item: Item, until: float = 0.0) 
 def run_batched(
     act: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item], until: float = 0.0
 ) -> list[Result]:
-    """`act(items)`, which shares what it costs among them and must be safe to repeat; if it fails, `act` with each of
-    them apart."""
+    """Return `act(items)`, which shares its cost among them and must be safe to repeat.
+
+    If it fails, `act` is called with each of them by itself.
+    """
     if len(items) > 1:
         try:
             return list(act(items))

@@ -1,4 +1,4 @@
-"""A failure that comes again and again is told some times, then counted.
+"""A failure that repeats is logged some times, then counted.
 
 Without the database every task and every probe fails, thousands of times a minute, and nobody finds the first line.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 WINDOW = 10.0  # seconds
 MOST = 10  # lines of a kind in a window
-KINDS = 500  # after which those of before are forgotten
+KINDS = 500  # kinds of lines, beyond which earlier ones are forgotten
 
 
 @dataclass(slots=True)
@@ -20,8 +20,10 @@ class _Kind:
 
 
 class Damping(logging.Filter):
-    """Of warnings and errors with the same wording from the same place, MOST in WINDOW seconds of a process; the next
-    line after that says how many were left out."""
+    """Logs the same warning or error from the same line at most MOST times in WINDOW seconds of a process.
+
+    The next line after that says how many were left out.
+    """
 
     #: No lock: a process that is forked while another thread holds it would stand still at its first warning. A line
     #: too many or too few is no harm.

@@ -1,7 +1,7 @@
-"""What leaves in logs and to Sentry holds no credential and no phone number, wherever it came from: a message, its
-arguments, an address or a traceback.
+"""Logs and Sentry get no credential and no phone number, wherever it came from.
 
-Texts of messages cannot be told from other texts: none is ever logged, and Sentry is sent neither variables nor bodies.
+That is a message, its arguments, an address or a traceback. Texts of messages cannot be told from other texts: none is
+ever logged, and Sentry gets neither variables nor bodies.
 """
 
 import logging
@@ -10,14 +10,14 @@ from typing import Any
 
 _API_KEY = re.compile(r"(sms_(?:live|test)_[a-z0-9]{10})_[A-Za-z0-9_-]+")
 _TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
-#: What stands behind these in an address is a secret, or leads to one person.
+#: In an address, what follows these is a secret, or leads to one person.
 _ADDRESS = re.compile(r"(/callbacks/[\w-]+|/o|/accounts/invitations)/[^\s?\"'/]+")
 _NUMBER = re.compile(r"(?<![\w.:-])((?:\+|%2B|00)?[1-9]\d{2})\d{4,10}(\d{2})(?![\w]|[.-]\d)")
 _QUERY = re.compile(r"([?&](?:phone_number|number|phone|to|q)=)[^&\s\"']+")
 
 
 def redacted(text: str) -> str:
-    """API keys without their secret, tokens not at all, numbers by their first and last digits."""
+    """Return a text with API keys without their secret, no tokens, and numbers by their first and last digits."""
     text = _TOKEN.sub("[token]", _API_KEY.sub(r"\1_[secret]", text))
     text = _QUERY.sub(r"\1[hidden]", _ADDRESS.sub(r"\1/[secret]", text))
     return _NUMBER.sub(r"\1…\2", text)
@@ -29,7 +29,7 @@ class RedactingFormatter(logging.Formatter):
 
 
 def scrub(value: Any) -> Any:
-    """The same of a structure, for Sentry."""
+    """Redact a structure, for Sentry."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, dict):

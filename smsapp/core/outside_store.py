@@ -1,5 +1,7 @@
-"""Texts kept outside the database, for what has to show that the database was put back or rewritten: in a file in
-VAR_DIR and on the Redis server."""
+"""Texts kept outside the database, in a file in VAR_DIR and on the Redis server.
+
+They show that the database was put back or rewritten.
+"""
 
 import logging
 import os
@@ -35,12 +37,12 @@ class Outside:
         return f"{settings.REDIS_KEY_PREFIX}:{self.name}"
 
     def read(self) -> list[str]:
-        """What is kept, by each place that can be asked; empty where there is nothing."""
+        """Return the text in each place that can be asked; empty if there is none."""
         found = _with_redis(lambda client: client.get(self.key))
         return [self._from_file(), found.decode(errors="replace") if isinstance(found, bytes) else ""]
 
     def write(self, text: str) -> None:
-        """In either place, if it can be; a file that cannot be written is told to the log."""
+        """Write to both places, if possible; a file that cannot be written is logged."""
         try:
             fresh = self.path.with_name(f"{self.name}.{os.getpid()}.new")
             fresh.write_text(text)
@@ -57,7 +59,7 @@ class Outside:
 
 
 def _with_redis(act: Callable[[Any], Any]) -> Any:
-    """What `act` gives; None if there is no server at this moment."""
+    """Return the result of `act`; None if there is no server at this moment."""
     if _silence.is_on:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What each process remembers for some seconds of what it read from the database or the network.
+"""What each process remembers for some seconds of the database or the network.
 
 `clear` forgets all of it at once, so that a test begins as a new process does.
 """
@@ -28,7 +28,7 @@ def clear() -> None:
 
 
 def remember(maxsize: int, seconds: float, key: Callable[..., Any] = hashkey) -> Callable[[Function], Function]:
-    """Keep the results of a function for so many seconds, the `maxsize` used last. Nothing is kept of one that raises.
+    """Keep the results of a function for so many seconds, the `maxsize` used last. Failures are not kept.
 
     The function gets a `cache_clear`. `key`: from its arguments to what the result depends on, where that is less than
     all of them.
@@ -45,7 +45,7 @@ def remember(maxsize: int, seconds: float, key: Callable[..., Any] = hashkey) ->
 
 
 class Reread(Generic[Value]):
-    """A value read again when it is older than `seconds()`; while the database is away, as it was read last.
+    """A value read again when it is older than `seconds()`; while the database is down, as it was read last.
 
     A hit costs one look at the clock. `what` names it in the log.
     """
@@ -56,7 +56,7 @@ class Reread(Generic[Value]):
         _clearing.append(self.clear)
 
     def clear(self) -> None:
-        """Be as before the first reading."""
+        """Return to the state before the first reading."""
         self._value, self.was_read = self._first, False
         self.expire()
 

@@ -1,7 +1,7 @@
-"""Signs of life of beat and of whoever serves each queue: what has given none for some time does not run.
+"""Signs of life of beat and of the workers of each queue: who gives none for some time does not run.
 
-Beat sends a task to each queue, and whoever begins it leaves a key in Redis that ends by itself. So a sign says that
-beat, broker and worker work together, by no clock but Redis'.
+Beat sends a task to each queue, and the worker that begins it leaves a key in Redis that expires by itself. So a sign
+says that beat, broker and worker work together, by no clock but Redis'.
 """
 
 import time
@@ -17,7 +17,7 @@ from smsapp.queues import QUEUES
 BEAT = "beat"
 EXPECTED = (BEAT, *QUEUES)
 
-_began = time.monotonic()  # who started with us, or a moment before, had no time yet
+_began = time.monotonic()  # processes that started with us, or a moment before, had no time yet
 
 
 @shared_task(name="smsapp.pulse")
@@ -26,12 +26,12 @@ def pulse(queue: str) -> None:
 
 
 def note(name: str) -> None:
-    """Raises RedisError. Called by beat itself, and for a queue by whoever serves it."""
+    """Record a sign of life. Called by beat itself, and by the worker of a queue. Raises RedisError."""
     get_redis_connection("default").set(_key(name), 1, px=round(1000 * settings.SILENT_AFTER))
 
 
 def ages() -> dict[str, float] | None:
-    """Seconds since the last sign of each, SILENT_AFTER where there is none; None while Redis cannot be asked."""
+    """Return the seconds since the last sign of each, SILENT_AFTER if there is none; None if Redis is down."""
     try:
         pipeline = get_redis_connection("default").pipeline(transaction=False)
         for name in EXPECTED:
@@ -43,7 +43,7 @@ def ages() -> dict[str, float] | None:
 
 
 def silent() -> list[str]:
-    """What gives no sign of life; nothing while Redis cannot be asked, which says more, or just after our own start."""
+    """Return what gives no sign of life; nothing while Redis is down, which says more, or just after our own start."""
     if time.monotonic() - _began < settings.SILENT_AFTER:
         return []
     return [name for name, age in (ages() or {}).items() if age >= settings.SILENT_AFTER]

@@ -1,7 +1,7 @@
-"""Removing rows that were kept for long enough: slice after slice, the oldest first, until done or the time is over.
+"""Removes rows that are old enough: slice after slice, the oldest first, until done or the budget is over.
 
 Every slice is a short transaction of its own, so that no statement grows with a backlog and what is removed stays
-removed. A task that has left something wakes itself again after a pause, in which what has a deadline has its workers.
+removed. A task that has left something enqueues itself again after a pause, in which more urgent work gets its workers.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,8 +30,8 @@ class Purged(NamedTuple):
 def remove_oldest(old: QuerySet[Any], by: str, before: Callable[[Keys], object] | None = None) -> Purged:
     """Remove the rows of `old`, those with the lowest `by` first; an index must serve that order.
 
-    `before` gets the keys of a slice in the slice's transaction: it removes what refers to the rows, or tells of them.
-    A row that is no longer old when its slice is removed stays.
+    `before` gets the keys of a slice in the slice's transaction, to remove what refers to the rows or to report them. A
+    row that is no longer old when its slice is removed stays.
     """
     budget = Budget(SECONDS_AT_ONCE)
     oldest = old.order_by(by).values_list("pk", flat=True)
@@ -47,7 +47,7 @@ def remove_oldest(old: QuerySet[Any], by: str, before: Callable[[Keys], object] 
 
 
 def go_on(task: str, purged: Purged) -> int:
-    """Wake the task again if it has left something; how many rows it removed."""
+    """Enqueue the task again if it has left something. Return how many rows it removed."""
     if purged.is_more:
         enqueue(task, after=PAUSE)
     return purged.removed

@@ -1,10 +1,10 @@
 """How often something may happen: fixed windows, counted in Redis for all processes together.
 
 A window begins with the first event in it and ends `window` seconds later, so a caller that waits as long as it is told
-finds room. Several buckets are asked in one atomic step: if one of them is full nothing is counted anywhere, so a
-refused call costs nobody else's room. While Redis is lost each process counts for itself with the same limits.
+can go on. Several buckets are counted in one atomic step: if one of them is full nothing is counted anywhere, so a
+refused call costs nobody else anything. While Redis is down each process counts for itself with the same limits.
 
-Not for money: what costs something is held against rows in SQL.
+Not for money: what costs something is checked against rows in SQL.
 """
 
 import logging
@@ -55,7 +55,7 @@ end
 
 
 class Bucket(NamedTuple):
-    """At most `limit` events of this `name` in `window` seconds; `policy` is what a caller is told of it."""
+    """At most `limit` events of this `name` in `window` seconds. `policy`: what a caller is told about it."""
 
     policy: str
     name: str
@@ -64,7 +64,7 @@ class Bucket(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A bucket after an event: how much room is left, and in how many seconds its window ends."""
+    """A bucket after an event: what is left, and the seconds until its window ends."""
 
     bucket: Bucket
     remaining: int
@@ -79,7 +79,7 @@ class Counted(NamedTuple):
 
     @property
     def tightest(self) -> Standing:
-        """The bucket that stops first: the full one that opens last, or the one with the least share left."""
+        """Return the bucket that stops first: the full one that opens last, or the one with the least share left."""
         return min(self.standings, key=lambda one: (one.remaining / one.bucket.limit, -one.resets_in))
 
 
@@ -100,7 +100,7 @@ def count(buckets: Sequence[Bucket]) -> Counted:
 
 
 def give_back(buckets: Sequence[Bucket]) -> None:
-    """Take back one event that was counted in all buckets: it turned out to be none."""
+    """Uncount an event in all buckets: it turned out to be none."""
     if not _lost.is_on:
         try:
             script = get_redis_connection("default").register_script(_GIVE_BACK)

@@ -4,7 +4,7 @@ import time
 
 
 class Pause:
-    """After Redis failed it is left alone for some seconds, so that nobody pays its time-out again. Of one process."""
+    """Leaves Redis alone for some seconds after a failure, so that a process does not pay its time-out again."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

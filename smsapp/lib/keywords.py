@@ -67,7 +67,7 @@ _NOT_WORDS = re.compile(r"[^\w\s]+", re.UNICODE)
 
 
 def keyword_of(text: str) -> Keyword | None:
-    """What a reply asks for; None if it is an ordinary answer."""
+    """Return what a reply asks for; None if it is an ordinary answer."""
     plain = _plain(text)
     if plain in _STOP:
         return Keyword.STOP
@@ -78,8 +78,10 @@ def keyword_of(text: str) -> Keyword | None:
 
 
 def _plain(text: str) -> str:
-    """In small letters, without accents and punctuation, one space between words. Accents only of letters that have
-    them in our alphabet: in others a mark is part of the letter."""
+    """Return a text in small letters, without accents and punctuation, with one space between words.
+
+    Accents are removed only from letters of the Latin alphabet: in others a mark is part of the letter.
+    """
     folded = unicodedata.normalize("NFKD", text.casefold())
     kept = "".join(character for character in folded if not "\u0300" <= character <= "\u036f")
     return " ".join(_NOT_WORDS.sub(" ", unicodedata.normalize("NFC", kept)).split())

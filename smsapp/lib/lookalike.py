@@ -2,15 +2,18 @@
 
 from itertools import product
 
-#: What is taken for what. Pairs of letters that run together come first.
+#: What is mistaken for what. Pairs of letters that run together come first.
 _PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 _ALIKE = str.maketrans("0134578il$@!", "oleastbll" + "sal")
 LEAST_INSIDE = 5  # letters of a name that is found inside another, or with one letter changed
 
 
 def folded(name: str) -> set[str]:
-    """The shapes in which a name may be read: without case, spaces and the differences between letters and digits that
-    look alike; each pair that runs together as one letter, or not."""
+    """Return the shapes in which a name can be read.
+
+    They have no case, no spaces and no differences between letters and digits that look alike; each pair that runs
+    together is one letter, or not.
+    """
     plain = "".join(character for character in name.casefold() if character.isalnum() or character in "$@!")
     found = set()
     for chosen in product((False, True), repeat=len(_PAIRS)):
@@ -22,8 +25,10 @@ def folded(name: str) -> set[str]:
 
 
 def looks_like(name: str, reserved: str) -> bool:
-    """Equal in shape, as a whole or in one of its words; containing the reserved name, or one letter away from it, the
-    last two for longer names."""
+    """Return whether a name has a reserved name's shape, as a whole or in one of its words.
+
+    Longer names also match if they contain it, or are one letter away from it.
+    """
     wanted_shapes = folded(reserved)
     if any(folded(word) & wanted_shapes for word in name.split()):
         return True
@@ -34,7 +39,7 @@ def looks_like(name: str, reserved: str) -> bool:
 
 
 def _is_near(one: str, other: str) -> bool:
-    """One letter more, less, or another one, or two neighbours exchanged."""
+    """Return whether two names differ by one letter more, less or different, or two neighbours swapped."""
     if abs(len(one) - len(other)) > 1:
         return False
     start = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

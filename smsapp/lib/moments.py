@@ -4,5 +4,5 @@ from datetime import UTC, datetime
 
 
 def utc_text(moment: datetime) -> str:
-    """Return ISO 8601 in UTC with `Z`, as everything the API and webhooks say of time."""
+    """Return ISO 8601 in UTC with `Z`, as in the API and webhooks."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

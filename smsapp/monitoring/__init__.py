@@ -1,1 +1,1 @@
-"""How an installation tells its operators how it is: health, metrics, system checks."""
+"""How an installation reports its state to operators: health, metrics, system checks."""

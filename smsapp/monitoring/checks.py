@@ -1,6 +1,6 @@
 """System checks with ids: what an installation still lacks, in words an operator can act on.
 
-Those below `deploy` run with `manage.py check --deploy` and concern production; the others run at every start.
+The `deploy` checks run with `manage.py check --deploy` and concern production; the others run at every start.
 """
 
 import os
@@ -21,7 +21,7 @@ from smsapp.monitoring import proxies
 
 MIN_KEY_LENGTH = 50
 MIN_ENCRYPTION_KEY = 32
-MAX_BATCH = 1000  # a message number has ten bits for the place in its batch, and the provider takes 1,000 a call
+MAX_BATCH = 1000  # a message key has ten bits for the index in its batch, and providers accept 1,000 a call
 TASK_OVERHEAD = 15.0  # seconds that a task may need beyond its budget to finish what it holds
 
 Apps = Sequence[AppConfig] | None
@@ -29,7 +29,7 @@ Apps = Sequence[AppConfig] | None
 
 @register
 def timers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Times that only work in a certain order."""
+    """Check times that only work in a certain order."""
     call = settings.GATEWAY_TIMEOUT + settings.LEASE_MARGIN
     visibility: Any = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("visibility_timeout", 3600)
     return _found(
@@ -244,7 +244,7 @@ def stores(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 @register(deploy=True)
 def statement_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """What the server does in fact, whoever set it: this process, or the role that it signs in as."""
+    """Check what the server really does, whoever set it: this process, or the role that it signs in as."""
     return _found(
         (
             connection.vendor == "postgresql" and _statement_timeout() == "0",
@@ -258,7 +258,7 @@ def statement_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def _statement_timeout() -> str:
-    """Empty while the server cannot be asked."""
+    """Return the server's limit; empty while it cannot be asked."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SHOW statement_timeout")

@@ -44,7 +44,7 @@ class LiveAnswer(Answer):
 
 
 class OpenView(APIView):
-    """Asked by load balancers and monitors, without a key; counted for nobody."""
+    """For load balancers and monitors, without a key; counted for nobody."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -89,7 +89,7 @@ class ReadyView(OpenView):
 
 
 def _migrations_missing() -> bool:
-    """Once there are none, there are none for as long as this process lives."""
+    """Return whether tables are missing. Once there are none, there are none for the process's life."""
     if not _migrated.is_set():
         executor = MigrationExecutor(connection)
         if not executor.migration_plan(executor.loader.graph.leaf_nodes()):

@@ -1,10 +1,9 @@
-"""A database knows by which keys its secrets and opt-outs can be read: a process with others does not start on it.
+"""The database knows which keys can read its secrets and opt-outs: a process with others does not start on it.
 
-Noted are fingerprints, one row of `settings`: of every key that secrets have been encrypted with since they were
-rotated last, and of the one under which opted-out numbers are hashed. A process that cannot read what others write
-would answer repeated calls with failures, or text numbers that have opted out.
-
-Whoever is started while the database is away, or has no tables yet, looks again until it has seen it.
+Fingerprints are recorded in one row of `settings`: of every key that secrets have been encrypted with since the last
+rotation, and of the one that hashes opted-out numbers. A process that cannot read what others write would answer
+repeated calls with failures, or text numbers that have opted out. A process started while the database is down, or has
+no tables yet, looks again until it has seen it.
 """
 
 import hashlib
@@ -29,15 +28,15 @@ logger = logging.getLogger(__name__)
 KEY = "key_fingerprints"
 DESCRIPTION = "Of the keys that secrets and opt-outs here can be read with; processes with others do not start."
 LOOK_EVERY = 5.0  # seconds, while the database is away
-EXIT_CODE = 3  # for gunicorn: this worker cannot start, nor could another
+EXIT_CODE = 3  # for gunicorn: no worker can start
 
 
 class WrongKeys(Exception):
-    """This process has other keys than the database was written with; the text says which, and what to do."""
+    """This process has other keys than the database was written with. The text says which, and what to do."""
 
 
 def require() -> None:
-    """Note our keys with the database, or raise WrongKeys; DatabaseError if it cannot be asked."""
+    """Record our keys in the database, or raise WrongKeys; DatabaseError if it cannot be asked."""
     try:
         _require()
     except SecretUnreadable as error:
@@ -54,19 +53,19 @@ def _require() -> None:
 
 
 def note_rotated() -> None:
-    """All secrets are encrypted with our first key now: no process needs another."""
+    """Record that all secrets are encrypted with our first key now: no process needs another."""
     _write({"encryption": [_print_of("encryption", key_texts()[0])], "suppression": _suppression_print()})
 
 
 def require_at_start() -> None:
-    """Raises WrongKeys. Without the database the process may start, and is ended later if its keys turn out wrong."""
+    """Raise WrongKeys. Without the database the process can start, and is ended later if its keys are wrong."""
     try:
         require()
     except Error as error:
         logger.warning("keys are compared with the database later: %s", type(error).__name__)
         threading.Thread(target=_look_again, args=(_end,), name="keys", daemon=True).start()
     finally:
-        connections.close_all()  # processes that are forked from this one must not share it
+        connections.close_all()  # forked processes must not share it
 
 
 def _look_again(end: Callable[[], None]) -> None:
@@ -95,7 +94,7 @@ def _noted() -> dict[str, Any]:
 
 
 def _with_ours(noted: dict[str, Any]) -> dict[str, Any]:
-    """What is to be noted once this process runs. Raises WrongKeys."""
+    """Return what to record once this process runs. Raises WrongKeys."""
     encryption = list(noted.get("encryption", []))
     _require_encryption(encryption)
     _require_suppression(noted.get("suppression", ""))
@@ -115,7 +114,7 @@ def _require_encryption(noted: list[str]) -> None:
 
 
 def _require_suppression(noted: str) -> None:
-    """A key that nothing was hashed with yet may change."""
+    """Require the key of opted-out numbers. It can change while nothing was hashed with it."""
     if not noted or noted == _suppression_print():
         return
     if Suppression.objects.exists() or OptOutEvent.objects.exists():

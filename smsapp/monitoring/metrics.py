@@ -1,6 +1,6 @@
-"""`GET /metrics`, for Prometheus: what the database and Redis know, so that any process may answer for all.
+"""`GET /metrics`, for Prometheus: what the database and Redis know, so that any process can answer for all.
 
-Nothing is counted in a process's memory: with several web processes a scrape would see another count each time.
+Nothing is counted in a process's memory: with several web processes each scrape would see another count.
 """
 
 import hmac
@@ -65,7 +65,7 @@ OPERATION: dict[str, Any] = {
 
 @require_GET
 def metrics(request: HttpRequest) -> HttpResponse:
-    """403 without the token, where METRICS_TOKEN is set; in production for everybody, where it is not."""
+    """Answer 403 without the token, where METRICS_TOKEN is set; in production for everybody, where it is not."""
     offered, token = request.headers.get("Authorization", "").removeprefix("Bearer "), settings.METRICS_TOKEN
     is_needed = token or settings.METRICS_NEED_TOKEN
     if is_needed and not (token and hmac.compare_digest(offered.encode(), token.encode())):
@@ -91,7 +91,7 @@ def _service() -> Iterator[Metric]:
 
 
 def _messages() -> Iterator[Metric]:
-    """From folded statistics: some ten seconds behind; a row for each account, day, sender and gateway."""
+    """Return figures from folded statistics: some ten seconds behind; a row per account, day, sender and gateway."""
     sums = DailyStat.objects.filter(mode=Mode.LIVE).aggregate(
         segments=Sum("segments"), **{f"n_{status}": Sum(status) for status in COUNTED_STATUSES}
     )
@@ -137,7 +137,7 @@ def _age(name: str, words: str, oldest: object, now: object) -> Metric:
 
 
 def _broker() -> Iterator[Metric]:
-    """Left out while Redis is lost, but for `sms_broker_up`."""
+    """Return the broker's figures; while Redis is down only `sms_broker_up`."""
     try:
         redis = get_redis_connection("default")
         depths = {name: redis.llen(f"{settings.REDIS_KEY_PREFIX}:{name}") for name in queues.QUEUES}

@@ -1,5 +1,7 @@
-"""Whether a proxy stands in front that nobody told us of: then every caller has its address, and one who guesses
-passwords or calls too often keeps everybody out."""
+"""Notices a proxy that TRUSTED_PROXY_COUNT does not mention.
+
+Every caller then has its address, and one who guesses passwords or calls too often locks everybody out.
+"""
 
 import logging
 
@@ -22,7 +24,7 @@ _noted = Pause(NOTE_EVERY)
 
 
 def note_untrusted(peer: str) -> None:
-    """Write down, now and then, that a call came through a proxy that is not trusted."""
+    """Record, now and then, that a call came through a proxy that is not trusted."""
     if _noted.is_on:
         return
     _noted.begin()
@@ -31,7 +33,7 @@ def note_untrusted(peer: str) -> None:
 
 
 def untrusted() -> str:
-    """The address from which such calls came in the last day; empty if there was none, or nobody can tell."""
+    """Return the address from which such calls came in the last day; empty if there was none, or nobody can tell."""
     return cache.get(KEY) or ""
 
 

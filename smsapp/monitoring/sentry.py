@@ -1,4 +1,4 @@
-"""Errors told to Sentry: where they happened and what was said, never whom they concerned."""
+"""Errors for Sentry: where they happened and what was said, never whom they concerned."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def begin(dsn: str, **options: Any) -> None:
 
 
 def clean(event: Any, hint: Any) -> Any:
-    """An event, transaction or breadcrumb as it may leave."""
+    """Return an event, transaction or breadcrumb as it may leave."""
     if isinstance(request := event.get("request"), dict):
         headers = {name: value for name, value in request.get("headers", {}).items() if name in KEPT_HEADERS}
         event["request"] = {"method": request.get("method"), "url": request.get("url"), "headers": headers}

@@ -1,7 +1,7 @@
-"""Beat's scheduler: django-celery-beat's, except that it does not begin with a part of the platform's own schedule.
+"""Beat's scheduler: django-celery-beat's, except that it does not begin with a part of the platform's schedule.
 
-That one logs an entry it cannot write and goes on. Beat started while the database was away for a second would
-never again wake what it missed: no sweep, no look-up, and nothing says so.
+The original logs an entry it cannot write and goes on. Beat started while the database was down for a second would
+never again run what it missed: no sweep, no look-up, and nothing says so.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     _pulse_at = float("-inf")  # monotonic
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Seconds until the next one."""
+        """Return the seconds until the next one."""
         wait: float = super().tick(*args, **kwargs)
         if time.monotonic() - self._pulse_at >= settings.PULSE_EVERY:
             with contextlib.suppress(RedisError):
@@ -33,8 +33,10 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         return wait
 
     def setup_schedule(self) -> None:
-        """Raises ScheduleIncomplete unless every entry of BEAT_SCHEDULE is in the database afterwards. One that was
-        switched off is on again."""
+        """Write the schedule. Raises ScheduleIncomplete unless every entry of BEAT_SCHEDULE is in the database.
+
+        An entry that was switched off is on again.
+        """
         own = set(self.app.conf.beat_schedule)
         PeriodicTask.objects.filter(name__in=own, enabled=False).update(enabled=True)
         super().setup_schedule()

@@ -1,4 +1,4 @@
-"""How workers and beat come back to a broker that was away: within seconds of its return, however long that took.
+"""How workers and beat return to a broker that was down: within seconds, however long that took.
 
 Celery waits longer after every try, up to half a minute, in which single sends wait too.
 """

@@ -1,4 +1,4 @@
-"""Whether this web server process was asked to stop, and only finishes what still comes."""
+"""Whether this web server process was asked to stop, and only finishes the requests that still come."""
 
 from threading import Event
 

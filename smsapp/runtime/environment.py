@@ -1,4 +1,4 @@
-"""What the environment says before any setting is read: which settings are meant."""
+"""Which settings the environment names, before any setting is read."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ DOTENV = Path(__file__).resolve().parents[2] / ".env"
 
 
 def choose_settings() -> None:
-    """The settings module that the environment names, or `.env` beside manage.py, or else `smsapp.settings.base`."""
+    """Set the settings module that the environment or `.env` beside manage.py names, or `smsapp.settings.base`."""
     if DOTENV.exists():
         environ.Env.read_env(DOTENV)
     if not os.environ.get("DJANGO_SETTINGS_MODULE"):  # set and empty means not set, as everywhere

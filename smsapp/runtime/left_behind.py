@@ -1,7 +1,7 @@
-"""Processes that an earlier `make run` of a folder left behind, and whoever holds its database; found in /proc.
+"""Processes that an earlier `make run` of a folder left behind, and who holds its database; found in /proc.
 
-Everything a `run` starts carries the folder in its environment. The broker overwrites its own, and is known by the
-lock file that it holds open.
+Everything a `run` starts carries the folder in its environment. The broker overwrites its own, and is known by the lock
+file that it holds open.
 """
 
 import os
@@ -21,16 +21,16 @@ WAL_WRITE_LOCK = 120
 
 
 def end_left_behind(folder: Path) -> list[str]:
-    """Kill what an earlier `run` of the folder left; says of each what it was.
+    """Kill what an earlier `run` of the folder left. Yield a description of each.
 
-    Only for whoever holds the folder's run.lock: what carries its mark then has no living supervisor.
+    Only for the holder of the folder's run.lock: any process with its mark then has no living supervisor.
     """
     ended = []
     for pid in _processes():
         if pid == os.getpid() or not _is_of(pid, folder):
             continue
         with suppress(OSError):
-            descriptor = os.pidfd_open(pid)  # from here on the number cannot become another process
+            descriptor = os.pidfd_open(pid)  # from here on the process id cannot pass to another process
             try:
                 if _is_of(pid, folder):
                     what = described(pid)
@@ -43,7 +43,7 @@ def end_left_behind(folder: Path) -> list[str]:
 
 
 def holders_of(database: Path) -> list[str]:
-    """Who holds the write lock of a SQLite database; where nobody is seen to, who has it open. Not we."""
+    """Return who else holds the write lock of a SQLite database; if nobody is seen to, who has it open."""
     files = [database, *(database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-shm"))]
     names = {str(path.resolve()) for path in files}
     users = {pid for pid in _processes() if pid != os.getpid() and names & set(_open_files(pid))}
@@ -57,7 +57,7 @@ def holders_of(database: Path) -> list[str]:
 
 
 def described(pid: int) -> str:
-    """For a person: `worker (process 123: python -m celery ...)`."""
+    """Return a description for a person: `worker (process 123: python -m celery ...)`."""
     command = _read(pid, "cmdline").replace("\0", " ").strip()[:SHOWN]
     name = _environment(pid).get(NAME_MARK, "")
     return f"{name} (process {pid}: {command})" if name else f"process {pid} ({command})"
@@ -70,12 +70,12 @@ def _is_of(pid: int, folder: Path) -> bool:
 
 
 def _is_write_lock(path: Path, database: Path, first: int, last: float) -> bool:
-    """In WAL mode one byte beside the database; any write lock of the file itself in every other mode."""
+    """Return whether a lock is the write lock: in WAL mode one byte beside the database, else any write lock."""
     return path == database or (path.name.endswith("-shm") and first <= WAL_WRITE_LOCK <= last)
 
 
 def _processes() -> Iterator[int]:
-    """None where there is no /proc. Of other users' little can be read, but for root."""
+    """Yield processes; None if there is no /proc. Little can be read of other users', except by root."""
     with suppress(FileNotFoundError):
         for entry in os.scandir("/proc"):
             if entry.name.isdigit():
@@ -97,7 +97,7 @@ def _open_files(pid: int) -> list[str]:
 
 
 def _write_locks() -> Iterator[tuple[int, int, int, float]]:
-    """(process, inode, first byte, last byte) of each write lock on a file."""
+    """Yield (process, inode, first byte, last byte) of each write lock on a file."""
     with suppress(OSError):
         for line in Path("/proc/locks").read_text().splitlines():
             # 1: POSIX ADVISORY WRITE 3551 08:02:1234 120 120, with "->" before what only waits

@@ -1,6 +1,6 @@
-"""Children that a program forks end with it, even if it is killed with -9. On Linux, which alone can be asked for that.
+"""Children that a program forks end with it, even if it is killed with -9. Only Linux can do that.
 
-A worker's child or a web server's that lived on would keep what it holds, the write lock of a SQLite database for one.
+An orphaned child of a worker or web server would keep what it holds, such as the write lock of a SQLite database.
 """
 
 import ctypes
@@ -12,9 +12,9 @@ PR_SET_PDEATHSIG = 1
 
 
 def end_with(parent: int) -> None:
-    """Have the kernel kill this process when `parent`, which forked it, ends; at once if it ended before we could ask.
+    """Have the kernel kill this process when `parent`, which forked it, ends; at once if it has ended already.
 
-    The kernel means the thread that forked: it must be one that lives as long as `parent`.
+    The kernel means the thread that forked: it must live as long as `parent`.
     """
     if sys.platform != "linux":
         return

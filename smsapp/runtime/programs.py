@@ -1,6 +1,6 @@
 """The processes of a whole installation on one machine, as programs for the supervisor.
 
-Everything they need to know is in the environment they are given.
+Everything they need to know is in the environment they get.
 """
 
 import sys
@@ -21,7 +21,7 @@ Environment = Mapping[str, str]
 
 
 def manage(name: str, env: Environment, *arguments: str) -> Program:
-    """A management command that does its work and ends."""
+    """Return a management command that does its work and ends."""
     return Program(name, [sys.executable, "manage.py", *arguments], env, cwd=ROOT)
 
 
@@ -52,7 +52,7 @@ def web(env: Environment, host: str, port: int) -> Program:
 
 
 def workers(env: Environment, copies: int = 1) -> list[Program]:
-    """The worker processes of `smsapp/queues.py`, each `copies` times."""
+    """Return the worker processes of `smsapp/queues.py`, each `copies` times."""
     return [
         _worker(env, name if copy == 0 else f"{name}-{copy + 1}", ",".join(queues), children)
         for copy in range(copies)
@@ -75,14 +75,14 @@ def beat(env: Environment) -> Program:
 
 
 def reachable(host: str) -> str:
-    """The address by which this machine itself reaches a server bound to `host`, as it stands in a URL."""
+    """Return the address by which this machine reaches a server bound to `host`, as in a URL."""
     if host in ("", "0.0.0.0", "::", "[::]"):  # noqa: S104  (compared, not bound)
         return "127.0.0.1"
     return host
 
 
 def answers(url: str) -> bool:
-    """Whether GET gives 200 within two seconds."""
+    """Return whether GET gives 200 within two seconds."""
     try:
         return httpx2.get(url, timeout=2, trust_env=False).status_code == 200
     except httpx2.HTTPError:

@@ -1,7 +1,7 @@
-"""A small supervisor: named child processes, started in order, watched, brought back, and all stopped together.
+"""A small supervisor: named child processes, started in order, watched, restarted, and stopped together.
 
-Used by `manage.py run`, `manage.py demo`, the tests' own services and the chaos harness. On Linux no child
-outlives its parent, even if that is killed with -9 (its children in turn: `lifeline.py`).
+Used by `manage.py run`, `manage.py demo`, the tests' own services and the chaos harness. On Linux no child outlives its
+parent, even if that is killed with -9 (its children in turn: `lifeline.py`).
 """
 
 import contextlib
@@ -45,7 +45,7 @@ TAIL = 40  # last lines of output kept for a report on a child that failed
 RESTART_WAIT = 1.0
 RESTART_CAP = 10  # restarts of one program in RESTART_WINDOW seconds before it is given up
 RESTART_WINDOW = 60.0
-PROVEN_AFTER = 60.0  # seconds of life after which a program is not given up any more: it can run, so it is an outage
+PROVEN_AFTER = 60.0  # seconds of life after which a program is never given up: it can run, so it is an outage
 RESTART_PAUSE = 15.0  # seconds before such a program is started again instead
 COLOURS = (36, 32, 33, 35, 34, 31, 96, 92, 93, 95)
 
@@ -60,9 +60,12 @@ class StopRequested(BaseException):
 
 @dataclass(frozen=True)
 class Program:
-    """What to run. `ready` is asked until it says yes; times in seconds. Of those that stop together the highest
-    `layer` goes first, so that workers find their broker to the end. `orphan_signal`: what the kernel sends it when its
-    supervisor was killed: by default the one that nothing outlives, however it is stuck."""
+    """What to run.
+
+    `ready` is called until it returns true; times in seconds. Of programs that stop together the highest `layer` goes
+    first, so that workers find their broker to the end. `orphan_signal`: what the kernel sends it when its supervisor
+    was killed: by default the one that nothing survives.
+    """
 
     name: str
     command: Sequence[str]
@@ -82,7 +85,7 @@ Sink = Callable[[str, str], None]
 
 
 def prefixed(stream: IO[str] | None = None) -> Sink:
-    """A sink that writes `name | line`, in a colour for each name where the stream is a terminal."""
+    """Return a sink that writes `name | line`, in a colour for each name on a terminal."""
     out = stream or sys.stdout
     colours: dict[str, int] = {}
     lock = threading.Lock()
@@ -98,7 +101,7 @@ def prefixed(stream: IO[str] | None = None) -> Sink:
 
 
 def into_folder(folder: Path) -> Sink:
-    """A sink that appends to `NAME.log` in a folder."""
+    """Return a sink that appends to `NAME.log` in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = threading.Lock()
 
@@ -143,7 +146,7 @@ class Child:
 
     @property
     def age(self) -> float:
-        """Seconds since it was started."""
+        """Return the seconds since it was started."""
         return time.monotonic() - self._started
 
     def _read(self) -> None:
@@ -152,7 +155,7 @@ class Child:
             self._sink(self.program.name, line.rstrip("\n"))
 
     def wait_ready(self) -> None:
-        """Raises ProcessError if it ends, or is not ready in time."""
+        """Wait until it is ready. Raises ProcessError if it ends, or is not ready in time."""
         deadline = time.monotonic() + self.program.ready_within
         while self.program.ready is not None:
             if self.exit_code is not None:
@@ -164,7 +167,7 @@ class Child:
             time.sleep(PROBE_INTERVAL)
 
     def wait(self, seconds: float) -> None:
-        """Until it has ended with exit code 0; raises ProcessError otherwise."""
+        """Wait until it has ended with exit code 0. Raises ProcessError otherwise."""
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired as error:
@@ -174,7 +177,7 @@ class Child:
             raise ProcessError(self.obituary())
 
     def obituary(self) -> str:
-        """How it ended, with its last lines."""
+        """Return how it ended, with its last lines."""
         self._reader.join(1)
         code = self.exit_code
         how = (
@@ -202,8 +205,10 @@ class Child:
 
     @property
     def peak_memory(self) -> int:
-        """Bytes: the peaks of the process and its children added up, as last sampled. Pages that they share
-        count for each; 0 where the system does not tell (it is read from /proc)."""
+        """Return bytes: the peaks of the process and its children added up, as last sampled.
+
+        Shared pages count for each; 0 where the system does not tell (it is read from /proc).
+        """
         return sum(self._peaks.values())
 
 
@@ -249,7 +254,7 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _undisturbed(self) -> Iterator[None]:
-        """A signal inside is heard at the end, so that no child is started and not known."""
+        """Delay signals to the end, so that no child is started and not known."""
         was_deaf, seen = self._is_deaf, self._signals
         self._is_deaf = True
         try:
@@ -261,7 +266,7 @@ class Supervisor:
             raise StopRequested
 
     def start(self, program: Program) -> Child:
-        """Does not wait until it is ready; a command that does not exist shows as an early end."""
+        """Start a child without waiting until it is ready; a command that does not exist shows as an early end."""
         with self._undisturbed():
             child = self.children[program.name] = Child(program, self.sink)
         return child
@@ -272,12 +277,12 @@ class Supervisor:
             child.wait_ready()
 
     def finish(self, child: Child, seconds: float) -> None:
-        """Wait for a child to do its work and end; raises ProcessError if that is no success."""
+        """Wait for a child to do its work and end. Raises ProcessError if that is no success."""
         child.wait(seconds)
         self._forget(child.program.name)
 
     def watch(self) -> None:
-        """One look at the children: bring back those that may come back; raises ProcessError for any other end."""
+        """Look at the children once: restart those that may be. Raises ProcessError for any other end."""
         for name, (due, program) in list(self._resting.items()):
             if time.monotonic() >= due:
                 del self._resting[name]
@@ -320,7 +325,7 @@ class Supervisor:
             self._forget(child.program.name)
 
     def peak_memory(self) -> dict[str, int]:
-        """Bytes by name, of the children that run and of those that ended (see Child.peak_memory)."""
+        """Return bytes by name, of running and ended children (see Child.peak_memory)."""
         for child in self.children.values():
             child.sample_memory()
         return {name: child.peak_memory for name, child in (self._ended | self.children).items()}
@@ -346,7 +351,7 @@ class Supervisor:
 
 
 def group_members(group: int) -> list[int]:
-    """The processes of a process group, from /proc; just the leader where there is none."""
+    """Return the processes of a process group, from /proc; just the leader where there is none."""
     if not Path("/proc/self/stat").exists():
         return [group]
     members = []
@@ -361,7 +366,7 @@ def group_members(group: int) -> list[int]:
 
 
 def peak_memory_of(pid: int) -> int:
-    """Bytes of resident memory at its highest (VmHWM); 0 if unknown."""
+    """Return the highest bytes of resident memory (VmHWM); 0 if unknown."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -376,7 +381,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen there now."""
+    """Return whether a server could listen there now."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

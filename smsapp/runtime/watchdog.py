@@ -1,7 +1,7 @@
-"""A worker whose pool has stopped working ends itself, so that whoever runs it starts it again.
+"""A worker whose pool has stopped working ends itself, so that it is started again.
 
-A child of the pool that is killed while it holds the lock of the pool's queue leaves its siblings waiting for that
-lock for ever: tasks are received, none is begun, and nothing says so. Leases make the end of a worker harmless.
+A child of the pool that is killed while it holds the lock of the pool's queue leaves its siblings waiting for that lock
+for ever: tasks are received, none begins, and nothing says so. Leases make the end of a worker harmless.
 """
 
 import logging
@@ -22,7 +22,7 @@ STUCK_BEYOND_TIME_LIMIT = 30.0  # seconds after the time limit in which no task 
 
 
 class Watchdog:
-    """Told from time to time which tasks are `reserved` (received, begun or not) and how many of them are `active`."""
+    """Gets from time to time which tasks are `reserved` (received, begun or not) and how many are `active`."""
 
     def __init__(self, idle_limit: float, time_limit: float) -> None:
         self._idle_limit = idle_limit
@@ -31,8 +31,8 @@ class Watchdog:
         self._since = 0.0
 
     def is_stuck(self, reserved: frozenset[str], active: int, now: float) -> bool:
-        """Whether nothing has moved for too long; `now` in seconds."""
-        if not self._reserved or not self._reserved <= reserved:  # one of those that waited has ended
+        """Return whether nothing has moved for too long; `now` in seconds."""
+        if not self._reserved or not self._reserved <= reserved:  # one of the waiting tasks has ended
             self._reserved, self._since = reserved, now
             return False
         return now - self._since > (self._longest if active else self._idle_limit)

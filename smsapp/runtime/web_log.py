@@ -1,4 +1,4 @@
-"""The web server's own log: an address is told without what is secret in it, and without its query."""
+"""The web server's own log: addresses without their secrets and queries."""
 
 from typing import Any
 

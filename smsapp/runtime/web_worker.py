@@ -1,8 +1,8 @@
 """The web server's worker: its threads serve requests, not connections.
 
 gunicorn gives each new connection a thread for up to five seconds before it has said anything, and waits for the rest
-of a request for ever: a few slow clients, or idle ones, hold all threads. Here who has said nothing is polled for,
-and who says too little in too long a time is cut off. A proxy that buffers requests does the same further out.
+of a request for ever: a few slow or idle clients hold all threads. Here silent connections are polled, and clients that
+send too little in too long a time are cut off. A proxy that buffers requests does the same further out.
 """
 
 import errno
@@ -26,8 +26,10 @@ AT_ONCE = 100  # connections taken from the queue before others get their turn
 
 
 class BoundedUnreader(SocketUnreader):  # type: ignore[misc]
-    """Reads one request after the other, each in a time that grows with its size. Raises ConnectionResetError, which
-    gunicorn takes for a client that has gone."""
+    """Reads one request after the other, each in a time that grows with its size.
+
+    Raises ConnectionResetError, which gunicorn takes for a client that has gone.
+    """
 
     def begin(self) -> None:
         self._ends, self._got = time.monotonic() + READ_WITHIN, 0
@@ -50,7 +52,7 @@ class BoundedUnreader(SocketUnreader):  # type: ignore[misc]
 
 class Connection(TConn):  # type: ignore[misc]
     def init(self) -> None:
-        """At the beginning of each of its requests."""
+        """Start a new request."""
         super().init()
         if not isinstance(self.parser.unreader, BoundedUnreader):
             self.parser.unreader = BoundedUnreader(self.sock)
@@ -60,7 +62,7 @@ class Connection(TConn):  # type: ignore[misc]
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Asked to stop: say so to whoever asks whether to send requests here, and go on serving until they have heard.
+        """Report that the server is stopping, and go on serving until load balancers have noticed.
 
         The arbiter has closed its listener by then; ours is open until we close it.
         """
@@ -73,8 +75,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().handle_exit(sig, frame)
 
     def accept(self, listener: Any) -> None:
-        """Take new connections, and wait for their first bytes without a thread. At the limit who has been silent
-        longest makes room."""
+        """Take new connections, and wait for their first bytes without a thread.
+
+        At the limit the connection silent for longest is closed.
+        """
         for _ in range(AT_ONCE):
             try:
                 sock, client = listener.accept()

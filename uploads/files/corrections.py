@@ -1,5 +1,6 @@
-"""Rows that are no recipients as a file to correct and upload again: the columns they have in the original, then why
-each was left out. `RowReader` and `inspect` know the three last columns and leave them out.
+"""Rejected rows as a file to correct and upload again: the original columns, then why each was left out.
+
+`RowReader` and `inspect` know the last three columns and ignore them.
 """
 
 import contextlib
@@ -23,10 +24,10 @@ _ABOUT_THE_NUMBER = {
 
 
 def correctable_lines(upload: Upload, *, duplicates: bool = False) -> Iterator[bytes]:
-    """The lines of the file, in a stream: the rows to correct, or those that repeat an earlier number. Uploaded again,
-    the latter would get the text a second time.
+    """Yield the lines of the file: the rows to correct, or the duplicates.
 
-    Once the original has been removed, of each row there is no more than the number.
+    Uploaded again, duplicates would get the text a second time. Once the original is removed, only the number of each
+    row is left.
     """
     delimiter = upload.delimiter or ","
     yield BYTE_ORDER_MARK + csv_line([*upload.columns, *NOTES], delimiter)
@@ -34,13 +35,13 @@ def correctable_lines(upload: Upload, *, duplicates: bool = False) -> Iterator[b
     wanted = (row for row in refused if (row.reason == RowReason.DUPLICATE) == duplicates)
     for row, cells in _with_cells(upload, wanted):
         place, detail = cells or _of_value(upload, row), row.detail
-        if not any(place):  # it could not be divided into cells: what stands there is shown, to be typed again
+        if not any(place):  # it could not be divided into cells: its text is shown, to be typed again
             detail = f"{detail}: {row.value}" if detail else row.value
         yield csv_line([*place, row.row, RowReason(row.reason).label, detail], delimiter)
 
 
 def _with_cells(upload: Upload, wanted: Iterable[RefusedRow]) -> Iterator[tuple[RefusedRow, Sequence[str] | None]]:
-    """With the cells of each row in the original, None where there are none or the original is gone."""
+    """Yield each row with its original cells, None where there are none or the original is gone."""
     records = _records(upload)
     for row in wanted:
         record = next((found for number, found in records if number == row.row), None)

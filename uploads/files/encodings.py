@@ -1,7 +1,9 @@
-"""Which encoding a file is in. Rules, in this order:
+"""Which encoding a file has.
+
+Rules, in this order:
 
 1. A byte order mark says it.
-2. NUL bytes in every other place: UTF-16 of that byte order.
+2. NUL bytes at every other position: UTF-16 of that byte order.
 3. UTF-8, when its multi-byte characters outnumber the bytes that are not UTF-8 (those become row errors).
 4. Else a Windows code page. Cyrillic words are runs of bytes from 0xC0 up, accented letters of Western European
    words stand alone: 1251 when more than half of such bytes have a neighbour of their kind, else 1252.
@@ -29,7 +31,7 @@ _letters = re.compile(rb"[\xc0-\xff]").findall
 
 
 def wide_encoding(head: bytes) -> str:
-    """The name of the UTF-16 or UTF-32 codec if the first bytes of a file speak for it, else an empty string."""
+    """Return the UTF-16 or UTF-32 codec that the first bytes of a file suggest, else an empty string."""
     for mark, name in _MARKS:
         if head.startswith(mark):
             return "" if name == "utf-8-sig" else name
@@ -43,7 +45,7 @@ def wide_encoding(head: bytes) -> str:
 
 
 def file_encoding(path: Path) -> str:
-    """The codec of a file. Looks at its head and at the first blocks with bytes above 0x7F; raises OSError."""
+    """Return the codec of a file, from its head and the first blocks with bytes above 0x7F. Raises OSError."""
     with path.open("rb") as file:
         head = file.read(_BLOCK)
         if head.startswith(codecs.BOM_UTF8):
@@ -52,7 +54,7 @@ def file_encoding(path: Path) -> str:
 
 
 def errors_of(encoding: str) -> str:
-    """How a decoder keeps bytes that do not fit: as characters that make their row a bad one, never lost."""
+    """Return how a decoder keeps bytes that do not fit: as characters that make their row invalid, never lost."""
     return "surrogateescape" if encoding.startswith("utf-8") else "replace"
 
 
@@ -69,7 +71,7 @@ def _evidence(head: bytes, blocks: Iterable[bytes]) -> list[bytes]:
 def _narrow_encoding(evidence: list[bytes]) -> str:
     fitting = unfitting = alone = together = 0
     for block in evidence:
-        # An incremental decoder leaves out the character that the block's end cuts in two.
+        # An incremental decoder leaves out a character that the block's end cuts in two.
         text = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode(block)
         escaped = sum("\udc80" <= character <= "\udcff" for character in text)
         unfitting += escaped

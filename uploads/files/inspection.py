@@ -1,4 +1,4 @@
-"""How a file is to be read, guessed from its first rows; what the uploader says explicitly is never guessed.
+"""How a file is to be read, guessed from its first rows. What the uploader says explicitly is never guessed.
 
 - Delimiter: the one by which most rows, and the first one too, have the same number of cells; none if hardly any do.
 - Phone column: the share of values that are phone numbers, plus a bonus for a header name that says so. A name alone
@@ -24,7 +24,7 @@ from uploads.files.parsing import NOTES, FileShape, has_notes, is_filled, withou
 from uploads.files.records import BadRecord, RecordReader
 
 DELIMITERS = (";", ",", "\t", "|")
-_SPELLED = {"tab": "\t", "\\t": "\t"}  # as forms and programs write what is trimmed away or cannot be typed
+_SPELLED = {"tab": "\t", "\\t": "\t"}  # how forms and programs write what is trimmed away or cannot be typed
 
 _SAMPLE_ROWS = 200
 _SHOWN_ROWS = 5
@@ -64,7 +64,7 @@ _NAME_WORDS = {
 
 
 class Wanted(TypedDict, total=False):
-    """What the uploader says of a file, as `inspect` takes it."""
+    """What the uploader says about a file, as `inspect` takes it."""
 
     delimiter: str | None
     has_header: bool | None
@@ -84,12 +84,10 @@ def inspect(
     has_header: bool | None = None,
     phone_column: str | int | None = None,
 ) -> FileShape:
-    """The shape of a .csv or .txt file.
+    """Return the shape of a .csv or .txt file.
 
-    `phone_column`: a name, or a place from 0, as number or text. `delimiter`: one of DELIMITERS, `tab`, or empty for
-    one number a line.
-
-    Raises UploadInvalid, with a sentence for the uploader, for a file that holds no recipients; OSError.
+    `phone_column`: a name, or an index from 0, as number or text. `delimiter`: one of DELIMITERS, `tab`, or empty for
+    one number a line. Raises UploadInvalid, with a sentence for the uploader, for a file without recipients; OSError.
     """
     suffix = path.suffix.lower()
     encoding = file_encoding(path)
@@ -160,7 +158,7 @@ def _guess_header(rows: Sequence[Sequence[str]], country: str) -> bool:
 
 
 def _width(first: Sequence[str], data: Sequence[Sequence[str]], has_header: bool) -> int:
-    """Cells of the header; else what most rows have."""
+    """Return the number of cells of the header; else that of most rows."""
     if has_header:
         return max(index for index, name in enumerate(first, 1) if name)
     return Counter(len(row) for row in data).most_common(1)[0][0]
@@ -171,7 +169,7 @@ def _column_names(header: Sequence[str], width: int) -> tuple[str, ...]:
     taken: set[str] = set()
     for index in range(1, width + 1):
         written = header[index - 1] if index <= len(header) else ""
-        # Braces and bars could not stand in a placeholder.
+        # A placeholder cannot contain braces or bars.
         name = " ".join(re.sub(r"[{}|]", " ", written).split())[:_MAX_NAME] or f"column_{index}"
         unique, n = name, 1
         while unique.casefold() in taken:
@@ -224,7 +222,7 @@ def _share(column: int, data: Sequence[Sequence[str]], country: str) -> float:
 
 
 def _likeness(value: str, country: str) -> float:
-    """1 for a phone number, nearly so for a landline, a little for what has a number's form."""
+    """Return 1 for a phone number, nearly 1 for a landline, a little for anything with a number's form."""
     if not _may_be_number(value) or _is_date(value):
         return 0.0
     try:

@@ -1,7 +1,7 @@
-"""A file of recipients becomes good rows and bad rows, one after the other: rows in = good + bad, always.
+"""A file of recipients becomes valid and rejected rows, one after the other: rows in = valid + rejected, always.
 
-Rows have the numbers a spreadsheet shows: records from 1, the header included. The header, where there is one, is
-the first record that can be read and is not empty.
+Rows are numbered as in a spreadsheet: records from 1, the header included. The header, if there is one, is the first
+record that can be read and is not empty.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -16,7 +16,7 @@ from uploads.choices import RowReason
 from uploads.chunks import RefusedRow, shown
 from uploads.files.records import BadRecord, RecordReader
 
-#: The last columns of a file of rows to correct (`corrections.py`): where each stood, and why it was left out.
+#: The last columns of a file of rows to correct (`corrections.py`): the original row, and why it was left out.
 NOTES = ("smsapp_row", "smsapp_reason", "smsapp_detail")
 
 _DUPLICATE = RowReason.DUPLICATE.value
@@ -35,7 +35,7 @@ class FileShape:
 
     @property
     def as_fields(self) -> dict[str, Any]:
-        """As an upload holds it."""
+        """Return the shape as fields of an upload."""
         return {
             "encoding": self.encoding,
             "delimiter": self.delimiter,
@@ -47,9 +47,9 @@ class FileShape:
 
 @dataclass(slots=True)
 class Rows:
-    """Some rows that follow each other: the recipients in three lists of equal length, and what was refused.
+    """Consecutive rows: the recipients in three lists of equal length, and the rejected ones.
 
-    `phones` in E.164; `values` of all columns, the phone column as it was written included.
+    `phones` in E.164; `values` of all columns, including the phone column as it was written.
     """
 
     rows: list[int] = field(default_factory=list)
@@ -67,9 +67,9 @@ class Rows:
 
 
 class RowReader:
-    """Reads a file once; `bytes_read` for progress. Raises OSError.
+    """Reads a file once; `bytes_read` shows progress. Raises OSError.
 
-    The first `skip_rows` records are passed over unchecked: a reader that was killed goes on where it was.
+    The first `skip_rows` records are skipped unchecked: a reader that was killed goes on where it was.
     """
 
     def __init__(self, path: Path, shape: FileShape, country: str, skip_rows: int = 0) -> None:
@@ -86,9 +86,9 @@ class RowReader:
         return self._records.bytes_read
 
     def slices(self, seen: set[int], max_good: int, max_refused: int) -> Generator[Rows, None, None]:
-        """All rows, in order, in slices with up to so many recipients and refused rows.
+        """Yield all rows, in order, in slices with up to so many recipients and rejected rows.
 
-        `seen`: numbers, as integers, that are duplicates when they come again; those read are added.
+        `seen`: numbers, as integers, that are duplicates when they come again; the numbers read are added.
         """
         found = Rows()
         for row, record in self._data():
@@ -111,7 +111,7 @@ class RowReader:
             yield found
 
     def _data(self) -> Iterator[tuple[int, list[str] | BadRecord]]:
-        """Records with their row numbers, without the header and the rows to skip."""
+        """Yield records with their row numbers, without the header and the rows to skip."""
         header_is_due = self._has_header
         skip = self._skip_rows
         for row, record in enumerate(self._records, 1):
@@ -122,7 +122,7 @@ class RowReader:
                 yield row, record
 
     def _phone_of(self, row: int, record: list[str] | BadRecord) -> str | RefusedRow:
-        """The number in E.164; brings the record to the width of the file."""
+        """Return the number in E.164, and bring the record to the width of the file."""
         if isinstance(record, BadRecord):
             return RefusedRow(row, record.reason, shown(record.text), "")
         if self._has_notes:
@@ -140,17 +140,17 @@ class RowReader:
 
 
 def has_notes(header: Sequence[str] | BadRecord) -> bool:
-    """Whether a file was made by us, of rows to correct."""
+    """Return whether we made this file, of rows to correct."""
     return not isinstance(header, BadRecord) and tuple(_trimmed(header)[-len(NOTES) :]) == NOTES
 
 
 def without_notes(record: list[str], width: int) -> list[str]:
-    """The cells as they were before we noted something behind them, and made them safe for a spreadsheet."""
+    """Return the cells as they were before we added notes and made them safe for a spreadsheet."""
     return [plain_cell(cell) for cell in (*record[:width], *record[width + len(NOTES) :])]
 
 
 def fitted(record: list[str], width: int) -> list[str] | None:
-    """A copy of exactly so many cells; None for a record with something in more of them."""
+    """Return a copy with exactly so many cells; None for a record with something in more of them."""
     cells = list(record)
     return cells if _fit(cells, width) else None
 
@@ -160,9 +160,9 @@ def is_filled(record: list[str] | BadRecord) -> bool:
 
 
 def _plain(cells: list[str]) -> tuple[str, ...]:
-    """As they will be counted and sent. Line ends are newlines already, so ASCII is plain as it is.
+    """Return cells as they are counted and sent. Line ends are newlines already, so ASCII stays as it is.
 
-    A tuple, because the garbage collector looks at it once, and again and again at a list.
+    A tuple, because the garbage collector looks at it once, and at a list again and again.
     """
     if "".join(cells).isascii():
         return tuple(cells)
@@ -174,7 +174,7 @@ def _trimmed(cells: Sequence[str]) -> Sequence[str]:
 
 
 def _fit(cells: list[str], width: int) -> bool:
-    """Bring cells to the width in place; False if there is something in more cells than that."""
+    """Bring cells to the width in place. Return False if there is something in more cells than that."""
     while len(cells) > width and not cells[-1]:
         cells.pop()
     cells.extend([""] * (width - len(cells)))

@@ -1,8 +1,8 @@
-"""A file is read once, in slices: lease the upload, commit chunk after chunk, go on after a kill at the last one. A
-workbook becomes a CSV file first, which is inspected and read in its place.
+"""A file is read once, in slices: lease the upload, commit chunk after chunk, resume after a kill at the last one.
 
-Every commit is one transaction that begins with a conditional update of the upload under the reader's epoch. It must
-change exactly one row: a reader whose lease has passed to another stops there, and nothing of its chunk is kept.
+A workbook becomes a CSV file first, which is inspected and read instead. Every commit is one transaction that begins
+with a conditional update of the upload under the reader's epoch. It must change exactly one row: a reader whose lease
+has passed to another stops there, and nothing of its chunk is kept.
 """
 
 import logging
@@ -35,7 +35,7 @@ from uploads.models import Audience, AudienceChunk, Upload
 
 logger = logging.getLogger(__name__)
 
-_MAX_BAD_ROWS = 20_000  # refused rows after which a chunk is closed, however few recipients it has
+_MAX_BAD_ROWS = 20_000  # rejected rows after which a chunk is closed, however few recipients it has
 
 
 class LeaseLost(Exception):
@@ -51,12 +51,12 @@ def upload_path(upload: Upload) -> Path:
 
 
 def read_upload(upload_id: int, owner: str) -> bool:
-    """Read an upload (by primary key) for at most TASK_BUDGET seconds; True once it is `ready` or `failed`.
+    """Read an upload (by primary key) for at most TASK_BUDGET seconds. Return True once it is `ready` or `failed`.
 
     1. Lease it, unless another reader has it: then nothing happens. Make a CSV file of a workbook.
-    2. Rebuild from the committed chunks what was read already, and pass over those rows.
+    2. Rebuild from the committed chunks what was read already, and skip those rows.
     3. Commit chunk after chunk with its counters, extending the lease.
-    4. At the end set `ready` or `failed`; out of time, give the lease back and wake the next slice.
+    4. At the end set `ready` or `failed`; out of time, give the lease up and enqueue the next slice.
     """
     upload = _lease(upload_id, owner)
     if upload is None:
@@ -122,10 +122,10 @@ def _chunk_count(upload: Upload) -> int:
 
 
 def _convert(upload: Upload) -> None:
-    """Put the CSV of a workbook in its place. Raises LeaseLost, Unreadable, UploadInvalid or PayloadTooLarge."""
+    """Replace a workbook by its CSV file. Raises LeaseLost, Unreadable, UploadInvalid or PayloadTooLarge."""
     _check_file(upload)
     workbook = upload_path(upload)
-    target = workbook.with_name(f"{upload.upload_id}-{upload.lease_epoch}.csv")  # of this reader and no other
+    target = workbook.with_name(f"{upload.upload_id}-{upload.lease_epoch}.csv")  # of this reader alone
     part = target.with_suffix(".part")
     try:
         to_csv_apart(workbook, part)
@@ -183,7 +183,7 @@ def _check_file(upload: Upload) -> None:
 
 
 def _already_read(upload: Upload) -> tuple[set[int], int]:
-    """Numbers of the committed chunks, as integers (a third of the memory of texts), and their last row."""
+    """Return the numbers of the committed chunks, as integers (a third of the memory of texts), and their last row."""
     seen: set[int] = set()
     last_row = 0
     committed = AudienceChunk.objects.filter(audience=upload.audience).order_by("number")
@@ -194,7 +194,7 @@ def _already_read(upload: Upload) -> tuple[set[int], int]:
 
 
 def packed(audience: Audience, number: int, found: Rows) -> AudienceChunk:
-    """A chunk that is not stored yet."""
+    """Return a chunk that is not stored yet."""
     body = chunks.pack_body(found.rows, found.phones, found.values)
     return AudienceChunk(
         audience=audience,
@@ -265,7 +265,7 @@ def _fail(upload: Upload, reason: Sentence) -> bool:
 
 
 def _emit_event(upload: Upload, event_type: EventType) -> None:
-    """An upload has no mode: the endpoints of both are told."""
+    """Emit an event to the endpoints of both modes: an upload has none."""
     upload.refresh_from_db()
     data = {
         "upload_id": upload.upload_id,

@@ -1,11 +1,11 @@
 """A file's bytes become records: lists of cells, or the reason why there are none. Streaming, in bounded memory.
 
-- Line ends are LF, CRLF or CR. A line of more than 64 KiB is one bad record and is not kept.
+- Line ends are LF, CRLF or CR. A line of more than 64 KiB is one invalid record and is not kept.
 - A field that begins with a quote ends with one, and may hold delimiters, doubled quotes and line breaks. A quote
-  that is not closed properly makes ONE bad record of its own line; reading goes on at the next line. A quoted field
-  may run over MAX_RECORD_LINES lines and MAX_LINE characters in all.
+  that is not closed properly makes ONE invalid record of its own line; reading goes on at the next line. A quoted
+  field may run over MAX_RECORD_LINES lines and MAX_LINE characters in all.
 - A quote inside a field that does not begin with one is text (`5" pipe`).
-- Spaces around cells are no part of them.
+- Spaces around cells are not part of them.
 """
 
 import codecs
@@ -25,26 +25,26 @@ MAX_CELL = 2000  # characters
 MAX_COLUMNS = 100
 
 _BLOCK = 256 * 1024  # bytes
-_KEPT = 80  # characters of a bad record
-# Control characters, halves of surrogate pairs (bytes that were no UTF-8) and the replacement character.
+_KEPT = 80  # characters kept of an invalid record
+# Control characters, halves of surrogate pairs (bytes that were not UTF-8) and the replacement character.
 _bad_characters = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]").search
 
 
 class BadRecord(NamedTuple):
-    """`text` is the beginning of what stands in the file."""
+    """A record that cannot be read. `text`: the beginning of its text in the file."""
 
     reason: str
     text: str
 
 
 class _LongLine(str):
-    """Stands for a line over the limit: only its beginning."""
+    """The beginning of a line over the limit."""
 
     __slots__ = ()
 
 
 class RecordReader:
-    """Iterate once. `bytes_read` tells how far into the file reading has come. Opening raises OSError."""
+    """Iterate once. `bytes_read` says how far reading has come. Opening raises OSError."""
 
     def __init__(self, path: Path, encoding: str, delimiter: str) -> None:
         self.bytes_read = 0
@@ -111,7 +111,7 @@ class RecordReader:
         return BadRecord(reason.value, first[:_KEPT])
 
     def _lines_to_next_quote(self, length: int, max_lines: int) -> list[str]:
-        """Following lines up to the first with a quote; ends without one when the record gets too long."""
+        """Yield the following lines up to the first with a quote; end without one when the record gets too long."""
         lines: list[str] = []
         while len(lines) < max_lines and (line := self._next_line()) is not None:
             lines.append(line)
@@ -124,7 +124,7 @@ class RecordReader:
         return lines
 
     def _split(self, text: str) -> tuple[list[str] | None, bool]:
-        """The cells; or None and whether a quote is still open at the end."""
+        """Return the cells; or None and whether a quote is still open at the end."""
         cells: list[str] = []
         position = 0
         while True:
@@ -147,7 +147,7 @@ class RecordReader:
     def _checked(self, text: str, raw_cells: list[str]) -> list[str] | BadRecord:
         cells = list(map(str.strip, raw_cells))
         if "\t" in text:
-            cells = [cell.replace("\t", " ") for cell in cells]  # as of a text: see `normalise`
+            cells = [cell.replace("\t", " ") for cell in cells]  # as in a text: see `normalise`
         reason = None
         if (not text.isprintable() or "\ufffd" in text) and _bad_characters(text):
             reason = RowReason.BAD_CHARACTERS

@@ -1,7 +1,7 @@
-"""What an uploaded file may not be or contain. Judged by content; the name only has to end in .txt, .csv or .xlsx,
-and a workbook to be one is seen by whoever reads it (`spreadsheets.py`).
+"""What an uploaded file may not be or contain.
 
-Reads block by block, as the file is copied, and never holds more than a few KiB.
+It is judged by content; the name only has to end in .txt, .csv or .xlsx, and the reader of a workbook checks that it is
+one (`spreadsheets.py`). Reads block by block, as the file is copied, and never holds more than a few KiB.
 """
 
 from pathlib import PurePath
@@ -13,7 +13,7 @@ from uploads.files.encodings import wide_encoding
 SPREADSHEET = ".xlsx"
 SUFFIXES = (".txt", ".csv", SPREADSHEET)
 
-_HEAD = 4096  # bytes; the mark of a tar archive stands at 257
+_HEAD = 4096  # bytes; the mark of a tar archive is at 257
 _EXECUTABLE = gettext_noop("The file is a program, not a list of numbers.")
 _SCRIPT_FILE = gettext_noop("The file is a script, not a list of numbers.")
 _ARCHIVE = gettext_noop("The file is an archive. Unpack it and upload the .csv or .txt file inside.")
@@ -24,7 +24,7 @@ _MARKUP = gettext_noop("The file is a web page or XML document, not a list of nu
 _BINARY = gettext_noop("The file is binary: it has NUL bytes. Save it as CSV or plain text.")
 _SCRIPT = gettext_noop("The file contains a script (%(found)s), which no list of numbers needs.")
 
-#: First bytes of what is no text, and why it is refused.
+#: First bytes of files that are not text, and why they are refused.
 _SIGNATURES = (
     (b"\x7fELF", _EXECUTABLE),
     (b"\xfe\xed\xfa\xce", _EXECUTABLE),
@@ -56,12 +56,12 @@ _SIGNATURES = (
 _SPREADSHEET_PARTS = (b"[Content_Types].xml", b"xl/", b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet")
 _BZIP2_BLOCK = b"1AY&SY"
 _ACTIVE = (b"<script", b"javascript:")
-# The longest of them less a byte, in the widest encoding.
+# The longest of them minus a byte, in the widest encoding.
 _OVERLAP = (max(map(len, _ACTIVE)) - 1) * 4
 
 
 def check_name(name: str) -> str:
-    """The suffix of a file's name, in lower case; raises UploadInvalid unless it is one of SUFFIXES."""
+    """Return the suffix of a file's name, in lower case. Raises UploadInvalid unless it is one of SUFFIXES."""
     suffix = PurePath(name).suffix.lower()
     if suffix in SUFFIXES:
         return suffix
@@ -115,7 +115,7 @@ class Screening:
 
 
 def check_type(head: bytes) -> None:
-    """Raises UploadInvalid if the first bytes of a file are those of something that is no text."""
+    """Raise UploadInvalid if the first bytes of a file show that it is not text."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:16].lower()
     for signature, message in _SIGNATURES:
         if head.startswith(signature) or (signature[:1] in b"<" and start.startswith(signature)):

@@ -1,8 +1,8 @@
-"""An .xlsx workbook becomes a CSV file of its first visible sheet, so that everything behind knows one kind of file.
+"""An .xlsx workbook becomes a CSV file of its first visible sheet, so that the rest knows one kind of file.
 
-Row numbers stay those that the spreadsheet shows. A workbook is a ZIP archive of XML: what it would unpack to is
-bounded before anything is unpacked. What it costs to read all the same, in columns that are not there or texts that
-nobody needs, is bounded by the process that reads it, which has so much time and memory and no more.
+Row numbers stay those of the spreadsheet. A workbook is a ZIP archive of XML: what it would unpack to is bounded before
+anything is unpacked. Other costs, such as columns that do not exist or texts that nobody needs, are bounded by the
+process that reads it, which has so much time and memory and no more.
 """
 
 import csv
@@ -21,7 +21,7 @@ from smsapp.lib.sentences import Sentence, gettext_noop, read
 
 MAX_ROWS = 100_000  # converted in some seconds
 MAX_COLUMNS = 100
-MAX_CELL = 5000  # characters; what is too long for a cell is told by its row later
+MAX_CELL = 5000  # characters; a cell that is too long is reported by its row later
 MAX_PARTS = 2000  # files in the archive
 MAX_UNPACKED = 150 * 1024**2  # bytes of all of them
 MAX_RATIO = 200  # unpacked to packed, of a part of more than MIN_JUDGED bytes
@@ -36,17 +36,17 @@ _MACROS = "vbaproject.bin"
 
 
 def check_workbook(workbook: Path) -> None:
-    """What can be seen without unpacking anything. Raises UploadInvalid."""
+    """Check everything that needs no unpacking. Raises UploadInvalid."""
     try:
         _check_archive(workbook)
     except UploadInvalid:
         raise
-    except Exception as error:  # zipfile raises whatever a broken archive leads it to
+    except Exception as error:  # zipfile raises anything on a broken archive
         raise _refusal(_DAMAGED) from error
 
 
 def to_csv_apart(workbook: Path, target: Path) -> None:
-    """As `to_csv`, in a process of its own that ends when it takes too much time or memory."""
+    """Like `to_csv`, in a process of its own that ends when it takes too much time or memory."""
     command = [sys.executable, "-m", __name__, str(workbook), str(target)]
     try:
         done = subprocess.run(
@@ -70,7 +70,7 @@ def to_csv(workbook: Path, target: Path) -> None:
         raise
     except MemoryError:
         raise _refusal(_TOO_LARGE) from None
-    except Exception as error:  # whatever a broken part leads to
+    except Exception as error:  # a broken part may raise anything
         raise _refusal(_DAMAGED) from error
 
 
@@ -87,7 +87,7 @@ def _check_archive(workbook: Path) -> None:
 
 
 def _rows(workbook: Path) -> Iterator[list[str]]:
-    """Every row up to the last that is filled, empty ones too, which keeps the numbers of those behind them."""
+    """Yield every row up to the last filled one, including empty ones, which keeps row numbers."""
     with CalamineWorkbook.from_path(workbook) as book:
         sheets = [sheet for sheet in book.sheets_metadata if sheet.typ is SheetTypeEnum.WorkSheet]
         name = next((sheet.name for sheet in sheets if sheet.visible is SheetVisibleEnum.Visible), None)
@@ -110,7 +110,7 @@ def _rows(workbook: Path) -> Iterator[list[str]]:
 
 
 def _text(value: object) -> str:
-    """As a person reads the cell. A number without a fraction is written in full: Excel keeps phone numbers so."""
+    """Return a cell as a person reads it, whole numbers in full: Excel stores phone numbers as numbers."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):

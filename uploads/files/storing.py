@@ -1,4 +1,4 @@
-"""Copying a file to where uploads are kept: screened, counted, and on disk when the call returns."""
+"""Copies a file to where uploads are kept: screened, counted, and on disk when the call returns."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ BLOCK = 256 * 1024  # bytes
 
 
 def store(blocks: Iterable[bytes], path: Path, *, is_text: bool = True) -> tuple[int, str]:
-    """Copy a file in blocks; its size in bytes and its SHA-256. `is_text`: it is screened for what no text holds.
+    """Copy a file in blocks. Return its size in bytes and its SHA-256. `is_text`: screen it as text.
 
     Raises UploadInvalid, PayloadTooLarge or OSError, and then leaves a part of it.
     """
@@ -37,7 +37,7 @@ def store(blocks: Iterable[bytes], path: Path, *, is_text: bool = True) -> tuple
 
 
 def check_size(size: int) -> None:
-    """Raises PayloadTooLarge. `size` in bytes."""
+    """Raise PayloadTooLarge for too many bytes."""
     if size > settings.UPLOAD_MAX_BYTES:
         limit = f"{settings.UPLOAD_MAX_BYTES / 1024**2:.0f} MiB"
         raise PayloadTooLarge(_("The file is larger than %(limit)s.") % {"limit": limit}, field="file", value=size)
