@@ -1,1 +1,1 @@
-"""Providers, behind one interface: base says what they do; registry knows those of this installation."""
+"""Providers behind one interface: `base.py` defines it, `registry.py` knows those of this installation."""

@@ -31,7 +31,7 @@ class ProviderBalance:
 
 
 def provider_balance(mode: str) -> ProviderBalance:
-    """Raises ServiceUnavailable if the provider does not say."""
+    """Return the provider's balance. Raises ServiceUnavailable if the provider does not tell."""
     try:
         gateway = registry.gateway_for(Mode(mode))
     except LookupError as error:
@@ -50,7 +50,7 @@ def provider_balance(mode: str) -> ProviderBalance:
 
 
 def check() -> bool:
-    """Write down what the provider of live messages says, for the console; whether it is above the threshold."""
+    """Record the balance for live messages, for the console. Return whether it is above the threshold."""
     try:
         known = provider_balance(Mode.LIVE)
     except ServiceUnavailable as error:
@@ -76,14 +76,14 @@ def check() -> bool:
 
 
 def _forget_others(gateway: str | None) -> None:
-    """What another gateway said is nothing to go by for this one."""
+    """Remove what another gateway said: it does not apply to this one."""
     stored = Setting.objects.filter(key=KEY).first()
     if stored is not None and gateway_in(stored.value) != gateway:
         stored.delete()
 
 
 def gateway_in(stored: str) -> str:
-    """Of which gateway `check` wrote down; empty if it did not."""
+    """Return the gateway that `check` recorded; empty if it did not."""
     try:
         return str(json.loads(stored)["gateway"])
     except (ValueError, KeyError, TypeError):
@@ -91,7 +91,7 @@ def gateway_in(stored: str) -> str:
 
 
 def is_low(stored: str) -> bool:
-    """Whether what `check` wrote down is below the threshold."""
+    """Return whether the balance that `check` recorded is below the threshold."""
     try:
         balance = Decimal(json.loads(stored)["balance"])
     except (ValueError, KeyError, TypeError, ArithmeticError):

@@ -3,10 +3,10 @@
 A gateway knows one provider's HTTP API and nothing else: no ORM, no settings, no Celery, no decision to retry.
 
     GatewayError
-    +-- NotSent     the provider does not have the messages, for certain; the same call may be tried later
+    +-- NotSent     the provider certainly does not have the messages; the same call may be tried later
     |   +-- Refused the provider will refuse the same call again: our account, key or request is wrong
-    |   `-- NotBegun we did not try: that says nothing of the provider
-    `-- Unknown     nobody can say whether the provider took them; never a reason to send again
+    |   `-- NotBegun we did not try: that says nothing about the provider
+    `-- Unknown     nobody can say whether the provider has the messages; never a reason to send again
 """
 
 import math
@@ -23,7 +23,7 @@ MAX_IDS = 90  # of 17 characters and a separator of 3: Infobip takes 2,048 chara
 
 
 class GatewayError(Exception):
-    """`detail` is safe to store and show: no numbers, texts or keys. `http_status` is None when none came."""
+    """`detail`: safe to store and show, without numbers, texts or keys. `http_status`: None if none came."""
 
     def __init__(self, detail: str, http_status: int | None = None) -> None:
         super().__init__(detail)
@@ -32,7 +32,7 @@ class GatewayError(Exception):
 
 
 class NotSent(GatewayError):
-    """`retry_after` in seconds when the provider named a time; `throttled` when it said we are too fast (429)."""
+    """`retry_after`: seconds, if the provider named a time. `throttled`: it said that we are too fast (429)."""
 
     def __init__(
         self, detail: str, http_status: int | None = None, *, retry_after: float | None = None, throttled: bool = False
@@ -43,7 +43,7 @@ class NotSent(GatewayError):
 
 
 class Refused(NotSent):
-    """`is_account` when the account is refused (key, credit, right), so every other message would be too."""
+    """`is_account`: our account is refused (key, credit, right), so every other message would be, too."""
 
     def __init__(self, detail: str, http_status: int | None = None, *, is_account: bool = False) -> None:
         super().__init__(detail, http_status)
@@ -51,7 +51,7 @@ class Refused(NotSent):
 
 
 class NotBegun(NotSent):
-    """We made no call, so it says nothing of the gateway."""
+    """We made no call, so it says nothing about the gateway."""
 
 
 class Unknown(GatewayError):
@@ -59,7 +59,7 @@ class Unknown(GatewayError):
 
 
 class OutgoingMessage(NamedTuple):
-    """`phone_number` in E.164 with plus; `text` final; `message_id` ours, given to the provider as its id."""
+    """`phone_number`: E.164 with plus. `text`: final. `message_id`: ours, given to the provider as its id."""
 
     message_id: str
     phone_number: str
@@ -68,9 +68,12 @@ class OutgoingMessage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One call. `reference` is ours and names the call at the provider; `report_url` without the message id, which who
-    needs it there adds (`report_url_of`); `validity` in seconds; no byte of it may leave after `begin_before`
-    (monotonic seconds): the messages may be another worker's then."""
+    """One call.
+
+    `reference`: ours, names the call at the provider. `report_url`: without the message id, which a gateway adds if it
+    needs it there (`report_url_of`). `validity`: in seconds. No byte may leave after `begin_before` (monotonic
+    seconds): the messages may be another worker's then.
+    """
 
     reference: str
     messages: Sequence[OutgoingMessage]
@@ -81,16 +84,15 @@ class Submission:
 
 
 class Report(NamedTuple):
-    """What a provider says of one message, in our words: an answer, a delivery report or a log entry.
+    """What a provider says about one message, in our words: an answer, a delivery report or a log entry.
 
-    `status` is one of SENT, DELIVERED, UNDELIVERED, UNCONFIRMED, REJECTED. UNDELIVERED is said only where somebody
-    knows that the handset has not got it; UNCONFIRMED where the provider has given up finding out. SENT with the reason
-    NO_RECEIPT: the operator has it, which may be the last that is heard of it. REJECTED of what was taken before: the
-    provider did not send it after all, and does not charge for it. `account_refused`: refused for a reason that
-    concerns our account, not this message, which therefore may be sent later. `is_repeated`: refused because an
-    earlier call with this id arrived, which is proof of acceptance. `reference` names the call it was carried by,
-    where the provider says so. `price` is for the whole message. `provider_id`: the provider's own id, of a report that
-    names no id of ours (`message_id` is empty then).
+    `status` is SENT, DELIVERED, UNDELIVERED, UNCONFIRMED or REJECTED. UNDELIVERED only if somebody knows that the
+    handset did not get it; UNCONFIRMED if the provider has given up finding out. SENT with the reason NO_RECEIPT: the
+    operator has it, which may be the last that is heard of it. REJECTED after acceptance: the provider did not send it
+    after all, and does not charge for it. `account_refused`: refused because of our account, not this message, which
+    can therefore be sent later. `is_repeated`: refused because an earlier call with this id arrived, which proves
+    acceptance. `reference`: the call that carried it, where the provider names it. `price`: for the whole message.
+    `provider_id`: the provider's own id, in a report that names no id of ours (`message_id` is empty then).
     """
 
     message_id: str
@@ -110,8 +112,11 @@ class Report(NamedTuple):
 
 
 class Inbound(NamedTuple):
-    """One SMS from a handset to a number of ours. `sender` in E.164 where it is a number; `recipient` as told.
-    `is_answered`: the provider took it for an opt-out, and has confirmed it already."""
+    """One SMS from a handset to a number of ours.
+
+    `sender`: in E.164 if it is a number. `recipient`: as the provider names it. `is_answered`: the provider took it for
+    an opt-out, and has confirmed it already.
+    """
 
     provider_reference: str
     sender: str
@@ -124,8 +129,11 @@ class Inbound(NamedTuple):
 
 
 class Push(NamedTuple):
-    """A request of a provider's. `url`: as the provider called it, the installation's public address in front;
-    `headers` with lower-case names; `message_id`: ours, where it stood in the address, else empty."""
+    """A request from a provider.
+
+    `url`: as the provider called it, with the installation's public address. `headers`: names in lower case.
+    `message_id`: ours, if the address names it, else empty.
+    """
 
     url: str
     headers: Mapping[str, str]
@@ -137,9 +145,9 @@ class Push(NamedTuple):
 class SubmitAnswer:
     """What a provider said about the messages of one call, by their public ids.
 
-    `accepted`: taken, with nothing else said. `reports`: what it said of others. `not_sent`: not taken, for certain,
-    because of `not_sent_error`; they may be tried later. A message in none of these was not named. `provider_ids`: the
-    provider's own ids, by ours, where it does not take ours.
+    `accepted`: accepted, with nothing else said. `reports`: what it said about others. `not_sent`: certainly not
+    accepted, because of `not_sent_error`; they can be tried later. A message in none of these was not named.
+    `provider_ids`: the provider's own ids, by ours, where it does not take ours.
     """
 
     http_status: int
@@ -151,15 +159,17 @@ class SubmitAnswer:
 
     @property
     def verdicts(self) -> dict[str, Report]:
-        """What it says of each message that it names."""
+        """Return what it says about each message that it names."""
         plain = {message_id: Report(message_id, MessageStatus.SENT) for message_id in self.accepted}
         return plain | {report.message_id: report for report in self.reports}
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """`conclusive` is False when the provider could not or would not tell (403, 429, too old): then an id that
-    is not among `reports` is not thereby absent."""
+    """`conclusive`: False if the provider could not or would not tell (403, 429, too old).
+
+    Then an id that is not among `reports` is not thereby absent.
+    """
 
     reports: Sequence[Report] = field(default_factory=tuple)
     conclusive: bool = False
@@ -167,8 +177,10 @@ class Lookup:
 
 
 class LogEntry(NamedTuple):
-    """One message in a provider's log: what it says of it, and what it was. `phone_number` in E.164 with plus; `text`
-    is empty where the provider keeps none."""
+    """One message in a provider's log: what it says about it, and what it was.
+
+    `phone_number`: E.164 with plus. `text`: empty where the provider keeps none.
+    """
 
     report: Report
     phone_number: str
@@ -179,8 +191,10 @@ class LogEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """A part of a log. `conclusive` is False when the provider could not or would not tell. `cursor` leads to the next
-    part; empty: this was the last."""
+    """A part of a log.
+
+    `conclusive`: False if the provider could not or would not tell. `cursor`: leads to the next part; empty at the end.
+    """
 
     entries: Sequence[LogEntry] = ()
     conclusive: bool = False
@@ -198,16 +212,16 @@ class LookUpBy(Enum):
     """What a provider can be asked about later."""
 
     OUR_ID = auto()  # a call by its reference, messages by our ids
-    THEIR_ID = auto()  # messages by the ids that it answered with: nothing of a call whose answer was lost
+    THEIR_ID = auto()  # messages by the ids that it answered with: nothing about a call whose answer was lost
     NOTHING = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the pipeline may assume of a gateway. Times in seconds.
+    """What the pipeline can assume about a gateway. Times in seconds.
 
-    `resend_unknown_after` None: what the provider's log does not know is closed as unconfirmed, never sent again.
-    `has_log`: it tells what was sent in a span of time, by our ids; what is older than `log_lag` is in it for certain.
+    `resend_unknown_after` None: what the provider's log does not know is closed as unconfirmed, never resent.
+    `has_log`: it tells what was sent in a span of time, by our ids; entries older than `log_lag` are certainly in it.
     `fans_out`: a call is a request for each of its messages, all at the same time.
     """
 
@@ -222,12 +236,12 @@ class Policy:
     fans_out: bool = False
 
     def connections(self, messages: int) -> int:
-        """How many a call with so many messages takes."""
+        """Return how many connections a call with so many messages takes."""
         return min(messages, self.max_batch) if self.fans_out else 1
 
 
 class Gateway(Protocol):
-    """`push_answer`: what its provider wants to read when it has pushed something, and of which type."""
+    """`push_answer`: what its provider wants to read after a push, and of which type."""
 
     name: str
     policy: Policy
@@ -235,45 +249,51 @@ class Gateway(Protocol):
     push_answer_type: str
 
     def submit(self, submission: Submission) -> SubmitAnswer:
-        """Hand over; raises NotSent, Refused or Unknown."""
+        """Submit messages. Raises NotSent, Refused or Unknown."""
 
     def look_up(self, reference: str) -> Lookup:
-        """What the provider knows of one call, by our reference; never raises for an ordinary failure."""
+        """Return what the provider knows about one call, by our reference. Never raises for an ordinary failure."""
 
     def look_up_messages(self, ids: Sequence[str]) -> Lookup:
-        """What the provider knows of up to MAX_IDS messages, whichever calls carried them, by our ids or by its own: as
-        `policy.look_up_by` says."""
+        """Return what the provider knows about up to MAX_IDS messages, whichever calls carried them.
+
+        By our ids or its own, as `policy.look_up_by` says.
+        """
 
     def read_log(self, since: datetime, until: datetime, cursor: str = "") -> LogPage:
-        """A part of what it took in a span of time, from whatever installation; never raises for an ordinary failure.
-        Inconclusive where `policy.has_log` is False."""
+        """Return a part of what it accepted in a span of time, from any installation.
+
+        Never raises for an ordinary failure. Inconclusive where `policy.has_log` is False.
+        """
 
     def is_genuine(self, push: Push) -> bool:
-        """Whether a push that came to the secret address is the provider's, as far as its own signature says."""
+        """Return whether a push to the secret address is the provider's, as far as its own signature says."""
 
     def body_of(self, push: Push) -> bytes:
-        """What is kept of a push of delivery reports: what `parse_reports` reads."""
+        """Return what is kept of a push of delivery reports: what `parse_reports` reads."""
 
     def parse_reports(self, body: bytes) -> list[Report]:
-        """A pushed or polled body in our words; raises ValueError if it is no body of this provider's."""
+        """Return a pushed or polled body in our words. Raises ValueError for any other body."""
 
     def count_reports(self, body: bytes) -> int:
-        """How many reports `parse_reports` will find at most, found out quickly; raises ValueError as that does."""
+        """Return how many reports `parse_reports` will find at most, quickly. Raises ValueError like it."""
 
     def parse_inbound(self, body: bytes) -> list[Inbound]:
-        """Messages from handsets in a pushed body; raises ValueError for a body that is none."""
+        """Return messages from handsets in a pushed body. Raises ValueError for any other body."""
 
     def poll_reports(self, limit: int) -> bytes | None:
-        """The next body of reports waiting at the provider, None if there is none; raises GatewayError.
-        The provider gives each report once: commit the body before polling again."""
+        """Return the next body of reports waiting at the provider, None if there is none. Raises GatewayError.
+
+        The provider gives each report once: commit the body before polling again.
+        """
 
     def balance(self) -> Balance:
-        """Raises GatewayError."""
+        """Return the balance. Raises GatewayError."""
 
     def close(self) -> None:
-        """Let go of connections; the gateway may be used again."""
+        """Close connections; the gateway can be used again."""
 
 
 def report_url_of(submission: Submission, message_id: str) -> str:
-    """Where reports on one message are pushed by a provider that knows it by no id of ours; empty: nowhere."""
+    """Return where a provider without our ids pushes reports on one message; empty: nowhere."""
     return f"{submission.report_url}/{message_id}" if submission.report_url else ""

@@ -1,5 +1,8 @@
-"""What each kind of gateway is made of, and the making of it. A new provider is a file beside this one and three lines
-here: its kind, its credentials, and how it is made of a Setup."""
+"""What each kind of gateway needs, and how it is made.
+
+A new provider is a file beside this one and three lines here: its kind, its credentials, and how it is made from a
+Setup.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -15,11 +18,11 @@ from messaging.gateways.transport import MAX_CONNECTIONS
 from messaging.gateways.twilio import Credentials, Twilio
 
 MAX_BATCH = 1000  # messages in one call, where the provider takes many
-AT_ONCE = 10  # requests of one call, where it takes one recipient each
-TWILIO_QUEUE = 11 * 3600.0  # seconds after which Twilio has sent a message, and told so, or never will
-NO_LOOKUP_CLOSE = 24 * 3600.0  # seconds that a report is waited for where nothing can be looked up
+AT_ONCE = 10  # requests of one call, where the provider takes one recipient each
+TWILIO_QUEUE = 11 * 3600.0  # seconds after which Twilio has sent a message and said so, or never will
+NO_LOOKUP_CLOSE = 24 * 3600.0  # seconds to wait for a report where nothing can be looked up
 
-#: Names of the credentials of each kind: which must be given, and which may. A custom gateway has any.
+#: Credentials of each kind: the required and the optional ones. A custom gateway has any.
 CREDENTIALS: dict[GatewayKind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     GatewayKind.INFOBIP: (("api_key",), ()),
     GatewayKind.TWILIO: (("account_sid", "auth_token"), ("key_sid", "key_secret", "messaging_service_sid")),
@@ -29,8 +32,10 @@ CREDENTIALS: dict[GatewayKind, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A gateway as the environment or the console describes it. `rate` in messages a second, `validity` in seconds;
-    None: no limit of its own. `resend_unknown_after` as in Policy."""
+    """A gateway as the environment or the console describes it.
+
+    `rate` in messages a second, `validity` in seconds; None: no limit of its own. `resend_unknown_after` as in Policy.
+    """
 
     name: str
     kind: GatewayKind
@@ -49,7 +54,7 @@ class Setup:
 
 
 def make(setup: Setup) -> Gateway:
-    """Raises ValueError, in words for an operator, for what cannot work."""
+    """Return the gateway. Raises ValueError, in words for an operator, for what cannot work."""
     required, _ = CREDENTIALS[setup.kind]
     if missing := [name for name in required if not setup.secrets.get(name)]:
         raise ValueError(f"credentials are missing: {', '.join(missing)}")
@@ -57,7 +62,7 @@ def make(setup: Setup) -> Gateway:
 
 
 def rules_of(given: Mapping[str, Any]) -> Rules:
-    """Raises Defect for a name that is no rule, or a value of another type than the rule's."""
+    """Return the rules. Raises Defect for an unknown rule, or a value of another type than the rule's."""
     types = {rule.name: rule for rule in fields(Rules)}
     for name, value in given.items():
         if name not in types:
@@ -86,7 +91,7 @@ _TYPES: dict[str, Any] = {
 
 
 def _policy(setup: Setup, close_after: float, look_up_by: LookUpBy, *, fans_out: bool = False) -> Policy:
-    """Nothing is sent again that the provider cannot be asked about by an id of ours."""
+    """Return the policy. Nothing is resent that the provider cannot be asked about by an id of ours."""
     usual, most = (AT_ONCE, MAX_CONNECTIONS) if fans_out else (MAX_BATCH, MAX_BATCH)
     return Policy(
         max_batch=min(setup.max_batch or usual, most),

@@ -1,7 +1,7 @@
-"""A call of ours as one request for each of its messages, all at the same time: for providers that take one recipient.
+"""One call as a request for each of its messages, all at the same time: for providers of one recipient a request.
 
 To the pipeline it stays one attempt, with one outcome for each message. So as many messages are in doubt after a crash
-as requests were in flight, which is what they would be with an attempt for each.
+as requests were in flight, which is the same as with an attempt for each.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,10 +21,9 @@ from messaging.gateways.base import (
 
 
 def submit_each(messages: Sequence[OutgoingMessage], send: Callable[[OutgoingMessage], SubmitAnswer]) -> SubmitAnswer:
-    """What came of all of them. `send` hands one over, and raises what a gateway's `submit` raises.
+    """Return the answers of all. `send` submits one, and raises what a gateway's `submit` raises.
 
-    Raises the error that all have in common in kind: NotSent if the provider has none of them, Unknown if nobody can
-    say so of any.
+    Raises the error that all have in common: NotSent if the provider has none of them, Unknown if none is certain.
     """
     with ThreadPoolExecutor(len(messages)) as threads:
         outcomes = list(threads.map(lambda message: _outcome(send, message), messages))
@@ -66,8 +65,10 @@ def _outcome(send: Callable[[OutgoingMessage], SubmitAnswer], message: OutgoingM
 
 
 def _worst(errors: Sequence[NotSent]) -> NotSent | None:
-    """What concerns most of what is still to be sent: our account, then our speed, then a single call. One that was not
-    begun says nothing."""
+    """Return the error that concerns most of the rest: our account, then our speed, then a single call.
+
+    A call that was not begun says nothing.
+    """
     account = [error for error in errors if isinstance(error, Refused) and error.is_account]
     throttled = [error for error in errors if error.throttled]
     tried = [error for error in errors if not isinstance(error, NotBegun)]

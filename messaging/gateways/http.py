@@ -5,8 +5,8 @@
     statuses    the provider's words for them, and ours
     reports     where a pushed report holds the same
 
-A message is a request of its own. What an HTTP status says of it is the cautious reading: 4xx is refused, 401 and 403
-concern our account, 429 comes later, and of everything else nobody knows what the provider did.
+A message is a request of its own. HTTP statuses are read cautiously: 4xx is refused, 401 and 403 concern our account,
+429 means later, and after anything else nobody knows what the provider did.
 """
 
 import base64
@@ -43,12 +43,12 @@ from messaging.gateways.payload import shortened
 from messaging.gateways.transport import Response, Transport
 from smsapp.lib.retry_after import retry_after_seconds
 
-#: What a message fills in; the names of credentials, and `basic`, are placeholders, too.
+#: Values of a message. The names of credentials, and `basic`, are placeholders, too.
 PLACEHOLDERS = ("to", "to_digits", "text", "sender", "message_id", "report_url", "validity")
 METHODS = ("POST", "PUT", "GET")
 FORMATS = {"json": "application/json", "form": "application/x-www-form-urlencoded", "query": ""}
-#: Our word for a provider's status. `undelivered` and the two that follow it are for what somebody knows not to have
-#: arrived; `unconfirmed` for what the provider has given up finding out; `operator` for what the operator has.
+#: Our word for a provider's status. `undelivered` and the two that follow are for messages that certainly did not
+#: arrive; `unconfirmed` for those the provider has given up on; `operator` for those the operator has.
 MEANINGS: dict[str, tuple[MessageStatus, Reason]] = {
     "sent": (MessageStatus.SENT, Reason.NONE),
     "operator": (MessageStatus.SENT, Reason.NO_RECEIPT),
@@ -60,20 +60,20 @@ MEANINGS: dict[str, tuple[MessageStatus, Reason]] = {
     "rejected": (MessageStatus.REJECTED, Reason.PROVIDER_REFUSED),
     "opted_out": (MessageStatus.REJECTED, Reason.OPTED_OUT),
 }
-OUR_ID = "smsapp_id"  # in a body of reports as it is kept
+OUR_ID = "smsapp_id"  # in a body of reports as it is stored
 DEFAULT_VALIDITY = 48 * 3600  # seconds, where a message has no limit of its own
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What an operator fills in. Paths are empty where the provider tells nothing of the kind.
+    """What an operator fills in. Paths are empty where the provider says nothing of the kind.
 
-    `body`: of JSON any value, of a form or query an object of strings. `accepted`: HTTP statuses of an answer that took
-    the message; `not_processed`: further ones by which the provider promises that it did nothing. `statuses`: the
-    provider's word, in lower case, and a key of MEANINGS; it is for answers and reports. `list_path`: of the list of
-    reports in a body, empty if it is one report. `secret_header`: a pushed report carries the credential `callback` in
-    it. Inbound paths are those of a message from a handset.
+    `body`: for JSON any value, for a form or query an object of strings. `accepted`: HTTP statuses of an answer that
+    accepted the message. `not_processed`: further ones by which the provider promises that it did nothing. `statuses`:
+    the provider's word, in lower case, and a key of MEANINGS, for answers and reports. `list_path`: the list of reports
+    in a body, empty if it is one report. `secret_header`: the header of a pushed report that carries the credential
+    `callback`. Inbound paths are those of a message from a handset.
     """
 
     url: str
@@ -100,7 +100,7 @@ class Rules:
 
 
 class Defect(ValueError):
-    """A rule that cannot work; `field` is its name in Rules."""
+    """A rule that cannot work. `field`: its name in Rules."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -108,7 +108,7 @@ class Defect(ValueError):
 
 
 def check(rules: Rules, credentials: Mapping[str, str]) -> None:
-    """Raises Defect for what an operator has to mend: tried with a message before any is sent."""
+    """Raise Defect for what an operator has to fix; the rules are tried with a message before any is sent."""
     parts = urlsplit(rules.url)
     if parts.scheme not in ("http", "https") or not parts.hostname or not rules.url.isascii():
         raise Defect("url", "The address must look like https://host/path.")
@@ -189,7 +189,7 @@ class Http:
         return submit_each(submission.messages, lambda message: self._submit_one(submission, message))
 
     def request_of(self, submission: Submission, message: OutgoingMessage) -> tuple[str, bytes | None]:
-        """Path with query, and body."""
+        """Return path with query, and body."""
         rules, values = self._rules, values_of(submission, message, self._credentials)
         path = fill(self._path, {name: quote(value, safe="") for name, value in values.items()})
         if rules.format == "json":
@@ -200,7 +200,7 @@ class Http:
         return f"{path}{'&' if '?' in path else '?'}{fields}", None if rules.method == "GET" else b""
 
     def ask(self, submission: Submission, message: OutgoingMessage) -> Response:
-        """One request, and the answer as it came. Raises NotSent or Unknown."""
+        """Make one request and return the answer as it came. Raises NotSent or Unknown."""
         path, body = self.request_of(submission, message)
         return self._transport.request(self._rules.method, path, body, begin_before=submission.begin_before)
 
@@ -208,7 +208,7 @@ class Http:
         return self.read_answer(self.ask(submission, message), message.message_id)
 
     def read_answer(self, response: Response, message_id: str) -> SubmitAnswer:
-        """What an answer says of the message. Raises NotSent, Refused or Unknown."""
+        """Return what an answer says about the message. Raises NotSent, Refused or Unknown."""
         rules = self._rules
         _raise_for_status(response, rules)
         try:
@@ -293,7 +293,7 @@ class Http:
     def _report(
         self, content: Any, message_id: str, provider_id: str, status_path: str, error_path: str
     ) -> Report | None:
-        """None for a status that nobody has given a meaning: it says nothing."""
+        """Return a report, or None for a status without a meaning: it says nothing."""
         word = shortened(_at(content, status_path), 60)
         meaning = self._rules.statuses.get(word.lower())
         if meaning is None:
@@ -313,7 +313,7 @@ class Http:
 
 
 def values_of(submission: Submission, message: OutgoingMessage, credentials: Mapping[str, str]) -> dict[str, str]:
-    """What the placeholders stand for."""
+    """Return the values of the placeholders."""
     validity = submission.validity if submission.validity is not None else DEFAULT_VALIDITY
     return _credential_values(credentials) | {
         "to": message.phone_number,
@@ -327,7 +327,7 @@ def values_of(submission: Submission, message: OutgoingMessage, credentials: Map
 
 
 def _credential_values(credentials: Mapping[str, str]) -> dict[str, str]:
-    """By name; `basic` is user and password as HTTP Basic wants them."""
+    """Return the credentials by name; `basic` is user and password for HTTP Basic."""
     values = dict(credentials)
     if "user" in credentials and "password" in credentials:
         pair = f"{credentials['user']}:{credentials['password']}"
@@ -336,8 +336,10 @@ def _credential_values(credentials: Mapping[str, str]) -> dict[str, str]:
 
 
 def fill(template: Any, values: Mapping[str, str]) -> Any:
-    """Texts in a template with their placeholders filled in, however deep they stand: a value never becomes structure.
-    Raises KeyError with the name of a placeholder that is none."""
+    """Fill in the placeholders of a template's texts, however deep: a value never becomes structure.
+
+    Raises KeyError with the name of an unknown placeholder.
+    """
     if isinstance(template, str):
         return _PLACEHOLDER.sub(lambda found: values[found[1]], template)
     fill_one: Callable[[Any], Any] = partial(fill, values=values)
@@ -374,14 +376,14 @@ def _raise_for_status(response: Response, rules: Rules) -> None:
 
 
 def _content_of(body: bytes, kind: str) -> Any:
-    """Raises ValueError."""
+    """Return the parsed body. Raises ValueError."""
     if kind == "form":
         return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=500))
     return orjson.loads(body)
 
 
 def _at(content: Any, path: str) -> Any:
-    """What stands at a dotted path, whose numbers count from 0 in lists; None if there is nothing."""
+    """Return the value at a dotted path, whose numbers count from 0 in lists; None if there is nothing."""
     for part in path.split(".") if path else ():
         if isinstance(content, Mapping):
             content = content.get(part)

@@ -64,7 +64,7 @@ TOO_MANY_REQUESTS = 429
 
 MAX_VALIDITY = 48 * 3600  # seconds; Infobip cuts longer ones
 MAX_PAGE = 1000  # results in one answer of reports or logs
-MAX_LOG_PAGES = 5  # one call's messages fit in one page, unless each was reported several times
+MAX_LOG_PAGES = 5  # pages of one call, whose messages fit in one unless each was reported several times
 
 
 class Infobip:
@@ -99,7 +99,7 @@ class Infobip:
         )
 
     def submit(self, submission: Submission) -> SubmitAnswer:
-        """One POST, whatever happens. A message that the answer does not name is not among the reports."""
+        """Make one POST, whatever happens. A message that the answer does not name is not among the reports."""
         response = self._transport.post(
             "/sms/3/messages", request_body(submission), begin_before=submission.begin_before
         )
@@ -118,7 +118,7 @@ class Infobip:
         )
 
     def look_up(self, reference: str) -> Lookup:
-        """What the log knows of one call's messages. It reaches back 48 hours and allows 120 requests a minute."""
+        """Return what the log knows about one call's messages. It reaches back 48 hours, at 120 requests a minute."""
         return self._read_log(bulkId=reference)
 
     def look_up_messages(self, ids: Sequence[str]) -> Lookup:
@@ -157,14 +157,14 @@ class Infobip:
         return LogPage(entries, conclusive=True, cursor=str(following or ""))
 
     def is_genuine(self, push: Push) -> bool:
-        """It signs nothing that a send could ask for: the secret address is the proof."""
+        """Return True: Infobip signs nothing that a send could ask for, so the secret address is the proof."""
         return True
 
     def body_of(self, push: Push) -> bytes:
         return push.body
 
     def parse_reports(self, body: bytes) -> list[Report]:
-        """Delivery reports as pushed and polled, and log entries: they differ in nothing that is read here."""
+        """Return delivery reports as pushed and polled, or log entries: what is read here is the same in all."""
         return reports_of(decode_page(body).results)
 
     def count_reports(self, body: bytes) -> int:
@@ -195,7 +195,7 @@ class Infobip:
 
 
 def request_body(submission: Submission) -> bytes:
-    """One entry for each distinct text, with all its destinations: equal texts travel once."""
+    """Return the body: one entry for each distinct text, with all its destinations, so equal texts travel once."""
     destinations: dict[str, list[dict[str, str]]] = {}
     for message in submission.messages:
         destination = {"to": message.phone_number.removeprefix("+"), "messageId": message.message_id}
@@ -223,10 +223,10 @@ def request_body(submission: Submission) -> bytes:
 
 
 def raise_for_status(response: Response) -> None:
-    """Nothing for a 2xx; else NotSent, Refused or Unknown.
+    """Return for a 2xx; else raise NotSent, Refused or Unknown.
 
-    Only what Infobip documents as refused before processing counts as not sent. A redirect is not among that: a
-    303 is even the usual answer to a request that was processed, and a proxy's 307 does not say what it did first.
+    Only what Infobip documents as refused before processing counts as not sent. A redirect does not: a 303 is even the
+    usual answer to a processed request, and a proxy's 307 does not say what it did first.
     """
     status = response.status
     if 200 <= status < 300:
@@ -243,7 +243,7 @@ def raise_for_status(response: Response) -> None:
 
 
 def _refusal_code(body: bytes) -> str:
-    """Infobip's code and the names of the fields it objects to; its free text may quote a number."""
+    """Return Infobip's code and the names of the fields it objects to; its free text may quote a number."""
     try:
         answer = object_of(body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What Infobip says of messages: delivery reports, its log, and replies, read into our words."""
+"""Reads what Infobip says about messages: delivery reports, its log, and replies."""
 
 import logging
 from collections.abc import Sequence
@@ -133,21 +133,23 @@ MAX_TEXT = 4000  # of 25 segments
 
 
 class _Answer(msgspec.Struct):
-    """To a send. Entries stay as they came until each is read: one that cannot be stops no other."""
+    """The answer to a send. Entries stay raw until each is read: one that cannot be read stops no other."""
 
     messages: list[Raw]
 
 
 class _Page(msgspec.Struct):
-    """Of delivery reports, or of the log."""
+    """A page of delivery reports, or of the log."""
 
     results: list[Raw]
     cursor: Any = None
 
 
 class _Entry(msgspec.Struct, rename="camel"):
-    """Of one message, in an answer, a delivery report or the log. What is the same in most of them stays as it came,
-    and is read once for all."""
+    """One message in an answer, a delivery report or the log.
+
+    What is the same in most of them stays raw, and is read once for all.
+    """
 
     message_id: str
     status: Raw
@@ -160,7 +162,7 @@ class _Entry(msgspec.Struct, rename="camel"):
 
 
 class _LogEntry(msgspec.Struct, rename="camel"):
-    """What the log says of a message beside what a delivery report says."""
+    """What the log says about a message beside what a delivery report says."""
 
     destination: Any = None
     sender: Any = None
@@ -181,8 +183,7 @@ _decode_log_entry = msgspec.json.Decoder(_LogEntry).decode
 
 
 def plainly_accepted(entry: Raw) -> str:
-    """Its message id, if it says no more than that the provider has the message; as nearly every entry of nearly
-    every answer does."""
+    """Return the message id if an entry says no more than that the provider has it, as nearly all do."""
     try:
         read = _decode_entry(entry)
         return read.message_id if _is_plain_acceptance(bytes(read.status)) else ""
@@ -248,7 +249,7 @@ class _Verdict(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _verdict(status: bytes, error: bytes) -> _Verdict:
-    """Raises ValueError if the status is no object."""
+    """Return the verdict. Raises ValueError if the status is no object."""
     said, why = object_of(status), orjson.loads(error)
     why = why if isinstance(why, dict) and why.get("id") else {}
     status_id, error_code = _int_or_none(said.get("id")), _int_or_none(why.get("id"))
@@ -288,7 +289,7 @@ def _segment_count(entry: _Entry) -> int | None:
 
 @lru_cache(maxsize=1024)
 def _price(price: bytes, segment_count: int | None) -> tuple[Decimal | None, str]:
-    """Of the whole message: Infobip names that of one segment. None where the count or a sane figure is missing."""
+    """Return the price of the whole message: Infobip names that of a segment. None without count or sane figure."""
     said = orjson.loads(price)
     per_segment = said.get("pricePerMessage") if isinstance(said, dict) else None
     if segment_count is None or isinstance(per_segment, bool) or not isinstance(per_segment, int | float):
@@ -315,7 +316,7 @@ def _int_or_none(value: object) -> int | None:
 
 
 def inbound_of(entry: Any) -> Inbound | None:
-    """A message from a handset (format MO_JSON_2); None for what has no id, so that it could come in twice."""
+    """Return a message from a handset (format MO_JSON_2); None without an id, since it could be stored twice."""
     if not isinstance(entry, dict) or not (reference := shortened(entry.get("messageId"), 120)):
         return None
     sender = shortened(entry.get("from"), 20)

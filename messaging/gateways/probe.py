@@ -1,7 +1,7 @@
-"""A single message past the pipeline, for an operator who sets a gateway up: what was asked, and what was answered.
+"""A single message past the pipeline, for an operator who sets a gateway up: request and answer.
 
-It belongs to no account and no campaign, costs no credit, and its reports find no message. What a server in our own
-network answers is for superusers only: others could read through us what they cannot reach.
+It belongs to no account and no campaign, costs no credit, and its reports match no message. Answers of a server in our
+own network are shown to superusers only: others could read through us what they cannot reach.
 """
 
 import secrets
@@ -34,8 +34,10 @@ class Trial:
 
 
 def send_trial(row: Gateway, phone_number: str, text: str, sender: str, by: User) -> Trial:
-    """Raises nothing: whatever goes wrong is what the operator wants to see. Once a provider has taken one with the
-    settings that are stored, the gateway may be switched on."""
+    """Send a test message. Raises nothing: whatever goes wrong is what the operator wants to see.
+
+    Once a provider has accepted one with the stored settings, the gateway can be switched on.
+    """
     trial = _try(row, phone_number, text, sender, by)
     if trial.is_accepted:
         unchanged = Gateway.objects.filter(pk=row.pk, updated_at=row.updated_at)
@@ -71,7 +73,7 @@ def _try(row: Gateway, phone_number: str, text: str, sender: str, by: User) -> T
 
 
 def _address_of(row: Gateway) -> str:
-    """Empty for the provider's usual one, which is public."""
+    """Return the address; empty for the provider's usual one, which is public."""
     return str(row.rules.get("url", "")) if row.kind == GatewayKind.HTTP else row.base_url
 
 

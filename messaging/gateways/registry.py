@@ -1,7 +1,7 @@
-"""The gateways of this installation, by name: those of the environment, those of the console, and the simulator.
+"""The gateways of this installation, by name: from the environment, from the console, and the simulator.
 
-One in the console overrides one of the same name in the environment, in what it says; the rest stays. Each process
-reads the console's again every few seconds, and goes on with what it knows while the database is away.
+One in the console overrides what it sets of one with the same name in the environment. Each process rereads the
+console's every few seconds, and goes on with what it knows while the database is down.
 """
 
 import hashlib
@@ -34,8 +34,11 @@ _made: dict[str, tuple[Setup, Gateway]] = {}
 
 @dataclass(frozen=True, slots=True)
 class _Console:
-    """The gateways of the console. `unusable`: those that cannot be made, and whether one is preferred. `has_provider`:
-    whether one is on, was tested, or is preferred, even if it cannot be used."""
+    """The gateways of the console.
+
+    `unusable`: those that cannot be made, and whether one is preferred. `has_provider`: whether one is on, was tested,
+    or is preferred, even if it cannot be used.
+    """
 
     setups: Mapping[str, Setup] = field(default_factory=dict)
     unusable: Mapping[str, bool] = field(default_factory=dict)
@@ -43,17 +46,17 @@ class _Console:
 
 
 def names() -> list[str]:
-    """The gateways that messages may go to, those of the environment first, the simulator last."""
+    """Return the gateways that messages can go to, those of the environment first, the simulator last."""
     return [name for name, setup in _setups().items() if setup.is_enabled]
 
 
 def known() -> list[str]:
-    """These, and those that were switched off: their reports are still taken."""
+    """Return all gateways, including those that are switched off: their reports are still accepted."""
     return list(_setups())
 
 
 def get(name: str) -> Gateway:
-    """The gateway of that name, one for each process (its connections survive no fork).
+    """Return the gateway of that name, one for each process (its connections survive no fork).
 
     Raises LookupError for a name that is not configured, ImproperlyConfigured for a set-up that cannot work.
     """
@@ -70,11 +73,11 @@ def get(name: str) -> Gateway:
 
 
 def preferred() -> str | None:
-    """Where live messages go while there are no routes; None: nowhere, they wait.
+    """Return where live messages go while there are no routes; None: nowhere, they wait.
 
-    The one that an operator has preferred, be it on or not; else the first of the environment. Without any provider it
-    is the simulator (system checks refuse that in production). One that cannot be used, or of which nothing could be
-    read yet, is no reason to send by another.
+    That is the gateway an operator has preferred, be it on or not; else the first of the environment. Without any
+    provider it is the simulator (system checks refuse that in production). One that cannot be used, or of which nothing
+    could be read yet, is no reason to send by another.
     """
     setups = _setups()
     console = _console.get()
@@ -88,14 +91,13 @@ def preferred() -> str | None:
 
 
 def of_environment() -> str | None:
-    """The first gateway of the environment that is on."""
+    """Return the first gateway of the environment that is on."""
     setups = _setups()
     return next((name for name in _from_environment() if setups[name].is_enabled), None)
 
 
 def gateway_for(mode: str) -> Gateway:
-    """`test` goes to the simulator; `live`, where no route says more, to the preferred gateway. Raises LookupError if
-    there is none."""
+    """Return the simulator for `test`, and the preferred gateway for `live`. Raises LookupError if there is none."""
     name = SIMULATOR if mode == "test" else preferred()
     if name is None:
         raise LookupError("no gateway is preferred")
@@ -107,7 +109,7 @@ def setup_of(name: str) -> Setup | None:
 
 
 def policy_of(name: str) -> Policy:
-    """Its policy; for one that is no longer configured the cautious one: look again, send nothing again."""
+    """Return the gateway's policy; if it is no longer configured a cautious one: look up, resend nothing."""
     try:
         return get(name).policy
     except (LookupError, ImproperlyConfigured):
@@ -117,14 +119,14 @@ def policy_of(name: str) -> Policy:
 
 
 def is_local(name: str) -> bool:
-    """Whether the gateway runs on this machine, and so can reach us without a public address."""
+    """Return whether the gateway runs on this machine, and so can reach us without a public address."""
     setup = _setups().get(name)
     url = (setup.base_url or setup.rules.get("url", "")) if setup else ""
     return urlsplit(str(url)).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def callback_token(name: str) -> str:
-    """The secret part of the addresses that this gateway's provider calls."""
+    """Return the secret part of the addresses that this gateway's provider calls."""
     token = own_keys.key(own_keys.CALLBACKS)
     if name == "infobip":
         return token
@@ -145,8 +147,10 @@ def forget() -> None:
 
 
 def setup_from(row: Row) -> Setup:
-    """With what the environment says of a gateway of the same name and kind, where the row says nothing; but its
-    credentials go to no other address. Raises SecretUnreadable."""
+    """Return a row's set-up, completed by the environment's gateway of the same name and kind.
+
+    The environment's credentials go to no other address. Raises SecretUnreadable.
+    """
     kind = GatewayKind(row.kind)
     usual = (_from_environment() | {SIMULATOR: _simulator()}).get(row.name)
     if usual is None or usual.kind is not kind:
@@ -167,7 +171,7 @@ def setup_from(row: Row) -> Setup:
 
 
 def _setups() -> dict[str, Setup]:
-    """By name, the preferred first: what the environment names, then what was added in the console."""
+    """Return the set-ups by name: those of the environment, then those added in the console."""
     console = _console.get()
     setups = {
         name: console.setups.get(name) or replace(setup, is_enabled=name not in console.unusable)
@@ -199,7 +203,7 @@ _console = Reread("gateways", _read_console, _Console(), lambda: settings.GATEWA
 
 @receiver([post_save, post_delete], sender=Row)
 def _changed(**kwargs: Any) -> None:
-    """At least this process knows at once."""
+    """Make the change known to this process at once."""
     forget()
 
 

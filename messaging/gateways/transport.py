@@ -1,10 +1,10 @@
 """HTTP calls that end in time and never lie about what left this machine.
 
-A call is made once: no retries, no redirects, no proxies from the environment. It has one time limit for everything,
-and its failure says for certain whether a byte of the request was handed to the network.
+A call is made once: no retries, no redirects, no proxies from the environment. It has one deadline for everything, and
+its failure says for certain whether a byte of the request was written to the network.
 
-Built on httpcore2, the engine of httpx2: its network backend is the one place where both can be known. A client's
-read time-out starts again with every byte that arrives, and its exceptions do not say whether the request began.
+Built on httpcore2, the engine of httpx2: its network backend is the one place where both can be known. A client's read
+time-out starts again with every byte that arrives, and its exceptions do not say whether the request began.
 """
 
 import math
@@ -22,7 +22,7 @@ import httpcore2
 from messaging.gateways.base import NotBegun, NotSent, Refused, Unknown
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-#: Of one process to one gateway. Dispatch begins no call that has none left; others wait, at most the connect time-out.
+#: Connections of one process to one gateway. Dispatch begins no call without one; others wait for the connect time-out.
 MAX_CONNECTIONS = 32
 KEEPALIVE_SECONDS = 10.0  # below usual server limits: a connection dropped just as we write costs an unknown outcome
 WRITE_SLICE = 64 * 1024  # bytes between two looks at the clock
@@ -50,7 +50,7 @@ class _Call:
         return left
 
     def is_too_late(self, now: float) -> bool:
-        """Whether it may not begin any more."""
+        """Return whether the call must not begin any more."""
         return not self.has_left and now >= self.begin_before
 
 
@@ -58,7 +58,7 @@ _current_call: ContextVar[_Call] = ContextVar("current_call")
 
 
 class _TimedStream(httpcore2.NetworkStream):
-    """A connection that obeys the time limit of whichever call is using it."""
+    """A connection that obeys the deadline of whichever call is using it."""
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
         self._stream = stream
@@ -69,7 +69,7 @@ class _TimedStream(httpcore2.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         call = _current_call.get()
         if not call.has_left:
-            # A process that was frozen past its limit must not begin now: its lease may be another's.
+            # A process that was frozen past its deadline must not begin now: its lease may be another's.
             call.time_left(httpcore2.ConnectTimeout)
             call.has_left = True
         view = memoryview(buffer)
@@ -106,7 +106,7 @@ class _TimedBackend(httpcore2.SyncBackend):
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """`headers` with lower-case names; `peer`: the IP address that answered, empty if it is not known."""
+    """`headers`: names in lower case. `peer`: the IP address that answered, empty if unknown."""
 
     status: int
     headers: Mapping[str, str]
@@ -141,7 +141,7 @@ class Transport:
         return self._request(b"GET", f"{path}?{urlencode(query)}" if query else path, None)
 
     def post(self, path: str, body: bytes, *, begin_before: float = math.inf) -> Response:
-        """`begin_before`: on the monotonic clock; if not one byte has left by then, none will (NotSent)."""
+        """Make a POST. `begin_before` (monotonic): if not one byte has left by then, none will (NotSent)."""
         return self.request("POST", path, body, begin_before=begin_before)
 
     def request(self, method: str, path: str, body: bytes | None, *, begin_before: float = math.inf) -> Response:
@@ -170,9 +170,11 @@ class Transport:
         return self._pool_of[1]
 
     def _request(self, method: bytes, path: str, body: bytes | None, begin_before: float = math.inf) -> Response:
-        """Raises NotSent if not one byte of the request was written, Unknown after any later failure, and
-        Refused if no request can be made of our URL and key. NotBegun if it was us that kept it from beginning: without
-        a free connection, or too late."""
+        """Make the request.
+
+        Raises NotSent if not one byte of it was written, Unknown after any later failure, Refused if no request can be
+        made of our URL and key. NotBegun if we kept it from beginning: without a free connection, or too late.
+        """
         headers = self._headers
         if body is not None:
             headers = [*headers, (b"Content-Length", str(len(body)).encode())]
@@ -219,7 +221,7 @@ def _body_of(response: httpcore2.Response) -> bytes:
 
 
 def _in_words(error: Exception) -> str:
-    """The kind of failure, and the system's own text for it; never what the peer sent, which may hold numbers."""
+    """Return the kind of failure, and the system's own text; never what the peer sent, which may hold numbers."""
     cause = error.__cause__ or error.__context__ or error
     system_text = cause.strerror if isinstance(cause, OSError) else None
     return f"{type(error).__name__}: {system_text}" if system_text else type(error).__name__

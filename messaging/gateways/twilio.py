@@ -1,8 +1,8 @@
 """Twilio's Programmable Messaging API, version 2010-04-01.
 
-It takes one recipient a request and no id of ours. So our id stands in the address that its reports are pushed to, and
-its own (SID) is kept beside ours. A request whose answer was lost cannot be asked about: the message is known again as
-soon as its first report comes in, and is closed as unconfirmed if none ever does.
+It takes one recipient a request and no id of ours. So our id is in the address that its reports are pushed to, and its
+own (SID) is stored beside ours. A request whose answer was lost cannot be looked up: the message is known again when
+its first report comes in, and is closed as unconfirmed if none ever does.
 """
 
 import base64
@@ -44,7 +44,7 @@ from smsapp.lib.text import segment_count
 
 # --- Errors: https://www.twilio.com/docs/api/errors --------------------------------------------------------
 
-#: In the answer to a send: this message will never be taken.
+#: In the answer to a send: this message will never be accepted.
 MESSAGE_REFUSALS: dict[int, Reason] = {
     21211: Reason.RECIPIENT_REFUSED,  # invalid To
     21408: Reason.PROVIDER_REFUSED,  # region not permitted for the account
@@ -70,14 +70,13 @@ STATUS_IN_WORDS = {
 }
 
 MAX_VALIDITY = 36_000  # seconds
-MAX_FIELDS = 500  # of a form; Twilio sends some twenty
-OUR_ID = "smsapp_id"  # in a body of reports as it is kept: the id that stood in its address
+MAX_FIELDS = 500  # fields of a form; Twilio sends some twenty
+OUR_ID = "smsapp_id"  # in a body of reports as it is stored: the id from its address
 _API = "/2010-04-01/Accounts"
 
 
 class Credentials(NamedTuple):
-    """`key_sid` and `key_secret`: an API key, used instead of the token where there is one; reports are signed with the
-    token in any case."""
+    """`key_sid` and `key_secret`: an API key, used instead of the token if given. Reports are signed with the token."""
 
     account_sid: str
     auth_token: str
@@ -119,7 +118,7 @@ class Twilio:
         )
 
     def submit(self, submission: Submission) -> SubmitAnswer:
-        """A POST for each message, at the same time."""
+        """Make a POST for each message, at the same time."""
         return submit_each(submission.messages, lambda message: self._submit_one(submission, message))
 
     def _submit_one(self, submission: Submission, message: OutgoingMessage) -> SubmitAnswer:
@@ -144,7 +143,7 @@ class Twilio:
         )
 
     def _form(self, submission: Submission, message: OutgoingMessage) -> bytes:
-        """Raises Refused where neither message nor gateway names a sender."""
+        """Return the form. Raises Refused if neither message nor gateway names a sender."""
         fields = {"To": message.phone_number, "Body": message.text}
         service = self._credentials.messaging_service_sid
         if submission.sender:
@@ -163,7 +162,7 @@ class Twilio:
         return Lookup(detail="Twilio knows a call by no id of ours.")
 
     def look_up_messages(self, ids: Sequence[str]) -> Lookup:
-        """By SID, one request each. What it does not know was deleted there, which proves nothing."""
+        """Look up by SID, one request each. An unknown one was deleted at Twilio, which proves nothing."""
         reports: list[Report] = []
         for sid in ids:
             try:
@@ -182,7 +181,7 @@ class Twilio:
         return LogPage(detail="Twilio's log knows no id of ours.")
 
     def is_genuine(self, push: Push) -> bool:
-        """`X-Twilio-Signature`, over the address as Twilio called it and all fields, with the account's token."""
+        """Check `X-Twilio-Signature`, over the address as Twilio called it and all fields, with the account's token."""
         given = push.headers.get("x-twilio-signature", "")
         fields = parse_qs(push.body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
         return any(
@@ -230,7 +229,7 @@ class Twilio:
         ]
 
     def poll_reports(self, limit: int) -> bytes | None:
-        """There is nothing to fetch: what was not pushed is looked up by its SID."""
+        """Return None: there is nothing to fetch. What was not pushed is looked up by its SID."""
         return None
 
     def balance(self) -> Balance:
@@ -250,7 +249,7 @@ class Twilio:
 
 
 def signature(token: str, url: str, fields: Mapping[str, Sequence[str]]) -> str:
-    """What Twilio signs: the address, then each field's name and its values, in order. Base64 of HMAC-SHA1.
+    """Return what Twilio signs: the address, then each field's name and values, in order. Base64 of HMAC-SHA1.
 
     https://www.twilio.com/docs/usage/security#validating-requests
     """
@@ -259,7 +258,7 @@ def signature(token: str, url: str, fields: Mapping[str, Sequence[str]]) -> str:
 
 
 def _with_and_without_port(url: str) -> list[str]:
-    """Twilio signs now with, now without the port that is usual for the scheme."""
+    """Return both spellings: Twilio signs with or without the usual port of the scheme."""
     parts = urlsplit(url)
     usual = {"https": 443, "http": 80}.get(parts.scheme)
     host = parts.hostname or ""
@@ -269,7 +268,7 @@ def _with_and_without_port(url: str) -> list[str]:
 
 
 def _refusal(response: Response, message_id: str) -> SubmitAnswer:
-    """Nobody but this message is refused; else raises as `_raise_for_status`."""
+    """Return the answer if only this message is refused; else raise like `_raise_for_status`."""
     code = _code_of(response)
     if response.status < 500 and code in MESSAGE_REFUSALS:
         report = Report(
@@ -285,7 +284,7 @@ def _refusal(response: Response, message_id: str) -> SubmitAnswer:
 
 
 def _raise_for_status(response: Response) -> None:
-    """Nothing for a 2xx. Twilio documents every 4xx as refused before processing; of anything else nobody knows."""
+    """Return for a 2xx. Twilio documents every 4xx as refused before processing; the rest is unknown."""
     status, code = response.status, _code_of(response)
     if 200 <= status < 300:
         return
@@ -311,8 +310,10 @@ def _code_of(response: Response) -> int | None:
 
 
 def _fields(body: bytes) -> dict[str, str]:
-    """Raises ValueError for a body that is no form. `parse_qsl` would do, at twice the time: it decodes every name and
-    value, of which few are encoded, and each report is such a body."""
+    """Return a form's fields. Raises ValueError.
+
+    `parse_qsl` takes twice the time: it decodes every name and value, of which few are encoded.
+    """
     text = body.decode()
     if text.count("&") >= MAX_FIELDS:
         raise ValueError("more fields than a form of Twilio has")

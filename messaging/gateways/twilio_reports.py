@@ -1,4 +1,4 @@
-"""What Twilio says of a message, read into our words."""
+"""Reads what Twilio says about a message."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ STATUSES: dict[str, tuple[MessageStatus, Reason]] = {
 }
 
 
-#: A status that nobody documents is one more stage on the way.
+#: An undocumented status is one more stage on the way.
 OTHER = (MessageStatus.SENT, Reason.NONE)
 
 
@@ -50,7 +50,7 @@ DELIVERY_ERRORS: dict[int, Reason] = {
 
 
 def report_of(message: Mapping[str, Any]) -> Report:
-    """Of a message as Twilio shows it, in an answer, a report or a look-up; `message_id` is left to the caller."""
+    """Return the report on a message in an answer, a report or a look-up; the caller sets `message_id`."""
     name = shortened(message.get("status"), 60).lower()
     status, reason = STATUSES.get(name, OTHER)
     code = _int_or_none(message.get("error_code"))
@@ -74,14 +74,16 @@ def report_of(message: Mapping[str, Any]) -> Report:
 
 
 def is_uncounted(sent: Mapping[str, Any]) -> bool:
-    """Whether an answer to a send says nothing of the segments. A messaging service counts them after it has chosen the
-    sender; until then they are 0, or 1."""
+    """Return whether an answer to a send does not count the segments.
+
+    A messaging service counts them after it has chosen the sender; until then they are 0, or 1.
+    """
     has_service = sent.get("messaging_service_sid") or sent.get("status") in ("accepted", "scheduled")
     return bool(has_service) and sent.get("num_segments") in ("0", "1")
 
 
 def _price(message: Mapping[str, Any]) -> tuple[Decimal | None, str]:
-    """Of the whole message; Twilio gives it as a negative figure, some time after sending."""
+    """Return the price of the whole message; Twilio gives it as a negative figure, some time after sending."""
     try:
         price = abs(Decimal(str(message["price"])))
     except (KeyError, ArithmeticError):
