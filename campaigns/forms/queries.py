@@ -17,7 +17,7 @@ class CampaignListQuery(DashboardForm):
 
     kind = forms.ChoiceField(choices=CampaignKind.choices, required=False, widget=forms.HiddenInput)
     name = forms.CharField(label=_("Name"), required=False, max_length=120, widget=forms.SearchInput)
-    status = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("All")), *CampaignStatus.choices])
+    status = forms.ChoiceField(label=_("Status"), required=False, choices=[("", _("All")), *CampaignStatus.choices])
 
     def clean_kind(self) -> CampaignKind:
         return CampaignKind(self.cleaned_data["kind"] or CampaignKind.BULK)

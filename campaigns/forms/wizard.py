@@ -133,7 +133,7 @@ class WhenForm(RuleForm, QuietForm):
         label=_("When is it sent?"),
         widget=forms.RadioSelect,
         initial="now",
-        choices=[("now", _("As soon as I confirm")), ("later", _("At a time")), ("again", _("Again and again"))],
+        choices=[("now", _("As soon as I confirm")), ("later", _("At a time")), ("again", _("Recurring"))],
     )
     at = WallTimeField(label=_("Date and time"), required=False)
     valid_until = WallTimeField(

@@ -85,7 +85,7 @@ class SearchForm(DashboardForm):
     conditional = ALL
     number = forms.CharField(label=_("Number"), required=False, max_length=40)
     status = forms.ChoiceField(
-        label=_("State"),
+        label=_("Status"),
         required=False,
         choices=[
             ("", _("All")),

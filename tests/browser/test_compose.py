@@ -29,7 +29,7 @@ def test_what_makes_a_text_dearer_is_replaced_where_the_writer_can(
     page.click("button:has-text('Use i instead')")
     assert page.input_value("[name=message]") == "“Naive” {name}"
     page.wait_for_selector(".costly li:has-text('ï')", state="detached")
-    page.click("button:has-text('Replace all of them')")
+    page.click("button:has-text('Replace all')")
     assert page.input_value("[name=message]") == '"Naive" {name}'
     page.wait_for_selector(".costly li:has-text('“')", state="detached")
     page.click("#go-on")

@@ -40,7 +40,7 @@ def test_one_message_is_sent_and_seen_to_arrive(platform: Platform, open_page: C
         "#messages .state-delivered, #messages .state-undelivered, #messages .state-rejected", timeout=60_000
     )
     page.click("#messages th a")
-    page.wait_for_selector("h2:has-text('What happened')")
+    page.wait_for_selector("h2:has-text('Timeline')")
     assert 'Your parcel is "here".' in page.inner_text(".message-text")
 
 
@@ -66,7 +66,7 @@ def test_from_a_dirty_file_to_a_campaign_undone_and_sent(platform: Platform, ope
     assert "A landline or service number cannot receive an SMS" in refused
     assert "The same number stands in an earlier row" in refused
     with page.expect_download() as download:
-        page.click("text=Rows to correct (CSV)")
+        page.click("text=Download invalid rows (CSV)")
     rows = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
     assert [row.split(";")[3] for row in rows] == ["smsapp_row", "62", "64", "65"]
     page.click("#go-on")
@@ -81,7 +81,7 @@ def test_from_a_dirty_file_to_a_campaign_undone_and_sent(platform: Platform, ope
     page.click("#go-on")
     page.wait_for_selector("#confirm:has-text('Send 61 text messages')")
     page.fill("[name=phone_number]", NUMBER)
-    page.click("button:has-text('Send a test to me')")
+    page.click("button:has-text('Send test')")
     page.wait_for_selector("text=A test is on its way")
     page.click("#confirm")
     page.click("#withdraw")
@@ -99,11 +99,11 @@ def test_another_column_is_read_as_the_number(platform: Platform, open_page: Cal
     page = open_page()
     page.goto(f"{platform.url}/campaigns/new/")
     page.fill("[name=paste-rows]", f"first,second\n{NUMBER},0151 12345679\n0151 12345680,0151 12345681\n")
-    page.click("button:has-text('Use these')")
+    page.click("button:has-text('Use these numbers')")
     page.wait_for_selector("td.is-phone:has-text('+4915112345678')", timeout=60_000)
     page.click("summary")
     page.select_option("[name=phone_column]", label="second")
-    page.click("button:has-text('Read the file again')")
+    page.click("button:has-text('Read file again')")
     page.wait_for_selector("td.is-phone:has-text('+4915112345679')", timeout=60_000)
 
 
@@ -144,13 +144,13 @@ def test_two_tabs_in_two_modes_each_send_as_they_say(platform: Platform, open_pa
     second = first.context.new_page()
     first.goto(f"{platform.url}/send/")
     first.click(".mode-switch a:has-text('Test')")
-    first.wait_for_selector(".mode-banner:has-text('reaches nobody')")
+    first.wait_for_selector(".mode-banner:has-text('reach nobody')")
     second.goto(f"{platform.url}/send/")
     second.click(".mode-switch a:has-text('Live')")
     second.wait_for_selector("#send-now:text-is('Send')")
     first.fill("[name=phone_numbers]", NUMBER)
     first.fill("[name=message]", "From the tab in test mode")
-    assert first.inner_text("#send-now") == "Send as a test"
+    assert first.inner_text("#send-now") == "Send test"
     first.click("#send-now")
     first.wait_for_selector("text=1 message is on its way")
     assert "/test/campaigns/" in first.url
@@ -185,7 +185,7 @@ def test_a_live_draft_never_stands_on_a_page_that_says_test(platform: Platform, 
     page.goto(f"{platform.url}/campaigns/new/")
     page.click(".mode-switch a:has-text('Live')")  # wherever the session was last
     page.fill("[name=paste-rows]", NUMBER)
-    page.click("button:has-text('Use these')")
+    page.click("button:has-text('Use these numbers')")
     page.wait_for_selector("#go-on", timeout=60_000)
     page.click("#go-on")
     page.fill("[name=name]", "A live draft")
@@ -211,7 +211,7 @@ def test_what_was_written_survives_until_it_is_sent(platform: Platform, open_pag
     page.wait_for_timeout(600)  # what is typed is kept soon after the last key
 
     def is_there() -> None:
-        page.wait_for_selector("text=What you had written here was restored.")
+        page.wait_for_selector("text=Your unsent text was restored.")
         assert page.input_value("[name=message]") == "Written with care"
         assert page.input_value("[name=phone_numbers]") == NUMBER
 
@@ -276,10 +276,10 @@ def test_what_met_an_error_is_kept_wherever_its_page_leads(platform: Platform, o
     page.fill("[name=message]", "Met an error")
     page.context.clear_cookies(name="csrftoken")
     page.click("#send-now")
-    page.click("a:has-text('To the campaigns')")
+    page.click("a:has-text('Go to campaigns')")
     page.complaints.clear()  # of the error, which was meant
     page.click(".sidebar a:has-text('Send a message')")
-    page.wait_for_selector("text=What you had written here was restored.")
+    page.wait_for_selector("text=Your unsent text was restored.")
     assert page.input_value("[name=message]") == "Met an error"
 
 
@@ -294,11 +294,11 @@ def test_what_was_sent_without_a_network_is_kept(platform: Platform, open_page: 
     page.click("#send-now")
     page.wait_for_url("chrome-error://**")
     page.goto(f"{platform.url}/send/")
-    assert "There is no connection" in page.inner_text("main")
+    assert "You are offline" in page.inner_text("main")
     page.context.set_offline(False)
     page.click("text=Try again")
     page.click(".sidebar a:has-text('Send a message')")
-    page.wait_for_selector("text=What you had written here was restored.")
+    page.wait_for_selector("text=Your unsent text was restored.")
     assert page.input_value("[name=message]") == "Written on a train"
     page.complaints.clear()  # of the network, which was meant
 
@@ -352,7 +352,7 @@ def test_it_can_be_installed_and_says_so_when_there_is_no_network(
     page.reload()
     page.context.set_offline(True)
     page.goto(f"{platform.url}/campaigns/")
-    assert "There is no connection" in page.inner_text("main")
+    assert "You are offline" in page.inner_text("main")
     kept = page.evaluate(KEPT)
     assert all("/static/" in url or url.endswith("/offline/") for url in kept)
     page.context.set_offline(False)
@@ -399,7 +399,7 @@ def test_what_cannot_be_taken_back_asks_once_more(platform: Platform, open_page:
     delete.focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#confirm-dialog.show")
-    assert "Campaigns that were made from it stay" in page.locator("#confirm-text").text_content()
+    assert "Campaigns created from it do not change" in page.locator("#confirm-text").text_content()
     expect(page.locator("[data-confirm-no]")).to_be_focused()
     page.keyboard.press("Escape")
     expect(delete).to_be_focused()
@@ -456,8 +456,8 @@ def test_an_answer_goes_to_whom_it_is_for_whatever_was_written_before(
     page.fill("[name=message]", "An answer")
     page.wait_for_timeout(600)
     page.reload()
-    page.wait_for_selector("text=What you had written here was restored.")
+    page.wait_for_selector("text=Your unsent text was restored.")
     assert page.input_value("[name=message]") == "An answer"
     page.goto(f"{platform.url}/send/")
-    page.wait_for_selector("text=What you had written here was restored.")
+    page.wait_for_selector("text=Your unsent text was restored.")
     assert page.input_value("[name=message]") == "To somebody else"

@@ -40,7 +40,9 @@ def test_a_campaign_is_the_same_in_all_parts_of_its_page(platform: Platform, ope
     made = platform.call("POST", "sms/bulk", sale)
     page = open_page(**BERLIN)
     page.goto(f"{platform.url}/campaigns/{made['bulk_id']}/")
-    assert re.search(r"Starts in \d+ seconds\. Until then you can undo it", page.inner_text("#live"))
+    assert re.search(
+        r"Starts in \d+ seconds\. Nothing has been sent\. You can undo it until then", page.inner_text("#live")
+    )
     seen = []
     for _tick in range(200):
         seen.append(page.evaluate(SEEN))

@@ -96,14 +96,14 @@ def test_tables_are_ordered_by_the_column_that_is_pressed(
     platform: Platform, pages: dict[str, str], open_page: Callable[..., Any]
 ) -> None:
     page = open_page()
-    figures = page.locator("section:has(#shares-1) td[data-label='Handed over']")
+    figures = page.locator("section:has(#shares-1) td[data-label='Sent']")
     page.goto(platform.url + pages["reports"])
     for _second in range(30):  # until the newest messages are in the statistics
         if figures.count() > 1:
             break
         page.wait_for_timeout(1000)
         page.reload()
-    head = page.locator("table[data-sortable] th[scope=col]", has_text="Handed over").first
+    head = page.locator("table[data-sortable] th[scope=col]", has_text="Sent").first
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
     up = [int(text.replace(",", "")) for text in figures.all_text_contents()]

@@ -224,7 +224,7 @@ def test_the_page_shows_what_would_be_sent_before_anybody_decides(client, accoun
     client.force_login(admin)
     page = client.get(reverse("campaign-approve", args=[waiting.bulk_id])).content.decode()
     assert "Approve 4 text messages" in page
-    assert "As a recipient reads it" in page
+    assert "What recipients see" in page
     assert f'name="approval_hash" value="{waiting.approval_hash}"' in page
     assert client.post(reverse("campaign-approve", args=[waiting.bulk_id]), {"act": "reject"}).status_code == 422
     client.post(reverse("campaign-approve", args=[waiting.bulk_id]), {"act": "reject", "comment": "Not today"})

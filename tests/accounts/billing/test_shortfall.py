@@ -144,4 +144,4 @@ def test_sending_again_needs_credit(member: Client, account: Account) -> None:
     balance(account, 0)
     page = html_of(member.get(reverse("campaign-resend", args=[campaign.bulk_id])))
     assert EMPTY.format("0.00") in page
-    assert re.search(r"<button[^>]* disabled[^>]*>Send them again", page)
+    assert re.search(r"<button[^>]* disabled[^>]*>Resend messages", page)

@@ -90,7 +90,7 @@ def test_a_test_draft_says_so_on_its_button(client: Browser, member: Membership)
     page = client.get(answer["Location"]).content.decode()
     assert "Send 3 test messages" in page
     assert "is-test" in page
-    assert "reaches nobody" in page
+    assert "reach nobody" in page
 
 
 @pytest.mark.parametrize("name", ["campaign-clone", "campaign-resend", "campaign-pause", "campaign-cancel"])

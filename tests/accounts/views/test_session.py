@@ -63,7 +63,7 @@ def test_tenth_wrong_password_locks_even_the_right_one_out(client: Client) -> No
     for _ in range(10):
         response = sign_in(client, membership.user.username, "wrong")
     assert response.status_code == 429
-    assert "Too many failed attempts" in response.content.decode()
+    assert "Too many failed sign-ins" in response.content.decode()
     assert sign_in(client, membership.user.username).status_code == 429
 
 

@@ -186,7 +186,7 @@ def test_all_parts_of_the_page_change_together(client: Client) -> None:
     assert moved.count('class="cell-row') == 3
     for label in ("Started", "Completed"):
         assert re.search(f"<dt>{label}</dt><dd><time ", moved)
-    assert "Why messages did not arrive" in moved
+    assert "Why messages failed" in moved
     filtered = client.get(shown, {"shown": "x", "status": "undelivered", "after": "1"}).content.decode()
     assert filtered.count('class="cell-row') == 1
     assert "status=undelivered&amp;after=1" in filtered
@@ -198,15 +198,27 @@ def test_all_parts_of_the_page_change_together(client: Client) -> None:
         (
             {"sent": 73, "delivered": 27},
             "reporting",
-            "Everything is handed over. 73 messages have no delivery report yet.",
+            "All messages have been processed. 73 messages have no delivery report yet.",
         ),
-        ({"sent": 1, "delivered": 99}, "reporting", "Everything is handed over. 1 message has no delivery report yet."),
-        ({"delivered": 90, "undelivered": 10}, "completed", "Everything is handed over. All outcomes are known."),
-        ({"delivered": 27, "undelivered": 73}, "undelivered", "Everything is handed over. All outcomes are known."),
+        (
+            {"sent": 1, "delivered": 99},
+            "reporting",
+            "All messages have been processed. 1 message has no delivery report yet.",
+        ),
+        (
+            {"delivered": 90, "undelivered": 10},
+            "completed",
+            "All messages have been processed. All outcomes are known.",
+        ),
+        (
+            {"delivered": 27, "undelivered": 73},
+            "undelivered",
+            "All messages have been processed. All outcomes are known.",
+        ),
         (
             {"delivered": 98, "unconfirmed": 2},
             "completed",
-            "Everything is handed over. 2 messages were closed without a delivery report.",
+            "All messages have been processed. 2 messages were closed without a delivery report.",
         ),
     ],
 )
@@ -328,7 +340,7 @@ def test_page_says_why_a_campaign_is_paused_and_what_to_do(client: Client) -> No
     )
     page = member(client, campaign.account).get(campaign_url("campaign-detail", campaign)).content.decode()
     assert "401: wrong key" in page
-    assert "then resume the campaign" in page
+    assert "Then resume the campaign" in page
     assert campaign_url("campaign-resume", campaign) in page
     assert campaign_url("campaign-pause", campaign) not in page
 

@@ -18,7 +18,7 @@ from tests.support.pages import campaign_url, member
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 S = MessageStatus
-BUTTON = "Send the failed ones again"
+BUTTON = "Resend failed messages"
 
 
 def ended(*statuses: MessageStatus, account: Account | None = None) -> Campaign:
@@ -43,7 +43,7 @@ def test_the_button_is_there_when_something_failed_and_asks_first(client: Client
     page = text(client.get(campaign_url("campaign-resend", campaign)))
     assert "3 messages have failed:" in page
     assert "2 undelivered" in page
-    assert "The delivery report of 1 message is still awaited." in page
+    assert "1 message has no delivery report yet." in page
     assert "unconfirmed" not in page
     assert not campaign.resends.exists()
 
@@ -58,7 +58,7 @@ def test_confirming_makes_a_linked_campaign(client: Client) -> None:
     assert f'href="{campaign_url("campaign-detail", campaign)}">Spring</a>' in text(response)
     page = text(client.get(campaign_url("campaign-detail", campaign)))
     assert campaign_url("campaign-detail", resend) in page
-    assert "Failed messages, sent again" in text(client.get("/campaigns/"))
+    assert "Resend of failed messages" in text(client.get("/campaigns/"))
     assert BUTTON not in page
     again = client.post(campaign_url("campaign-resend", campaign), follow=True)
     assert "was already resent" in text(again)
@@ -70,7 +70,7 @@ def test_the_unconfirmed_are_sent_again_only_when_ticked_and_with_a_warning(clie
     campaign, other = ended(S.FAILED, S.UNCONFIRMED), ended(S.FAILED, S.UNCONFIRMED)
     member(client, campaign.account)
     page = text(client.get(campaign_url("campaign-resend", campaign)))
-    assert "these recipients may get the message twice" in page
+    assert "These recipients may get the message twice" in page
     client.post(campaign_url("campaign-resend", campaign), {"also": "unconfirmed"})
     assert campaign.resends.get().total_recipients == 2
     client.force_login(other.user)
@@ -111,7 +111,7 @@ def test_a_draft_that_is_being_gathered_says_so_and_can_be_cancelled(client: Cli
     draft = resends.create_resend(campaign, campaign.user, ["failed"])
     member(client, campaign.account)
     page = text(client.get(campaign_url("campaign-detail", draft)))
-    assert "Its recipients are being gathered" in page
+    assert "Recipients are being collected from the original campaign" in page
     assert 'hx-trigger="every 5s"' in page
     client.post(campaign_url("campaign-cancel", draft))
     assert BUTTON in text(client.get(campaign_url("campaign-detail", campaign)))

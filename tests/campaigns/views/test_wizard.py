@@ -67,8 +67,8 @@ def test_pasted_rows_are_read_again_with_another_column(member: Client, account:
 @pytest.mark.parametrize(
     ("count", "said"),
     [
-        (1, ("1 recipient is left out:", "1 has opted out", "Send 1 text message")),
-        (2, ("2 recipients are left out:", "2 have opted out", "Send 2 text messages")),
+        (1, ("1 recipient is left out:", "1 opted out", "Send 1 text message")),
+        (2, ("2 recipients are left out:", "2 opted out", "Send 2 text messages")),
     ],
 )
 def test_one_is_said_otherwise_than_several(

@@ -189,13 +189,13 @@ def test_being_preferred_is_an_act_of_its_own_that_says_what_it_changes(
     expansion.expand_ready()
     row = make_row(is_enabled=True, tested_at=timezone.now())
     shown = admin_client.get(page(row, "prefer")).content.decode()
-    assert "The preferred gateway now: <strong>infobip</strong>" in shown
-    assert "keep the gateway they have: 3." in shown
+    assert "Preferred gateway now: <strong>infobip</strong>" in shown
+    assert "that keep their gateway: 3." in shown
     assert registry.preferred() == "infobip", "looking changes nothing"
     admin_client.post(page(row, "prefer"))
     assert registry.preferred() == "local"
     assert Batch.objects.get(campaign=campaign).gateway == "infobip"
-    assert "the gateway of the environment" in admin_client.get(page(row, "prefer")).content.decode()
+    assert "the gateway set in the environment" in admin_client.get(page(row, "prefer")).content.decode()
     admin_client.post(page(row, "prefer"))
     assert registry.preferred() == "infobip"
     assert actions() == ["gateway.preferred", "gateway.preferred_no_more"]

@@ -223,7 +223,7 @@ def test_the_link_in_a_text_is_each_recipients_own_and_asks_before_it_acts(simul
     assert "Corner Shop" in page.content.decode()
     assert not Suppression.objects.exists(), "looking is not asking"
     assert "/api/" not in page.content.decode(), "it is for whoever got a message, not for developers"
-    assert "no more text messages" in client.post(paths[0]).content.decode()
+    assert "no longer send text messages" in client.post(paths[0]).content.decode()
     assert suppressed_among(account, [phone]) == {phone}
     assert client.post(paths[0]).status_code == 200
     assert OptOutEvent.objects.count() == 1

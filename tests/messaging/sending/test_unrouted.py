@@ -306,7 +306,7 @@ def test_the_customer_reads_why(client: Client, taking: Taking) -> None:
     client.force_login(MembershipFactory(account=campaign.account).user)
     page = client.get(reverse("campaign-detail", args=[campaign.bulk_id])).content.decode()
     assert "No route leads to +49151…" in page
-    assert "Nothing has failed" in page
+    assert "No messages have failed" in page
 
 
 def test_the_console_lists_what_waits(admin_client: Client, taking: Taking) -> None:

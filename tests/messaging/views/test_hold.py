@@ -52,7 +52,7 @@ def test_the_button_starts_the_comparison_of_a_copy_and_the_page_shows_how_far_i
     make_campaign(count=3)
     expand_ready()
     sending_hold.hold("An older backup was put back.", "smsapp", kind=HoldKind.COPY, detail="of 12:00")
-    assert "Release also what the provider could not tell" in page_of(admin_client)
+    assert "Also release messages of which the provider does not know" in page_of(admin_client)
     admin_client.post(PAGE, {"act": "release"})
     assert sending_hold.is_held()
     step = release.progress()
@@ -60,7 +60,7 @@ def test_the_button_starts_the_comparison_of_a_copy_and_the_page_shows_how_far_i
     assert (step.by, step.state, step.force) == ("admin", release.CHECKING, False)
     page = page_of(admin_client)
     assert "0 batches compared, 1 left" in page
-    assert 'value="Release"' not in page
+    assert 'value="Release sending"' not in page
 
 
 @pytest.mark.parametrize("is_staff", [False, True])

@@ -45,7 +45,7 @@ def test_it_is_accepted_and_shown(member: Client, account: Account) -> None:
 
 def test_in_test_mode_it_is_a_test(member: Browser, account: Account) -> None:
     member.enter(account, Mode.TEST)
-    assert "Send as a test" in member.get(reverse("send")).content.decode()
+    assert "Send test" in member.get(reverse("send")).content.decode()
     member.post(reverse("send"), FORM)
     assert Campaign.objects.get().mode == Mode.TEST
 

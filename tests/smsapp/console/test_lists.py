@@ -41,10 +41,10 @@ def test_a_count_that_stopped_says_so(admin_client: Client, monkeypatch: pytest.
     monkeypatch.setattr("smsapp.console.admin.COUNT_LIMIT", 2)
     make_campaign(count=2)
     expansion.expand_ready()
-    assert "more than" not in admin_client.get(MESSAGES).content.decode()
+    assert "More than" not in admin_client.get(MESSAGES).content.decode()
     make_campaign(count=1)
     expansion.expand_ready()
-    assert "more than 2 messages" in admin_client.get(MESSAGES).content.decode()
+    assert "More than 2 messages" in admin_client.get(MESSAGES).content.decode()
 
 
 @pytest.mark.parametrize("spelling", ["+4915112000001", "015112000001", "0151 120 000 01", "0049 151 12000001"])

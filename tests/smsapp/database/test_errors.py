@@ -129,7 +129,7 @@ def test_a_page_asks_to_come_again(ask, path, outage):
     with connection.execute_wrapper(away):
         answer = ask.get(path)
     assert_told_to_come_again(answer)
-    assert "Not available at the moment" in answer.content.decode()
+    assert "Temporarily unavailable" in answer.content.decode()
 
 
 @pytest.mark.django_db
