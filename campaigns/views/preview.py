@@ -12,13 +12,13 @@ from uploads.samples import Sample
 
 
 def composed_for(
-    account: Account, sample: Sample, message: str, place: int, *, is_final: bool = False
+    account: Account, sample: Sample, message: str, index: int, *, is_final: bool = False
 ) -> dict[str, Any]:
     """`is_final`: its page has no field to change the text in."""
     problem, preview = "", None
     missing: list[str] = []
     try:
-        preview = of_sample(normalise(message), sample, place) if message.strip() else None
+        preview = of_sample(normalise(message), sample, index) if message.strip() else None
     except SmsappError as error:
         problem = error.message
         missing = [name for name in Template(normalise(message)).names if name not in sample.columns and not is_final]
@@ -28,8 +28,8 @@ def composed_for(
         "preview": preview,
         "problem": problem,
         "missing": missing,
-        "place": place,
+        "index": index,
         "total": sample.total,
-        "before": place - 1 if place > 0 else None,
-        "next": place + 1 if place + 1 < len(sample.rows) else None,
+        "before": index - 1 if index > 0 else None,
+        "next": index + 1 if index + 1 < len(sample.rows) else None,
     }

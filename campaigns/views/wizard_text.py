@@ -25,7 +25,7 @@ from uploads.choices import UploadStatus
 from uploads.contacts import list_of
 from uploads.samples import Sample, sample_of, sample_of_list
 
-MAX_PLACE = 49
+MAX_INDEX = 49
 MADE = "drafts_made"  # in the session: token of the form and id of the draft, of the last ones
 
 
@@ -72,9 +72,9 @@ def text(request: MemberRequest, bulk_id: str) -> HttpResponse:
 def composed(request: MemberRequest) -> HttpResponse:
     """Counter and preview of the text as it stands, with the values of one of the first recipients."""
     sample = _sample_named(request)
-    place = min(whole_number(request.POST.get("place", "")) or 0, MAX_PLACE)
+    index = min(whole_number(request.POST.get("index", "")) or 0, MAX_INDEX)
     message = request.POST.get("message", "")[: 20 * MAX_TEXT_LENGTH]
-    context = composed_for(current_account(request), sample, message, place, is_final="is_final" in request.POST)
+    context = composed_for(current_account(request), sample, message, index, is_final="is_final" in request.POST)
     return render(request, "campaigns/_composed_row.html", context | {"sender": request.POST.get("sender_id", "")[:16]})
 
 

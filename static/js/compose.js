@@ -21,10 +21,10 @@
     if (one || all || insert) announceChange();
   });
   document.addEventListener("click", (event) => {
-    const other = event.target.closest("[data-place]");
+    const other = event.target.closest("[data-index]");
     if (!other) return;
-    document.querySelector("[name=place]").value = other.dataset.place;
-    htmx.trigger("#row-place", "place");
+    document.querySelector("[name=index]").value = other.dataset.index;
+    htmx.trigger("#row", "step");
   });
   // What the balance does not cover cannot be pressed; the reason is beside the preview.
   const button = document.getElementById("send-now");

@@ -75,7 +75,7 @@ def test_from_a_dirty_file_to_a_campaign_undone_and_sent(platform: Platform, ope
     page.click("[data-insert='{name}']")
     page.type("[name=message]", ", our sale in {city} begins.")
     page.wait_for_selector(".phone-body:has-text('Anna 0, our sale in Köln begins.')")
-    page.click("[data-place='1']")
+    page.click("[data-index='1']")
     page.wait_for_selector(".phone-body:has-text('Anna 1, our sale')")
     page.click("#go-on")
     page.click("#go-on")

@@ -32,7 +32,7 @@ NEEDS = {
     "select[name=zone]": "own-zone.js",
     "[data-copy]": "copy.js",
     "form[data-upload]": "upload.js",
-    "[data-compose], [data-place]": "compose.js",
+    "[data-compose], [data-index]": "compose.js",
     "canvas[data-chart]": "charts.js",
     ".chart, .start-card": "reports.css",
     ".phone, .preview": "compose.css",

@@ -241,7 +241,7 @@ def test_the_page_steps_through_the_recipients(client, account, sender, admin):
     form = dict(re.findall('<input type="hidden" name="([^"]+)" value="([^"]*)">', page.partition('id="row-form"')[2]))
     assert "compose.js" in page
     for place, number in enumerate(phones(2)):
-        assert number in client.post(reverse("wizard-composed"), form | {"place": str(place)}).content.decode()
+        assert number in client.post(reverse("wizard-composed"), form | {"index": str(place)}).content.decode()
 
 
 def test_from_the_page_an_approval_can_be_undone(client, settings, account, sender, admin):

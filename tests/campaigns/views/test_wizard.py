@@ -225,24 +225,24 @@ def test_a_second_confirmation_starts_nothing_more(member: Client, account: Acco
 
 def test_the_preview_is_of_the_row_that_is_asked_for(member: Client, account: Account) -> None:
     upload = upload_of(account)
-    values = {"upload_id": upload.upload_id, "message": "Hello {name}", "place": "1", "sender_id": ""}
+    values = {"upload_id": upload.upload_id, "message": "Hello {name}", "index": "1", "sender_id": ""}
     page = member.post(reverse("wizard-composed"), values).content.decode()
     assert re.search(r'class="message-text">Hello Anna 1<', page)
-    for place in ("-1", "x", "²", "9" * 20, "9" * 5000):
-        assert member.post(reverse("wizard-composed"), values | {"place": place}).status_code == 200
+    for index in ("-1", "x", "²", "9" * 20, "9" * 5000):
+        assert member.post(reverse("wizard-composed"), values | {"index": index}).status_code == 200
 
 
 def test_a_plainer_character_is_offered_only_where_the_writer_can_put_it(member: Client, account: Account) -> None:
     """Not for one of a recipient's data or of a column's name, and not on the page that only shows the text."""
     upload = make_upload(account, [("+4915112345678", "Zoë ş ï")], ["phone", "näme ş"])
     message = "“Hi” {näme ş|ï ğ}"
-    values = {"upload_id": upload.upload_id, "message": message, "place": "0", "sender_id": ""}
+    values = {"upload_id": upload.upload_id, "message": message, "index": "0", "sender_id": ""}
     page = member.post(reverse("wizard-composed"), values).content.decode()
     assert re.findall('data-replace="(.)"', page) == ["“", "”", "ï"]
     assert page.count("from the recipient’s data") == 2
     draft = draft_of(member, upload, message)
     shown = member.get(reverse("wizard-review", args=[draft.bulk_id])).content.decode()
-    again = {"bulk_id": draft.bulk_id, "message": message, "place": "0", "is_final": "yes"}
+    again = {"bulk_id": draft.bulk_id, "message": message, "index": "0", "is_final": "yes"}
     for text in (shown, member.post(reverse("wizard-composed"), again).content.decode()):
         assert "<code>ş</code>" in text
         assert "data-replace" not in text
