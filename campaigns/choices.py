@@ -80,6 +80,8 @@ CAMPAIGN: Machine[CampaignStatus, Actor] = Machine(
     }
 )
 
+#: States that a person resumes a campaign from.
+RESUMABLE = (CampaignStatus.PAUSED, CampaignStatus.MISSED)
 FINAL = frozenset(status for status in CampaignStatus if not CAMPAIGN.targets(status))
 
 

@@ -45,9 +45,9 @@ def create_draft(
 def start_bulk(
     account: Account, user: User, request: CampaignRequest, recipients: RecipientSource
 ) -> tuple[Campaign, list[RefusedRow]]:
-    """Start a campaign to these recipients, or have it approved. Return it with the rows that are left out.
+    """Create and launch a campaign, and return it with the rejected numbers.
 
-    Raises an SmsappError that names everything that is wrong; nothing is stored then.
+    Raises an SmsappError that names every problem; then nothing is stored.
     """
     problems = Problems()
     problems.check(check_request, account, request, columns=None)
@@ -67,11 +67,11 @@ def change_draft(
     `changes`: fields of a CampaignRequest by name. `plan`: `rule`, which makes it a recurring campaign, or None.
     Raises InvalidState unless it is a draft, or an SmsappError if it could not be sent like this.
     """
-    require_draft(campaign, "changed")
+    require_draft(campaign)
     check_change(campaign, changes)
     with transaction.atomic():
         draft = locked_campaign(campaign)
-        require_draft(draft, "changed")
+        require_draft(draft)
         before, old_audience = _facts(draft), draft.audience
         request = replace(request_of(draft), **changes)
         refused: list[RefusedRow] = []
@@ -107,7 +107,7 @@ def delete_draft(campaign: Campaign, by: User) -> None:
     """Delete a draft. Raises InvalidState for a campaign in any other state."""
     with transaction.atomic():
         draft = locked_campaign(campaign)
-        require_draft(draft, "deleted")
+        require_draft(draft)
         note(draft, "deleted", by, before=_facts(draft))
         draft.delete()
         _forget(draft.audience)

@@ -6,9 +6,10 @@ from enum import StrEnum
 from accounts.choices import SCOPES_OF, Role, Scope
 from accounts.models import User
 from campaigns.approval import may_approve
-from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus
+from campaigns.choices import CAMPAIGN, RESUMABLE, Actor, CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from campaigns.resends import is_resendable
+from campaigns.transitions import may_withdraw
 
 
 class CampaignAction(StrEnum):
@@ -36,9 +37,9 @@ def allowed_actions(campaign: Campaign, by: User, role: str, resendable: Collect
 
     is_allowed = {
         CampaignAction.APPROVE: status == CampaignStatus.AWAITING_APPROVAL and may_approve(campaign, by, role),
-        CampaignAction.WITHDRAW: may_become(CampaignStatus.DRAFT) and is_bulk and campaign.resend_of_id is None,
+        CampaignAction.WITHDRAW: may_withdraw(campaign),
         CampaignAction.PAUSE: may_become(CampaignStatus.PAUSED),
-        CampaignAction.RESUME: status in (CampaignStatus.PAUSED, CampaignStatus.MISSED),
+        CampaignAction.RESUME: status in RESUMABLE,
         CampaignAction.RESEND: is_resendable(campaign, resendable),
         CampaignAction.CLONE: is_bulk and status != CampaignStatus.DRAFT,
         CampaignAction.CANCEL: may_become(CampaignStatus.CANCELLED),

@@ -1,8 +1,8 @@
-"""The life of a campaign: the only place that moves its status, and tells of it: in the audit log and to webhooks.
+"""What people do with campaigns: create, launch, approve, pause, resume and cancel them.
 
-Pause and cancel take the campaign's row FOR UPDATE before they answer; dispatch reads it FOR KEY SHARE before it
-commits an attempt. So once one of them has answered no call is prepared any more; those whose attempt was committed
-just before are on their way, and the answer counts them.
+Pause and cancel lock the campaign's row FOR UPDATE before they return; dispatch reads it FOR KEY SHARE before it
+commits an attempt. So no call is prepared after one of them has returned. Calls whose attempt was committed just before
+are under way, and the result counts them.
 """
 
 import logging
@@ -14,15 +14,25 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from accounts.models import Account, User
 from accounts.suspension import require_active
 from accounts.webhooks import endpoints
 from campaigns import approval, pricing, webhook_events
-from campaigns.choices import CAMPAIGN, Actor, CampaignKind, CampaignStatus, CanaryState, PauseReason
+from campaigns.choices import CAMPAIGN, RESUMABLE, Actor, CampaignKind, CampaignStatus, CanaryState, PauseReason
 from campaigns.models import Campaign
-from campaigns.transitions import locked_campaign, move, not_from, note, require_draft, require_may, settle_status
+from campaigns.transitions import (
+    locked_campaign,
+    may_withdraw,
+    move,
+    not_from,
+    note,
+    require_draft,
+    require_may,
+    settle_status,
+)
 from campaigns.validation import SCHEDULE_GRACE, CampaignRequest, check_request, request_of, write_request
 from smsapp.core import clock
 from smsapp.core.enqueue import enqueue
@@ -35,8 +45,8 @@ logger = logging.getLogger(__name__)
 
 _insert_campaigns = Inserts(Campaign)
 
-#: Fields that setting a campaign off changes.
-SET_OFF = (
+#: Fields that a launch changes.
+LAUNCH_FIELDS = (
     "status",
     "status_detail",
     "started_at",
@@ -48,6 +58,7 @@ SET_OFF = (
     "approved_at",
     *pricing.FIELDS,
 )
+#: Verbs of the audit log.
 VERBS = {
     CampaignStatus.AWAITING_APPROVAL: "approval_requested",
     CampaignStatus.SCHEDULED: "scheduled",
@@ -56,52 +67,54 @@ VERBS = {
 
 
 def create_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
-    """Store a checked request as a campaign that starts at once, at its time, or when it is approved (see `launch`)."""
+    """Check and store a campaign, and launch it: it starts now, at its time, or once it is approved."""
     check_request(account, request, audience.columns)
     with transaction.atomic():
         return accept_campaign(account, user, request, audience)
 
 
 def accept_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
-    """`create_campaign` of a request that was checked, inside the caller's transaction."""
+    """Like `create_campaign`, for a checked request and inside the caller's transaction."""
     campaign = admit_campaign(account, user, request, audience)
     store_campaign(campaign)
     return campaign
 
 
 def admit_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
-    """The first half of `accept_campaign`: on its way, its credit reserved, and not stored yet."""
+    """Return a launched campaign with its credit reserved; `store_campaign` stores it."""
     _require_recipients(audience)
     campaign = unsaved_campaign(account, user, request, audience)
-    _set_off(campaign, user)
+    _launch(campaign, user)
     return campaign
 
 
 def store_campaign(campaign: Campaign) -> None:
-    """The second half, in the same transaction."""
+    """Store what `admit_campaign` returned, in the same transaction."""
     save_new(campaign)
     announce(campaign, campaign.user)
     logger.info("campaign %s created with %s recipients", campaign.bulk_id, campaign.total_recipients)
 
 
-def set_off_recurring(campaign: Campaign, by: User, *, is_late: bool) -> None:
-    """Store the campaign of a moment, in the caller's transaction, and set it off; one that is late waits, `missed`,
-    for a person."""
+def launch_recurring(campaign: Campaign, by: User, *, is_late: bool) -> None:
+    """Store and launch a run of a recurring campaign, in the caller's transaction.
+
+    A late run becomes `missed` and waits for a person.
+    """
     _require_recipients(campaign.audience)
     if is_late:
         campaign.status = CampaignStatus.MISSED
-        campaign.status_detail = Sentence(gettext_noop("Its time was over before it could begin."))
+        campaign.status_detail = Sentence(gettext_noop("It missed its scheduled time."))
         campaign.scheduled_at = campaign.due_at
         save_new(campaign)
         note(campaign, "missed", None, after={"due_at": campaign.due_at and campaign.due_at.isoformat()})
         return
-    _set_off(campaign, by)
+    _launch(campaign, by)
     save_new(campaign)
     announce(campaign, by)
 
 
 def unsaved_campaign(account: Account, user: User, request: CampaignRequest, audience: Audience) -> Campaign:
-    """What a request asks for, as a draft that is not stored yet."""
+    """Return a draft with these settings, not stored yet."""
     campaign = Campaign(
         account=account,
         user=user,
@@ -118,7 +131,7 @@ def unsaved_campaign(account: Account, user: User, request: CampaignRequest, aud
 
 
 def save_new(campaign: Campaign, fields: Sequence[str] | None = None) -> None:
-    """Save a new campaign, or these fields of one. Raises DuplicateReference, naming the campaign that has it."""
+    """Save a new campaign, or these fields of one. Raises DuplicateReference with `existing_bulk_id`."""
     try:
         with transaction.atomic(savepoint=campaign.client_reference is not None):
             if fields is None:
@@ -133,7 +146,7 @@ def save_new(campaign: Campaign, fields: Sequence[str] | None = None) -> None:
         if other is None:
             raise
         raise DuplicateReference(
-            "Another send has this client_reference.",
+            _("Another send has this client_reference."),
             "client_reference",
             campaign.client_reference,
             existing_bulk_id=other.bulk_id,
@@ -141,22 +154,22 @@ def save_new(campaign: Campaign, fields: Sequence[str] | None = None) -> None:
 
 
 def launch(campaign: Campaign, by: User, undo_for: timedelta | None = None) -> Campaign:
-    """Set off a draft: it waits for its approval or its time, or runs. Of many at once one wins, the others, as for
-    anything but a draft, raise InvalidState. Raises an SmsappError for what cannot be sent as it stands.
+    """Launch a draft: it runs now, or waits for its time or its approval.
 
-    `undo_for`: what would run at once begins only then, and can be withdrawn until it does.
+    `undo_for`: what would run now starts only after this time, and can be withdrawn until then. Raises InvalidState
+    unless it is a draft, so one of several simultaneous calls wins, or an SmsappError if it cannot be sent as it is.
     """
-    require_draft(campaign, "launched")
+    require_draft(campaign)
     _check_campaign(campaign)
     with transaction.atomic():
         draft = locked_campaign(campaign)
-        require_draft(draft, "launched")
+        require_draft(draft)
         _check_campaign(draft)
         draft.status_detail = ""
         if undo_for and draft.scheduled_at is None and not approval.is_needed(draft):
             draft.scheduled_at = clock.about_now() + undo_for
-        _set_off(draft, by)
-        draft.save(update_fields=[*SET_OFF, "scheduled_at"])
+        _launch(draft, by)
+        draft.save(update_fields=[*LAUNCH_FIELDS, "scheduled_at"])
         announce(draft, by)
     return draft
 
@@ -164,11 +177,11 @@ def launch(campaign: Campaign, by: User, undo_for: timedelta | None = None) -> C
 def approve(
     campaign: Campaign, by: User, approval_hash: str = "", comment: str = "", undo_for: timedelta | None = None
 ) -> Campaign:
-    """Approve, as a second person, and set off. `approval_hash`: what the approver has seen, if they say so.
-    `undo_for`: as of `launch`.
+    """Approve and launch a campaign, as a second person.
 
-    A schedule that passed while it waited for the approval starts at once, as late as a due campaign may start. Raises
-    InvalidState unless it waits for approval as it was asked for, PermissionDenied, and whatever `launch` raises.
+    `approval_hash`: that of the version which the approver has seen, if known. `undo_for`: see `launch`. A campaign
+    whose schedule has passed meanwhile starts now, up to LATE_START_WINDOW late. Raises InvalidState unless it waits
+    for approval and has not changed since, PermissionDenied, and whatever `launch` raises.
     """
     approval.require_approver(campaign, by)
     grace = timedelta(seconds=settings.LATE_START_WINDOW)
@@ -181,7 +194,7 @@ def approve(
         _check_campaign(waiting, grace)
         if approval.is_void(waiting) or approval_hash not in ("", waiting.approval_hash):
             raise InvalidState(
-                "This campaign is not what was to be approved any more. Look at it again.",
+                _("This campaign has changed since approval was requested. Review it again."),
                 current_status=waiting.status,
                 approval_hash=approval.content_hash(waiting),
             )
@@ -190,15 +203,17 @@ def approve(
             waiting.scheduled_at = clock.about_now() + undo_for
             waiting.approval_hash = approval.content_hash(waiting)
         note(waiting, "approved", by, after={"approval_hash": waiting.approval_hash, "comment": comment})
-        _set_off(waiting, by)
-        waiting.save(update_fields=[*SET_OFF, "scheduled_at"])
+        _launch(waiting, by)
+        waiting.save(update_fields=[*LAUNCH_FIELDS, "scheduled_at"])
         announce(waiting, by)
     return waiting
 
 
 def reject(campaign: Campaign, by: User, comment: str) -> Campaign:
-    """Refuse approval, as a second person: it is a draft again, with the reason on it. A resend is cancelled: as a
-    draft it would start again by itself. Raises InvalidState unless it waits for approval, and PermissionDenied."""
+    """Return a campaign to draft instead of approving it, as a second person. A resend is cancelled.
+
+    A resend would start by itself as a draft. Raises InvalidState unless it waits for approval, and PermissionDenied.
+    """
     with transaction.atomic():
         waiting = locked_campaign(campaign)
         require_may(waiting, CampaignStatus.DRAFT, CampaignStatus.AWAITING_APPROVAL)
@@ -216,24 +231,24 @@ def reject(campaign: Campaign, by: User, comment: str) -> Campaign:
 
 
 def withdraw(campaign: Campaign, by: User) -> Campaign:
-    """Back to a draft, which voids its approval. Raises InvalidState unless it waits for its approval or its time, and
-    for what never was a draft of its own: a single send or a resend.
+    """Return a campaign to draft, which voids its approval. Raises InvalidState.
 
-    A time that is over before anybody could launch it again, as that of `undo_for` is, is dropped.
+    That needs a campaign that waits for approval or for its time, and not a single send or a resend. A schedule that
+    would pass before anybody could launch it again, such as that of `undo_for`, is dropped.
     """
     with transaction.atomic():
         waiting = locked_campaign(campaign)
         before = waiting.status
         require_may(waiting, CampaignStatus.DRAFT)
-        if waiting.kind != CampaignKind.BULK or waiting.resend_of_id is not None:
-            raise InvalidState("This can be cancelled, not changed.", current_status=before)
+        if not may_withdraw(waiting):
+            raise InvalidState(_("A single send or a resend can only be cancelled."), current_status=before)
         _make_draft(waiting)
         note(waiting, "withdrawn", by, before={"status": before}, after={"status": waiting.status})
     return waiting
 
 
 def _make_draft(waiting: Campaign, detail: str | Sentence = "") -> None:
-    """In the caller's transaction, which holds its row."""
+    """Make it a draft, in the caller's transaction, which has locked its row."""
     waiting.status, waiting.status_detail = CampaignStatus.DRAFT, detail
     waiting.approval_hash, waiting.approval_requested_by = "", None
     waiting.approved_by, waiting.approved_at = None, None
@@ -241,21 +256,21 @@ def _make_draft(waiting: Campaign, detail: str | Sentence = "") -> None:
     if waiting.scheduled_at is not None and waiting.scheduled_at <= soon:
         waiting.scheduled_at = None
     pricing.undo_admission(waiting)
-    waiting.save(update_fields=[*SET_OFF, "scheduled_at"])
+    waiting.save(update_fields=[*LAUNCH_FIELDS, "scheduled_at"])
 
 
-def set_off_gathered(resend: Campaign) -> None:
-    """Set off a resend whose recipients are all there; inside the caller's transaction, which holds its row."""
+def launch_resend(resend: Campaign) -> None:
+    """Launch a resend that has all its recipients, in the caller's transaction, which has locked its row."""
     if not CAMPAIGN.may(CampaignStatus(resend.status), CampaignStatus.RUNNING, Actor.PIPELINE):
         raise not_from(resend, CampaignStatus.RUNNING)
-    _set_off(resend, resend.user)
-    resend.save(update_fields=SET_OFF)
+    _launch(resend, resend.user)
+    resend.save(update_fields=LAUNCH_FIELDS)
     announce(resend, None)
-    settle_status([resend.pk], clock.about_now())  # with no recipient at all it is complete
+    settle_status([resend.pk], clock.about_now())  # without recipients it is complete
 
 
 def pause(campaign: Campaign, by: User) -> Campaign:
-    """Raises InvalidState unless it is running or scheduled."""
+    """Pause a campaign. Raises InvalidState unless it is running or scheduled."""
     return move(
         campaign,
         by,
@@ -267,13 +282,15 @@ def pause(campaign: Campaign, by: User) -> Campaign:
 
 
 def resume(campaign: Campaign, by: User) -> Campaign:
-    """Go on where it stopped. Raises InvalidState unless it is paused or missed, and as it was approved."""
-    stopped = CampaignStatus.PAUSED, CampaignStatus.MISSED
-    if campaign.status not in stopped:
-        raise not_from(campaign, CampaignStatus.RUNNING, *stopped)
+    """Continue where the campaign stopped, or wait for its time if that is ahead.
+
+    Raises InvalidState unless it is paused or missed, and unchanged since it was approved, or AccountSuspended.
+    """
+    if campaign.status not in RESUMABLE:
+        raise not_from(campaign, CampaignStatus.RUNNING, *RESUMABLE)
     require_active(campaign.account)
     if campaign.started_at is None and approval.is_void(campaign):
-        raise InvalidState("This campaign is not what was approved any more.", current_status=campaign.status)
+        raise InvalidState(_("This campaign has changed since it was approved."), current_status=campaign.status)
     now = clock.about_now()
     if campaign.scheduled_at and campaign.scheduled_at > now:
         return move(campaign, by, "resumed", CampaignStatus.SCHEDULED, pause_reason="", status_detail="")
@@ -293,7 +310,7 @@ def resume(campaign: Campaign, by: User) -> Campaign:
 
 
 def cancel(campaign: Campaign, by: User) -> Campaign:
-    """Stop for good. Messages in a call cannot be stopped; the others are closed as cancelled by the sweep."""
+    """Cancel a campaign. Messages in a call cannot be stopped; the sweep cancels the others."""
     cancelled = move(
         campaign,
         by,
@@ -309,7 +326,7 @@ def cancel(campaign: Campaign, by: User) -> Campaign:
 
 def _require_recipients(audience: Audience) -> None:
     if not audience.recipient_count:
-        raise ValidationError("There is no recipient to send to.", "phone_numbers")
+        raise ValidationError(_("There are no recipients."), "phone_numbers")
 
 
 def _check_campaign(campaign: Campaign, grace: timedelta = SCHEDULE_GRACE) -> None:
@@ -317,16 +334,18 @@ def _check_campaign(campaign: Campaign, grace: timedelta = SCHEDULE_GRACE) -> No
     check_request(campaign.account, request_of(campaign), campaign.audience.columns, grace)
 
 
-def _set_off(campaign: Campaign, by: User) -> None:
-    """Decide where a checked campaign goes: to a second person, or on its way, for which its credit is reserved. Not
-    saved here; in the transaction that saves it."""
+def _launch(campaign: Campaign, by: User) -> None:
+    """Start, schedule or have approved a checked campaign, and reserve its credit unless it waits for approval.
+
+    Call it in the transaction that saves the campaign afterwards.
+    """
     _set_canary(campaign)
     if campaign.approved_by_id is not None or not approval.is_needed(campaign):
         pricing.admit(campaign)
         return start_or_schedule(campaign, clock.about_now())
     if campaign.kind == CampaignKind.SINGLE:
         raise TooManyRecipients(
-            "So many recipients need the approval of a second person: send them as a campaign.",
+            _("This many recipients need the approval of a second person. Send to them as a campaign."),
             "phone_numbers",
             campaign.total_recipients,
             max=campaign.account.approval_above,
@@ -335,7 +354,7 @@ def _set_off(campaign: Campaign, by: User) -> None:
 
 
 def _set_canary(campaign: Campaign) -> None:
-    """How many go first, now that all are known. Of so few that the first are all, nobody waits."""
+    """Set the size of the canary, now that all recipients are known. One that covers them all is none."""
     if campaign.canary_percent is not None:
         campaign.canary_size = ceil(campaign.total_recipients * campaign.canary_percent / 100)
     has_others = campaign.canary_size is not None and campaign.canary_size < campaign.total_recipients
@@ -349,7 +368,6 @@ def ask_for_approval(campaign: Campaign, by: User | None) -> None:
 
 
 def start_or_schedule(campaign: Campaign, now: datetime) -> None:
-    """At its time, or at once."""
     if campaign.scheduled_at is not None and campaign.scheduled_at > now:
         campaign.status = CampaignStatus.SCHEDULED
     else:
@@ -357,9 +375,9 @@ def start_or_schedule(campaign: Campaign, now: datetime) -> None:
 
 
 def announce(campaign: Campaign, by: User | None) -> None:
-    """Tell where it went, and have its work woken; in the transaction that saved it.
+    """Emit the event of a launched campaign and enqueue its work, in the transaction that saved it.
 
-    A single send is not noted apart: its own row says who asked for it, when and in which call.
+    A single send has no audit event: its own row says who asked for it, when and in which call.
     """
     if campaign.status != CampaignStatus.AWAITING_APPROVAL and campaign.callback_url:
         endpoints.use_callback(campaign.account, campaign.mode, campaign.callback_url)

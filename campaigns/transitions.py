@@ -46,7 +46,13 @@ def require_may(campaign: Campaign, to: CampaignStatus, *sources: CampaignStatus
         raise not_from(campaign, to, *sources)
 
 
-def require_draft(campaign: Campaign, what: str = "") -> None:
+def may_withdraw(campaign: Campaign) -> bool:
+    """Return whether a person may return it to draft. A single send or a resend was never one to edit."""
+    is_own_bulk = campaign.kind == CampaignKind.BULK and campaign.resend_of_id is None
+    return is_own_bulk and CAMPAIGN.may(CampaignStatus(campaign.status), CampaignStatus.DRAFT, Actor.PERSON)
+
+
+def require_draft(campaign: Campaign) -> None:
     """Raise InvalidState unless the campaign is a draft that a person edits."""
     state = {"current_status": campaign.status, "allowed": [str(CampaignStatus.DRAFT)]}
     if campaign.status != CampaignStatus.DRAFT:
@@ -112,32 +118,35 @@ def note(
 def pause_for_gateway(
     campaign_id: int, detail: str | Sentence, reason: PauseReason = PauseReason.GATEWAY_REFUSED
 ) -> bool:
-    """Pause a running campaign because the gateway refuses our account, or all of it; False if it was not running."""
+    """Pause a running campaign because the gateway refuses our account or its messages.
+
+    Like its siblings, returns False if the campaign was not running.
+    """
     return _pause_running(campaign_id, reason, detail)
 
 
 def pause_for_canary(campaign_id: int, detail: str | Sentence) -> bool:
-    """Pause a running campaign of whose first recipients too few got it; False if it was not running."""
+    """Pause a running campaign because too few of its first recipients got it."""
     return _pause_running(campaign_id, PauseReason.CANARY, detail)
 
 
 def pause_for_credit(campaign_id: int, detail: str | Sentence) -> bool:
-    """Pause a running campaign that turns out to cost more than its account has; False if it was not running."""
+    """Pause a running campaign because it costs more than its account has."""
     return _pause_running(campaign_id, PauseReason.NO_CREDIT, detail)
 
 
 def pause_for_no_route(campaign_id: int, detail: str | Sentence) -> bool:
-    """Pause a running campaign of which only what no route leads to is left; False if it was not running."""
+    """Pause a running campaign because no route leads to any of the recipients that are left."""
     return _pause_running(campaign_id, PauseReason.NO_ROUTE, detail)
 
 
 def pause_for_defect(campaign_id: int, detail: str | Sentence) -> bool:
-    """Pause a running campaign that cannot go on through no fault of its owner; False if it was not running."""
+    """Pause a running campaign because of a defect on our side."""
     return _pause_running(campaign_id, PauseReason.DEFECT, detail)
 
 
 def settle_status(campaign_ids: Sequence[int], now: datetime) -> None:
-    """Complete what has nothing left to hand over, close what has nothing left to learn."""
+    """Complete campaigns that have nothing left to submit, and close those that await no report."""
     among = Campaign.objects.filter(pk__among=campaign_ids, queued__lte=0, unknown__lte=0)
     complete = among.filter(
         status__in=CAMPAIGN.sources(CampaignStatus.COMPLETED, Actor.PIPELINE), chunks_done=F("chunk_count")

@@ -235,7 +235,7 @@ def _make(row: RecurringCampaign, due_at: datetime, skipped: int, now: datetime)
     check_request(row.account, replace(request, valid_until=None) if is_late else request, audience.columns)
     campaign = services.unsaved_campaign(row.account, row.user, request, audience)
     campaign.recurring, campaign.due_at = row, due_at
-    services.set_off_recurring(campaign, row.user, is_late=is_late)
+    services.launch_recurring(campaign, row.user, is_late=is_late)
     detail = Sentence(gettext_noop("Earlier runs that were skipped: %(count)d."), count=skipped) if skipped else ""
     RecurringCampaign.objects.filter(pk=row.pk).update(
         last_run_at=due_at, run_count=row.run_count + 1, failure_count=0, detail=detail

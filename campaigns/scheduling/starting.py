@@ -1,4 +1,4 @@
-"""Campaigns whose time has come: they start, ask for approval again, or have missed it."""
+"""Due campaigns: they start, ask for approval again, or become `missed`."""
 
 import logging
 from datetime import datetime, timedelta
@@ -18,11 +18,11 @@ from smsapp.lib.sentences import Sentence
 
 logger = logging.getLogger(__name__)
 
-MISSED_WHILE_AWAY = Sentence(gettext_noop("Its time passed while the service was not running."))
+MISSED_WHILE_AWAY = Sentence(gettext_noop("It missed its scheduled time because the service was not running."))
 
 
 def start_due(now: datetime) -> int:
-    """Start every campaign whose time has come; those later than the window become `missed`. How many started."""
+    """Start every due campaign, and return their number. One that is too late becomes `missed`."""
     too_late = now - timedelta(seconds=settings.LATE_START_WINDOW)
     missed = (
         Campaign.objects.due(now)
@@ -30,13 +30,13 @@ def start_due(now: datetime) -> int:
         .update(status=CampaignStatus.MISSED, status_detail=MISSED_WHILE_AWAY)
     )
     if missed:
-        logger.warning("%s campaigns missed their time and wait for a decision", missed)
+        logger.warning("%s campaigns missed their scheduled time and wait for a person", missed)
     due = Campaign.objects.due(now)
     started = due.filter(kind=CampaignKind.SINGLE).update(status=CampaignStatus.RUNNING, started_at=now)
     for campaign_id in list(due.values_list("pk", flat=True)):
         started += bool(run_isolated(partial(_start_due, now=now), campaign_id))
     if started:
-        enqueue("messaging.sweep")  # takes up what was set aside meanwhile
+        enqueue("messaging.sweep")  # picks up batches that were set aside meanwhile
         enqueue("messaging.expand")
         enqueue("messaging.dispatch_singles")
         enqueue("messaging.dispatch_campaigns")
@@ -45,25 +45,27 @@ def start_due(now: datetime) -> int:
 
 @transaction.atomic
 def _start_due(campaign_id: int, now: datetime) -> bool:
-    """Start one whose time has come, unless it is not what was approved."""
+    """Start a due campaign, unless it changed after it was approved. Return whether it runs."""
     due = Campaign.objects.due(now).select_for_update(of=("self",)).select_related("account", "audience")
     campaign = due.filter(pk=campaign_id).first()
     if campaign is None:
         return False
     if approval.is_void(campaign):
-        logger.error("campaign %s is not what was approved", campaign.bulk_id)
+        logger.error("campaign %s changed after it was approved", campaign.bulk_id)
         services.ask_for_approval(campaign, campaign.approval_requested_by)
         pricing.undo_admission(campaign)
-        campaign.status_detail = Sentence(gettext_noop("It is not what was approved any more, so it was not started."))
+        campaign.status_detail = Sentence(gettext_noop("It changed after it was approved, so it was not started."))
     else:
         services.start_or_schedule(campaign, now)
-    campaign.save(update_fields=services.SET_OFF)
+    campaign.save(update_fields=services.LAUNCH_FIELDS)
     services.announce(campaign, None)
     return campaign.status == CampaignStatus.RUNNING
 
 
 def miss_uncertain(now: datetime, detail: str | Sentence) -> int:
-    """Due campaigns whose recipients are not all stored become `missed`, since a database that was restored cannot
-    know whether they were started before. How many."""
+    """Make due campaigns `missed` whose messages are not all stored, and return their number.
+
+    After a restore the database cannot tell whether they had started.
+    """
     uncertain = Campaign.objects.due(now).filter(chunks_done__lt=F("chunk_count"))
     return uncertain.update(status=CampaignStatus.MISSED, status_detail=detail)

@@ -23,7 +23,7 @@ from accounts.models import User
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.resends import create_resend, show_gathered
-from campaigns.services import set_off_gathered
+from campaigns.services import launch_resend
 from messaging.choices import MessageStatus, Reason
 from messaging.ids import batch_of, batch_range
 from messaging.models import Batch, Message
@@ -116,7 +116,7 @@ def fill_chunk(resend_id: int) -> bool:
             show_gathered(resend)
         if len(messages) == settings.CHUNK_SIZE:
             return True
-        set_off_gathered(resend)
+        launch_resend(resend)
     return False
 
 

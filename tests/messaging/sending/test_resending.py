@@ -354,7 +354,7 @@ def test_a_task_whose_time_is_over_leaves_the_rest_to_the_next(draft, settings):
     assert_complete(draft)
 
 
-@pytest.mark.parametrize("place", ["add_recipients", "show_gathered", "set_off_gathered"])
+@pytest.mark.parametrize("place", ["add_recipients", "show_gathered", "launch_resend"])
 def test_a_process_that_dies_while_gathering_leaves_no_row_twice_or_out(draft, place, monkeypatch):
     """It dies right after each of these has done its work, every second time that it gets there."""
     real, deaths = getattr(resending, place), []
