@@ -1,15 +1,15 @@
-"""What a reply asks for: to stop, to start again, or nothing that we understand.
+"""Opt-out and opt-in keywords in replies.
 
-The English words are those of the CTIA and of Twilio's default list; the others are what people write in the languages
-named. A text counts if it is such a word, whatever its case, accents and punctuation, or begins with an unmistakable
-one and is short: "Stop please", and not "stop by on your way home tonight".
+The English words come from the CTIA and from Twilio's default list; the others are what people write in each language.
+Case, accents and punctuation do not matter. A reply matches if it is exactly one of the words, or if it is short and
+begins with an unmistakable one: "Stop please" matches, "stop by on your way home tonight" does not.
 """
 
 import re
 import unicodedata
 from enum import StrEnum
 
-MAX_WORDS = 3  # of a text that begins with an unmistakable word
+MAX_WORDS = 3  # longest reply that an unmistakable first word decides
 
 
 class Keyword(StrEnum):
@@ -17,7 +17,7 @@ class Keyword(StrEnum):
     START = "start"
 
 
-#: Nobody begins an ordinary answer with these.
+#: Nobody begins an ordinary reply with these.
 UNMISTAKABLE = frozenset({"stop", "stopall", "unsubscribe", "optout", "stopp", "abmelden", "afmelden", "desabonner"})
 
 STOP_WORDS: dict[str, tuple[str, ...]] = {
@@ -67,7 +67,7 @@ _NOT_WORDS = re.compile(r"[^\w\s]+", re.UNICODE)
 
 
 def keyword_of(text: str) -> Keyword | None:
-    """Return what a reply asks for; None if it is an ordinary answer."""
+    """Return the keyword of a reply; None if it is an ordinary reply."""
     plain = _plain(text)
     if plain in _STOP:
         return Keyword.STOP
@@ -78,9 +78,9 @@ def keyword_of(text: str) -> Keyword | None:
 
 
 def _plain(text: str) -> str:
-    """Return a text in small letters, without accents and punctuation, with one space between words.
+    """Return a text in lower case without accents, punctuation and repeated spaces.
 
-    Accents are removed only from letters of the Latin alphabet: in others a mark is part of the letter.
+    Only the accents of the Latin alphabet are removed: in other scripts a mark is part of the letter.
     """
     folded = unicodedata.normalize("NFKD", text.casefold())
     kept = "".join(character for character in folded if not "\u0300" <= character <= "\u036f")

@@ -1,18 +1,18 @@
-"""Whether a name looks like another one on a handset: `PayPaI`, `P4YPAL` and `pay pal` like `PayPal`."""
+"""Sender names that look alike on a handset: `PayPaI`, `P4YPAL` and `pay pal` look like `PayPal`."""
 
 from itertools import product
 
-#: What is mistaken for what. Pairs of letters that run together come first.
+#: Two letters that look like one.
 _PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 _ALIKE = str.maketrans("0134578il$@!", "oleastbll" + "sal")
-LEAST_INSIDE = 5  # letters of a name that is found inside another, or with one letter changed
+LEAST_INSIDE = 5  # shorter names are neither looked for inside longer ones nor with one letter changed
 
 
 def folded(name: str) -> set[str]:
-    """Return the shapes in which a name can be read.
+    """Return every shape in which a name can be read.
 
-    They have no case, no spaces and no differences between letters and digits that look alike; each pair that runs
-    together is one letter, or not.
+    A shape has no case and no spaces, and characters that look alike are the same one. Each pair that looks like one
+    letter is read both ways.
     """
     plain = "".join(character for character in name.casefold() if character.isalnum() or character in "$@!")
     found = set()
@@ -25,9 +25,9 @@ def folded(name: str) -> set[str]:
 
 
 def looks_like(name: str, reserved: str) -> bool:
-    """Return whether a name has a reserved name's shape, as a whole or in one of its words.
+    """Return whether a name, or one of its words, looks like a reserved name.
 
-    Longer names also match if they contain it, or are one letter away from it.
+    A reserved name of LEAST_INSIDE letters or more also matches names that contain it or are one letter away from it.
     """
     wanted_shapes = folded(reserved)
     if any(folded(word) & wanted_shapes for word in name.split()):
@@ -39,7 +39,7 @@ def looks_like(name: str, reserved: str) -> bool:
 
 
 def _is_near(one: str, other: str) -> bool:
-    """Return whether two names differ by one letter more, less or different, or two neighbours swapped."""
+    """Return whether two names differ by one letter, or by two swapped neighbours."""
     if abs(len(one) - len(other)) > 1:
         return False
     start = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

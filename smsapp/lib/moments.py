@@ -1,8 +1,8 @@
-"""Moments as text."""
+"""Times as text."""
 
 from datetime import UTC, datetime
 
 
 def utc_text(moment: datetime) -> str:
-    """Return ISO 8601 in UTC with `Z`, as in the API and webhooks."""
+    """Return a time in ISO 8601, in UTC with `Z`, as the API and webhooks write it."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

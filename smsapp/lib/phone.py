@@ -1,15 +1,15 @@
 """Phone numbers: any spelling in, E.164 with plus out. The verdict is always libphonenumber's.
 
-A number without a plus is first read in the country's own way. If that is no valid number, it is read once more
-as an international one: `00` is taken for the plus (also where the country dials another prefix), and bare digits
-such as `41793026727` get one.
+A number without a plus is first read as a national number of the given country. If that is not valid, it is read again
+as an international number: `00` stands for the plus, even where the country dials another prefix, and bare digits such
+as `41793026727` get a plus.
 
-Where the country's way makes a landline of bare digits, that holds (nobody is texted by mistake), with one exception:
-digits that begin with the country's own calling code and are a mobile number behind it. Spreadsheets drop the plus,
-and in Germany, whose landline numbers may have almost any length, every `49171…` is a landline of Leer as well.
+If bare digits are a landline when read nationally, they are refused, so that nobody is texted by mistake. There is one
+exception: digits that begin with the country's own calling code and are a mobile number after it. Spreadsheets drop the
+plus, and German landline numbers may have almost any length, so every `49171…` is also a landline number in Leer.
 
-Two ways lead to the same verdict: most numbers are digits and separators, for which `phone_fast` proves what
-libphonenumber would say; all that is in doubt there goes the slow way, through libphonenumber itself.
+There are two paths to the same verdict. Most numbers are digits and separators, and `phone_fast` can prove what
+libphonenumber would say about them. Whatever is in doubt goes through libphonenumber itself.
 """
 
 import re
@@ -26,30 +26,30 @@ NOT_A_NUMBER = "not_a_number"
 INVALID_NUMBER = "invalid_number"
 NOT_MOBILE = "not_mobile"
 
-#: Many plans (all of +1) do not tell mobiles from landlines, and VoIP numbers may take an SMS: the provider knows.
+#: Many plans (all of +1) do not distinguish mobiles from landlines, and VoIP numbers may accept SMS.
 TEXTABLE_TYPES = frozenset(
     {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.VOIP},
 )
 
-# Else a file of numbers from everywhere has its patterns compiled again and again, which takes eight times as long.
+# Without the cache a file with numbers from many countries takes eight times as long: patterns are compiled repeatedly.
 phonenumbers.enable_pattern_cache()
 
 _PLUSES = ("+", "\uff0b")
 _SPREADSHEET_ESCAPES = "'\u2019"
-# A spreadsheet's float: read as a number, "491711234567.0" would be ten times another person's number.
+# A spreadsheet's float: without its point, "491711234567.0" would be another person's number.
 _FLOAT = re.compile(r"\+?\d{5,}[.,]0+|\d[.,]\d+[eE]\+?\d+").fullmatch
 _NOT_DIGITS = re.compile(r"\D+")
-_SPACES = re.compile(r"\s+")  # the thin and narrow no-break spaces of typographers too, which phonenumbers refuses
+_SPACES = re.compile(r"\s+")  # including thin and narrow no-break spaces, which phonenumbers refuses
 
-# What, with ` -./()`, libphonenumber leaves out between digits. Letters and `#~,;` may begin an extension.
+# Separators that libphonenumber skips between digits, besides ` -./()`. Letters and `#~,;` may begin an extension.
 _WIDE_SEPARATORS = dict.fromkeys(map(ord, "\u2009\u202f\u2010\u2011\u2012\u2013\u2014\u2212"))
-_MAX_LENGTH = 100  # characters; libphonenumber refuses what is much longer
+_MAX_LENGTH = 100  # characters; libphonenumber refuses much longer texts
 _begins_with_digits = re.compile(r"[1-9]|0[0-9]").match
 _has_digit = re.compile(r"\d").search
 
 
 class RefusedNumber(ValueError):
-    """Not a number an SMS can go to. `reason` is one of the codes above, `detail` a sentence or empty."""
+    """An SMS cannot be sent to this number. `reason` is one of the codes above, `detail` a sentence or empty."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
@@ -58,7 +58,7 @@ class RefusedNumber(ValueError):
 
 
 class _Reading(NamedTuple):
-    """What a text may stand for. `number` in E.164, with plus; left out where nobody needs it."""
+    """One way to read a text. `number` is E.164 with plus, and may be empty unless the kind is TEXTABLE."""
 
     number: str
     kind: Kind
@@ -66,18 +66,18 @@ class _Reading(NamedTuple):
 
 
 def parse_number(raw: str, country: str) -> str:
-    """The E.164 form, with plus, of a number written in any way; raises RefusedNumber.
+    """Return the E.164 form, with plus, of a number in any spelling. Raises RefusedNumber.
 
-    `country` is the ISO 3166 code in upper case whose rules numbers without a country code follow.
+    `country` (ISO 3166, upper case) decides how numbers without a country code are read.
     """
-    plan = PLANS.get(raw[:4])  # of a clean number; those of others have no such head
+    plan = PLANS.get(raw[:4])  # found only if the number is already clean
     if plan and plan.is_textable(raw):
         return raw
     return _parse_plain(raw, country) or parse_slowly(raw, country)
 
 
 def parse_slowly(raw: str, country: str) -> str:
-    """What `parse_number` gives, from libphonenumber alone."""
+    """Like `parse_number`, by libphonenumber alone."""
     text = raw.strip()
     if not text.isascii():
         text = _SPACES.sub(" ", text)
@@ -88,22 +88,22 @@ def parse_slowly(raw: str, country: str) -> str:
 
 
 def is_country(code: str) -> bool:
-    """Whether numbers can be read in the context of this ISO 3166 code (upper case)."""
+    """Return whether national numbers can be read for this ISO 3166 code (upper case)."""
     return code in phonenumbers.SUPPORTED_REGIONS
 
 
 def countries() -> list[tuple[str, int]]:
-    """ISO 3166 codes of all countries with numbers, in order, with their calling codes."""
+    """Return the ISO 3166 code and calling code of every country, in order of their codes."""
     return [(code, phonenumbers.country_code_for_region(code)) for code in sorted(phonenumbers.SUPPORTED_REGIONS)]
 
 
 def calling_code(number: str) -> str:
-    """The country calling code (`49`) of an E.164 number, or an empty string if there is no such code."""
+    """Return the calling code (`49`) of an E.164 number; empty if there is no such code."""
     return calling_code_of(number.lstrip("+"))
 
 
 def country_of(number: str) -> str:
-    """ISO 3166 code of an E.164 number's country; `001` for world-wide numbers; empty if it has none."""
+    """Return the ISO 3166 code of a number's country; `001` for worldwide numbers, empty if none."""
     try:
         return phonenumbers.region_code_for_number(phonenumbers.parse(number)) or ""
     except NumberParseException:
@@ -111,8 +111,10 @@ def country_of(number: str) -> str:
 
 
 def country_of_beginning(digits: str) -> str:
-    """ISO 3166 code for the first digits of numbers, without plus: that with most of the numbers, where several
-    countries share a calling code; empty where there is no such code."""
+    """Return the ISO 3166 code for the first digits of a number, without plus; empty if there is no such calling code.
+
+    If several countries share the calling code, it is the one with most of the numbers.
+    """
     filled = f"+{digits.ljust(11, '5')}"
     code = calling_code_of(digits)
     return country_of(filled) or (phonenumbers.region_code_for_country_code(int(code)) if code else "").replace(
@@ -121,7 +123,7 @@ def country_of_beginning(digits: str) -> str:
 
 
 def mask(number: str) -> str:
-    """`+4917112345627` as `+49*********27`: for logs and for those who may not see the whole number."""
+    """Return `+4917112345627` as `+49*********27`, for logs and people who may not see numbers."""
     digits = _NOT_DIGITS.sub("", number)
     if len(digits) < 5:
         return "*" * len(digits)
@@ -130,7 +132,7 @@ def mask(number: str) -> str:
 
 
 def _judge(first: _Reading | None, other: _Reading | None, country: str) -> str:
-    """Between the country's own reading and the international one: the E.164 form, or RefusedNumber."""
+    """Choose between the national and the international reading. Raises RefusedNumber."""
     if other is not None:
         home = home_of(country)
         is_own = home is not None and other.number.startswith(home.code)
@@ -155,7 +157,7 @@ def _check_float(text: str) -> None:
 
 
 def _parse_plain(raw: str, country: str) -> str | None:
-    """The verdict on a text of digits and separators, or None when it is in doubt."""
+    """Return the E.164 form of a text of digits and separators; None if it is in doubt. Raises RefusedNumber."""
     if len(raw) > _MAX_LENGTH:
         return None
     if "." in raw:
@@ -178,7 +180,7 @@ def _parse_plain(raw: str, country: str) -> str | None:
 
 
 def _without_separators(raw: str) -> str:
-    """Also without what may stand in front of a number. Chains of replace() take a quarter of translate()'s time."""
+    """Remove separators and spreadsheet escapes. Chained replace() takes a quarter of the time of translate()."""
     if not raw.isascii():
         raw = raw.replace("\u00a0", "").translate(_WIDE_SEPARATORS)
     text = raw.replace(" ", "").replace("-", "").replace(".", "").replace("/", "").replace("(", "").replace(")", "")
@@ -186,7 +188,7 @@ def _without_separators(raw: str) -> str:
 
 
 def _judge_plain(raw: str, digits: str, first: _Reading, country: str) -> str | None:
-    """The verdict on what is not to be texted as the country reads it; None when it is in doubt."""
+    """Judge a number whose national reading cannot get an SMS; None if in doubt. Raises RefusedNumber."""
     if digits.startswith("+"):
         return _judge(first, None, country)
     if not _begins_with_digits(_bare(raw.strip())):  # the second reading looks at two characters
@@ -201,7 +203,6 @@ def _judge_plain(raw: str, digits: str, first: _Reading, country: str) -> str | 
 
 
 def _bare(text: str) -> str:
-    """A text without what may stand in front of its digits, for the second reading."""
     return text.lstrip(_SPREADSHEET_ESCAPES).lstrip("( ")
 
 
@@ -209,9 +210,9 @@ def _read(text: str, country: str | None) -> _Reading | None:
     try:
         number = phonenumbers.parse(text, country)
     except NumberParseException as error:
-        clear_frames(error.__traceback__)  # one of them holds an exception that holds the frames of all callers
+        clear_frames(error.__traceback__)  # breaks a reference cycle that would keep the frames of all callers alive
         return None
-    # A type other than UNKNOWN is exactly what is_valid_number asks, at half the price of asking both.
+    # A type other than UNKNOWN means a valid number; also calling is_valid_number would double the cost.
     number_type = phonenumbers.number_type(number)
     if number_type not in TEXTABLE_TYPES:
         kind = Kind.UNKNOWN if number_type == PhoneNumberType.UNKNOWN else Kind.OTHER
@@ -221,7 +222,7 @@ def _read(text: str, country: str | None) -> _Reading | None:
 
 
 def _read_as_international(text: str) -> _Reading | None:
-    """A number of some plan, or None."""
+    """Read a text as if it had a plus; None unless that is a number of some plan."""
     bare = _bare(text)
     if not bare or bare.startswith(_PLUSES):
         return None

@@ -1,10 +1,10 @@
-"""libphonenumber's answers for plain digits, many times faster: its metadata as a few regular expressions.
+"""libphonenumber's answers for plain digits, many times faster: its metadata compiled into a few regular expressions.
 
-What cannot be proven here is in doubt (None) and has to be asked of libphonenumber itself. Everything is built from
-the installed metadata when a country is first met, so a new version of the library changes both in the same way.
+Whatever cannot be proven here is in doubt (None), and the caller asks libphonenumber itself. The patterns are built
+from the installed metadata when a country is first used, so a new version of the library changes both in the same way.
 
-A *number* is a plus and ASCII digits, `+491713920012`. The one doubt about it is whether libphonenumber would take a
-national prefix away behind the calling code, as in `+490171…`. Patterns end with `\\Z` (`$` allows a line break).
+A *number* is a plus and ASCII digits, such as `+491713920012`. It is in doubt only if libphonenumber might remove a
+national prefix after the calling code, as in `+490171…`. Patterns end with `\\Z` because `$` allows a line break.
 """
 
 import re
@@ -17,7 +17,7 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS, PhoneMe
 
 Matcher = Callable[[str], re.Match[str] | None]
 
-#: What libphonenumber looks for before it looks for VoIP, and before it looks for landlines and mobiles.
+#: Types that libphonenumber tries before VoIP, and before landlines and mobiles.
 _BEFORE_VOIP = ("premium_rate", "toll_free", "shared_cost")
 _BEFORE_MOBILE = ("personal_number", "pager", "uan", "voicemail")
 _NEVER = "(?!)"
@@ -25,7 +25,7 @@ _LENGTHS = "2,17"  # digits of a national number that libphonenumber reads at al
 
 
 class Kind(IntEnum):
-    """UNKNOWN: no number of any plan. OTHER: a landline or service. TEXTABLE: mobile, either of both, or VoIP."""
+    """UNKNOWN: not in any plan. OTHER: a landline or service number. TEXTABLE: mobile, mobile or landline, or VoIP."""
 
     UNKNOWN = 0
     OTHER = 1
@@ -36,42 +36,42 @@ class Plan:
     """A calling code's numbering plan."""
 
     def __init__(self, regions: Sequence[Any], start: str) -> None:
-        """`start`: the pattern of what is in front of the national number."""
+        """`start` is the pattern of whatever comes before the national number."""
         self.is_textable = _matcher(start + _in_first_region(regions, _textable))
         self._other_or_sure = rf"{start}(?:(?P<other>{_in_first_region(regions, _other)})|\d{{{_LENGTHS}}}\Z)"
 
     @cached_property
     def read(self) -> Matcher:
-        """Matches what is not textable, unless it is in doubt: as `other` if it has a type."""
+        """Match a number that is not textable, unless it is in doubt; the group `other` is set if it has a type."""
         return _matcher(self._other_or_sure)
 
 
 class Home(NamedTuple):
-    """How a country reads digits without a plus."""
+    """How digits without a plus are read in a country."""
 
     code: str  # with plus
-    is_plain: Matcher  # nothing in front of the `national` number but the usual national prefix, if any
+    is_plain: Matcher  # nothing before the `national` number, except perhaps the usual national prefix
     international_prefix: Matcher
     national_prefix: Matcher
-    rewrites: bool  # the national prefix may be replaced and not only left out
+    rewrites: bool  # the national prefix may be replaced, not only removed
     is_general: Matcher
     is_possible: Matcher  # general, and of a possible length
     longest: int
 
 
 class _Plans(dict[str, Plan]):
-    """By the first four characters of a number; a plan that knows nothing where there is no such calling code."""
+    """Plans by the first four characters of a number. An unknown calling code has a plan that matches nothing."""
 
     def __missing__(self, head: str) -> Plan:
         code = calling_code_of(head[1:]) if re.fullmatch(r"\+[0-9]{3}", head) else ""
         if not code:
-            return _NO_PLAN  # not kept: there is no end of such heads
+            return _NO_PLAN  # not kept: untrusted input has any number of such beginnings
         plan = self[head] = _plan(code)
         return plan
 
 
 def calling_code_of(digits: str) -> str:
-    """The calling code that digits begin with, or an empty string. No code is the beginning of another."""
+    """Return the calling code that digits begin with, or an empty string. No code is the beginning of another."""
     if digits.startswith("0"):
         return ""
     for length in (1, 2, 3):
@@ -81,7 +81,7 @@ def calling_code_of(digits: str) -> str:
 
 
 def kind_of(number: str) -> Kind | None:
-    """What a number is, or None when that is in doubt."""
+    """Return the kind of a number; None if it is in doubt."""
     plan = PLANS[number[:4]]
     if plan.is_textable(number):
         return Kind.TEXTABLE
@@ -91,11 +91,11 @@ def kind_of(number: str) -> Kind | None:
 
 
 def read_at_home(digits: str, home: Home) -> str | None:
-    """The number that digits dialled in a country stand for; None when in doubt."""
+    """Return the number that digits reach when dialled in a country; None if it is in doubt."""
     if plain := home.is_plain(digits):
         return home.code + plain["national"]
     if dialled := home.international_prefix(digits):
-        return f"+{digits[dialled.end() :]}"  # with a zero behind it, it is none: but +0 is always in doubt
+        return f"+{digits[dialled.end() :]}"  # a zero may follow, which is not a number: +0 is always in doubt
     code = home.code[1:]
     if digits.startswith(code):
         national = digits[len(code) :]
@@ -112,7 +112,7 @@ def read_at_home(digits: str, home: Home) -> str | None:
 
 @cache
 def home_of(country: str) -> Home | None:
-    """None for what is no country's ISO code in upper case."""
+    """Return the rules of a country (ISO 3166, upper case); None if there is no such country."""
     if country not in SUPPORTED_REGIONS:
         return None
     metadata: Any = PhoneMetadata.metadata_for_region(country)
@@ -130,10 +130,10 @@ def home_of(country: str) -> Home | None:
 
 
 def _plain_at_home(home: Any) -> str:
-    """No international prefix, no calling code, and a national prefix that is no riddle.
+    """Return the pattern of national digits whose national prefix, if any, is unambiguous.
 
-    A prefix is a pattern, and may match in several ways: it is plain where it ends right behind `0`, or what is usual
-    there, and nowhere else. Else there must be none.
+    The national prefix is a pattern and may match in several ways. It is unambiguous if it ends right after the usual
+    prefix (`0` in most countries) and nowhere else. Otherwise there must be no prefix at all.
     """
     prefix, usual = home.national_prefix_for_parsing or _NEVER, home.national_prefix
     start = rf"(?!(?:{prefix})(?<!\A))"
@@ -147,18 +147,18 @@ def _plain_at_home(home: Any) -> str:
 def _plan(code: str) -> Plan:
     regions = _regions(int(code))
     prefix = regions[0].national_prefix_for_parsing or _NEVER
-    start = rf"\+{code}(?!(?:{prefix})(?<!\+{code}))"  # a prefix of no length leaves the calling code right before it
+    start = rf"\+{code}(?!(?:{prefix})(?<!\+{code}))"  # an empty prefix match leaves the calling code right before it
     return Plan(regions, start)
 
 
 def _regions(code: int) -> list[Any]:
-    """Metadata of a calling code's regions, the main one first."""
+    """Return the metadata of a calling code's regions, the main one first."""
     found = COUNTRY_CODE_TO_REGION_CODE[code]
     return [PhoneMetadata.metadata_for_region_or_calling_code(code, region) for region in found]
 
 
 def _in_first_region(regions: Sequence[Any], asked: Callable[[Any], str]) -> str:
-    """The question for the region a number belongs to: the first with its leading digits or, without, a type for it."""
+    """Ask about a number's region: the first with its leading digits or, if it has none, its type."""
     pattern = _NEVER
     for region in reversed(regions):
         if region.leading_digits is not None:
@@ -179,7 +179,7 @@ def _textable(region: Any) -> str:
 
 
 def _other(region: Any) -> str:
-    """Any type, of a number that is not textable: so neither VoIP nor mobile is left to look for."""
+    """Return the pattern of any type. VoIP and mobile are left out: textable numbers are ruled out before."""
     landline = () if region.same_mobile_and_fixed_line_pattern else ("fixed_line",)
     types = "|".join(_described(getattr(region, name)) for name in (*_BEFORE_VOIP, *_BEFORE_MOBILE, *landline))
     return f"(?:(?={types}){_described(region.general_desc)})"
@@ -190,14 +190,14 @@ def _none_of(region: Any, names: Sequence[str]) -> str:
 
 
 def _described(description: Any) -> str:
-    """A pattern of all that a description says: its digits (most numbers fail at the first), then its lengths."""
+    """Return the pattern of a description: its digits, where most numbers fail, then its lengths."""
     if description is None or not description.national_number_pattern:
         return _NEVER
     return rf"(?:(?=(?:{description.national_number_pattern})\Z)(?:{_of_length(description.possible_length)})\Z)"
 
 
 def _of_length(lengths: Sequence[int]) -> str:
-    """Digits of one of these lengths; of any, if there are none. -1 is the length of what does not exist."""
+    """Return the pattern of digits of one of these lengths, or of any length if there are none. -1 matches nothing."""
     if not lengths:
         return r"\d*"
     if tuple(lengths) == tuple(range(lengths[0], lengths[-1] + 1)) and lengths[0] > 0:

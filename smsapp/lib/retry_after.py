@@ -1,4 +1,4 @@
-"""The header Retry-After of an HTTP answer (RFC 9110, section 10.2.3)."""
+"""The Retry-After header of an HTTP response (RFC 9110, section 10.2.3)."""
 
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -7,9 +7,9 @@ DAY = 86_400.0  # seconds
 
 
 def retry_after_seconds(headers: Mapping[str, str], most: float = DAY) -> float | None:
-    """Return the seconds to wait, at most `most`; None if the header is missing or cannot be read.
+    """Return the seconds to wait, at most `most`; None if the header is missing or unreadable.
 
-    `headers` by their names in lower case. A date is counted from the answer's own Date, whatever our clock says.
+    The names of `headers` are in lower case. A date is compared with the response's own Date, not with our clock.
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdecimal():

@@ -1,9 +1,9 @@
-"""Sentences for people, kept as their English source and their parameters, so that each reader gets their own language.
+"""Sentences stored as their English source and parameters, so that each reader sees them in their own language.
 
     Sentence(gettext_noop("Paused by %(by)s."), by="maria")
 
-The source is also the key of its translations. Nothing here knows Django: `smsapp.core.sentences` sets the translator,
-and until then a sentence is English.
+The source is also the key of its translations. This module does not depend on Django: `smsapp.core.sentences` sets the
+translator, and until then sentences are English.
 """
 
 import json
@@ -20,13 +20,13 @@ def gettext_noop(source: str) -> str:
 
 
 class Sentence:
-    """An English source with named parameters, which are numbers or texts. `str` gives it in the active language.
+    """An English source with named parameters (numbers or strings). `str` returns it in the active language.
 
-    A parameter named `label` is a source itself, such as the label of a choice, and is translated, too.
+    A parameter named `label` is itself a source, such as the label of a choice, and is translated too.
     """
 
     __slots__ = ("parameters", "source")
-    #: From a source to the active language.
+    #: Translates a source into the active language.
     translate: Callable[[str], str] = staticmethod(lambda source: source)
 
     def __init__(self, source: str, /, **parameters: Any) -> None:
@@ -62,11 +62,11 @@ class Sentence:
 
     @property
     def english(self) -> str:
-        """The sentence for programs, logs and the audit log, whatever the reader's language."""
+        """Return the sentence in English, for programs, logs and the audit log."""
         return self.source % self.parameters if self.parameters else self.source
 
     def stored(self, length: int) -> str:
-        """Return the text of a column of this length. The longest parameters are cut to make it fit."""
+        """Return the text for a column of this length; the longest parameters are shortened to make it fit."""
         parameters = dict(self.parameters)
         while len(text := _as_stored(self.source, parameters)) > length:
             longest = max(parameters, key=lambda name: len(str(parameters[name])), default="")
@@ -84,7 +84,7 @@ def _as_stored(source: str, parameters: dict[str, Any]) -> str:
 
 
 def read(stored: str) -> Sentence:
-    """Return the sentence of a column's text; any other text is a sentence without parameters."""
+    """Return the sentence stored in a column; any other text is a sentence without parameters."""
     source, found, parameters = stored.partition(_BEFORE_PARAMETERS)
     if not found:
         return Sentence(stored)
@@ -97,5 +97,5 @@ def read(stored: str) -> Sentence:
 
 
 def as_sentence(text: object) -> Sentence:
-    """Return the sentence itself, or one of this text: a string, or one that Django translates late."""
+    """Return a sentence unchanged, and any other string as a sentence without parameters."""
     return text if isinstance(text, Sentence) else Sentence(str(text))

@@ -1,4 +1,4 @@
-"""A state machine as data: which moves there are, and who may make each of them."""
+"""State machines as data: the allowed moves, and the actors that may make each of them."""
 
 from collections.abc import Collection, Mapping
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ Moves = Mapping[State, frozenset[State]]  # targets by source
 
 
 class Machine(Generic[State, Actor]):
-    """`moves`: for each source and target the actors that may make the move. What is not there is not allowed."""
+    """`moves` maps each source and target to the actors that may make the move. Every other move is forbidden."""
 
     def __init__(self, moves: Mapping[State, Mapping[State, Collection[Actor]]]) -> None:
         self._actors = {
@@ -21,18 +21,18 @@ class Machine(Generic[State, Actor]):
         return actor in self._actors.get((source, target), ())
 
     def sources(self, target: State, *actors: Actor) -> list[State]:
-        """Where a move to `target` may begin, made by any of these actors, or by anybody if none is named."""
+        """Return the states from which any of these actors (default: any at all) may move to `target`."""
         return [source for source, to in self._of(actors) if to == target]
 
     def targets(self, source: State, *actors: Actor) -> list[State]:
         return [target for begin, target in self._of(actors) if begin == source]
 
     def moves(self, *actors: Actor) -> Moves[State]:
-        """Everything these actors may do, as targets by source."""
+        """Return every move of these actors, as targets by source."""
         return {source: frozenset(self.targets(source, *actors)) for source, _ in self._of(actors)}
 
     def drawing(self) -> str:
-        """A line for each source and set of actors: `source -> target | target   by actor, actor`."""
+        """Return lines such as `source -> target | target   by actor, actor`."""
         lines: dict[tuple[State, frozenset[Actor]], list[str]] = {}
         for (source, target), actors in self._actors.items():
             lines.setdefault((source, actors), []).append(_word(target))
@@ -48,6 +48,6 @@ class Machine(Generic[State, Actor]):
 
 
 def _word(member: object) -> str:
-    """A member as it is drawn: its label where it is a number, else its value."""
+    """Return an enum member's label if its value is an integer, otherwise its value."""
     value = getattr(member, "value", member)
     return str(getattr(member, "label", member) if isinstance(value, int) else value)

@@ -1,8 +1,8 @@
-"""What a text costs: encoding, segments, and the characters that make it dearer or must not be in it.
+"""What a text costs: its encoding and segments, and the characters that raise the price or are forbidden.
 
-One character outside the GSM alphabet (a back-tick, a no-break space, `ç`) turns the whole message into UCS-2 and
-more than doubles its price. Extension characters cost two septets, characters above U+FFFF two UCS-2 units; neither
-is ever split over two segments, so a text may need more segments than its units divided by the segment's size.
+One character outside the GSM alphabet (a backtick, a no-break space, `ç`) turns the whole message into UCS-2 and more
+than doubles its price. Extension characters take two septets, characters above U+FFFF two UCS-2 units. Neither is ever
+split between segments, so a text may need more segments than its units divided by the segment size.
 """
 
 import re
@@ -15,7 +15,7 @@ MAX_TEXT_LENGTH = 1600  # characters
 GSM7 = "gsm7"
 UCS2 = "ucs2"
 
-#: Units of a message alone, and of each segment of several (the rest is the header that joins them).
+#: Units in a single message, and in each segment of a longer one (the rest is the header that joins the segments).
 GSM7_SINGLE, GSM7_JOINED = 160, 153
 UCS2_SINGLE, UCS2_JOINED = 70, 67
 
@@ -25,7 +25,7 @@ GSM7_BASIC = (
 )
 GSM7_EXTENSION = "\f^{}\\[~]|€"
 
-#: What office programs put for plain characters, and what a handset shows as well in the GSM alphabet.
+#: Typographic characters and their equivalents in the GSM alphabet.
 _PLAIN = {
     **dict.fromkeys("“”„‟«»″", '"'),
     **dict.fromkeys("‘’‚‛′`´‹›", "'"),
@@ -52,8 +52,8 @@ _is_gsm7 = re.compile(f"[{re.escape(GSM7_BASIC + GSM7_EXTENSION)}]*").fullmatch
 _GSM7_CHARACTERS = frozenset(GSM7_BASIC + GSM7_EXTENSION)
 _EXTENSION_CHARACTERS = frozenset(GSM7_EXTENSION)
 
-# Control characters and lone surrogates. Of a tab `normalise` makes a blank: GSM has none, and handsets show it in
-# different ways.
+# Control characters and lone surrogates. `normalise` replaces tabs with spaces: GSM has no tab, and handsets differ in
+# how they show one.
 _FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 # Zero-width characters, soft hyphen, direction marks and overrides, line separators, byte order mark.
 _INVISIBLE = re.compile(
@@ -64,7 +64,7 @@ _INVISIBLE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TextFacts:
-    """`unit_count` is in septets (gsm7) or 16-bit units (ucs2); `units_left` is room in the last segment.
+    """`unit_count` is in septets (gsm7) or 16-bit units (ucs2); `units_left` is the space left in the last segment.
 
     `ucs2_characters` are the distinct characters that force UCS-2, in order of appearance.
     """
@@ -77,7 +77,7 @@ class TextFacts:
 
 
 def analyse(text: str) -> TextFacts:
-    """All facts about a final text; an empty text is one empty segment, as a provider bills it."""
+    """Return the facts about a final text. An empty text is one segment, as providers bill it."""
     if _is_gsm7(text):
         widths = [2 if character in _EXTENSION_CHARACTERS else 1 for character in text]
         segments, left = _fill(widths, GSM7_SINGLE, GSM7_JOINED)
@@ -89,7 +89,7 @@ def analyse(text: str) -> TextFacts:
 
 
 def segment_count(text: str) -> int:
-    """Billed segments of a final text: `analyse(text).segment_count`, quickly."""
+    """Return `analyse(text).segment_count`, faster."""
     length = len(text)
     beyond = _find_beyond_basic(text)
     if beyond is None:
@@ -109,8 +109,10 @@ def encoding_of(text: str) -> str:
 
 
 def plain_for(character: str) -> str | None:
-    """What says the same within the GSM alphabet, e.g. a straight quote for a curly one, or the letter without its
-    accent; empty for what nobody sees, None where there is nothing."""
+    """Return a GSM replacement for a character, such as a straight quote for a curly one.
+
+    Invisible characters are replaced with an empty string. None if there is no replacement.
+    """
     if _INVISIBLE.match(character):
         return ""
     plain = _PLAIN.get(character) or unicodedata.normalize("NFKD", character)[:1]
@@ -118,26 +120,28 @@ def plain_for(character: str) -> str | None:
 
 
 def forbidden_characters(text: str) -> list[str]:
-    """Distinct characters no message may contain: control characters but newline, and halves of a surrogate pair.
-    `normalise` has turned the CR of a web form into a newline, and a tab into a blank."""
+    """Return the distinct control characters (except newline) and lone surrogates of a normalised text."""
     return list(dict.fromkeys(_FORBIDDEN.findall(text)))
 
 
 def invisible_characters(text: str) -> list[str]:
-    """Distinct characters a reader cannot see (zero-width, direction marks, variation selectors). They are
-    allowed, for emoji and right-to-left scripts need them, and shown to the writer, since they cost and may mislead."""
+    """Return the distinct invisible characters (zero-width, direction marks, variation selectors).
+
+    They are allowed, since emoji and right-to-left scripts need them, but the author is warned: they cost money and
+    may mislead.
+    """
     return list(dict.fromkeys(_INVISIBLE.findall(text)))
 
 
 def normalise(text: str) -> str:
-    """NFC, with CRLF and CR as newline, and a tab as a blank: what is counted, stored and sent."""
+    """Return a text as it is counted, stored and sent: in NFC, without CR and tabs."""
     if "\r" in text or "\t" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _joined_by_pairs(utf16: bytes) -> int:
-    """Segments of several for a text with characters above U+FFFF, none of which is split."""
+    """Return the number of segments of a long text without splitting any character above U+FFFF."""
     segments, end, units = 0, 0, len(utf16) // 2
     while end < units:
         segments, end = segments + 1, end + UCS2_JOINED

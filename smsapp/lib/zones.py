@@ -1,4 +1,4 @@
-"""Time zones of phone numbers, and of people: what time it is where somebody reads."""
+"""Time zones of phone numbers and people, and windows of local time such as quiet hours."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -7,24 +7,24 @@ from zoneinfo import ZoneInfo, available_timezones
 from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
 
 UNKNOWN = ("UTC",)
-NO_ZONES = ("localtime", "Factory")  # the machine's own, and none at all
-MOST_STEPS = 100  # from the end of one zone's quiet to the next's
+NO_ZONES = ("localtime", "Factory")  # the machine's own zone, and a placeholder
+MOST_STEPS = 100  # from the end of one zone's window to the end of another's
 
 
 class NoSuchZone(ValueError):
-    """Not a name of the IANA time zone database."""
+    """The IANA time zone database has no zone of this name."""
 
 
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
-    """`Europe/Berlin`. Raises NoSuchZone."""
+    """Return the zone of a name such as `Europe/Berlin`. Raises NoSuchZone."""
     if name in NO_ZONES or name not in available_timezones():
         raise NoSuchZone(name)
     return ZoneInfo(name)
 
 
 def zones_of(phone: str) -> tuple[str, ...]:
-    """All zones that a number (E.164, with plus) may be in, as far as its digits tell; UTC where they do not."""
+    """Return all zones that a number (E.164, with plus) may be in; UTC if the digits do not say."""
     return _zones_under(phone[1 : TIMEZONE_LONGEST_PREFIX + 1])
 
 
@@ -38,14 +38,16 @@ def _zones_under(digits: str) -> tuple[str, ...]:
 
 
 def at_wall_time(day: date, clock: time, where: ZoneInfo) -> datetime:
-    """The moment (UTC) at which clocks there show this time on this day. A time that comes twice, as the clocks go
-    back, is the first of both; one that does not come, as they go forward, is as long after midnight as usual: 02:30
-    becomes 03:30."""
+    """Return the moment (UTC) at which clocks in a zone show this time on this day.
+
+    If the clocks go back and the time occurs twice, it is the first. If they go forward and skip the time, it is the
+    time that long after midnight on a normal day: 02:30 becomes 03:30.
+    """
     return datetime.combine(day, clock, where).astimezone(UTC)
 
 
 def in_window(moment: datetime, begins: time, ends: time, where: ZoneInfo) -> bool:
-    """Whether clocks there are between the two times, `ends` not included; a window may reach over midnight."""
+    """Return whether local time is between `begins` and `ends` (exclusive). A window may span midnight."""
     clock = moment.astimezone(where).time()
     if begins <= ends:
         return begins <= clock < ends
@@ -53,8 +55,10 @@ def in_window(moment: datetime, begins: time, ends: time, where: ZoneInfo) -> bo
 
 
 def after_window(moment: datetime, begins: time, ends: time, names: tuple[str, ...]) -> datetime:
-    """The first moment, `moment` or later, at which no zone's clocks are in the window. Where zones are so far apart
-    that there is none, the first zone alone counts."""
+    """Return the first moment, from `moment` on, at which no zone is in the window.
+
+    If the zones are so far apart that there is none, only the first zone counts.
+    """
     zones = [zone(name) for name in names]
     start = moment
     for _ in range(MOST_STEPS):
@@ -69,4 +73,4 @@ def _window_end(moment: datetime, begins: time, ends: time, where: ZoneInfo) -> 
     local = moment.astimezone(where)
     is_tomorrow = begins > ends and local.time() >= begins
     end = at_wall_time(local.date() + timedelta(days=is_tomorrow), ends, where)
-    return max(end, moment + timedelta(minutes=1))  # a window's end that the clocks jump back over is past
+    return max(end, moment + timedelta(minutes=1))  # when the clocks go back, the window's end may lie in the past
