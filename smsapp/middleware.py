@@ -31,7 +31,7 @@ class RequestIdMiddleware:
         request_id = offered if _ACCEPTABLE.match(offered) else str(uuid.uuid4())
         request.started = time.monotonic()  # type: ignore[attr-defined]
         if not settings.TRUSTED_PROXY_COUNT and "HTTP_X_FORWARDED_FOR" in request.META:
-            proxies.note_untrusted(request.META.get("REMOTE_ADDR", ""))
+            proxies.record_untrusted(request.META.get("REMOTE_ADDR", ""))
         with answering(Call(request_id, client_address(request))):
             response = self.get_response(request)
         response.headers["X-Request-Id"] = request_id

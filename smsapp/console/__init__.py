@@ -1,1 +1,1 @@
-"""What the pages of the operator's console share."""
+"""Base classes of the operator console, which is Django's admin."""

@@ -1,5 +1,8 @@
-"""What the operator console's pages have in common: read-only records, lists that never count a big table,
-searches that use an index, and actions that ask first and then call one service."""
+"""Base classes for console pages.
+
+Records are read-only, lists never count a big table, searches use an index, and actions ask for confirmation before
+they call one service.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -27,11 +30,11 @@ else:
 
 M = TypeVar("M", bound=Model)
 
-COUNT_LIMIT = 2000  # rows a list counts at most; further back, search
+COUNT_LIMIT = 2000  # a list counts no more rows than this; older rows are found by search
 
 
 class BoundedPaginator(AnyPaginator):
-    """Counts up to COUNT_LIMIT rows, however many there are, and knows whether there are more."""
+    """Counts at most COUNT_LIMIT rows and knows whether there are more."""
 
     @cached_property
     def count(self) -> int:
@@ -47,8 +50,8 @@ class BoundedPaginator(AnyPaginator):
         return int(rows.order_by()[: COUNT_LIMIT + 1].count())
 
 
-class InOrder(ChangeList):
-    """A list that may be sorted by its page's `sortable_by` only, whatever its address asks for."""
+class FixedOrderChangeList(ChangeList):
+    """A list that ignores a sort order in its URL unless the page's `sortable_by` allows it."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         if not self.model_admin.get_sortable_by(request):
@@ -57,7 +60,7 @@ class InOrder(ChangeList):
 
 
 class Audited(AnyModelAdmin):
-    """What an operator adds, changes or deletes here stands in the audit log: which fields, never their values."""
+    """Records in the audit log what an operator adds, changes or deletes: the fields, never their values."""
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
         _audit(request, obj, "added", message)
@@ -86,25 +89,25 @@ def _audit(request: HttpRequest, obj: Model, verb: str, message: Any) -> None:
 
 
 class ConsoleAdmin(Audited):
-    """A page of the console. Rows are not deleted here: what is over is held, revoked or deactivated.
+    """A page of the console. Rows cannot be deleted here, only suspended, revoked or deactivated.
 
-    A subclass with a search names what can be found in `search_help_text` and answers `find`.
+    A subclass with a search sets `search_help_text` to what can be found and implements `find`.
     """
 
     show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # they count every choice of every filter
+    show_facets = admin.ShowFacets.NEVER  # facets count every choice of every filter
     paginator = BoundedPaginator
     list_per_page = 50
     ordering: ClassVar[tuple[str, ...]] = ("-id",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return InOrder
+        return FixedOrderChangeList
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def find(self, term: str) -> Q | None:
-        """The condition, on an index, that finds a term; None when it cannot be one of ours."""
+        """Return the condition, on an index, that finds a term; None if the term cannot match."""
         return None
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
@@ -118,13 +121,13 @@ class ConsoleAdmin(Audited):
             return queryset, False
         condition = None if "\x00" in term else self.find(term)
         if condition is None:
-            words = f"Nothing can be found by this. What can be: {self.search_help_text}."
-            self.message_user(request, words, messages.WARNING, fail_silently=True)
+            advice = f"You cannot search for this. You can search for: {self.search_help_text}."
+            self.message_user(request, advice, messages.WARNING, fail_silently=True)
         return (queryset.none() if condition is None else queryset.filter(condition)), False
 
 
 class ReadOnlyAdmin(ConsoleAdmin):
-    """Records of what happened: shown, never added, changed or deleted, and not sorted: they are too many."""
+    """Records that are shown but never added, changed or deleted. They are too many to be sorted."""
 
     sortable_by = ()
 
@@ -136,8 +139,7 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
 
 class ActingAdmin(ConsoleAdmin):
-    """Rows that change only by actions calling services; all their fields are read-only, and they are not sorted: of
-    some there are many."""
+    """Rows with read-only fields that change only through actions. They are too many to be sorted."""
 
     sortable_by = ()
 
@@ -158,8 +160,10 @@ def confirmed_action(
     done: str,
     facts: Callable[[M], str] = lambda row: "",
 ) -> HttpResponse | None:
-    """Ask, then call a service for each chosen row; its refusals become messages and what was done is logged. `facts`:
-    what somebody has to know of a row to decide."""
+    """Ask for confirmation, then call a service for each selected row. Refusals are shown as messages.
+
+    `facts` returns what an operator needs to know about a row to decide.
+    """
     if "confirmed" not in request.POST:
         context = page.admin_site.each_context(request) | {
             "title": question,
@@ -176,7 +180,7 @@ def confirmed_action(
         except SmsappError as error:
             page.message_user(request, f"{row}: {error.message}", messages.ERROR)
         else:
-            AnyModelAdmin.log_change(page, request, row, done)  # the service has told the audit log
+            AnyModelAdmin.log_change(page, request, row, done)  # past Audited: the service has written the audit log
             count += 1
     if count:
         page.message_user(request, f"{count} {model_ngettext(page.opts, count)}: {done.lower()}", messages.SUCCESS)

@@ -1,6 +1,6 @@
-"""System checks with ids: what an installation still lacks, in words an operator can act on.
+"""System checks: what is wrong or missing in an installation's configuration, and how to fix it.
 
-The `deploy` checks run with `manage.py check --deploy` and concern production; the others run at every start.
+The `deploy` checks concern production and run with `manage.py check --deploy`; the others run at every start.
 """
 
 import os
@@ -21,31 +21,31 @@ from smsapp.monitoring import proxies
 
 MIN_KEY_LENGTH = 50
 MIN_ENCRYPTION_KEY = 32
-MAX_BATCH = 1000  # a message key has ten bits for the index in its batch, and providers accept 1,000 a call
-TASK_OVERHEAD = 15.0  # seconds that a task may need beyond its budget to finish what it holds
+MAX_BATCH = 1000  # a message key has ten bits for the index in its batch, and providers accept 1,000 per call
+TASK_OVERHEAD = 15.0  # seconds that a task may need beyond its budget to finish the work it has leased
 
 Apps = Sequence[AppConfig] | None
 
 
 @register
 def timers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Check times that only work in a certain order."""
+    """Check that each timer is longer than those that run within it."""
     call = settings.GATEWAY_TIMEOUT + settings.LEASE_MARGIN
     visibility: Any = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("visibility_timeout", 3600)
     return _found(
         (
             call >= settings.LEASE_SECONDS,
             Error(
-                f"LEASE_SECONDS ({settings.LEASE_SECONDS:g}) leaves no time for one gateway call.",
-                hint=f"It must be more than GATEWAY_TIMEOUT + LEASE_MARGIN = {call:g} seconds.",
+                f"LEASE_SECONDS ({settings.LEASE_SECONDS:g}) is too short for a gateway call.",
+                hint=f"Set it to more than GATEWAY_TIMEOUT + LEASE_MARGIN = {call:g} seconds.",
                 id="smsapp.E001",
             ),
         ),
         (
             visibility <= settings.CELERY_TASK_TIME_LIMIT,
             Error(
-                f"The broker's visibility timeout ({visibility} s) is not longer than a task may run "
-                f"({settings.CELERY_TASK_TIME_LIMIT} s): running tasks would be started a second time.",
+                f"The broker's visibility timeout ({visibility} s) must be longer than the time limit of a task "
+                f"({settings.CELERY_TASK_TIME_LIMIT} s). Otherwise running tasks are started a second time.",
                 id="smsapp.E003",
             ),
         ),
@@ -53,14 +53,17 @@ def timers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             settings.TASK_BUDGET + settings.GATEWAY_TIMEOUT + settings.LEASE_SECONDS + TASK_OVERHEAD
             > settings.CELERY_TASK_TIME_LIMIT,
             Error(
-                "TASK_BUDGET + GATEWAY_TIMEOUT + LEASE_SECONDS come too near to the time limit of a task "
-                f"({settings.CELERY_TASK_TIME_LIMIT} s): it would be killed with a call under way.",
+                "TASK_BUDGET + GATEWAY_TIMEOUT + LEASE_SECONDS is too close to the time limit of a task "
+                f"({settings.CELERY_TASK_TIME_LIMIT} s). Tasks could be killed during a gateway call.",
                 id="smsapp.E004",
             ),
         ),
         (
             settings.GATEWAY_CONNECT_TIMEOUT > settings.GATEWAY_TIMEOUT,
-            Error("GATEWAY_CONNECT_TIMEOUT is longer than GATEWAY_TIMEOUT, the whole call.", id="smsapp.E005"),
+            Error(
+                "GATEWAY_CONNECT_TIMEOUT is longer than GATEWAY_TIMEOUT, the limit for the whole call.",
+                id="smsapp.E005",
+            ),
         ),
     )
 
@@ -70,12 +73,13 @@ def sizes(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return _found(
         (
             not 1 <= settings.BATCH_SIZE <= MAX_BATCH,
-            Error(f"BATCH_SIZE must be 1 to {MAX_BATCH}, not {settings.BATCH_SIZE}.", id="smsapp.E002"),
+            Error(f"BATCH_SIZE must be from 1 to {MAX_BATCH}, not {settings.BATCH_SIZE}.", id="smsapp.E002"),
         ),
         (
             not settings.BATCH_SIZE <= settings.CHUNK_SIZE <= 50_000,
             Error(
-                f"CHUNK_SIZE must be from BATCH_SIZE to 50000, not {settings.CHUNK_SIZE}: a chunk is one transaction.",
+                f"CHUNK_SIZE must be from BATCH_SIZE to 50000, not {settings.CHUNK_SIZE}.",
+                hint="Each chunk is expanded in one transaction.",
                 id="smsapp.E006",
             ),
         ),
@@ -89,23 +93,24 @@ def gateway(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             bool(url) and not settings.INFOBIP_API_KEY,
             Error(
-                "INFOBIP_BASE_URL is set and INFOBIP_API_KEY is not: every send would be refused.",
-                hint="Make an API key in Infobip's portal and set INFOBIP_API_KEY, or a file in INFOBIP_API_KEY_FILE.",
+                "INFOBIP_BASE_URL is set but INFOBIP_API_KEY is not. Infobip would refuse every message.",
+                hint="Create an API key in Infobip's portal and set INFOBIP_API_KEY or INFOBIP_API_KEY_FILE.",
                 id="smsapp.E007",
             ),
         ),
         (
             bool(settings.TWILIO_ACCOUNT_SID) and not settings.TWILIO_AUTH_TOKEN,
             Error(
-                "TWILIO_ACCOUNT_SID is set and TWILIO_AUTH_TOKEN is not: no send and no report could be proven.",
-                hint="Twilio's console shows it; or a file in TWILIO_AUTH_TOKEN_FILE.",
+                "TWILIO_ACCOUNT_SID is set but TWILIO_AUTH_TOKEN is not. Calls and delivery reports cannot be "
+                "authenticated.",
+                hint="Copy the token from Twilio's console to TWILIO_AUTH_TOKEN, or set TWILIO_AUTH_TOKEN_FILE.",
                 id="smsapp.E010",
             ),
         ),
         (
             bool(url) and not url.startswith(("https://", "http://")),
             Error(
-                "INFOBIP_BASE_URL is no address.",
+                "INFOBIP_BASE_URL is not a valid URL.",
                 hint="It looks like https://xxxxx.api.infobip.com",
                 id="smsapp.E008",
             ),
@@ -113,7 +118,7 @@ def gateway(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             url.startswith("http://") and not _is_local(url),
             Error(
-                "INFOBIP_BASE_URL is not https: key, numbers and texts would travel readable.",
+                "INFOBIP_BASE_URL does not use https. The API key, phone numbers and texts would be sent unencrypted.",
                 id="smsapp.E009",
             ),
         ),
@@ -127,8 +132,8 @@ def secrets(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             is_generated,
             Error(
-                "SECRET_KEY is the one generated in var/: machines would not share it, and it is lost with the folder.",
-                hint="Set SECRET_KEY (50 random characters or more), or SECRET_KEY_FILE.",
+                "SECRET_KEY was generated in var/. Other machines do not have it, and it is lost with the folder.",
+                hint="Set SECRET_KEY (50 random characters or more) or SECRET_KEY_FILE.",
                 id="smsapp.E101",
             ),
         ),
@@ -139,15 +144,15 @@ def secrets(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             not settings.ENCRYPTION_KEYS,
             Error(
-                "ENCRYPTION_KEYS is not set: stored secrets are encrypted with a key derived from SECRET_KEY, so "
-                "whoever learns the one has the others.",
-                hint="Set ENCRYPTION_KEYS to 32 random characters or more, and run `manage.py rotate_secrets` once.",
+                "ENCRYPTION_KEYS is not set. Stored secrets are encrypted with a key derived from SECRET_KEY, so "
+                "anyone who learns SECRET_KEY can read them.",
+                hint="Set ENCRYPTION_KEYS to 32 random characters or more, then run `manage.py rotate_secrets` once.",
                 id="smsapp.E104",
             ),
         ),
         (
             any(len(key) < MIN_ENCRYPTION_KEY for key in settings.ENCRYPTION_KEYS),
-            Error(f"A key of ENCRYPTION_KEYS is shorter than {MIN_ENCRYPTION_KEY} characters.", id="smsapp.E105"),
+            Error(f"A key in ENCRYPTION_KEYS is shorter than {MIN_ENCRYPTION_KEY} characters.", id="smsapp.E105"),
         ),
     )
 
@@ -158,29 +163,29 @@ def web(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return _found(
         (
             settings.DEBUG,
-            Error("DEBUG is on: error pages would show settings and data.", id="smsapp.E111"),
+            Error("DEBUG is on. Error pages would show settings and data.", id="smsapp.E111"),
         ),
         (
             not hosts - {"127.0.0.1", "localhost", "[::1]"},
             Error(
-                "ALLOWED_HOSTS names only this machine.",
-                hint="Set ALLOWED_HOSTS to the names under which customers reach it.",
+                "ALLOWED_HOSTS contains only this machine.",
+                hint="Set ALLOWED_HOSTS to the host names that customers use.",
                 id="smsapp.E112",
             ),
         ),
-        ("*" in hosts, Error("ALLOWED_HOSTS allows any name (*).", id="smsapp.E113")),
+        ("*" in hosts, Error("ALLOWED_HOSTS allows every host name (*).", id="smsapp.E113")),
         (
             not settings.PUBLIC_URL.startswith("https://"),
             Error(
-                "PUBLIC_URL is not https: providers would push delivery reports in the clear, or nowhere.",
-                hint="Set PUBLIC_URL to the outside address, such as https://sms.example.com",
+                "PUBLIC_URL does not use https. Providers would push delivery reports unencrypted, or not at all.",
+                hint="Set PUBLIC_URL to the public address, such as https://sms.example.com",
                 id="smsapp.E114",
             ),
         ),
         (
             not (settings.SESSION_COOKIE_SECURE and settings.CSRF_COOKIE_SECURE and settings.SECURE_SSL_REDIRECT),
             Error(
-                "Sessions are not bound to TLS.",
+                "Sessions are not restricted to TLS.",
                 hint="Run with DJANGO_SETTINGS_MODULE=smsapp.settings.prod behind a proxy that sets X-Forwarded-Proto.",
                 id="smsapp.E115",
             ),
@@ -188,8 +193,8 @@ def web(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             settings.WEBHOOK_ALLOW_LOCAL,
             Error(
-                "WEBHOOK_ALLOW_LOCAL is on: customers could make this service call itself and its neighbours.",
-                hint="Unset it; it is for tests and demonstrations.",
+                "WEBHOOK_ALLOW_LOCAL is on. Customers could make this service call itself and its local network.",
+                hint="Unset it. It is only for tests and demonstrations.",
                 id="smsapp.E116",
             ),
         ),
@@ -203,7 +208,7 @@ def callers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             settings.TRUSTED_PROXY_COUNT == 0,
             Warning(
-                "TRUSTED_PROXY_COUNT is 0: behind a proxy every caller has the proxy's address, and shares its limits.",
+                "TRUSTED_PROXY_COUNT is 0. Behind a proxy, all callers have its address and share one rate limit.",
                 hint="Set TRUSTED_PROXY_COUNT to the number of proxies that append to X-Forwarded-For.",
                 id="smsapp.W116",
             ),
@@ -211,8 +216,8 @@ def callers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             bool(peer),
             Error(
-                f"Calls came with X-Forwarded-For, from {peer}, and TRUSTED_PROXY_COUNT is 0: all callers share the "
-                "proxy's address, and anybody locks everybody out.",
+                f"Requests with X-Forwarded-For arrive from {peer}, but TRUSTED_PROXY_COUNT is 0. All callers share "
+                "the proxy's address, so one of them can lock out everybody.",
                 hint="Set TRUSTED_PROXY_COUNT to the number of proxies that append to X-Forwarded-For.",
                 id="smsapp.E117",
             ),
@@ -226,7 +231,7 @@ def stores(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             settings.DATABASES["default"]["ENGINE"] == "smsapp.database.sqlite",
             Error(
-                "The database is SQLite: one writer at a time, on one machine.",
+                "The database is SQLite, which allows one writer at a time, on one machine.",
                 hint="Set DATABASE_URL=postgres://user:password@host:5432/name",
                 id="smsapp.E121",
             ),
@@ -234,7 +239,7 @@ def stores(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             not (os.environ.get("REDIS_URL") or os.environ.get("REDIS_URL_FILE")),
             Error(
-                "The embedded broker is in use: it serves this machine only.",
+                "The embedded broker is in use. It serves only this machine.",
                 hint="Run a Redis or Valkey server and set REDIS_URL=redis://:password@host:6379/0",
                 id="smsapp.E122",
             ),
@@ -244,13 +249,13 @@ def stores(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 @register(deploy=True)
 def statement_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Check what the server really does, whoever set it: this process, or the role that it signs in as."""
+    """Check the limit that is in force, whether this process or its database role has set it."""
     return _found(
         (
             connection.vendor == "postgresql" and _statement_timeout() == "0",
             Warning(
-                "Statements have no time limit at the database server.",
-                hint="With DATABASE_STARTUP_OPTIONS=false the roles need one: ALTER ROLE ... SET statement_timeout.",
+                "The database server has no time limit for statements.",
+                hint="With DATABASE_STARTUP_OPTIONS=false, set it on the role: ALTER ROLE ... SET statement_timeout.",
                 id="smsapp.W123",
             ),
         ),
@@ -258,7 +263,7 @@ def statement_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def _statement_timeout() -> str:
-    """Return the server's limit; empty while it cannot be asked."""
+    """Return the server's limit; empty if the server does not answer."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SHOW statement_timeout")
@@ -274,7 +279,7 @@ def pages(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             bool(missing),
             Error(
-                f"Files that every page needs are not there: {', '.join(missing)}. Pages are answered 500.",
+                f"Files that every page needs are missing: {', '.join(missing)}. Pages would answer 500.",
                 hint="Run `manage.py assets`, then `manage.py collectstatic`.",
                 id="smsapp.E118",
             ),
@@ -297,25 +302,25 @@ def monitoring(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             not settings.METRICS_TOKEN and not settings.METRICS_NEED_TOKEN,
             Error(
-                "/metrics is open to everybody: METRICS_TOKEN is not set, and METRICS_NEED_TOKEN is off.",
-                hint="Set METRICS_TOKEN to 32 random characters or more, and have Prometheus offer it.",
+                "/metrics is public: METRICS_TOKEN is not set and METRICS_NEED_TOKEN is off.",
+                hint="Set METRICS_TOKEN to 32 random characters or more, and configure Prometheus to send it.",
                 id="smsapp.E119",
             ),
         ),
         (
             not settings.METRICS_TOKEN and settings.METRICS_NEED_TOKEN,
             Warning(
-                "METRICS_TOKEN is not set: nobody can read /metrics.",
-                hint="Set METRICS_TOKEN to 32 random characters or more, and have Prometheus offer it.",
+                "METRICS_TOKEN is not set, so nobody can read /metrics.",
+                hint="Set METRICS_TOKEN to 32 random characters or more, and configure Prometheus to send it.",
                 id="smsapp.W119",
             ),
         ),
         (
             not settings.INSTANCE_ID,
             Warning(
-                "INSTANCE_ID is not set: this installation is known by the address of its database, and holds sending "
-                "as a copy when that is reached in another way.",
-                hint="Set INSTANCE_ID to a name of its own, the same on all of its machines.",
+                "INSTANCE_ID is not set. The installation is identified by the address of its database. If that "
+                "address changes, it is taken for a copy and sending is put on hold.",
+                hint="Set INSTANCE_ID to a unique name, the same on all machines of the installation.",
                 id="smsapp.W124",
             ),
         ),
@@ -328,9 +333,9 @@ def live_gateway(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         (
             set(router.live_gateways()) <= {registry.SIMULATOR},
             Error(
-                "No gateway is preferred, and no route leads to one: live messages would reach nobody.",
-                hint="Set INFOBIP_BASE_URL and INFOBIP_API_KEY, or TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or add "
-                "one in the console.",
+                "No gateway is preferred and no route leads to one, so live messages cannot be sent.",
+                hint="Set INFOBIP_BASE_URL and INFOBIP_API_KEY, or TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or add a "
+                "gateway in the console.",
                 id="smsapp.E131",
             ),
         ),

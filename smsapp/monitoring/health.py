@@ -1,4 +1,4 @@
-"""Can this installation accept and keep messages? `GET /health`, `/health/live`, `/health/ready`."""
+"""Health endpoints for load balancers and monitors: `GET /health`, `/health/live` and `/health/ready`."""
 
 from threading import Event
 
@@ -25,26 +25,28 @@ from smsapp.runtime import draining
 
 
 class HealthAnswer(Answer):
-    status = StatusField(statuses.HEALTH, help_text="Whether messages are sent.")
-    version = serializers.CharField(help_text="Of this installation, e.g. `1.0.0`.")
-    database = serializers.ChoiceField(["ok"], help_text="Without it the answer is 503.")
+    status = StatusField(statuses.HEALTH, help_text="Whether everything works and messages are sent.")
+    version = serializers.CharField(help_text="The version of this installation, e.g. `1.0.0`.")
+    database = serializers.ChoiceField(["ok"], help_text="Without the database the response is 503.")
     broker = serializers.ChoiceField(["ok", "down"], help_text="Whether Redis answers.")
     workers = serializers.CharField(
-        help_text="`ok`, or `down:` and which: beat, or a queue that nobody has served for minutes."
+        help_text="`ok`, or `down:` followed by what is silent: beat, or queues that no worker has served for minutes."
     )
     sending = serializers.ChoiceField(
-        ["on", "held", "checking"], help_text="`checking`: after a stop, until the provider has told what it has."
+        ["on", "held", "checking"],
+        help_text="`held`: nothing is sent. `checking`: nothing is sent until the provider has said which messages it "
+        "already has.",
     )
     hold_reason = serializers.CharField(allow_null=True, help_text="Why nothing is sent; null while sending is on.")
 
 
 class LiveAnswer(Answer):
-    status = serializers.ChoiceField(["OK"], help_text="It answers.")
-    version = serializers.CharField(help_text="Of this installation, e.g. `1.0.0`.")
+    status = serializers.ChoiceField(["OK"], help_text="The process answers.")
+    version = serializers.CharField(help_text="The version of this installation, e.g. `1.0.0`.")
 
 
 class OpenView(APIView):
-    """For load balancers and monitors, without a key; counted for nobody."""
+    """An endpoint without credentials and rate limits."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -53,7 +55,7 @@ class OpenView(APIView):
 class HealthView(OpenView):
     @extend_schema(operation_id="health", summary="Health", tags=["service"], responses=HealthAnswer, auth=[])
     def get(self, request: Request) -> Response:
-        """200 while messages can be accepted and kept; 503 SERVICE_UNAVAILABLE without the database."""
+        """Answers 200 while messages can be accepted and stored; 503 without the database."""
         held = sending_hold.current()  # asks the database
         broker, silent = _broker_answers(), pulse.silent()
         return Response(
@@ -72,15 +74,17 @@ class HealthView(OpenView):
 class LiveView(OpenView):
     @extend_schema(operation_id="health_live", summary="Alive", tags=["service"], responses=LiveAnswer, auth=[])
     def get(self, request: Request) -> Response:
-        """200 while this process answers at all; a process for which it does not is restarted."""
+        """Answers 200 while this process can answer at all. Restart a process that does not."""
         return Response({"status": "OK", "version": __version__})
 
 
 class ReadyView(OpenView):
     @extend_schema(operation_id="health_ready", summary="Ready", tags=["service"], responses=HealthAnswer, auth=[])
     def get(self, request: Request) -> Response:
-        """As `/health`, and 503 as well while tables are missing that this version needs, or the server was asked to
-        stop: send no traffic here."""
+        """Like `/health`, but also 503 while migrations are missing or the server is stopping.
+
+        Send no traffic to a server that answers 503.
+        """
         if draining.is_on():
             raise ServiceUnavailable("This server is stopping.")
         if _migrations_missing():
@@ -89,7 +93,7 @@ class ReadyView(OpenView):
 
 
 def _migrations_missing() -> bool:
-    """Return whether tables are missing. Once there are none, there are none for the process's life."""
+    """Return whether migrations are missing. Once none are, the process does not look again."""
     if not _migrated.is_set():
         executor = MigrationExecutor(connection)
         if not executor.migration_plan(executor.loader.graph.leaf_nodes()):

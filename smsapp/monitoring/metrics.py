@@ -1,6 +1,7 @@
-"""`GET /metrics`, for Prometheus: what the database and Redis know, so that any process can answer for all.
+"""`GET /metrics`, for Prometheus.
 
-Nothing is counted in a process's memory: with several web processes each scrape would see another count.
+All figures come from the database and Redis, so any process can answer for the whole installation. Nothing is counted
+in a process's memory: with several web processes, each scrape would see another count.
 """
 
 import hmac
@@ -30,15 +31,15 @@ from reports.models import DailyStat
 from smsapp import __version__, queues
 from smsapp.core import clock, pulse
 
-TAKEN_STATUSES = ("sent", "delivered", "undelivered", "unconfirmed")
+ACCEPTED_STATUSES = ("sent", "delivered", "undelivered", "unconfirmed")  # the provider has, or had, the message
 FINAL_STATUSES = tuple(status for status in COUNTED_STATUSES if status not in ("queued", "unknown", "sent"))
 
 #: For the OpenAPI document.
 OPERATION: dict[str, Any] = {
     "operationId": "metrics",
     "summary": "Metrics",
-    "description": "For Prometheus, in its text format and not in the envelope: queues, messages by status, ages of "
-    "what waits, calls by endpoint. Where the installation has set METRICS_TOKEN, it must be offered as "
+    "description": "Metrics in Prometheus' text format, without the envelope: queues, messages by status, ages of the "
+    "oldest waiting work, API requests by endpoint. If the installation sets METRICS_TOKEN, send it as "
     "`Authorization: Bearer …`.",
     "tags": ["service"],
     "security": [{}, {"metricsToken": []}],
@@ -50,14 +51,14 @@ OPERATION: dict[str, Any] = {
             "content": {
                 "text/plain": {
                     "schema": {"type": "string", "description": "Prometheus' text format."},
-                    "example": "# HELP sms_sending_held 1 while nothing is sent.\nsms_sending_held 0.0\n",
+                    "example": "# HELP sms_sending_held 1 during a sending hold.\nsms_sending_held 0.0\n",
                 }
             },
         },
         "403": {
             "description": "The token is missing or wrong.",
             "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
-            "content": {"text/plain": {"schema": {"type": "string", "description": "That it is."}}},
+            "content": {"text/plain": {"schema": {"type": "string", "description": "The reason."}}},
         },
     },
 }
@@ -65,11 +66,11 @@ OPERATION: dict[str, Any] = {
 
 @require_GET
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer 403 without the token, where METRICS_TOKEN is set; in production for everybody, where it is not."""
+    """Answer 403 without METRICS_TOKEN; in production also to everybody if none is set."""
     offered, token = request.headers.get("Authorization", "").removeprefix("Bearer "), settings.METRICS_TOKEN
     is_needed = token or settings.METRICS_NEED_TOKEN
     if is_needed and not (token and hmac.compare_digest(offered.encode(), token.encode())):
-        return HttpResponse("These metrics need their token.", status=403, content_type="text/plain")
+        return HttpResponse("The metrics token is missing or wrong.", status=403, content_type="text/plain")
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Installation())
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
@@ -84,60 +85,59 @@ class _Installation:
 
 
 def _service() -> Iterator[Metric]:
-    info = GaugeMetricFamily("app_info", "The version that answers.", labels=["version"])
+    info = GaugeMetricFamily("app_info", "The running version.", labels=["version"])
     info.add_metric([__version__], 1)
     yield info
-    yield GaugeMetricFamily("sms_sending_held", "1 while nothing is sent.", value=int(sending_hold.is_held()))
+    yield GaugeMetricFamily("sms_sending_held", "1 during a sending hold.", value=int(sending_hold.is_held()))
 
 
 def _messages() -> Iterator[Metric]:
-    """Return figures from folded statistics: some ten seconds behind; a row per account, day, sender and gateway."""
+    """Yield metrics of the daily statistics, which are about ten seconds behind."""
     sums = DailyStat.objects.filter(mode=Mode.LIVE).aggregate(
         segments=Sum("segments"), **{f"n_{status}": Sum(status) for status in COUNTED_STATUSES}
     )
     counts = {status: sums[f"n_{status}"] or 0 for status in COUNTED_STATUSES}
     messages = CounterMetricFamily(
-        "sms_messages", "Live messages that came to a state; `sent`: all that a provider took.", labels=["status"]
+        "sms_messages", "Live messages by status; `sent`: all that a provider has accepted.", labels=["status"]
     )
     for status in FINAL_STATUSES:
         messages.add_metric([status], counts[status])
-    messages.add_metric(["sent"], sum(counts[status] for status in TAKEN_STATUSES))
+    messages.add_metric(["sent"], sum(counts[status] for status in ACCEPTED_STATUSES))
     yield messages
-    waiting = GaugeMetricFamily("sms_messages_open", "Live messages that are in no last state.", labels=["status"])
+    waiting = GaugeMetricFamily("sms_messages_open", "Live messages without a final status.", labels=["status"])
     for status in ("queued", "unknown", "sent"):
         waiting.add_metric([status], counts[status])
     yield waiting
-    yield CounterMetricFamily("sms_segments", "Segments of live messages a provider took.", value=sums["segments"] or 0)
+    segments = sums["segments"] or 0
+    yield CounterMetricFamily("sms_segments", "Segments of live messages accepted by providers.", value=segments)
 
 
 def _waiting() -> Iterator[Metric]:
     now = clock.about_now()
-    campaigns = GaugeMetricFamily("sms_campaigns", "Campaigns that are not over.", labels=["status"])
+    campaigns = GaugeMetricFamily("sms_campaigns", "Open campaigns.", labels=["status"])
     open_states = (CampaignStatus.RUNNING, CampaignStatus.PAUSED, CampaignStatus.SCHEDULED, CampaignStatus.MISSED)
     for status in open_states:
         campaigns.add_metric([status.value], Campaign.objects.filter(status=status, closed_at=None).count())
     yield campaigns
     ready = Batch.objects.filter(state=BatchState.READY, next_attempt_at__lte=now, mode=Mode.LIVE)
     running = ready.filter(campaign__status=CampaignStatus.RUNNING).aggregate(oldest=Min("next_attempt_at"))
-    yield _age("sms_oldest_batch_seconds", "How long the batch waits that has waited longest.", running["oldest"], now)
+    yield _age("sms_oldest_batch_seconds", "Waiting time of the oldest ready batch.", running["oldest"], now)
     unknown = Campaign.objects.filter(closed_at=None).aggregate(total=Sum("unknown"))["total"]
     yield GaugeMetricFamily("sms_unknown", "Messages whose outcome is being looked up.", value=unknown or 0)
     inbox = ReportInbox.objects.filter(applied_at=None).aggregate(oldest=Min("received_at"))
-    yield _age(
-        "sms_oldest_report_seconds", "How long the report body waits that has waited longest.", inbox["oldest"], now
-    )
+    yield _age("sms_oldest_report_seconds", "Age of the oldest delivery report not yet applied.", inbox["oldest"], now)
     outbox = WebhookDelivery.objects.filter(state=WebhookState.WAITING, next_attempt_at__lte=now)
     due = outbox.aggregate(oldest=Min("next_attempt_at"))["oldest"]
-    yield _age("sms_oldest_webhook_seconds", "How long the webhook is due that is due longest.", due, now)
+    yield _age("sms_oldest_webhook_seconds", "Waiting time of the oldest webhook delivery that is due.", due, now)
 
 
-def _age(name: str, words: str, oldest: object, now: object) -> Metric:
+def _age(name: str, documentation: str, oldest: object, now: object) -> Metric:
     seconds = (now - oldest).total_seconds() if oldest else 0  # type: ignore[operator]
-    return GaugeMetricFamily(name, words, value=max(seconds, 0))
+    return GaugeMetricFamily(name, documentation, value=max(seconds, 0))
 
 
 def _broker() -> Iterator[Metric]:
-    """Return the broker's figures; while Redis is down only `sms_broker_up`."""
+    """Yield the broker's metrics; only `sms_broker_up` while Redis is down."""
     try:
         redis = get_redis_connection("default")
         depths = {name: redis.llen(f"{settings.REDIS_KEY_PREFIX}:{name}") for name in queues.QUEUES}
@@ -146,20 +146,20 @@ def _broker() -> Iterator[Metric]:
         yield GaugeMetricFamily("sms_broker_up", "1 while the broker answers.", value=0)
         return
     yield GaugeMetricFamily("sms_broker_up", "1 while the broker answers.", value=1)
-    depth = GaugeMetricFamily("sms_queue_depth", "Wake-ups waiting in a queue.", labels=["queue"])
+    depth = GaugeMetricFamily("sms_queue_depth", "Tasks waiting in a queue.", labels=["queue"])
     for name, count in depths.items():
         depth.add_metric([name], count)
     yield depth
     age = GaugeMetricFamily(
         "sms_pulse_age_seconds",
-        "Since beat, or whoever serves a queue, gave a sign of life.",
+        "Seconds since the last heartbeat of beat or of a queue's workers.",
         labels=["of"],
     )
     for name, seconds_ago in (pulse.ages() or {}).items():
         age.add_metric([name], seconds_ago)
     yield age
-    requests = CounterMetricFamily("api_requests", "Calls of the API.", labels=["method", "endpoint", "status"])
-    seconds = CounterMetricFamily("api_request_seconds", "Time spent on them.", labels=["method", "endpoint"])
+    requests = CounterMetricFamily("api_requests", "API requests.", labels=["method", "endpoint", "status"])
+    seconds = CounterMetricFamily("api_request_seconds", "Time spent on API requests.", labels=["method", "endpoint"])
     for (method, endpoint, status), count in calls.requests.items():
         requests.add_metric([method, endpoint, status], count)
     for (method, endpoint), total in calls.seconds.items():

@@ -1,4 +1,4 @@
-"""Errors for Sentry: where they happened and what was said, never whom they concerned."""
+"""Error reports to Sentry, without personal data."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ KEPT_HEADERS = ("User-Agent", "Content-Type", "Content-Length", "X-Request-Id")
 
 
 def begin(dsn: str, **options: Any) -> None:
-    """Send errors from now on. Raises ImproperlyConfigured if the library is not installed."""
+    """Start sending errors. Raises ImproperlyConfigured if the library is not installed."""
     try:
         import sentry_sdk
     except ImportError:
         raise ImproperlyConfigured(
-            "SENTRY_DSN is set, and sentry-sdk is not installed: pip install -r requirements/prod.txt"
+            "SENTRY_DSN is set, but sentry-sdk is not installed: pip install -r requirements/prod.txt"
         ) from None
     sentry_sdk.init(
         dsn=dsn,
@@ -32,7 +32,7 @@ def begin(dsn: str, **options: Any) -> None:
 
 
 def clean(event: Any, hint: Any) -> Any:
-    """Return an event, transaction or breadcrumb as it may leave."""
+    """Return an event, transaction or breadcrumb without personal data and secrets."""
     if isinstance(request := event.get("request"), dict):
         headers = {name: value for name, value in request.get("headers", {}).items() if name in KEPT_HEADERS}
         event["request"] = {"method": request.get("method"), "url": request.get("url"), "headers": headers}

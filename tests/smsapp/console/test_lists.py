@@ -56,7 +56,7 @@ def test_a_number_is_found_in_any_spelling(admin_client: Client, spelling: str) 
 
 
 def test_a_search_that_can_find_nothing_says_what_can_be_found(admin_client: Client) -> None:
-    assert "Nothing can be found by this" in admin_client.get(MESSAGES, {"q": "Anna"}).content.decode()
+    assert "You cannot search for this" in admin_client.get(MESSAGES, {"q": "Anna"}).content.decode()
 
 
 def test_a_confirmation_shows_text_recipients_and_cost(admin_client: Client) -> None:

@@ -56,7 +56,7 @@ def test_a_proxy_that_is_not_trusted_is_seen_and_said(
     client, settings, monkeypatch, caplog, trusted, forwarded, is_seen
 ):
     monkeypatch.setattr(proxies, "cache", LocMemCache(secrets.token_hex(4), {}))
-    monkeypatch.setattr(proxies, "_noted", Pause(proxies.NOTE_EVERY))
+    monkeypatch.setattr(proxies, "_recorded", Pause(proxies.RECORD_EVERY))
     settings.TRUSTED_PROXY_COUNT = trusted
     for _ in range(2):
         client.get("/sw.js", headers={"X-Forwarded-For": "203.0.113.7"} if forwarded else {})
