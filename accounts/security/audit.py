@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import transaction
 
-from accounts.models import Account, AuditEvent, Setting, User
+from accounts.models import Account, AuditEvent, User
 from accounts.security import audit_witness, own_keys
 from accounts.security.audit_witness import Head
 from accounts.security.encryption import SecretUnreadable
+from accounts.system_state import SystemState
 from smsapp.core import clock
 from smsapp.core.budget import Budget
 from smsapp.core.context import current_call
@@ -31,7 +32,20 @@ logger = logging.getLogger(__name__)
 EVENTS_AT_ONCE = 200
 SECONDS_AT_ONCE = 5.0
 SEALED_WITHIN = timedelta(minutes=10)  # seconds of sealing in one task, which runs every half minute
-CHAIN_LOCK = "audit_chain"  # a Setting; its row is the lock under which the chain grows, its value the last seal
+CHAIN_LOCK = "audit_chain"  # the row is the lock under which the chain grows, its value the last seal
+
+
+def _load_head(text: str) -> Head:
+    position, _, last = text.partition(":")
+    return Head(int(position or 0), last)
+
+
+_HEAD = SystemState(
+    CHAIN_LOCK,
+    "Position and hash of the last sealed audit event.",
+    load=_load_head,
+    dump=lambda head: f"{head.position}:{head.hash}",
+)
 
 
 def record(
@@ -95,16 +109,7 @@ def _note_head() -> None:
 
 def _seal_some() -> int:
     with transaction.atomic():
-        Setting.objects.get_or_create(
-            key=CHAIN_LOCK,
-            defaults={
-                "value": "0:",
-                "is_fixed": True,
-                "description": "Position and hash of the last sealed audit event.",
-            },
-        )
-        end = Setting.objects.select_for_update().get(key=CHAIN_LOCK)
-        position, last = _end_of(end)
+        position, last = _HEAD.lock()
         chain = _Chain.of(own_keys.stored(own_keys.AUDIT, lambda: f"{position}:{secrets.token_hex(32)}"))
         events = list(AuditEvent.objects.filter(position=None).order_by("pk")[:EVENTS_AT_ONCE])
         for event in events:
@@ -113,8 +118,7 @@ def _seal_some() -> int:
             event.position = position
         AuditEvent.objects.bulk_update(events, ["position", "hash"])
         if events:
-            end.value = f"{position}:{last}"
-            end.save(update_fields=["value", "updated_at"])
+            _HEAD.put(Head(position, last))
     return len(events)
 
 
@@ -158,8 +162,7 @@ def contains(seal: Head) -> bool:
 
 def head() -> Head:
     """Return the last sealed event; (0, "") if there is none."""
-    end = Setting.objects.filter(key=CHAIN_LOCK).first()
-    return _end_of(end) if end else Head(0, "")
+    return _HEAD.get()
 
 
 def _not_sealed() -> Iterator[Fault]:
@@ -184,11 +187,6 @@ class _Chain(NamedTuple):
         if position <= self.plain_until:
             return hashlib.sha256(content).hexdigest()
         return hmac.new(self.key, content, hashlib.sha256).hexdigest()
-
-
-def _end_of(end: Setting) -> Head:
-    position, _, last = end.value.partition(":")
-    return Head(int(position), last)
 
 
 def _content(position: int, event: AuditEvent) -> bytes:

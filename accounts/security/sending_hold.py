@@ -15,8 +15,9 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.models import Setting, User
+from accounts.models import User
 from accounts.security import audit
+from accounts.system_state import SystemState
 from smsapp.core import clock
 
 logger = logging.getLogger(__name__)
@@ -47,13 +48,37 @@ class Hold:
     detail: str = ""
 
 
+def _load(text: str) -> Hold | None:
+    """Return the hold of a stored value. One that cannot be read still holds."""
+    if not text:
+        return None
+    try:
+        stored: dict[str, Any] = json.loads(text)
+        since = datetime.fromisoformat(stored.pop("since"))
+        return Hold(**stored | {"since": since, "kind": HoldKind(stored["kind"])})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Hold("Sending is held.", "somebody", clock.about_now())
+
+
+def _dump(held: Hold | None) -> str:
+    return json.dumps(asdict(held) | {"since": held.since.isoformat()}) if held else ""
+
+
+HOLD = SystemState(
+    KEY,
+    "Why nothing is sent, if so. Changed with `manage.py hold` and `release`, or in the console.",
+    load=_load,
+    dump=_dump,
+)
+
+
 def current() -> Hold | None:
     """Return the hold that is on; None while sending is allowed."""
-    return read(Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or "")
+    return HOLD.get()
 
 
 def is_held() -> bool:
-    return Setting.objects.filter(key=KEY).exclude(value="").exists()
+    return HOLD.get() is not None
 
 
 def hold(
@@ -73,15 +98,13 @@ def hold(
     an UPDATE after FOR UPDATE: only then a reader whose statement began earlier reads the row again.
     """
     wanted = Hold(reason, by, at or clock.about_now(), kind, detail)
-    make_row()
-    Setting.objects.filter(key=KEY, value="").update(value=_text(wanted))
+    HOLD.make_row()
+    HOLD.compare_and_set(HOLD.nothing(), wanted)
     with transaction.atomic(durable=True):
-        row = Setting.objects.select_for_update().get(key=KEY)
-        before = read(row.value)
+        before = HOLD.lock()
         if before is not None and (before.kind is HoldKind.COPY or _STRENGTH[before.kind] > _STRENGTH[kind]):
             return before
-        row.value = _text(wanted)
-        row.save(update_fields=["value", "updated_at"])
+        HOLD.put(wanted)
         audit.record(
             "sending.held",
             account=None,
@@ -97,38 +120,10 @@ def hold(
 def release(kind: HoldKind, into: Hold | None = None) -> bool:
     """Release a hold of this kind, or replace it by another. Return False if no such hold is on."""
     with transaction.atomic():
-        row = Setting.objects.select_for_update().filter(key=KEY).first()
-        before = read(row.value) if row else None
-        if row is None or before is None or before.kind is not kind:
+        before = HOLD.lock()
+        if before is None or before.kind is not kind:
             return False
-        row.value = _text(into) if into else ""
-        row.save(update_fields=["value", "updated_at"])
+        HOLD.put(into)
     if into is None:
         logger.warning("sending is released")
     return True
-
-
-def row_exists() -> bool:
-    return Setting.objects.filter(key=KEY).exists()
-
-
-def make_row() -> None:
-    """Create the row before it is needed: a missing row cannot be locked."""
-    description = "Why nothing is sent, if so. Changed with `manage.py hold` and `release`, or in the console."
-    Setting.objects.bulk_create([Setting(key=KEY, description=description, is_fixed=True)], ignore_conflicts=True)
-
-
-def read(text: str) -> Hold | None:
-    """Return the hold of a stored value. One that cannot be read still holds."""
-    if not text:
-        return None
-    try:
-        stored: dict[str, Any] = json.loads(text)
-        since = datetime.fromisoformat(stored.pop("since"))
-        return Hold(**stored | {"since": since, "kind": HoldKind(stored["kind"])})
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return Hold("Sending is held.", "somebody", clock.about_now())
-
-
-def _text(held: Hold) -> str:
-    return json.dumps(asdict(held) | {"since": held.since.isoformat()})

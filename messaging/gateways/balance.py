@@ -2,15 +2,17 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
 
 from accounts.choices import Mode
-from accounts.models import Setting
+from accounts.system_state import SystemState, object_or_nothing
 from messaging.gateways import registry
 from messaging.gateways.base import GatewayError
 from smsapp.core import clock
@@ -19,7 +21,11 @@ from smsapp.core.exceptions import ServiceUnavailable
 logger = logging.getLogger(__name__)
 
 KEEP_SECONDS = 300
-KEY = "provider_balance"  # a Setting, which the console shows
+KEY = "provider_balance"
+#: What the gateway of live messages said last, with its name.
+LAST: SystemState[dict[str, Any]] = SystemState(
+    KEY, "What is left at the provider of live messages.", load=object_or_nothing, dump=lambda last: json.dumps(last)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +69,20 @@ def check() -> bool:
         "gateway": known.gateway,
         "as_of": known.as_of.isoformat(timespec="seconds"),
     }
-    Setting.objects.update_or_create(
-        key=KEY,
-        defaults={"value": json.dumps(told)},
-        create_defaults={
-            "value": json.dumps(told),
-            "is_fixed": True,
-            "description": "What is left at the provider of live messages.",
-        },
-    )
-    return not is_low(json.dumps(told))
+    LAST.put(told)
+    return not is_low(told)
 
 
 def _forget_others(gateway: str | None) -> None:
     """Remove what another gateway said: it does not apply to this one."""
-    stored = Setting.objects.filter(key=KEY).first()
-    if stored is not None and gateway_in(stored.value) != gateway:
-        stored.delete()
+    if LAST.get().get("gateway") != gateway:
+        LAST.delete()
 
 
-def gateway_in(stored: str) -> str:
-    """Return the gateway that `check` recorded; empty if it did not."""
-    try:
-        return str(json.loads(stored)["gateway"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-
-
-def is_low(stored: str) -> bool:
+def is_low(last: Mapping[str, Any]) -> bool:
     """Return whether the balance that `check` recorded is below the threshold."""
     try:
-        balance = Decimal(json.loads(stored)["balance"])
+        balance = Decimal(last["balance"])
     except (ValueError, KeyError, TypeError, ArithmeticError):
         return False
     threshold: float = settings.PROVIDER_LOW_BALANCE

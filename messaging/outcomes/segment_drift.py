@@ -1,7 +1,7 @@
 """Where a provider counts other segments than we do.
 
 Its count is what we pay, ours is what the customer pays, and is known before anything is sent. Differences are recorded
-by gateway in a row of `settings`, which the console's front page points to until an operator empties it.
+by gateway, and the console's front page points to them until an operator empties the value.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.db import transaction
 
-from accounts.models import Setting
+from accounts.system_state import SystemState, object_or_nothing
 from messaging.ids import batch_of, public_id
 from messaging.models import Batch
 from messaging.storage.message_rows import StoredMessage
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEY = "segment_drift"
-DESCRIPTION = "Reports that name other segments than we counted, by gateway. Empty it when you have looked into it."
 KEPT = 5  # examples shown of each gateway; all are counted
 
 
@@ -48,6 +47,32 @@ class Drifts:
     last: list[str] = field(default_factory=list)
 
 
+def _load(text: str) -> dict[str, Drifts]:
+    """Read drifts by gateway. A text that an operator emptied or wrote says nothing."""
+    try:
+        return {
+            name: Drifts(int(one["count"]), [str(words) for words in one["last"]])
+            for name, one in object_or_nothing(text).items()
+        }
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _dump(drifts: Mapping[str, Drifts]) -> str:
+    told = {name: {"count": one.count, "last": one.last} for name, one in sorted(drifts.items())}
+    return json.dumps(told, indent=1) if told else ""
+
+
+#: By the name of the gateway.
+DRIFTS: SystemState[dict[str, Drifts]] = SystemState(
+    KEY,
+    "Reports that name other segments than we counted, by gateway. Empty it when you have looked into it.",
+    load=_load,
+    dump=_dump,
+    is_fixed=False,
+)
+
+
 def note(facts: Iterable["Fact"], known: Mapping[int, StoredMessage], changed: Collection[int]) -> None:
     """Record the drifts among facts that changed a message, once the transaction has committed."""
     found = [
@@ -64,33 +89,15 @@ def note(facts: Iterable["Fact"], known: Mapping[int, StoredMessage], changed: C
         transaction.on_commit(lambda: _add(found), robust=True)
 
 
-def known_drifts() -> dict[str, Drifts]:
-    """Return the recorded drifts by gateway."""
-    return read(Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or "")
-
-
-def read(text: str) -> dict[str, Drifts]:
-    """Return what a stored value says; one that an operator emptied or wrote says nothing."""
-    try:
-        stored = json.loads(text)
-        return {name: Drifts(int(one["count"]), [str(words) for words in one["last"]]) for name, one in stored.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
 def _add(found: Sequence[Drift]) -> None:
-    Setting.objects.bulk_create([Setting(key=KEY, description=DESCRIPTION)], ignore_conflicts=True)
     with transaction.atomic():
-        row = Setting.objects.select_for_update().get(key=KEY)
-        drifts = read(row.value)
+        drifts = DRIFTS.lock()
         moment = f"{clock.now():%Y-%m-%d %H:%M:%S}"
         for gateway, own in _by_gateway(found).items():
             before = drifts.get(gateway, Drifts())
             words = [f"{moment} {drift.words}" for drift in own[:KEPT]]
             drifts[gateway] = Drifts(before.count + len(own), [*words, *before.last][:KEPT])
-        told = {name: {"count": one.count, "last": one.last} for name, one in sorted(drifts.items())}
-        row.value = json.dumps(told, indent=1)
-        row.save(update_fields=["value", "updated_at"])
+        DRIFTS.put(drifts)
 
 
 def _by_gateway(found: Sequence[Drift]) -> dict[str, list[Drift]]:

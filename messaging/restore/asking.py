@@ -6,9 +6,9 @@ timeline, reads the provider's log from that sign of life on. A call that is in 
 that nobody here knows, shows that an older state was put back (`detection.py` then holds it as a copy). A call under
 way when the machine stopped had its attempt committed before, so it is no such sign.
 
-The question is one row of `settings`. While it exists sending is held (`HoldKind.CHECKING`), and no messages are made.
-A provider that keeps no log by our ids cannot be asked: then an operator has to confirm (`HoldKind.CONFIRM`), unless
-nothing waits that it may have got meanwhile.
+The question is stored. While it exists sending is held (`HoldKind.CHECKING`), and no messages are made. A provider that
+keeps no log by our ids cannot be asked: then an operator has to confirm (`HoldKind.CONFIRM`), unless nothing waits that
+it may have got meanwhile.
 
 A log lags: what a provider accepted last is in it some seconds later. So it is read no sooner than `Policy.log_lag`
 after the question began, since when nothing left here. Gateways for which nothing waits are asked, too, since a caller
@@ -21,16 +21,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import F, Q, QuerySet
 
 from accounts.choices import Mode
-from accounts.models import Setting
 from accounts.security import sending_hold
 from accounts.security.sending_hold import Hold, HoldKind
+from accounts.system_state import Stored, SystemState, object_of
 from campaigns.choices import CampaignStatus, RecurringStatus
 from campaigns.models import Campaign, RecurringCampaign
 from messaging.choices import AttemptState, MessageStatus
@@ -48,7 +47,6 @@ from smsapp.core.enqueue import enqueue
 logger = logging.getLogger(__name__)
 
 KEY = "question_after_a_stop"
-DESCRIPTION = "What the providers are being asked before sending goes on after a stop."
 SLACK = timedelta(seconds=10)  # by which a provider's clock may be behind
 TRIES = 5  # tries in a row without an answer before an operator is asked; the provider is asked on
 STEP_TIME = 100.0  # seconds after which a step that did not return was killed
@@ -77,6 +75,19 @@ class Question:
     not_before: float = 0.0
 
 
+def _load(text: str) -> Question | None:
+    stored = object_of(text)
+    return Question(**stored | {name: tuple(stored.get(name, ())) for name in ("carriers", "done")}) if stored else None
+
+
+QUESTION: SystemState[Question | None] = SystemState(
+    KEY,
+    "What the providers are being asked before sending goes on after a stop.",
+    load=_load,
+    dump=lambda question: json.dumps(asdict(question)) if question else "",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`more`: what a provider has that the database does not know, in words; empty: nothing, sending may go on."""
@@ -88,25 +99,23 @@ def begin(since: datetime | None, why: str) -> None:
     """Hold sending, then store the question: a hold without a question is asked again, the reverse is no barrier."""
     now = clock.now()
     sending_hold.hold(REASON, "smsapp", kind=HoldKind.CHECKING, detail=why, at=now)
-    question = Question(since.isoformat() if since else "", why, now.timestamp(), tuple(_carriers(now)))
-    row = Setting(key=KEY, value=_text(question), description=DESCRIPTION, is_fixed=True)
-    if Setting.objects.bulk_create([row], ignore_conflicts=True):
-        logger.warning("%s The providers are asked before anything is sent.", why)
+    QUESTION.create(Question(since.isoformat() if since else "", why, now.timestamp(), tuple(_carriers(now))))
+    logger.warning("%s The providers are asked before anything is sent.", why)
     enqueue("messaging.watch")
 
 
 def is_open() -> bool:
-    return Setting.objects.filter(key=KEY).exists()
+    return QUESTION.has_row()
 
 
 def end() -> None:
     """Forget the question."""
-    Setting.objects.filter(key=KEY).delete()
+    QUESTION.delete()
 
 
 def own_hold() -> Hold | None:
     """Return the hold of an open question, even where an operator's hold replaces it."""
-    question = _parse(_value())
+    question = QUESTION.get()
     if question is None:
         return None
     kind = HoldKind.CONFIRM if question.unable else HoldKind.CHECKING
@@ -120,9 +129,8 @@ def has_anyone_to_ask(now: datetime) -> bool:
 def take_step() -> Answer | None:
     """Ask on, for TASK_BUDGET seconds. Return the answer, if this was all."""
     claimed = _claim()
-    if claimed is None:
+    if claimed is None or (question := claimed.value) is None:
         return None
-    question, written = claimed
     budget = Budget(settings.TASK_BUDGET)
     for name in sorted({*question.carriers, *_with_log()}):
         if name in question.done:
@@ -138,10 +146,10 @@ def take_step() -> Answer | None:
         if more:
             return Answer(more)
         if name not in question.done:
-            _put_down(question, written)
+            _put_down(question, claimed)
             return None
     if question.unable:
-        _call_operator(question, written)
+        _call_operator(question, claimed)
         return None
     return Answer("")
 
@@ -223,16 +231,16 @@ def _request(question: Question) -> str:
     return f"{question.unable} Confirm that this is no backup that was put back: then release sending."
 
 
-def _call_operator(question: Question, written: str) -> None:
+def _call_operator(question: Question, claimed: Stored[Question | None]) -> None:
     question = replace(question, not_before=float("inf"))
     sending_hold.hold(_request(question), "smsapp", kind=HoldKind.CONFIRM, detail=question.why, at=clock.now())
-    Setting.objects.filter(key=KEY, value=written).update(value=_text(question))
+    QUESTION.compare_and_set(claimed, question)
     logger.error("sending waits for an operator. %s %s", question.why, _request(question))
 
 
-def _put_down(question: Question, written: str) -> None:
+def _put_down(question: Question, claimed: Stored[Question | None]) -> None:
     """Leave the next step to another worker, and say with the hold why it takes longer."""
-    Setting.objects.filter(key=KEY, value=written).update(value=_text(question))
+    QUESTION.compare_and_set(claimed, question)
     if question.note:
         urgent = question.tries >= TRIES
         kind = HoldKind.CONFIRM if urgent else HoldKind.CHECKING
@@ -266,34 +274,16 @@ def _carriers(now: datetime) -> list[str]:
     return sorted(names)
 
 
-# --- the row: who asks, and how far it is ---------------------------------------------------------------------
-
-
-def _claim() -> tuple[Question, str] | None:
-    text = _value()
-    question, now = _parse(text), clock.now().timestamp()
+def _claim() -> Stored[Question | None] | None:
+    """Claim the next step of the question. Return None if there is none, or somebody else is at it."""
+    stored, now = QUESTION.read(), clock.now().timestamp()
+    question = stored.value
     if question is None or question.not_before > now:
         return None
     if not question.put_at:  # by a version that did not record whom it concerns
         question = replace(question, carriers=tuple(_carriers(clock.now())), put_at=now)
-    question = replace(question, not_before=now + STEP_TIME)
-    if not Setting.objects.filter(key=KEY, value=text).update(value=_text(question)):
-        return None
-    return question, _text(question)
+    return QUESTION.compare_and_set(stored, replace(question, not_before=now + STEP_TIME))
 
 
 def _in(seconds: float) -> float:
     return clock.now().timestamp() + seconds
-
-
-def _value() -> str:
-    return Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or ""
-
-
-def _parse(text: str) -> Question | None:
-    stored: dict[str, Any] = json.loads(text) if text else {}
-    return Question(**stored | {name: tuple(stored.get(name, ())) for name in ("carriers", "done")}) if stored else None
-
-
-def _text(question: Question) -> str:
-    return json.dumps(asdict(question))

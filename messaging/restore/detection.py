@@ -22,7 +22,7 @@ import secrets
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -31,9 +31,10 @@ from django.db.models import F
 from django.dispatch import receiver
 from django.utils.translation import gettext_noop
 
-from accounts.models import Setting
+from accounts import system_state
 from accounts.security import sending_hold
 from accounts.security.sending_hold import Hold, HoldKind
+from accounts.system_state import SystemState, object_or_nothing
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.transitions import pause_for_defect
@@ -46,12 +47,6 @@ from smsapp.core.enqueue import enqueue
 
 logger = logging.getLogger(__name__)
 
-INSTALLED_AT = "installed_at"
-LAST_ALIVE = "last_alive"
-DESCRIPTIONS = {
-    INSTALLED_AT: "Where this database belongs. A copy that starts elsewhere is held until an operator releases it.",
-    LAST_ALIVE: "Renewed while smsapp runs; a witness that has seen more shows that an older backup was put back.",
-}
 #: More batches than can be made in the time a backup is behind. The numbers suffice for a million such steps.
 NUMBERS_SKIPPED = 10_000_000
 #: More marks than a witness that cannot be read at the moment may have recorded.
@@ -81,6 +76,32 @@ class _LastLook:
 
 
 _last_look = _LastLook()
+
+
+class Home(NamedTuple):
+    """Which installation the database belongs to, and where that is. The name never changes."""
+
+    name: str
+    fingerprint: Fingerprint
+
+
+def _load_home(text: str) -> Home | None:
+    stored = object_or_nothing(text)
+    return Home(str(stored["name"]), Fingerprint(**stored.get("place", {}))) if "name" in stored else None
+
+
+HOME: SystemState[Home | None] = SystemState(
+    "installed_at",
+    "Where this database belongs. A copy that starts elsewhere is held until an operator releases it.",
+    load=_load_home,
+    dump=lambda home: json.dumps({"name": home.name, "place": home.fingerprint.as_dict}) if home else "",
+)
+LAST_ALIVE: SystemState[Mark | None] = SystemState(
+    "last_alive",
+    "Renewed while smsapp runs; a witness that has seen more shows that an older backup was put back.",
+    load=lambda text: high_water_mark.mark_from(object_or_nothing(text)),
+    dump=lambda mark: json.dumps(mark.as_dict) if mark else "",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +262,7 @@ def _stop_in_words(installation: Installation, here: Fingerprint, now: datetime)
 
 def _note_fingerprint(installation: Installation, known: Fingerprint) -> None:
     if known != installation.fingerprint:
-        _write(INSTALLED_AT, {"name": installation.name, "place": known.as_dict})
+        HOME.put(Home(installation.name, known))
 
 
 def _hold_copy(reason: str, detail: str) -> Hold:
@@ -270,29 +291,19 @@ def _data_until(installation: Installation) -> str:
 
 
 def _name() -> str:
-    """Return the installation's name, which never changes; empty before it has one."""
-    stored = _load(Setting.objects.filter(key=INSTALLED_AT).values_list("value", flat=True).first())
-    return str(stored.get("name", ""))
+    """Return the installation's name; empty before it has one."""
+    home = HOME.get()
+    return home.name if home else ""
 
 
 def _read() -> Installation | None:
-    values = dict(Setting.objects.filter(key__in=(INSTALLED_AT, LAST_ALIVE)).values_list("key", "value"))
-    installed, mark = _load(values.get(INSTALLED_AT)), high_water_mark.mark_from(_load(values.get(LAST_ALIVE)))
-    if "name" not in installed:
-        return None
-    return Installation(str(installed["name"]), Fingerprint(**installed.get("place", {})), mark)
-
-
-def _load(text: str | None) -> dict[str, Any]:
-    stored = json.loads(text) if text else {}
-    return stored if isinstance(stored, dict) else {}
+    home, mark = system_state.get_all(HOME, LAST_ALIVE)
+    return Installation(home.name, home.fingerprint, mark) if home else None
 
 
 def _claim(now: Fingerprint) -> Installation:
     """Record at the first start where the database belongs. The first process decides."""
-    value = json.dumps({"name": secrets.token_hex(8), "place": now.as_dict})
-    row = Setting(key=INSTALLED_AT, value=value, description=DESCRIPTIONS[INSTALLED_AT], is_fixed=True)
-    Setting.objects.bulk_create([row], ignore_conflicts=True)
+    HOME.create(Home(secrets.token_hex(8), now))
     installation = _read()
     assert installation is not None
     return installation
@@ -300,17 +311,10 @@ def _claim(now: Fingerprint) -> Installation:
 
 def _renew(step: int) -> None:
     """Advance the mark, unless another process just did. Compare-and-set: it never goes back."""
-    row = Setting.objects.filter(key=LAST_ALIVE).first()
-    before = high_water_mark.mark_from(_load(row.value)) if row else None
-    mark = Mark((before.counter if before else 0) + step, clock.now())
-    if row is None:
-        _write(LAST_ALIVE, mark.as_dict)
-    elif not Setting.objects.filter(pk=row.pk, value=row.value).update(value=json.dumps(mark.as_dict)):
+    before = LAST_ALIVE.read()
+    mark = Mark((before.value.counter if before.value else 0) + step, clock.now())
+    if not before.text:
+        LAST_ALIVE.put(mark)
+    elif LAST_ALIVE.compare_and_set(before, mark) is None:
         return
     high_water_mark.record_mark(_name(), mark)
-
-
-def _write(key: str, value: dict[str, Any]) -> None:
-    Setting.objects.update_or_create(
-        key=key, defaults={"value": json.dumps(value), "description": DESCRIPTIONS[key], "is_fixed": True}
-    )

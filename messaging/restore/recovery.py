@@ -15,14 +15,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import orjson
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from accounts.models import Account, Setting, User
+from accounts.models import Account, User
+from accounts.system_state import SystemState, object_of
 from campaigns.choices import CampaignKind, CampaignStatus
 from campaigns.models import Campaign
 from messaging.choices import AttemptState, BatchState, FactSource, Lane
@@ -39,7 +39,6 @@ from uploads.choices import AudienceSource
 from uploads.models import Audience
 
 KEY = "recovered_messages"
-DESCRIPTION = "What the last release of a restored database found at the providers that the database did not know."
 RECENT_CALLS = 20_000  # newest batches; their gateways may have carried the forgotten ones, too
 LISTED = 500
 NAME = "Recovered after a restore"
@@ -77,16 +76,13 @@ class Found:
             self.unplaced[message_id] = f"{moment}, to {mask(entry.phone_number)}: {why}"
 
 
-def report() -> Found:
-    """Return what the last release found."""
-    text = Setting.objects.filter(key=KEY).values_list("value", flat=True).first()
-    stored: dict[str, Any] = json.loads(text) if text else {}
-    return Found(**stored)
-
-
-def write(found: Found) -> None:
-    values = {"value": json.dumps(asdict(found)), "description": DESCRIPTION, "is_fixed": True}
-    Setting.objects.update_or_create(key=KEY, defaults=values)
+#: What the last release found.
+REPORT = SystemState(
+    KEY,
+    "What the last release of a restored database found at the providers that the database did not know.",
+    load=lambda text: Found(**object_of(text)),
+    dump=lambda found: json.dumps(asdict(found)),
+)
 
 
 def gateways_used() -> list[str]:
@@ -102,7 +98,7 @@ def recover_messages(gateway: str, entries: Iterable[LogEntry], known_until: dat
     """
     known, unknown = _ours(entries)
     settlement.apply(settlement.facts_from([entry.report for entry in known], FactSource.LOOKUP)[0])
-    found = report()
+    found = REPORT.get()
     groups: dict[CallName, list[LogEntry]] = defaultdict(list)
     for entry in unknown:
         name = read_call_name(entry.report.reference)
@@ -121,7 +117,7 @@ def recover_messages(gateway: str, entries: Iterable[LogEntry], known_until: dat
         else:
             count = _store_entries(gateway, account, user, name, members)
             found.placed[account.name] = found.placed.get(account.name, 0) + count
-    write(found)
+    REPORT.put(found)
 
 
 def _ours(entries: Iterable[LogEntry]) -> tuple[list[LogEntry], list[LogEntry]]:

@@ -1,7 +1,7 @@
 """Ends a sending hold.
 
 A hold by hand ends at once. A restored or copied database is first compared with the provider, in steps that any worker
-may take: the state is one row of `settings`.
+may take; the progress is stored.
 
 For each batch with messages that could still be sent, the provider is asked by message id whether it has them. What it
 has is recorded as facts from a look-up, with the calls that carried them, so that neither is used again. What it does
@@ -15,15 +15,15 @@ import logging
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Count, Max, Q, QuerySet, Sum
 
-from accounts.models import Setting, User
+from accounts.models import User
 from accounts.security import audit, sending_hold
 from accounts.security.sending_hold import Hold, HoldKind
+from accounts.system_state import Stored, SystemState, object_of
 from campaigns.choices import CampaignStatus
 from campaigns.models import Campaign
 from campaigns.scheduling.starting import miss_uncertain
@@ -41,7 +41,6 @@ from smsapp.core.exceptions import InvalidState
 logger = logging.getLogger(__name__)
 
 KEY = "release"
-DESCRIPTION = "How far the comparison with the provider is that goes before a release."
 TRIES = 5  # tries in a row while the provider does not tell
 BATCHES_AT_ONCE = 100  # batches read in one step; more than its time allows to ask about
 STEP_TIME = 100.0  # seconds after which a step that did not return was killed: longer than one can take
@@ -72,6 +71,20 @@ class Release:
     not_before: float = 0.0
     read: tuple[str, ...] = ()
     cursor: str = ""
+
+
+def _load(text: str) -> Release | None:
+    stored = object_of(text)
+    return Release(**stored | {"read": tuple(stored.get("read", ()))}) if stored else None
+
+
+PROGRESS: SystemState[Release | None] = SystemState(
+    KEY,
+    "How far the comparison with the provider is that goes before a release.",
+    load=_load,
+    dump=lambda release: json.dumps(asdict(release)) if release else "",
+)
+Claimed = Stored[Release | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +121,12 @@ def request(by: str, *, force: bool = False, check: bool = False, user: User | N
         detection.treat_as_copy(held, by)
     before = progress()
     if before is None:
-        recovery.write(recovery.Found())
+        recovery.REPORT.put(recovery.Found())
     until = Batch.objects.aggregate(last=Max("pk"))["last"] or 0
     wanted = replace(
         before or Release(by), by=by, state=CHECKING, force=force, until=until, tries=0, note="", not_before=0.0
     )
-    Setting.objects.update_or_create(
-        key=KEY, defaults={"value": _text(wanted), "description": DESCRIPTION, "is_fixed": True}
-    )
+    PROGRESS.put(wanted)
     logger.warning("release asked for by %s", by)
     enqueue("messaging.watch")
     return wanted
@@ -135,7 +146,7 @@ def _release_at_once(held: Hold, by: str, force: bool) -> None:
 
 def progress() -> Release | None:
     """Return the comparison that is under way, or that was refused."""
-    return _read(Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or "")
+    return PROGRESS.get()
 
 
 def unchecked() -> int:
@@ -155,17 +166,16 @@ def waiting() -> list[Waiting]:
 def take_step() -> Release | None:
     """Compare for TASK_BUDGET seconds. Return the state afterwards, None if nothing is left to compare."""
     claimed = _claim()
-    if claimed is None:
+    if claimed is None or (release := claimed.value) is None:
         return progress()
-    release, written = claimed
     batches = list(_to_check(release).select_related("campaign")[:BATCHES_AT_ONCE])
     if not batches:
-        return _recover_step(release, written)
+        return _recover_step(release, claimed)
     budget, wait = Budget(settings.TASK_BUDGET), timedelta(0)
     try:
         for batch in batches:
             release = _advanced(release, batch)
-            written = _save(release, written)
+            claimed = _save(release, claimed)
             if release.tries:
                 wait = timedelta(0) if release.force else wait_after_no_answer(batch.gateway)
             if release.tries or budget.is_over:
@@ -173,26 +183,26 @@ def take_step() -> Release | None:
     except NotYet as error:
         release = replace(release, note=str(error))
     if release.tries >= TRIES:
-        return _give_up(release, written)
-    return _put_down(release, written, wait)
+        return _give_up(release, claimed)
+    return _put_down(release, claimed, wait)
 
 
-def _recover_step(release: Release, written: str) -> Release | None:
+def _recover_step(release: Release, claimed: Claimed) -> Release | None:
     """After the comparison, recover what the providers have and the database does not know at all."""
     budget = Budget(settings.TASK_BUDGET)
     try:
         for name in recovery.gateways_used():
             while name not in release.read:
                 tries, release = release.tries, _read_on(release, name)
-                written = _save(release, written)
+                claimed = _save(release, claimed)
                 if release.tries >= TRIES:
-                    return _give_up(release, written)
+                    return _give_up(release, claimed)
                 if release.tries > tries:
-                    return _put_down(release, written, wait_after_no_answer(name))
+                    return _put_down(release, claimed, wait_after_no_answer(name))
                 if budget.is_over:
-                    return _put_down(release, written, timedelta(0))
+                    return _put_down(release, claimed, timedelta(0))
     except NotYet as error:
-        return _put_down(replace(release, note=str(error)), written, timedelta(0))
+        return _put_down(replace(release, note=str(error)), claimed, timedelta(0))
     _finish(release)
     return None
 
@@ -219,9 +229,9 @@ def _read_on(release: Release, name: str) -> Release:
 
 
 def _note_untold(name: str, why: str) -> None:
-    found = recovery.report()
+    found = recovery.REPORT.get()
     found.untold = sorted({*found.untold, f"Gateway {name}: {why}"})
-    recovery.write(found)
+    recovery.REPORT.put(found)
 
 
 def _advanced(release: Release, batch: Batch) -> Release:
@@ -234,19 +244,19 @@ def _advanced(release: Release, batch: Batch) -> Release:
     return replace(release, after=batch.pk, checked=release.checked + 1, found=release.found + found, tries=0, note="")
 
 
-def _give_up(release: Release, written: str) -> Release | None:
+def _give_up(release: Release, claimed: Claimed) -> Release | None:
     """Refuse the release: the provider does not tell."""
     if release.force:
         _finish(replace(release, skipped=release.skipped + _to_check(release).count()))
         return None
     logger.error("not released, %s batches could not be compared: %s", _to_check(release).count(), release.note)
-    return _put_down(replace(release, state=REFUSED), written, timedelta(0))
+    return _put_down(replace(release, state=REFUSED), claimed, timedelta(0))
 
 
-def _put_down(release: Release, written: str, wait: timedelta) -> Release:
+def _put_down(release: Release, claimed: Claimed, wait: timedelta) -> Release:
     """Leave the next step to another worker, after `wait`."""
     release = replace(release, not_before=(clock.now() + wait).timestamp())
-    Setting.objects.filter(key=KEY, value=written).update(value=_text(release))
+    PROGRESS.compare_and_set(claimed, release)
     return release
 
 
@@ -259,7 +269,7 @@ def _to_check(release: Release) -> QuerySet[Batch]:
 
 def _finish(release: Release) -> None:
     """Make this the installation as it stands. If interrupted, all of it is done again."""
-    missed, recovered = miss_uncertain(clock.now(), detection.UNCERTAIN), recovery.report()
+    missed, recovered = miss_uncertain(clock.now(), detection.UNCERTAIN), recovery.REPORT.get()
     missing_reports.recheck_all()
     audit.record(
         "sending.released",
@@ -280,7 +290,7 @@ def _finish(release: Release) -> None:
     detection.settle_here()
     for kind in HoldKind:
         sending_hold.release(kind)
-    Setting.objects.filter(key=KEY).delete()
+    PROGRESS.delete()
     _enqueue_sending()
     logger.warning(
         "released by %s: %s batches compared and %s not, %s messages found at the provider, %s more taken in and %s "
@@ -300,33 +310,17 @@ def _enqueue_sending() -> None:
         enqueue(task)
 
 
-# --- the row: who takes the next step, and how far it is ----------------------------------------------------
-
-
-def _claim() -> tuple[Release, str] | None:
-    """Claim the state. Return it with its text; None if there is nothing to do, or somebody is at it."""
-    text = Setting.objects.filter(key=KEY).values_list("value", flat=True).first() or ""
-    release, now = _read(text), clock.now().timestamp()
+def _claim() -> Claimed | None:
+    """Claim the next step. Return None if there is nothing to do, or somebody else is at it."""
+    stored, now = PROGRESS.read(), clock.now().timestamp()
+    release = stored.value
     if release is None or release.state != CHECKING or release.not_before > now:
         return None
-    release = replace(release, not_before=now + STEP_TIME)
-    if not Setting.objects.filter(key=KEY, value=text).update(value=_text(release)):
-        return None
-    return release, _text(release)
+    return PROGRESS.compare_and_set(stored, replace(release, not_before=now + STEP_TIME))
 
 
-def _save(release: Release, written: str) -> str:
+def _save(release: Release, claimed: Claimed) -> Claimed:
     """Store the state by compare-and-set. Raises NotYet if another worker or an operator has changed it meanwhile."""
-    text = _text(release)
-    if not Setting.objects.filter(key=KEY, value=written).update(value=text):
+    if (saved := PROGRESS.compare_and_set(claimed, release)) is None:
         raise NotYet("Another worker goes on with it.")
-    return text
-
-
-def _read(text: str) -> Release | None:
-    stored: dict[str, Any] = json.loads(text) if text else {}
-    return Release(**stored | {"read": tuple(stored.get("read", ()))}) if stored else None
-
-
-def _text(release: Release) -> str:
-    return json.dumps(asdict(release))
+    return saved

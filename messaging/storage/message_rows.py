@@ -295,9 +295,9 @@ def share_running(campaign_id: int) -> bool:
         cursor.execute(statement, values)
         if cursor.fetchone():
             return True
-        if sending_hold.row_exists():
+        if sending_hold.HOLD.has_row():
             return False
-        sending_hold.make_row()  # before the first attempt of this installation
+        sending_hold.HOLD.make_row()  # before the first attempt of this installation
         cursor.execute(statement, values)
         return cursor.fetchone() is not None
 

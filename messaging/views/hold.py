@@ -30,7 +30,7 @@ def sending(request: HttpRequest) -> HttpResponse:
         "release": release.progress(),
         "unchecked": release.unchecked(),
         "waiting": release.waiting(),
-        "recovered": recovery.report(),
+        "recovered": recovery.REPORT.get(),
         "max_reason": MAX_REASON,
     }
     return TemplateResponse(request, "admin/sending.html", context)

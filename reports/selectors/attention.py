@@ -8,11 +8,13 @@ from typing import Any
 from django.db import connection
 from django.db.models import QuerySet
 
-from accounts.models import Setting
+from accounts import system_state
 from accounts.security import sending_hold
-from accounts.security.sending_hold import HoldKind
+from accounts.security.sending_hold import Hold, HoldKind
 from messaging.gateways import balance, registry
 from messaging.outcomes import conflicts, segment_drift
+from messaging.outcomes.conflicts import Contradictions
+from messaging.outcomes.segment_drift import Drifts
 from messaging.routing import throttle
 from reports.selectors.attention_questions import QUESTIONS
 from smsapp.core import clock, pulse
@@ -41,27 +43,28 @@ class Notice:
 
 def attention() -> list[Notice]:
     """Only what is not empty, the urgent first."""
-    keys = (sending_hold.KEY, balance.KEY, conflicts.PROVIDER, conflicts.STATES, segment_drift.KEY)
-    stored = dict(Setting.objects.filter(key__in=keys).values_list("key", "value"))
+    held, last_balance, of_providers, of_states, drifts = system_state.get_all(
+        sending_hold.HOLD, balance.LAST, conflicts.OF_PROVIDERS, conflicts.OF_STATES, segment_drift.DRIFTS
+    )
     notices = [
-        *_hold_notice(stored),
+        *_hold_notice(held),
         *_silence_notice(),
-        *_balance_notice(stored.get(balance.KEY, "")),
+        *_balance_notice(last_balance),
         *_down_notice(),
         _contradiction_notice(
-            stored,
+            of_providers,
             conflicts.PROVIDER,
             "Messages closed as not sent that the provider has",
             "This must never happen: look into each, then empty the list.",
         ),
         _contradiction_notice(
-            stored,
+            of_states,
             conflicts.STATES,
             "States that contradict each other",
             "This must never happen: what they name will not move on by itself.",
         ),
         *_answered(),
-        *_drift_notices(stored.get(segment_drift.KEY, "")),
+        *_drift_notices(drifts),
     ]
     return [notice for notice in notices if notice.count]
 
@@ -87,8 +90,7 @@ def _silence_notice() -> list[Notice]:
     return [Notice(title, advice, len(silent), "", "", is_urgent=True, page="admin:index")]
 
 
-def _hold_notice(stored: Mapping[str, str]) -> list[Notice]:
-    held = sending_hold.read(stored.get(sending_hold.KEY, ""))
+def _hold_notice(held: Hold | None) -> list[Notice]:
     if held is None:
         return []
     title, is_urgent = f"Sending is held: {held.reason}", held.kind is not HoldKind.CHECKING
@@ -96,8 +98,8 @@ def _hold_notice(stored: Mapping[str, str]) -> list[Notice]:
     return [Notice(title, advice, 1, "accounts.setting", f"key={sending_hold.KEY}", is_urgent, "sending")]
 
 
-def _balance_notice(stored: str) -> list[Notice]:
-    if not balance.is_low(stored):
+def _balance_notice(last: Mapping[str, Any]) -> list[Notice]:
+    if not balance.is_low(last):
         return []
     advice = "Top it up: when it is used up, the gateway refuses our account and campaigns are paused."
     return [Notice("The balance at the provider is low", advice, 1, "accounts.setting", f"key={balance.KEY}", True)]
@@ -109,13 +111,11 @@ def _down_notice() -> list[Notice]:
     return [Notice("Gateways that are down", advice, len(down), "messaging.gateway", "", True)] if down else []
 
 
-def _contradiction_notice(stored: Mapping[str, str], key: str, title: str, advice: str) -> Notice:
-    return Notice(
-        title, advice, conflicts.read(stored.get(key, "")).count, "accounts.setting", f"key={key}", is_urgent=True
-    )
+def _contradiction_notice(found: Contradictions, key: str, title: str, advice: str) -> Notice:
+    return Notice(title, advice, found.count, "accounts.setting", f"key={key}", is_urgent=True)
 
 
-def _drift_notices(stored: str) -> list[Notice]:
+def _drift_notices(by_gateway: Mapping[str, Drifts]) -> list[Notice]:
     return [
         Notice(
             f"Reports of {gateway} that name other segments than we counted",
@@ -124,7 +124,7 @@ def _drift_notices(stored: str) -> list[Notice]:
             "accounts.setting",
             f"key={segment_drift.KEY}",
         )
-        for gateway, drifts in segment_drift.read(stored).items()
+        for gateway, drifts in by_gateway.items()
     ]
 
 

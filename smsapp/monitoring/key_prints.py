@@ -1,9 +1,9 @@
 """The database knows which keys can read its secrets and opt-outs: a process with others does not start on it.
 
-Fingerprints are recorded in one row of `settings`: of every key that secrets have been encrypted with since the last
-rotation, and of the one that hashes opted-out numbers. A process that cannot read what others write would answer
-repeated calls with failures, or text numbers that have opted out. A process started while the database is down, or has
-no tables yet, looks again until it has seen it.
+Fingerprints are recorded: of every key that secrets have been encrypted with since the last rotation, and of the one
+that hashes opted-out numbers. A process that cannot read what others write would answer repeated calls with failures,
+or text numbers that have opted out. A process started while the database is down, or has no tables yet, looks again
+until it has seen it.
 """
 
 import hashlib
@@ -18,15 +18,21 @@ from typing import Any
 
 from django.db import Error, connection, connections, transaction
 
-from accounts.models import Setting
 from accounts.security import own_keys
 from accounts.security.encryption import SecretUnreadable, key_texts
+from accounts.system_state import SystemState, object_of
 from uploads.models import OptOutEvent, Suppression
 
 logger = logging.getLogger(__name__)
 
 KEY = "key_fingerprints"
-DESCRIPTION = "Of the keys that secrets and opt-outs here can be read with; processes with others do not start."
+#: The fingerprints by purpose.
+NOTED: SystemState[dict[str, Any]] = SystemState(
+    KEY,
+    "Of the keys that secrets and opt-outs here can be read with; processes with others do not start.",
+    load=object_of,
+    dump=lambda prints: json.dumps(prints) if prints else "",
+)
 LOOK_EVERY = 5.0  # seconds, while the database is away
 EXIT_CODE = 3  # for gunicorn: no worker can start
 
@@ -44,17 +50,15 @@ def require() -> None:
 
 
 def _require() -> None:
-    if _with_ours(noted := _noted()) == noted:
+    if _with_ours(noted := NOTED.get()) == noted:
         return
-    Setting.objects.bulk_create([Setting(key=KEY, description=DESCRIPTION, is_fixed=True)], ignore_conflicts=True)
     with transaction.atomic():
-        Setting.objects.select_for_update().get(key=KEY)
-        _write(_with_ours(_noted()))
+        NOTED.put(_with_ours(NOTED.lock()))
 
 
 def note_rotated() -> None:
     """Record that all secrets are encrypted with our first key now: no process needs another."""
-    _write({"encryption": [_print_of("encryption", key_texts()[0])], "suppression": _suppression_print()})
+    NOTED.put({"encryption": [_print_of("encryption", key_texts()[0])], "suppression": _suppression_print()})
 
 
 def require_at_start() -> None:
@@ -85,12 +89,6 @@ def _look_again(end: Callable[[], None]) -> None:
 
 def _end() -> None:
     os._exit(EXIT_CODE)
-
-
-def _noted() -> dict[str, Any]:
-    text = Setting.objects.filter(key=KEY).values_list("value", flat=True).first()
-    noted: dict[str, Any] = json.loads(text) if text else {}
-    return noted
 
 
 def _with_ours(noted: dict[str, Any]) -> dict[str, Any]:
@@ -130,8 +128,3 @@ def _suppression_print() -> str:
 
 def _print_of(purpose: str, key: str) -> str:
     return hmac.new(key.encode(), f"fingerprint of the {purpose} key".encode(), hashlib.sha256).hexdigest()[:20]
-
-
-def _write(prints: dict[str, Any]) -> None:
-    values = {"value": json.dumps(prints), "description": DESCRIPTION, "is_fixed": True}
-    Setting.objects.update_or_create(key=KEY, defaults=values)

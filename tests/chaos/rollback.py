@@ -169,7 +169,7 @@ class RollbackRun:
             **self.accepted,
             "held": bool(self.sign),
             "sign": self.sign,
-            "recovered": recovery.report().count,
+            "recovered": recovery.REPORT.get().count,
             "lost": len(verdict.lost),
             "doubled": len(verdict.doubled),
             "misstated": len(verdict.misstated),

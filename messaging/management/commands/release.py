@@ -51,7 +51,7 @@ class Command(BaseCommand):
                 "Try again later, cancel campaigns that must not be sent twice, or add --force."
             )
         if was_compared:
-            self._print_found(recovery.report())
+            self._print_found(recovery.REPORT.get())
         self.stdout.write("Sending is released.")
 
     def _print_found(self, found: recovery.Found) -> None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
-from accounts.models import AuditEvent, OwnKey
+from accounts.models import AuditEvent, OwnKey, Setting
 from accounts.security import audit, audit_witness, encryption
 from tests.support.factories import AccountFactory, UserFactory
 
@@ -129,7 +129,7 @@ def make_anew(keep: int = 0) -> None:
         position += 1
         last = hashlib.sha256(last.encode() + audit._content(position, event)).hexdigest()
         AuditEvent.objects.filter(pk=event.pk).update(position=position, hash=last)
-    audit.Setting.objects.filter(key=audit.CHAIN_LOCK).update(value=f"{position}:{last}")
+    Setting.objects.filter(key=audit.CHAIN_LOCK).update(value=f"{position}:{last}")
 
 
 @pytest.mark.parametrize("keep", [0, 2])
@@ -174,7 +174,7 @@ def cut(last: int) -> None:
     """Remove the newest events, and set the chain's end right."""
     AuditEvent.objects.filter(position__gt=last).delete()
     event = AuditEvent.objects.filter(position=last).first()
-    audit.Setting.objects.filter(key=audit.CHAIN_LOCK).update(value=f"{last}:{event.hash if event else ''}")
+    Setting.objects.filter(key=audit.CHAIN_LOCK).update(value=f"{last}:{event.hash if event else ''}")
 
 
 @pytest.mark.parametrize("last", [0, 3])

@@ -104,7 +104,7 @@ def test_a_hold_by_hand_does_not_replace_one_on_a_copy_and_gives_way_to_it() -> 
 
 
 def test_a_hold_that_cannot_be_read_holds() -> None:
-    sending_hold.make_row()
+    sending_hold.HOLD.make_row()
     Setting.objects.filter(key=sending_hold.KEY).update(value="{broken")
     assert sending_hold.is_held()
     assert sending_hold.current() is not None
@@ -175,7 +175,7 @@ def test_commands_hold_and_release(capsys: pytest.CaptureFixture[str]) -> None:
 def test_hold_answers_only_when_an_attempt_under_way_is_committed(is_first: bool) -> None:
     campaign = make_campaign(count=1)
     if not is_first:
-        sending_hold.make_row()
+        sending_hold.HOLD.make_row()
     answered = threading.Event()
 
     def stop() -> None:
@@ -194,7 +194,7 @@ def test_hold_answers_only_when_an_attempt_under_way_is_committed(is_first: bool
 def test_an_attempt_whose_statement_began_before_the_hold_sees_it() -> None:
     """It waits for a lock on the campaign while the hold comes and answers; its own snapshot is older."""
     campaign = make_campaign(count=1)
-    sending_hold.make_row()
+    sending_hold.HOLD.make_row()
 
     def attempt() -> bool:
         with transaction.atomic():

@@ -54,4 +54,4 @@ def test_a_provider_that_does_not_answer_is_said_and_changes_nothing(simulator, 
 @pytest.mark.parametrize("stored", ["", "{}", "[]", "x", '{"balance": "x"}', '{"balance": null}'])
 def test_what_an_operator_wrote_there_is_no_balance(stored, settings):
     settings.PROVIDER_LOW_BALANCE = 10.0**9
-    assert not balance.is_low(stored)
+    assert not balance.is_low(balance.LAST.load(stored))

@@ -46,7 +46,7 @@ def test_a_difference_is_counted_by_gateway_and_shown_with_an_example(
 ):
     tell(numbers[:2], 2, django_capture_on_commit_callbacks)
     tell(numbers[2:], 3, django_capture_on_commit_callbacks)
-    drifts = segment_drift.known_drifts()["infobip"]
+    drifts = segment_drift.DRIFTS.get()["infobip"]
     assert drifts.count == 3
     assert drifts.last[0].endswith(f"message {public_id(numbers[2])}: the provider counts 3, we count 1")
     assert notices() == [("Reports of infobip that name other segments than we counted", 3)]
@@ -59,13 +59,13 @@ def test_what_agrees_is_unknown_or_changes_nothing_is_no_difference(numbers, dja
         tell(numbers, segments, django_capture_on_commit_callbacks, S.SENT)
     tell(numbers, 1, django_capture_on_commit_callbacks)
     tell(numbers, 2, django_capture_on_commit_callbacks)  # repeated: they are delivered already
-    assert (segment_drift.known_drifts(), notices()) == ({}, [])
+    assert (segment_drift.DRIFTS.get(), notices()) == ({}, [])
 
 
 def test_few_examples_are_kept_and_all_are_counted(numbers, monkeypatch, django_capture_on_commit_callbacks):
     monkeypatch.setattr(segment_drift, "KEPT", 2)
     tell(numbers, 2, django_capture_on_commit_callbacks)
-    drifts = segment_drift.known_drifts()["infobip"]
+    drifts = segment_drift.DRIFTS.get()["infobip"]
     assert (drifts.count, len(drifts.last)) == (3, 2)
 
 
@@ -82,7 +82,7 @@ def test_a_difference_in_the_answer_to_a_send_is_noted_though_no_report_names_it
             campaign = sent_campaign(count=3)
     registry.reset()
     router.forget()
-    drifts = segment_drift.known_drifts()["twilio"]
+    drifts = segment_drift.DRIFTS.get()["twilio"]
     assert (drifts.count, campaign.sent, Batch.objects.get().segments) == (3, 3, 3)
     assert drifts.last[0].endswith("the provider counts 2, we count 1")
     assert notices() == [("Reports of twilio that name other segments than we counted", 3)]
@@ -93,7 +93,7 @@ def test_a_value_that_an_operator_wrote_is_no_failure(numbers, value, django_cap
     Setting.objects.create(key=segment_drift.KEY, value=value)
     assert notices() == []
     tell(numbers, 2, django_capture_on_commit_callbacks)
-    assert segment_drift.known_drifts()["infobip"].count == 3
+    assert segment_drift.DRIFTS.get()["infobip"].count == 3
 
 
 def test_counts_that_agree_cost_no_query(numbers):

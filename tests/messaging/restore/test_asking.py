@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
+from accounts.models import Setting
 from accounts.security import sending_hold
 from accounts.security.sending_hold import HoldKind
 from campaigns import services as campaign_services
@@ -148,7 +149,7 @@ def test_postgresql_on_another_timeline_asks_however_short_the_stop_was(simulato
     running()
     installation = detection._read()
     before = replace(installation.fingerprint, timeline="1000")
-    detection._write("installed_at", {"name": installation.name, "place": before.as_dict})
+    detection.HOME.put(detection.Home(installation.name, before))
     new_connection()
     now = fingerprint.here()
     is_asked = bool(now.timeline)  # not by SQLite
@@ -163,7 +164,7 @@ def test_a_process_whose_clock_jumps_looks_again(simulator, monkeypatch: pytest.
     running()
     assert detection.may_send()
     mark = detection.last_mark()
-    detection._write("last_alive", replace(mark, at=timezone.now() - timedelta(hours=1)).as_dict)
+    detection.LAST_ALIVE.put(replace(mark, at=timezone.now() - timedelta(hours=1)))
     assert detection.may_send()
     monkeypatch.setattr(detection._last_look, "clock_offset", detection._last_look.clock_offset - 3600)
     assert not detection.may_send()
@@ -304,8 +305,7 @@ def test_one_process_asks_and_one_that_died_is_followed_by_another(simulator, mo
             tasks.watch()
     tasks.watch()
     assert not detection.may_send()  # somebody may still be at it
-    question = asking._parse(asking._value())
-    asking.Setting.objects.filter(key=asking.KEY).update(value=asking._text(replace(question, not_before=1.0)))
+    asking.QUESTION.put(replace(asking.QUESTION.get(), not_before=1.0))
     tasks.watch()
     assert detection.may_send()
 
@@ -402,12 +402,12 @@ def test_a_question_of_an_older_version_keeps_what_waits_back(simulator) -> None
     running()
     stop()
     detection.watch()
-    row = asking.Setting.objects.get(key=asking.KEY)
+    row = Setting.objects.get(key=asking.KEY)
     stored = json.loads(row.value)
     row.value = json.dumps({name: value for name, value in stored.items() if name not in ("carriers", "put_at")})
     row.save()
     tasks.watch()
-    assert asking._parse(asking._value()).carriers == ("simulator",)
+    assert asking.QUESTION.get().carriers == ("simulator",)
     assert not detection.may_send()
 
 

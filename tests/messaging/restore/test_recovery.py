@@ -96,7 +96,7 @@ def test_sends_answered_with_202_after_the_backup_are_there_again(simulator) -> 
     assert {message.campaign.bulk_id for message in found} == bulk_ids
     assert {text_of(message) for message in found} == {"Your code is 4711"}
     assert {message.phone_number for message in found} == set(phones(5))
-    assert recovery.report().placed == {member.account.name: 5}
+    assert recovery.REPORT.get().placed == {member.account.name: 5}
     eventually(lambda: statuses() == {"delivered": 9}, run_dry)
     assert_all_known(simulator)
     for campaign in Campaign.objects.all():
@@ -210,7 +210,7 @@ def test_several_pages_of_the_log_are_one_campaign_and_nothing_is_taken_in_twice
     assert (Campaign.objects.count(), Batch.objects.count(), Message.objects.count()) == (1, 2, 8)
     page = registry.get("simulator").read_log(before.at - asking.SLACK, clock.now())
     recovery.recover_messages("simulator", page.entries, before.at)  # as after a kill between two steps
-    assert recovery.report().count == Message.objects.count() == 8
+    assert recovery.REPORT.get().count == Message.objects.count() == 8
     assert_counted(Campaign.objects.get())
     assert_all_known(simulator)
 
@@ -226,7 +226,7 @@ def test_what_belongs_to_nobody_is_listed(simulator, capsys: pytest.CaptureFixtu
     simulator.gateway().submit(Submission(f"{installation_prefix()}-9000000-1", [message]))
     detection.check()
     call_command("release")
-    found = recovery.report()
+    found = recovery.REPORT.get()
     assert set(found.unplaced) == {of_unknown, nameless}
     assert not Message.objects.exists()
     told = capsys.readouterr().out
@@ -249,7 +249,7 @@ def test_a_number_that_another_account_has_now_is_no_proof(simulator) -> None:
     type(namesake).objects.filter(pk=namesake.pk).update(created_at=clock.now() + timedelta(minutes=1))
     detection.check()
     release_all()
-    assert recovery.report().unplaced_count == 1
+    assert recovery.REPORT.get().unplaced_count == 1
     assert not Message.objects.exists()
 
 
@@ -268,7 +268,7 @@ def test_a_log_that_cannot_be_read_keeps_the_hold_until_an_operator_insists(simu
     eventually(lambda: release.progress().state == release.REFUSED, release.take_step)
     assert sending_hold.is_held()
     release_all(force=True)
-    assert recovery.report().untold == [
+    assert recovery.REPORT.get().untold == [
         "Gateway simulator: The log could not be read: The provider answered with an error (HTTP 500, E500)"
     ]
 

@@ -432,7 +432,7 @@ def test_a_backup_older_than_the_providers_log_is_not_released_by_itself(simulat
     registry.reset()
     restored_backup()
     mark = detection.last_mark()
-    detection._write("last_alive", replace(mark, at=mark.at - timedelta(hours=48)).as_dict)
+    detection.LAST_ALIVE.put(replace(mark, at=mark.at - timedelta(hours=48)))
     with pytest.raises(CommandError, match="does not reach back"):
         call_command("release")
     assert sending_hold.is_held()
@@ -460,7 +460,7 @@ def test_a_release_whose_worker_died_is_taken_up_by_another(
     claimed = release.progress()
     assert claimed.checked == 1
     assert release.take_step() == claimed  # somebody may still be at it
-    Setting.objects.filter(key=release.KEY).update(value=release._text(replace(claimed, not_before=1.0)))
+    release.PROGRESS.put(replace(claimed, not_before=1.0))
     eventually(released, release.take_step)
     assert_each_sent_once(simulator)
 

@@ -87,7 +87,7 @@ def test_a_contradiction_is_found_logged_and_shown_until_it_is_gone(campaign, ca
     assert found >= 1
     assert said in caplog.text
     assert notices(conflicts.STATES) == [found]
-    assert any(said in words for words in conflicts.known(conflicts.STATES).last)
+    assert any(said in words for words in conflicts.OF_STATES.get().last)
     Batch.objects.all().delete()
     Campaign.objects.all().delete()
     consistency.check()
@@ -144,7 +144,7 @@ def test_a_closed_message_that_the_provider_has_is_shown_once(campaign, django_c
         with django_capture_on_commit_callbacks(execute=True):
             settlement.apply(told)
     assert notices(conflicts.PROVIDER) == [1]
-    (words,) = conflicts.known(conflicts.PROVIDER).last
+    (words,) = conflicts.OF_PROVIDERS.get().last
     assert words.endswith(f"message {message.message_id} is cancelled, yet the provider has it")
 
 
@@ -161,7 +161,7 @@ def test_an_operator_reads_the_list_and_empties_it(admin_client, django_capture_
 @pytest.mark.parametrize("value", ["", "dealt with", "[]", '{"count": "many"}'])
 def test_what_an_operator_writes_there_counts_as_none(value):
     Setting.objects.create(key=conflicts.PROVIDER, value=value)
-    assert conflicts.known(conflicts.PROVIDER).count == 0
+    assert conflicts.OF_PROVIDERS.get().count == 0
 
 
 def test_every_open_campaign_is_looked_at_in_turn(monkeypatch):

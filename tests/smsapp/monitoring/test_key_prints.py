@@ -11,6 +11,7 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import Error, connection
 
+from accounts.models import Setting
 from accounts.security import encryption
 from smsapp.monitoring import key_prints
 from smsapp.monitoring.key_prints import WrongKeys
@@ -60,7 +61,7 @@ def test_the_key_of_opt_outs_may_change_only_while_there_is_none(settings: Any) 
 def test_no_key_is_stored(settings: Any) -> None:
     settings.ENCRYPTION_KEYS = [OLD]
     key_prints.require()
-    stored = key_prints.Setting.objects.get(key=key_prints.KEY).value
+    stored = Setting.objects.get(key=key_prints.KEY).value
     assert OLD not in stored
     assert encryption.key_texts()[-1] not in stored
 

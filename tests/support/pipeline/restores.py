@@ -67,5 +67,5 @@ def machine_put_back(folder: Path, stopped_for: timedelta = timedelta(minutes=5)
 def stop(stopped_for: timedelta = timedelta(minutes=5)) -> None:
     """As if everything had been stopped for so long."""
     mark = detection.last_mark()
-    detection._write("last_alive", replace(mark, at=timezone.now() - stopped_for).as_dict)
+    detection.LAST_ALIVE.put(replace(mark, at=timezone.now() - stopped_for))
     new_connection()
