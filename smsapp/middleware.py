@@ -12,11 +12,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.template.response import SimpleTemplateResponse
 from django.urls import resolve
+from django.utils import translation
 
 from smsapp.core.context import Call, answering, client_address
 from smsapp.monitoring import proxies
 
 API = "/api/"
+ENGLISH = (API, "/admin/", "/callbacks/", "/health", "/metrics")
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
@@ -131,13 +133,18 @@ def _direct(request: HttpRequest) -> HttpResponse:
 
 
 class PagesLocaleMiddleware(LocaleMiddleware):
-    """Pages in the language that their reader's browser asks for; the API speaks English to everybody."""
+    """Pages in the language that their reader chose, or that the browser asks for.
+
+    The API and the operators' console are English for everybody, whatever the thread answered before.
+    """
 
     def process_request(self, request: HttpRequest) -> None:
-        if not request.path_info.startswith(API):
+        if request.path_info.startswith(ENGLISH):
+            translation.activate(settings.LANGUAGE_CODE)
+        else:
             super().process_request(request)
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if request.path_info.startswith(API):
+        if request.path_info.startswith(ENGLISH):
             return response
         return super().process_response(request, response)

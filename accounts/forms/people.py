@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.utils.translation import gettext_lazy as _
@@ -115,6 +116,17 @@ class ProfileForm(DashboardForm):
             self.add_error("current_password", _("Give your current password to change the e-mail address."))
         data.pop("current_password", None)
         return data
+
+
+class LanguageForm(DashboardForm):
+    """The language of the pages, kept in this browser. Empty: as the browser asks for."""
+
+    language = forms.ChoiceField(label=_("Language of these pages"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [("", _("As in the browser")), *settings.LANGUAGES]
+        self.fields["language"].choices = choices  # type: ignore[attr-defined]
 
 
 class MemberForm(DashboardForm):

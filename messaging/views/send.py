@@ -106,5 +106,6 @@ def _send(request: MemberRequest, form: SendForm) -> HttpResponse | None:
         words = ngettext("%d message waits for its time.", "%d messages wait for their time.", count) % count
     else:
         words = ngettext("%d message is on its way.", "%d messages are on their way.", count) % count
-    messages.success(request, f"{words} {_('Its progress is shown below.')}")
+    progress = _("Its progress is shown below.")
+    messages.success(request, f"{words} {progress}")
     return redirect("campaign-detail", bulk_id=sent.campaign.bulk_id)

@@ -4,6 +4,8 @@
 Here is what Django itself needs; each other subject has a file beside this one.
 """
 
+from django.utils.translation import get_language_info
+
 from smsapp.settings.api import *  # noqa: F403
 from smsapp.settings.background import *  # noqa: F403
 from smsapp.settings.database import *  # noqa: F403
@@ -109,10 +111,13 @@ TEMPLATES = [
 
 LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "smsapp" / "locale"]
-#: English, and whatever was translated: `make messages LANGUAGE=de`, then `make messages-compiled`.
+#: English, and every language with a catalogue: `make messages LANGUAGE=de`, then `make messages-compiled`.
 LANGUAGES = [
     ("en", "English"),
-    *((found.parts[-3], found.parts[-3]) for found in sorted(LOCALE_PATHS[0].glob("*/LC_MESSAGES/django.mo"))),
+    *(
+        (code, get_language_info(code)["name_local"])
+        for code in sorted(found.parts[-3] for found in LOCALE_PATHS[0].glob("*/LC_MESSAGES/django.mo"))
+    ),
 ]
 TIME_ZONE = "UTC"
 USE_TZ = True

@@ -3,7 +3,7 @@
   const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const day = (text) => {
     const options = { day: "numeric", month: "short", timeZone: "UTC" };
-    return new Date(`${text}T00:00:00Z`).toLocaleDateString(undefined, options);
+    return new Date(`${text}T00:00:00Z`).toLocaleDateString(pageLocale, options);
   };
   const base = () => {
     const color = tone("--bs-secondary-color");

@@ -1,6 +1,6 @@
 // Names of countries in the reader's language and order: [data-country] has a code, select[data-countries] all of them.
 (() => {
-  const names = new Intl.DisplayNames(undefined, { type: "region", fallback: "code" });
+  const names = new Intl.DisplayNames(pageLocale, { type: "region", fallback: "code" });
   const name = (code) => {
     try { return names.of(code); } catch { return code; }
   };

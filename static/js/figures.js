@@ -1,11 +1,11 @@
 // Figures in tables and lists as the reader writes them.
 (() => {
-  if ((1234.5).toLocaleString() === "1,234.5") return;
+  if ((1234.5).toLocaleString(pageLocale) === "1,234.5") return;
   const FIGURE = /^(\s*[+-]?)(\d{1,3}(?:,\d{3})*(?:\.\d+)?)(?!\d)/;
   const written = (figure) => {
     const digits = (figure.split(".")[1] || "").length;
     const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-    return Number(figure.replaceAll(",", "")).toLocaleString(undefined, options);
+    return Number(figure.replaceAll(",", "")).toLocaleString(pageLocale, options);
   };
   onContent(() => {
     for (const element of document.querySelectorAll(".number:not([data-written])")) {

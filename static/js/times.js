@@ -2,12 +2,12 @@
 // hour away says how far, and the moment itself is in its title; data-moment and data-seconds always show the moment.
 (() => {
   const HOUR = 3600e3;
-  const ago = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "long" });
+  const ago = new Intl.RelativeTimeFormat(pageLocale, { numeric: "auto", style: "long" });
   const exact = (moment, withSeconds) => {
     const options = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
     if (moment.getFullYear() !== new Date().getFullYear()) options.year = "numeric";
     if (withSeconds) options.second = "2-digit";
-    return moment.toLocaleString(undefined, options);
+    return moment.toLocaleString(pageLocale, options);
   };
   const relative = (distance) => (
     Math.abs(distance) < 60e3
