@@ -1,4 +1,4 @@
-"""What pages say of the account and mode they are about. `accounts/dashboard/workspace.py`"""
+"""Addresses and forms of the workspace of a page: `accounts/dashboard/workspace.py`."""
 
 import secrets
 from typing import Any
@@ -21,8 +21,10 @@ register.simple_tag(workspace.site_url, name="site_url")
 
 @register.simple_tag(takes_context=True)
 def form_token(context: RequestContext, once: str = "") -> SafeString:
-    """The hidden fields of every form of the dashboard: against forgery, against being carried out twice, and the
-    workspace that its page is about. `once`: the token of a form that is sent again, else a new one."""
+    """Return the hidden fields of every form: the CSRF token, the workspace of its page and a token for doing it once.
+
+    `once`: the token of a form that is sent again, otherwise a new one.
+    """
     request: Any = context["request"]
     found = workspace.workspace_of(request)
     fields = {"csrfmiddlewaretoken": get_token(request), ONCE: once or secrets.token_hex(16)}

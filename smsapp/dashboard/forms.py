@@ -1,5 +1,5 @@
-"""Forms of the dashboard in Bootstrap's clothes, refusals of services as errors of their fields, and the fields of a
-moment on the clocks of a zone: "18 March, 9:00 in Berlin"."""
+"""Forms of the dashboard: Bootstrap's classes, errors of services at their fields, and fields for a moment on the
+clocks of a zone ("18 March, 9:00 in Berlin")."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -33,7 +33,7 @@ class DashboardForm(forms.Form):
     """`{{ form }}` renders label, help, widget and errors, tied together for screen readers."""
 
     default_renderer = BootstrapRenderer
-    #: Fields that are asked for with some choices only, or all of them (ALL): what may be left out is not said there.
+    #: Fields that only some choices need, or ALL. They are not marked as optional.
     conditional: Collection[str] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -54,7 +54,7 @@ class DashboardForm(forms.Form):
                 self.fields[name].widget.attrs["class"] += " is-invalid"
 
     def refuse(self, error: SmsappError, **names: str) -> None:
-        """Show what a service refused at the fields it names; `names`: fields that are called otherwise there."""
+        """Show the error of a service at the fields it names. `names`: this form's names of those fields."""
         entries = entries_of(error)
         if not entries:
             self.add_error(None, error.message)
@@ -69,7 +69,7 @@ class DashboardForm(forms.Form):
 
 
 class CountryField(forms.ChoiceField):
-    """ISO codes; country-names.js puts the names of the reader's language in their place."""
+    """A country by its ISO code, which country-names.js replaces by its name in the reader's language."""
 
     def __init__(self, **options: Any) -> None:
         choices = [(code, f"{code} (+{calling})") for code, calling in countries()]
@@ -84,7 +84,7 @@ class WallTimeInput(forms.DateTimeInput):
 
 
 class WallTimeField(forms.CharField):
-    """A date and time on some clock, naive: the zone stands in another field."""
+    """A naive date and time. Its zone is in another field."""
 
     widget = WallTimeInput
 
@@ -95,7 +95,7 @@ class WallTimeField(forms.CharField):
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            raise forms.ValidationError(_("Give a date and a time, such as 2027-03-19T09:00.")) from None
+            raise forms.ValidationError(_("Enter a date and a time, such as 2027-03-19T09:00.")) from None
         return moment.replace(tzinfo=None, second=0, microsecond=0)
 
     def prepare_value(self, value: Any) -> Any:
@@ -103,7 +103,7 @@ class WallTimeField(forms.CharField):
 
 
 class ZoneField(forms.ChoiceField):
-    """Unless a zone is stated, own-zone.js fills in the browser's own and puts the moments of the form on its clock."""
+    """A time zone. If none was given, own-zone.js chooses the browser's and converts the form's moments to it."""
 
     def __init__(self, **options: Any) -> None:
         choices = [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in ZONES)]
@@ -112,7 +112,7 @@ class ZoneField(forms.ChoiceField):
 
 
 def moment_of(wall: datetime | None, zone_name: str) -> datetime | None:
-    """The moment (UTC) at which clocks of this zone show it; one that they skip is the first after the gap."""
+    """Return the moment (UTC) at which clocks of the zone show this time: the first after the gap if they skip it."""
     if wall is None:
         return None
     try:
@@ -122,5 +122,5 @@ def moment_of(wall: datetime | None, zone_name: str) -> datetime | None:
 
 
 def wall_time(moment: datetime | None, zone_name: str = "UTC") -> str:
-    """What clocks of a zone show at a moment, as a WallTimeField takes it."""
+    """Return what clocks of a zone show at a moment, in the format of a WallTimeField."""
     return moment.astimezone(zone(zone_name)).strftime("%Y-%m-%dT%H:%M") if moment else ""

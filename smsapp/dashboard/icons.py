@@ -1,4 +1,4 @@
-"""The icons of the dashboard, those of Font Awesome's solid style that are used: one small file instead of a font."""
+"""The icons of the dashboard: the few of Font Awesome that are used, in one small file instead of a font."""
 
 #: Built into static/vendor/icons.svg by `manage.py assets`.
 ICONS = (

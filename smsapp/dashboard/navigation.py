@@ -1,5 +1,4 @@
-"""What stands around every page of the dashboard: its navigation, by what the role may, and the ways to other modes and
-accounts."""
+"""The frame of every page: navigation by the scopes of the role, and links to the other modes and accounts."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from accounts.dashboard.workspace import workspace_of
 
 
 class Entry(NamedTuple):
-    """`views`: names of other pages that belong to it, by their beginning."""
+    """`views`: prefixes of the names of other pages that belong to this entry."""
 
     label: Any
     icon: str
@@ -72,14 +71,14 @@ class Link(NamedTuple):
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """A context processor: `navigation` as (heading, links), `mode`, and links to all `modes` and `accounts`."""
+    """Return the template context of the frame: `navigation` as (heading, links), `mode`, `modes` and `accounts`."""
     membership, workspace = getattr(request, "membership", None), workspace_of(request)
     if membership is None or workspace is None:
         return {}
     match = request.resolver_match
     here = match.view_name if match else ""
     navigation = [(heading, list(_links(entries, membership, here))) for heading, entries in NAVIGATION]
-    # What an address names is of one account and often of one mode, so from its page the way leads to the overview.
+    # An object belongs to one account and often to one mode, so its page leads to the overview of the others.
     path = request.path_info if match and not match.kwargs and request.method == "GET" else "/"
     return {
         "navigation": [(heading, links) for heading, links in navigation if links],

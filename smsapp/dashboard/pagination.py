@@ -1,4 +1,4 @@
-"""Lists of the dashboard by keyset: the deepest page costs what the first one does."""
+"""Keyset pagination for lists of the dashboard: the last page costs as much as the first."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,11 +20,11 @@ class _Query(forms.Form):
 def page_of(
     request: HttpRequest, found: QuerySet[Any], sorts: Mapping[str, str] | None = None, size: int = PAGE
 ) -> dict[str, Any]:
-    """The page that `before` in the address asks for, as partials/pager.html needs it: `rows`, `is_first_page` and
-    `next_before`, None at the end.
+    """Return the page that `before` in the query asks for, as partials/pager.html needs it: `rows`, `is_first_page` and
+    `next_before`, which is None on the last page.
 
-    `sorts`: orders that `sort` in the address may ask for, each a field that is never null; without, and among equals,
-    the newest come first. Raises Http404 for an address with nonsense in it.
+    `sorts`: allowed values of `sort` in the query, each with its field, which must never be null. By default and among
+    equals, the newest come first. Raises Http404 if the query is invalid.
     """
     query = _Query(request.GET)
     if not query.is_valid():
@@ -45,7 +45,7 @@ def page_of(
 
 
 def _after(found: QuerySet[Any], order: str, before: int) -> Q:
-    """What comes after the row with this key. Raises Http404 if it is gone."""
+    """Return the filter for the rows after the one with this key. Raises Http404 if that row no longer exists."""
     if order == NEWEST:
         return Q(pk__lt=before)
     field = order.removeprefix("-")

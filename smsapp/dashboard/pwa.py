@@ -1,11 +1,14 @@
-"""What makes the dashboard installable: its manifest, and a service worker that keeps static files and a page for when
-there is no network. No page with anybody's data is ever kept."""
+"""Makes the dashboard installable: its manifest, and a service worker that caches static files and an offline page.
+
+Pages with customer data are never cached.
+"""
 
 import hashlib
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.templatetags.static import static
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET
 
@@ -27,7 +30,7 @@ def manifest(request: HttpRequest) -> HttpResponse:
     content = {
         "name": "smsapp",
         "short_name": "smsapp",
-        "description": "Text messages, one or half a million.",
+        "description": _("Text messages, one or half a million."),
         "start_url": "/",
         "scope": "/",
         "display": "standalone",
@@ -44,9 +47,9 @@ def manifest(request: HttpRequest) -> HttpResponse:
 @require_GET
 @cache_control(max_age=0, no_cache=True)
 def service_worker(request: HttpRequest) -> HttpResponse:
-    """At the root, for that is how far a worker reaches."""
+    """Serve the worker from the root: it controls only pages below its own address."""
     kept = [static(name) for name in KEPT]
-    version = hashlib.sha256(" ".join(kept).encode()).hexdigest()[:12]  # their names change with what is in them
+    version = hashlib.sha256(" ".join(kept).encode()).hexdigest()[:12]  # file names contain a hash of the content
     context = {"kept": kept, "version": version}
     return render(request, "sw.js", context, content_type="text/javascript")
 

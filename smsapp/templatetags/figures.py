@@ -1,4 +1,4 @@
-"""`{{ value|percent }}`: figures as the pages write them."""
+"""`{{ value|percent }}`: percentages as pages show them."""
 
 from django import template
 from django.template.defaultfilters import floatformat
@@ -8,5 +8,5 @@ register = template.Library()
 
 @register.filter
 def percent(value: float | None, places: int = 1) -> str:
-    """A dash for what there is no share of."""
+    """Return a percentage, or a dash for None."""
     return "–" if value is None else f"{floatformat(value, places)} %"

@@ -1,4 +1,4 @@
-"""`{% icon "paper-plane" "me-2" %}`: an icon beside words, which alone are read out."""
+"""`{% icon "paper-plane" "me-2" %}`: an icon beside words. Screen readers skip it."""
 
 from django import template
 from django.templatetags.static import static
@@ -12,7 +12,7 @@ register = template.Library()
 
 @register.simple_tag
 def icon(name: str, classes: str = "") -> SafeString:
-    """Raises LookupError for one that is not in the sprite."""
+    """Return an icon of the sprite. Raises LookupError if it is not in there."""
     if name not in ICONS:
         raise LookupError(f"There is no icon {name!r}: add it to smsapp/dashboard/icons.py and run `manage.py assets`.")
     address = f"{static('vendor/icons.svg')}#{name}"
