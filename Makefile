@@ -98,7 +98,7 @@ fuzz: install-dev  ## the API compared with its document, with many made-up call
 	@SCHEMATHESIS_EXAMPLES=$${SCHEMATHESIS_EXAMPLES:-200} $(BIN)/python -m tests.run tests/smsapp/api/openapi/test_contract.py
 
 messages: $(VENV)/.dev  ## what the dashboard says, for translators: smsapp/locale/LANGUAGE/LC_MESSAGES/django.po; LANGUAGE=de; needs gettext
-	@mkdir -p smsapp/locale && $(MANAGE) makemessages --locale $(LANGUAGE) --ignore .venv --ignore node_modules --ignore var
+	@mkdir -p smsapp/locale && $(MANAGE) makemessages --locale $(LANGUAGE) --no-location --no-wrap --ignore .venv --ignore node_modules --ignore var --ignore tests
 
 messages-compiled: $(VENV)/.dev  ## what was translated becomes what is shown; needs gettext
 	@$(MANAGE) compilemessages --ignore .venv
