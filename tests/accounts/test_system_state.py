@@ -34,7 +34,7 @@ def test_putting_again_is_one_update() -> None:
     row = Setting.objects.get(key=COUNT.key)
     assert len(queries) == 1
     assert (row.pk, row.value, row.created_at) == (before.pk, "2", before.created_at)
-    assert row.updated_at >= before.updated_at
+    assert row.updated_at != before.updated_at  # to some milliseconds: it is read from a clock that is carried on
 
 
 def test_only_what_was_read_is_replaced() -> None:

@@ -83,7 +83,7 @@ def test_figures_and_moments_are_as_the_reader_writes_them(
 ) -> None:
     page = open_page(locale="de-DE", timezone_id="Asia/Tokyo")
     page.goto(platform.url + pages["reports"])
-    rate = page.locator("td.number[data-label='Delivery rate']").first.text_content()
+    rate = page.locator("td.number[data-label='Zustellrate']").first.text_content()
     assert "," in rate
     assert "." not in rate
     page.goto(platform.url + pages["campaign"])

@@ -176,7 +176,7 @@ def facts_about(numbers: list[int], chance: random.Random) -> list[Fact]:
     for number in numbers:
         facts += [word(number, *said) for said in chance.sample(WORDS, chance.randint(1, 3))]
         if chance.random() < 0.5:
-            facts.append(chance.choice(OURS)._replace(number=number))
+            facts.append(chance.choice(OURS)._replace(message_pk=number))
     facts *= 2
     chance.shuffle(facts)
     return facts
