@@ -125,9 +125,7 @@ def reject_sender(sender: SenderId, by: User | None, note: str = "") -> SenderId
 
 
 def require_sender(account: Account, value: str) -> None:
-    """Raise ValidationError or SenderNotAllowed for a sender that cannot be used. An empty one is the provider's
-    choice.
-    """
+    """Raise ValidationError or SenderNotAllowed for a sender that cannot be used. If empty, the provider chooses."""
     if not value:
         return
     sender_kind(value)

@@ -17,8 +17,7 @@ _SHIFT = 31  # to the product's upper bits, which depend on all of it
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """`after`: batches up to this one keep the ids that an earlier version gave them. `keys`: two of 31 bits for each
-    round."""
+    """`after`: batches up to this one keep their ids of an earlier version. `keys`: two of 31 bits for each round."""
 
     after: int
     keys: Sequence[int]

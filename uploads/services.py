@@ -147,7 +147,7 @@ def _record(upload: Upload) -> Upload:
 
 
 def _orphans(now: datetime) -> list[Path]:
-    """Yield files older than a day that no upload waits for: leftovers of a process killed while copying."""
+    """Return files older than a day that no upload waits for: leftovers of a process killed while copying."""
     oldest = (now - _ORPHAN_AGE).timestamp()
     names: set[str] = set()
     with contextlib.suppress(FileNotFoundError):  # no file was ever uploaded, or another process cleans up, too

@@ -67,8 +67,9 @@ def find(secret: str) -> Invitation:
 
 
 def accept(secret: str, person: User) -> Membership:
-    """Join as the person whose address was invited. Raises NotFound, PermissionDenied for another person, or
-    AlreadyExists.
+    """Join as the person whose address was invited.
+
+    Raises NotFound, PermissionDenied for another person, or AlreadyExists.
     """
     with transaction.atomic():
         invitation = _locked(secret)

@@ -52,9 +52,7 @@ class Charge(NamedTuple):
 
 
 def entry_id(entry: LedgerEntry) -> str:
-    """Return the public id of a ledger entry, the same each time. A running number would tell how many all accounts
-    have.
-    """
+    """Return the public id of a ledger entry, the same each time. A running number would count those of all accounts."""
     key = own_keys.key(own_keys.ENTRIES).encode()[: hashlib.blake2b.MAX_KEY_SIZE]
     return f"led-{hashlib.blake2b(str(entry.pk).encode(), key=key, digest_size=8).hexdigest()}"
 

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 EVENTS_AT_ONCE = 200
 SECONDS_AT_ONCE = 5.0
-SEALED_WITHIN = timedelta(minutes=10)  # seconds of sealing in one task, which runs every half minute
+SEALED_WITHIN = timedelta(minutes=10)  # after it was written; a task seals every half minute
 CHAIN_LOCK = "audit_chain"  # the row is the lock under which the chain grows, its value the last seal
 
 

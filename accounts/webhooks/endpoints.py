@@ -30,9 +30,7 @@ OLD_SECRET_FOR = timedelta(hours=24)
 REPLAYS_A_SECOND = 10  # of one endpoint
 MAX_REPLAYED = 10_000  # by one call
 KEPT_FOR = timedelta(days=30)  # bodies, whatever their outcome
-CALLBACK_KEPT_FOR = timedelta(
-    days=400
-)  # lifetime of an unused callback URL: campaigns are scheduled up to a year ahead
+CALLBACK_KEPT_FOR = timedelta(days=400)  # an unused callback URL: campaigns are scheduled up to a year ahead
 ROWS_AT_ONCE = 1000  # in one statement
 
 #: What an endpoint can choose; a ping is always sent when it is requested.

@@ -38,9 +38,7 @@ def apply(inbound: InboundMessage, *, is_confirmed: bool = False) -> Keyword | N
 
 
 def _confirm(account: Account, inbound: InboundMessage) -> None:
-    """Send the confirmation at the price of a single send. If it cannot be sent, such as for lack of credit, leave it
-    out.
-    """
+    """Send the confirmation at the price of a single send, or nothing if it cannot be sent (no credit)."""
     text, by = account.opt_out_reply.strip(), _somebody(account)
     if not text or by is None:
         return

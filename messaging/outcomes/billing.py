@@ -192,7 +192,7 @@ def _words(segments: int) -> str:
 
 
 def disagreements() -> Iterator[str]:
-    """Return where an account's books contradict one another, in words; nothing if all is well.
+    """Yield where an account's books contradict one another, in words; nothing if all is well.
 
     The sum of its ledger is its balance and what is reserved; this is the sum of its campaigns; what the ledger has
     charged is what the campaigns say, and that is what their batches say.

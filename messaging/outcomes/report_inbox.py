@@ -207,9 +207,8 @@ def _absent(found: Sequence[Reading]) -> set[int]:
 def _put_off(body: ReportInbox, error: str, now: datetime) -> None:
     body.failure_count = min(body.failure_count + 1, MAX_FAILURE_COUNT)
     body.error = error[:300]
-    body.next_attempt_at = now + timedelta(
-        minutes=2 ** min(body.failure_count, 6)
-    )  # an hour: it may be a defect of ours
+    # An hour at most: it may be a defect of ours.
+    body.next_attempt_at = now + timedelta(minutes=2 ** min(body.failure_count, 6))
 
 
 def _unmatched(reading: Reading, absent: Collection[int]) -> tuple[int, int]:

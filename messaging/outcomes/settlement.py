@@ -299,9 +299,7 @@ def _new_report(fact: Fact, report: Report, target: MessageStatus, now: datetime
 
 @lru_cache(maxsize=1024)
 def _fit(text: str, length: int) -> str:
-    """Return a provider's text as the database takes it: PostgreSQL refuses NUL, and one odd report must not stop
-    others.
-    """
+    """Return a provider's text that fits its column. PostgreSQL refuses NUL, and one odd report must stop no other."""
     return text[:length].replace("\x00", "")
 
 

@@ -65,7 +65,7 @@ def move_all() -> int:
 
 
 def _waited_for() -> set[str]:
-    """Yield gateways that ready batches wait for: one step in the index each, however many batches there are."""
+    """Return the gateways that ready batches wait for: one step in the index each, however many batches there are."""
     found: set[str] = set()
     for lane in Lane:
         ready = Batch.objects.filter(state=BatchState.READY, lane=lane).order_by("gateway")

@@ -125,9 +125,8 @@ def _next_messages(draft: Campaign) -> list[Message]:
     found: list[Message] = []
     after = _stored_last(draft)
     wanted = Message.objects.filter(status__in=_statuses(draft), id__gt=after).exclude(reason__in=WOULD_FAIL_AGAIN)
-    wanted = wanted.exclude(
-        status=MessageStatus.UNDELIVERED, reason=Reason.NO_REPORT
-    )  # the name of a status in earlier versions
+    # Earlier versions called unconfirmed messages without a report so.
+    wanted = wanted.exclude(status=MessageStatus.UNDELIVERED, reason=Reason.NO_REPORT)
     for batch_id in _batches(draft, after):
         found += wanted.filter(id__range=batch_range(batch_id)).order_by("id")[: settings.CHUNK_SIZE - len(found)]
         if len(found) == settings.CHUNK_SIZE:

@@ -78,8 +78,9 @@ def waiting() -> BatchQuerySet:
 
 
 def look(now: datetime) -> int:
-    """Look for routes again, pause campaigns without one, fail what waited too long. Return how many batches got a
-    gateway.
+    """Look for routes again, pause campaigns without one, fail what waited too long.
+
+    Return how many batches got a gateway.
     """
     if not waiting().exists():
         return 0
@@ -177,9 +178,8 @@ def _close(batch_id: int) -> None:
         destination = rows.values_list(*_DESTINATION).first()
         if destination is None or Destination(*destination).is_known:
             return
-        Batch.objects.filter(pk=batch_id).update(
-            state=BatchState.READY
-        )  # as every closed message; its tally ends the batch
+        # As with every closed message, the tally ends the batch.
+        Batch.objects.filter(pk=batch_id).update(state=BatchState.READY)
         message_pks = message_rows.read_message_pks(*batch_range(batch_id), MessageStatus.QUEUED)
         settlement.control(message_pks, MessageStatus.FAILED, Reason.NO_ROUTE)
     logger.warning("batch %s failed: in %g hours no route was made for it", batch_id, settings.NO_ROUTE_HOURS)

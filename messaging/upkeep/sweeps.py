@@ -77,7 +77,7 @@ def _make_due_ready(now: datetime) -> int:
 
 
 def _unsent(**of_campaign: object) -> QuerySet[Batch, int]:
-    """Yield batches with queued rows of open campaigns. The campaigns, which are few, lead to them."""
+    """Return batches with queued rows of open campaigns. The campaigns, which are few, lead to them."""
     campaigns = Campaign.objects.filter(closed_at=None, queued__gt=0, **of_campaign)
     batches = Batch.objects.filter(campaign__in=campaigns, state__in=UNSENT, queued__gt=0)
     if detection.is_uncertain():
@@ -101,7 +101,7 @@ def _unreported(now: datetime) -> QuerySet[Batch, int]:
 
 
 def _unsettled() -> QuerySet[Campaign, int]:
-    """Yield campaigns whose counters say that they are complete or closed, and whose status does not.
+    """Return campaigns whose counters say that they are complete or closed, and whose status does not.
 
     Whoever moves the counters sets the status, so a few at a time are enough.
     """

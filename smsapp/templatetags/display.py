@@ -11,6 +11,8 @@ from django.utils.translation import gettext
 
 register = template.Library()
 
+STYLES = {"": "", "moment": SafeString(" data-moment"), "seconds": SafeString(" data-seconds")}
+
 
 @register.simple_tag
 def time(at: datetime | None, style: str = "") -> SafeString:
@@ -24,9 +26,6 @@ def time(at: datetime | None, style: str = "") -> SafeString:
     at = at.astimezone(UTC)
     shown = date_format(at, "j M Y, H:i:s" if style == "seconds" else "j M Y, H:i")
     return format_html('<time datetime="{}"{}>{} UTC</time>', at.isoformat(), STYLES[style], shown)
-
-
-STYLES = {"": "", "moment": SafeString(" data-moment"), "seconds": SafeString(" data-seconds")}
 
 
 @register.simple_tag

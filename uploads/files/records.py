@@ -111,7 +111,7 @@ class RecordReader:
         return BadRecord(reason.value, first[:_KEPT])
 
     def _lines_to_next_quote(self, length: int, max_lines: int) -> list[str]:
-        """Yield the following lines up to the first with a quote; end without one when the record gets too long."""
+        """Return the following lines up to the first with a quote; without one when the record gets too long."""
         lines: list[str] = []
         while len(lines) < max_lines and (line := self._next_line()) is not None:
             lines.append(line)
