@@ -3,9 +3,7 @@
 import json
 from typing import Any
 
-from drf_spectacular.utils import (
-    extend_schema_field,
-)
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.api.webhook_events import ANY_EVENT
@@ -17,7 +15,6 @@ from smsapp.api.fields import StatusField, ZonedDateTimeField
 from smsapp.api.serializers import Answer, ModelAnswer, StrictSerializer
 
 TYPES = [(kind.value, kind.label) for kind in CHOOSABLE]
-
 
 EVENT_TYPES = (MESSAGE_STATUS, *EventType.values)
 

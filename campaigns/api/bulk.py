@@ -9,17 +9,8 @@ from rest_framework.response import Response
 from accounts.access.principal import caller_of
 from accounts.choices import Scope
 from campaigns import drafts
-from campaigns.api.requests import (
-    SEND_FAILURES,
-    campaign_request,
-    check_campaign,
-    look_up_callback,
-    recipients_of,
-)
-from campaigns.api.serializers import (
-    BulkAnswer,
-    BulkRequest,
-)
+from campaigns.api.requests import SEND_FAILURES, campaign_request, check_campaign, look_up_callback, recipients_of
+from campaigns.api.serializers import BulkAnswer, BulkRequest
 from campaigns.api.views import DRAFT, read, with_refused
 from campaigns.choices import CampaignKind
 from campaigns.recipients import RecipientSource

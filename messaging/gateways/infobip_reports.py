@@ -12,18 +12,12 @@ import orjson
 from msgspec import Raw
 
 from messaging.choices import MessageStatus, Reason
-from messaging.gateways.base import (
-    Inbound,
-    LogEntry,
-    Report,
-)
+from messaging.gateways.base import Inbound, LogEntry, Report
 from messaging.gateways.payload import object_of, shortened
 
 logger = logging.getLogger(__name__)
 
-
 ACCEPTED, PENDING, UNDELIVERABLE, DELIVERED, EXPIRED, REJECTED = range(6)
-
 
 GROUP_IDS = {
     "ACCEPTED": ACCEPTED,
@@ -34,7 +28,6 @@ GROUP_IDS = {
     "EXPIRED": EXPIRED,
     "REJECTED": REJECTED,
 }
-
 
 #: An id that is not listed below goes by its group; a group not listed here is one more stage on the way. Of group
 #: EXPIRED it is only known that the message's time ended before delivery was confirmed, which may have been missed.
@@ -47,10 +40,8 @@ GROUPS: dict[int, tuple[MessageStatus, Reason]] = {
     REJECTED: (MessageStatus.REJECTED, Reason.PROVIDER_REFUSED),
 }
 
-
 #: In group REJECTED and yet proof of acceptance: an earlier call with this message id arrived.
 REJECTED_DUPLICATE_MESSAGE_ID = 23
-
 
 #: By group and id, what means something else than its group does.
 EXCEPTIONS: dict[tuple[int, int], tuple[MessageStatus, Reason]] = {
@@ -63,7 +54,6 @@ EXCEPTIONS: dict[tuple[int, int], tuple[MessageStatus, Reason]] = {
     (REJECTED, REJECTED_DUPLICATE_MESSAGE_ID): (MessageStatus.SENT, Reason.NONE),
 }
 
-
 #: Our account is refused, and every other message would be too.
 ACCOUNT_REFUSALS = frozenset(
     {
@@ -73,7 +63,6 @@ ACCOUNT_REFUSALS = frozenset(
         19,  # REJECTED_ROUTE_NOT_AVAILABLE: no route on the account
     }
 )
-
 
 STATUS_REASONS: dict[int, Reason] = {
     4: Reason.NOT_DELIVERED,  # UNDELIVERABLE_REJECTED_OPERATOR
@@ -90,7 +79,6 @@ STATUS_REASONS: dict[int, Reason] = {
     51: Reason.RECIPIENT_REFUSED,  # MISSING_TO
     52: Reason.RECIPIENT_REFUSED,  # REJECTED_DESTINATION
 }
-
 
 ERROR_REASONS: dict[int, Reason] = {
     1: Reason.UNKNOWN_NUMBER,  # EC_UNKNOWN_SUBSCRIBER
@@ -125,9 +113,7 @@ ERROR_REASONS: dict[int, Reason] = {
     4104: Reason.CONTENT_REFUSED,  # EC_DESTINATION_TXT_FLOODING
 }
 
-
 MAX_PRICE = Decimal(100_000)
-
 
 MAX_TEXT = 4000  # of 25 segments
 
@@ -172,12 +158,9 @@ class _LogEntry(msgspec.Struct, rename="camel"):
 
 decode_answer = msgspec.json.Decoder(_Answer).decode
 
-
 decode_page = msgspec.json.Decoder(_Page).decode
 
-
 _decode_entry = msgspec.json.Decoder(_Entry).decode
-
 
 _decode_log_entry = msgspec.json.Decoder(_LogEntry).decode
 
@@ -198,6 +181,7 @@ def _is_plain_acceptance(status: bytes) -> bool:
 
 
 def reports_of(entries: Sequence[Raw]) -> list[Report]:
+    """Return the entries as reports. Those without an id or a status are left out, and logged."""
     reports = [report for entry in entries if (report := _report_of(entry)) is not None]
     if len(reports) < len(entries):
         logger.warning("%d of %d entries have no message id or status", len(entries) - len(reports), len(entries))
@@ -205,6 +189,7 @@ def reports_of(entries: Sequence[Raw]) -> list[Report]:
 
 
 def log_entries_of(entries: Sequence[Raw]) -> list[LogEntry]:
+    """Return what the log says about messages and what they were. Entries that are no reports are left out."""
     found = []
     for entry in entries:
         if (report := _report_of(entry)) is not None:
@@ -217,6 +202,7 @@ def log_entries_of(entries: Sequence[Raw]) -> list[LogEntry]:
 
 
 def log_time(moment: datetime) -> str:
+    """Return a time as the log is asked by it: `2026-08-24T15:00:00.000+0000`."""
     moment = moment.astimezone(UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}+0000"
 

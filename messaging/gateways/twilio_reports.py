@@ -7,9 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from messaging.choices import MessageStatus, Reason
-from messaging.gateways.base import (
-    Report,
-)
+from messaging.gateways.base import Report
 from messaging.gateways.payload import shortened
 
 STATUSES: dict[str, tuple[MessageStatus, Reason]] = {
@@ -27,10 +25,8 @@ STATUSES: dict[str, tuple[MessageStatus, Reason]] = {
     "canceled": (MessageStatus.REJECTED, Reason.PROVIDER_REFUSED),
 }
 
-
 #: An undocumented status is one more stage on the way.
 OTHER = (MessageStatus.SENT, Reason.NONE)
-
 
 #: In a report: why it was not delivered.
 DELIVERY_ERRORS: dict[int, Reason] = {

@@ -6,11 +6,7 @@ from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from campaigns.transitions import pause_for_gateway
-from messaging.choices import (
-    AttemptState,
-    FactSource,
-    MessageStatus,
-)
+from messaging.choices import AttemptState, FactSource, MessageStatus
 from messaging.gateways.base import Report
 from messaging.ids import batch_of, parse_public_id
 from messaging.models import Attempt, Batch

@@ -17,14 +17,7 @@ from messaging.simulator.faults import Faults
 from messaging.simulator.ledger import Entry, Ledger
 from messaging.simulator.options import Options
 from messaging.simulator.outcomes import Json
-from messaging.simulator.protocol import (
-    InvalidRequest,
-    Send,
-    error_body,
-    legacy_error_body,
-    log_entry,
-    read_send,
-)
+from messaging.simulator.protocol import InvalidRequest, Send, error_body, legacy_error_body, log_entry, read_send
 from messaging.simulator.pushes import Pusher
 from messaging.simulator.responses import json_response
 from messaging.simulator.sending import Account, Desk, Throttle, too_fast

@@ -8,7 +8,6 @@ from django.db import connection
 
 ARRAY, ARRAY_ON_SQLITE = "%s::bigint[]", "(SELECT value FROM json_each(%s))"
 
-
 _is_plain = re.compile(r"[^\\\t\n\r]*").fullmatch
 
 

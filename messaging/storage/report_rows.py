@@ -15,7 +15,6 @@ from messaging.storage.dialect import ARRAY, array, copy_into, copy_text, is_pos
 
 _REPORTS, _INBOX = DeliveryReport._meta.db_table, ReportInbox._meta.db_table
 
-
 _INBOX_COLUMNS = [field.attname for field in ReportInbox._meta.concrete_fields]
 
 
@@ -36,6 +35,7 @@ class NewReport(NamedTuple):
 
 
 def insert_reports(rows: Sequence[NewReport]) -> None:
+    """Store delivery reports: by COPY on PostgreSQL, row by row on SQLite."""
     if not rows:
         return
     columns = ", ".join(NewReport._fields)

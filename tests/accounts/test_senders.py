@@ -4,14 +4,7 @@ import pytest
 
 from accounts.choices import SenderKind, SenderStatus
 from accounts.models import AuditEvent, SenderId
-from accounts.senders import (
-    MAX_WAITING,
-    approve_sender,
-    reject_sender,
-    request_sender,
-    require_sender,
-    withdraw_sender,
-)
+from accounts.senders import MAX_WAITING, approve_sender, reject_sender, request_sender, require_sender, withdraw_sender
 from accounts.suspension import reinstate_account, suspend_account
 from smsapp.core.exceptions import InvalidState, NotFound, SenderNotAllowed, ValidationError
 from tests.support.factories import AccountFactory, MembershipFactory, UserFactory

@@ -16,17 +16,7 @@ from reports.models import DailyStat
 from tests.chaos.answers import Request, judge_requests, recipients_of
 from tests.chaos.ledger import Ledger
 from tests.chaos.money import unbalanced
-from tests.chaos.oracle import (
-    Finding,
-    Row,
-    Verdict,
-    compare,
-    differing,
-    examine,
-    miscounted,
-    segments_taken,
-    untold,
-)
+from tests.chaos.oracle import Finding, Row, Verdict, compare, differing, examine, miscounted, segments_taken, untold
 from tests.chaos.webhooks import FORGED, Listener, undelivered, unheard
 from uploads.choices import UploadStatus
 from uploads.models import Upload

@@ -9,13 +9,7 @@ from messaging.gateways.base import Unknown
 from messaging.models import Batch, Message
 from messaging.outcomes import settlement
 from messaging.outcomes.settlement import Fact
-from messaging.selectors import (
-    on_their_way,
-    on_their_way_of,
-    on_their_way_words,
-    still_to_send,
-    still_to_send_words,
-)
+from messaging.selectors import on_their_way, on_their_way_of, on_their_way_words, still_to_send, still_to_send_words
 from messaging.sending import leases, record
 from messaging.sending.expansion import expand_ready
 from messaging.sending.submit import Call, Result, make_call

@@ -13,15 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messaging.choices import MessageStatus, Reason
-from messaging.gateways.base import (
-    GatewayError,
-    NotSent,
-    OutgoingMessage,
-    Policy,
-    Refused,
-    Submission,
-    Unknown,
-)
+from messaging.gateways.base import GatewayError, NotSent, OutgoingMessage, Policy, Refused, Submission, Unknown
 from messaging.gateways.infobip import Infobip, request_body
 from tests.support.servers.gateways import answering, raw_server
 from tests.support.servers.simulators import running_simulator

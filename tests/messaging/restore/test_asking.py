@@ -27,16 +27,10 @@ from messaging.sending import dispatch, leases, submit
 from messaging.sending.expansion import expand_ready
 from reports.selectors import attention
 from tests.support.factories import MembershipFactory, in_use, make_campaign, phones
-from tests.support.pipeline.assertions import (
-    assert_counted,
-    assert_each_sent_once,
-)
+from tests.support.pipeline.assertions import assert_counted, assert_each_sent_once
 from tests.support.pipeline.restores import machine_put_back, new_connection, release_all, stop
 from tests.support.pipeline.rounds import eventually, run_dry, send, statuses
-from tests.support.pipeline.steps import (
-    opened_of,
-    send_batches,
-)
+from tests.support.pipeline.steps import opened_of, send_batches
 
 pytestmark = pytest.mark.django_db
 

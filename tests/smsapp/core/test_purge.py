@@ -15,11 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.choices import EndpointKind
-from accounts.models import (
-    ApiUsageLog,
-    WebhookAttempt,
-    WebhookEndpoint,
-)
+from accounts.models import ApiUsageLog, WebhookAttempt, WebhookEndpoint
 from smsapp.core import purge
 from smsapp.queues import BEAT_SCHEDULE, TASK_QUEUES
 from tests.support.aged_rows import KINDS, LONG_AGO, store
