@@ -128,7 +128,7 @@ def ready_audience(account: Account, upload_id: str) -> Audience:
         )
     if upload.status != UploadStatus.READY or upload.audience is None:
         raise UploadNotReady(
-            "This upload is still being read; try again when it is ready.", current_status=upload.status
+            _("This upload is still being read. Try again when it is ready."), current_status=upload.status
         )
     return upload.audience
 

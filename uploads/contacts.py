@@ -218,7 +218,7 @@ def _save(contact_list: ContactList) -> None:
         with transaction.atomic():
             contact_list.save()
     except IntegrityError as error:
-        raise AlreadyExists("There is a contact list of this name.", "name", contact_list.name) from error
+        raise AlreadyExists(_("There is already a contact list with this name."), "name", contact_list.name) from error
 
 
 def _note(

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core import signing
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from smsapp.core.context import current_call
@@ -94,7 +95,7 @@ def is_from_known_browser(request: HttpRequest, credentials: dict[str, Any] | No
 def _counted(buckets: Sequence[Bucket]) -> Guess:
     counted = count(buckets)
     if counted.refused:
-        raise LoginThrottled("Too many failed attempts. Try again later.", retry_after=counted.tightest.resets_in)
+        raise LoginThrottled(_("Too many failed attempts. Try again later."), retry_after=counted.tightest.resets_in)
     return Guess(buckets)
 
 

@@ -40,7 +40,7 @@ def invite(by: Membership, email: str, role: Role) -> tuple[Invitation, str]:
 def invite_for_operator(account: Account, email: str, role: Role, by: User) -> tuple[Invitation, str]:
     """Like `invite`, by an operator who may invite people to every account."""
     if not by.has_perm(CONSOLE_PERMISSION):
-        raise PermissionDenied("Inviting needs a permission of the console.")
+        raise PermissionDenied(_("You need permission in the console to invite people to an account."))
     return _invite(account, email, role, by)
 
 
@@ -91,7 +91,7 @@ def accept_as_new(secret: str, password: str) -> User:
             with transaction.atomic():
                 person.save()
         except IntegrityError as error:
-            raise AlreadyExists("There is a person with this address: sign in to accept.", "email") from error
+            raise AlreadyExists(_("There is already a user with this address. Sign in to accept."), "email") from error
         _join(invitation, person)
     return person
 
@@ -106,7 +106,7 @@ def _invite(account: Account, email: str, role: Role, by: User) -> tuple[Invitat
     with transaction.atomic():
         Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         if Membership.objects.filter(account=account, user__email=email).exists():
-            raise AlreadyExists("This person belongs to the account already.", "email", email)
+            raise AlreadyExists(_("This person is already a member of the account."), "email", email)
         Invitation.objects.filter(Q(email=email) | Q(expires_at__lte=clock.about_now()), account=account).delete()
         members.require_free_seat(account)
         invitation = Invitation.objects.create(
@@ -133,7 +133,7 @@ def _join(invitation: Invitation, person: User) -> Membership:
         account=invitation.account, user=person, defaults={"role": invitation.role}
     )
     if not is_new:
-        raise AlreadyExists("You belong to this account already.", "email", invitation.email)
+        raise AlreadyExists(_("You are already a member of this account."), "email", invitation.email)
     _record("accepted", invitation, person)
     invitation.delete()
     return membership

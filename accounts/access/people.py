@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
 from accounts.models.people import normal_email
@@ -38,4 +39,4 @@ def change_profile(person: User, account: Account, changes: Mapping[str, Any]) -
                     after={"email": person.email},
                 )
     except IntegrityError as error:
-        raise AlreadyExists("Somebody else has this address.", "email", person.email) from error
+        raise AlreadyExists(_("Another user has this address."), "email", person.email) from error

@@ -72,7 +72,7 @@ def check_password(request: HttpRequest, login: str, password: str) -> User:
     user = authenticate(request, username=name, password=password)
     if getattr(request, "axes_locked_out", False):
         seconds = round(settings.AXES_COOLOFF_TIME * 3600)
-        raise LoginThrottled("Too many failed attempts. Try again later.", retry_after=seconds)
+        raise LoginThrottled(_("Too many failed attempts. Try again later."), retry_after=seconds)
     if not isinstance(user, User):
         raise AuthenticationRefused("The name or the password is not right.")
     guessing.succeeded(request, guess, user)

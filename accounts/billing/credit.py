@@ -19,12 +19,15 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Sum
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from accounts.choices import EventType, LedgerKind, Mode
 from accounts.models import Account, LedgerEntry, User
 from accounts.security import audit, own_keys
 from accounts.webhooks import emit
 from smsapp.core.exceptions import AlreadyExists, InsufficientCredit, ValidationError
+from smsapp.lib.sentences import Sentence
 
 MICRO = 1_000_000
 
@@ -52,7 +55,7 @@ class Charge(NamedTuple):
 
 
 def entry_id(entry: LedgerEntry) -> str:
-    """Return the public id of a ledger entry, the same each time. A running number would count those of all accounts."""
+    """Return the public id of a ledger entry, always the same. A running number would count those of all accounts."""
     key = own_keys.key(own_keys.ENTRIES).encode()[: hashlib.blake2b.MAX_KEY_SIZE]
     return f"led-{hashlib.blake2b(str(entry.pk).encode(), key=key, digest_size=8).hexdigest()}"
 
@@ -70,7 +73,7 @@ def reserve(account: Account, amount: int) -> None:
     if amount and _move(account.pk, -amount, amount, at_least=amount) is None:
         available = Account.objects.values_list("balance_micro", flat=True).get(pk=account.pk)
         raise InsufficientCredit(
-            "There is not enough credit for this.",
+            _("There is not enough credit for this."),
             needed=str(amount_of(amount)),
             available=str(amount_of(available)),
             currency=account.currency,
@@ -108,7 +111,7 @@ def top_up(account: Account, amount: int, reason: str, by: User | None, token: s
     Raises ValidationError unless the amount is above zero and a reason is given, AlreadyExists for a used token.
     """
     if amount <= 0:
-        raise ValidationError("This must be more than zero.", "amount", str(amount_of(amount)))
+        raise ValidationError(_("Enter an amount above zero."), "amount", str(amount_of(amount)))
     return _change(account, LedgerKind.TOP_UP, amount, reason, by, token)
 
 
@@ -119,7 +122,7 @@ def correct(account: Account, amount: int, reason: str, by: User | None, token: 
     used token.
     """
     if not amount:
-        raise ValidationError("This must not be zero.", "amount", "0")
+        raise ValidationError(_("Enter an amount other than zero."), "amount", "0")
     return _change(account, LedgerKind.CORRECTION, amount, reason, by, token)
 
 
@@ -129,13 +132,14 @@ def refund(charge: LedgerEntry, amount: int, reason: str, by: User | None, token
     Raises ValidationError for anything but a charge, or more than is left of it; AlreadyExists for a used token.
     """
     if amount <= 0:
-        raise ValidationError("This must be more than zero.", "amount", str(amount_of(amount)))
+        raise ValidationError(_("Enter an amount above zero."), "amount", str(amount_of(amount)))
     with transaction.atomic():
         Account.objects.select_for_update(no_key=True).get(pk=charge.account_id)  # refunds are counted one by one
         if amount > (left := refundable(charge)):
-            raise ValidationError(
-                f"Of this charge {amount_of(left)} can be given back.", "amount", str(amount_of(amount))
+            most = Sentence(
+                gettext_noop("At most %(amount)s of this charge can be refunded."), amount=f"{amount_of(left)}"
             )
+            raise ValidationError(most, "amount", str(amount_of(amount)))
         return _change(charge.account, LedgerKind.REFUND, amount, reason, by, token, charge)
 
 
@@ -158,15 +162,16 @@ def _change(
 ) -> LedgerEntry:
     reason = reason.strip()
     if not reason:
-        raise ValidationError("Say why.", "reason", "")
+        raise ValidationError(_("Enter a reason."), "reason", "")
     if abs(amount) > settings.CREDIT_MAX_AMOUNT * MICRO:
-        raise ValidationError(f"At most {settings.CREDIT_MAX_AMOUNT:,} at once.", "amount", str(amount_of(amount)))
+        most = Sentence(gettext_noop("At most %(max)s can be booked at once."), max=f"{settings.CREDIT_MAX_AMOUNT:,}")
+        raise ValidationError(most, "amount", str(amount_of(amount)))
     with transaction.atomic():
         funds = _move(account.pk, amount, 0, at_least=max(0, -amount) or None)
         if token and LedgerEntry.objects.filter(token=token).exists():  # the first caller has released the account
-            raise AlreadyExists("This was booked before.", "token", token)
+            raise AlreadyExists(_("This was already booked."), "token", token)
         if funds is None:
-            raise ValidationError("The account does not have so much.", "amount", str(amount_of(amount)))
+            raise ValidationError(_("The account does not have that much credit."), "amount", str(amount_of(amount)))
         entry = LedgerEntry.objects.create(
             account=account,
             kind=kind,

@@ -34,11 +34,11 @@ def count(account: Account, messages: int) -> date | None:
         used = DailyUse.objects.filter(account=account, day=today).values_list("message_count", flat=True).first() or 0
         resets_at = datetime.combine(today + timedelta(days=1), time(), UTC)
         raise QuotaExceeded(
-            _("This account can send %(limit)s messages a day, of which %(used)s are used.")
-            % {
-                "limit": f"{limit:,}",
-                "used": f"{used:,}",
-            },
+            Sentence(
+                gettext_noop("This account can send %(limit)s messages a day, of which %(used)s are used."),
+                limit=f"{limit:,}",
+                used=f"{used:,}",
+            ),
             limit=limit,
             used=used,
             requested=messages,

@@ -298,7 +298,8 @@ def _locked(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 def _require_active(endpoint: WebhookEndpoint) -> None:
     if not endpoint.is_active:
         raise InvalidState(
-            f"The endpoint is switched off ({str(endpoint.disabled_reason).rstrip('.')}). Enable it first.",
+            _("The endpoint is switched off (%(reason)s). Enable it first.")
+            % {"reason": str(endpoint.disabled_reason).rstrip(".")},
             current_status="disabled",
             allowed=["active"],
         )
@@ -311,7 +312,7 @@ def _check_types(event_types: Sequence[str]) -> None:
 
 
 def _taken(url: str) -> AlreadyExists:
-    return AlreadyExists("There is an endpoint with this address already.", "url", url)
+    return AlreadyExists(_("There is already an endpoint with this address."), "url", url)
 
 
 def _new_id() -> str:

@@ -202,7 +202,7 @@ class TestEmail:
     def test_of_somebody_else_in_another_case_is_refused(self, client: Client, person: User) -> None:
         other = MembershipFactory().user
         page = self.change(client, email=other.email.title(), current_password=PASSWORD).content.decode()
-        assert "Somebody else has this address" in page
+        assert "Another user has this address" in page
 
     def test_is_unique_whatever_its_case_in_the_database_too(self, person: User) -> None:
         other = MembershipFactory().user
