@@ -89,7 +89,7 @@ simple("PAYLOAD_TOO_LARGE", lambda w: w.post("sms/send", b"{" + b" " * (4 * 1024
 simple("CALLBACK_URL_NOT_ALLOWED", lambda w: w.send(callback_url="https://127.0.0.1/"))
 simple("MESSAGE_TOO_LONG", lambda w: w.send(message="x" * 1601))
 simple("SCHEDULE_IN_PAST", lambda w: w.send(schedule_time="2020-01-01T00:00:00Z"))
-simple("SENDER_NOT_ALLOWED", lambda w: w.send(sender_id="Nobody"))
+simple("SENDER_NOT_ALLOWED", lambda w: w.send(sender_id="YourBrand"))
 simple("TEMPLATE_VARIABLE_MISSING", lambda w: w.post("sms/bulk", BODY | {"message": "Hello {name}"}))
 simple("TOO_MANY_RECIPIENTS", lambda w: w.send(phone_numbers=phones(101)))
 
@@ -280,7 +280,7 @@ def test_the_code_is_answered_with_its_status(code: str, client: Any, settings: 
     answer = PROVOKED[code](World(client, settings, monkeypatch))
     error = answer.json()["error"]
     assert (error["code"], answer.status_code) == (code, CATALOGUE[code].http_status)
-    assert error["message"]
+    assert without_figures(error["message"]) == without_figures(failure_example(code)["error"]["message"])
     assert set(error["details"]) == set(failure_example(code)["error"]["details"])
     if field := error["details"].get("field"):
         assert {"field", "value", "code", "errors"} <= set(error["details"])
@@ -298,6 +298,11 @@ def test_the_code_is_answered_with_its_status(code: str, client: Any, settings: 
         "RECIPIENT_LIMIT_REACHED",
     )
     assert Campaign.objects.count() - before == (code in done_before)
+
+
+def without_figures(message: str) -> str:
+    """Return an error's message without numbers, which differ between the example and what was provoked."""
+    return re.sub(r"[0-9][0-9,]*", "#", message)
 
 
 def test_nothing_is_provoked_that_is_not_in_the_catalogue() -> None:
